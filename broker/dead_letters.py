@@ -1,0 +1,32 @@
+"""What becomes of a refused record: its bytes unchanged on ``<topic>.dlq``, and headers that say why (Kafka Connect's names)."""
+
+import json
+
+from broker.records import Outgoing, Record
+from schemas.rejections import Rejection
+from schemas.topics import dead_letter_name
+
+_OURS = ("__connect.errors.", "dlq.")
+
+
+def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: str = "0.1.0") -> Outgoing:
+    """Return the record to write. Headers of an earlier refusal are replaced, not added to; the original ones are kept."""
+    problems = json.dumps([p.model_dump() for p in rejection.problems])[:4096]
+    ours = {
+        "__connect.errors.topic": record.topic,
+        "__connect.errors.partition": str(record.partition),
+        "__connect.errors.offset": str(record.offset),
+        "__connect.errors.stage": stage,
+        "__connect.errors.exception.message": "; ".join(f"{p.loc}: {p.message}" for p in rejection.problems)[:500],
+        "dlq.reason": rejection.reason.value,
+        "dlq.errors": problems,
+        "dlq.app_version": version,
+    }
+    kept = tuple((k, v) for k, v in record.headers if not k.startswith(_OURS) or k == "dlq.replayed")
+    return Outgoing(
+        dead_letter_name(record.topic),
+        record.value,
+        key=record.key,
+        headers=(*kept, *((k, v.encode()) for k, v in ours.items())),
+        timestamp_ms=record.timestamp_ms if record.timestamp_ms > 0 else None,
+    )

@@ -1,0 +1,54 @@
+"""Writing: a record counts as written when the broker has acknowledged it on all replicas, not before."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaProducer
+
+from broker.records import Outgoing
+
+
+class Producer:
+    """An idempotent producer with acks=all. Every method returns after the acknowledgement, or raises ``KafkaError``."""
+
+    def __init__(self, inner: AIOKafkaProducer) -> None:
+        self._inner = inner
+
+    async def send(self, record: Outgoing) -> None:
+        """Write one record."""
+        await self.send_all([record])
+
+    async def send_all(self, records: Iterable[Outgoing]) -> None:
+        """Write records; those of one partition keep their order. Returns when all are acknowledged."""
+        waiting = [
+            await self._inner.send(r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers), timestamp_ms=r.timestamp_ms)
+            for r in records
+        ]
+        if waiting:
+            await asyncio.gather(*waiting)
+
+    async def partitions(self, topic: str) -> int:
+        """Return the number of partitions of a topic."""
+        return len(await self._inner.partitions_for(topic))
+
+
+@asynccontextmanager
+async def open_producer(bootstrap: str, *, linger_ms: int = 5, client_id: str = "searchloop") -> AsyncIterator[Producer]:
+    """Open a producer for the length of the block. ``linger_ms`` 0 for latency, 20 and more for throughput."""
+    inner = AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=linger_ms,
+        max_batch_size=1 << 18,
+        max_request_size=8 << 20,
+        compression_type="lz4" if linger_ms else None,
+        request_timeout_ms=60_000,
+    )
+    try:
+        await inner.start()
+        yield Producer(inner)
+    finally:
+        await inner.stop()

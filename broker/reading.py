@@ -1,0 +1,119 @@
+"""Reading without a group: a topic to its end, or to its end and then on for ever.
+
+The first is how a snapshot is taken, the second how a process follows ``releases`` or ``catalog``: state is what the log says.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from broker.records import Record
+
+
+@dataclass
+class Compacted:
+    """A compacted topic read to an offset: the newest record of every key, and the next offset per partition."""
+
+    records: dict[bytes, Record] = field(default_factory=dict)
+    offsets: dict[int, int] = field(default_factory=dict)
+
+    def apply(self, record: Record) -> None:
+        """Take one record in: a null value deletes its key. Records without a key are passed over."""
+        if record.key is not None:
+            if record.value is None:
+                self.records.pop(record.key, None)
+            else:
+                self.records[record.key] = record
+        self.offsets[record.partition] = record.offset + 1
+
+
+class Reader:
+    """An open reader of one or more topics, all partitions, without group and without commits."""
+
+    def __init__(self, inner: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        self._inner = inner
+        self._partitions = partitions
+
+    async def end_offsets(self) -> dict[tuple[str, int], int]:
+        """Return the next offset to be written, per topic and partition."""
+        ends = await self._inner.end_offsets(self._partitions)
+        return {(tp.topic, tp.partition): int(end) for tp, end in ends.items()}
+
+    async def positions(self) -> dict[tuple[str, int], int]:
+        """Return the next offset to be read, per topic and partition."""
+        return {(tp.topic, tp.partition): int(await self._inner.position(tp)) for tp in self._partitions}
+
+    async def poll(self, *, timeout_ms: int = 200, max_records: int = 2000) -> list[Record]:
+        """Return what has arrived, at the latest after the timeout; the order is that of the log within a partition."""
+        batches = await self._inner.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        return [as_record(raw) for records in batches.values() for raw in records]
+
+    async def until(self, ends: Mapping[tuple[str, int], int]) -> AsyncIterator[Record]:
+        """Yield every record up to the given end offsets; returns when each position has reached its end."""
+        while True:
+            positions = await self.positions()
+            if all(positions[tp] >= end for tp, end in ends.items() if tp in positions):
+                return
+            for record in await self.poll():
+                yield record
+
+
+@asynccontextmanager
+async def open_reader(
+    bootstrap: str, topics: list[str], *, start: Mapping[tuple[str, int], int] | str = "beginning", fetch_wait_ms: int = 200
+) -> AsyncIterator[Reader]:
+    """Open a reader for the length of the block. ``start``: ``"beginning"``, ``"end"``, or the next offset per (topic, partition).
+
+    A partition that ``start`` does not name is read from its beginning. Raises ``LookupError`` when a topic does not exist.
+    """
+    inner = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=fetch_wait_ms,
+        max_partition_fetch_bytes=8 << 20,
+    )
+    await inner.start()
+    try:
+        partitions = []
+        for topic in topics:
+            found = await _partitions(inner, topic)
+            partitions += [TopicPartition(topic, p) for p in sorted(found)]
+        inner.assign(partitions)
+        if start == "end":
+            await inner.seek_to_end(*partitions)
+        else:
+            await inner.seek_to_beginning(*partitions)
+            for (topic, partition), offset in start.items() if not isinstance(start, str) else ():
+                inner.seek(TopicPartition(topic, partition), offset)
+        yield Reader(inner, partitions)
+    finally:
+        await inner.stop()
+
+
+async def _partitions(inner: AIOKafkaConsumer, topic: str) -> set[int]:
+    await inner._client.force_metadata_update()
+    await inner.topics()
+    found = inner.partitions_for_topic(topic)
+    if not found:
+        raise LookupError(f"topic {topic!r} does not exist; searchloop creates its topics at the start of every process")
+    return set(found)
+
+
+async def read_compacted(bootstrap: str, topic: str) -> Compacted:
+    """Read a compacted topic from its beginning to the end it has now."""
+    state = Compacted()
+    async with open_reader(bootstrap, [topic]) as reader:
+        ends = await reader.end_offsets()
+        async for record in reader.until(ends):
+            if record.offset < ends[topic, record.partition]:
+                state.apply(record)
+        state.offsets = {partition: end for (_, partition), end in ends.items()}
+    return state
+
+
+def as_record(raw: ConsumerRecord) -> Record:
+    """Copy an aiokafka record into ours."""
+    return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers))

@@ -1,0 +1,41 @@
+"""A Kafka record, in and out, as plain data, and the one partitioner."""
+
+from dataclasses import dataclass
+
+from aiokafka.partitioner import murmur2
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record that was read. ``value`` None is a tombstone. ``timestamp_ms`` is the producer's or the broker's clock."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+    def header(self, name: str) -> bytes | None:
+        """Return the last header of that name, or None."""
+        return next((v for k, v in reversed(self.headers) if k == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to write. Without ``partition`` the key decides (murmur2, as Java does)."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None = None
+    partition: int | None = None
+    headers: Headers = ()
+    timestamp_ms: int | None = None
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Return the partition of a key: murmur2, positive, modulo: what every Java client and aiokafka compute."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)

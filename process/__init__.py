@@ -1,0 +1,1 @@
+"""What every process has in common around its work: logs, health pages, a start and an ordered end."""

@@ -1,0 +1,54 @@
+"""Logging: one line per fact, through structlog, for our own code and for the libraries alike."""
+
+import logging
+import sys
+
+import structlog
+
+_QUIET = (
+    "faust",
+    "mode",
+    "aiokafka",
+    "pymilvus",
+    "milvus_lite",
+    "sentence_transformers",
+    "transformers",
+    "urllib3",
+    "httpx",
+    "filelock",
+    "fsspec",
+    "apscheduler",
+    "asyncio",
+    "torch",
+    "grpc",
+)
+
+
+def configure_logs(level: str, *, json_lines: bool = False) -> None:
+    """Send everything to stderr. Libraries speak from WARNING on: Faust otherwise runs the root logger at DEBUG."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.format_exc_info, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )

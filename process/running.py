@@ -1,0 +1,71 @@
+"""Run a process from start to end: settings, logs, topics, health pages, the work, an ordered stop.
+
+Crash-only: an infrastructure fault ends the process with exit code 70, and whoever supervises it starts it again.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import structlog
+
+from broker.topics import TopicMismatchError, ensure_topics
+from process.health import Health, serve_health
+from process.logs import configure_logs
+from schemas.settings import Settings, SettingsError
+
+log = structlog.get_logger(__name__)
+
+S = TypeVar("S", bound=Settings)
+CRASHED = 70
+MISUSED = 2
+
+
+def run_process(name: str, kind: type[S], work: Callable[[S, Health, asyncio.Event], Awaitable[None]]) -> None:
+    """Run ``work(settings, health, stopping)`` until it returns; SIGTERM and SIGINT set ``stopping``. Never returns."""
+    try:
+        settings = kind.load(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        raise SystemExit(MISUSED) from error
+    configure_logs(settings.log_level, json_lines=settings.log_json)
+    structlog.contextvars.bind_contextvars(process=name)
+    raise SystemExit(asyncio.run(_main(name, settings, work)))
+
+
+async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event], Awaitable[None]]) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    health = Health()
+    try:
+        async with serve_health(name, settings, health):
+            await ensure_topics(settings)
+            await work(settings, health, stopping)
+    except TopicMismatchError as error:
+        log.error("refused to start", reason=str(error))
+        return MISUSED
+    except Exception:  # the one outermost handler: say why, then let the supervisor restart us
+        log.exception("crashed")
+        return CRASHED
+    log.info("stopped")
+    return 0
+
+
+async def until_stopped(stopping: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+    """Wait until ``stopping`` is set or a task ends; then cancel the tasks. A task's exception is raised."""
+    waiter = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({waiter, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (waiter, *tasks):
+        task.cancel()
+    for task in tasks:
+        if task in done:
+            task.result()
+        else:
+            with suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,168 @@
+"""What shops send about shoppers (``searches``, ``interactions``) and the clean form of it (``events``).
+
+Names follow UBI 1.3 wherever UBI has one. The clean events are micro-batched: see ``schemas.batches``.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, TypeAdapter
+
+from schemas.base import Fact, Id, Message, Timestamp
+
+
+class Action(StrEnum):
+    """What a shopper did with a product. ``impression`` to ``purchase`` in rising order of commitment."""
+
+    IMPRESSION = "impression"
+    CLICK = "click"
+    VIEW = "view"
+    ADD_TO_CART = "add_to_cart"
+    REMOVE_FROM_CART = "remove_from_cart"
+    PURCHASE = "purchase"
+    REFUND = "refund"
+
+
+ACTION_ALIASES = {
+    "watch": Action.VIEW,
+    "detail-page-view": Action.VIEW,
+    "view_item": Action.VIEW,
+    "select_item": Action.CLICK,
+    "Product Clicked": Action.CLICK,
+    "Product Added": Action.ADD_TO_CART,
+    "Product Removed": Action.REMOVE_FROM_CART,
+    "Order Completed": Action.PURCHASE,
+    "purchase-complete": Action.PURCHASE,
+    "order_completed": Action.PURCHASE,
+    "Order Refunded": Action.REFUND,
+}
+
+
+class _Envelope(Message):
+    """The fields of every raw event. One of client_id, session_id, user_id or query_id must be there."""
+
+    event_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    schema_version: int = 1
+    timestamp: Timestamp
+    application: Annotated[str, Field(max_length=100)] | None = None
+    client_id: Id | None = None
+    session_id: Id | None = None
+    user_id: Id | None = None
+    query_id: Id | None = None
+    is_bot: bool | None = None
+
+
+class Hit(Message):
+    """One product that a search showed. ``rank`` is 1-based."""
+
+    object_id: Id = Field(validation_alias=AliasChoices("object_id", "product_id"))
+    rank: Annotated[int, Field(ge=1)]
+    score: float | None = None
+
+
+class Search(_Envelope):
+    """A search that was answered: the topic ``searches``. Hits are in rank order."""
+
+    query_id: Id
+    user_query: Annotated[str, Field(max_length=1024)]
+    query_response_hit_ids: Annotated[list[Id], Field(max_length=200)] = Field(
+        default_factory=list, validation_alias=AliasChoices("query_response_hit_ids", "query_response_objects_ids")
+    )
+    hits: Annotated[list[Hit], Field(max_length=200)] = Field(default_factory=list)
+    generation: int | None = None
+
+    def shown(self) -> list[str]:
+        """Return the product ids that were shown, best first; ``hits`` takes precedence."""
+        if self.hits:
+            return [h.object_id for h in sorted(self.hits, key=lambda h: h.rank)]
+        return list(self.query_response_hit_ids)
+
+
+class EventObject(Message):
+    """The thing an interaction is about (UBI ``event_attributes.object``)."""
+
+    object_id: Id
+
+
+class Position(Message):
+    """Where the thing stood (UBI ``event_attributes.position``). ``ordinal`` is 1-based."""
+
+    ordinal: Annotated[int, Field(ge=0)] | None = None
+
+
+class EventAttributes(Message):
+    """UBI's ``event_attributes``, as far as we read it."""
+
+    object: EventObject | None = None
+    position: Position | None = None
+
+
+class Item(Message):
+    """One line of an interaction. ``unit_price`` is in major units of ``currency``."""
+
+    object_id: Id = Field(validation_alias=AliasChoices("object_id", "product_id"))
+    quantity: Annotated[int, Field(ge=1, le=100_000)] = 1
+    unit_price: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    query_id: Id | None = None
+    ordinal: Annotated[int, Field(ge=1)] | None = None
+
+
+class Interaction(_Envelope):
+    """Something a shopper did: the topic ``interactions``. One object, or a list of items."""
+
+    action_name: Annotated[str, Field(min_length=1, max_length=100)]
+    user_query: Annotated[str, Field(max_length=1024)] | None = None
+    event_attributes: EventAttributes | None = None
+    object_id: Id | None = Field(default=None, validation_alias=AliasChoices("object_id", "product_id"))
+    items: Annotated[list[Item], Field(max_length=500)] = Field(default_factory=list)
+    order_id: Id | None = None
+
+
+class CleanSearch(Fact):
+    """A search as the stream uses it. ``query`` is normalised; ``at_ms`` is event time in epoch milliseconds."""
+
+    kind: Literal["search"] = "search"
+    event_id: str
+    shopper: str
+    at_ms: int
+    query_id: str
+    query: str
+    shown: list[str] = []
+    session_id: str | None = None
+    generation: int | None = None
+
+
+class Line(Fact):
+    """One product of an interaction. ``revenue_minor`` is the line's whole value in minor units (cents)."""
+
+    product_id: str
+    units: int = 1
+    revenue_minor: int = 0
+    query_id: str | None = None
+
+
+class CleanInteraction(Fact):
+    """An interaction as the stream uses it. ``query`` is the normalised ``user_query`` it carried, if any."""
+
+    kind: Literal["interaction"] = "interaction"
+    event_id: str
+    shopper: str
+    at_ms: int
+    action: Action
+    lines: list[Line]
+    query_id: str | None = None
+    query: str | None = None
+    order_id: str | None = None
+    session_id: str | None = None
+
+
+class Tick(Fact):
+    """Event time that has been reached, for partitions on which nothing else arrives."""
+
+    kind: Literal["tick"] = "tick"
+    at_ms: int
+
+
+CleanEvent = Annotated[CleanSearch | CleanInteraction | Tick, Field(discriminator="kind")]
+CLEAN_EVENT: TypeAdapter[CleanSearch | CleanInteraction | Tick] = TypeAdapter(CleanEvent)

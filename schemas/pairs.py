@@ -1,0 +1,57 @@
+"""What was learnt from shoppers: single credits (``contributions``) and their sums (``pairs``). Integers only.
+
+The stream counts, the trainer weighs: decay, metric and caps are chosen at training time.
+"""
+
+from schemas.base import Fact
+from schemas.events import Action
+
+# (offset of the ``events`` record, index of the event in it, number of the contribution within the event)
+Position = tuple[int, int, int]
+# credit in thousandths, units, revenue in minor units
+Counts = tuple[int, int, int]
+
+
+class Contribution(Fact):
+    """A change of credit of one (query, product): the topic ``contributions``, partitioned by query.
+
+    ``credit`` is in thousandths and may be negative: a refund, or a line that a late search has earned back.
+    ``day`` is the event day (days since 1970-01-01 UTC) of the engagement. ``client`` is a 16-digit hash of the shopper.
+    ``source`` and ``position`` say which event caused it; a replay of that event writes the same contribution again.
+    """
+
+    contribution_id: str
+    query: str
+    product_id: str
+    action: Action
+    day: int
+    credit: int
+    units: int = 0
+    revenue_minor: int = 0
+    client: str
+    source: int
+    position: Position
+
+
+class Pair(Fact):
+    """All that shoppers did with one product after one query: the topic ``pairs``, compacted, absolute.
+
+    ``days`` maps day to action to counts. ``clients`` maps client hashes to their net credit in thousandths:
+    the ``MAX_CLIENTS`` smallest hashes, which is exact below that number and a k-minimum-values sketch above.
+    ``fence`` maps a partition of ``events`` to the last position applied. ``revision`` counts writes and means nothing else.
+    """
+
+    query: str
+    product_id: str
+    days: dict[int, dict[Action, Counts]] = {}
+    clients: dict[str, int] = {}
+    fence: dict[int, Position] = {}
+    revision: int = 0
+
+
+MAX_CLIENTS = 64
+
+
+def pair_key(query: str, product_id: str) -> bytes:
+    """Return the key of a pair on ``pairs``. Neither part can hold a tab."""
+    return f"{query}\t{product_id}".encode()

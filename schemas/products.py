@@ -1,0 +1,55 @@
+"""The catalogue: what shops send (``products``) and the clean form of it (``catalog``). A null value deletes."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from schemas.base import Fact, Id, Message, Timestamp
+
+Attribute = str | int | float | bool | list[str]
+
+
+class ProductImage(Message):
+    """A picture by address. The bytes are fetched and prepared by ``media``, never by a model."""
+
+    uri: Annotated[str, Field(max_length=2048)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class Product(Message):
+    """A product of the shop: the topic ``products``, keyed by ``product_id``. ``version`` rises with every change."""
+
+    product_id: Id
+    title: Annotated[str, Field(max_length=2000)]
+    description: Annotated[str, Field(max_length=20_000)] | None = None
+    brand: Annotated[str, Field(max_length=256)] | None = None
+    category_path: Annotated[list[str], Field(max_length=20)] = []
+    price: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    availability: Annotated[str, Field(max_length=64)] | None = None
+    attributes: dict[str, Attribute] = {}
+    variant_ids: Annotated[list[Id], Field(max_length=500)] = []
+    image: ProductImage | None = None
+    version: Annotated[int, Field(ge=0)] | None = None
+    updated_at: Timestamp | None = None
+    deleted: bool = False
+
+
+class CatalogProduct(Fact):
+    """A product whose texts are clean: the topic ``catalog``, the only catalogue that training and serving read.
+
+    ``version`` is the shop's, or the position of the record it came from; a lower or equal one is stale.
+    """
+
+    product_id: str
+    title: str
+    description: str = ""
+    brand: str = ""
+    category_path: list[str] = []
+    price: float | None = None
+    currency: str | None = None
+    availability: str | None = None
+    attributes: dict[str, Attribute] = {}
+    variant_ids: list[str] = []
+    image_key: str | None = None
+    version: int

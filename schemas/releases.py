@@ -1,0 +1,117 @@
+"""Deployment over Kafka: commands in (``deployment-commands``), generations and the live pointer out (``releases``).
+
+A release is one generation: model, index and ranking as one. It is never reused and never renamed.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import Fact, Id, Message, Timestamp
+
+
+class Candidate(Fact):
+    """A saved model that is proposed for release. ``model`` is a folder; ``vectors`` an optional file of catalogue vectors."""
+
+    model: str
+    model_sha256: str
+    dim: int
+    vectors: str | None = None
+    run_id: str | None = None
+    decision_id: str | None = None
+
+
+class DeploymentCommand(Message):
+    """A wish to change what serves. ``expected_generation`` is compared with the live one: a stale command is rejected.
+
+    ``promote`` carries a candidate or names a generation; ``rollback`` without one goes to the previous generation.
+    """
+
+    command_id: Id
+    deployment: Id = "main"
+    action: Literal["promote", "rollback", "pause", "resume", "pin", "unpin", "abort"]
+    expected_generation: int | None = None
+    target_generation: int | None = None
+    candidate: Candidate | None = None
+    force: bool = False
+    reason: Annotated[str, Field(max_length=500)] = ""
+    actor: Annotated[str, Field(max_length=100)] = "unknown"
+    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class ReleaseState(StrEnum):
+    """Where a generation stands. ``retired`` still holds its collection, ``dropped`` does not."""
+
+    BUILDING = "building"
+    VERIFIED = "verified"
+    RELEASED = "released"
+    RETIRED = "retired"
+    DROPPED = "dropped"
+    FAILED = "failed"
+
+
+class Ranking(Fact):
+    """How the parts of a score are summed. Artefacts map a part's name to ``(path, sha256)``."""
+
+    coefficients: dict[str, float] = {"dense": 1.0}
+    artefacts: dict[str, tuple[str, str]] = {}
+
+
+class Release(Fact):
+    """One generation: the topic ``releases``, key ``generation:000001``. All but ``state`` and ``error`` is immutable.
+
+    ``catalog_offsets`` maps partitions of ``catalog`` to the next offset to apply after the build.
+    ``id_set_sha256`` is that of the sorted product ids joined by newlines.
+    """
+
+    generation: int
+    kind: Literal["full", "refresh"] = "full"
+    model: str
+    model_sha256: str
+    dim: int
+    ranking: Ranking = Ranking()
+    collection: str
+    catalog_offsets: dict[int, int] = {}
+    row_count: int = 0
+    id_set_sha256: str = ""
+    parent: int | None = None
+    run_id: str | None = None
+    decision_id: str | None = None
+    state: ReleaseState
+    error: str | None = None
+    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class LivePointer(Fact):
+    """What serves now: the topic ``releases``, key = the deployment's name. ``sequence`` rises with every change.
+
+    Both releases are whole, so that a searcher needs nothing else. ``command_id`` is the last command that was carried out.
+    """
+
+    deployment: str = "main"
+    sequence: int
+    live: Release
+    previous: Release | None = None
+    cause: str
+    command_id: str | None = None
+    actor: str = "indexer"
+    paused: bool = False
+    pinned: bool = False
+    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+
+
+def release_key(generation: int) -> bytes:
+    """Return the key of a generation's own record on ``releases``; sorts by generation."""
+    return f"generation:{generation:06d}".encode()
+
+
+class SearcherReport(Fact):
+    """What a searcher serves, on the topic ``searcher-reports``: retention drops nothing that a searcher still uses."""
+
+    searcher_id: str
+    generation: int | None
+    sequence: int
+    ready: bool
+    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))

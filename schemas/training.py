@@ -1,0 +1,135 @@
+"""Training over Kafka: what asks for a run (``training-triggers``), how a run fares (``training-runs``), and the evidence (``decisions``)."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import Fact, Id, Message, Timestamp
+
+
+class Trigger(Message):
+    """A wish for a run. A ``dedup_key`` runs at most once, for ever. ``force`` skips the data minimum, never the gate.
+
+    ``base`` says what the fine-tune starts from. ``label_shuffle_seed`` trains on shuffled labels: a test of the gate.
+    """
+
+    trigger_id: Id
+    reason: Literal["schedule", "manual", "volume", "drift", "rollback_followup", "backfill"] = "manual"
+    requested_by: Annotated[str, Field(max_length=100)] = "unknown"
+    requested_at: Timestamp
+    dedup_key: Annotated[str, Field(max_length=200)] | None = None
+    base: Literal["live", "pristine"] = "live"
+    force: bool = False
+    force_reason: Annotated[str, Field(max_length=500)] | None = None
+    dry_run: bool = False
+    params: dict[str, int | float | str | bool] = {}
+
+
+class RunState(StrEnum):
+    """The states of a run, in order; the last six are terminal and never change."""
+
+    QUEUED = "queued"
+    SNAPSHOTTING = "snapshotting"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    DEPLOYING = "deploying"
+    DEPLOYED = "deployed"
+    FAILED_GATE = "failed_gate"
+    INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the run has ended."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset(
+    {RunState.DEPLOYED, RunState.FAILED_GATE, RunState.INCONCLUSIVE, RunState.SKIPPED, RunState.FAILED, RunState.CANCELLED}
+)
+
+
+class RunError(Fact):
+    """Why a run failed, for the operator."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class TrainingRun(Fact):
+    """The state of one run: the topic ``training-runs``, keyed by run_id. ``seq`` rises with every write.
+
+    A dry run that passes ends as ``skipped`` with its verdict; ``passed`` candidates go on to ``deploying``
+    and end as ``deployed`` once the indexer has published ``generation``.
+    """
+
+    run_id: str
+    trigger_ids: list[str] = []
+    dedup_keys: list[str] = []
+    seq: int = 0
+    state: RunState
+    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+    progress: float = 0.0
+    detail: str = ""
+    pairs: int | None = None
+    queries: int | None = None
+    products: int | None = None
+    metrics: dict[str, float] = {}
+    verdict: Literal["pass", "fail", "inconclusive"] | None = None
+    generation: int | None = None
+    duration_s: float | None = None
+    error: RunError | None = None
+
+
+class Check(Fact):
+    """One row of the gate. ``baseline`` None: an absolute rule. Intervals are of candidate minus baseline."""
+
+    name: str
+    verdict: Literal["pass", "fail", "inconclusive"]
+    reason: str
+    metric: str | None = None
+    segment: str | None = None
+    baseline: str | None = None
+    candidate_value: float | None = None
+    baseline_value: float | None = None
+    delta: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    n: int | None = None
+    threshold: float | None = None
+
+
+class Score(Fact):
+    """The mean of a metric with its 95 % bootstrap interval over n queries."""
+
+    mean: float
+    ci_low: float
+    ci_high: float
+    n: int
+
+
+class Decision(Fact):
+    """The evidence of one verdict: the topic ``decisions``, kept for ever.
+
+    ``ndcg10`` maps system (popularity, bm25, base, live, candidate) to segment (all, unseen, ...) to score.
+    """
+
+    decision_id: str
+    run_id: str | None = None
+    verdict: Literal["pass", "fail", "inconclusive", "forced"]
+    reasons: list[str] = []
+    checks: list[Check] = []
+    ndcg10: dict[str, dict[str, Score]] = {}
+    examples: list[dict[str, str | list[str]]] = []
+    snapshot_sha256: str | None = None
+    candidate_sha256: str | None = None
+    seed: int = 0
+    generation_before: int | None = None
+    generation_after: int | None = None
+    actor: str = "trainer"
+    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
