@@ -66,8 +66,8 @@ async def open_group(
         max_poll_interval_ms=600_000,
         max_partition_fetch_bytes=4 << 20,
     )
-    await inner.start()
     try:
+        await inner.start()
         yield GroupConsumer(inner)
     finally:
         await inner.stop()

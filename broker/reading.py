@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from broker.records import Record
 
@@ -68,6 +69,7 @@ async def open_reader(
 
     A partition that ``start`` does not name is read from its beginning. Raises ``LookupError`` when a topic does not exist.
     """
+    partitions = await _partitions(bootstrap, topics)
     inner = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -75,12 +77,8 @@ async def open_reader(
         fetch_max_wait_ms=fetch_wait_ms,
         max_partition_fetch_bytes=8 << 20,
     )
-    await inner.start()
     try:
-        partitions = []
-        for topic in topics:
-            found = await _partitions(inner, topic)
-            partitions += [TopicPartition(topic, p) for p in sorted(found)]
+        await inner.start()
         inner.assign(partitions)
         if start == "end":
             await inner.seek_to_end(*partitions)
@@ -93,13 +91,18 @@ async def open_reader(
         await inner.stop()
 
 
-async def _partitions(inner: AIOKafkaConsumer, topic: str) -> set[int]:
-    await inner._client.force_metadata_update()
-    await inner.topics()
-    found = inner.partitions_for_topic(topic)
-    if not found:
-        raise LookupError(f"topic {topic!r} does not exist; searchloop creates its topics at the start of every process")
-    return set(found)
+async def _partitions(bootstrap: str, topics: list[str]) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        # All topics, not these: asking a broker for a topic by name may create it.
+        described = {t["topic"]: sorted(p["partition"] for p in t["partitions"]) for t in await admin.describe_topics()}
+    finally:
+        await admin.close()
+    for topic in topics:
+        if not described.get(topic):
+            raise LookupError(f"topic {topic!r} does not exist; searchloop creates its topics at the start of every process")
+    return [TopicPartition(topic, partition) for topic in topics for partition in described[topic]]
 
 
 async def read_compacted(bootstrap: str, topic: str) -> Compacted:

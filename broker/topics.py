@@ -6,7 +6,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
 from schemas.settings import Settings
-from schemas.topics import TOPICS, Topic, dead_letter_name
+from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, TOPICS, Topic, dead_letter_name
 
 _DAY_MS = 86_400_000
 _COMPACT = {"min.cleanable.dirty.ratio": "0.5", "delete.retention.ms": str(7 * _DAY_MS), "segment.ms": str(_DAY_MS)}
@@ -21,7 +21,13 @@ def _configs(topic: Topic) -> dict[str, str]:
         return {"cleanup.policy": "compact", **_COMPACT}
     retention = -1 if topic.retention is None else int(topic.retention.total_seconds() * 1000)
     # Event time may lie far back, so retention counts from the broker's clock. Requests keep the client's: their timeout counts from it.
-    return {"cleanup.policy": "delete", "retention.ms": str(retention), "max.message.bytes": str(8 << 20)}
+    clock = "CreateTime" if topic in {SEARCH_REQUESTS, SEARCH_RESPONSES} else "LogAppendTime"
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(retention),
+        "max.message.bytes": str(8 << 20),
+        "message.timestamp.type": clock,
+    }
 
 
 def plan(settings: Settings) -> dict[str, NewTopic]:
@@ -77,9 +83,10 @@ async def _connect(bootstrap: str, deadline_s: float) -> AIOKafkaAdminClient:
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
         try:
             await admin.start()
-            return admin
         except KafkaError as error:
             await admin.close()
             if loop.time() > end:
                 raise KafkaConnectionError(f"no Kafka broker at {bootstrap} within {deadline_s:.0f} s: {error}") from error
             await asyncio.sleep(0.3)
+        else:
+            return admin

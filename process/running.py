@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -45,10 +44,11 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
     health = Health()
     try:
         async with serve_health(name, settings, health):
-            await ensure_topics(settings)
-            await work(settings, health, stopping)
+            await until_stopped(stopping, asyncio.create_task(ensure_topics(settings)))
+            if not stopping.is_set():
+                await work(settings, health, stopping)
     except TopicMismatchError as error:
-        log.error("refused to start", reason=str(error))
+        log.critical("refused to start", reason=str(error))
         return MISUSED
     except Exception:  # the one outermost handler: say why, then let the supervisor restart us
         log.exception("crashed")
@@ -60,12 +60,10 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
 async def until_stopped(stopping: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
     """Wait until ``stopping`` is set or a task ends; then cancel the tasks. A task's exception is raised."""
     waiter = asyncio.create_task(stopping.wait())
-    done, _ = await asyncio.wait({waiter, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({waiter, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     for task in (waiter, *tasks):
         task.cancel()
+    await asyncio.gather(waiter, *tasks, return_exceptions=True)  # every task has cleaned up before one of them is blamed
     for task in tasks:
-        if task in done:
+        if not task.cancelled():
             task.result()
-        else:
-            with suppress(asyncio.CancelledError):
-                await task

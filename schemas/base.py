@@ -53,6 +53,11 @@ def _iso_millis(value: datetime) -> str:
 
 
 # An id: text of 1 to 256 characters without control characters; an integer is taken as its decimal text.
-Id = Annotated[str, BeforeValidator(_canonical_id), Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_ID_TEXT = Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")
+Id = Annotated[str, BeforeValidator(_canonical_id, json_schema_input_type=Annotated[str, _ID_TEXT] | int), _ID_TEXT]
 # Event time. Naive values stay naive here: intake refuses or assumes UTC, by its setting.
-Timestamp = Annotated[datetime, BeforeValidator(parse_timestamp), PlainSerializer(_iso_millis, when_used="json")]
+Timestamp = Annotated[
+    datetime,
+    BeforeValidator(parse_timestamp, json_schema_input_type=datetime | float),
+    PlainSerializer(_iso_millis, when_used="json"),
+]

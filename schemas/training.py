@@ -1,4 +1,4 @@
-"""Training over Kafka: what asks for a run (``training-triggers``), how a run fares (``training-runs``), and the evidence (``decisions``)."""
+"""Training over Kafka: what asks for a run (``training-triggers``), how it fares (``training-runs``), the evidence (``decisions``)."""
 
 from datetime import UTC, datetime
 from enum import StrEnum

@@ -1,0 +1,282 @@
+"""The command line: one thin command per verb. What a verb does stands in ``commands``.
+
+Exit codes: 0 done, 1 refused or failed with the reason on stderr, 2 wrong usage. ``--json`` on every command that prints a result.
+Heavy modules are imported inside the verb that needs them, so that ``--help`` is instant.
+"""
+
+import asyncio
+import os
+import runpy
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A streaming learner for product search."
+)
+dlq_app = typer.Typer(no_args_is_help=True, help="What was refused, and why.")
+app.add_typer(dlq_app, name="dlq")
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the stack; default .searchloop or SEARCHLOOP_DATA_DIR.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
+Since = Annotated[float | None, typer.Option("--since-hours", help="Only those refused within the last hours.")]
+TopicName = Annotated[str | None, typer.Option("--topic", help="Only those of this topic.")]
+WhyRefused = Annotated[str | None, typer.Option("--refused-for", help="Only those refused for this reason.")]
+Target = Annotated[int | None, typer.Option("--to", help="The generation to go to.")]
+Expected = Annotated[int | None, typer.Option("--expected", help="Refuse unless this generation is live.")]
+
+
+@app.command()
+def up(data_dir: DataDir = None) -> None:
+    """Start Kafka, Milvus and the four processes on this machine, and keep them running until Ctrl-C."""
+    from embedded.supervisor import run_up
+
+    raise SystemExit(run_up(data_dir, dict(os.environ)))
+
+
+@app.command()
+def demo(
+    data_dir: DataDir = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated shop.")] = 7,
+    keep: Annotated[bool, typer.Option(help="Keep the data directory afterwards.")] = False,
+) -> None:
+    """Run the whole loop once with a simulated shop, check every promise, and end by itself."""
+    from commands.demo import run_demo
+
+    raise SystemExit(asyncio.run(run_demo(data_dir, seed=seed, keep=keep)))
+
+
+def _process(name: str, *arguments: str) -> None:
+    sys.argv = [name, *arguments]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+@app.command()
+def stream(only: Annotated[Literal["intake", "learn"] | None, typer.Option(help="Run only this half.")] = None) -> None:
+    """Run intake and the two learning agents."""
+    _process("stream", *(("--only", only) if only else ()))
+
+
+@app.command()
+def trainer() -> None:
+    """Run the trainer."""
+    _process("trainer")
+
+
+@app.command()
+def indexer() -> None:
+    """Run the indexer, the only writer of Milvus."""
+    _process("indexer")
+
+
+@app.command()
+def searcher() -> None:
+    """Run a searcher."""
+    _process("searcher")
+
+
+@app.command()
+def send(
+    topic: Annotated[str, typer.Argument(help="searches, interactions or products.")],
+    file: Annotated[str, typer.Argument(help="JSON lines; .gz works; - reads stdin.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+    send_invalid: Annotated[bool, typer.Option(help="Send refused lines too; they end as dead letters.")] = False,
+) -> None:
+    """Send a file of JSON lines to a raw topic, validated."""
+    from commands.feeding import send as run
+
+    run(topic, file, data_dir=data_dir, as_json=as_json, send_invalid=send_invalid)
+
+
+@app.command()
+def search(
+    query: str,
+    k: Annotated[int, typer.Option("--k", help="How many hits.")] = 10,
+    client: Annotated[str | None, typer.Option(help="client_id; what is shown is then written to searches.")] = None,
+    timeout_ms: int = 5000,
+    explain: bool = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask one query over Kafka."""
+    from commands.asking import search as run
+
+    run(query, k=k, client=client, timeout_ms=timeout_ms, explain=explain, data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
+def train(
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; 0 only when deployed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and judge, deploy nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Deploy whatever the verdict, if the artefact is sound.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Needed with --force.")] = None,
+    base: Annotated[Literal["live", "pristine"], typer.Option(help="What to start from.")] = "live",
+    param: Annotated[list[str] | None, typer.Option("--param", help="name=value, for this run only.")] = None,
+    timeout_s: float = 3600,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a training run."""
+    from commands.deciding import train as run
+
+    run(
+        wait=wait,
+        dry_run=dry_run,
+        force=force,
+        reason=reason,
+        base=base,
+        params=param or [],
+        timeout_s=timeout_s,
+        data_dir=data_dir,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def runs(run_id: Annotated[str | None, typer.Argument()] = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List training runs, or show one."""
+    from commands.looking import runs as run
+
+    run(run_id, data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
+def releases(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List generations."""
+    from commands.looking import releases as run
+
+    run(data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
+def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show what runs and what serves."""
+    from commands.looking import status as run
+
+    run(data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
+def pairs(query: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show what was learnt for a query."""
+    from commands.looking import pairs as run
+
+    run(query, data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
+def explain(
+    identifier: Annotated[str, typer.Argument(help="A run or decision id.")], data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Show the evidence of a verdict."""
+    from commands.looking import explain as run
+
+    run(identifier, data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
+def rollback(to: Target = None, expected: Expected = None, reason: Reason = "", data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Go back to the previous generation, or to one that still has its index."""
+    from commands.deciding import deploy
+
+    deploy("rollback", target=to, expected=expected, reason=reason, data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
+def promote(
+    to: Annotated[int, typer.Argument(help="The generation to serve.")],
+    expected: Expected = None,
+    reason: Reason = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a generation that still has its index."""
+    from commands.deciding import deploy
+
+    deploy("promote", target=to, expected=expected, reason=reason, data_dir=data_dir, as_json=as_json)
+
+
+def _switch(name: Literal["pause", "resume", "pin", "unpin"], summary: str) -> None:
+    @app.command(name, help=summary)
+    def run(reason: Reason = "", data_dir: DataDir = None, as_json: AsJson = False) -> None:
+        from commands.deciding import deploy
+
+        deploy(name, target=None, expected=None, reason=reason, data_dir=data_dir, as_json=as_json)
+
+
+_switch("pause", "Refuse promotes until resume.")
+_switch("resume", "Accept promotes again.")
+_switch("pin", "Keep the live generation whatever is promoted, until unpin.")
+_switch("unpin", "Let the live generation change again.")
+
+
+@dlq_app.command("list")
+def dlq_list(
+    topic: TopicName = None, refused_for: WhyRefused = None, since_hours: Since = None, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Count dead letters by topic and reason."""
+    from commands.dead_letters import list_letters
+
+    list_letters(topic=topic, reason=refused_for, since=_hours(since_hours), data_dir=data_dir, as_json=as_json)
+
+
+@dlq_app.command("show")
+def dlq_show(
+    topic: TopicName = None,
+    refused_for: WhyRefused = None,
+    since_hours: Since = None,
+    limit: int = 20,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show dead letters with their bytes."""
+    from commands.dead_letters import show_letters
+
+    show_letters(topic=topic, reason=refused_for, since=_hours(since_hours), limit=limit, data_dir=data_dir, as_json=as_json)
+
+
+@dlq_app.command("replay")
+def dlq_replay(
+    topic: TopicName = None,
+    refused_for: WhyRefused = None,
+    since_hours: Since = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send dead letters back to where they came from, at most three times each."""
+    from commands.dead_letters import replay_letters
+
+    replay_letters(topic=topic, reason=refused_for, since=_hours(since_hours), dry_run=dry_run, data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
+def schemas(check: Annotated[bool, typer.Option("--check", help="Only say whether they are up to date.")] = False) -> None:
+    """Write the published schemas and the table of settings from the code."""
+    _process("schemas.publish", *(("--check",) if check else ()))
+
+
+@app.command()
+def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Say whether this machine can run searchloop."""
+    from commands.doctor import doctor as run
+
+    run(data_dir=data_dir, as_json=as_json)
+
+
+def _hours(hours: float | None) -> timedelta | None:
+    return None if hours is None else timedelta(hours=hours)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

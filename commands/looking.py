@@ -1,0 +1,139 @@
+"""``runs``, ``releases``, ``status``, ``pairs``, ``explain``: what happened, and what serves now."""
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+from broker.reading import open_reader
+from commands.session import find_settings, out, show_json, stop, table
+from commands.state import read_decisions, read_pairs, read_releases, read_runs
+from schemas.settings import PROCESS_SETTINGS, Settings
+from schemas.text import normalise_query
+from schemas.topics import TOPICS, dead_letter_name
+from schemas.training import Decision
+
+
+def runs(run_id: str | None, *, data_dir: Path | None, as_json: bool) -> None:
+    """List the runs, or show one."""
+    found = asyncio.run(read_runs(find_settings(data_dir)))
+    if run_id is not None:
+        found = [r for r in found if r.run_id == run_id]
+        if not found:
+            stop(f"no run {run_id!r}; `searchloop runs` lists them")
+    if as_json:
+        show_json([r.model_dump(mode="json") for r in found])
+        return
+    rows = [(r.run_id, r.state.value, r.verdict, r.pairs, r.generation, r.error.message if r.error else r.detail) for r in found]
+    table("training runs", ["run", "state", "verdict", "pairs", "generation", "detail"], rows)
+
+
+def releases(*, data_dir: Path | None, as_json: bool) -> None:
+    """List the generations and say which one is live."""
+    live, found = asyncio.run(read_releases(find_settings(data_dir)))
+    if as_json:
+        show_json({"live": live.model_dump(mode="json") if live else None, "releases": [r.model_dump(mode="json") for r in found]})
+        return
+    serving = {live.live.generation: "live", **({live.previous.generation: "previous"} if live.previous else {})} if live else {}
+    rows = [
+        (r.generation, r.state.value, serving.get(r.generation, ""), r.row_count, r.model_sha256[:12], r.run_id, str(r.at)[:19])
+        for r in found
+    ]
+    table("releases", ["generation", "state", "serves", "products", "model", "run", "since"], rows)
+
+
+def status(*, data_dir: Path | None, as_json: bool) -> None:
+    """Show processes, live generation, last run and how full the topics are; exit code 1 unless all are ready."""
+    settings = find_settings(data_dir)
+    facts = asyncio.run(_status(settings))
+    if as_json:
+        show_json(facts)
+    else:
+        processes: dict[str, dict[str, object]] = facts["processes"]  # type: ignore[assignment]
+        table("processes", ["process", "ready", "detail"], [(n, str(p.pop("ready", False)), json.dumps(p)) for n, p in processes.items()])
+        out.print(f"live generation: {facts['generation']}    last run: {facts['last_run']}")
+        counts: dict[str, int] = facts["topics"]  # type: ignore[assignment]
+        table("topics", ["topic", "records written"], list(counts.items()))
+    if not facts["ready"]:
+        raise SystemExit(1)
+
+
+async def _status(settings: Settings) -> dict[str, object]:
+    processes = {name: await asyncio.to_thread(read_page, settings, name, "readyz") for name in PROCESS_SETTINGS}
+    ready = all(bool(p.get("ready")) for p in processes.values())
+    live, _ = await read_releases(settings)
+    found = await read_runs(settings)
+    names = [t.name for t in TOPICS] + [dead_letter_name(t.name) for t in TOPICS if t.dead_letters]
+    async with open_reader(settings.kafka, [settings.topic(n) for n in names], start="end") as reader:
+        ends = await reader.end_offsets()
+    counts = Counter[str]()
+    for (topic, _partition), end in ends.items():
+        counts[topic.removeprefix(settings.topic_prefix)] += end
+    return {
+        "ready": ready,
+        "processes": processes,
+        "generation": live.live.generation if live else None,
+        "last_run": {"run_id": found[-1].run_id, "state": found[-1].state.value} if found else None,
+        "topics": {n: counts[n] for n in names},
+    }
+
+
+def read_page(settings: Settings, process: str, page: str) -> dict[str, object]:
+    """Return what a process of this data directory says on ``/readyz`` or ``/healthz``; ``ready`` False when it does not answer."""
+    announced = settings.data_dir / "run" / f"{process}.json"
+    try:
+        port = json.loads(announced.read_text())["port"]
+        with urllib.request.urlopen(f"http://{settings.http_host}:{port}/{page}", timeout=2) as answer:  # fixed scheme
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        return dict(json.loads(error.read() or b"{}"))
+    except (OSError, ValueError, KeyError):
+        return {"process": process, "ready": False, "reason": "does not answer"}
+
+
+def pairs(query: str, *, data_dir: Path | None, as_json: bool) -> None:
+    """Show what was learnt for one query: products, credits by action, clients, days."""
+    wanted = normalise_query(query)
+    found = [p for p in asyncio.run(read_pairs(find_settings(data_dir))) if p.query == wanted]
+    if as_json:
+        show_json([p.model_dump(mode="json") for p in found])
+        return
+    if not found:
+        stop(f"nothing was learnt for {wanted!r} yet")
+    rows = []
+    for pair in found:
+        sums = Counter[str]()
+        for actions in pair.days.values():
+            for action, (credit, _units, _revenue) in actions.items():
+                sums[action.value] += credit
+        credits_ = ", ".join(f"{a} {c / 1000:g}" for a, c in sorted(sums.items()))
+        rows.append((pair.product_id, sum(sums.values()) / 1000, credits_, len(pair.clients), len(pair.days)))
+    table(f"pairs of {wanted!r}", ["product", "credit", "by action", "clients", "days"], sorted(rows, key=lambda r: (-r[1], r[0])))
+
+
+def explain(identifier: str, *, data_dir: Path | None, as_json: bool) -> None:
+    """Show the evidence behind a run: every check of the gate with its numbers."""
+    found = [d for d in asyncio.run(read_decisions(find_settings(data_dir))) if identifier in {d.run_id, d.decision_id}]
+    if not found:
+        stop(f"no decision for {identifier!r}; `searchloop runs` lists the runs")
+    if as_json:
+        show_json([d.model_dump(mode="json") for d in found])
+        return
+    for decision in found:
+        show_decision(decision)
+
+
+def show_decision(decision: Decision) -> None:
+    """Print the evaluation table, the checks and the verdict of one decision."""
+    if decision.ndcg10:
+        segments = sorted({s for by in decision.ndcg10.values() for s in by}, key=lambda s: (s != "all", s != "unseen", s))[:4]
+        rows = [
+            (system, *(f"{by[s].mean:.3f} [{by[s].ci_low:.3f}, {by[s].ci_high:.3f}] n={by[s].n}" if s in by else None for s in segments))
+            for system, by in decision.ndcg10.items()
+        ]
+        table("nDCG@10 over the whole catalogue, with 95 % intervals", ["system", *segments], rows)
+    if decision.checks:
+        table("gate", ["check", "verdict", "reason"], [(c.name, c.verdict, c.reason) for c in decision.checks])
+    out.print(f"[bold]{decision.verdict}[/]  {'; '.join(decision.reasons)}", highlight=False)
