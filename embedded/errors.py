@@ -1,0 +1,32 @@
+"""What can go wrong with the servers of this machine. Every message says what was found, what was expected, and what to do.
+
+EmbeddedError
+├── JarsMissingError     Kafka's jars are neither in the cache nor to be had
+├── PortTakenError       something else listens where a server of ours should
+├── NotReadyError        a server or a process did not come up: it ended, or its deadline passed
+└── AlreadyRunningError  another `searchloop up` holds the data directory
+"""
+
+
+class EmbeddedError(RuntimeError):
+    """The one-machine mode cannot do what was asked; the message is for the operator."""
+
+
+class JarsMissingError(EmbeddedError):
+    """Kafka's jars are neither in the cache nor to be had."""
+
+
+class PortTakenError(EmbeddedError):
+    """Something else listens where a server of ours should."""
+
+
+class NotReadyError(EmbeddedError):
+    """A server or a process did not come up: it ended, or its deadline passed."""
+
+
+class AlreadyRunningError(EmbeddedError):
+    """Another supervisor holds the data directory. ``pid`` is its process id, or None when it left none."""
+
+    def __init__(self, message: str, pid: int | None) -> None:
+        super().__init__(message)
+        self.pid = pid

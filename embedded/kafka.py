@@ -1,0 +1,133 @@
+"""An Apache Kafka broker as a child process: KRaft, one node, on 127.0.0.1, its whole state in one folder.
+
+The same folder gives the same cluster: its id, its topics and records, and its port when that is still free.
+"""
+
+import base64
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import uuid
+from pathlib import Path
+from typing import ClassVar
+
+from embedded.errors import NotReadyError
+from embedded.jars import java, kafka_jars
+from embedded.kafka_config import log4j2_properties, server_properties
+from embedded.ports import HOST, free_port, require_free
+from embedded.server import LocalServer
+
+_METADATA, _METADATA_VERSION, _CORRELATION = 3, 2, 7
+
+
+class EmbeddedKafka(LocalServer):
+    """The broker. ``port`` None takes the folder's last one, or a free one; a given port must be free."""
+
+    name: ClassVar[str] = "kafka"
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+
+    def __init__(self, data_dir: Path, port: int | None = None, *, jars: Path | None = None) -> None:
+        super().__init__(data_dir.absolute())
+        self._wanted = port
+        self._jars_folder = jars
+        self._port = port or 0
+        self._cluster_id = ""
+        self._class_path = ""
+
+    @property
+    def address(self) -> str:
+        """The bootstrap address, host:port. Known after ``prepare``."""
+        return f"{HOST}:{self._port}"
+
+    @property
+    def cluster_id(self) -> str:
+        """The cluster's id, 22 characters. Known after ``prepare``."""
+        return self._cluster_id
+
+    def prepare(self) -> None:
+        """Find jars and ports, write the configuration, format the storage if that was not done. Raises ``EmbeddedError``."""
+        self._class_path = os.pathsep.join(map(str, kafka_jars(self._jars_folder)))
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        node = _read_node(self._node_path)
+        if self._wanted is not None:
+            require_free(self._wanted, "Kafka")
+        self._port = self._wanted or free_port(preferred=node.get("port"))
+        self._wanted = self._port  # a restart of this broker must be found where its clients look
+        controller = free_port(preferred=node.get("controller_port"))
+        self._cluster_id = node.get("cluster_id") or _new_cluster_id()
+        (self.data_dir / "server.properties").write_text(server_properties(self.data_dir / "data", self._port, controller))
+        (self.data_dir / "log4j2.properties").write_text(log4j2_properties(self.data_dir / "broker.log"))
+        self._write_node(controller)
+        self._format()
+
+    def command(self) -> list[str]:
+        """Return the JVM's command line."""
+        return [*self._jvm(), "kafka.Kafka", str(self.data_dir / "server.properties")]
+
+    def answers(self) -> bool:
+        """Say whether our own broker is there and takes requests: it names its cluster and itself in its metadata."""
+        try:
+            with socket.create_connection((HOST, self._port), timeout=1.0) as connection:
+                connection.sendall(_metadata_request())
+                return _is_serving(_receive(connection), self._cluster_id)
+        except (OSError, struct.error):
+            return False
+
+    @property
+    def _node_path(self) -> Path:
+        return self.data_dir / "node.json"
+
+    def _write_node(self, controller_port: int) -> None:
+        partial = self._node_path.with_suffix(".tmp")
+        partial.write_text(json.dumps({"cluster_id": self._cluster_id, "port": self._port, "controller_port": controller_port}))
+        partial.replace(self._node_path)
+
+    def _jvm(self) -> list[str]:
+        small = ["-Xmx256m", "-Xss256k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED"]
+        logs = f"-Dlog4j2.configurationFile={self.data_dir / 'log4j2.properties'}"
+        return [str(java()), *small, "-Djava.awt.headless=true", logs, "-cp", self._class_path]
+
+    def _format(self) -> None:
+        if (self.data_dir / "data" / "meta.properties").exists():
+            return
+        tool = [*self._jvm(), "kafka.tools.StorageTool", "format", "--ignore-formatted"]
+        done = subprocess.run(
+            [*tool, "-t", self._cluster_id, "-c", str(self.data_dir / "server.properties")],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode:
+            raise NotReadyError(f"could not format Kafka's storage in {self.data_dir}: {(done.stderr or done.stdout).strip()[-800:]}")
+
+
+def _new_cluster_id() -> str:
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass  # Kafka's tools would take it for an option
+    return text
+
+
+def _read_node(path: Path) -> dict[str, "int | str"]:
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _metadata_request() -> bytes:
+    client = b"searchloop-probe"
+    body = struct.pack(f">hhih{len(client)}si", _METADATA, _METADATA_VERSION, _CORRELATION, len(client), client, 0)
+    return struct.pack(">i", len(body)) + body
+
+
+def _receive(connection: socket.socket) -> bytes:
+    with connection.makefile("rb") as stream:
+        (size,) = struct.unpack(">i", stream.read(4))
+        return stream.read(min(size, 1 << 20))
+
+
+def _is_serving(response: bytes, cluster_id: str) -> bool:
+    """Read a metadata response, version 2: the correlation id, the brokers that serve, the cluster's id."""
+    correlation, brokers = struct.unpack_from(">ii", response)
+    return correlation == _CORRELATION and brokers > 0 and cluster_id.encode() in response

@@ -1,0 +1,54 @@
+"""How a child process starts and ends: in a session of its own, never outliving us, stopped by a signal and then by force.
+
+``tie_to_parent`` counts from the thread that started the child: start children in a thread that lives as long as they should.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+_PR_SET_PDEATHSIG = 1
+# Threads and downloads of the libraries inside a child; many busy children share few cores, and nothing may fetch at run time.
+HYGIENE = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+
+
+def child_environ(base: Mapping[str, str], **extra: str) -> dict[str, str]:
+    """Return the environment of a child: ours, then the hygiene, then what is particular to it."""
+    return {**base, **HYGIENE, **extra}
+
+
+def tie_to_parent(*, niceness: int = 0) -> Callable[[], None]:
+    """Return what a child does between fork and exec: die when its parent dies (Linux), take SIGINT again, lower its priority."""
+    parent = os.getpid()
+    prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
+
+    def before_exec() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's `up &` ignores it, and Milvus is stopped with it
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+            if os.getppid() != parent:  # it died before the call
+                os._exit(1)
+        if niceness:
+            os.nice(niceness)
+
+    return before_exec
+
+
+def signal_group(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a child and to all that it started in its session; nothing happens when none is left."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS says EPERM for a group of zombies
+        os.killpg(pid, number)
+
+
+def stop(process: subprocess.Popen[bytes], number: signal.Signals, deadline_s: float) -> int:
+    """Stop a child: the signal, then SIGKILL to its whole group after the deadline. Returns its exit status."""
+    if process.poll() is None:
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(deadline_s)
+    signal_group(process.pid, signal.SIGKILL)
+    return process.wait()

@@ -1,0 +1,1 @@
+"""Pictures of products: the one preparation that training and serving share, and their store by content hash."""

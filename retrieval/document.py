@@ -1,0 +1,41 @@
+"""The text of a product that the models read: title first, then what tells it apart. Decides the form, knows no model."""
+
+import hashlib
+
+from schemas.products import Attribute, CatalogProduct
+
+MAX_ATTRIBUTES = 8
+MAX_VALUE_CHARS = 40
+_SEPARATOR = " | "
+
+
+def document_text(product: CatalogProduct) -> str:
+    """Return ``title | brand | last category | attribute values``; absent parts are left out, so it may be the title alone.
+
+    Attributes are taken in the order of their names, at most eight, only short texts: long ones and numbers say little to
+    a model and push the title out of its window. A part that the title already holds is not said twice.
+    """
+    title = product.title
+    parts = [title]
+    said = title.casefold()
+    leaf = product.category_path[-1] if product.category_path else ""
+    for part in (product.brand, leaf, _attributes(product.attributes)):
+        if part and part.casefold() not in said:
+            parts.append(part)
+            said += _SEPARATOR + part.casefold()
+    return _SEPARATOR.join(parts)
+
+
+def document_hash(text: str) -> str:
+    """Return the sha256 of a document text: equal text and equal model give an equal vector, which can be taken over."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _attributes(attributes: dict[str, Attribute]) -> str:
+    values: list[str] = []
+    for name in sorted(attributes):
+        value = attributes[name]
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and 0 < len(text) <= MAX_VALUE_CHARS and text not in values:
+                values.append(text)
+    return " ".join(values[:MAX_ATTRIBUTES])

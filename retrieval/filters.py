@@ -1,0 +1,86 @@
+"""Typed conditions to one Milvus expression. Nothing a client sends reaches the expression but as an escaped literal.
+
+A category is a path joined by `` > ``; a condition on it holds for the category itself and for all below it.
+A product without a price meets no condition on the price.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from schemas.search import Filter
+
+_ORDER = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+
+
+class FilterError(ValueError):
+    """A condition that makes no sense for its field: a fault of the request."""
+
+
+def expression(filters: Sequence[Filter]) -> str:
+    """Return the conditions joined by AND, or ``""`` for none. Raises ``FilterError``.
+
+    >>> expression([Filter(field="brand", value="Sony"), Filter(field="price", op="lt", value=99.5)])
+    '(brand == "Sony") and (price >= 0.0 and price < 99.5)'
+    """
+    return " and ".join(f"({_condition(f)})" for f in filters)
+
+
+def _condition(f: Filter) -> str:
+    if f.field == "price":
+        return _price(f)
+    one = _below if f.field == "category" else _equal
+    if f.op == "eq":
+        return one(f.field, _text(f))
+    if f.op == "ne":
+        return f"not ({one(f.field, _text(f))})"
+    if f.op == "in":
+        return _any(f, one)
+    raise FilterError(f"{f.field} cannot be compared with {f.op!r}; use eq, ne or in")
+
+
+def _price(f: Filter) -> str:
+    if f.op == "in" or isinstance(f.value, list):
+        raise FilterError("price takes one number: eq, ne, lt, lte, gt or gte")
+    try:
+        number = float(f.value)
+    except ValueError as error:
+        raise FilterError(f"price is compared with {f.value[:40]!r}, which is no number") from error  # type: ignore[index] # a str here
+    if not math.isfinite(number):
+        raise FilterError("price is compared with a number that is not finite")
+    operator = {"eq": "==", "ne": "!=", **_ORDER}[f.op]
+    return f"price >= 0.0 and price {operator} {number!r}"
+
+
+def _text(f: Filter) -> str:
+    if isinstance(f.value, list):
+        raise FilterError(f"{f.field} {f.op} takes one text; use op 'in' for a list")
+    if isinstance(f.value, float):
+        return str(int(f.value)) if f.value.is_integer() else repr(f.value)
+    return f.value
+
+
+def _any(f: Filter, one: Callable[[str, str], str]) -> str:
+    if not isinstance(f.value, list) or not f.value:
+        raise FilterError(f"{f.field} in takes a list of at least one text")
+    if f.field == "category":
+        return " or ".join(one(f.field, value) for value in f.value)
+    return f"{f.field} in [{', '.join(literal(value) for value in f.value)}]"
+
+
+def _equal(field: str, value: str) -> str:
+    return f"{field} == {literal(value)}"
+
+
+def _below(field: str, value: str) -> str:
+    # All texts that start with "value > " lie between "value > " and "value >!": the space is 0x20, the mark 0x21.
+    return f"{field} == {literal(value)} or ({field} >= {literal(value + ' > ')} and {field} < {literal(value + ' >!')})"
+
+
+def literal(text: str) -> str:
+    """Return ``text`` as a string literal of a Milvus expression.
+
+    Control characters cannot be written on every backend and never occur in a stored text: they are refused.
+    """
+    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in text):
+        raise FilterError("a value holds a control character")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

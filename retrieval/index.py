@@ -1,0 +1,311 @@
+"""The one home of pymilvus: collections of product vectors, on Milvus Lite or on a Milvus server by the same calls.
+
+The address decides nothing; the server's own version does: Lite gets an exact IVF_FLAT, a server HNSW. The score is the
+inner product of unit vectors, so it equals the cosine. It knows no models, no releases and no commands. Calls block.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pymilvus import DataType, MilvusClient, MilvusException
+from pymilvus.client.types import LoadState
+
+from retrieval.filters import expression
+from retrieval.rows import MAX_BYTES, Found, Row, check_vectors, from_entity, known_price, to_entities
+from schemas.search import Filter
+
+__all__ = ["Found", "Row", "StoreError", "VectorStore", "collection_name", "collection_prefix"]
+
+logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs a traceback for every error that it also raises
+
+T = TypeVar("T")
+Backend = Literal["lite", "server"]
+
+VECTOR = "vector"
+_FIELDS = ["product_id", "generation", "title", "brand", "category", "price", "availability", "version"]
+_SHOWN = ["title", "brand", "category", "availability"]
+_GENERATION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*_g\d{6}")
+_MISSING = frozenset({4, 100})
+_NOT_LOADED = frozenset({101, 103})
+_PAGE = 1000
+_SLOW_S = 300.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a backend builds and searches. Lite reads build parameters only from a nested key, else it drops them."""
+
+    index: str
+    build: dict[str, Any]
+    search: dict[str, int]
+
+
+PROFILES: dict[Backend, Profile] = {
+    "lite": Profile("IVF_FLAT", {"params": {"nlist": 128}}, {"nprobe": 128}),  # every list is probed: exact
+    "server": Profile("HNSW", {"M": 32, "efConstruction": 256}, {"ef": 256}),
+}
+
+
+class StoreError(RuntimeError):
+    """A call that Milvus did not carry out. ``missing``: there is no such collection. ``retryable``: later it may work."""
+
+    def __init__(self, message: str, *, missing: bool = False, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.retryable = retryable
+
+
+def collection_prefix(topic_prefix: str, deployment: str) -> str:
+    """Return the start of the names of a deployment's collections: letters, digits and underscores only.
+
+    >>> collection_prefix("searchloop.", "main")
+    'searchloop_main'
+    """
+    text = re.sub(r"[^A-Za-z0-9_]+", "_", f"{topic_prefix.rstrip('._-')}_{deployment}").strip("_")
+    return text if text[:1].isalpha() else f"c_{text}"
+
+
+def collection_name(prefix: str, generation: int) -> str:
+    """Return the name of a generation's collection; it is never reused and never renamed.
+
+    >>> collection_name("searchloop_main", 7)
+    'searchloop_main_g000007'
+    """
+    return f"{prefix}_g{generation:06d}"
+
+
+class VectorStore:
+    """A connection. May be shared by threads; each collection has one writer at a time, wherever it runs."""
+
+    def __init__(self, uri: str, *, deadline_s: float = 60.0, backend: Backend | Literal["auto"] = "auto") -> None:
+        """Connect, and wait up to the deadline for a server that is still starting. Raises ``StoreError``."""
+        self._load_lock = threading.Lock()
+        self._client, version = _connect(uri, deadline_s)
+        self.uri = uri
+        self.version = version
+        self.backend: Backend = backend if backend != "auto" else "lite" if "lite" in version.lower() else "server"
+        self._profile = PROFILES[self.backend]
+        self._dims: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection up. Harmless when done twice."""
+        with suppress(MilvusException):
+            self._client.close()
+
+    def create(self, name: str, dim: int) -> None:
+        """Create an empty collection without index. Raises ``StoreError`` when it exists."""
+        if self.exists(name):
+            raise StoreError(f"collection {name!r} exists already; a generation's collection is never reused")
+        schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("product_id", DataType.VARCHAR, max_length=MAX_BYTES["product_id"], is_primary=True)
+        schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=dim)
+        for field in ("generation", "version"):
+            schema.add_field(field, DataType.INT64)
+        for field in _SHOWN:
+            schema.add_field(field, DataType.VARCHAR, max_length=MAX_BYTES[field])
+        schema.add_field("price", DataType.DOUBLE)
+        self._do(lambda: self._client.create_collection(name, schema=schema, consistency_level="Bounded", timeout=_SLOW_S))
+        self._dims[name] = dim
+
+    def upsert(self, name: str, rows: Sequence[Row]) -> None:
+        """Write whole rows; one that is there is replaced. Idempotent. Raises ``rows.RowError`` before anything is written."""
+        entities = to_entities(rows, self.dim(name))
+        if entities:
+            self._do(lambda: self._client.upsert(name, entities, timeout=_SLOW_S))
+
+    def delete(self, name: str, ids: Sequence[str]) -> None:
+        """Delete by id; ids that are not there are passed over."""
+        if ids:
+            self._do(lambda: self._client.delete(name, ids=list(ids), timeout=_SLOW_S))
+
+    def flush(self, name: str) -> None:
+        """Seal what was written. Only in a build or before anybody searches: on Lite rows vanish for a moment meanwhile."""
+        self._do(lambda: self._client.flush(name, timeout=_SLOW_S))
+
+    def build_index(self, name: str) -> None:
+        """Build the vector index, after the rows were written and flushed. Returns when it is built."""
+        params = MilvusClient.prepare_index_params()
+        params.add_index(VECTOR, index_type=self._profile.index, metric_type="IP", params=self._profile.build)
+        self._do(lambda: self._client.create_index(name, params, timeout=_SLOW_S))
+
+    def load(self, name: str) -> None:
+        """Make a collection searchable; harmless when it is. One at a time: Lite loses writes when two threads open it at once."""
+        with self._load_lock:
+            self._do(lambda: self._client.load_collection(name, timeout=_SLOW_S))
+
+    def loaded(self, name: str) -> bool:
+        """Say whether a collection is searchable now."""
+        state = self._do(lambda: self._client.get_load_state(name, timeout=30.0))
+        return bool(state["state"] == LoadState.Loaded)
+
+    def count(self, name: str) -> int:
+        """Return the number of rows. On Lite rows may count twice after a crash, until the next flush; ``ids`` is exact."""
+        found = self._loaded(name, lambda: self._client.query(name, filter="", output_fields=["count(*)"], **_strong(60.0)))
+        return int(found[0]["count(*)"])
+
+    def ids(self, name: str) -> set[str]:
+        """Return the id of every row."""
+        return {str(e["product_id"]) for e in self._loaded(name, lambda: list(self._pages(name)))}
+
+    def rows(self, name: str, ids: Sequence[str]) -> list[Row]:
+        """Return the rows that are there, vectors included, in the order of ``ids``."""
+        by_id: dict[str, Row] = {}
+        for start in range(0, len(ids), _PAGE):
+            page = list(ids[start : start + _PAGE])
+            found = self._loaded(
+                name, lambda page=page: self._client.get(name, ids=page, output_fields=[*_FIELDS, VECTOR], **_strong(60.0))
+            )
+            by_id |= {row.product_id: row for row in map(from_entity, found)}
+        return [by_id[i] for i in dict.fromkeys(ids) if i in by_id]
+
+    def search(
+        self, name: str, vectors: npt.NDArray[np.float32], k: int, *, filters: Sequence[Filter] = (), timeout_s: float = 5.0
+    ) -> list[list[Found]]:
+        """Return per vector at most k hits by falling score, a tie by the smaller id, each product once; an empty list for none.
+
+        ``vectors`` are (n, dim) unit rows. Raises ``FilterError``, ``RowError``, and ``StoreError``.
+        """
+        if not len(vectors):
+            return []
+        check_vectors(vectors, self.dim(name))
+        condition = expression(filters)
+        params = {key: max(value, k) if key == "ef" else value for key, value in self._profile.search.items()}
+        raw = self._loaded(
+            name,
+            lambda: self._client.search(
+                name,
+                data=list(vectors),
+                anns_field=VECTOR,
+                limit=k,
+                filter=condition,
+                output_fields=_FIELDS,
+                search_params={"params": params},
+                timeout=timeout_s,
+            ),
+        )
+        return [_hits(hits, k) for hits in raw]
+
+    def dim(self, name: str) -> int:
+        """Return the dimension of a collection's vectors."""
+        if name not in self._dims:
+            described = self._do(lambda: self._client.describe_collection(name, timeout=30.0))
+            self._dims[name] = next(int(f["params"]["dim"]) for f in described["fields"] if f["name"] == VECTOR)
+        return self._dims[name]
+
+    def exists(self, name: str) -> bool:
+        """Say whether a collection of that name exists (an alias counts as its collection)."""
+        return bool(self._do(lambda: self._client.has_collection(name, timeout=30.0)))
+
+    def collections(self) -> list[str]:
+        """Return the names of all collections, sorted. Lite opens each of them for this: not for health checks."""
+        return sorted(self._do(lambda: self._client.list_collections()))
+
+    def drop(self, name: str) -> None:
+        """Drop a generation's collection; harmless when it is gone.
+
+        Raises ``StoreError`` for any other name and for one that an alias points to: Lite would drop both without a word.
+        """
+        if not _GENERATION_NAME.fullmatch(name):
+            raise StoreError(f"{name!r} is not the name of a generation's collection, it is not dropped")
+        if not self.exists(name):
+            return
+        aliases = self._do(lambda: self._client.list_aliases(name, timeout=30.0))["aliases"]
+        if aliases:
+            raise StoreError(f"collection {name!r} is the target of alias {', '.join(aliases)}, it is not dropped")
+        self._do(lambda: self._client.drop_collection(name, timeout=60.0))
+        self._dims.pop(name, None)
+
+    def set_alias(self, alias: str, name: str) -> None:
+        """Point an alias at a collection. For operators: nothing in searchloop searches through an alias."""
+        if self.alias_target(alias) is None:
+            self._do(lambda: self._client.create_alias(name, alias, timeout=30.0))
+        else:
+            self._do(lambda: self._client.alter_alias(name, alias, timeout=30.0))
+
+    def alias_target(self, alias: str) -> str | None:
+        """Return the collection that an alias points to, or None when there is no such alias."""
+        try:
+            return str(self._client.describe_alias(alias, timeout=30.0)["collection_name"])
+        except MilvusException as error:
+            if _unreachable(error):
+                raise _translated(error) from error
+            return None
+
+    def _pages(self, name: str) -> Iterator[dict[str, Any]]:
+        pages = self._client.query_iterator(name, batch_size=_PAGE, filter="", output_fields=["product_id"], **_strong(60.0))
+        try:
+            while page := pages.next():
+                yield from page
+        finally:
+            pages.close()
+
+    def _loaded(self, name: str, call: Callable[[], T]) -> T:
+        """Call; when the collection is not loaded (Lite releases all of them at its start), load it and call once more."""
+        try:
+            return call()
+        except MilvusException as error:
+            if error.code not in _NOT_LOADED:
+                raise _translated(error) from error
+        self.load(name)
+        return self._do(call)
+
+    def _do(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except MilvusException as error:
+            raise _translated(error) from error
+
+
+def _connect(uri: str, deadline_s: float) -> tuple[MilvusClient, str]:
+    end = time.monotonic() + deadline_s
+    pause_s = 0.1
+    while True:
+        try:
+            client = MilvusClient(uri, timeout=10.0)
+            return client, str(client.get_server_version(timeout=10.0))
+        except MilvusException as error:
+            if time.monotonic() + pause_s > end:
+                raise StoreError(f"no Milvus at {uri} within {deadline_s:.0f} s: {error.message}", retryable=True) from error
+        time.sleep(pause_s)
+        pause_s = min(2.0, pause_s * 1.6)
+
+
+def _strong(timeout_s: float) -> dict[str, Any]:
+    return {"consistency_level": "Strong", "timeout": timeout_s}
+
+
+def _unreachable(error: MilvusException) -> bool:
+    return error.code == 2 or "connect" in str(error.message).lower() or "deadline" in str(error.message).lower()
+
+
+def _translated(error: MilvusException) -> StoreError:
+    missing = error.code in _MISSING
+    text = str(error.message) or "Milvus gave no message"
+    return StoreError(f"Milvus: {text} (code {error.code})", missing=missing, retryable=not missing)
+
+
+def _hits(raw: Sequence[dict[str, Any]], k: int) -> list[Found]:
+    found: dict[str, Found] = {}
+    for hit in raw:
+        entity = hit["entity"]
+        product_id = str(entity["product_id"])
+        fields = {field: entity[field] for field in _SHOWN} | {"price": known_price(entity["price"])}
+        one = Found(product_id, float(hit["distance"]), int(entity["generation"]), fields)
+        if product_id not in found or one.score > found[product_id].score:
+            found[product_id] = one
+    return sorted(found.values(), key=lambda f: (-f.score, f.product_id))[:k]

@@ -1,0 +1,50 @@
+"""What tests of every package share: one real broker, one real Milvus Lite server, names of one's own.
+
+Imports lie inside the fixtures: a test that asks for none of them starts nothing and loads nothing.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap address of a broker that lives as long as the session. Give topics the prefix of ``topic_prefix``."""
+    from embedded.kafka import EmbeddedKafka
+
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker.address
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URI of a Milvus Lite server that lives as long as the session. Give collections a prefix of their own."""
+    from embedded.milvus import EmbeddedMilvus
+
+    with EmbeddedMilvus(tmp_path_factory.mktemp("milvus")) as server:
+        yield server.address
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A prefix that no other test has."""
+    return f"t{uuid.uuid4().hex[:10]}."
+
+
+@pytest.fixture
+def settings_env(kafka: str, milvus: str, topic_prefix: str, tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Return the environment of a child process: ``settings_env(partitions=2)`` adds SEARCHLOOP_PARTITIONS=2."""
+
+    def build(**settings: object) -> dict[str, str]:
+        import os
+
+        from embedded.launching import child_environ
+
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}
+        values = {"kafka": kafka, "milvus": milvus, "topic_prefix": topic_prefix, "data_dir": tmp_path, **settings}
+        return child_environ(clean, **{f"SEARCHLOOP_{name.upper()}": str(value) for name, value in values.items()})
+
+    return build
