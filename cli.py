@@ -5,7 +5,6 @@ Heavy modules are imported inside the verb that needs them, so that ``--help`` i
 """
 
 import asyncio
-import os
 import runpy
 import sys
 from datetime import timedelta
@@ -33,9 +32,9 @@ Expected = Annotated[int | None, typer.Option("--expected", help="Refuse unless 
 @app.command()
 def up(data_dir: DataDir = None) -> None:
     """Start Kafka, Milvus and the four processes on this machine, and keep them running until Ctrl-C."""
-    from embedded.supervisor import run_up
+    from commands.starting import start
 
-    raise SystemExit(run_up(data_dir, dict(os.environ)))
+    raise SystemExit(start(data_dir))
 
 
 @app.command()

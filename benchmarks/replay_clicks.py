@@ -30,6 +30,7 @@ from broker.requesting import open_requester
 from commands.asking import ask
 from commands.dead_letters import read_letters, reason_of
 from commands.deciding import send_trigger, wait_for_run
+from commands.footprint import rss_mb
 from commands.state import read_decisions, read_releases
 from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder, resolve_model
@@ -66,7 +67,9 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 def read_clicks(path: Path) -> list[Click]:
     """Read the clicks in the order of the file."""
     fields = ("query", "product_id", "query_time", "click_time", "session")
-    return [Click(**{f: row[f] for f in fields}, week=datetime.fromisoformat(row["click_time"]).isocalendar().week) for row in read_jsonl(path)]
+    return [
+        Click(**{f: row[f] for f in fields}, week=datetime.fromisoformat(row["click_time"]).isocalendar().week) for row in read_jsonl(path)
+    ]
 
 
 def records_of(clicks: Iterable[Click], settings: Settings) -> list[Outgoing]:
@@ -78,7 +81,13 @@ def records_of(clicks: Iterable[Click], settings: Settings) -> list[Outgoing]:
         key = c.session.encode()
         if query_id not in searched:
             searched.add(query_id)
-            search = {"event_id": f"s-{query_id}", "query_id": query_id, "user_query": c.query, "client_id": c.session, "timestamp": c.query_time}
+            search = {
+                "event_id": f"s-{query_id}",
+                "query_id": query_id,
+                "user_query": c.query,
+                "client_id": c.session,
+                "timestamp": c.query_time,
+            }
             timed.append((c.query_time, 0, Outgoing(settings.topic("searches"), json.dumps(search).encode(), key=key)))
         click = {
             "event_id": f"c-{number}-{query_id}", "query_id": query_id, "user_query": c.query, "client_id": c.session, "timestamp": c.click_time,
@@ -126,7 +135,9 @@ async def served_rankings(settings: Settings, queries: list[str]) -> tuple[dict[
         async def one(query: str) -> None:
             nonlocal failed
             async with gate:
-                response, _ = await ask(requester, settings, SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=10, timeout_ms=60_000))
+                response, _ = await ask(
+                    requester, settings, SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=10, timeout_ms=60_000)
+                )
             if response.status != "ok":
                 failed += 1
             generations.add(response.generation)
@@ -175,14 +186,21 @@ async def replay(args: argparse.Namespace) -> int:
     by_week: dict[int, list[Click]] = defaultdict(list)
     for c in clicks:
         by_week[c.week].append(c)
-    env = {"SEARCHLOOP_MAX_EVENT_AGE": "P12000D", "SEARCHLOOP_ASSUME_UTC": "true", "SEARCHLOOP_SEED": str(args.seed), "SEARCHLOOP_EMIT_SEARCHES": "false"}
+    env = {
+        "SEARCHLOOP_MAX_EVENT_AGE": "P12000D",
+        "SEARCHLOOP_ASSUME_UTC": "true",
+        "SEARCHLOOP_SEED": str(args.seed),
+        "SEARCHLOOP_EMIT_SEARCHES": "false",
+    }
     weeks: list[dict[str, Any]] = []
     ok, sent, seen = True, 0, set[str]()
     with tempfile.TemporaryDirectory(prefix="searchloop-replay-") as folder:
         async with Supervisor(data_dir=Path(folder), env=env, quiet=True) as stack:
             settings = Settings.load({"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": folder})
             async with open_producer(settings.kafka, linger_ms=20) as producer:
-                await producer.send_all(Outgoing(settings.topic("products"), json.dumps(p).encode(), key=p["product_id"].encode()) for p in products)
+                await producer.send_all(
+                    Outgoing(settings.topic("products"), json.dumps(p).encode(), key=p["product_id"].encode()) for p in products
+                )
             await stack.ready(180)
             say(f"{len(products)} products, generation 1 serves")
             known_before = Counter[str]()
@@ -204,7 +222,9 @@ async def replay(args: argparse.Namespace) -> int:
                 qrels = qrels_of(by_week[week + 1], known)
                 ranked, generations, failed = await served_rankings(settings, sorted(qrels))
                 ok &= failed == 0 and len(generations) == 1
-                scores = {"live": mean_ndcg(ranked, qrels, seen)} | {n: mean_ndcg(r, qrels, seen) for n, r in offline_rankings(products, sorted(qrels)).items()}
+                scores = {"live": mean_ndcg(ranked, qrels, seen)} | {
+                    n: mean_ndcg(r, qrels, seen) for n, r in offline_rankings(products, sorted(qrels)).items()
+                }
                 decision = next((d for d in await read_decisions(settings) if d.run_id == run.run_id), None)
                 weeks.append({
                     "week": week, "events": len(records), "accepted_total": accepted, "refused_total": dict(refused), "refused": dict(refused - known_before),
@@ -214,14 +234,15 @@ async def replay(args: argparse.Namespace) -> int:
                 })  # fmt: skip
                 known_before = refused
                 say(f"week {week}: {weeks[-1]}")
-            rss = stack.rss_mb()
+            rss = rss_mb(Path(folder))
     return finish("replay_clicks", seed=args.seed, started=started, ok=ok, weeks=weeks, stack_rss_mb=rss)
 
 
 async def _served_generation(settings: Settings, wanted: int | None, *, deadline_s: float) -> float:
     """Wait until answers come from the generation; return the seconds waited. Without one (no promote) return at once."""
     started = time.monotonic()
-    wanted = wanted or (lambda p: p.live.generation if p else None)((await read_releases(settings))[0])
+    live, _ = await read_releases(settings)
+    wanted = wanted or (live.live.generation if live else None)
     while time.monotonic() - started < deadline_s:
         _, generations, _ = await served_rankings(settings, ["probe"])
         if generations == {wanted}:

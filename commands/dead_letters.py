@@ -28,13 +28,9 @@ async def read_letters(settings: Settings, *, topic: str | None, reason: str | N
     if not names:
         stop(f"topic {topic!r} has no dead letters; those that have: {', '.join(t.name for t in TOPICS if t.dead_letters)}", code=2)
     oldest = 0.0 if since is None else (datetime.now(UTC) - since).timestamp() * 1000
-    found = []
     async with open_reader(settings.kafka, names) as reader:
-        ends = await reader.end_offsets()
-        async for record in reader.until(ends):
-            if reason in {None, reason_of(record)} and record.timestamp_ms >= oldest:
-                found.append(record)
-    return found
+        records = [r async for r in reader.until(await reader.end_offsets())]
+    return [r for r in records if reason in {None, reason_of(r)} and r.timestamp_ms >= oldest]
 
 
 def list_letters(*, topic: str | None, reason: str | None, since: timedelta | None, data_dir: Path | None, as_json: bool) -> None:
@@ -55,11 +51,15 @@ def show_letters(
     letters = asyncio.run(read_letters(find_settings(data_dir), topic=topic, reason=reason, since=since))[-limit:]
     rows = [
         {
-            "topic": r.topic, "offset": r.offset, "reason": reason_of(r), "key": (r.key or b"").decode(errors="replace"),
-            "errors": (r.header("dlq.errors") or b"[]").decode(errors="replace"), "value": (r.value or b"").decode(errors="backslashreplace")[:2000],
+            "topic": r.topic,
+            "offset": r.offset,
+            "reason": reason_of(r),
+            "key": (r.key or b"").decode(errors="replace"),
+            "errors": (r.header("dlq.errors") or b"[]").decode(errors="replace"),
+            "value": (r.value or b"").decode(errors="backslashreplace")[:2000],
         }
         for r in letters
-    ]  # fmt: skip
+    ]
     if as_json:
         show_json(rows)
     else:
@@ -90,7 +90,8 @@ def replay_letters(
         show_json(facts)
     else:
         out.print(
-            f"found {facts['found']}, {'would replay' if dry_run else 'replayed'} {len(sending)}, {facts['capped']} were replayed {MAX_REPLAYS} times already"
+            f"found {facts['found']}, {'would replay' if dry_run else 'replayed'} {len(sending)}, "
+            f"{facts['capped']} were replayed {MAX_REPLAYS} times already"
         )
 
 

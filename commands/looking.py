@@ -102,7 +102,7 @@ def pairs(query: str, *, data_dir: Path | None, as_json: bool) -> None:
         return
     if not found:
         stop(f"nothing was learnt for {wanted!r} yet")
-    rows = []
+    rows: list[tuple[str, float, str, int, int]] = []
     for pair in found:
         sums = Counter[str]()
         for actions in pair.days.values():
@@ -110,7 +110,8 @@ def pairs(query: str, *, data_dir: Path | None, as_json: bool) -> None:
                 sums[action.value] += credit
         credits_ = ", ".join(f"{a} {c / 1000:g}" for a, c in sorted(sums.items()))
         rows.append((pair.product_id, sum(sums.values()) / 1000, credits_, len(pair.clients), len(pair.days)))
-    table(f"pairs of {wanted!r}", ["product", "credit", "by action", "clients", "days"], sorted(rows, key=lambda r: (-r[1], r[0])))
+    rows.sort(key=lambda row: (-row[1], row[0]))
+    table(f"pairs of {wanted!r}", ["product", "credit", "by action", "clients", "days"], rows)
 
 
 def explain(identifier: str, *, data_dir: Path | None, as_json: bool) -> None:

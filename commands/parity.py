@@ -6,10 +6,10 @@ Each score is computed anew with the named generation's own model: query vector 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from retrieval.document import document_text
-from retrieval.encoder import Encoder
 
 from commands.traffic import Answer
+from retrieval.document import document_text
+from retrieval.encoder import Encoder
 from schemas.products import CatalogProduct
 from schemas.releases import Release
 
@@ -34,7 +34,7 @@ def count_mixed(answers: Iterable[Answer], releases: Mapping[int, Release], cata
             mixed += len(group)
             continue
         encoder = Encoder.load(release.model)
-        ids = sorted({h.product_id for a in group for h in a.response.hits if a.response} & texts.keys())
+        ids = sorted({h.product_id for a in group if a.response for h in a.response.hits} & texts.keys())
         column = {product_id: i for i, product_id in enumerate(ids)}
         documents = encoder.encode_documents([texts[i] for i in ids])
         queries = sorted({a.query for a in group})

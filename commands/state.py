@@ -2,6 +2,7 @@
 
 from broker.reading import open_reader, read_compacted
 from schemas.pairs import Pair
+from schemas.products import CatalogProduct
 from schemas.releases import LivePointer, Release
 from schemas.settings import Settings
 from schemas.training import Decision, TrainingRun
@@ -36,3 +37,10 @@ async def read_pairs(settings: Settings) -> list[Pair]:
     """Return every pair, in no order."""
     state = await read_compacted(settings.kafka, settings.topic("pairs"))
     return [Pair.from_json(r.value) for r in state.records.values() if r.value]
+
+
+async def read_catalog(settings: Settings) -> list[CatalogProduct]:
+    """Return every product of the clean catalogue, by id."""
+    state = await read_compacted(settings.kafka, settings.topic("catalog"))
+    products = [CatalogProduct.from_json(r.value) for r in state.records.values() if r.value]
+    return sorted(products, key=lambda p: p.product_id)

@@ -1,0 +1,91 @@
+"""The conservation law, seen from outside: every record sent was accepted, refused with a reason, or ignored and counted."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from broker.producing import Producer
+from broker.reading import open_reader
+from broker.records import Outgoing
+from commands.dead_letters import read_letters, reason_of
+from commands.looking import read_page
+from schemas.settings import Settings
+
+_CHUNK = 1000
+
+
+class Raw(Protocol):
+    """A raw record of a producer: which topic (short name), key and bytes (None deletes)."""
+
+    @property
+    def topic_name(self) -> str:
+        """The topic, without prefix."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The bytes."""
+
+
+@dataclass
+class Accounts:
+    """What was sent, and what intake says became of it."""
+
+    sent: int = 0
+    accepted: int = 0
+    ignored: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing was lost and nothing invented."""
+        return self.sent == self.accepted + self.refused.total() + self.ignored
+
+    def facts(self) -> dict[str, object]:
+        """Return the figures for a report."""
+        return {"sent": self.sent, "accepted": self.accepted, "refused": dict(self.refused), "ignored": self.ignored}
+
+    async def send(self, producer: Producer, settings: Settings, records: Iterable[Raw]) -> None:
+        """Send raw records in order and count them."""
+        chunk: list[Outgoing] = []
+        for record in records:
+            chunk.append(Outgoing(settings.topic(record.topic_name), record.value, key=record.key))
+            if len(chunk) == _CHUNK:
+                await producer.send_all(chunk)
+                self.sent += len(chunk)
+                chunk = []
+        await producer.send_all(chunk)
+        self.sent += len(chunk)
+
+
+async def settled(settings: Settings, accounts: Accounts, *, deadline_s: float, quiet_s: float = 2.5) -> None:
+    """Wait until intake accounts for every record sent and the pairs have rested for ``quiet_s``. Raises ``TimeoutError``.
+
+    Refusals are counted from the dead letters themselves; accepted and ignored are intake's own counters since its start.
+    """
+    end = time.monotonic() + deadline_s
+    while True:
+        page = await asyncio.to_thread(read_page, settings, "stream", "readyz")
+        counts = page.get("intake") or {}
+        if isinstance(counts, dict):
+            accounts.accepted, accounts.ignored = int(counts.get("accepted", 0)), int(counts.get("ignored", 0))
+        accounts.refused = Counter(reason_of(r) for r in await read_letters(settings, topic=None, reason=None, since=None))
+        if accounts.accepted + accounts.ignored + accounts.refused.total() >= accounts.sent:
+            break
+        if time.monotonic() > end:
+            raise TimeoutError(f"after {deadline_s:.0f} s intake accounts for {accounts.facts()}")
+        await asyncio.sleep(0.5)
+    topics = [settings.topic(t) for t in ("events", "contributions", "pairs")]
+    async with open_reader(settings.kafka, topics, start="end") as reader:
+        last, since = await reader.end_offsets(), time.monotonic()
+        while time.monotonic() - since < quiet_s:
+            await asyncio.sleep(0.3)
+            now = await reader.end_offsets()
+            if now != last:
+                last, since = now, time.monotonic()

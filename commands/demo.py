@@ -1,0 +1,261 @@
+"""``demo``: the whole loop once, on a simulated shop and real servers, with every promise checked.
+
+Each step adds to one report; a check that does not hold is named, and the exit code is then 1.
+"""
+
+import asyncio
+import shutil
+import tempfile
+import time
+import uuid
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from rich.live import Live
+from rich.spinner import Spinner
+
+from broker.producing import open_producer
+from broker.records import Outgoing
+from broker.requesting import Requester, open_requester
+from commands.asking import ask
+from commands.conservation import Accounts, settled
+from commands.deciding import command_and_wait, send_trigger, wait_for_run
+from commands.footprint import rss_mb
+from commands.looking import show_decision
+from commands.parity import count_mixed
+from commands.session import err, out, show_json, table
+from commands.state import read_catalog, read_decisions, read_pairs, read_releases
+from commands.traffic import Traffic, steady_traffic
+from embedded.supervisor import Supervisor
+from schemas.releases import DeploymentCommand
+from schemas.search import SearchRequest, SearchResponse
+from schemas.settings import Settings
+from schemas.training import Decision, RunState, TrainingRun, Trigger
+from simulator.shop import Shop
+
+PER_SECOND = 22.0
+PHASE_S = 12.0
+
+
+@dataclass
+class Report:
+    """What the demo found. ``faults`` names every promise that did not hold."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def check(self, holds: bool, promise: str) -> None:
+        """Note a promise; one that does not hold is a fault."""
+        out.print(f"  [{'green' if holds else 'bold red'}]{'holds' if holds else 'BROKEN'}[/]  {promise}", highlight=False)
+        if not holds:
+            self.faults.append(promise)
+
+
+class Stage:
+    """A line that lives while a step runs: what is done, and for how long."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._started = time.monotonic()
+        self._live = Live(console=err, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Self:
+        """Start the line."""
+        self._live.start()
+        self.say("")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the line, and leave how long the step took."""
+        self._live.stop()
+        out.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/]  {self._text}", highlight=False)
+
+    def say(self, detail: str) -> None:
+        """Show where the step is."""
+        self._live.update(Spinner("dots", f"{self._text}  {detail}  {time.monotonic() - self._started:.0f} s"))
+
+
+async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
+    """Run the demo; return the exit code: 0 only if every promise held."""
+    folder = data_dir or Path(tempfile.mkdtemp(prefix="searchloop-demo-"))
+    report = Report()
+    started = time.monotonic()
+    env = {"SEARCHLOOP_SEED": str(seed), "SEARCHLOOP_EMIT_SEARCHES": "true"}
+    try:
+        async with AsyncExitStack() as stack:
+            with Stage("start Kafka, Milvus and the four processes"):
+                servers = await stack.enter_async_context(Supervisor(data_dir=folder, env=env, quiet=True))
+            settings = Settings.load(
+                {"SEARCHLOOP_KAFKA": servers.kafka, "SEARCHLOOP_MILVUS": servers.milvus, "SEARCHLOOP_DATA_DIR": str(folder)}
+            )
+            await _turn(settings, servers, Shop(seed=seed, end=datetime.now(UTC)), report)
+            report.facts["stack_rss_mb"] = rss_mb(folder)
+            report.check(report.facts["stack_rss_mb"] <= 4096, f"the whole stack takes at most 4 GB ({report.facts['stack_rss_mb']} MB)")
+            report.facts["restarts"] = {name: servers.restarts(name) for name in ("stream", "trainer", "indexer", "searcher")}
+            report.check(not any(report.facts["restarts"].values()), "no process crashed")
+    finally:
+        if not keep and data_dir is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    for fault in report.faults:
+        err.print(f"[bold red]broken:[/] {fault}", highlight=False)
+    show_json(
+        {
+            "benchmark": "demo",
+            "seed": seed,
+            "duration_s": round(time.monotonic() - started, 1),
+            "ok": not report.faults,
+            **report.facts,
+            "faults": report.faults,
+        }
+    )
+    return 1 if report.faults else 0
+
+
+async def _turn(settings: Settings, servers: Supervisor, shop: Shop, report: Report) -> None:
+    accounts = Accounts()
+    async with (
+        open_producer(settings.kafka, linger_ms=20) as producer,
+        open_requester(settings.kafka, settings.topic("search-responses")) as requester,
+    ):
+        with Stage("the catalogue goes in; generation 1 is built from the untrained model"):
+            await accounts.send(producer, settings, shop.products())
+            await servers.ready(180)
+        with Stage("shoppers search, click, buy and return things for four weeks") as stage:
+            for week in range(shop.weeks):
+                await accounts.send(producer, settings, shop.events(week))
+                stage.say(f"week {week + 1}")
+            await settled(settings, accounts, deadline_s=180)
+        pairs = await read_pairs(settings)
+        report.facts |= {"events": accounts.facts(), "pairs": len(pairs)}
+        table("refused", ["reason", "records"], sorted(accounts.refused.items()))
+        out.print(
+            f"sent {accounts.sent}, accepted {accounts.accepted}, refused {accounts.refused.total()}, "
+            f"ignored {accounts.ignored}; {len(pairs)} pairs learnt"
+        )
+        report.check(accounts.balanced, "sent = accepted + refused + ignored")
+        planted = sum((shop.expected(week) for week in range(shop.weeks)), Counter())
+        expected = Counter[str]()
+        for (_, _, reason), n in planted.items():
+            if reason is not None:
+                expected[reason.value] += n
+        missed = {r: (n, accounts.refused[r]) for r, n in expected.items() if accounts.refused[r] < n}
+        report.check(not missed, f"every planted fault was refused for its reason {missed or ''}")
+        report.check(bool(pairs), "pairs were learnt")
+        asked = shop.queries(shop.weeks - 1, 300)
+        examples = list(dict.fromkeys(q.text for q in asked if not q.seen and q.gains))[:5]
+        before = {q: await _titles(requester, settings, q) for q in examples}
+        queries = [q.text for q in asked]
+        async with steady_traffic(requester, settings, queries, per_second=PER_SECOND) as traffic:
+            await _deploy(settings, traffic, report)
+            after = {q: await _titles(requester, settings, q) for q in examples}
+            for query in examples:
+                table(f"{query!r}", ["untrained", "trained"], list(zip(before[query], after[query], strict=False)))
+            await _refuse_shuffled(settings, traffic, report)
+            await _roll_back(settings, traffic, report)
+            await _delete(settings, producer, requester, examples, report)
+        await _judge_traffic(settings, traffic, report)
+
+
+async def _run(settings: Settings, text: str, **trigger: Any) -> tuple[TrainingRun, Decision | None]:
+    wish = Trigger(trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="demo", **trigger)
+    with Stage(text) as stage:
+        await send_trigger(settings, wish)
+        run = await wait_for_run(
+            settings, wish.trigger_id, deadline_s=420, on_change=lambda r: stage.say(f"{r.state.value} {r.progress:.0%} {r.detail}")
+        )
+    return run, next((d for d in await read_decisions(settings) if d.run_id == run.run_id and d.checks), None)
+
+
+async def _deploy(settings: Settings, traffic: Traffic, report: Report) -> None:
+    await asyncio.sleep(PHASE_S)
+    traffic.phase = "during"
+    run, decision = await _run(settings, f"a training run, while {PER_SECOND:.0f} searches a second flow")
+    if decision is not None:
+        show_decision(decision)
+    report.facts["verdict"] = run.verdict
+    report.facts["ndcg10"] = _means(decision)
+    report.check(
+        run.state is RunState.DEPLOYED,
+        f"the trained candidate was deployed ({run.state.value}: {run.error.message if run.error else run.detail})",
+    )
+    live, _ = await read_releases(settings)
+    report.facts["generations"] = [1, live.live.generation if live else None]
+    report.check(live is not None and live.live.generation == 2, "generation 2 serves")
+    traffic.phase = "after"
+    await asyncio.sleep(PHASE_S)
+
+
+def _means(decision: Decision | None) -> dict[str, dict[str, float]]:
+    return {} if decision is None else {s: {k: round(v.mean, 4) for k, v in by.items()} for s, by in decision.ndcg10.items()}
+
+
+async def _refuse_shuffled(settings: Settings, traffic: Traffic, report: Report) -> None:
+    traffic.phase = "shuffled"
+    run, _ = await _run(settings, "a candidate trained on shuffled labels", params={"label_shuffle_seed": 1})
+    report.facts["bad_candidate_verdict"] = run.verdict
+    report.check(run.state is RunState.FAILED_GATE, f"the gate refuses it ({run.state.value})")
+
+
+async def _roll_back(settings: Settings, traffic: Traffic, report: Report) -> None:
+    traffic.phase = "rollback"
+    wish = DeploymentCommand(command_id=uuid.uuid4().hex, action="rollback", reason="demo", actor="demo", expected_generation=2)
+    with Stage("roll back"):
+        pointer, why, took = await command_and_wait(settings, wish, deadline_s=30)
+    report.facts["rollback_ms"] = round(took * 1000)
+    report.check(pointer is not None and pointer.live.generation == 1, f"rolled back to generation 1 in {took * 1000:.0f} ms ({why})")
+    report.check(took <= 1.0, "within a second")
+    await asyncio.sleep(3)
+
+
+async def _delete(settings: Settings, producer: Any, requester: Requester, examples: list[str], report: Report) -> None:
+    victim = (await _hits(requester, settings, examples[0])).hits[0].product_id
+    with Stage("delete a product that is on top of an answer"):
+        await producer.send(Outgoing(settings.topic("products"), None, key=victim.encode()))
+        started = time.monotonic()
+        gone = False
+        while not gone and time.monotonic() - started < 10:
+            gone = all(h.product_id != victim for h in (await _hits(requester, settings, examples[0])).hits)
+        took = time.monotonic() - started
+    returned = sum([victim in {h.product_id for h in (await _hits(requester, settings, q)).hits} for q in examples])
+    report.facts |= {"deleted_returned": returned, "deleted_gone_ms": round(took * 1000)}
+    report.check(gone and returned == 0, f"it was gone from the answers after {took * 1000:.0f} ms")
+
+
+async def _judge_traffic(settings: Settings, traffic: Traffic, report: Report) -> None:
+    with Stage("recomputing every score with the model of the generation that the answer names"):
+        _, releases = await read_releases(settings)
+        catalog = await read_catalog(settings)
+        checked, mixed = await asyncio.to_thread(count_mixed, traffic.answers, {r.generation: r for r in releases}, catalog)
+    failed = sum(a.failed for a in traffic.answers)
+    by_generation = Counter(a.response.generation for a in traffic.answers if a.response)
+    report.facts["requests"] = {
+        "sent": traffic.sent,
+        "answered": len(traffic.answers),
+        "failed": failed,
+        "mixed": mixed,
+        "checked": checked,
+    }
+    report.facts["latency_ms"] = traffic.latency_ms()
+    table(
+        "latency in ms",
+        ["phase", "p50", "p99", "requests"],
+        [(p, v["p50"], v["p99"], int(v["n"])) for p, v in report.facts["latency_ms"].items()],
+    )
+    out.print(f"{traffic.sent} requests, answered by generation: {dict(by_generation)}", highlight=False)
+    report.check(traffic.sent == len(traffic.answers), "every request was answered")
+    report.check(failed == 0, "none failed")
+    report.check(mixed == 0 and checked > 0, f"none of {checked} mixes generations")
+    report.check({1, 2} <= by_generation.keys(), "both generations answered while traffic flowed")
+
+
+async def _hits(requester: Requester, settings: Settings, query: str) -> SearchResponse:
+    response, _ = await ask(requester, settings, SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=5, timeout_ms=10_000))
+    return response
+
+
+async def _titles(requester: Requester, settings: Settings, query: str) -> list[str]:
+    return [str(h.fields.get("title") or h.product_id) for h in (await _hits(requester, settings, query)).hits]
