@@ -5,6 +5,7 @@ Heavy modules are imported inside the verb that needs them, so that ``--help`` i
 """
 
 import asyncio
+import logging
 import runpy
 import sys
 from datetime import timedelta
@@ -274,6 +275,8 @@ def _hours(hours: float | None) -> timedelta | None:
 
 def main() -> None:
     """Run the command line."""
+    logging.basicConfig(level=logging.ERROR)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its retries are not the reader's business
     app()
 
 

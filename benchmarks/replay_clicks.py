@@ -24,22 +24,20 @@ import numpy as np
 
 from benchmarks.report import data_folder, finish, say
 from broker.producing import open_producer
-from broker.reading import open_reader
-from broker.records import Outgoing
 from broker.requesting import open_requester
+from broker.topics import ensure_topics
 from commands.asking import ask
-from commands.dead_letters import read_letters, reason_of
+from commands.conservation import Accounts, settled
 from commands.deciding import send_trigger, wait_for_run
 from commands.footprint import rss_mb
 from commands.state import read_decisions, read_releases
 from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder, resolve_model
 from retrieval.lexical import Lexical
-from schemas.batches import unpack
 from schemas.search import SearchRequest
 from schemas.settings import Settings
 from schemas.text import normalise_query
-from schemas.training import RunState, Trigger
+from schemas.training import Trigger
 from trainer.metrics import ndcg
 
 Qrels = dict[str, dict[str, float]]
@@ -72,28 +70,29 @@ def read_clicks(path: Path) -> list[Click]:
     ]
 
 
-def records_of(clicks: Iterable[Click], settings: Settings) -> list[Outgoing]:
+@dataclass(frozen=True)
+class RawRecord:
+    """A record as the shop sends it."""
+
+    topic_name: str
+    key: bytes
+    value: bytes
+
+
+def records_of(clicks: Iterable[Click]) -> list[RawRecord]:
     """Return the searches and interactions of the clicks, in event-time order. One search per (session, query, query_time)."""
-    timed: list[tuple[str, int, Outgoing]] = []
+    timed: list[tuple[str, int, RawRecord]] = []
     searched: set[str] = set()
     for number, c in enumerate(clicks):
         query_id = hashlib.sha256(f"{c.session}|{c.query}|{c.query_time}".encode()).hexdigest()[:32]
-        key = c.session.encode()
+        common = {"query_id": query_id, "user_query": c.query, "client_id": c.session}
         if query_id not in searched:
             searched.add(query_id)
-            search = {
-                "event_id": f"s-{query_id}",
-                "query_id": query_id,
-                "user_query": c.query,
-                "client_id": c.session,
-                "timestamp": c.query_time,
-            }
-            timed.append((c.query_time, 0, Outgoing(settings.topic("searches"), json.dumps(search).encode(), key=key)))
-        click = {
-            "event_id": f"c-{number}-{query_id}", "query_id": query_id, "user_query": c.query, "client_id": c.session, "timestamp": c.click_time,
-            "action_name": "click", "event_attributes": {"object": {"object_id": c.product_id}},
-        }  # fmt: skip
-        timed.append((c.click_time, 1, Outgoing(settings.topic("interactions"), json.dumps(click).encode(), key=key)))
+            search = common | {"event_id": f"s-{query_id}", "timestamp": c.query_time}
+            timed.append((c.query_time, 0, RawRecord("searches", c.session.encode(), json.dumps(search).encode())))
+        click = common | {"event_id": f"c-{number}-{query_id}", "timestamp": c.click_time, "action_name": "click"}
+        click["event_attributes"] = {"object": {"object_id": c.product_id}}
+        timed.append((c.click_time, 1, RawRecord("interactions", c.session.encode(), json.dumps(click).encode())))
     return [record for _, _, record in sorted(timed, key=lambda t: (t[0], t[1]))]
 
 
@@ -147,95 +146,76 @@ async def served_rankings(settings: Settings, queries: list[str]) -> tuple[dict[
     return ranked, generations, failed
 
 
-async def count_accepted(settings: Settings) -> int:
-    """Count the clean events, in all micro-batches."""
-    async with open_reader(settings.kafka, [settings.topic("events")]) as reader:
-        ends = await reader.end_offsets()
-        return sum([len([f for _, f in unpack(r.value or b"") if b'"tick"' not in f]) async for r in reader.until(ends)])
-
-
-async def settled(settings: Settings, sent: int, *, deadline_s: float = 300) -> tuple[int, Counter[str]]:
-    """Wait until every record sent was accepted or refused and the pairs rest. Returns (accepted, refused by reason)."""
-    end = time.monotonic() + deadline_s
-    while True:
-        refused = Counter(reason_of(r) for r in await read_letters(settings, topic=None, reason=None, since=None))
-        accepted = await count_accepted(settings)
-        if accepted + refused.total() >= sent:
-            break
-        if time.monotonic() > end:
-            raise TimeoutError(f"{accepted} accepted + {refused.total()} refused of {sent} sent after {deadline_s:.0f} s")
-        await asyncio.sleep(0.5)
-    topics = [settings.topic("contributions"), settings.topic("pairs")]
-    async with open_reader(settings.kafka, topics, start="end") as reader:
-        last, quiet = await reader.end_offsets(), time.monotonic()
-        while time.monotonic() - quiet < 3:
-            await asyncio.sleep(0.5)
-            now = await reader.end_offsets()
-            if now != last:
-                last, quiet = now, time.monotonic()
-    return accepted, refused
-
-
 async def replay(args: argparse.Namespace) -> int:
     """Run the replay; return the exit code."""
     started = time.monotonic()
     first, last = (int(w) for w in args.weeks.split("-"))
-    clicks = read_clicks(args.clicks)
     products = list(read_jsonl(args.products))
-    known = {p["product_id"] for p in products}
     by_week: dict[int, list[Click]] = defaultdict(list)
-    for c in clicks:
+    for c in read_clicks(args.clicks):
         by_week[c.week].append(c)
     env = {
         "SEARCHLOOP_MAX_EVENT_AGE": "P12000D",
         "SEARCHLOOP_ASSUME_UTC": "true",
         "SEARCHLOOP_SEED": str(args.seed),
-        "SEARCHLOOP_EMIT_SEARCHES": "false",
+        "SEARCHLOOP_EMIT_SEARCHES": "false",  # our probes are not shoppers
     }
     weeks: list[dict[str, Any]] = []
-    ok, sent, seen = True, 0, set[str]()
+    ok, seen, accounts = True, set[str](), Accounts()
     with tempfile.TemporaryDirectory(prefix="searchloop-replay-") as folder:
         async with Supervisor(data_dir=Path(folder), env=env, quiet=True) as stack:
             settings = Settings.load({"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": folder})
+            await ensure_topics(settings)
             async with open_producer(settings.kafka, linger_ms=20) as producer:
-                await producer.send_all(
-                    Outgoing(settings.topic("products"), json.dumps(p).encode(), key=p["product_id"].encode()) for p in products
-                )
-            await stack.ready(180)
-            say(f"{len(products)} products, generation 1 serves")
-            known_before = Counter[str]()
-            for week in range(first, last + 1):
-                records = records_of(by_week[week], settings)
-                async with open_producer(settings.kafka, linger_ms=20) as producer:
-                    await producer.send_all(records)
-                sent += len(records)
-                accepted, refused = await settled(settings, sent)
-                ok &= accepted + refused.total() == sent
-                seen |= {normalise_query(c.query) for c in by_week[week]}
-                trigger = Trigger(trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="replay_clicks")
-                asked = time.monotonic()
-                await send_trigger(settings, trigger)
-                run = await wait_for_run(settings, trigger.trigger_id, deadline_s=args.run_timeout)
-                ended = time.monotonic()
-                swapped = await _served_generation(settings, run.generation, deadline_s=60)
-                ok &= run.state in {RunState.DEPLOYED, RunState.FAILED_GATE, RunState.INCONCLUSIVE}
-                qrels = qrels_of(by_week[week + 1], known)
-                ranked, generations, failed = await served_rankings(settings, sorted(qrels))
-                ok &= failed == 0 and len(generations) == 1
-                scores = {"live": mean_ndcg(ranked, qrels, seen)} | {
-                    n: mean_ndcg(r, qrels, seen) for n, r in offline_rankings(products, sorted(qrels)).items()
-                }
-                decision = next((d for d in await read_decisions(settings) if d.run_id == run.run_id), None)
-                weeks.append({
-                    "week": week, "events": len(records), "accepted_total": accepted, "refused_total": dict(refused), "refused": dict(refused - known_before),
-                    "accepted": len(records) - (refused - known_before).total(), "state": run.state.value, "verdict": run.verdict,
-                    "reasons": decision.reasons if decision else [], "generation": next(iter(generations)), "ndcg10": scores,
-                    "queries": len(qrels), "unseen": sum(q not in seen for q in qrels), "train_s": round(ended - asked, 1), "swap_s": round(swapped, 2), "pairs": run.pairs,
-                })  # fmt: skip
-                known_before = refused
-                say(f"week {week}: {weeks[-1]}")
+                catalog = [RawRecord("products", p["product_id"].encode(), json.dumps(p).encode()) for p in products]
+                await accounts.send(producer, settings, catalog)
+                await stack.ready(180)
+                say(f"{len(products)} products, generation 1 serves")
+                for week in range(first, last + 1):
+                    refused_before = Counter(accounts.refused)
+                    records = records_of(by_week[week])
+                    await accounts.send(producer, settings, records)
+                    await settled(settings, accounts, deadline_s=300)
+                    ok &= accounts.balanced
+                    refused = accounts.refused - refused_before
+                    seen |= {normalise_query(c.query) for c in by_week[week]}
+                    facts = await turn(settings, args.run_timeout)
+                    qrels = qrels_of(by_week[week + 1], {p["product_id"] for p in products})
+                    ranked, generations, failed = await served_rankings(settings, sorted(qrels))
+                    ok &= failed == 0 and len(generations) == 1 and facts["state"] in {"deployed", "failed_gate", "inconclusive"}
+                    systems = {"live": ranked, **offline_rankings(products, sorted(qrels))}
+                    weeks.append({
+                        "week": week,
+                        "events": len(records),
+                        "accepted": len(records) - refused.total(),
+                        "refused": dict(refused),
+                        "generation": next(iter(generations)),
+                        "queries": {"all": len(qrels), "unseen": sum(q not in seen for q in qrels)},
+                        "ndcg10": {name: mean_ndcg(rankings, qrels, seen) for name, rankings in systems.items()},
+                        **facts,
+                    })  # fmt: skip
+                    say(f"week {week}: {json.dumps(weeks[-1])}")
             rss = rss_mb(Path(folder))
     return finish("replay_clicks", seed=args.seed, started=started, ok=ok, weeks=weeks, stack_rss_mb=rss)
+
+
+async def turn(settings: Settings, timeout_s: float) -> dict[str, Any]:
+    """Trigger a run, wait for its end and for the swap; return what happened."""
+    trigger = Trigger(trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="replay_clicks")
+    asked = time.monotonic()
+    await send_trigger(settings, trigger)
+    run = await wait_for_run(settings, trigger.trigger_id, deadline_s=timeout_s)
+    ended = time.monotonic()
+    swapped = await _served_generation(settings, run.generation, deadline_s=60)
+    decision = next((d for d in await read_decisions(settings) if d.run_id == run.run_id and d.checks), None)
+    return {
+        "state": run.state.value,
+        "verdict": run.verdict,
+        "reasons": decision.reasons if decision else [run.error.message if run.error else run.detail],
+        "pairs": run.pairs,
+        "train_s": round(ended - asked, 1),
+        "swap_s": round(swapped, 2),
+    }
 
 
 async def _served_generation(settings: Settings, wanted: int | None, *, deadline_s: float) -> float:

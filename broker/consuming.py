@@ -1,7 +1,7 @@
 """Reading as a group: batches of records, committed by hand after their effects are durable."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
@@ -15,6 +15,7 @@ class GroupConsumer:
 
     def __init__(self, inner: AIOKafkaConsumer) -> None:
         self._inner = inner
+        self._read: dict[TopicPartition, int] = {}
 
     async def batch(self, *, timeout_ms: int, max_records: int) -> list[Record]:
         """Return what is there, at the latest after the timeout; an empty list when nothing is."""
@@ -34,6 +35,26 @@ class GroupConsumer:
                 await self._inner.commit(offsets)
             except (CommitFailedError, IllegalStateError):
                 return
+
+    async def commit_read(self) -> None:
+        """Say that all that was handed out is done, transaction markers between and after records included."""
+        with suppress(CommitFailedError, IllegalStateError):
+            offsets = {tp: await self._inner.position(tp) for tp in self._inner.assignment()}
+            if offsets and offsets != self._read:
+                await self._inner.commit(offsets)
+                self._read = offsets
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        """Return the next offset to be written, of every partition of a topic of this group, held by this member or not."""
+        partitions = self._inner.partitions_for_topic(topic) or set()
+        ends = await self._inner.end_offsets([TopicPartition(topic, p) for p in partitions])
+        return {tp.partition: int(end) for tp, end in ends.items()}
+
+    async def committed(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """Return what the group, all members together, has committed; a partition without a commit counts as its beginning."""
+        tps = [TopicPartition(topic, p) for p in partitions]
+        begin = await self._inner.beginning_offsets(tps)
+        return {tp.partition: int(await self._inner.committed(tp) or begin[tp]) for tp in tps}
 
     async def lag(self) -> int:
         """Return how many records of the assigned partitions have not been read yet, as far as known."""

@@ -64,16 +64,28 @@ async def ensure_topics(settings: Settings, *, deadline_s: float = 60.0) -> None
             for name, code, *_ in response.topic_errors:
                 if code not in {0, 36}:  # 36: another process was faster
                     raise for_code(code)(name)
-        described = await admin.describe_topics(list(planned))
-        for topic in described:
-            found, wanted = len(topic["partitions"]), planned[topic["topic"]].num_partitions
-            if found and found != wanted:
+        for name, found in (await _partitions(admin, list(planned), deadline_s)).items():
+            wanted = planned[name].num_partitions
+            if found != wanted:
                 raise TopicMismatchError(
-                    f"topic {topic['topic']!r} has {found} partitions, the settings say {wanted}: "
+                    f"topic {name!r} has {found} partitions, the settings say {wanted}: "
                     f"set SEARCHLOOP_PARTITIONS={found}, or use another SEARCHLOOP_TOPIC_PREFIX"
                 )
     finally:
         await admin.close()
+
+
+async def _partitions(admin: AIOKafkaAdminClient, names: list[str], deadline_s: float) -> dict[str, int]:
+    """Return the partitions of each topic, once the broker knows all of them: a topic is created before it is seen."""
+    end = asyncio.get_running_loop().time() + deadline_s
+    while True:
+        found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics(names)}
+        unseen = [name for name in names if not found.get(name)]
+        if not unseen:
+            return found
+        if asyncio.get_running_loop().time() > end:
+            raise KafkaConnectionError(f"the broker does not show {', '.join(unseen)} within {deadline_s:.0f} s of creating them")
+        await asyncio.sleep(0.1)
 
 
 async def _connect(bootstrap: str, deadline_s: float) -> AIOKafkaAdminClient:

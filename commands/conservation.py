@@ -72,9 +72,8 @@ async def settled(settings: Settings, accounts: Accounts, *, deadline_s: float, 
     end = time.monotonic() + deadline_s
     while True:
         page = await asyncio.to_thread(read_page, settings, "stream", "readyz")
-        counts = page.get("intake") or {}
-        if isinstance(counts, dict):
-            accounts.accepted, accounts.ignored = int(counts.get("accepted", 0)), int(counts.get("ignored", 0))
+        counts: dict[str, dict[str, int]] = page.get("intake") or {}  # type: ignore[assignment]
+        accounts.accepted, accounts.ignored = (sum(c[outcome] for c in counts.values()) for outcome in ("accepted", "ignored"))
         accounts.refused = Counter(reason_of(r) for r in await read_letters(settings, topic=None, reason=None, since=None))
         if accounts.accepted + accounts.ignored + accounts.refused.total() >= accounts.sent:
             break

@@ -21,6 +21,7 @@ from rich.spinner import Spinner
 from broker.producing import open_producer
 from broker.records import Outgoing
 from broker.requesting import Requester, open_requester
+from broker.topics import ensure_topics
 from commands.asking import ask
 from commands.conservation import Accounts, settled
 from commands.deciding import command_and_wait, send_trigger, wait_for_run
@@ -92,6 +93,7 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
             settings = Settings.load(
                 {"SEARCHLOOP_KAFKA": servers.kafka, "SEARCHLOOP_MILVUS": servers.milvus, "SEARCHLOOP_DATA_DIR": str(folder)}
             )
+            await ensure_topics(settings)
             await _turn(settings, servers, Shop(seed=seed, end=datetime.now(UTC)), report)
             report.facts["stack_rss_mb"] = rss_mb(folder)
             report.check(report.facts["stack_rss_mb"] <= 4096, f"the whole stack takes at most 4 GB ({report.facts['stack_rss_mb']} MB)")

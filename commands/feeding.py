@@ -22,7 +22,11 @@ from schemas.settings import Settings, StreamSettings
 from stream.validation import validate_interaction, validate_product, validate_search
 
 Validator = Callable[[Record, datetime, StreamSettings], object]
-VALIDATORS: dict[str, Validator] = {"searches": validate_search, "interactions": validate_interaction, "products": lambda record, _now, rules: validate_product(record, rules)}
+VALIDATORS: dict[str, Validator] = {
+    "searches": validate_search,
+    "interactions": validate_interaction,
+    "products": lambda record, _now, rules: validate_product(record, rules),
+}
 _CHUNK = 500
 
 

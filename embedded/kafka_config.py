@@ -36,6 +36,9 @@ def server_properties(data: Path, port: int, controller_port: int) -> str:
         "group.initial.rebalance.delay.ms": 0,
         # A directory that rested for months goes on where it stopped.
         "offsets.retention.minutes": 3650 * _DAY_MINUTES,
+        # After a crash the broker comes back when its old session is over; the default is 9 s.
+        "broker.heartbeat.interval.ms": 1000,
+        "broker.session.timeout.ms": 5000,
         # The cleaner's default buffer is half of our heap.
         "log.cleaner.dedupe.buffer.size": 16 << 20,
         "log.segment.bytes": 256 << 20,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import IO
 
 _PR_SET_PDEATHSIG = 1
 # Threads and downloads of the libraries inside a child; many busy children share few cores, and nothing may fetch at run time.
@@ -36,6 +37,19 @@ def tie_to_parent(*, niceness: int = 0) -> Callable[[], None]:
             os.nice(niceness)
 
     return before_exec
+
+
+def launch(command: list[str], environ: Mapping[str, str], output: int | IO[bytes], *, niceness: int = 0) -> subprocess.Popen[bytes]:
+    """Start a child in a session of its own; stdout and stderr go to ``output`` (a file, or ``subprocess.PIPE``)."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=dict(environ),
+        start_new_session=True,
+        preexec_fn=tie_to_parent(niceness=niceness),  # noqa: PLW1509 (it only calls signal, prctl and nice)
+    )
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:

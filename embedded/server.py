@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from embedded.errors import NotReadyError
-from embedded.launching import child_environ, stop, tie_to_parent
+from embedded.launching import child_environ, launch, stop
 
 
 class LocalServer(ABC):
@@ -53,19 +53,11 @@ class LocalServer(ABC):
         """The process id while it runs, else None."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    def start(self, *, deadline_s: float = 60.0) -> None:
+    def start(self, *, deadline_s: float = 120.0) -> None:
         """Prepare, start and wait until it answers. Raises ``NotReadyError`` with the end of its log when it does not."""
         self.prepare()
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=child_environ(os.environ),
-                start_new_session=True,
-                preexec_fn=tie_to_parent(),  # noqa: PLW1509 (it only calls prctl, signal and nice)
-            )
+            self._process = launch(self.command(), child_environ(os.environ), log)
         end = time.monotonic() + deadline_s
         while not self.answers():
             status = self._process.poll()
@@ -84,13 +76,9 @@ class LocalServer(ABC):
 
     def kill(self) -> None:
         """End it with SIGKILL, as a crash would; nothing happens when it does not run."""
-        self.stop(deadline_s=0.0) if self._process is None else self._crash()
-
-    def _crash(self) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+            process, self._process = self._process, None
+            stop(process, signal.SIGKILL, deadline_s=5.0)
 
     def __enter__(self) -> Self:
         self.start()

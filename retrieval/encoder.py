@@ -6,7 +6,6 @@ It knows no products, no releases and no index.
 """
 
 import hashlib
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from importlib import resources
@@ -17,12 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from safetensors import SafetensorError
+from sentence_transformers import SentenceTransformer
 
 from schemas.text import normalise_query
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read by the hub client at its import, which the next line causes
-
-from sentence_transformers import SentenceTransformer  # noqa: E402 the variable above must be set before
 
 Vectors = npt.NDArray[np.float32]
 
@@ -36,6 +33,7 @@ _NAMES = frozenset(
 )  # fmt: skip
 _SUFFIXES = frozenset({".safetensors", ".model"})
 _BLOCK_BYTES = 1 << 20
+_UNREADABLE = (OSError, ValueError, LookupError, RuntimeError, TypeError, ImportError, SafetensorError)
 
 
 class ModelError(ValueError):
@@ -98,15 +96,18 @@ class Encoder:
     def load(cls, model: str | Path, *, device: str = "cpu", threads: int | None = None) -> Self:
         """Load a model for inference. ``threads`` sets torch's threads for the entire process.
 
-        Raises ``ModelError`` when it is missing, has no tokenizer, or says no dimension.
+        Raises ``ModelError`` when it is missing, unreadable, has no tokenizer, or says no dimension.
         """
         if threads is not None:
             torch.set_num_threads(threads)
         folder = resolve_model(str(model))
         transformers.utils.logging.disable_progress_bar()
-        loaded = SentenceTransformer(
-            str(folder), device=device, local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-        )
+        try:
+            loaded = SentenceTransformer(
+                str(folder), device=device, local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+            )
+        except _UNREADABLE as error:
+            raise ModelError(f"the model in {folder} cannot be loaded: {error}") from error
         loaded.eval()
         if loaded.tokenizer is None:
             raise ModelError(f"the model in {folder} has no tokenizer, so it cannot encode text")

@@ -5,54 +5,38 @@ inner product of unit vectors, so it equals the cosine. It knows no models, no r
 """
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from types import TracebackType
+from functools import partial
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from grpc import RpcError  # type: ignore[import-untyped] # ships no types
 from pymilvus import DataType, MilvusClient, MilvusException
 from pymilvus.client.types import LoadState
 
 from retrieval.filters import expression
-from retrieval.rows import MAX_BYTES, Found, Row, check_vectors, from_entity, known_price, to_entities
+from retrieval.naming import collection_name, collection_prefix, is_generation_name
+from retrieval.profile import PROFILES, Backend
+from retrieval.rows import MAX_BYTES, SHOWN, Found, Row, check_vectors, from_entity, to_entities, to_found
 from schemas.search import Filter
 
 __all__ = ["Found", "Row", "StoreError", "VectorStore", "collection_name", "collection_prefix"]
 
-logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs a traceback for every error that it also raises
-
 T = TypeVar("T")
-Backend = Literal["lite", "server"]
 
 VECTOR = "vector"
 _FIELDS = ["product_id", "generation", "title", "brand", "category", "price", "availability", "version"]
-_SHOWN = ["title", "brand", "category", "availability"]
-_GENERATION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*_g\d{6}")
 _MISSING = frozenset({4, 100})
 _NOT_LOADED = frozenset({101, 103})
+_NO_ALIAS = frozenset({100, 1600})
 _PAGE = 1000
 _SLOW_S = 300.0
-
-
-@dataclass(frozen=True)
-class Profile:
-    """How a backend builds and searches. Lite reads build parameters only from a nested key, else it drops them."""
-
-    index: str
-    build: dict[str, Any]
-    search: dict[str, int]
-
-
-PROFILES: dict[Backend, Profile] = {
-    "lite": Profile("IVF_FLAT", {"params": {"nlist": 128}}, {"nprobe": 128}),  # every list is probed: exact
-    "server": Profile("HNSW", {"M": 32, "efConstruction": 256}, {"ef": 256}),
-}
+# pymilvus pings every 10 s even when idle, and Lite cuts such a connection off (GOAWAY too_many_pings).
+_GRPC = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls": False}
 
 
 class StoreError(RuntimeError):
@@ -64,30 +48,12 @@ class StoreError(RuntimeError):
         self.retryable = retryable
 
 
-def collection_prefix(topic_prefix: str, deployment: str) -> str:
-    """Return the start of the names of a deployment's collections: letters, digits and underscores only.
-
-    >>> collection_prefix("searchloop.", "main")
-    'searchloop_main'
-    """
-    text = re.sub(r"[^A-Za-z0-9_]+", "_", f"{topic_prefix.rstrip('._-')}_{deployment}").strip("_")
-    return text if text[:1].isalpha() else f"c_{text}"
-
-
-def collection_name(prefix: str, generation: int) -> str:
-    """Return the name of a generation's collection; it is never reused and never renamed.
-
-    >>> collection_name("searchloop_main", 7)
-    'searchloop_main_g000007'
-    """
-    return f"{prefix}_g{generation:06d}"
-
-
 class VectorStore:
     """A connection. May be shared by threads; each collection has one writer at a time, wherever it runs."""
 
     def __init__(self, uri: str, *, deadline_s: float = 60.0, backend: Backend | Literal["auto"] = "auto") -> None:
         """Connect, and wait up to the deadline for a server that is still starting. Raises ``StoreError``."""
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs a traceback for every error that it also raises
         self._load_lock = threading.Lock()
         self._client, version = _connect(uri, deadline_s)
         self.uri = uri
@@ -99,7 +65,7 @@ class VectorStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -116,7 +82,7 @@ class VectorStore:
         schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=dim)
         for field in ("generation", "version"):
             schema.add_field(field, DataType.INT64)
-        for field in _SHOWN:
+        for field in SHOWN:
             schema.add_field(field, DataType.VARCHAR, max_length=MAX_BYTES[field])
         schema.add_field("price", DataType.DOUBLE)
         self._do(lambda: self._client.create_collection(name, schema=schema, consistency_level="Bounded", timeout=_SLOW_S))
@@ -155,7 +121,7 @@ class VectorStore:
 
     def count(self, name: str) -> int:
         """Return the number of rows. On Lite rows may count twice after a crash, until the next flush; ``ids`` is exact."""
-        found = self._loaded(name, lambda: self._client.query(name, filter="", output_fields=["count(*)"], **_strong(60.0)))
+        found = self._loaded(name, partial(self._client.query, name, filter="", output_fields=["count(*)"], **_strong(60.0)))
         return int(found[0]["count(*)"])
 
     def ids(self, name: str) -> set[str]:
@@ -166,10 +132,8 @@ class VectorStore:
         """Return the rows that are there, vectors included, in the order of ``ids``."""
         by_id: dict[str, Row] = {}
         for start in range(0, len(ids), _PAGE):
-            page = list(ids[start : start + _PAGE])
-            found = self._loaded(
-                name, lambda page=page: self._client.get(name, ids=page, output_fields=[*_FIELDS, VECTOR], **_strong(60.0))
-            )
+            get = partial(self._client.get, name, list(ids[start : start + _PAGE]), [*_FIELDS, VECTOR], **_strong(60.0))
+            found: list[dict[str, Any]] = self._loaded(name, get)
             by_id |= {row.product_id: row for row in map(from_entity, found)}
         return [by_id[i] for i in dict.fromkeys(ids) if i in by_id]
 
@@ -185,20 +149,9 @@ class VectorStore:
         check_vectors(vectors, self.dim(name))
         condition = expression(filters)
         params = {key: max(value, k) if key == "ef" else value for key, value in self._profile.search.items()}
-        raw = self._loaded(
-            name,
-            lambda: self._client.search(
-                name,
-                data=list(vectors),
-                anns_field=VECTOR,
-                limit=k,
-                filter=condition,
-                output_fields=_FIELDS,
-                search_params={"params": params},
-                timeout=timeout_s,
-            ),
-        )
-        return [_hits(hits, k) for hits in raw]
+        search = partial(self._client.search, name, list(vectors), filter=condition, limit=k, output_fields=_FIELDS, anns_field=VECTOR)
+        raw: list[list[dict[str, Any]]] = self._loaded(name, partial(search, search_params={"params": params}, timeout=timeout_s))
+        return [to_found(hits, k) for hits in raw]
 
     def dim(self, name: str) -> int:
         """Return the dimension of a collection's vectors."""
@@ -213,14 +166,14 @@ class VectorStore:
 
     def collections(self) -> list[str]:
         """Return the names of all collections, sorted. Lite opens each of them for this: not for health checks."""
-        return sorted(self._do(lambda: self._client.list_collections()))
+        return sorted(self._do(self._client.list_collections))
 
     def drop(self, name: str) -> None:
         """Drop a generation's collection; harmless when it is gone.
 
         Raises ``StoreError`` for any other name and for one that an alias points to: Lite would drop both without a word.
         """
-        if not _GENERATION_NAME.fullmatch(name):
+        if not is_generation_name(name):
             raise StoreError(f"{name!r} is not the name of a generation's collection, it is not dropped")
         if not self.exists(name):
             return
@@ -242,9 +195,9 @@ class VectorStore:
         try:
             return str(self._client.describe_alias(alias, timeout=30.0)["collection_name"])
         except MilvusException as error:
-            if _unreachable(error):
-                raise _translated(error) from error
-            return None
+            if error.code in _NO_ALIAS:
+                return None
+            raise _translated(error) from error
 
     def _pages(self, name: str) -> Iterator[dict[str, Any]]:
         pages = self._client.query_iterator(name, batch_size=_PAGE, filter="", output_fields=["product_id"], **_strong(60.0))
@@ -258,7 +211,7 @@ class VectorStore:
         """Call; when the collection is not loaded (Lite releases all of them at its start), load it and call once more."""
         try:
             return call()
-        except MilvusException as error:
+        except (MilvusException, RpcError) as error:
             if error.code not in _NOT_LOADED:
                 raise _translated(error) from error
         self.load(name)
@@ -267,7 +220,7 @@ class VectorStore:
     def _do(self, call: Callable[[], T]) -> T:
         try:
             return call()
-        except MilvusException as error:
+        except (MilvusException, RpcError) as error:
             raise _translated(error) from error
 
 
@@ -276,11 +229,11 @@ def _connect(uri: str, deadline_s: float) -> tuple[MilvusClient, str]:
     pause_s = 0.1
     while True:
         try:
-            client = MilvusClient(uri, timeout=10.0)
+            client = MilvusClient(uri, timeout=10.0, grpc_options=_GRPC)
             return client, str(client.get_server_version(timeout=10.0))
-        except MilvusException as error:
+        except (MilvusException, RpcError) as error:
             if time.monotonic() + pause_s > end:
-                raise StoreError(f"no Milvus at {uri} within {deadline_s:.0f} s: {error.message}", retryable=True) from error
+                raise StoreError(f"no Milvus at {uri} within {deadline_s:.0f} s: {error}", retryable=True) from error
         time.sleep(pause_s)
         pause_s = min(2.0, pause_s * 1.6)
 
@@ -289,23 +242,8 @@ def _strong(timeout_s: float) -> dict[str, Any]:
     return {"consistency_level": "Strong", "timeout": timeout_s}
 
 
-def _unreachable(error: MilvusException) -> bool:
-    return error.code == 2 or "connect" in str(error.message).lower() or "deadline" in str(error.message).lower()
-
-
-def _translated(error: MilvusException) -> StoreError:
-    missing = error.code in _MISSING
-    text = str(error.message) or "Milvus gave no message"
-    return StoreError(f"Milvus: {text} (code {error.code})", missing=missing, retryable=not missing)
-
-
-def _hits(raw: Sequence[dict[str, Any]], k: int) -> list[Found]:
-    found: dict[str, Found] = {}
-    for hit in raw:
-        entity = hit["entity"]
-        product_id = str(entity["product_id"])
-        fields = {field: entity[field] for field in _SHOWN} | {"price": known_price(entity["price"])}
-        one = Found(product_id, float(hit["distance"]), int(entity["generation"]), fields)
-        if product_id not in found or one.score > found[product_id].score:
-            found[product_id] = one
-    return sorted(found.values(), key=lambda f: (-f.score, f.product_id))[:k]
+def _translated(error: Exception) -> StoreError:
+    code = error.code if isinstance(error, MilvusException) else str(error.code())  # type: ignore[attr-defined] # an RpcError
+    text = str(error.message if isinstance(error, MilvusException) else error.details())  # type: ignore[attr-defined]
+    missing = code in _MISSING
+    return StoreError(f"Milvus: {text or 'no message'} (code {code})", missing=missing, retryable=not missing)

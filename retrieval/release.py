@@ -14,6 +14,7 @@ from prometheus_client import Counter
 
 from retrieval.encoder import Encoder, Vectors, fingerprint, resolve_model
 from retrieval.index import Found, VectorStore
+from retrieval.naming import generation_of
 from retrieval.ranking import rank
 from schemas.releases import Release
 from schemas.search import Filter, ScoredHit
@@ -46,6 +47,8 @@ class LoadedRelease:
         self.encoder = encoder
         self._store = store
         self._over_fetch = over_fetch
+        # A refresh serves the collection of an older generation, and the rows carry the stamp of their build.
+        self._stamp = generation_of(release.collection) if release.kind == "refresh" else release.generation
 
     @classmethod
     def open(
@@ -113,10 +116,10 @@ class LoadedRelease:
         del self.encoder, self._store
 
     def _ranked(self, hits: Sequence[Found], k: int) -> list[ScoredHit]:
-        ours = {h.product_id: h for h in hits if h.generation == self.generation}
+        ours = {h.product_id: h for h in hits if h.generation == self._stamp}
         if foreign := len(hits) - len(ours):
             WRONG_RELEASE_HITS.inc(foreign)
-            log.error("hits of another generation", asked=self.generation, collection=self.release.collection, hits=foreign)
+            log.error("hits of another generation", asked=self._stamp, collection=self.release.collection, hits=foreign)
         dense = {product_id: h.score for product_id, h in ours.items()}
         ranked = rank({DENSE: dense}, self.release.ranking, k)
         return [

@@ -3,7 +3,7 @@
 Milvus takes NaN vectors and Lite counts characters where the server counts bytes: nothing reaches either unchecked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from schemas.products import CatalogProduct
 
 PATH_SEPARATOR = " > "
 MAX_BYTES = {"product_id": 1024, "title": 1024, "brand": 1024, "category": 2048, "availability": 256}
+SHOWN = ("title", "brand", "category", "availability")
 NO_PRICE = -1.0
 UNIT_TOLERANCE = 1e-3
 
@@ -131,3 +132,16 @@ def cut(text: str, limit: int) -> str:
     """Return the longest start of ``text`` that has at most ``limit`` UTF-8 bytes; never splits a character."""
     raw = text.encode()
     return text if len(raw) <= limit else raw[:limit].decode(errors="ignore")
+
+
+def to_found(raw: Sequence[Mapping[str, Any]], k: int) -> list[Found]:
+    """Return at most k hits by falling score, a tie by the smaller id. Lite may give a product twice after a crash: the better stays."""
+    found: dict[str, Found] = {}
+    for hit in raw:
+        entity = hit["entity"]
+        product_id = str(entity["product_id"])
+        fields = {field: entity[field] for field in SHOWN} | {"price": known_price(entity["price"])}
+        one = Found(product_id, float(hit["distance"]), int(entity["generation"]), fields)
+        if product_id not in found or one.score > found[product_id].score:
+            found[product_id] = one
+    return sorted(found.values(), key=lambda f: (-f.score, f.product_id))[:k]

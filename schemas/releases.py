@@ -60,7 +60,10 @@ class Ranking(Fact):
 
 
 class Release(Fact):
-    """One generation: the topic ``releases``, key ``generation:000001``. All but ``state`` and ``error`` is immutable.
+    """One generation: the topic ``releases``, key ``generation:000001``.
+
+    All but ``state``, ``error`` and ``at`` is immutable once it is verified; ``at`` is when it took its state. ``command`` is the one
+    that asked for it, None for the first generation.
 
     ``catalog_offsets`` maps partitions of ``catalog`` to the next offset to apply after the build.
     ``id_set_sha256`` is that of the sorted product ids joined by newlines.
@@ -79,6 +82,7 @@ class Release(Fact):
     parent: int | None = None
     run_id: str | None = None
     decision_id: str | None = None
+    command: DeploymentCommand | None = None
     state: ReleaseState
     error: str | None = None
     at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
@@ -111,7 +115,7 @@ class SearcherReport(Fact):
     """What a searcher serves, on the topic ``searcher-reports``: retention drops nothing that a searcher still uses."""
 
     searcher_id: str
-    generation: int | None
+    generation: int | None = None
     sequence: int
     ready: bool
     at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))

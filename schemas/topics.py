@@ -17,7 +17,7 @@ from schemas.training import Decision, TrainingRun, Trigger
 class Topic:
     """One topic. ``scaled`` topics have the configured number of partitions, the others one, so that they are totally ordered.
 
-    ``retention`` None with ``delete`` means for ever.
+    ``value`` None: nobody but its writer reads it, so its form is no contract. ``retention`` None with ``delete`` means for ever.
     """
 
     name: str
@@ -76,6 +76,14 @@ CATALOG = Topic(
     value=CatalogProduct,
     written_by="intake",
     summary="The clean catalogue; null deletes.",
+    cleanup="compact",
+)
+SHOPPERS = Topic(
+    name="shoppers",
+    key="shopper",
+    value=None,
+    written_by="attribute",
+    summary="What attribution remembers of each shopper: the changelog of its table, read by nobody else.",
     cleanup="compact",
 )
 CONTRIBUTIONS = Topic(
@@ -163,8 +171,8 @@ SEARCH_RESPONSES = Topic(
 )
 
 TOPICS = (
-    SEARCHES, INTERACTIONS, PRODUCTS, EVENTS, CATALOG, CONTRIBUTIONS, PAIRS, TRAINING_TRIGGERS, TRAINING_RUNS, DECISIONS,
-    DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES,
+    SEARCHES, INTERACTIONS, PRODUCTS, EVENTS, CATALOG, SHOPPERS, CONTRIBUTIONS, PAIRS, TRAINING_TRIGGERS, TRAINING_RUNS,
+    DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES,
 )  # fmt: skip
 
 

@@ -2,21 +2,33 @@
 
 Imports lie inside the fixtures: a test that asks for none of them starts nothing and loads nothing.
 """
+# ruff: noqa: PLC0415 (the reason is above)
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from embedded.kafka import EmbeddedKafka
+
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap address of a broker that lives as long as the session. Give topics the prefix of ``topic_prefix``."""
+def embedded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator["EmbeddedKafka"]:
+    """The broker of the session, for tests of the broker itself; all others want ``kafka``."""
     from embedded.kafka import EmbeddedKafka
 
     with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker.address
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def kafka(embedded_kafka: "EmbeddedKafka") -> str:
+    """Bootstrap address of a broker that lives as long as the session. Give topics the prefix of ``topic_prefix``."""
+    return embedded_kafka.address
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +51,6 @@ def settings_env(kafka: str, milvus: str, topic_prefix: str, tmp_path: Path) -> 
     """Return the environment of a child process: ``settings_env(partitions=2)`` adds SEARCHLOOP_PARTITIONS=2."""
 
     def build(**settings: object) -> dict[str, str]:
-        import os
-
         from embedded.launching import child_environ
 
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}

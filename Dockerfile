@@ -1,0 +1,13 @@
+# One image for all processes: `docker compose up` builds it. The command decides which process it is.
+FROM python:3.11-slim
+
+ENV PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CACHE_DIR=/var/cache/pip
+RUN useradd --create-home --uid 10001 searchloop && install -d -o searchloop /data
+WORKDIR /app
+COPY . .
+RUN --mount=type=cache,target=/var/cache/pip pip install -c constraints.txt -e .
+
+USER searchloop
+ENV SEARCHLOOP_DATA_DIR=/data
+VOLUME /data
+CMD ["searchloop", "--help"]

@@ -1,0 +1,37 @@
+# Two commands are enough to begin: `make demo` and `make test`. Everything is installed into .venv, nothing outside the repository is changed.
+PYTHON ?=
+ARGS ?=
+BENCH ?= validation attribution gate swap
+BIN = .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench generate clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## Install everything, once; again only when pyproject.toml or constraints.txt change
+	@PYTHON="$(PYTHON)" .ci/setup
+
+demo: setup ## The whole loop on this machine: Kafka, Milvus, four processes, a synthetic shop
+	@$(BIN)/searchloop demo $(ARGS)
+
+test: setup ## All tests; ARGS='-m "not broker and not model and not slow"' for the quick ones
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## Format, lint, types, architecture, generated files: under a minute
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_kept_files.py tests/test_packaging.py
+	@$(BIN)/python -m schemas.publish --check
+
+bench: setup ## The benchmarks named by BENCH='swap gate'; each ends with one JSON line
+	@set -e; for name in $(BENCH); do echo "== $$name" >&2; $(BIN)/python benchmarks/$$name.py $(ARGS); done
+
+generate: setup ## Write schemas/json, schemas/asyncapi.yaml and docs/configuration.md again
+	@$(BIN)/python -m schemas.publish
+
+clean: ## Remove the environment, the caches and the data of the one-machine mode
+	rm -rf .venv .searchloop .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,50 @@
+"""Is it there, is it ready: the ``/readyz`` page of a process, and the addresses of servers that are not ours."""
+
+import asyncio
+import json
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from embedded.errors import NotReadyError
+from embedded.ports import HOST
+
+_PATIENCE = aiohttp.ClientTimeout(total=2.0)
+
+
+async def is_ready(data_dir: Path, name: str, session: aiohttp.ClientSession) -> bool:
+    """Say whether a process reports ready on the port that it wrote to ``run/<name>.json``."""
+    try:
+        port = json.loads((data_dir / "run" / f"{name}.json").read_text())["port"]
+        async with session.get(f"http://{HOST}:{port}/readyz", timeout=_PATIENCE) as answer:
+            return answer.status == 200
+    except (OSError, ValueError, KeyError, aiohttp.ClientError, TimeoutError):
+        return False
+
+
+async def require_kafka(bootstrap: str) -> None:
+    """Raise ``NotReadyError`` unless one of the comma separated brokers takes a connection."""
+    addresses = [urlsplit(f"//{part.strip()}") for part in bootstrap.split(",")]
+    if not any([await _listens(a.hostname, a.port or 9092) for a in addresses]):
+        raise NotReadyError(f"SEARCHLOOP_KAFKA names {bootstrap}, and nothing answers there: start it, or unset it to get one of our own")
+
+
+async def require_milvus(uri: str) -> None:
+    """Raise ``NotReadyError`` unless the uri is that of a server, and it takes a connection."""
+    parts = urlsplit(uri)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise NotReadyError(
+            f"SEARCHLOOP_MILVUS names {uri!r}, and several processes need a server, http://host:port: only one process can open a file"
+        )
+    if not await _listens(parts.hostname, parts.port or (443 if parts.scheme == "https" else 19530)):
+        raise NotReadyError(f"SEARCHLOOP_MILVUS names {uri}, and nothing answers there: start it, or unset it to get one of our own")
+
+
+async def _listens(host: str | None, port: int) -> bool:
+    with suppress(OSError, TimeoutError):
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 5.0)
+        writer.close()
+        return True
+    return False

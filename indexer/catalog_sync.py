@@ -1,0 +1,189 @@
+"""Carry every change of the catalogue into every generation that holds a collection, each with its own model's vector.
+
+What differs is a set of ids per generation (``dirty``); writing takes ids out and writes what the catalogue says now. So repeated
+changes fold into one, deletions wait for no encoding, and a restart only has to compute the sets again. A collection that is being
+built only gathers its set until it is handed over: every change is either in its snapshot or in its set.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import structlog
+
+from broker.reading import Reader
+from broker.records import Record
+from indexer.catalog import Catalog, out_of_step
+from indexer.lanes import Lane
+from indexer.metrics import CATALOG_PRODUCTS, CATALOG_STALE, CATALOG_UNREADABLE, CATALOG_WAITING, ROWS_DELETED, ROWS_WRITTEN
+from indexer.models import Models
+from retrieval.document import document_text
+from retrieval.index import Row, VectorStore
+from schemas.releases import Release
+
+log = structlog.get_logger(__name__)
+
+CHUNK = 32
+PAGE = 1000
+FOLD_ROWS = 4000
+
+
+@dataclass
+class Target:
+    """A collection that must follow the catalogue. ``adopted``: the serving lane writes it, else its builder does."""
+
+    release: Release
+    dirty: set[str] = field(default_factory=set)
+    adopted: bool = False
+    unflushed: int = 0
+
+
+class CatalogSync:
+    """The catalogue in memory and the collections that follow it. ``lane`` writes all adopted collections."""
+
+    def __init__(self, store: VectorStore, lane: Lane, models: Models) -> None:
+        self.catalog = Catalog()
+        self.changed_at = 0.0
+        self._store = store
+        self._lane = lane
+        self._models = models
+        self._targets: dict[int, Target] = {}
+        self._changed = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._gone = asyncio.Event()
+        self._erasing = asyncio.Lock()
+
+    @property
+    def waiting(self) -> int:
+        """How many changed products wait, in the generation where most do."""
+        return max((len(t.dirty) for t in self._targets.values() if t.adopted), default=0)
+
+    def take(self, records: Iterable[Record]) -> None:
+        """Apply records to the catalogue, and mark what changed in every collection."""
+        changed = self.catalog.apply(records)
+        CATALOG_STALE.set(self.catalog.stale)
+        CATALOG_UNREADABLE.set(self.catalog.unreadable)
+        if changed:
+            self.changed_at = asyncio.get_running_loop().time()
+            CATALOG_PRODUCTS.set(len(self.catalog.products))
+            for target in self._targets.values():
+                target.dirty |= changed
+            self._changed.set()
+            if not changed <= self.catalog.products.keys():
+                self._gone.set()
+
+    async def follow(self, reader: Reader) -> None:
+        """Take in what arrives, for ever."""
+        while True:
+            self.take(await reader.poll(timeout_ms=100))
+
+    async def write(self) -> None:
+        """Bring the adopted collections up to date, for ever."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            while self.waiting:
+                async with self._writing:
+                    await self._step(self._adopted(), self._lane, "sync")
+                    if not self.waiting:
+                        await self._fold(self._adopted())
+                CATALOG_WAITING.set(self.waiting)
+
+    async def erase(self) -> None:
+        """Delete from the adopted collections what is gone, for ever: beside ``write``, so that no deletion waits for encoding."""
+        while True:
+            await self._gone.wait()
+            self._gone.clear()
+            async with self._erasing:
+                await self._erase(self._adopted(), self._lane)
+
+    def watch(self, release: Release) -> None:
+        """Gather changes for a collection that is being built, from this moment on."""
+        self._targets[release.generation] = Target(release)
+
+    async def catch_up(self, release: Release, lane: Lane) -> None:
+        """Apply what was gathered in the builder's lane until nothing is left, then hand the collection over."""
+        target = self._targets[release.generation]
+        while target.dirty:
+            await self._step([target], lane, "catch_up")
+        target.adopted = True  # no await since dirty was empty: nothing can fall between
+
+    async def remove(self, generation: int) -> None:
+        """Stop following with a collection. Returns when no write to it is under way."""
+        async with self._writing, self._erasing:
+            self._targets.pop(generation, None)
+
+    async def ensure(self, release: Release) -> None:
+        """Make an adopted collection equal to the catalogue: at a start, before anything else touches it.
+
+        One that is gone is built again. Rows that are missing, old, surplus or stamped by another generation are repaired.
+        """
+        name, target = release.collection, Target(release, adopted=True)
+        there = await self._lane(self._store.exists, name)
+        if there:
+            await self._lane(self._store.load, name)
+            await self._lane(self._store.flush, name)
+        else:
+            log.warning("collection is missing and is built again", collection=name)
+            await self._lane(self._store.create, name, release.dim)
+        versions = await self._versions(release) if there else {}
+        target.dirty = out_of_step(self.catalog.products, versions)
+        if target.dirty:
+            log.info("repairing collection", collection=name, products=len(target.dirty))
+        while target.dirty:
+            await self._step([target], self._lane, "repair")
+        if not there:
+            for step in (self._store.flush, self._store.build_index, self._store.load):
+                await self._lane(step, name)
+        self._targets[release.generation] = target
+
+    async def _versions(self, release: Release) -> dict[str, int]:
+        ids = sorted(await self._lane(self._store.ids, release.collection))
+        versions: dict[str, int] = {}
+        for start in range(0, len(ids), PAGE):
+            for row in await self._lane(self._store.rows, release.collection, ids[start : start + PAGE]):
+                versions[row.product_id] = row.version if row.generation == release.generation else -1
+        return versions
+
+    def _adopted(self) -> list[Target]:
+        return [t for t in self._targets.values() if t.adopted]
+
+    async def _erase(self, targets: Sequence[Target], lane: Lane) -> None:
+        for target in targets:
+            gone = [i for i in target.dirty if i not in self.catalog.products]
+            target.dirty.difference_update(gone)
+            for start in range(0, len(gone), PAGE):
+                await lane(self._store.delete, target.release.collection, gone[start : start + PAGE])
+            ROWS_DELETED.inc(len(gone))
+
+    async def _step(self, targets: Sequence[Target], lane: Lane, cause: str) -> None:
+        """Delete all that is gone, then write one chunk of products."""
+        await self._erase(targets, lane)
+        products = self.catalog.products
+        first = next((t for t in targets if t.dirty), None)
+        if first is None:
+            return
+        chunk = {i: products[i] for i in islice(first.dirty, CHUNK) if i in products}
+        due = [(t.release, t, [i for i in chunk if i in t.dirty]) for t in targets]
+        for _, target, ids in due:
+            target.dirty.difference_update(ids)
+        by_model = {}
+        for sha256 in {release.model_sha256 for release, _, ids in due if ids}:
+            vectors = await self._models.encode(sha256, [document_text(p) for p in chunk.values()])
+            by_model[sha256] = dict(zip(chunk, vectors, strict=True))
+        for release, target, ids in due:
+            # What changed or went while it was encoded is dirty again, or deleted already: its old form must not be written.
+            current = [i for i in ids if products.get(i) is chunk[i]]
+            if current:
+                rows = [Row.of(chunk[i], by_model[release.model_sha256][i], release.generation) for i in current]
+                await lane(self._store.upsert, release.collection, rows)
+            target.unflushed += len(current)
+            ROWS_WRITTEN.labels(cause).inc(len(current))
+
+    async def _fold(self, targets: Iterable[Target]) -> None:
+        """Flush on Lite when many rows lie unflushed: each costs every search 20 to 50 us, and a flush hides rows for a moment."""
+        for target in targets:
+            if self._store.backend == "lite" and target.unflushed >= FOLD_ROWS:
+                await self._lane(self._store.flush, target.release.collection)
+                target.unflushed = 0

@@ -1,0 +1,98 @@
+"""What a change of deployment looks like on the topics: the next pointer, and the decision that keeps the evidence. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from schemas.releases import DeploymentCommand, LivePointer, Release
+from schemas.training import Check, Decision
+
+
+def switched(
+    before: LivePointer | None, release: Release, command: DeploymentCommand | None, *, deployment: str, now: datetime
+) -> LivePointer:
+    """Return the pointer that lets ``release`` serve. What served becomes the previous one; the marks stay."""
+    return LivePointer(
+        deployment=deployment,
+        sequence=before.sequence + 1 if before else 1,
+        live=release,
+        previous=before.live if before else None,
+        cause=command.action if command else "first",
+        command_id=command.command_id if command else None,
+        actor=command.actor if command else "indexer",
+        paused=before.paused if before else False,
+        pinned=before.pinned if before else False,
+        at=now,
+    )
+
+
+def marked(before: LivePointer, command: DeploymentCommand, *, paused: bool, pinned: bool, now: datetime) -> LivePointer:
+    """Return the pointer with other marks; the same generation serves."""
+    return before.model_copy(
+        update={
+            "sequence": before.sequence + 1,
+            "cause": command.action,
+            "command_id": command.command_id,
+            "actor": command.actor,
+            "paused": paused,
+            "pinned": pinned,
+            "at": now,
+        }
+    )
+
+
+def decision_id(pointer: LivePointer) -> str:
+    """Return the id of the decision of a pointer: the same when it is written again after a crash."""
+    return f"{pointer.deployment}-{pointer.sequence:06d}"
+
+
+def of_pointer(
+    pointer: LivePointer, *, before: int | None, command: DeploymentCommand | None = None, checks: Sequence[Check] = ()
+) -> Decision:
+    """Return the evidence of a pointer that was published: who, why, from which generation to which."""
+    verdict: Literal["pass", "forced"] = "forced" if command and command.force else "pass"
+    reasons = [pointer.cause, *([command.reason] if command and command.reason else [])]
+    return Decision(
+        decision_id=decision_id(pointer),
+        run_id=pointer.live.run_id,
+        verdict=verdict,
+        reasons=reasons,
+        checks=list(checks),
+        candidate_sha256=pointer.live.model_sha256,
+        generation_before=before,
+        generation_after=pointer.live.generation,
+        actor=pointer.actor,
+        at=pointer.at,
+    )
+
+
+def of_refusal(command: DeploymentCommand, reason: str, live: int | None, now: datetime) -> Decision:
+    """Return the evidence of a command that was rejected."""
+    candidate = command.candidate
+    return Decision(
+        decision_id=f"{command.deployment}-rejected-{command.command_id}",
+        run_id=candidate.run_id if candidate else None,
+        verdict="fail",
+        reasons=[f"{command.action} rejected", reason],
+        candidate_sha256=candidate.model_sha256 if candidate else None,
+        generation_before=live,
+        generation_after=live,
+        actor=command.actor,
+        at=now,
+    )
+
+
+def of_failure(release: Release, reasons: Sequence[str], checks: Sequence[Check], live: int | None, now: datetime) -> Decision:
+    """Return the evidence of a generation that was not published."""
+    return Decision(
+        decision_id=f"generation-{release.generation:06d}-failed",
+        run_id=release.run_id,
+        verdict="fail",
+        reasons=[f"generation {release.generation} was not published", *reasons],
+        checks=list(checks),
+        candidate_sha256=release.model_sha256,
+        generation_before=live,
+        generation_after=live,
+        actor=release.command.actor if release.command else "indexer",
+        at=now,
+    )

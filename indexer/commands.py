@@ -1,0 +1,51 @@
+"""Take deployment commands in, one after the other; each is committed when its effect is durable.
+
+The group's one partition is also the lock: who holds it is the indexer, and who loses it stops.
+"""
+
+import structlog
+from pydantic import ValidationError
+
+from broker.consuming import GroupConsumer
+from broker.dead_letters import dead_letter
+from broker.producing import Producer
+from broker.records import Record
+from indexer.deployer import Deployer
+from indexer.metrics import COMMANDS
+from schemas.rejections import Problem, Reason, Rejection
+from schemas.releases import DeploymentCommand
+
+log = structlog.get_logger(__name__)
+
+
+class TakenOverError(RuntimeError):
+    """Another indexer of the deployment holds the commands now."""
+
+
+async def obey(commands: GroupConsumer, producer: Producer, deployer: Deployer, deployment: str) -> None:
+    """Carry out commands of this deployment, for ever. What cannot be read goes to the dead letters."""
+    while True:
+        if not commands.assigned():
+            raise TakenOverError("another indexer took over the deployment commands: only one may run")
+        for record in await commands.batch(timeout_ms=200, max_records=20):
+            command = parse(record)
+            if isinstance(command, Rejection):
+                log.warning("command refused", reason=command.reason.value, offset=record.offset)
+                COMMANDS.labels("unreadable", "dead_letter").inc()
+                await producer.send(dead_letter(record, command, stage="indexer"))
+            elif command.deployment == deployment:
+                await deployer.carry_out(command)
+            await commands.commit([record])
+
+
+def parse(record: Record) -> DeploymentCommand | Rejection:
+    """Return the command of a record, or why it cannot be read."""
+    try:
+        return DeploymentCommand.from_json(record.value or b"")
+    except ValidationError as error:
+        problems = [
+            Problem(loc=".".join(map(str, e["loc"])), type=e["type"], message=e["msg"])
+            for e in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        broken = any(p.type == "json_invalid" for p in problems)
+        return Rejection(reason=Reason.JSON_DECODE if broken else Reason.SCHEMA, problems=problems[:20])

@@ -1,0 +1,215 @@
+"""Carry out what ``deployment`` decides: publish a generation, end a build, retire and drop. One change at a time.
+
+The pointer on ``releases`` is written first and is the change; the alias and the decision follow from it and are repaired at a start.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import structlog
+
+from indexer import changes
+from indexer.catalog_sync import CatalogSync
+from indexer.deployment import Abort, Accept, Build, Mark, Reject, Repeated, Switch, decide, may_publish
+from indexer.lanes import Lane
+from indexer.ledger import Ledger
+from indexer.metrics import COMMANDS
+from indexer.models import Models
+from indexer.recovery import recover
+from indexer.retention import retain
+from indexer.state import UNFINISHED, moved
+from retrieval.encoder import ModelError
+from retrieval.index import VectorStore, collection_name, collection_prefix
+from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState, SearcherReport
+from schemas.settings import IndexerSettings
+from schemas.training import Check
+
+log = structlog.get_logger(__name__)
+
+
+class Deployer:
+    """Owns the changes of deployment. ``orders`` holds the generations that are to be built."""
+
+    def __init__(self, settings: IndexerSettings, ledger: Ledger, store: VectorStore, lane: Lane, sync: CatalogSync) -> None:
+        self.ledger = ledger
+        self.orders: asyncio.Queue[Release] = asyncio.Queue()
+        self._settings = settings
+        self._store = store
+        self._lane = lane
+        self._sync = sync
+        self._one = asyncio.Lock()
+        self._prefix = collection_prefix(settings.topic_prefix, settings.deployment)
+        self._alias = f"{self._prefix}_live"
+
+    async def recover(self) -> None:
+        """Make Milvus and the records agree with the live pointer; order the build again that a crash ended."""
+        prefix = f"{self._prefix}_g"
+        there = [name for name in await self._lane(self._store.collections) if name.startswith(prefix)]
+        plan = recover(self.ledger.state, there, _now())
+        for release in plan.records:
+            log.warning("repaired", generation=release.generation, state=release.state.value, reason=release.error)
+        if plan.again and plan.again.candidate:
+            await self._order(plan.again, plan.again.candidate)
+        await self.ledger.recorded(*plan.records)
+        if plan.alias in there:
+            await self._point_alias(plan.alias)
+        for name in plan.orphans:
+            log.warning("dropping an orphan", collection=name)
+            await self._lane(self._store.drop, name)
+
+    async def carry_out(self, command: DeploymentCommand) -> None:
+        """Do what the command asks, or refuse it with a decision. The effect is durable on return; a repeat changes nothing."""
+        async with self._one:
+            state = self.ledger.state
+            verdict = decide(state, command)
+            outcome = type(verdict).__name__.lower()
+            why = verdict.reason if isinstance(verdict, Reject) else None
+            log.info("command", action=command.action, actor=command.actor, command_id=command.command_id, outcome=outcome, reason=why)
+            COMMANDS.labels(command.action, outcome).inc()
+            if isinstance(verdict, Reject):
+                await self.ledger.decided(changes.of_refusal(command, verdict.reason, state.live, _now()))
+            else:
+                await self._accept(command, verdict)
+
+    async def _accept(self, command: DeploymentCommand, accepted: Accept) -> None:
+        state = self.ledger.state
+        match accepted:
+            case Build(candidate):
+                await self._order(command, candidate)
+            case Switch(target):
+                await self._switch(target, command)
+            case Mark(paused, pinned):
+                if state.pointer is None:
+                    return
+                pointer = changes.marked(state.pointer, command, paused=paused, pinned=pinned, now=_now())
+                await self.ledger.pointed(pointer)
+                await self.ledger.decided(changes.of_pointer(pointer, before=state.live, command=command))
+            case Abort(generation):
+                release = moved(state.releases[generation], ReleaseState.FAILED, _now(), f"aborted by {command.actor}: {command.reason}")
+                await self.ledger.recorded(release)
+                await self.ledger.decided(changes.of_failure(release, [release.error or ""], [], state.live, _now()))
+            case Repeated():
+                return
+
+    async def order_first(self, sha256: str, dim: int) -> None:
+        """Order generation 1 of the base model, unless something is live or being built."""
+        async with self._one:
+            state = self.ledger.state
+            if state.pointer is None and state.building is None:
+                await self._order(None, Candidate(model=self._settings.base_model, model_sha256=sha256, dim=dim))
+
+    async def _order(self, command: DeploymentCommand | None, candidate: Candidate) -> None:
+        state = self.ledger.state
+        release = Release(
+            generation=state.next_generation,
+            model=candidate.model,
+            model_sha256=candidate.model_sha256,
+            dim=candidate.dim,
+            collection=collection_name(self._prefix, state.next_generation),
+            parent=state.live,
+            run_id=candidate.run_id,
+            decision_id=candidate.decision_id,
+            command=command,
+            state=ReleaseState.BUILDING,
+            at=_now(),
+        )
+        await self.ledger.recorded(release)
+        self.orders.put_nowait(release)
+
+    async def verified(self, release: Release) -> Release:
+        """Record that a generation was built and proven."""
+        release = moved(release, ReleaseState.VERIFIED, _now())
+        async with self._one:
+            if self.wanted(release):
+                await self.ledger.recorded(release)
+        return release
+
+    def wanted(self, release: Release) -> bool:
+        """Say whether the build still has its order: False once it was aborted."""
+        return self.ledger.state.releases[release.generation].state in UNFINISHED
+
+    async def publish(self, release: Release, checks: Sequence[Check]) -> str | None:
+        """Let a proven, adopted generation serve. Returns why not, if it must not any more."""
+        async with self._one:
+            pointer, command = self.ledger.state.pointer, release.command
+            if not self.wanted(release):
+                return "aborted"
+            reason = may_publish(pointer, command) if pointer and command else None
+            if reason is None:
+                await self._switch(release, command, checks)
+            return reason
+
+    async def fail(self, release: Release, reasons: Sequence[str], checks: Sequence[Check] = ()) -> None:
+        """End a generation that is not to serve: record, evidence, and its collection dropped. What is live is not touched."""
+        await self._sync.remove(release.generation)
+        async with self._one:
+            if self.wanted(release):
+                log.error("generation failed", generation=release.generation, reasons=list(reasons))
+                failed = moved(release, ReleaseState.FAILED, _now(), "; ".join(reasons))
+                await self.ledger.recorded(failed)
+                await self.ledger.decided(changes.of_failure(failed, reasons, checks, self.ledger.state.live, _now()))
+            await self._lane(self._store.drop, release.collection)
+
+    async def prune(self, reports: Iterable[SearcherReport]) -> None:
+        """Retire what is beyond ``keep_generations``, drop what was retired long enough and serves nowhere."""
+        s = self._settings
+        async with self._one:
+            plan = retain(
+                self.ledger.state,
+                reports,
+                keep=s.keep_generations,
+                grace=s.retire_grace,
+                searcher_timeout=s.searcher_timeout,
+                now=_now(),
+            )
+            await self.ledger.recorded(*(moved(r, ReleaseState.RETIRED, _now()) for r in plan.retire))
+            for release in plan.drop:
+                await self.give_up(release)
+
+    async def give_up(self, release: Release, error: str | None = None) -> None:
+        """Drop the collection of a generation that does not serve; the record first, so that a crash leaves an orphan at most."""
+        log.info("dropping", generation=release.generation, collection=release.collection, reason=error)
+        await self.ledger.recorded(moved(release, ReleaseState.DROPPED, _now(), error))
+        await self._sync.remove(release.generation)
+        await self._lane(self._store.drop, release.collection)
+
+    async def restore(self, models: Models) -> None:
+        """Load and repair every collection that follows the catalogue, the live one first. One whose model is lost is given up.
+
+        Raises ``ModelError`` when that is the live one.
+        """
+        state = self.ledger.state
+        for release in sorted(state.holding, key=lambda r: r.generation != state.live):
+            try:
+                await models.load(release.model, release.model_sha256)
+            except ModelError as error:
+                if release.generation == state.live:
+                    raise
+                await self.give_up(release, str(error))
+            else:
+                await self._sync.ensure(release)
+        if state.pointer:
+            await self._point_alias(state.pointer.live.collection)
+
+    async def _switch(self, release: Release, command: DeploymentCommand | None, checks: Sequence[Check] = ()) -> None:
+        before = self.ledger.state.pointer
+        live = release if release.state == ReleaseState.RELEASED else moved(release, ReleaseState.RELEASED, _now())
+        pointer = changes.switched(before, live, command, deployment=self._settings.deployment, now=_now())
+        await self.ledger.pointed(pointer)
+        if live is not release:
+            await self.ledger.recorded(live)
+        await self.ledger.decided(
+            changes.of_pointer(pointer, before=before.live.generation if before else None, command=command, checks=checks)
+        )
+        await self._point_alias(live.collection)
+        log.info("live", generation=live.generation, sequence=pointer.sequence, cause=pointer.cause, actor=pointer.actor)
+
+    async def _point_alias(self, collection: str) -> None:
+        target: str | None = await self._lane(self._store.alias_target, self._alias)
+        if target != collection:
+            await self._lane(self._store.set_alias, self._alias, collection)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

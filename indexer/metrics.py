@@ -1,0 +1,18 @@
+"""What the indexer counts, by the names on ``/metrics``."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LIVE_GENERATION = Gauge("searchloop_live_generation", "The generation that serves.")
+SEQUENCE = Gauge("searchloop_live_sequence", "Changes of the live pointer so far.")
+CATALOG_PRODUCTS = Gauge("searchloop_catalog_products", "Products of the catalogue.")
+CATALOG_WAITING = Gauge("searchloop_catalog_waiting", "Changed products that some collection does not hold yet.")
+CATALOG_STALE = Gauge("searchloop_catalog_stale", "Catalogue records passed over because their version was not newer, since the start.")
+CATALOG_UNREADABLE = Gauge(
+    "searchloop_catalog_unreadable", "Catalogue records passed over because they do not fit the contract, since the start."
+)
+ROWS_WRITTEN = Counter("searchloop_index_rows_written", "Rows written to collections.", ["cause"])
+ROWS_DELETED = Counter("searchloop_index_rows_deleted", "Rows deleted from collections.")
+VECTORS_REUSED = Counter("searchloop_build_vectors_reused", "Vectors of a build that were taken over from the candidate.")
+COMMANDS = Counter("searchloop_deployment_commands", "Deployment commands.", ["action", "outcome"])
+BUILDS = Counter("searchloop_builds", "Generations built.", ["outcome"])
+BUILD_SECONDS = Histogram("searchloop_build_seconds", "Time from the start of a build to its end.", buckets=(1, 5, 20, 60, 300, 1200, 3600))

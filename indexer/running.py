@@ -1,0 +1,133 @@
+"""The indexer from start to end: become the only one, read the truth, repair, then build, follow and obey.
+
+Read this first: ``_serve`` is the process.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import structlog
+from pydantic import ValidationError
+
+from broker.consuming import GroupConsumer, open_group
+from broker.producing import open_producer
+from broker.reading import Reader, open_reader
+from indexer.build import Workshop
+from indexer.builder import Builder
+from indexer.catalog_sync import CatalogSync
+from indexer.commands import obey
+from indexer.deployer import Deployer
+from indexer.lanes import Lane
+from indexer.ledger import Ledger
+from indexer.models import Models
+from process.health import Health
+from process.running import until_stopped
+from retrieval.index import VectorStore
+from schemas.releases import SearcherReport
+from schemas.settings import IndexerSettings
+from schemas.topics import CATALOG, DEPLOYMENT_COMMANDS, SEARCHER_REPORTS
+
+log = structlog.get_logger(__name__)
+
+SESSION_MS = 6_000
+TICK_S = 0.1
+PRUNE_S = 1.0
+
+
+async def work(settings: IndexerSettings, health: Health, stopping: asyncio.Event) -> None:
+    """Run until ``stopping`` is set. Raises on any fault of Kafka or Milvus: the supervisor starts the process again."""
+    await until_stopped(stopping, asyncio.create_task(_serve(settings, health)))
+
+
+async def _serve(settings: IndexerSettings, health: Health) -> None:
+    async with AsyncExitStack() as stack:
+        group = f"{settings.topic_prefix}indexer-{settings.deployment}"
+        topics = [settings.topic(DEPLOYMENT_COMMANDS.name)]
+        commands = await stack.enter_async_context(open_group(settings.kafka, topics, group, session_timeout_ms=SESSION_MS))
+        await _alone(commands, health)
+        producer = await stack.enter_async_context(open_producer(settings.kafka, linger_ms=0, client_id="searchloop-indexer"))
+        catalog = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(CATALOG.name)], fetch_wait_ms=100))
+        reports = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(SEARCHER_REPORTS.name)]))
+        serving, building, encoding = (stack.enter_context(Lane(name)) for name in ("serving", "building", "encoding"))
+        health.detail = {"waiting": f"for Milvus at {settings.milvus}"}
+        store = stack.enter_context(await serving(VectorStore, settings.milvus))
+
+        models = Models(encoding, settings.torch_threads)
+        sync = CatalogSync(store, serving, models)
+        deployer = Deployer(settings, await Ledger.open(settings, producer), store, serving, sync)
+        builder = Builder(Workshop(store, building, models, settings), sync, deployer)
+
+        health.detail = {"waiting": "for the catalogue"}
+        async for record in catalog.until(await catalog.end_offsets()):
+            sync.take([record])
+        health.detail = {"waiting": "for the collections", "catalog": len(sync.catalog.products)}
+        await deployer.recover()
+        await deployer.restore(models)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(sync.follow(catalog))
+            tasks.create_task(sync.write())
+            tasks.create_task(sync.erase())
+            tasks.create_task(builder.run())
+            tasks.create_task(_first(settings, sync, models, deployer))
+            tasks.create_task(obey(commands, producer, deployer, settings.deployment))
+            tasks.create_task(_prune(reports, deployer, models, builder))
+            tasks.create_task(_report(health, deployer, sync, builder))
+
+
+async def _alone(commands: GroupConsumer, health: Health) -> None:
+    health.detail = {"waiting": "for the commands: another indexer may hold them"}
+    await _until(commands.assigned)
+
+
+async def _first(settings: IndexerSettings, sync: CatalogSync, models: Models, deployer: Deployer) -> None:
+    """Once there are products and they have settled, build the first generation from the base model."""
+    if deployer.ledger.state.pointer:
+        return
+    loop, settle_s = asyncio.get_running_loop(), settings.catalog_settle.total_seconds()
+    await _until(lambda: bool(sync.catalog.products) and loop.time() - sync.changed_at >= settle_s)
+    encoder = await models.load(settings.base_model)
+    await deployer.order_first(encoder.fingerprint, encoder.dim)
+    await _until(lambda: deployer.ledger.state.building is None)
+    if deployer.ledger.state.pointer is None:
+        raise RuntimeError("the first generation could not be published: the reason is in its record on releases")
+
+
+async def _prune(reports: Reader, deployer: Deployer, models: Models, builder: Builder) -> None:
+    """Follow what searchers serve, and drop what nobody needs."""
+    known: dict[str, SearcherReport] = {}
+    while True:
+        for record in await reports.poll(timeout_ms=200):
+            try:
+                report = SearcherReport.from_json(record.value or b"")
+            except ValidationError:
+                continue
+            known[report.searcher_id] = report
+        await deployer.prune(known.values())
+        models.keep({r.model_sha256 for r in (*deployer.ledger.state.holding, builder.current) if r})
+        await asyncio.sleep(PRUNE_S)
+
+
+async def _report(health: Health, deployer: Deployer, sync: CatalogSync, builder: Builder) -> None:
+    """Say what is so. Ready: a generation serves and follows the catalogue, or there is nothing to build one from yet."""
+    while True:
+        pointer = deployer.ledger.state.pointer
+        products = len(sync.catalog.products)
+        detail: dict[str, object] = {"catalog": products, "catalog_waiting": sync.waiting}
+        if pointer:
+            detail |= {"generation": pointer.live.generation, "sequence": pointer.sequence}
+            detail |= {"paused": pointer.paused, "pinned": pointer.pinned}
+            detail |= {"held": [r.generation for r in deployer.ledger.state.holding]}
+        elif not products:
+            detail |= {"waiting": "for products"}
+        if builder.current:
+            detail |= {"building": {"generation": builder.current.generation, "rows": builder.rows, "of": products}}
+        health.detail = detail
+        health.ready = pointer is not None or not products
+        await asyncio.sleep(TICK_S)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 conditions of several objects at once, at start-up only
+        await asyncio.sleep(TICK_S)

@@ -1,0 +1,73 @@
+"""What the topic ``releases`` says: every generation and the live pointer. The one truth after a restart; pure data."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+
+from schemas.releases import LivePointer, Release, ReleaseState
+
+HOLDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
+UNFINISHED = frozenset({ReleaseState.BUILDING, ReleaseState.VERIFIED})
+_GENERATION = b"generation:"
+
+
+@dataclass(frozen=True)
+class State:
+    """All generations by number, and the live pointer: None until the first generation is published."""
+
+    releases: Mapping[int, Release] = field(default_factory=lambda: MappingProxyType({}))
+    pointer: LivePointer | None = None
+
+    @property
+    def live(self) -> int | None:
+        """The generation that serves."""
+        return self.pointer.live.generation if self.pointer else None
+
+    @property
+    def pointed(self) -> frozenset[int]:
+        """The live and the previous generation: these always keep their collection."""
+        pointer = self.pointer
+        return frozenset(r.generation for r in (pointer.live, pointer.previous) if r) if pointer else frozenset()
+
+    @property
+    def next_generation(self) -> int:
+        """One more than any generation ever begun: a number is never used twice."""
+        return max(self.releases, default=0) + 1
+
+    @property
+    def building(self) -> Release | None:
+        """The generation that is being built, if any."""
+        return next((r for r in self._newest_first() if r.state in UNFINISHED), None)
+
+    @property
+    def holding(self) -> list[Release]:
+        """The generations whose collection can serve and follows the catalogue, newest first."""
+        return [r for r in self._newest_first() if r.state in HOLDING]
+
+    def with_release(self, release: Release) -> "State":
+        """Return the state after this record of a generation."""
+        return replace(self, releases=MappingProxyType({**self.releases, release.generation: release}))
+
+    def with_pointer(self, pointer: LivePointer) -> "State":
+        """Return the state after this pointer."""
+        return replace(self, pointer=pointer)
+
+    def _newest_first(self) -> list[Release]:
+        return sorted(self.releases.values(), key=lambda r: -r.generation)
+
+
+def read_state(records: Iterable[tuple[bytes, bytes]], deployment: str) -> State:
+    """Fold the newest ``(key, value)`` of every key of ``releases``. Pointers of other deployments are passed over."""
+    state = State()
+    for key, value in records:
+        if key.startswith(_GENERATION):
+            state = state.with_release(Release.from_json(value))
+        elif key == deployment.encode():
+            state = state.with_pointer(LivePointer.from_json(value))
+    return state
+
+
+def moved(release: Release, to: ReleaseState, now: datetime, error: str | None = None) -> Release:
+    """Return the record of a generation that takes another state now."""
+    return release.model_copy(update={"state": to, "at": now, "error": error})

@@ -1,0 +1,93 @@
+"""The AsyncAPI 3.0 document of every topic, seen from searchloop: what it receives, what it sends. Payloads refer to ``schemas/json/``."""
+
+from datetime import timedelta
+
+from schemas.rejections import Reason
+from schemas.search import CORRELATION_ID, REPLY_PARTITION, REPLY_TOPIC
+from schemas.settings import PREFIX, Settings
+from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, TOPICS, Topic, dead_letter_name
+from schemas.yaml import Plain
+
+_SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
+_TOPIC_PREFIX = Settings.model_fields["topic_prefix"].default
+
+
+def asyncapi() -> dict[str, Plain]:
+    """Return the document: one channel and one operation per topic and per dead-letter topic."""
+    channels: dict[str, Plain] = {}
+    operations: dict[str, Plain] = {}
+    for topic in TOPICS:
+        channels[topic.name] = _channel(topic)
+        received = topic.written_by.startswith(("producers", "clients", "anybody", "trainer, operators"))
+        operations[f"{'receive' if received else 'send'}-{topic.name}"] = _operation(topic, received=received)
+        if topic.dead_letters:
+            name = dead_letter_name(topic.name)
+            channels[name] = _dead_letter_channel(topic)
+            operations[f"send-{name}"] = {"action": "send", "channel": {"$ref": f"#/channels/{name}"}}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "searchloop",
+            "version": "0.1.0",
+            "description": f"Every topic of searchloop. Names carry the prefix {PREFIX}TOPIC_PREFIX; the one here is its default.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+    }
+
+
+def _operation(topic: Topic, *, received: bool) -> dict[str, Plain]:
+    operation: dict[str, Plain] = {
+        "action": "receive" if received else "send",
+        "channel": {"$ref": f"#/channels/{topic.name}"},
+        "summary": f"Written by: {topic.written_by}.",
+    }
+    if topic is SEARCH_REQUESTS:
+        operation["reply"] = {
+            "address": {"location": f"$message.header#/{REPLY_TOPIC}"},
+            "channel": {"$ref": f"#/channels/{SEARCH_RESPONSES.name}"},
+        }
+    return operation
+
+
+def _channel(topic: Topic) -> dict[str, Plain]:
+    batched = (
+        " One record holds up to about 100 facts, one JSON object to a line; the schema is that of a line." if topic.micro_batched else ""
+    )
+    message: dict[str, Plain] = {
+        "summary": topic.summary + batched,
+        "bindings": {"kafka": {"key": {"type": "string", "description": topic.key}}},
+    }
+    if topic.value is not None:
+        message["payload"] = {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$ref": f"./json/{topic.name}.json"}}
+    if topic in {SEARCH_REQUESTS, SEARCH_RESPONSES}:
+        names = (CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION) if topic is SEARCH_REQUESTS else (CORRELATION_ID,)
+        message["headers"] = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
+        message["correlationId"] = {"location": f"$message.header#/{CORRELATION_ID}"}
+    kafka: dict[str, Plain] = {"topicConfiguration": _kept(topic.cleanup, topic.retention)}
+    if not topic.scaled:
+        kafka["partitions"] = 1
+    return {"address": f"{_TOPIC_PREFIX}{topic.name}", "messages": {topic.name: message}, "bindings": {"kafka": kafka}}
+
+
+def _dead_letter_channel(topic: Topic) -> dict[str, Plain]:
+    name = dead_letter_name(topic.name)
+    reasons: list[Plain] = [reason.value for reason in Reason]
+    headers: dict[str, Plain] = {"dlq.reason": {"type": "string", "enum": reasons}, "dlq.errors": {"type": "string"}}
+    headers |= {f"__connect.errors.{part}": {"type": "string"} for part in ("topic", "partition", "offset", "stage", "exception.message")}
+    message: dict[str, Plain] = {
+        "summary": f"What was refused from {topic.name}: the original bytes, and headers that say why.",
+        "contentType": "application/octet-stream",
+        "headers": {"type": "object", "properties": headers},
+    }
+    kafka: dict[str, Plain] = {"partitions": 1, "topicConfiguration": _kept("delete", timedelta(days=30))}
+    return {"address": f"{_TOPIC_PREFIX}{name}", "messages": {name: message}, "bindings": {"kafka": kafka}}
+
+
+def _kept(cleanup: str, retention: timedelta | None) -> dict[str, Plain]:
+    kept: dict[str, Plain] = {"cleanup.policy": [cleanup]}
+    if cleanup == "delete":
+        kept["retention.ms"] = -1 if retention is None else int(retention.total_seconds() * 1000)
+    return kept

@@ -1,0 +1,16 @@
+"""What a searcher counts and measures, for Prometheus."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+ANSWERS = Counter("searchloop_search_answers", "Answers written, by status", ["status"])
+REPEATED = Counter("searchloop_search_repeated", "Requests that came again after their answer and got no second one")
+UNANSWERABLE = Counter("searchloop_search_unanswerable", "Bad requests whose id could not be recovered")
+RETRIED = Counter("searchloop_search_retried", "Requests embedded and searched a second time after a failure")
+TOTAL_SECONDS = Histogram("searchloop_search_seconds", "From the request's Kafka timestamp to its answer", buckets=_SECONDS)
+BATCH_SIZE = Histogram("searchloop_search_batch", "Requests answered together", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256))
+GENERATION = Gauge("searchloop_searcher_generation", "The generation that serves")
+SEQUENCE = Gauge("searchloop_searcher_sequence", "The sequence of the live pointer that serves")
+LOAD_FAILURES = Counter("searchloop_release_load_failures", "Releases that could not be loaded; the one before kept serving")
+LOAD_SECONDS = Gauge("searchloop_release_load_seconds", "How long the newest release took to open and warm")

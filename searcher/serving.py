@@ -1,0 +1,200 @@
+"""The loop of a searcher: a batch of requests in, exactly one answer each out, what was shown on ``searches``, then the commit.
+
+At least once: after a crash a request that was answered but not committed comes again and is answered again, by the same id.
+Within one process a request that comes again gets no second answer. While one batch is written, the next is being searched.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import structlog
+
+from broker.consuming import GroupConsumer
+from broker.producing import Producer
+from broker.records import Outgoing, Record
+from retrieval.live import Live
+from retrieval.release import LoadedRelease
+from schemas.search import SearchError, SearchResponse, Status, Timings
+from schemas.settings import SearcherSettings
+from schemas.topics import SEARCH_RESPONSES, SEARCHES
+from searcher.answering import answer
+from searcher.batching import Memory
+from searcher.follower import Recent
+from searcher.metrics import ANSWERS, BATCH_SIZE, REPEATED, TOTAL_SECONDS, UNANSWERABLE
+from searcher.requests import Accepted, Refused, read
+from searcher.shown import query_id_of, search_event
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED = 50_000
+POLL_MS = 200
+MIN_SEARCH_S = 0.5
+MAX_SEARCH_S = 10.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer on its way, and the request it is for (None where the request could not be read)."""
+
+    to: Accepted | Refused
+    response: SearchResponse
+
+
+class Server:
+    """Answers the requests of one group member. Run ``serve`` as one task, after a first release is live."""
+
+    def __init__(
+        self,
+        settings: SearcherSettings,
+        live: Live[LoadedRelease],
+        recent: Recent,
+        group: GroupConsumer,
+        producer: Producer,
+        executor: Executor,
+    ) -> None:
+        self._settings = settings
+        self._live = live
+        self._recent = recent
+        self._group = group
+        self._producer = producer
+        self._executor = executor
+        self._positions = Memory(REMEMBERED)
+        self._finished = Memory(REMEMBERED)
+        self._responses = settings.topic(SEARCH_RESPONSES.name)
+        self._reply_topics: dict[str, int] = {}
+
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Serve until ``stopping`` is set, and finish the batch at hand. Raises ``KafkaError`` when the broker is gone for good."""
+        further = [t.strip() for t in self._settings.reply_topics.split(",") if t.strip()]
+        self._reply_topics = {topic: await self._producer.partitions(topic) for topic in (self._responses, *further)}
+        writing: asyncio.Task[None] | None = None
+        try:
+            while not stopping.is_set():
+                records = await self._group.batch(timeout_ms=POLL_MS, max_records=self._settings.batch_max)
+                if writing is not None and (writing.done() or not records):
+                    await writing
+                    writing = None
+                if records:
+                    replies = await self._replies(records)
+                    if writing is not None:
+                        await writing
+                    writing = asyncio.create_task(self._write(replies, records))
+        finally:
+            if writing is not None:
+                await writing
+
+    async def _replies(self, records: Sequence[Record]) -> list[Reply]:
+        now_ms = time.time() * 1000
+        accepted: list[Accepted] = []
+        replies: list[Reply] = []
+        for record in records:
+            read_as = read(record, self._reply_topics, self._responses)
+            if self._repeated(read_as):
+                REPEATED.inc()
+            elif isinstance(read_as, Refused):
+                replies += self._rejected(read_as)
+            elif read_as.remaining_ms(now_ms) <= 0:
+                replies.append(Reply(read_as, _expired(read_as)))
+            else:
+                accepted.append(read_as)
+        if accepted:
+            BATCH_SIZE.observe(len(accepted))
+            patience_s = min(a.remaining_ms(now_ms) for a in accepted) / 1000
+            responses = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._answer, accepted, min(MAX_SEARCH_S, max(MIN_SEARCH_S, patience_s))
+            )
+            replies += [Reply(a, _timed(a, r, now_ms)) for a, r in zip(accepted, responses, strict=True)]
+        for one in replies:
+            self._remember(one)
+        return replies
+
+    def _answer(self, accepted: Sequence[Accepted], timeout_s: float) -> list[SearchResponse]:
+        for a in accepted:
+            self._recent.add(a.request.user_query)
+        return answer(self._live, [a.request for a in accepted], timeout_s=timeout_s)
+
+    def _repeated(self, read_as: Accepted | Refused) -> bool:
+        if _position(read_as.record) in self._positions:
+            return True
+        self._positions.add(_position(read_as.record))
+        if isinstance(read_as, Refused):
+            return False
+        if read_as.request.request_id in self._finished:
+            return True
+        self._finished.add(read_as.request.request_id)
+        return False
+
+    def _remember(self, reply: Reply) -> None:
+        """Let a client ask again under the same id after an answer that says it may."""
+        if reply.response.error is not None and reply.response.error.retryable:
+            self._finished.discard(reply.response.request_id)
+
+    @staticmethod
+    def _rejected(refused: Refused) -> list[Reply]:
+        if refused.request_id is None:
+            UNANSWERABLE.inc()
+            log.warning(
+                "bad request without id", partition=refused.record.partition, offset=refused.record.offset, fault=refused.error.code
+            )
+            return []
+        return [Reply(refused, SearchResponse(request_id=refused.request_id, status=Status.REJECTED, error=refused.error))]
+
+    async def _write(self, replies: Sequence[Reply], records: list[Record]) -> None:
+        answers = []
+        for one in replies:
+            ANSWERS.labels(one.response.status.value).inc()
+            if one.to.sent_ms is not None:
+                TOTAL_SECONDS.observe(max(0.0, time.time() - one.to.sent_ms / 1000))
+            address = one.to.address
+            answers.append(
+                Outgoing(
+                    address.topic,
+                    one.response.to_json(),
+                    key=one.response.request_id.encode(),
+                    partition=address.partition,
+                    headers=address.headers,
+                )
+            )
+        await asyncio.gather(self._producer.send_all(answers), self._producer.send_all(self._shown(replies)))
+        await self._group.commit(records)
+
+    def _shown(self, replies: Sequence[Reply]) -> list[Outgoing]:
+        if not self._settings.emit_searches:
+            return []
+        topic = self._settings.topic(SEARCHES.name)
+        events = []
+        for one in replies:
+            if isinstance(one.to, Accepted):
+                at_ms = one.to.sent_ms if one.to.sent_ms is not None else int(time.time() * 1000)
+                event = search_event(one.to.request, one.response, at_ms=at_ms)
+                if event is not None:
+                    events.append(Outgoing(topic, event.to_json(), key=event.query_id.encode()))
+        return events
+
+
+def _position(record: Record) -> tuple[int, int, int]:
+    return (record.partition, record.offset, record.timestamp_ms)
+
+
+def _expired(accepted: Accepted) -> SearchResponse:
+    message = f"the request waited longer than its timeout of {accepted.request.timeout_ms} ms"
+    return SearchResponse(
+        request_id=accepted.request.request_id,
+        query_id=accepted.request.query_id,
+        status=Status.EXPIRED,
+        error=SearchError(code="expired", message=message, retryable=True),
+    )
+
+
+def _timed(accepted: Accepted, response: SearchResponse, started_ms: float) -> SearchResponse:
+    sent_ms = started_ms if accepted.sent_ms is None else min(started_ms, accepted.sent_ms)
+    timings = Timings(
+        queue_ms=round(started_ms - sent_ms, 3),
+        embed_ms=response.timings.embed_ms,
+        search_ms=response.timings.search_ms,
+        total_ms=round(time.time() * 1000 - sent_ms, 3),
+    )
+    return response.model_copy(update={"timings": timings, "query_id": query_id_of(accepted.request)})

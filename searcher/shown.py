@@ -1,0 +1,44 @@
+"""What a search showed, as an event of the topic ``searches``: the start of the next lesson. Pure."""
+
+import uuid
+from datetime import UTC, datetime
+
+from schemas.events import Hit, Search
+from schemas.search import SearchRequest, SearchResponse, Status
+
+_NAMESPACE = uuid.UUID("6e0f6f0c-5f0b-5a53-9d55-3a2c1a1f7a10")
+APPLICATION = "searchloop"
+MAX_HITS = 200
+
+
+def query_id_of(request: SearchRequest) -> str | None:
+    """Return the id that ties clicks to this search: the client's, or one made from the request id when a shopper is named.
+
+    None for an anonymous request, from which nothing can be learnt. A request that comes again gets the same id.
+    """
+    if request.query_id is not None:
+        return request.query_id
+    if request.client_id or request.session_id or request.user_id:
+        return str(uuid.uuid5(_NAMESPACE, f"query:{request.request_id}"))
+    return None
+
+
+def search_event(request: SearchRequest, response: SearchResponse, *, at_ms: int) -> Search | None:
+    """Return the event, or None for an answer without result or without a shopper. ``at_ms`` is epoch milliseconds.
+
+    Its event id comes from the request id: when an answer is written twice after a crash, intake counts the search once.
+    """
+    if response.status is not Status.OK or response.query_id is None:
+        return None
+    return Search(
+        event_id=str(uuid.uuid5(_NAMESPACE, f"search:{request.request_id}")),
+        timestamp=datetime.fromtimestamp(at_ms / 1000, UTC),
+        application=APPLICATION,
+        client_id=request.client_id,
+        session_id=request.session_id,
+        user_id=request.user_id,
+        query_id=response.query_id,
+        user_query=request.user_query,
+        hits=[Hit(object_id=h.product_id, rank=h.rank, score=h.score) for h in response.hits[:MAX_HITS]],
+        generation=response.generation,
+    )

@@ -1,0 +1,48 @@
+"""The process ``stream``: intake and the two learning agents, or with ``--only`` one of the halves."""
+
+import argparse
+import asyncio
+import sys
+
+from process.health import Health
+from process.running import run_process, until_stopped
+from schemas.settings import StreamSettings
+from stream.app import learn
+from stream.intake import Intake
+
+HALVES = ("intake", "learn")
+
+
+def _parse(arguments: list[str]) -> tuple[str, ...]:
+    parser = argparse.ArgumentParser(prog="python -m stream", description=__doc__)
+    parser.add_argument("--only", choices=HALVES, help="run one half of the process")
+    only = parser.parse_args(arguments).only
+    return (only,) if only else HALVES
+
+
+def main() -> None:
+    """Run until a signal, or until something ends it."""
+    halves = _parse(sys.argv[1:])
+
+    async def work(settings: StreamSettings, health: Health, stopping: asyncio.Event) -> None:
+        ready = dict.fromkeys(halves, False)
+
+        def report(half: str, state: bool) -> None:
+            ready[half] = state
+            health.ready = all(ready.values())
+            health.detail["halves"] = dict(ready)
+
+        tasks = []
+        if "intake" in halves:
+            intake = Intake(settings)
+            health.detail["intake"] = intake.conservation.topics
+            tasks.append(asyncio.create_task(intake.run(lambda state: report("intake", state))))
+        if "learn" in halves:
+            tasks.append(asyncio.create_task(learn(settings, lambda state: report("learn", state))))
+        await until_stopped(stopping, *tasks)
+
+    run_process("stream" if len(halves) == len(HALVES) else f"stream-{halves[0]}", StreamSettings, work)
+
+
+if __name__ == "__main__":
+    main()

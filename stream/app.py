@@ -1,0 +1,136 @@
+"""The Faust app: two agents, two tables, embedded in our own loop. Only wiring: ``attribution`` and ``aggregation`` decide.
+
+Crash-only: a fault inside a step, or inside faust, ends the process before anything is acknowledged, and the supervisor starts it again.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+import faust
+import structlog
+
+from broker.producing import Producer, open_producer
+from process.running import CRASHED
+from schemas.settings import StreamSettings
+from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS
+from stream import aggregation, shopper
+from stream.contiguity import Contiguity
+from stream.recovery import FencedTable, SafeTableManager, crash_of, recovered
+from stream.steps import AggregateStep, AttributeStep
+
+log = structlog.get_logger(__name__)
+
+STOP_TIMEOUT_S = 20.0
+Step = Callable[[Sequence[Any]], Awaitable[None]]
+
+
+async def learn(settings: StreamSettings, health: Callable[[bool], None]) -> None:
+    """Run both agents until cancelled. ``health`` hears whether the tables are recovered. Never returns by itself."""
+    async with open_producer(settings.kafka, linger_ms=5, client_id="searchloop-learn") as producer, _running(settings, producer) as app:
+        while True:
+            if (reason := crash_of(app)) is not None:
+                die(reason)
+            health(recovered(app))
+            await asyncio.sleep(0.2)
+
+
+def build_app(settings: StreamSettings, producer: Producer) -> Any:
+    """Return the app with its topics, tables and agents declared. To be called in the running loop."""
+    logging.getLogger("stream.recovery").setLevel(logging.WARNING)  # faust's services log under the module of their class
+    app = faust.App(
+        f"{settings.topic_prefix}learn",
+        broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),
+        datadir=str(settings.data_dir / "faust"),
+        store="memory://",
+        key_serializer="raw",
+        value_serializer="raw",
+        TableManager=SafeTableManager,
+        web_enabled=False,
+        topic_partitions=settings.partitions,
+        topic_allow_declare=False,  # broker.topics has made them
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        consumer_auto_offset_reset="earliest",  # 'latest' can hang recovery, and loses on a first start
+        broker_session_timeout=settings.broker_session_timeout_s,
+        broker_heartbeat_interval=settings.broker_session_timeout_s / 4,
+        broker_rebalance_timeout=30.0,
+        broker_commit_interval=1.0,
+        broker_max_poll_records=500,
+        stream_buffer_maxsize=1024,
+        stream_wait_empty=True,
+        producer_acks=-1,
+        producer_linger=0.02,
+        producer_request_timeout=60.0,
+    )
+    contiguity = Contiguity()
+    app.tables.begin_at = contiguity.begin_at
+    shoppers = _table(app, "shoppers", settings.topic(SHOPPERS.name), shopper.supersedes, settings)
+    pairs = _table(app, "pairs", settings.topic(PAIRS.name), aggregation.supersedes, settings)
+    steps: dict[str, Step] = {
+        EVENTS.name: AttributeStep(shoppers, producer, settings, contiguity),
+        CONTRIBUTIONS.name: AggregateStep(pairs, producer, contiguity),
+    }
+    for name, step in steps.items():
+        topic = app.topic(settings.topic(name), key_type=bytes, value_type=bytes)
+        app.agent(topic, name=f"{settings.topic_prefix}{name}")(_agent(step, settings))
+    return app
+
+
+def _table(app: Any, name: str, changelog: str, supersedes: Callable[[bytes, bytes], bool], settings: StreamSettings) -> FencedTable:
+    topic = app.topic(changelog, key_type=bytes, value_type=bytes, partitions=settings.partitions, compacting=True)
+    table = FencedTable(
+        app,
+        name=name,
+        key_type=bytes,
+        value_type=bytes,
+        partitions=settings.partitions,
+        changelog_topic=topic,
+        supersedes=supersedes,
+    )
+    app.tables.add(table)
+    return table
+
+
+def _agent(step: Step, settings: StreamSettings) -> Callable[[Any], Awaitable[None]]:
+    async def agent(stream: Any) -> None:
+        async for batch in stream.take_events(settings.take_records, within=settings.take_within_s):
+            await _finish(step, batch)
+
+    return agent
+
+
+async def _finish(step: Step, batch: Sequence[Any]) -> None:
+    """Run a step to its end, whatever happens: leaving the loop's body by an exception would acknowledge the batch."""
+    running = asyncio.ensure_future(step(batch))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        try:
+            await running
+        except BaseException as error:
+            die(error)
+        raise
+    except BaseException as error:
+        die(error)
+
+
+def die(error: BaseException) -> NoReturn:
+    """End the process at once, without the clean-up that would commit offsets."""
+    log.error("crashed", exc_info=error)
+    logging.shutdown()
+    os._exit(CRASHED)
+
+
+@asynccontextmanager
+async def _running(settings: StreamSettings, producer: Producer) -> AsyncIterator[Any]:
+    app = build_app(settings, producer)
+    app.finalize()
+    await app.start()
+    try:
+        yield app
+    finally:
+        await asyncio.wait_for(app.stop(), STOP_TIMEOUT_S)

@@ -1,0 +1,248 @@
+"""Turn one shopper's events into contributions: which query earns how much, and what has to be taken back.
+
+Arrival order does not matter: each event is inserted into the remembered facts, the lines it can affect are decided anew, and only the
+difference to what they had earned is contributed. So a late search, a refund before its purchase and any disorder end in the same sums.
+There is no clock and there are no timers. See ``stream.crediting`` for the rules.
+"""
+
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from typing import TypeVar
+
+from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
+from schemas.pairs import Contribution
+from stream.crediting import credit_purchase, credit_touch
+from stream.shopper import LATENESS_MS, Credit, Earned, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
+
+DAY_MS = 86_400_000
+# Of one query_id, so many shown products are remembered: those with the smallest ids, so that order does not matter.
+MAX_SHOWN = 500
+_SEPARATOR = "\x1f"  # no id holds it
+
+F = TypeVar("F")
+Change = tuple[str, Action, Earned]
+
+
+def attribute(
+    state: Shopper, event: CleanSearch | CleanInteraction | Tick, source: int, position: Fence, rules: Rules
+) -> tuple[Shopper, list[Contribution]]:
+    """Apply one event of this shopper. ``source`` is the partition of ``events``, ``position`` the place in it.
+
+    A position that is not beyond the fence returns the same state and nothing. An event older than what is still remembered is counted
+    as late and contributes nothing.
+    """
+    if position <= state.fence:
+        return state, []
+    after = state.copy()
+    after.fence = position
+    if isinstance(event, Tick):
+        return after, []
+    forgotten = isinstance(event, CleanInteraction) and event.at_ms <= state.floor_ms
+    if forgotten or event.at_ms < state.newest_ms - rules.retention_ms:
+        after.late += 1
+        return after, []
+    after.newest_ms = max(state.newest_ms, event.at_ms)
+    products = _insert_search(after, event) if isinstance(event, CleanSearch) else _insert_interaction(after, event)
+    changes = [change for product in sorted(products) for change in _settle_product(after, product, rules)]
+    _forget(after, rules)
+    client = blake2b(event.shopper.encode(), digest_size=8).hexdigest()
+    return after, [
+        Contribution(
+            contribution_id=f"{source}-{position[0]}-{position[1]}-{n}",
+            query=earned.query,
+            product_id=product,
+            action=action,
+            day=earned.day,
+            credit=earned.credit,
+            units=earned.units,
+            revenue_minor=earned.revenue_minor,
+            client=client,
+            source=source,
+            position=(*position, n),
+        )
+        for n, (product, action, earned) in enumerate(changes)
+    ]
+
+
+def _insert_search(state: Shopper, event: CleanSearch) -> set[str]:
+    """Remember a search; return the products whose lines it can affect."""
+    new = SeenSearch(event.at_ms, event.event_id, event.query, tuple(event.shown), event.session_id)
+    known = state.searches.get(event.query_id)
+    if known is not None:
+        first = min(known, new, key=lambda s: (s.at_ms, s.event_id))
+        both = set(known.shown).union(new.shown)
+        new = first._replace(shown=known.shown if len(both) == len(known.shown) else tuple(sorted(both)[:MAX_SHOWN]))
+        if new == known:
+            return set()
+    state.searches[event.query_id] = new
+    shown_now = set(new.shown)
+    touched = {t.product for t in state.touches.values() if t.query_id == event.query_id or t.product in shown_now}
+    return touched | {x.product for x in state.lines.values() if event.query_id in x.query_ids or x.product in shown_now}
+
+
+def _insert_interaction(state: Shopper, event: CleanInteraction) -> set[str]:
+    if event.action is Action.IMPRESSION:
+        return set()
+    numbers: dict[str, int] = {}
+    for index, line in enumerate(event.lines):
+        if event.action is Action.PURCHASE:
+            number = numbers[line.product_id] = numbers.get(line.product_id, -1) + 1
+            _insert_order_line(state, event, line, number)
+        elif event.action is Action.REFUND:
+            key = f"{event.event_id}{_SEPARATOR}{index}"
+            state.refunds.setdefault(key, Refund(line.product_id, event.order_id or "", line.units, event.at_ms))
+        else:
+            _insert_touch(state, event, line, index)
+    return {line.product_id for line in event.lines}
+
+
+def _insert_order_line(state: Shopper, event: CleanInteraction, line: Line, number: int) -> None:
+    order_id = event.order_id or event.event_id
+    key = _SEPARATOR.join((order_id, line.product_id, str(number)))
+    named = tuple(dict.fromkeys(q for q in (line.query_id, event.query_id) if q))
+    new = OrderLine(
+        line.product_id, order_id, number, event.at_ms, event.event_id, line.units, line.revenue_minor, named, event.query, event.session_id
+    )
+    known = state.lines.get(key)
+    if known is None:
+        state.lines[key] = new
+    elif (new.at_ms, new.event_id) < (known.at_ms, known.event_id):
+        state.lines[key] = new._replace(credit=known.credit, earned=known.earned)
+
+
+def _insert_touch(state: Shopper, event: CleanInteraction, line: Line, index: int) -> None:
+    query_id = line.query_id or event.query_id
+    mergeable = query_id is not None and event.action is not Action.REMOVE_FROM_CART
+    key = _SEPARATOR.join(("q", query_id or "", line.product_id, event.action.value) if mergeable else ("e", event.event_id, str(index)))
+    new = Touch(line.product_id, event.action, event.at_ms, event.event_id, event.at_ms, query_id, event.query, event.session_id)
+    known = state.touches.get(key)
+    if known is not None:
+        first = min(known, new, key=lambda t: (t.at_ms, t.event_id))
+        new = first._replace(last_ms=max(known.last_ms, new.last_ms), credit=known.credit, earned=known.earned)
+    state.touches[key] = new
+
+
+def _settle_product(state: Shopper, product: str, rules: Rules) -> Iterable[Change]:
+    """Decide all lines of a product anew, store what they have earned, and yield the differences."""
+    touches = {k: t for k, t in state.touches.items() if t.product == product}
+    lines = {k: x for k, x in state.lines.items() if x.product == product}
+    for key, touch in touches.items():
+        if touch.action is not Action.REMOVE_FROM_CART and not _decided(state, touch.credit):
+            touches[key] = touch._replace(credit=credit_touch(touch, state.searches, rules))
+    cancelled, standing = _walk_carts(touches, lines)
+    yield from _settle_touches(state, touches, cancelled)
+    for key, line in lines.items():
+        if not _decided(state, line.credit):
+            lines[key] = line._replace(credit=credit_purchase(line, state.searches, standing[key], touches, rules))
+    yield from _settle_lines(state, product, lines)
+
+
+def _settle_touches(state: Shopper, touches: dict[str, Touch], cancelled: set[str]) -> Iterable[Change]:
+    """Only the earliest touch of one search, product and action earns, unless it was taken back."""
+    counted: set[tuple[str, Action]] = set()
+    for key, touch in sorted(touches.items(), key=lambda kt: (kt[1].at_ms, kt[0])):
+        earned = None
+        if touch.credit and key not in cancelled:
+            once = (touch.credit.via or f"?{touch.query_id}", touch.action)
+            if once not in counted:
+                earned = Earned(touch.credit.query, touch.at_ms // DAY_MS, touch.credit.rate, 0, 0)
+            counted.add(once)
+        state.touches[key] = touch._replace(earned=earned)
+        yield from _difference(touch, touch.action, earned)
+
+
+def _settle_lines(state: Shopper, product: str, lines: dict[str, OrderLine]) -> Iterable[Change]:
+    """A line earns for the units that were kept: refunds of an order's product fall on its lines in order."""
+    returned: dict[str, int] = {}
+    for refund in state.refunds.values():
+        if refund.product == product:
+            returned[refund.order_id] = returned.get(refund.order_id, 0) + refund.units
+    for key, line in sorted(lines.items(), key=lambda kx: (kx[1].order_id, kx[1].number)):
+        gone = min(line.units, returned.get(line.order_id, 0))
+        if gone:
+            returned[line.order_id] -= gone
+        kept = line.units - gone
+        earned = None
+        if line.credit and kept:
+            credit, revenue = line.credit.rate * kept // line.units, line.revenue_minor * kept // line.units
+            earned = Earned(line.credit.query, line.at_ms // DAY_MS, credit, kept, revenue)
+        state.lines[key] = line._replace(earned=earned)
+        yield from _difference(line, Action.PURCHASE, earned)
+
+
+def _decided(state: Shopper, credit: Credit | None) -> bool:
+    """Say whether a credit must stay as it is, because the fact that decided it has been forgotten."""
+    return credit is not None and credit.via != "" and credit.via not in state.searches and credit.via not in state.touches
+
+
+def _walk_carts(touches: dict[str, Touch], lines: dict[str, OrderLine]) -> tuple[set[str], dict[str, list[str]]]:
+    """Return the carts that were taken back, and for every order line the carts that stood when it was bought.
+
+    A removal takes back the latest standing cart before it. A purchase keeps the carts before it from being taken back later.
+    """
+    moments = [(x.at_ms, 1, key) for key, x in lines.items()]
+    for key, touch in touches.items():
+        if touch.action is Action.ADD_TO_CART:
+            moments += [(at_ms, 0, key) for at_ms in {touch.at_ms, touch.last_ms}]
+        elif touch.action is Action.REMOVE_FROM_CART:
+            moments.append((touch.at_ms, 2, key))
+    standing: list[str] = []
+    bought: set[str] = set()
+    cancelled: set[str] = set()
+    stood: dict[str, list[str]] = {}
+    for _, kind, key in sorted(moments):
+        if kind == 0:
+            cancelled.discard(key)
+            standing = [*(k for k in standing if k != key), key]
+        elif kind == 1:
+            stood[key] = list(standing)
+            bought.update(standing)
+        else:
+            latest = next((k for k in reversed(standing) if k not in bought), None)
+            if latest is not None:
+                standing.remove(latest)
+                cancelled.add(latest)
+    return cancelled, stood
+
+
+def _difference(before: Touch | OrderLine, action: Action, now: Earned | None) -> Iterable[Change]:
+    was = before.earned
+    if was == now:
+        return
+    if was and now and (was.query, was.day) == (now.query, now.day):
+        more = Earned(now.query, now.day, now.credit - was.credit, now.units - was.units, now.revenue_minor - was.revenue_minor)
+        yield before.product, action, more
+        return
+    if was:
+        yield before.product, action, was._replace(credit=-was.credit, units=-was.units, revenue_minor=-was.revenue_minor)
+    if now:
+        yield before.product, action, now
+
+
+def _forget(state: Shopper, rules: Rules) -> None:
+    """Drop what is too old or too much, oldest first. What the dropped facts have earned stays earned."""
+    if state.newest_ms - state.swept_ms >= LATENESS_MS:
+        cutoff = state.newest_ms - rules.retention_ms
+        state.swept_ms = state.newest_ms
+        state.searches = {k: s for k, s in state.searches.items() if s.at_ms >= cutoff}
+        state.touches = {k: t for k, t in state.touches.items() if t.last_ms >= cutoff}
+        state.lines = {k: x for k, x in state.lines.items() if x.at_ms >= cutoff}
+        state.refunds = {k: r for k, r in state.refunds.items() if r.at_ms >= cutoff}
+    _bound(state, state.searches, rules.max_searches, lambda s: s.at_ms)
+    floors = (
+        _bound(state, state.touches, rules.max_touches, lambda t: t.last_ms),
+        _bound(state, state.lines, rules.max_touches, lambda x: x.at_ms),
+        _bound(state, state.refunds, rules.max_touches, lambda r: r.at_ms),
+    )
+    # An event as old as what was dropped could be the dropped one again, and would count twice.
+    state.floor_ms = max(state.floor_ms, *floors)
+
+
+def _bound(state: Shopper, facts: dict[str, F], limit: int, time_of: Callable[[F], int]) -> int:
+    """Drop the oldest facts beyond the limit; return the time of the newest dropped, or -1."""
+    newest = -1
+    while len(facts) > limit:
+        key = min(facts, key=lambda k: (time_of(facts[k]), k))
+        newest = time_of(facts.pop(key))
+        state.evicted += 1
+    return newest

@@ -1,0 +1,20 @@
+"""Watch the offsets that arrive: what is missing between two records was lost, and must be seen by somebody."""
+
+from collections.abc import Mapping
+
+
+class Contiguity:
+    """The next offset expected of every partition. Internal topics are neither compacted nor transactional, so offsets have no holes."""
+
+    def __init__(self) -> None:
+        self._next: dict[tuple[str, int], int] = {}
+
+    def begin_at(self, positions: Mapping[tuple[str, int], int | None]) -> None:
+        """Start again at these positions, after a rebalance. None, a partition without a commit, may start anywhere."""
+        self._next = {tp: offset for tp, offset in positions.items() if offset is not None}
+
+    def missed(self, topic: str, partition: int, offset: int) -> int:
+        """Take an offset in; return how many before it never came: 0 in order and for a replay."""
+        expected = self._next.get((topic, partition), offset)
+        self._next[topic, partition] = max(expected, offset + 1)
+        return max(0, offset - expected)

@@ -1,0 +1,79 @@
+"""Decide to which query a touch or an order line belongs: the first rule that holds, one query only.
+
+Reads facts that are no later than the line, so what comes after it in event time never changes its query. Ties go to the later, then to
+the greater id.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from schemas.events import Action
+from stream.shopper import MINUTE_MS, Credit, OrderLine, Rules, SeenSearch, Touch
+
+VERIFIED = 1000
+TOUCHED = 800
+INFERRED_TOUCH = 800
+SESSION = 300
+UNVERIFIED = 300
+# A click that names a search which seems to come after it: the two clocks differ.
+CLOCK_SKEW_MS = 5 * MINUTE_MS
+
+
+def credit_touch(touch: Touch, searches: Mapping[str, SeenSearch], rules: Rules) -> Credit | None:
+    """Return the query of a click, view or cart, or None. Carts keep their named search as long as purchases do."""
+    window = rules.purchase_ms if touch.action is Action.ADD_TO_CART else rules.click_ms
+    query_ids = (touch.query_id,) if touch.query_id else ()
+    return (
+        _named(query_ids, touch.product, touch.at_ms, searches, window)
+        or _latest_showing(touch.product, touch.at_ms, searches, rules.click_ms, touch.session, INFERRED_TOUCH)
+        or _unverified(query_ids, touch.query, searches)
+    )
+
+
+def credit_purchase(
+    line: OrderLine, searches: Mapping[str, SeenSearch], carts: Iterable[str], touches: Mapping[str, Touch], rules: Rules
+) -> Credit | None:
+    """Return the query of an order line, or None. ``touches`` are those of the product, ``carts`` the keys that stood at its time."""
+    return (
+        _named(line.query_ids, line.product, line.at_ms, searches, rules.purchase_ms)
+        or _latest_touch(line, {k: touches[k] for k in carts}, rules, VERIFIED)
+        or _latest_touch(line, {k: t for k, t in touches.items() if t.action in {Action.CLICK, Action.VIEW}}, rules, TOUCHED)
+        or _latest_showing(line.product, line.at_ms, searches, rules.session_ms, line.session, SESSION)
+        or _unverified(line.query_ids, line.query, searches)
+    )
+
+
+def _named(query_ids: Iterable[str], product: str, at_ms: int, searches: Mapping[str, SeenSearch], window_ms: int) -> Credit | None:
+    for query_id in query_ids:
+        search = searches.get(query_id)
+        if search and -CLOCK_SKEW_MS <= at_ms - search.at_ms <= window_ms and (not search.shown or product in search.shown):
+            return Credit(search.query, VERIFIED, query_id)
+    return None
+
+
+def _latest_touch(line: OrderLine, touches: Mapping[str, Touch], rules: Rules, rate: int) -> Credit | None:
+    found: tuple[int, str] | None = None
+    for key, touch in touches.items():
+        at_ms = touch.last_ms if touch.last_ms <= line.at_ms else touch.at_ms
+        if touch.credit and 0 <= line.at_ms - at_ms <= rules.purchase_ms and (found is None or (at_ms, key) > found):
+            found = (at_ms, key)
+    if found is None:
+        return None
+    credit = touches[found[1]].credit
+    return Credit(credit.query, rate, found[1]) if credit else None
+
+
+def _latest_showing(
+    product: str, at_ms: int, searches: Mapping[str, SeenSearch], window_ms: int, session: str | None, rate: int
+) -> Credit | None:
+    found: tuple[int, str] | None = None
+    for query_id, search in searches.items():
+        same_session = session is None or search.session is None or session == search.session
+        near = 0 <= at_ms - search.at_ms <= window_ms and same_session
+        if near and product in search.shown and (found is None or (search.at_ms, query_id) > found):
+            found = (search.at_ms, query_id)
+    return Credit(searches[found[1]].query, rate, found[1]) if found else None
+
+
+def _unverified(query_ids: Iterable[str], query: str | None, searches: Mapping[str, SeenSearch]) -> Credit | None:
+    known = [query_id in searches for query_id in query_ids]
+    return Credit(query, UNVERIFIED, "") if query and known and not any(known) else None

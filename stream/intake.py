@@ -1,0 +1,233 @@
+"""Intake: raw records become clean facts or dead letters, and only then is their offset committed.
+
+Two loops, so that an event can wait for a product that was sent beside it: products to ``catalog``, searches and interactions to
+``events``. Neither keeps state of its own; a crash repeats records, which later steps recognise by their ids.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import structlog
+
+from broker.consuming import GroupConsumer, open_group
+from broker.dead_letters import dead_letter
+from broker.producing import Producer, open_producer
+from broker.records import Outgoing, Record
+from schemas.events import CleanInteraction, CleanSearch
+from schemas.products import CatalogProduct
+from schemas.rejections import Reason, Rejection
+from schemas.settings import StreamSettings
+from schemas.topics import CATALOG, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
+from stream import metrics
+from stream.envelope import refuse
+from stream.known import KnownProducts
+from stream.packing import pack_by_key
+from stream.validation import Ignored, Tombstone, validate_interaction, validate_product, validate_search
+
+log = structlog.get_logger(__name__)
+
+STAGE = "intake"
+# A dead letter holds at most this much of its original, and then says what the original was.
+MAX_DEAD_LETTER_BYTES = 2 << 20
+# The group of products stands still for this long: what it has not written by then is not waited for.
+STALLED_S = 30.0
+
+Refused = tuple[Record, Rejection]
+
+
+@dataclass
+class Conservation:
+    """What became of all records since the start: read = accepted + refused + ignored, for every topic."""
+
+    topics: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def count(self, topic: str, outcome: str, reason: str = "") -> None:
+        """Count one record, after its effects are durable."""
+        row = self.topics.setdefault(topic, {"read": 0, "accepted": 0, "refused": 0, "ignored": 0})
+        row["read"] += 1
+        row[outcome] += 1
+        metrics.RECORDS.labels(topic, outcome, reason).inc()
+
+
+class Intake:
+    """Both loops and what they share. ``conservation`` is for the health page."""
+
+    def __init__(self, settings: StreamSettings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.conservation = Conservation()
+        self._settings = settings
+        self._clock = clock
+        self._known = KnownProducts()
+        self._settled_ends: dict[int, int] | None = None
+
+    async def run(self, ready: Callable[[bool], None]) -> None:
+        """Take in records until cancelled. ``ready`` hears when the catalogue is known and partitions are held."""
+        s = self._settings
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._known.follow(s))
+            producer = await stack.enter_async_context(open_producer(s.kafka, linger_ms=5, client_id="searchloop-intake"))
+            await self._known.catch_up()
+            products = await stack.enter_async_context(
+                open_group(s.kafka, [s.topic(PRODUCTS.name)], f"{s.topic_prefix}intake-products", fetch_wait_ms=50)
+            )
+            event_topics = [s.topic(SEARCHES.name), s.topic(INTERACTIONS.name)]
+            events = await stack.enter_async_context(open_group(s.kafka, event_topics, f"{s.topic_prefix}intake-events", fetch_wait_ms=50))
+            tasks.create_task(self._take_products(products, producer))
+            tasks.create_task(self._take_events(events, products, producer))
+            while True:
+                ready(events.assigned() or products.assigned())
+                await asyncio.sleep(0.5)
+
+    async def _take_products(self, group: GroupConsumer, producer: Producer) -> None:
+        while True:
+            records = await group.batch(timeout_ms=200, max_records=self._settings.intake_batch)
+            if records:
+                await self._products_step(records, producer)
+                await group.commit(records)
+            else:
+                await group.commit_read()
+
+    async def _products_step(self, records: Sequence[Record], producer: Producer) -> None:
+        await self._known.catch_up()  # another intake may have held these partitions until now
+        topic = self._settings.topic(CATALOG.name)
+        clean: list[Outgoing] = []
+        refused: list[Refused] = []
+        ignored = 0
+        for record in records:
+            outcome = validate_product(record, self._settings)
+            if isinstance(outcome, Rejection):
+                refused.append((record, outcome))
+            elif isinstance(outcome, Tombstone):
+                clean.append(Outgoing(topic, None, key=outcome.product_id.encode()))
+                self._known.remove(outcome.product_id)
+            elif self._known.is_stale(outcome.product_id, outcome.version):
+                ignored += 1
+            else:
+                clean.append(_catalog_record(topic, outcome))
+                self._known.put(outcome.product_id, outcome.version, outcome.variant_ids)
+        await producer.send_all([*clean, *map(_letter, refused)])
+        self._count(PRODUCTS.name, len(clean), refused, {"stale_version": ignored})
+
+    async def _take_events(self, group: GroupConsumer, products: GroupConsumer, producer: Producer) -> None:
+        while True:
+            records = await self._gather(group)
+            if records:
+                await self._events_step(records, products, producer)
+                await group.commit(records)
+
+    async def _gather(self, group: GroupConsumer) -> list[Record]:
+        """Return a batch. After the first record it waits ``flush_ms`` for more, so that few large records are written."""
+        most, loop = self._settings.intake_batch, asyncio.get_running_loop()
+        records = await group.batch(timeout_ms=200, max_records=most)
+        end = loop.time() + self._settings.flush_ms / 1000
+        while records and len(records) < most and (left_ms := int((end - loop.time()) * 1000)) > 0:
+            records += await group.batch(timeout_ms=left_ms, max_records=most - len(records))
+        return records
+
+    async def _events_step(self, records: Sequence[Record], products: GroupConsumer, producer: Producer) -> None:
+        s, now = self._settings, self._clock()
+        searches = s.topic(SEARCHES.name)
+        outcomes = [(r, (validate_search if r.topic == searches else validate_interaction)(r, now, s)) for r in records]
+        if self._has_unknown([o for _, o in outcomes]):
+            await self._await_products(products)
+        facts: list[tuple[str, bytes]] = []
+        letters: list[Outgoing] = []
+        counts: dict[str, tuple[list[Refused], dict[str, int], list[int]]] = {}
+        for record, outcome in outcomes:
+            name = SEARCHES.name if record.topic == searches else INTERACTIONS.name
+            refused, ignored, accepted = counts.setdefault(name, ([], {}, [0]))
+            located = self._locate(outcome)
+            if isinstance(located, Rejection):
+                refused.append((record, located))
+                letters.append(_letter((record, located)))
+            elif isinstance(located, Ignored):
+                ignored[located.why] = ignored.get(located.why, 0) + 1
+            else:
+                facts.append((located.shopper, located.to_json()))
+                accepted[0] += 1
+        await producer.send_all([*pack_by_key(facts, s.topic(EVENTS.name), s.partitions), *letters])
+        for name, (refused, ignored, accepted) in counts.items():
+            self._count(name, accepted[0], refused, ignored)
+
+    def _has_unknown(self, outcomes: Sequence[object]) -> bool:
+        if not len(self._known):
+            return False
+        return any(isinstance(o, CleanInteraction) and any(self._known.find(x.product_id) is None for x in o.lines) for o in outcomes)
+
+    def _locate(
+        self, outcome: CleanSearch | CleanInteraction | Rejection | Ignored
+    ) -> CleanSearch | CleanInteraction | Rejection | Ignored:
+        """Put products in the place of their variants, and drop lines whose product does not exist.
+
+        An empty catalogue knows nothing and refuses nothing.
+        """
+        known = self._known
+        if isinstance(outcome, CleanSearch):
+            shown = list(dict.fromkeys(known.find(p) or p for p in outcome.shown))
+            return outcome if shown == outcome.shown else outcome.model_copy(update={"shown": shown})
+        if not isinstance(outcome, CleanInteraction) or not len(known):
+            return outcome
+        found = [(line, known.find(line.product_id)) for line in outcome.lines]
+        if all(product_id == line.product_id for line, product_id in found):
+            return outcome
+        lines = [line.model_copy(update={"product_id": product_id}) for line, product_id in found if product_id]
+        if not lines:
+            return refuse(Reason.UNKNOWN_PRODUCT, message="not in the catalogue")
+        metrics.UNKNOWN_LINES.inc(len(found) - len(lines))
+        return outcome.model_copy(update={"lines": lines})
+
+    async def _await_products(self, products: GroupConsumer) -> None:
+        """Return when every product that lay on ``products`` at the time of the call is known, or will not be: sent beside is sent before.
+
+        Waits as long as the group of products moves on. Free of charge while nothing new has been sent since the last wait.
+        """
+        loop = asyncio.get_running_loop()
+        topic = self._settings.topic(PRODUCTS.name)
+        ends = await products.ends(topic)
+        if ends == self._settled_ends:
+            return
+        seen: dict[int, int] = {}
+        moved = loop.time()
+        while True:
+            done = await products.committed(topic, ends)
+            if all(done[p] >= end for p, end in ends.items()):
+                break
+            if done != seen:
+                seen, moved = done, loop.time()
+            elif loop.time() - moved > STALLED_S:
+                log.warning(
+                    "products are not taken in; their events are judged without them", behind=sum(ends.values()) - sum(done.values())
+                )
+                break
+            await asyncio.sleep(0.05)
+        await self._known.catch_up()
+        self._settled_ends = ends
+
+    def _count(self, topic: str, accepted: int, refused: Sequence[Refused], ignored: dict[str, int]) -> None:
+        for _ in range(accepted):
+            self.conservation.count(topic, "accepted")
+        for _, rejection in refused:
+            self.conservation.count(topic, "refused", rejection.reason.value)
+        for why, times in ignored.items():
+            for _ in range(times):
+                self.conservation.count(topic, "ignored", why)
+
+
+def _catalog_record(topic: str, product: CatalogProduct) -> Outgoing:
+    return Outgoing(topic, product.to_json(), key=product.product_id.encode())
+
+
+def _letter(refused: Refused) -> Outgoing:
+    """Return the dead letter of a record, cut when the broker would not take the whole."""
+    record, rejection = refused
+    size = len(record.value or b"") + len(record.key or b"") + sum(len(k) + len(v) for k, v in record.headers)
+    if size <= MAX_DEAD_LETTER_BYTES:
+        return dead_letter(record, rejection, stage=STAGE)
+    value = record.value or b""
+    cut = replace(record, value=value[: MAX_DEAD_LETTER_BYTES // 2], key=(record.key or b"")[:1024], headers=())
+    letter = dead_letter(cut, rejection, stage=STAGE)
+    facts = (("dlq.original_bytes", str(len(value)).encode()), ("dlq.original_sha256", sha256(value).hexdigest().encode()))
+    return replace(letter, headers=(*letter.headers, *facts))

@@ -1,0 +1,88 @@
+"""Which products exist: a background reader of ``catalog`` that knows ids, versions and variants, and nothing else of a product.
+
+``catch_up`` is how intake asks a question whose answer may still be on its way.
+"""
+
+import asyncio
+
+from pydantic_core import from_json
+
+from broker.reading import Reader, open_reader
+from broker.records import Record
+from schemas.settings import StreamSettings
+from schemas.topics import CATALOG
+
+
+class KnownProducts:
+    """The ids of the catalogue. A variant's id stands for its product."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, int] = {}
+        self._product_of: dict[str, str] = {}
+        self._variants: dict[str, list[str]] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._versions)
+
+    def find(self, object_id: str) -> str | None:
+        """Return the product an id stands for, or None."""
+        return object_id if object_id in self._versions else self._product_of.get(object_id)
+
+    def is_stale(self, product_id: str, version: int) -> bool:
+        """Say whether the catalogue holds this version of the product, or a newer one."""
+        return self._versions.get(product_id, -1) >= version
+
+    def put(self, product_id: str, version: int, variant_ids: list[str]) -> None:
+        """Learn of a product. A version older than the known one is passed over."""
+        if self._versions.get(product_id, -1) > version:
+            return
+        self._forget_variants(product_id)
+        self._versions[product_id] = version
+        if variant_ids:
+            self._variants[product_id] = variant_ids
+            self._product_of.update(dict.fromkeys(variant_ids, product_id))
+
+    def remove(self, product_id: str) -> None:
+        """Learn that a product is gone."""
+        self._versions.pop(product_id, None)
+        self._forget_variants(product_id)
+
+    def _forget_variants(self, product_id: str) -> None:
+        for variant in self._variants.pop(product_id, ()):
+            if self._product_of.get(variant) == product_id:
+                del self._product_of[variant]
+
+    async def catch_up(self) -> None:
+        """Return when everything that was on ``catalog`` at the time of the call is known here."""
+        asked = asyncio.get_running_loop().create_future()
+        self._waiting.append(asked)
+        await asked
+
+    async def follow(self, settings: StreamSettings) -> None:
+        """Read ``catalog`` from its beginning and then on for ever. Never returns by itself."""
+        async with open_reader(settings.kafka, [settings.topic(CATALOG.name)], fetch_wait_ms=50) as reader:
+            while True:
+                asked, self._waiting = self._waiting, []
+                if asked:
+                    await self._read_to_end(reader)
+                    for future in asked:
+                        if not future.done():
+                            future.set_result(None)
+                self._apply(await reader.poll(timeout_ms=20))
+
+    async def _read_to_end(self, reader: Reader) -> None:
+        ends = await reader.end_offsets()
+        async for record in reader.until(ends):
+            self._apply([record])
+
+    def _apply(self, records: list[Record]) -> None:
+        for record in records:
+            if record.key is None:
+                continue
+            product_id = record.key.decode()
+            if record.value is None:
+                self.remove(product_id)
+            else:
+                product = from_json(record.value)
+                self.put(product_id, product["version"], product.get("variant_ids", []))

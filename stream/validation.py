@@ -1,0 +1,190 @@
+"""Decide what becomes of a raw record: a clean fact, a tombstone, something to ignore, or a rejection with its reason.
+
+Pure: the clock is an argument. Knows nothing of the catalogue; whether a product exists is asked elsewhere.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pydantic_core import from_json
+
+from broker.records import Record
+from schemas.events import ACTION_ALIASES, Action, CleanInteraction, CleanSearch, Interaction, Line, Search
+from schemas.products import Attribute, CatalogProduct, Product
+from schemas.rejections import Reason, Rejection
+from schemas.settings import StreamSettings
+from schemas.text import clean_text, is_placeholder, normalise_query
+from stream.envelope import agreed_id, decode, refuse
+
+_ACTIONS: dict[str, Action] = {**{a.value: a for a in Action}, **ACTION_ALIASES}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """The shop has deleted this product."""
+
+    product_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A good record that must not count, and why."""
+
+    why: str
+
+
+def validate_search(record: Record, now: datetime, settings: StreamSettings) -> CleanSearch | Rejection | Ignored:
+    """Return the search with its normalised query and the products it showed, best first, each once."""
+    decoded = decode(record, Search, max_bytes=settings.max_record_bytes)
+    if isinstance(decoded, Rejection):
+        return decoded
+    search = decoded.message
+    if search.is_bot:
+        return Ignored("bot")
+    event_id = agreed_id(search.event_id, decoded.envelope_id, record)
+    at_ms = _occurred(search.timestamp, now, settings)
+    query = normalise_query(search.user_query)
+    if isinstance(event_id, Rejection):
+        return event_id
+    if isinstance(at_ms, Rejection):
+        return at_ms
+    if not query:
+        return refuse(Reason.BLANK_TEXT, "user_query")
+    return CleanSearch(
+        event_id=event_id,
+        shopper=search.client_id or search.session_id or search.user_id or search.query_id,
+        at_ms=at_ms,
+        query_id=search.query_id,
+        query=query,
+        shown=list(dict.fromkeys(search.shown())),
+        session_id=search.session_id,
+        generation=search.generation,
+    )
+
+
+def validate_interaction(record: Record, now: datetime, settings: StreamSettings) -> CleanInteraction | Rejection | Ignored:  # noqa: PLR0911 - one return per refusal
+    """Return the interaction as lines of one product each.
+
+    A purchase without ``order_id`` is its own order; a refund without one is refused, since nothing says what it gives back.
+    """
+    decoded = decode(record, Interaction, max_bytes=settings.max_record_bytes)
+    if isinstance(decoded, Rejection):
+        return decoded
+    raw = decoded.message
+    if raw.is_bot:
+        return Ignored("bot")
+    event_id = agreed_id(raw.event_id, decoded.envelope_id, record)
+    at_ms = _occurred(raw.timestamp, now, settings)
+    if isinstance(event_id, Rejection):
+        return event_id
+    if isinstance(at_ms, Rejection):
+        return at_ms
+    shopper = raw.client_id or raw.session_id or raw.user_id or raw.query_id
+    if not shopper:
+        return refuse(Reason.NO_IDENTITY, message="one of client_id, session_id, user_id, query_id is expected")
+    action = _ACTIONS.get(raw.action_name)
+    if action is None:
+        return refuse(Reason.UNKNOWN_ACTION, "action_name")
+    lines = _lines(raw)
+    if not lines:
+        return refuse(Reason.NO_PRODUCT, message="an object or items are expected")
+    order_id = raw.order_id
+    if order_id is None and action is Action.REFUND:
+        return refuse(Reason.SCHEMA, "order_id", "a refund names its order")
+    return CleanInteraction(
+        event_id=event_id,
+        shopper=shopper,
+        at_ms=at_ms,
+        action=action,
+        lines=lines,
+        query_id=raw.query_id,
+        query=(normalise_query(raw.user_query) or None) if raw.user_query else None,
+        order_id=order_id or (event_id if action is Action.PURCHASE else None),
+        session_id=raw.session_id,
+    )
+
+
+def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct | Tombstone | Rejection:  # noqa: PLR0911 - one return per refusal
+    """Return the product with clean texts. A null value, or ``deleted: true`` with nothing else but the id, deletes.
+
+    The key must be the product_id. Without a version the record's offset is the version.
+    """
+    try:
+        key = record.key.decode() if record.key else None
+    except UnicodeDecodeError:
+        return refuse(Reason.UNDECODABLE_TEXT, "key", "the key is not UTF-8")
+    if record.value is None:
+        return Tombstone(key) if key else refuse(Reason.KEY_MISMATCH, "key", "a tombstone without a key")
+    if len(record.value) <= settings.max_record_bytes and b'"deleted"' in record.value and (gone := _deleted(record.value)) is not None:
+        return Tombstone(gone) if gone == key else refuse(Reason.KEY_MISMATCH, "product_id", "the key is another product")
+    decoded = decode(record, Product, max_bytes=settings.max_record_bytes)
+    if isinstance(decoded, Rejection):
+        return decoded
+    product = decoded.message
+    if product.product_id != key:
+        return refuse(Reason.KEY_MISMATCH, "product_id", "the key is another product")
+    title = clean_text(product.title)
+    if not title:
+        return refuse(Reason.BLANK_TEXT, "title")
+    if is_placeholder(title):
+        return refuse(Reason.PLACEHOLDER_TEXT, "title")
+    return CatalogProduct(
+        product_id=product.product_id,
+        title=title,
+        description=clean_text(product.description or ""),
+        brand=clean_text(product.brand or ""),
+        category_path=[c for c in map(clean_text, product.category_path) if c],
+        price=product.price,
+        currency=product.currency,
+        availability=product.availability,
+        attributes={name: _clean_attribute(value) for name, value in product.attributes.items()},
+        variant_ids=product.variant_ids,
+        version=record.offset if product.version is None else product.version,
+    )
+
+
+def _occurred(timestamp: datetime, now: datetime, settings: StreamSettings) -> int | Rejection:
+    if timestamp.tzinfo is None:
+        if not settings.assume_utc:
+            return refuse(Reason.NAIVE_TIMESTAMP, "timestamp", "a timestamp needs a zone")
+        timestamp = timestamp.replace(tzinfo=UTC)
+    age = now - timestamp
+    if age < -settings.max_future:
+        return refuse(Reason.FUTURE_TIMESTAMP, "timestamp")
+    if age > settings.max_event_age:
+        return refuse(Reason.TOO_OLD, "timestamp")
+    return (timestamp - _EPOCH) // _MILLISECOND
+
+
+def _lines(raw: Interaction) -> list[Line]:
+    if raw.items:
+        return [
+            Line(
+                product_id=item.object_id,
+                units=item.quantity,
+                revenue_minor=round((item.unit_price or 0.0) * 100) * item.quantity,
+                query_id=item.query_id,
+            )
+            for item in raw.items
+        ]
+    attributes = raw.event_attributes
+    product_id = attributes.object.object_id if attributes and attributes.object else raw.object_id
+    return [Line(product_id=product_id)] if product_id else []
+
+
+def _deleted(value: bytes) -> str | None:
+    try:
+        body = from_json(value)
+    except ValueError:
+        return None
+    if isinstance(body, dict) and body.get("deleted") is True and isinstance(product_id := body.get("product_id"), str | int):
+        return str(product_id)
+    return None
+
+
+def _clean_attribute(value: Attribute) -> Attribute:
+    if isinstance(value, str):
+        return clean_text(value)
+    return [clean_text(v) for v in value] if isinstance(value, list) else value

@@ -1,0 +1,67 @@
+"""Reading as a group: at least once, whatever becomes of a member."""
+
+import asyncio
+
+import pytest
+
+from broker.consuming import GroupConsumer, open_group
+from broker.producing import open_producer
+from broker.records import Outgoing, Record
+from broker.topics import ensure_topics
+from schemas.settings import Settings
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+async def searches(kafka: str, topic_prefix: str) -> str:
+    settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=2)
+    await ensure_topics(settings)
+    async with open_producer(kafka) as producer:
+        await producer.send_all(Outgoing(settings.topic("searches"), str(n).encode(), partition=n % 2) for n in range(10))
+    return settings.topic("searches")
+
+
+async def take(group: GroupConsumer, count: int) -> list[Record]:
+    """Return at least ``count`` records. Raises ``TimeoutError``."""
+    taken: list[Record] = []
+    async with asyncio.timeout(30):
+        while len(taken) < count:
+            taken += await group.batch(timeout_ms=200, max_records=4)
+    return taken
+
+
+async def test_what_was_not_committed_comes_again(kafka: str, searches: str, topic_prefix: str) -> None:
+    async with open_group(kafka, [searches], f"{topic_prefix}g") as group:
+        first = await take(group, 10)
+        await group.commit([r for r in first if r.partition == 0])
+    async with open_group(kafka, [searches], f"{topic_prefix}g") as group:
+        again = await take(group, 5)
+        assert await group.batch(timeout_ms=200, max_records=10) == []
+        assert await group.lag() == 0
+    assert [(r.partition, r.offset, r.value) for r in again] == [(r.partition, r.offset, r.value) for r in first if r.partition == 1]
+
+
+async def test_two_groups_each_see_everything(kafka: str, searches: str, topic_prefix: str) -> None:
+    for name in ("a", "b"):
+        async with open_group(kafka, [searches], f"{topic_prefix}{name}") as group:
+            values = {r.value for r in await take(group, 10)}
+            await group.commit([])
+        assert values == {str(n).encode() for n in range(10)}
+
+
+async def test_a_member_that_leaves_hands_its_uncommitted_records_over(kafka: str, searches: str, topic_prefix: str) -> None:
+    name = f"{topic_prefix}g"
+    async with open_group(kafka, [searches], name) as stays:
+        taken = await take(stays, 10)
+        async with open_group(kafka, [searches], name) as leaves:
+            rebalanced = [
+                asyncio.create_task(take(stays, 5)),  # its one remaining partition again: nothing was committed
+                asyncio.create_task(take(leaves, 5)),
+            ]
+            parts = [{r.partition for r in await task} for task in rebalanced]
+            assert sorted(map(len, parts)) == [1, 1]
+            assert parts[0] != parts[1]
+            await stays.commit(taken)  # of a partition it has lost, nothing is committed
+        rest = await take(stays, 5)
+    assert {r.partition for r in rest} == parts[1]

@@ -1,0 +1,63 @@
+"""The lock of a data directory and runtime.json."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from embedded.errors import AlreadyRunningError
+from embedded.runtime import Runtime, claim, read_runtime
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from embedded.runtime import Runtime, claim
+with claim(Path(sys.argv[1])):
+    Runtime(kafka="k", milvus="m", pid=1, started_at=0.0).write(Path(sys.argv[1]))
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def owner_of(folder: Path) -> "subprocess.Popen[str]":
+    process = subprocess.Popen([sys.executable, "-c", OWNER, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_directory_held_by_another_process_is_refused_with_its_pid(tmp_path: Path) -> None:
+    with owner_of(tmp_path) as other:
+        with (
+            pytest.raises(AlreadyRunningError, match=rf"already runs on .* as process {other.pid}: stop that one") as refusal,
+            claim(tmp_path),
+        ):
+            pass
+        assert refusal.value.pid == other.pid
+        assert read_runtime(tmp_path) == Runtime(kafka="k", milvus="m", pid=1, started_at=0.0)
+        other.kill()
+
+
+def test_what_a_killed_owner_left_behind_neither_locks_nor_counts_as_running(tmp_path: Path) -> None:
+    with owner_of(tmp_path) as other:
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        assert (tmp_path / "runtime.json").exists()
+        assert read_runtime(tmp_path) is None
+    with claim(tmp_path):
+        pass
+
+
+def test_the_file_is_gone_when_the_owner_ends_in_order(tmp_path: Path) -> None:
+    with claim(tmp_path):
+        Runtime(kafka="k", milvus="m", pid=os.getpid(), started_at=1.0, processes={"stream": 3}).write(tmp_path)
+        assert (tmp_path / "runtime.json").exists()
+    assert not (tmp_path / "runtime.json").exists()
+    assert read_runtime(tmp_path) is None
+
+
+def test_a_directory_that_was_never_used_has_nothing_running(tmp_path: Path) -> None:
+    assert read_runtime(tmp_path / "none") is None

@@ -1,0 +1,100 @@
+"""``up`` as a process of its own: signals, kill -9, and what the next start finds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from broker.topics import TopicMismatchError, ensure_topics
+from embedded.runtime import Runtime, read_runtime
+from schemas.settings import Settings
+from tests.embedded.waiting import commands, is_running, wait_until
+
+pytestmark = pytest.mark.broker
+
+UP = """
+import asyncio, json, sys
+from pathlib import Path
+from embedded.up import up
+commands = json.loads(sys.argv[2])
+sys.exit(asyncio.run(up(Path(sys.argv[1]), processes=tuple(commands), commands=commands)))
+"""
+
+
+def start_up(folder: Path, env: dict[str, str], **modes: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", UP, str(folder), json.dumps(commands(**modes))]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env})
+
+
+def read_until(process: "subprocess.Popen[str]", text: str) -> list[str]:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return lines
+    pytest.fail(f"it ended before it said {text!r}: {''.join(lines)}")
+
+
+def running_on(folder: Path) -> Runtime:
+    runtime = read_runtime(folder)
+    assert runtime is not None
+    return runtime
+
+
+async def test_after_a_signal_it_ends_in_order_with_nothing_left_and_the_next_start_finds_the_topics(tmp_path: Path) -> None:
+    addresses = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with start_up(tmp_path, {}, stream="plain") as process:
+            lines = read_until(process, "searchloop is up")
+            assert any(line.startswith("stream   | stream says hello") for line in lines)
+            runtime = running_on(tmp_path)
+            assert set(runtime.processes) == {"kafka", "milvus", "stream"}
+            addresses.append((runtime.kafka, runtime.milvus))
+            if number is signal.SIGTERM:
+                await ensure_topics(Settings(kafka=runtime.kafka, partitions=3))
+            else:
+                with pytest.raises(TopicMismatchError, match="has 3 partitions"):
+                    await ensure_topics(Settings(kafka=runtime.kafka, partitions=4))
+            below = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(number)
+            assert process.wait(60) == 0
+            assert not any(is_running(p.pid) for p in below)
+            assert not (tmp_path / "runtime.json").exists()
+    assert addresses[0] == addresses[1]
+
+
+def test_kill_9_leaves_nothing_running_not_even_what_a_child_had_started(kafka: str, milvus: str, tmp_path: Path) -> None:
+    with start_up(tmp_path, {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus}, stream="plain", trainer="parent") as process:
+        read_until(process, "searchloop is up")
+        below = psutil.Process(process.pid).children(recursive=True)
+        assert len(below) == 4  # two children, one of a child, the guardian
+        process.kill()
+        process.wait()
+        wait_until(lambda: not any(is_running(p.pid) for p in below), "everything below it is gone")
+
+
+def test_a_process_that_refuses_its_settings_at_the_start_ends_it_with_status_1_and_the_reason(
+    kafka: str, milvus: str, tmp_path: Path
+) -> None:
+    with start_up(tmp_path, {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus}, stream="misused", searcher="plain") as process:
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
+    assert "stream refused to start" in said
+    assert "no such setting" in said
+
+
+async def test_kafka_that_is_killed_comes_back_where_its_clients_look_for_it(tmp_path: Path) -> None:
+    with start_up(tmp_path, {}, stream="plain") as process:
+        read_until(process, "searchloop is up")
+        before = running_on(tmp_path)
+        os.kill(before.processes["kafka"], signal.SIGKILL)
+        wait_until(lambda: running_on(tmp_path).processes.get("kafka", before.processes["kafka"]) != before.processes["kafka"], "restarted")
+        await ensure_topics(Settings(kafka=before.kafka, partitions=1))
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)

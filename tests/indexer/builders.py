@@ -1,0 +1,36 @@
+"""Data for the tests of the indexer."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from indexer.state import State
+from schemas.releases import Candidate, DeploymentCommand, LivePointer, Release, ReleaseState
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def a_release(generation: int, state: ReleaseState = ReleaseState.RELEASED, **fields: Any) -> Release:
+    values = {"model": f"m{generation}", "model_sha256": f"sha{generation}", "dim": 4, "collection": f"p_g{generation:06d}", "at": NOW}
+    return Release(generation=generation, state=state, **{**values, **fields})
+
+
+def a_command(action: str, command_id: str = "c1", **fields: Any) -> DeploymentCommand:
+    return DeploymentCommand(command_id=command_id, action=action, at=NOW, **{"actor": "ann", **fields})
+
+
+def a_candidate(sha256: str = "new") -> Candidate:
+    return Candidate(model="m", model_sha256=sha256, dim=4)
+
+
+def a_state(*releases: Release, live: int | None = None, previous: int | None = None, **pointer: Any) -> State:
+    by_generation = {r.generation: r for r in releases}
+    state = State()
+    for release in releases:
+        state = state.with_release(release)
+    if live is None:
+        return state
+    return state.with_pointer(
+        LivePointer(
+            sequence=1, live=by_generation[live], previous=by_generation.get(previous or 0), cause="promote", **{"at": NOW, **pointer}
+        )
+    )

@@ -1,0 +1,104 @@
+import pytest
+
+from indexer.deployment import Abort, Build, Mark, Reject, Repeated, Switch, decide, may_publish
+from schemas.releases import ReleaseState
+from tests.indexer.builders import a_candidate, a_command, a_release, a_state
+
+TWO = a_state(a_release(1), a_release(2), live=2, previous=1)
+
+
+def reason(verdict: object) -> str:
+    assert isinstance(verdict, Reject), verdict
+    return verdict.reason
+
+
+def test_a_new_candidate_is_built() -> None:
+    assert decide(TWO, a_command("promote", candidate=a_candidate(), expected_generation=2)) == Build(a_candidate())
+
+
+@pytest.mark.parametrize("action", ["promote", "rollback", "pause", "pin"])
+def test_a_command_that_expects_another_generation_is_stale(action: str) -> None:
+    assert "stale" in reason(decide(TWO, a_command(action, expected_generation=1, candidate=a_candidate())))
+
+
+def test_the_same_weights_are_not_promoted_again_unless_forced_with_a_reason() -> None:
+    again = a_candidate("sha1")
+    assert "already has these weights" in reason(decide(TWO, a_command("promote", candidate=again)))
+    assert "needs a reason" in reason(decide(TWO, a_command("promote", candidate=again, force=True)))
+    assert decide(TWO, a_command("promote", candidate=again, force=True, reason="lost rows")) == Build(again)
+
+
+def test_weights_that_failed_before_may_be_tried_again() -> None:
+    state = a_state(a_release(1), a_release(2, ReleaseState.FAILED, model_sha256="new"), live=1)
+    assert decide(state, a_command("promote", candidate=a_candidate())) == Build(a_candidate())
+
+
+def test_a_second_candidate_waits_for_the_build_that_runs() -> None:
+    state = a_state(a_release(1), a_release(2, ReleaseState.BUILDING), live=1)
+    assert "being built" in reason(decide(state, a_command("promote", candidate=a_candidate())))
+    assert decide(state, a_command("abort")) == Abort(2)
+    assert "nothing is being built" in reason(decide(TWO, a_command("abort")))
+
+
+def test_promote_takes_a_candidate_or_a_generation_but_not_both() -> None:
+    assert "either" in reason(decide(TWO, a_command("promote")))
+    assert "either" in reason(decide(TWO, a_command("promote", candidate=a_candidate(), target_generation=1)))
+    assert decide(TWO, a_command("promote", target_generation=1)) == Switch(TWO.releases[1])
+
+
+def test_rollback_goes_to_the_previous_generation_or_to_the_one_named() -> None:
+    state = a_state(a_release(1, ReleaseState.RETIRED), a_release(2), a_release(3), live=3, previous=2)
+    assert decide(state, a_command("rollback")) == Switch(state.releases[2])
+    assert decide(state, a_command("rollback", target_generation=1)) == Switch(state.releases[1])
+
+
+@pytest.mark.parametrize(
+    ("target", "why"), [(9, "does not exist"), (2, "live already"), (3, "failed and has no collection"), (4, "dropped and has no")]
+)
+def test_rollback_to_what_cannot_serve_is_rejected(target: int, why: str) -> None:
+    state = a_state(a_release(1), a_release(2), a_release(3, ReleaseState.FAILED), a_release(4, ReleaseState.DROPPED), live=2, previous=1)
+    assert why in reason(decide(state, a_command("rollback", target_generation=target)))
+
+
+def test_rollback_without_a_previous_generation_is_rejected() -> None:
+    assert "no previous" in reason(decide(a_state(a_release(1), live=1), a_command("rollback")))
+
+
+def test_a_paused_deployment_refuses_promotions_but_rolls_back() -> None:
+    state = a_state(a_release(1), a_release(2), live=2, previous=1, paused=True)
+    assert "paused" in reason(decide(state, a_command("promote", candidate=a_candidate())))
+    assert isinstance(decide(state, a_command("rollback")), Switch)
+    assert decide(state, a_command("resume")) == Mark(paused=False, pinned=False)
+
+
+def test_a_pinned_generation_is_left_only_by_force() -> None:
+    state = a_state(a_release(1), a_release(2), live=2, previous=1, pinned=True)
+    assert "pinned" in reason(decide(state, a_command("rollback")))
+    assert "pinned" in reason(decide(state, a_command("promote", candidate=a_candidate())))
+    assert isinstance(decide(state, a_command("rollback", force=True, reason="outage")), Switch)
+    assert decide(state, a_command("unpin")) == Mark(paused=False, pinned=False)
+
+
+def test_marks_are_independent() -> None:
+    state = a_state(a_release(1), live=1, paused=True)
+    assert decide(state, a_command("pin")) == Mark(paused=True, pinned=True)
+
+
+def test_a_command_that_was_carried_out_is_repeated_without_effect() -> None:
+    rolled = a_state(a_release(1), a_release(2), live=1, previous=2, command_id="c1")
+    assert decide(rolled, a_command("rollback", "c1")) == Repeated()
+    built = a_state(a_release(1), a_release(2, ReleaseState.FAILED, command=a_command("promote", "c2")), live=1)
+    assert decide(built, a_command("promote", "c2", candidate=a_candidate())) == Repeated()
+
+
+def test_nothing_is_promoted_before_the_first_generation_is_live() -> None:
+    assert "no live generation" in reason(decide(a_state(), a_command("promote", candidate=a_candidate())))
+
+
+def test_a_build_is_asked_again_before_it_is_published() -> None:
+    command = a_command("promote", candidate=a_candidate(), expected_generation=2)
+    assert TWO.pointer is not None
+    assert may_publish(TWO.pointer, command) is None
+    rolled = a_state(a_release(1), a_release(2), live=1, previous=2).pointer
+    assert rolled is not None
+    assert "stale" in (may_publish(rolled, command) or "")

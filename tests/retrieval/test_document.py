@@ -1,0 +1,34 @@
+"""The text that a model reads of a product."""
+
+from retrieval.document import MAX_ATTRIBUTES, document_hash, document_text
+from schemas.products import CatalogProduct
+
+
+def product(title: str = "HDMI Cable 2m", **fields: object) -> CatalogProduct:
+    return CatalogProduct.model_validate({"product_id": "p1", "title": title, "version": 1, **fields})
+
+
+def test_a_bare_product_is_its_title():
+    assert document_text(product()) == "HDMI Cable 2m"
+
+
+def test_the_title_comes_first_then_brand_leaf_category_and_attributes():
+    text = document_text(product(brand="Belkin", category_path=["Electronics", "Cables"], attributes={"b": "black", "a": ["gold", "flat"]}))
+    assert text == "HDMI Cable 2m | Belkin | Cables | gold flat black"
+
+
+def test_what_the_title_says_is_not_said_twice():
+    assert document_text(product("Belkin HDMI Cable", brand="BELKIN", category_path=["Cable"])) == "Belkin HDMI Cable"
+
+
+def test_numbers_and_long_attributes_stay_out_and_the_rest_is_bounded():
+    many = {f"k{i:02d}": f"v{i:02d}" for i in range(30)}
+    text = document_text(product(attributes={"weight": 3.5, "wet": True, "story": "x" * 41, **many}))
+    assert text == "HDMI Cable 2m | " + " ".join(f"v{i:02d}" for i in range(MAX_ATTRIBUTES))
+
+
+def test_the_order_of_attributes_in_the_message_does_not_change_the_text_or_its_hash():
+    one = document_text(product(attributes={"a": "red", "b": "wool"}))
+    other = document_text(product(attributes={"b": "wool", "a": "red"}))
+    assert document_hash(one) == document_hash(other)
+    assert document_hash(one) != document_hash(one + " ")

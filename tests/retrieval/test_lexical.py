@@ -1,0 +1,30 @@
+"""BM25 as the baseline of the gate."""
+
+from retrieval.lexical import Lexical
+
+IDS = ["p3", "p1", "p2", "p4"]
+TEXTS = ["red running shoes", "blue running shoes", "blue running shoes", "garden hose"]
+
+
+def test_the_best_match_comes_first_and_ties_go_to_the_smaller_id():
+    (found,) = Lexical(IDS, TEXTS).rank(["Blue Shoe"], 10)
+    assert [p for p, _ in found] == ["p1", "p2", "p3"]
+    assert found[0][1] == found[1][1] > found[2][1] > 0
+
+
+def test_the_order_of_the_catalogue_does_not_matter():
+    back = Lexical(IDS[::-1], TEXTS[::-1])
+    assert back.rank(["running hoses"], 3) == Lexical(IDS, TEXTS).rank(["running hoses"], 3)
+
+
+def test_words_are_stemmed_on_both_sides():
+    assert [p for p, _ in Lexical(IDS, TEXTS).rank(["hoses gardening"], 5)[0]] == ["p4"]
+
+
+def test_unknown_words_and_blank_queries_find_nothing():
+    assert Lexical(IDS, TEXTS).rank(["zeppelin", "", "the"], 5) == [[], [], []]
+
+
+def test_an_empty_catalogue_finds_nothing():
+    assert Lexical([], []).rank(["shoes"], 5) == [[]]
+    assert Lexical(["a"], ["the"]).rank(["shoes"], 5) == [[]]

@@ -1,0 +1,75 @@
+"""Settings: read from the environment, refused when unknown, handed on to child processes."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from schemas.settings import FOREIGN, PREFIX, PROCESS_SETTINGS, IndexerSettings, Settings, SettingsError, StreamSettings, known_names
+
+
+@pytest.mark.parametrize("kind", PROCESS_SETTINGS.values())
+def test_an_empty_environment_gives_the_defaults(kind: type[Settings]) -> None:
+    assert kind.load({"PATH": "/bin"}) == kind()
+    assert kind().environ() == {}
+
+
+@pytest.mark.parametrize("kind", PROCESS_SETTINGS.values())
+def test_a_name_that_no_process_knows_is_refused_by_name(kind: type[Settings]) -> None:
+    with pytest.raises(SettingsError, match="SEARCHLOOP_KAFAK is not a setting"):
+        kind.load({"SEARCHLOOP_KAFAK": "127.0.0.1:9092"})
+
+
+def test_the_settings_of_another_process_and_of_the_tests_are_passed_over() -> None:
+    assert StreamSettings.load({"SEARCHLOOP_CRON": "0 3 * * *", **dict.fromkeys(FOREIGN, "x")}) == StreamSettings()
+
+
+def test_a_value_that_does_not_fit_is_refused_and_the_field_is_named() -> None:
+    with pytest.raises(SettingsError, match="partitions"):
+        Settings.load({"SEARCHLOOP_PARTITIONS": "many"})
+    with pytest.raises(SettingsError, match="click_window"):
+        StreamSettings.load({"SEARCHLOOP_CLICK_WINDOW": "PT0S"})
+
+
+def test_an_override_wins_over_the_environment() -> None:
+    assert Settings.load({"SEARCHLOOP_PARTITIONS": "2"}, partitions=8).partitions == 8
+
+
+@pytest.mark.parametrize("kind", PROCESS_SETTINGS.values())
+def test_the_environment_that_settings_write_builds_them_again(kind: type[Settings]) -> None:
+    changed = kind.model_validate({name: another(kind, name) for name in kind.model_fields})
+    assert changed != kind()
+    environ = changed.environ()
+    assert kind.load(environ) == changed
+    assert set(environ) == {f"{PREFIX}{name.upper()}" for name, value in changed if value != getattr(kind(), name)}
+
+
+CHOICES = {"log_level": "DEBUG", "device": "cpu", "data_dir": Path("else where/x"), "topic_prefix": "t."}
+
+
+def another(kind: type[Settings], name: str) -> object:
+    """Return a value of a setting that fits and, where there is room, is not its default."""
+    default = kind.model_fields[name].default
+    if name in CHOICES:
+        return CHOICES[name]
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, int):
+        return max(default - 1, 2) if default > 2 else default + 1
+    if isinstance(default, float):
+        return default * 0.75
+    if isinstance(default, timedelta):
+        return default + timedelta(days=1, microseconds=1)
+    return f"{default}x"
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for kind in PROCESS_SETTINGS.values():
+        for name, field in kind.model_fields.items():
+            assert field.description, f"{kind.__name__}.{name}"
+    assert set(IndexerSettings.model_fields) <= known_names()
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().partitions = 2  # type: ignore[misc]

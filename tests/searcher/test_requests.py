@@ -1,0 +1,96 @@
+"""What is a request, and where its answer goes."""
+
+import json
+
+import pytest
+
+from broker.records import Headers, Record
+from searcher.requests import Accepted, Refused, read
+
+TOPICS = {"answers": 4, "mine": 2}
+
+
+def record(value: object = None, key: bytes | None = b"from-key", headers: Headers = (), at: int = 1000) -> Record:
+    body = (
+        value
+        if isinstance(value, bytes | None) and value is not None
+        else json.dumps(value or {"request_id": "r1", "user_query": "tv"}).encode()
+    )
+    return Record("requests", 0, 7, at, key, body, headers)
+
+
+def test_a_plain_request_is_answered_on_the_default_topic():
+    found = read(record(), TOPICS, "answers")
+    assert isinstance(found, Accepted)
+    assert (found.request.request_id, found.address.topic, found.address.partition, found.address.headers) == ("r1", "answers", None, ())
+
+
+def test_the_correlation_id_comes_back_byte_for_byte():
+    odd = b"\x00\xff\xfe raw"
+    found = read(record(headers=(("kafka_correlationId", odd), ("other", b"x"))), TOPICS, "answers")
+    assert found.address.headers == (("kafka_correlationId", odd),)
+
+
+@pytest.mark.parametrize("raw", [(1).to_bytes(4, "big"), b"1"])
+def test_an_allowed_reply_topic_and_partition_are_honoured(raw: bytes):
+    found = read(record(headers=(("kafka_replyTopic", b"mine"), ("kafka_replyPartition", raw))), TOPICS, "answers")
+    assert isinstance(found, Accepted)
+    assert (found.address.topic, found.address.partition) == ("mine", 1)
+
+
+def test_a_reply_topic_that_is_not_allowed_is_refused_on_the_default_one():
+    headers = (("kafka_replyTopic", b"secrets"), ("kafka_replyPartition", b"1"), ("kafka_correlationId", b"c"))
+    found = read(record(headers=headers), TOPICS, "answers")
+    assert isinstance(found, Refused)
+    assert (found.request_id, found.address.topic, found.address.partition, found.error.code) == ("r1", "answers", None, "reply_topic")
+    assert found.address.headers == (("kafka_correlationId", b"c"),)
+
+
+@pytest.mark.parametrize("raw", [b"2", b"-1", b"one", (2).to_bytes(4, "big"), (-1).to_bytes(4, "big", signed=True), b""])
+def test_a_reply_partition_that_does_not_exist_is_refused(raw: bytes):
+    found = read(record(headers=(("kafka_replyTopic", b"mine"), ("kafka_replyPartition", raw))), TOPICS, "answers")
+    assert isinstance(found, Refused)
+    assert (found.error.code, found.address.topic, found.address.partition) == ("reply_partition", "mine", None)
+
+
+@pytest.mark.parametrize(
+    ("value", "request_id", "code"),
+    [
+        (b"{not json", "from-key", "invalid_request"),
+        (b"[1]", "from-key", "invalid_request"),
+        ({"request_id": "r9", "user_query": "tv", "k": 0}, "r9", "invalid_request"),
+        ({"request_id": 12, "user_query": 4}, "12", "invalid_request"),
+        ({"user_query": "tv"}, "from-key", "invalid_request"),
+        ({"request_id": "r9", "user_query": " <b></b> "}, "r9", "blank_query"),
+        ({"request_id": "r9", "user_query": "tv", "filters": [{"field": "brand", "op": "lt", "value": "a"}]}, "r9", "invalid_filter"),
+        ({"request_id": "r9", "user_query": "tv", "filters": [{"field": "vector", "value": "a"}]}, "r9", "invalid_request"),
+    ],
+)
+def test_a_bad_request_is_refused_under_the_best_id_there_is(value: object, request_id: str, code: str):
+    found = read(record(value), TOPICS, "answers")
+    assert isinstance(found, Refused)
+    assert (found.request_id, found.error.code, found.error.retryable) == (request_id, code, False)
+
+
+def test_without_id_and_key_nobody_can_be_answered():
+    found = read(record(b"{}", key=None), TOPICS, "answers")
+    assert isinstance(found, Refused)
+    assert found.request_id is None
+
+
+def test_a_refusal_never_repeats_the_value():
+    found = read(record({"request_id": "r", "user_query": "tv", "k": "a secret"}), TOPICS, "answers")
+    assert isinstance(found, Refused)
+    assert "secret" not in found.error.message
+
+
+def test_patience_counts_from_the_kafka_timestamp():
+    found = read(record({"request_id": "r", "user_query": "tv", "timeout_ms": 500}, at=1000), TOPICS, "answers")
+    assert isinstance(found, Accepted)
+    assert [found.remaining_ms(now) for now in (900, 1000, 1400, 1500, 1600)] == [500, 500, 100, 0, -100]
+
+
+def test_a_record_without_timestamp_does_not_expire():
+    found = read(record(at=-1), TOPICS, "answers")
+    assert isinstance(found, Accepted)
+    assert (found.sent_ms, found.remaining_ms(1e15)) == (None, 5000)

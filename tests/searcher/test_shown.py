@@ -1,0 +1,40 @@
+"""What a search showed, as an event."""
+
+from schemas.search import ScoredHit, SearchError, SearchRequest, SearchResponse, Status
+from searcher.shown import query_id_of, search_event
+
+
+def request(**fields: object) -> SearchRequest:
+    return SearchRequest.model_validate({"request_id": "r1", "user_query": "TV", **fields})
+
+
+def response(to: SearchRequest, status: Status = Status.OK) -> SearchResponse:
+    hits = [ScoredHit(product_id="p1", rank=11, score=0.9), ScoredHit(product_id="p2", rank=12, score=0.8)]
+    fault = None if status is Status.OK else SearchError(code="c", message="m")
+    return SearchResponse(request_id="r1", query_id=query_id_of(to), status=status, hits=hits, generation=3, error=fault)
+
+
+def test_the_event_says_what_was_shown_where_and_by_which_generation():
+    to = request(query_id="q1", session_id="s1")
+    event = search_event(to, response(to), at_ms=1_700_000_000_123)
+    assert event is not None
+    assert (event.query_id, event.session_id, event.user_query, event.generation) == ("q1", "s1", "TV", 3)
+    assert [(h.object_id, h.rank) for h in event.hits] == [("p1", 11), ("p2", 12)]
+    assert b"2023-11-14T22:13:20.123Z" in event.to_json()
+
+
+def test_a_request_that_comes_again_gives_the_same_event():
+    to = request(client_id="c1")
+    assert search_event(to, response(to), at_ms=5) == search_event(to, response(to), at_ms=5)
+    assert query_id_of(to) == query_id_of(request(client_id="c1"))
+    assert query_id_of(to) != query_id_of(request(client_id="c1", request_id="r2"))
+
+
+def test_an_anonymous_request_teaches_nothing():
+    assert query_id_of(request()) is None
+    assert search_event(request(), response(request()), at_ms=5) is None
+
+
+def test_an_answer_without_result_is_no_search():
+    to = request(client_id="c1")
+    assert [search_event(to, response(to, s), at_ms=5) for s in (Status.ERROR, Status.EXPIRED, Status.REJECTED)] == [None] * 3

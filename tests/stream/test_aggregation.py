@@ -1,0 +1,75 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.events import Action
+from schemas.pairs import MAX_CLIENTS, Pair
+from stream.aggregation import aggregate, canonical, supersedes
+
+from .builders import contribution, fold
+
+EMPTY = Pair(query="mug", product_id="p1")
+
+
+def _all(contributions):
+    return fold(contributions)[b"mug\tp1"]
+
+
+def test_days_and_actions_are_summed_apart():
+    pair = _all([
+        contribution(1000, position=(0, 0, 0), units=2),
+        contribution(300, position=(1, 0, 0), units=1),
+        contribution(800, position=(2, 0, 0), day=2, action=Action.CLICK),
+    ])  # fmt: skip
+    assert pair.days == {1: {Action.PURCHASE: (1300, 3, 0)}, 2: {Action.CLICK: (800, 0, 0)}}
+    assert pair.clients == {"0" * 16: 2100}
+    assert pair.revision == 3
+
+
+def test_what_is_taken_back_leaves_no_row_and_no_client():
+    pair = _all([contribution(1000, units=1), contribution(-1000, position=(0, 0, 1), units=-1)])
+    assert (pair.days, pair.clients) == ({}, {})
+
+
+def test_a_position_that_was_applied_counts_nothing():
+    pair = _all([contribution(position=(4, 0, 1))])
+    assert aggregate(pair, contribution(position=(4, 0, 1))) is pair
+    assert aggregate(pair, contribution(position=(3, 9, 9))) is pair
+    assert aggregate(pair, contribution(position=(0, 0, 0), source=1)).revision == 2
+
+
+def test_the_client_sketch_keeps_the_smallest_hashes():
+    hashes = [f"{n:016x}" for n in range(MAX_CLIENTS + 20)]
+    pair = _all([contribution(position=(n, 0, 0), client=h) for n, h in enumerate(reversed(hashes))])
+    assert sorted(pair.clients) == hashes[:MAX_CLIENTS]
+
+
+def test_recovery_keeps_the_pair_that_has_seen_more():
+    less, more = _all([contribution()]), _all([contribution(), contribution(position=(1, 0, 0), source=3)])
+    assert supersedes(canonical(more), canonical(less))
+    assert not supersedes(canonical(less), canonical(more))
+
+
+# One stream of contributions per source, each in order, as Kafka gives them.
+STREAMS = st.lists(
+    st.lists(st.tuples(st.sampled_from([1000, 800, -300]), st.integers(1, 2), st.sampled_from("ab")), max_size=6), min_size=1, max_size=3
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(STREAMS, st.randoms(use_true_random=False))
+def test_any_interleaving_with_any_replay_gives_the_same_bytes(streams, random):
+    sources = [
+        [contribution(c, position=(n, 0, 0), source=source, day=d, client=h * 16) for n, (c, d, h) in enumerate(stream)]
+        for source, stream in enumerate(streams)
+    ]
+    straight = EMPTY
+    for c in (c for source in sources for c in source):
+        straight = aggregate(straight, c)
+    mixed, at = EMPTY, [0] * len(sources)
+    while any(at[s] < len(sources[s]) for s in range(len(sources))):
+        s = random.choice([s for s in range(len(sources)) if at[s] < len(sources[s])])
+        at[s] = max(0, at[s] - random.choice([0, 0, 1, 3]))  # a replay starts again a little earlier
+        mixed = aggregate(mixed, sources[s][at[s]])
+        at[s] += 1
+    assert canonical(mixed) == canonical(straight)
+    assert mixed.revision == sum(map(len, sources))

@@ -1,0 +1,257 @@
+import dataclasses
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.events import Tick
+from stream.attribution import attribute
+from stream.shopper import Shopper, shopper_from_bytes, supersedes
+
+from .builders import DAY, HOUR, MINUTE, RULES, T0, act, credited, net, run, search
+
+MUGS = search("q1", "mug", ["p1", "p2"])
+
+
+def test_a_purchase_that_names_a_search_which_showed_it_earns_the_whole_credit():
+    assert credited([MUGS, act("purchase", "p1", at=HOUR * 30, query_id="q1")]) == {("mug", "p1", "purchase"): 1000}
+
+
+def test_a_search_whose_list_is_unknown_is_believed():
+    assert credited([search("q1", "mug"), act("click", "p9", at=1, query_id="q1")]) == {("mug", "p9", "click"): 1000}
+
+
+def test_a_stale_query_id_falls_through_to_the_click_that_led_to_the_purchase():
+    events = [
+        search("q1", "mug", ["p1"]),
+        act("click", "p1", at=MINUTE, query_id="q1"),
+        search("q2", "lamp", ["p7"], at=2 * MINUTE),
+        act("purchase", "p1", at=DAY, query_id="q2"),
+    ]
+    assert credited(events) == {("mug", "p1", "click"): 1000, ("mug", "p1", "purchase"): 800}
+
+
+def test_a_cart_comes_before_a_later_click():
+    events = [
+        search("q1", "mug", ["p1"]),
+        search("q2", "cup", ["p1"], at=MINUTE),
+        act("add_to_cart", "p1", at=2 * MINUTE, query_id="q1"),
+        act("click", "p1", at=3 * MINUTE, query_id="q2"),
+        act("purchase", "p1", at=4 * HOUR),
+    ]
+    assert credited(events)["mug", "p1", "purchase"] == 1000
+    assert ("cup", "p1", "purchase") not in credited(events)
+
+
+def test_the_latest_credited_touch_wins():
+    events = [
+        search("q1", "mug", ["p1"]),
+        search("q2", "cup", ["p1"], at=MINUTE),
+        act("click", "p1", at=2 * MINUTE, query_id="q2"),
+        act("click", "p1", at=3 * MINUTE, query_id="q1"),
+        act("click", "p1", at=4 * MINUTE, query_id="gone"),
+        act("purchase", "p1", at=4 * HOUR),
+    ]
+    # The click without a known search is credited to the latest search that showed the product.
+    assert credited(events)["cup", "p1", "purchase"] == 800
+    assert credited([*events[:4], events[5]])["mug", "p1", "purchase"] == 800
+
+
+def test_a_repeated_click_counts_once_but_is_the_latest_touch():
+    events = [
+        search("q1", "mug", ["p1"]),
+        search("q2", "cup", ["p1"], at=MINUTE),
+        act("click", "p1", at=2 * MINUTE, query_id="q1"),
+        act("click", "p1", at=3 * MINUTE, query_id="q2"),
+        act("click", "p1", at=4 * MINUTE, query_id="q1"),
+        act("purchase", "p1", at=5 * MINUTE),
+    ]
+    assert credited(events) == {("mug", "p1", "click"): 1000, ("cup", "p1", "click"): 1000, ("mug", "p1", "purchase"): 800}
+
+
+def test_a_purchase_without_touch_belongs_to_the_session_only():
+    assert credited([MUGS, act("purchase", "p1", at=29 * MINUTE)]) == {("mug", "p1", "purchase"): 300}
+    assert credited([MUGS, act("purchase", "p1", at=31 * MINUTE)]) == {}
+    other = search("q1", "mug", ["p1"], session="a")
+    assert credited([other, act("purchase", "p1", at=MINUTE, session="b")]) == {}
+
+
+def test_an_unverifiable_query_id_with_its_query_earns_a_little_until_the_search_is_seen():
+    click = act("click", "p1", at=MINUTE, query_id="q1", query="mug")
+    assert credited([click]) == {("mug", "p1", "click"): 300}
+    assert credited([click, MUGS]) == {("mug", "p1", "click"): 1000}
+    assert credited([click, search("q1", "mug", ["p5"])]) == {}
+
+
+def test_a_click_after_the_window_earns_nothing():
+    assert credited([MUGS, act("click", "p1", at=HOUR + 1, query_id="q1")]) == {}
+
+
+def test_a_search_later_than_the_purchase_earns_nothing():
+    assert credited([act("purchase", "p1"), search("q1", "mug", ["p1"], at=MINUTE)]) == {}
+
+
+def test_a_late_search_still_earns_its_purchase():
+    click, purchase = act("click", "p1", at=MINUTE, query_id="q1"), act("purchase", "p1", at=DAY)
+    assert credited([purchase, click, MUGS]) == credited([MUGS, click, purchase])
+
+
+def test_a_removed_cart_earns_nothing_and_leads_to_nothing():
+    cart, removal = act("add_to_cart", "p1", at=MINUTE, query_id="q1"), act("remove_from_cart", "p1", at=2 * MINUTE)
+    assert credited([MUGS, cart, removal, act("purchase", "p1", at=HOUR)]) == {}
+    again = act("add_to_cart", "p1", at=3 * MINUTE, query_id="q1")
+    assert credited([MUGS, cart, removal, again]) == {("mug", "p1", "add_to_cart"): 1000}
+
+
+def test_a_removal_after_the_purchase_takes_nothing_back():
+    cart, purchase = act("add_to_cart", "p1", at=MINUTE, query_id="q1"), act("purchase", "p1", at=2 * MINUTE)
+    removal = act("remove_from_cart", "p1", at=3 * MINUTE)
+    assert credited([MUGS, cart, purchase, removal]) == credited([removal, MUGS, cart, purchase])
+    assert credited([MUGS, cart, purchase, removal])["mug", "p1", "add_to_cart"] == 1000
+
+
+def test_a_refund_takes_back_its_units_and_a_full_one_leaves_no_trace():
+    purchase = act("purchase", "p1", at=MINUTE, query_id="q1", order="o", units=3, price=250)
+    part = act("refund", "p1", at=DAY, order="o", units=1, event_id="r1")
+    rest = act("refund", "p1", at=DAY, order="o", units=2, event_id="r2")
+    kept = list(net(run([MUGS, purchase, part])[1]).values())
+    assert kept == [(666, 2, 500)]
+    assert net(run([MUGS, purchase, part, rest])[1]) == {}
+    assert net(run([rest, part, purchase, MUGS])[1]) == {}
+
+
+def test_an_order_that_is_sent_twice_counts_once():
+    purchase = act("purchase", ["p1", "p1"], at=MINUTE, query_id="q1", order="o", price=100)
+    again = purchase.model_copy(update={"event_id": "another", "at_ms": purchase.at_ms + 5})
+    assert net(run([MUGS, again, purchase])[1]) == net(run([MUGS, purchase])[1])
+    assert next(iter(net(run([MUGS, purchase])[1]).values())) == (2000, 2, 200)
+
+
+def test_a_replayed_position_returns_the_same_state_and_nothing():
+    state, _ = run([MUGS])
+    same, nothing = attribute(state, act("click", "p1", query_id="q1"), 0, state.fence, RULES)
+    assert same is state
+    assert nothing == []
+
+
+def test_a_tick_and_an_impression_earn_nothing_and_move_the_fence():
+    state, nothing = run([Tick(at_ms=T0), act("impression", "p1", query_id="q1")])
+    assert nothing == []
+    assert state.fence == (1, 0)
+
+
+def test_what_is_forgotten_stays_earned_and_a_late_event_is_counted():
+    state, earned = run([MUGS, act("click", "p1", at=1, query_id="q1"), act("click", "p8", at=30 * DAY)])
+    assert list(state.searches) == []
+    assert [t.product for t in state.touches.values()] == ["p8"]
+    after, nothing = run([act("click", "p1", at=1, query_id="q1")], state=state)
+    assert nothing == []
+    assert after.late == 1
+    assert len(earned) == 1
+
+
+def test_a_busy_shopper_is_bounded_and_repeats_of_the_forgotten_do_not_count_again():
+    rules = dataclasses.replace(RULES, max_searches=3, max_touches=5)
+    clicks = [act("click", f"p{n}", at=n, query_id="q1") for n in range(40)]
+    searches = [search(f"x{n}", "mug", at=n) for n in range(10)]
+    state, earned = run([search("q1", "mug", at=-1), *clicks, *searches], rules)
+    assert len(state.touches) == 5
+    assert len(state.searches) == 3
+    assert state.evicted == 35 + 8
+    assert len(earned) == 40
+    assert run(clicks, rules, state)[1] == []
+
+
+def test_a_refund_after_its_search_was_forgotten_still_sums_to_zero():
+    rules = dataclasses.replace(RULES, max_searches=1)
+    purchase = act("purchase", "p1", at=1, query_id="q1", order="o", units=2)
+    half, full = (act("refund", "p1", at=9, order="o", units=1, event_id=f"r{n}") for n in range(2))
+    events = [MUGS, purchase, search("q2", "lamp", ["p3"], at=3), half]
+    assert credited(events, rules) == {("mug", "p1", "purchase"): 500}
+    assert credited([*events, full], rules) == {}
+
+
+def test_the_stored_form_gives_the_same_state_back():
+    events = [MUGS, act("click", "p1", at=1, query_id="q1"), act("purchase", "p1", at=2, order="o"), act("refund", "p2", at=3, order="o")]
+    state, _ = run(events)
+    assert shopper_from_bytes(state.to_bytes()) == state
+    assert shopper_from_bytes(Shopper().to_bytes()) == Shopper()
+
+
+def test_recovery_keeps_the_greater_fence():
+    old, new = run([MUGS])[0].to_bytes(), run([MUGS, MUGS])[0].to_bytes()
+    assert supersedes(new, old)
+    assert supersedes(old, old)
+    assert not supersedes(old, new)
+
+
+PRODUCTS = st.sampled_from(["p1", "p2", "p3"])
+QUERY_IDS = st.sampled_from(["q1", "q2", "q3", None])
+# Few distinct times, so that ties are tested; all inside the lateness.
+TIMES = st.integers(0, 50).map(lambda n: n * MINUTE)
+
+
+@st.composite
+def _event(draw, number):
+    at, event_id = draw(TIMES), f"e{number}"
+    kind = draw(st.sampled_from(["search", "click", "view", "add_to_cart", "remove_from_cart", "purchase", "refund"]))
+    if kind == "search":
+        query_id = draw(st.sampled_from(["q1", "q2", "q3"]))
+        shown = draw(st.lists(PRODUCTS, max_size=3, unique=True))
+        return search(query_id, draw(st.sampled_from(["mug", "cup"])), shown, at=at, event_id=event_id)
+    query_id = draw(QUERY_IDS)
+    order = draw(st.sampled_from(["o1", "o2"])) if kind in {"purchase", "refund"} else None
+    query = draw(st.sampled_from([None, "tea"]))
+    products = draw(st.lists(PRODUCTS, min_size=1, max_size=2))
+    units = draw(st.integers(1, 3))
+    return act(kind, products, at=at, event_id=event_id, query_id=query_id, query=query, order=order, units=units, price=199)
+
+
+@st.composite
+def _histories(draw):
+    return [draw(_event(n)) for n in range(draw(st.integers(1, 14)))]
+
+
+@settings(max_examples=300, deadline=None)
+@given(_histories(), st.randoms(use_true_random=False))
+def test_order_and_repetition_do_not_change_what_is_earned(history, random):
+    shuffled = history + random.sample(history, random.randrange(len(history) + 1))
+    random.shuffle(shuffled)
+    assert net(run(shuffled)[1]) == net(run(history)[1])
+
+
+@settings(max_examples=150, deadline=None)
+@given(_histories())
+def test_refunding_everything_leaves_no_purchase(history):
+    last = 51 * MINUTE
+    refunds = [act("refund", [p] * 40, at=last, order=o, units=3, event_id=f"r-{o}-{p}") for o in ("o1", "o2") for p in ("p1", "p2", "p3")]
+    assert {k for k in net(run([*history, *refunds])[1]) if k[2] == "purchase"} == set()
+
+
+@settings(max_examples=150, deadline=None)
+@given(_histories())
+def test_a_line_is_credited_to_one_query_at_most(history):
+    _, contributions = run(history)
+    lines = {}
+    for event in history:
+        if getattr(event, "action", None) == "purchase":
+            counts = {}
+            for line in event.lines:
+                n = counts[line.product_id] = counts.get(line.product_id, -1) + 1
+                lines[event.order_id, line.product_id, n] = 1
+    for product in ("p1", "p2", "p3"):
+        total = sum(v[0] for k, v in net(contributions).items() if k[1] == product and k[2] == "purchase")
+        assert 0 <= total <= 1000 * sum(1 for key in lines if key[1] == product)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_histories(), st.data())
+def test_storing_and_loading_the_state_changes_nothing(history, data):
+    cut = data.draw(st.integers(0, len(history)))
+    state, first = run(history[:cut])
+    _, second = run(history[cut:], state=shopper_from_bytes(state.to_bytes()))
+    assert [*first, *second] == run(history)[1]
+
+
+def test_a_contribution_says_where_it_comes_from():
+    _, [earned] = attribute(run([MUGS])[0], act("click", "p1", query_id="q1"), 5, (9, 2), RULES)
+    assert (earned.source, earned.position) == (5, (9, 2, 0))

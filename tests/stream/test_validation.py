@@ -1,0 +1,209 @@
+import json
+from datetime import timedelta
+
+import pytest
+
+from schemas.events import Action, CleanInteraction, CleanSearch
+from schemas.products import CatalogProduct
+from schemas.rejections import Rejection
+from schemas.settings import StreamSettings
+from stream.validation import Ignored, Tombstone, validate_interaction, validate_product, validate_search
+
+from .builders import NOW, T0, record
+
+SETTINGS = StreamSettings()
+SEARCH = {
+    "query_id": "q1",
+    "user_query": "  Red\tMUG ",
+    "timestamp": NOW.isoformat(),
+    "client_id": "ann",
+    "query_response_hit_ids": [1, "2"],
+}
+CLICK = {"action_name": "click", "timestamp": T0, "client_id": "ann", "query_id": "q1", "object_id": "p1", "event_id": "e1"}
+PRODUCT = {"product_id": "p1", "title": "Red mug", "version": 3}
+
+
+def on_search(body, **options):
+    return validate_search(record(body, **options), NOW, SETTINGS)
+
+
+def on_interaction(body, settings=SETTINGS, **options):
+    return validate_interaction(record(body, topic="interactions", **options), NOW, settings)
+
+
+def on_product(body, key=b"p1", **options):
+    return validate_product(record(body, topic="products", key=key, **options), SETTINGS)
+
+
+def reason(outcome):
+    assert isinstance(outcome, Rejection), outcome
+    assert outcome.problems
+    return outcome.reason.value
+
+
+def test_a_search_is_normalised_and_its_hits_are_ids_in_rank_order():
+    clean = on_search({**SEARCH, "hits": [{"product_id": 9, "rank": 2}, {"object_id": "8", "rank": 1}, {"object_id": "8", "rank": 3}]})
+    assert isinstance(clean, CleanSearch)
+    assert (clean.query, clean.shown, clean.at_ms, clean.shopper) == ("red mug", ["8", "9"], T0, "ann")
+    assert on_search(SEARCH).shown == ["1", "2"]
+
+
+def test_an_event_without_id_gets_the_same_id_at_every_replay_and_another_elsewhere():
+    assert on_search(SEARCH).event_id == on_search(SEARCH).event_id
+    assert on_search(SEARCH).event_id != on_search(SEARCH, offset=8).event_id
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, "not_object"),
+        (b"", "json_decode"),
+        (b"{", "json_decode"),
+        (b"[1]", "not_object"),
+        (b"null", "not_object"),
+        (b'"x"', "not_object"),
+        (b"\xff\xfe{}", "undecodable_text"),
+        (b'{"user_query": "caf\xe9"}', "undecodable_text"),
+        (b'{"user_query": "\\ud800", "query_id": "q"}', "undecodable_text"),
+        (b'{"a": NaN}', "json_decode"),
+        (b"[" * 5000, "json_decode"),
+        (b'{"schema_version": 2}', "unsupported_version"),
+        (b"{}", "schema"),
+        (b'{"x": "' + b"y" * 300_000 + b'"}', "too_large"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_reason(value, expected):
+    assert reason(on_search(value)) == expected
+    if expected != "schema":
+        assert reason(on_interaction(value)) == expected
+
+
+def test_a_body_with_a_byte_order_mark_is_read():
+    assert isinstance(on_search(b"\xef\xbb\xbf" + json.dumps(SEARCH).encode()), CleanSearch)
+
+
+def test_the_text_nan_is_a_text():
+    assert on_search({**SEARCH, "user_query": "NaN bread"}).query == "nan bread"
+
+
+@pytest.mark.parametrize("version", [1, "1", "1.4", 1.4])
+def test_minor_versions_are_read(version):
+    assert isinstance(on_search({**SEARCH, "schema_version": version}), CleanSearch)
+
+
+def test_a_rejection_says_where_and_never_what():
+    outcome = on_search({**SEARCH, "timestamp": "secret-text", "query_id": {"secret": 1}})
+    assert reason(outcome) == "schema"
+    assert {p.loc for p in outcome.problems} == {"timestamp", "query_id"}
+    assert "secret" not in outcome.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"timestamp": "2026-03-10T12:00:00"}, "naive_timestamp"),
+        ({"timestamp": (NOW + timedelta(minutes=6)).isoformat()}, "future_timestamp"),
+        ({"timestamp": (NOW - timedelta(days=31)).isoformat()}, "too_old"),
+        ({"user_query": " \t "}, "blank_text"),
+        ({"user_query": "<b></b>"}, "blank_text"),
+        ({"query_id": ""}, "schema"),
+        ({"query_id": "a\tb"}, "schema"),
+        ({"query_id": True}, "schema"),
+    ],
+)
+def test_a_search_that_breaks_a_rule_is_refused(changes, expected):
+    assert reason(on_search({**SEARCH, **changes})) == expected
+
+
+def test_a_query_that_would_be_a_placeholder_as_a_title_is_searched():
+    assert on_search({**SEARCH, "user_query": "test"}).query == "test"
+
+
+def test_a_naive_timestamp_can_be_taken_as_utc():
+    clean = on_interaction({**CLICK, "timestamp": "2026-03-10T12:00:00"}, StreamSettings(assume_utc=True))
+    assert clean.at_ms == T0
+
+
+@pytest.mark.parametrize("stamp", [T0, T0 // 1000, T0 * 1000, str(T0), "2026-03-10T13:00:00+01:00"])
+def test_every_form_of_a_timestamp_means_the_same_moment(stamp):
+    assert on_interaction({**CLICK, "timestamp": stamp}).at_ms == T0
+
+
+def test_ubi_and_flat_forms_of_an_object_mean_the_same():
+    ubi = {**{k: v for k, v in CLICK.items() if k != "object_id"}, "event_attributes": {"object": {"object_id": "p1"}}}
+    assert on_interaction(ubi) == on_interaction(CLICK)
+
+
+def test_the_shopper_is_the_client_else_the_session_else_the_user_else_the_query():
+    for field in ("client_id", "session_id", "user_id", "query_id"):
+        ids = {"client_id": None, "session_id": None, "user_id": None, "query_id": None, field: "x"}
+        assert on_interaction({**CLICK, **ids}).shopper == "x"
+    assert reason(on_interaction({**CLICK, "client_id": None, "query_id": None})) == "no_identity"
+
+
+def test_aliases_of_actions_are_known_and_others_are_refused():
+    assert on_interaction({**CLICK, "action_name": "Order Completed"}).action is Action.PURCHASE
+    assert reason(on_interaction({**CLICK, "action_name": "dance"})) == "unknown_action"
+
+
+def test_a_purchase_has_lines_with_revenue_and_its_event_is_its_order():
+    items = [{"product_id": 1, "quantity": 3, "unit_price": 19.99}, {"object_id": "b", "query_id": "q9"}]
+    clean = on_interaction({**CLICK, "action_name": "purchase", "items": items})
+    assert isinstance(clean, CleanInteraction)
+    assert [(x.product_id, x.units, x.revenue_minor, x.query_id) for x in clean.lines] == [("1", 3, 5997, None), ("b", 1, 0, "q9")]
+    assert clean.order_id == "e1"
+
+
+def test_what_names_no_product_and_a_refund_that_names_no_order_are_refused():
+    assert reason(on_interaction({**CLICK, "object_id": None})) == "no_product"
+    assert reason(on_interaction({**CLICK, "action_name": "refund"})) == "schema"
+
+
+def test_bots_are_ignored():
+    assert on_interaction({**CLICK, "is_bot": True}) == Ignored("bot")
+
+
+def test_cloudevents_headers_give_the_id_and_must_not_contradict_it():
+    bare = {k: v for k, v in CLICK.items() if k != "event_id"}
+    assert on_interaction(bare, headers=[("ce_id", b"c1")]).event_id == "c1"
+    assert reason(on_interaction(CLICK, headers=[("ce_id", b"c1")])) == "envelope_conflict"
+    assert on_interaction(CLICK, headers=[("ce_id", b"e1")]).event_id == "e1"
+
+
+def test_structured_cloudevents_are_opened():
+    headers = [("content-type", b"application/cloudevents+json; charset=utf-8")]
+    envelope = {"specversion": "1.0", "id": "e1", "data": CLICK}
+    assert on_interaction(envelope, headers=headers) == on_interaction(CLICK)
+    assert reason(on_interaction({**envelope, "id": "e2"}, headers=headers)) == "envelope_conflict"
+    assert reason(on_interaction({"specversion": "1.0", "id": "e1"}, headers=headers)) == "schema"
+    assert reason(on_interaction(b"{", headers=headers)) == "json_decode"
+
+
+def test_a_product_is_cleaned_and_versioned():
+    clean = on_product({**PRODUCT, "title": "Red&nbsp;<b>mug</b> â€“ big", "attributes": {"c": " a  b ", "n": 2, "l": ["x\n"]}})
+    assert isinstance(clean, CatalogProduct)
+    assert clean.title == "Red mug \u2013 big"
+    assert clean.attributes == {"c": "a b", "n": 2, "l": ["x"]}
+    assert clean.version == 3
+    assert on_product({"product_id": "p1", "title": "Mug"}, offset=42).version == 42
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"), [("", "blank_text"), (" \n", "blank_text"), ("N/A", "placeholder_text"), ("--", "placeholder_text")]
+)
+def test_a_title_that_says_nothing_is_refused(title, expected):
+    assert reason(on_product({**PRODUCT, "title": title})) == expected
+
+
+def test_the_key_must_be_the_product():
+    assert reason(on_product(PRODUCT, key=b"p2")) == "key_mismatch"
+    assert reason(on_product(PRODUCT, key=None)) == "key_mismatch"
+    assert reason(on_product(None, key=None)) == "key_mismatch"
+    assert reason(on_product({"product_id": "p2", "deleted": True})) == "key_mismatch"
+    assert reason(on_product(PRODUCT, key=b"\xff")) == "undecodable_text"
+
+
+def test_null_and_deleted_are_tombstones():
+    assert on_product(None) == Tombstone("p1")
+    assert on_product({"product_id": "p1", "deleted": True}) == Tombstone("p1")
+    assert isinstance(on_product({**PRODUCT, "deleted": False}), CatalogProduct)

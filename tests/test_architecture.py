@@ -1,0 +1,234 @@
+"""The arrows of the design, read from the source by ``ast``: who may import whom, and where a library is at home.
+
+Nothing is imported, so this is fast. Each rule is also shown to catch a violation that is planted in a small tree.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PROCESSES = ("stream", "trainer", "indexer", "searcher")
+ALL = frozenset(
+    {"schemas", "broker", "process", "media", "retrieval", *PROCESSES, "embedded", "simulator", "commands", "cli", "benchmarks"}
+)
+# A package sees itself and these. ADR 0001 says why ``process`` stands beside the design.
+MAY_SEE: Mapping[str, frozenset[str]] = {
+    "schemas": frozenset(),
+    "broker": frozenset({"schemas"}),
+    "process": frozenset({"schemas", "broker"}),
+    "media": frozenset({"schemas"}),
+    "retrieval": frozenset({"schemas", "media"}),
+    "stream": frozenset({"schemas", "broker", "process", "media"}),
+    "trainer": frozenset({"schemas", "broker", "process", "retrieval"}),
+    "indexer": frozenset({"schemas", "broker", "process", "retrieval"}),
+    "searcher": frozenset({"schemas", "broker", "process", "retrieval"}),
+    "embedded": frozenset({"schemas"}),
+    "simulator": frozenset({"schemas"}),
+    "commands": ALL - {"cli", "benchmarks"},
+    "cli": ALL - {"benchmarks"},
+    "benchmarks": ALL,
+}
+# Library -> the files, or folders ending in "/", that alone may import it. Benchmarks compare with libraries, so they are free.
+HOMES: Mapping[str, tuple[str, ...]] = {
+    "faust": ("stream/app.py", "stream/recovery.py"),
+    "mode": ("stream/app.py", "stream/recovery.py"),
+    "aiokafka": ("broker/",),
+    "pymilvus": ("retrieval/index.py",),
+    "PIL": ("media/images.py",),
+    "apscheduler": ("trainer/scheduler.py",),
+    "sentence_transformers": ("trainer/training.py", "retrieval/encoder.py"),
+}
+SCHEMAS_LIBRARIES = frozenset({"pydantic", "ftfy"})
+HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name, as written, and where. ``inner`` says that it stands in a function."""
+
+    module: str
+    line: int
+    inner: bool
+
+
+@cache
+def tree(root: Path) -> dict[str, tuple[Import, ...]]:
+    """Return the imports of every Python file of the packages, by path from the root."""
+    files = [p for name in ALL for p in [*(root / name).rglob("*.py"), root / f"{name}.py"] if p.is_file()]
+    return {p.relative_to(root).as_posix(): tuple(imports(p.read_text(encoding="utf-8"))) for p in sorted(files)}
+
+
+def imports(source: str) -> Iterator[Import]:
+    """Yield every import of a file, also those under TYPE_CHECKING, in functions, and by importlib with a literal name."""
+    stack: list[tuple[ast.AST, bool]] = [(ast.parse(source), False)]
+    while stack:
+        node, inner = stack.pop()
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno, inner) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (Import(f"{'.' * node.level}{node.module or ''}.{alias.name}", node.lineno, inner) for alias in node.names)
+        elif isinstance(node, ast.Call) and re.fullmatch(r"(importlib\.)?import_module|__import__", ast.unparse(node.func)):
+            name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else "?"
+            yield Import(str(name), node.lineno, inner=True)
+        within = inner or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        stack += [(child, within) for child in ast.iter_child_nodes(node)]
+
+
+def package(path: str) -> str:
+    """Return the package of a file, or the name of a module at the root."""
+    return path.split("/", maxsplit=1)[0].removesuffix(".py")
+
+
+def resolve(module: str, files: Mapping[str, object]) -> str | None:
+    """Return the file of ours that an import names (``a.b`` or ``a.b.name``), or None when it is a library's."""
+    parts = module.split(".")
+    for length in (len(parts), len(parts) - 1):
+        stem = "/".join(parts[:length])
+        for path in (f"{stem}.py", f"{stem}/__init__.py"):
+            if length and path in files:
+                return path
+    return None
+
+
+def forbidden_arrows(root: Path) -> list[str]:
+    found = []
+    for path, names in tree(root).items():
+        for name in names:
+            target = name.module.split(".")[0]
+            if target in ALL and target != package(path) and target not in MAY_SEE[package(path)]:
+                found.append(f"{path}:{name.line} imports {name.module}: {package(path)} may not see {target}")
+            if not target:
+                found.append(f"{path}:{name.line} imports {name.module}: imports are absolute")
+    return found
+
+
+def strays(root: Path) -> list[str]:
+    found = []
+    for path, names in tree(root).items():
+        for name in names:
+            library = name.module.split(".")[0]
+            if library in HOMES and package(path) != "benchmarks" and not path.startswith(HOMES[library]):
+                found.append(f"{path}:{name.line} imports {library}, whose only home is {', '.join(HOMES[library])}")
+            if package(path) == "schemas" and library not in {*SCHEMAS_LIBRARIES, *ALL, *sys.stdlib_module_names}:
+                found.append(f"{path}:{name.line} imports {library}: schemas uses pydantic, ftfy and the standard library only")
+    return found
+
+
+def hidden_imports(root: Path) -> list[str]:
+    files = tree(root)
+    return [
+        f"{path}:{name.line} imports {name.module} inside a function"
+        for path, names in files.items()
+        for name in names
+        if name.inner and path != "cli.py"
+    ]
+
+
+def graph(root: Path) -> dict[str, set[str]]:
+    """Return which file of ours imports which; importing ``a.b`` also runs ``a/__init__.py``."""
+    files = tree(root)
+    edges: dict[str, set[str]] = {path: set() for path in files}
+    for path, names in files.items():
+        for target in filter(None, (resolve(name.module, files) for name in names)):
+            edges[path] |= {target, *(f"{'/'.join(target.split('/')[:n])}/__init__.py" for n in range(1, target.count("/") + 1))}
+        edges[path] = {t for t in edges[path] if t in files and t != path}
+    return edges
+
+
+def reachable(start: str, edges: Mapping[str, set[str]]) -> dict[str, str]:
+    """Return every file that ``start`` imports, directly or not, and through which file."""
+    through: dict[str, str] = {}
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        for target in sorted(edges[path]):
+            if target not in through:
+                through[target] = path
+                waiting.append(target)
+    return through
+
+
+def cycles(root: Path) -> list[str]:
+    edges = graph(root)
+    return [f"{path} imports itself through {reachable(path, edges)[path]}" for path in edges if path in reachable(path, edges)]
+
+
+def heavy_streams(root: Path) -> list[str]:
+    files, edges = tree(root), graph(root)
+    found = []
+    for start in (p for p in files if package(p) == "stream"):
+        for path in {start, *reachable(start, edges)}:
+            found += [f"{start} loads {n.module} through {path}:{n.line}" for n in files[path] if n.module.split(".")[0] in HEAVY]
+    return found
+
+
+RULES = {
+    "arrows point inward": forbidden_arrows,
+    "a library has one home": strays,
+    "imports stand at the top": hidden_imports,
+    "nothing imports itself": cycles,
+    "stream never loads torch": heavy_streams,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_tree_obeys(rule: str) -> None:
+    assert RULES[rule](ROOT) == []
+
+
+def test_every_package_is_in_the_table() -> None:
+    packages = {p.parent.name for p in ROOT.glob("*/__init__.py")} | {p.stem for p in ROOT.glob("*.py")}
+    assert packages - {"tests", "conftest"} <= ALL
+
+
+PLANTED = {
+    "schemas sees broker": ("arrows point inward", {"schemas/a.py": "from broker import topics"}),
+    "a process sees another": ("arrows point inward", {"searcher/a.py": "import indexer.build"}),
+    "under TYPE_CHECKING too": ("arrows point inward", {"embedded/a.py": "if TYPE_CHECKING:\n    from stream.app import App"}),
+    "by importlib too": ("arrows point inward", {"stream/a.py": "import importlib\nx = importlib.import_module('trainer.gate')"}),
+    "a relative import": ("arrows point inward", {"media/a.py": "from . import store"}),
+    "aiokafka outside broker": ("a library has one home", {"process/a.py": "import aiokafka"}),
+    "pymilvus in another file of retrieval": ("a library has one home", {"retrieval/live.py": "from pymilvus import MilvusClient"}),
+    "schemas with a library": ("a library has one home", {"schemas/a.py": "import yaml"}),
+    "an import in a function": ("imports stand at the top", {"trainer/a.py": "def f():\n    import json"}),
+    "an import in a method": ("imports stand at the top", {"trainer/a.py": "class A:\n    def f(self):\n        from json import loads"}),
+    "two files in a ring": ("nothing imports itself", {"media/a.py": "import media.b", "media/b.py": "from media.a import x"}),
+    "a ring through a package": ("nothing imports itself", {"media/__init__.py": "import media.a", "media/a.py": "from media import x"}),
+    "torch two steps away": ("stream never loads torch", {"stream/a.py": "from media import b", "media/b.py": "import torch.nn"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_a_planted_violation_is_caught(planted: str, tmp_path: Path) -> None:
+    rule, files = PLANTED[planted]
+    for path, source in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(source)
+    assert len(RULES[rule](tmp_path)) >= 1
+
+
+def test_what_the_design_allows_is_not_caught(tmp_path: Path) -> None:
+    allowed = {
+        "schemas/a.py": "import json\nimport ftfy\nfrom pydantic import BaseModel",
+        "broker/a.py": "import aiokafka\nfrom schemas.a import x",
+        "process/a.py": "from broker.a import x",
+        "stream/app.py": "import faust\nfrom process.a import x",
+        "retrieval/index.py": "import pymilvus",
+        "retrieval/encoder.py": "import torch\nimport sentence_transformers",
+        "indexer/a.py": "from retrieval.index import x\nfrom indexer import b",
+        "indexer/b.py": "from retrieval import encoder",
+        "cli.py": "def up():\n    from stream import app",
+        "benchmarks/ingest.py": "import aiokafka\nimport faust",
+    }
+    for path, source in allowed.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(source)
+    assert [found for rule in RULES.values() for found in rule(tmp_path)] == []

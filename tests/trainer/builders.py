@@ -1,0 +1,50 @@
+"""Data for the trainer's tests: pairs of messages, and a small shop whose shoppers use words that no catalogue has."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from schemas.events import Action
+from schemas.pairs import Pair
+from schemas.products import CatalogProduct
+from trainer.snapshot import Snapshot, frames
+
+WORTH = {"click": 1.0, "purchase": 1.0, "refund": 1.0}
+_KINDS = ("kettle", "lamp", "chair", "drill", "tent", "piano", "mirror", "carpet")
+_WORDS = ("zorvel", "quimba", "trefop", "glanix", "bruvok", "meltar", "sindro", "wokkel")
+_FORMS = ("{}", "{} cheap", "best {}", "{} online", "new {}", "buy {}")
+
+
+def a_pair(query: str, product_id: str, days: Mapping[int, int], *, action: Action = Action.CLICK, clients: int = 3) -> Pair:
+    """``days`` maps the event day to whole credits; they are spread evenly over the clients."""
+    total = sum(days.values()) * 1000
+    return Pair(
+        query=query,
+        product_id=product_id,
+        days={day: {action: (credit * 1000, credit, 0)} for day, credit in days.items()},
+        clients={f"{n:016x}": total // clients for n in range(clients)},
+    )
+
+
+def a_product(product_id: str, title: str) -> CatalogProduct:
+    return CatalogProduct(product_id=product_id, title=title, version=1)
+
+
+def a_shop(*, days: int = 10) -> Snapshot:
+    """Eight kinds of products; shoppers call each kind by a word of their own, which only their clicks explain."""
+    products = [a_product(f"p{k}-{n}", f"{kind} model {n}") for k, kind in enumerate(_KINDS) for n in range(3)]
+    pairs = [
+        a_pair(form.format(word), f"p{k}-{n}", dict.fromkeys(range(100, 100 + days), 1 + n))
+        for k, word in enumerate(_WORDS)
+        for form in _FORMS
+        for n in range(2)
+    ]
+    return frames(pairs, products)
+
+
+def texts_of(shop: Snapshot) -> dict[str, str]:
+    return dict(shop.catalog.select("product_id", "text").iter_rows())
+
+
+def no_clients() -> pl.DataFrame:
+    return frames([], []).clients

@@ -1,0 +1,109 @@
+"""Which triggers become runs."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broker.records import Record
+from schemas.rejections import Reason, Rejection
+from schemas.settings import TrainerSettings
+from schemas.training import RunState, TrainingRun, Trigger
+from trainer.history import History
+from trainer.inbox import read_request, read_trigger
+from trainer.plan import Lineage, choose_start, plan
+from trainer.request import Request
+from trainer.scheduler import last_slot, slot_trigger
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def a_trigger(**changes) -> Trigger:
+    return Trigger(**{"trigger_id": "t1", "requested_at": NOW, **changes})
+
+
+def test_allowed_params_override_the_settings_of_their_run():
+    found = read_request(a_trigger(params={"max_steps": 3, "test_days": 2, "label_shuffle_seed": 9}), TrainerSettings(), NOW)
+    assert isinstance(found, Request)
+    assert (found.settings.max_steps, found.settings.test_days, found.label_shuffle_seed) == (3, 2, 9)
+    assert found.run_id.startswith("20260131-120000-")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"params": {"base_model": "/etc"}},
+        {"params": {"max_steps": 0}},
+        {"params": {"label_shuffle_seed": "7"}},
+        {"params": {"label_shuffle_seed": True}},
+        {"force": True},
+        {"force": True, "force_reason": "  "},
+    ],
+)
+def test_what_a_trigger_may_not_ask_is_refused(changes):
+    found = read_request(a_trigger(**changes), TrainerSettings(), NOW)
+    assert isinstance(found, Rejection)
+    assert found.problems
+
+
+@pytest.mark.parametrize(("value", "reason"), [(b"{", Reason.JSON_DECODE), (b"{}", Reason.SCHEMA), (None, Reason.JSON_DECODE)])
+def test_a_record_that_is_no_trigger_is_refused_with_its_reason(value, reason):
+    found = read_trigger(Record("training-triggers", 0, 0, 0, None, value))
+    assert isinstance(found, Rejection)
+    assert found.reason == reason
+
+
+def test_only_equal_wishes_share_a_run():
+    first, same, dry = (read_request(a_trigger(**c), TrainerSettings(), NOW) for c in ({}, {"trigger_id": "t2"}, {"dry_run": True}))
+    assert first.same_work(same)
+    assert not first.same_work(dry)
+
+
+def test_a_dedup_key_is_remembered_even_when_its_run_failed():
+    history = History([TrainingRun(run_id="r", trigger_ids=["t0"], dedup_keys=["k"], seq=4, state=RunState.FAILED)])
+    assert history.taken(a_trigger(dedup_key="k"))
+    assert history.taken(a_trigger(trigger_id="t0"))
+    assert not history.taken(a_trigger(dedup_key="other"))
+
+
+def test_unfinished_runs_come_back_those_that_had_begun_first():
+    states = {"a": RunState.QUEUED, "b": RunState.TRAINING, "c": RunState.DEPLOYED}
+    history = History(TrainingRun(run_id=run_id, state=state) for run_id, state in states.items())
+    assert [run.run_id for run in history.unfinished()] == ["b", "a"]
+
+
+def test_three_rejected_candidates_in_a_row_call_for_a_full_retrain():
+    states = [RunState.DEPLOYED, RunState.FAILED_GATE, RunState.SKIPPED, RunState.INCONCLUSIVE, RunState.FAILED_GATE]
+    history = History(TrainingRun(run_id=str(n), state=state) for n, state in enumerate(states))
+    assert history.needs_full_retrain()
+    assert not history.record(TrainingRun(run_id="9", state=RunState.DEPLOYED)).needs_full_retrain()
+
+
+def test_the_start_is_never_a_model_that_knows_the_test():
+    seen = Lineage(cut_day=100, heldout_share=0.1, parent_sha256="x")
+    ask = {"heldout_share": 0.1, "new_pairs": 5}
+    assert choose_start("live", seen, cut_day=100, **ask)[0] == "live"
+    assert choose_start("live", seen, cut_day=99, **ask)[0] == "base"
+    assert choose_start("live", seen, cut_day=120, heldout_share=0.2, new_pairs=5)[0] == "base"
+    assert choose_start("live", seen, cut_day=100, heldout_share=0.1, new_pairs=0)[0] == "base"
+    assert choose_start("live", None, cut_day=100, **ask)[0] == "base"
+    assert choose_start("pristine", seen, cut_day=100, **ask)[0] == "base"
+
+
+def test_steps_follow_the_amount_of_data():
+    settings = TrainerSettings()
+    fresh = plan(settings, new_pairs=1413, old_pairs=0, from_live=False, device="cpu")
+    again = plan(settings, new_pairs=1000, old_pairs=5000, from_live=True, device="cpu")
+    assert (fresh.steps, fresh.batch_size, fresh.replay_share) == (28, 128, 0.0)
+    assert (again.steps, again.replay_share) == (20, 0.5)
+    assert plan(settings, new_pairs=10**7, old_pairs=0, from_live=False, device="cpu").steps == settings.max_steps
+
+
+def test_the_last_slot_is_the_newest_one_within_the_grace():
+    hour = timedelta(hours=1)
+    assert last_slot("0 3 * * *", datetime(2026, 1, 31, 3, 40, tzinfo=UTC), hour) == datetime(2026, 1, 31, 3, tzinfo=UTC)
+    assert last_slot("0 3 * * *", datetime(2026, 1, 31, 4, 1, tzinfo=UTC), hour) is None
+    assert last_slot("*/10 * * * *", datetime(2026, 1, 31, 3, 29, tzinfo=UTC), hour) == datetime(2026, 1, 31, 3, 20, tzinfo=UTC)
+
+
+def test_a_slot_has_one_dedup_key():
+    assert slot_trigger(NOW).dedup_key == slot_trigger(NOW).trigger_id == "cron:2026-01-31T12:00Z"

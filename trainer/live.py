@@ -1,0 +1,90 @@
+"""What the trainer reads of ``releases`` and ``decisions``: the live generation, and what became of a promotion."""
+
+import asyncio
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from broker.reading import open_reader
+from broker.records import Record
+from schemas.releases import LivePointer, Release, ReleaseState
+from schemas.settings import TrainerSettings
+from schemas.topics import DECISIONS, RELEASES
+from schemas.training import Decision
+
+INTERRUPTED = "interrupted"  # a build that the indexer's restart cut off; the indexer tries it again
+_WAS_LIVE = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED, ReleaseState.DROPPED})
+
+
+class RefusedError(RuntimeError):
+    """The indexer did not publish the candidate; says why."""
+
+
+async def await_live(settings: TrainerSettings, wait: timedelta) -> LivePointer | None:
+    """Return the newest live pointer of the deployment, waiting for the first one; None when there is none in time."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + wait.total_seconds()
+    async with open_reader(settings.kafka, [settings.topic(RELEASES.name)]) as reader:
+        newest = None
+        async for record in reader.until(await reader.end_offsets()):
+            newest = _pointer(record, settings.deployment) or newest
+        while newest is None and loop.time() < end:
+            for record in await reader.poll():
+                newest = _pointer(record, settings.deployment) or newest
+        return newest
+
+
+async def await_release(settings: TrainerSettings, run_id: str, command_id: str) -> int | None:
+    """Return the generation that serves a run's candidate, from the topics' beginnings, so that it also answers after a restart.
+
+    None when nothing is known within ``deploy_timeout``. Raises ``RefusedError`` when the indexer rejected the command or failed the build.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + settings.deploy_timeout.total_seconds()
+    decisions = settings.topic(DECISIONS.name)
+    async with open_reader(settings.kafka, [settings.topic(RELEASES.name), decisions]) as reader:
+        while loop.time() < end:
+            for record in await reader.poll():
+                if record.topic == decisions:
+                    raise_if_rejected(record.value, f"{settings.deployment}-rejected-{command_id}")
+                else:
+                    generation = published(record, settings.deployment, run_id, command_id)
+                    if generation is not None:
+                        return generation
+    return None
+
+
+def published(record: Record, deployment: str, run_id: str, command_id: str) -> int | None:
+    """Return the generation if the record says that the run's candidate serves or served. Raises ``RefusedError`` for a failed build."""
+    pointer = _pointer(record, deployment)
+    if pointer is not None:
+        ours = pointer.live.run_id == run_id or (pointer.command_id == command_id and pointer.cause == "promote")
+        return pointer.live.generation if ours else None
+    try:
+        release = Release.from_json(record.value or b"")
+    except ValidationError:
+        return None
+    if release.run_id != run_id:
+        return None
+    if release.state == ReleaseState.FAILED and INTERRUPTED not in (release.error or ""):
+        raise RefusedError(f"generation {release.generation} failed: {release.error}")
+    return release.generation if release.state in _WAS_LIVE else None
+
+
+def raise_if_rejected(value: bytes | None, decision_id: str) -> None:
+    """Raise ``RefusedError`` when a decision is the indexer's rejection with this id."""
+    try:
+        decision = Decision.from_json(value or b"")
+    except ValidationError:
+        return
+    if decision.decision_id == decision_id:
+        raise RefusedError("; ".join(decision.reasons))
+
+
+def _pointer(record: Record, deployment: str) -> LivePointer | None:
+    if record.key != deployment.encode():
+        return None
+    try:
+        return LivePointer.from_json(record.value or b"")
+    except ValidationError:
+        return None

@@ -1,0 +1,86 @@
+"""The step ``split`` of a run: from a snapshot to the files that training and evaluation read. Pure decisions, files in between."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from schemas.training import RunState
+from trainer.plan import choose_start, lineage_of
+from trainer.request import Request
+from trainer.run_folder import Outcome, RunEndedError
+from trainer.sampling import shuffle_labels, weigh, worth_of
+from trainer.snapshot import Snapshot
+from trainer.splits import credits_by_pair, split
+
+
+class Prepared(BaseModel):
+    """What there is to train and to test. Pairs are distinct (query, product); ``start`` is where the fine-tune begins and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    newest_day: int
+    cut_day: int
+    test_days: int
+    new_pairs: int
+    old_pairs: int
+    test_queries: int
+    start: Literal["live", "base"]
+    why: str
+
+
+def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path) -> Prepared:
+    """Write ``train``, ``known``, ``weighted`` and ``qrels`` (Parquet) into ``folder``.
+
+    ``weighted`` are the training pairs as counted; ``train`` is the same unless labels are shuffled. ``known``: all engagement before
+    the cut. Raises ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any pair at all.
+    """
+    settings = request.settings
+    worth = worth_of(settings)
+    parts = split(
+        snapshot.pairs,
+        snapshot.catalog["product_id"].to_list(),
+        worth=worth,
+        test_days=settings.test_days,
+        heldout_share=settings.heldout_share,
+    )
+    weighted = weigh(
+        parts.train,
+        snapshot.clients,
+        newest_day=parts.newest_day,
+        half_life_days=settings.half_life / timedelta(days=1),
+        worth=worth,
+        min_clients=settings.min_clients,
+        max_client_share=settings.max_client_share,
+    )
+    if weighted.height < (1 if request.force else settings.min_train_pairs):
+        detail = f"{weighted.height} pairs to train on, at least {settings.min_train_pairs} are needed"
+        raise RunEndedError(Outcome(state=RunState.SKIPPED, detail=detail))
+    shuffled = request.label_shuffle_seed is not None
+    train = shuffle_labels(weighted, request.label_shuffle_seed) if request.label_shuffle_seed is not None else weighted
+    lineage = lineage_of(live_model)
+    new = pl.col("last_day") >= (lineage.cut_day if lineage else 0)
+    start, why = choose_start(
+        request.base,
+        lineage,
+        cut_day=parts.cut_day,
+        heldout_share=settings.heldout_share,
+        new_pairs=train.filter(new).height,
+    )
+    train = train.with_columns(new=new if start == "live" else pl.lit(value=True))
+    known = train if shuffled else credits_by_pair(parts.train, worth)
+    frames = {"train": train, "known": known.select("query", "product_id"), "weighted": weighted, "qrels": parts.qrels}
+    for name, frame in frames.items():
+        frame.write_parquet(folder / f"{name}.parquet")
+    return Prepared(
+        newest_day=parts.newest_day,
+        cut_day=parts.cut_day,
+        test_days=parts.test_days,
+        new_pairs=int(train["new"].sum()),
+        old_pairs=train.height - int(train["new"].sum()),
+        test_queries=parts.qrels["query"].n_unique(),
+        start=start,
+        why=why,
+    )

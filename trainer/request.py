@@ -1,0 +1,68 @@
+"""What a run is asked to do: its triggers, and the settings with the overrides that a trigger may bring.
+
+Decides which triggers are acceptable and which two may share a run. Pure.
+"""
+
+from datetime import UTC, datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.settings import TrainerSettings
+from schemas.training import Trigger
+
+# Settings that a trigger may override for its run.
+OVERRIDES = frozenset({"max_steps", "passes", "test_days", "seed", "learning_rate"})
+LABEL_SHUFFLE = "label_shuffle_seed"
+
+
+class TriggerError(ValueError):
+    """A trigger asks for what it may not, or not in this form; says which field and what is expected."""
+
+
+class Request(BaseModel):
+    """One run as it is asked for: the marker ``request`` of its folder. ``settings`` hold the overrides already."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    trigger_ids: list[str]
+    settings: TrainerSettings
+    base: Literal["live", "pristine"] = "live"
+    force: bool = False
+    force_reason: str | None = None
+    dry_run: bool = False
+    label_shuffle_seed: int | None = None
+    at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def of(cls, run_id: str, trigger: Trigger, settings: TrainerSettings) -> Self:
+        """Build the request of a trigger. Raises ``TriggerError`` for a force without reason and for params outside the list."""
+        if trigger.force and not (trigger.force_reason or "").strip():
+            raise TriggerError("force_reason: force needs a reason")
+        unknown = sorted(trigger.params.keys() - OVERRIDES - {LABEL_SHUFFLE})
+        if unknown:
+            raise TriggerError(f"params: {', '.join(unknown)} may not be set by a trigger; these may: {', '.join(sorted(OVERRIDES))}")
+        shuffle = trigger.params.get(LABEL_SHUFFLE)
+        if shuffle is not None and (isinstance(shuffle, bool) or not isinstance(shuffle, int)):
+            raise TriggerError(f"params.{LABEL_SHUFFLE}: an integer is expected")
+        overrides = {name: value for name, value in trigger.params.items() if name in OVERRIDES}
+        try:
+            merged = TrainerSettings.model_validate({**settings.model_dump(), **overrides})
+        except ValueError as error:
+            raise TriggerError(f"params: {error}") from error
+        return cls(
+            run_id=run_id,
+            trigger_ids=[trigger.trigger_id],
+            settings=merged,
+            base=trigger.base,
+            force=trigger.force,
+            force_reason=trigger.force_reason,
+            dry_run=trigger.dry_run,
+            label_shuffle_seed=shuffle,
+        )
+
+    def same_work(self, other: "Request") -> bool:
+        """Say whether one run can answer both."""
+        asked = {"settings", "base", "force", "dry_run", "label_shuffle_seed"}
+        return self.model_dump(include=asked) == other.model_dump(include=asked)

@@ -1,0 +1,75 @@
+"""One training run, from the stream's counts to a deployed model: snapshot, split, fine-tune, evaluate, decide, promote. Read this first.
+
+``python -m trainer.retrain RUN_FOLDER`` is the run's own process. Each step leaves a marker when it is done, so the same command on the
+same folder goes on where a killed process stopped. The worker starts it, reads its progress and its outcome, and tells Kafka.
+"""
+
+import sys
+from pathlib import Path
+
+import structlog
+
+from process.logs import configure_logs
+from schemas.releases import LivePointer
+from schemas.training import Decision, RunState
+from trainer import steps
+from trainer.child import die_with_parent, lower_priority
+from trainer.evaluation_files import EvaluationFacts
+from trainer.plan import Training
+from trainer.preparing import Prepared
+from trainer.request import Request
+from trainer.run_folder import Outcome, RunEndedError, RunFolder, failed
+from trainer.snapshot import Manifest
+
+log = structlog.get_logger(__name__)
+
+
+def retrain(run: RunFolder, request: Request) -> Outcome:
+    """Carry a run to its end. Raises ``RunEndedError`` where it ends early; anything else is a fault, after which it can go on."""
+    run.report(RunState.SNAPSHOTTING, 0.0, "reading pairs and catalogue")
+    live = run.once("live", LivePointer, lambda: steps.find_live(request))
+    manifest = run.once("snapshot", Manifest, lambda: steps.take_snapshot(run, request, live))
+    prepared = run.once("split", Prepared, lambda: steps.split(run, request, live))
+
+    run.report(
+        RunState.TRAINING, 0.05, f"{prepared.new_pairs} new and {prepared.old_pairs} old pairs, from {prepared.start}: {prepared.why}"
+    )
+    training = run.once("training", Training, lambda: steps.train(run, request, live, prepared))
+
+    run.report(
+        RunState.EVALUATING, 0.75, f"trained {training.steps} steps in {training.wall_s:.0f} s; {prepared.test_queries} test queries"
+    )
+    evaluation = run.once("evaluation", EvaluationFacts, lambda: steps.evaluate(run, request, live))
+    decision = run.once("decision", Decision, lambda: steps.decide(run, request, manifest))
+
+    run.report(RunState.EVALUATING, 0.95, f"the verdict is {decision.verdict}")
+    return steps.promote(run, request, evaluation, decision)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the folder and write its outcome. A fault leaves no outcome and exit code 1, so that the worker may try again."""
+    configure_logs("INFO")
+    die_with_parent()
+    lower_priority()
+    run = RunFolder(Path(arguments[0]))
+    with run.locked():
+        request = run.find("request", Request)
+        if request is None:
+            log.error("there is no request", folder=str(run.path))
+            return 2
+        structlog.contextvars.bind_contextvars(run_id=request.run_id)
+        try:
+            run.once("outcome", Outcome, lambda: retrain(run, request))
+        except RunEndedError as ended:
+            run.commit("outcome", ended.outcome)
+        except MemoryError as error:
+            run.commit("outcome", failed("memory", f"out of memory: {error}").outcome)
+        except Exception as error:  # the one outermost handler: leave the reason for the worker, then end
+            log.exception("the run stopped")
+            (run.path / "fault.txt").write_text(f"{type(error).__name__}: {error}"[:1000])
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

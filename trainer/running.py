@@ -1,0 +1,84 @@
+"""The trainer's process: hold the triggers' partition, take up unfinished runs, then consume, work and keep time side by side.
+
+Only the member of the group that holds the partition acts; another trainer stands by and takes over with what ``training-runs`` says.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+import structlog
+from pydantic import ValidationError
+
+from broker.consuming import GroupConsumer, open_group
+from broker.producing import Producer, open_producer
+from broker.reading import read_compacted
+from broker.records import Outgoing, Record
+from process.health import Health
+from process.running import until_stopped
+from schemas.settings import TrainerSettings
+from schemas.topics import TRAINING_RUNS, TRAINING_TRIGGERS
+from schemas.training import TrainingRun, Trigger
+from trainer.history import History
+from trainer.scheduler import keep_time
+from trainer.volume import watch_volume
+from trainer.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+
+class TakenOverError(RuntimeError):
+    """Another trainer holds the triggers now."""
+
+
+async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Event) -> None:
+    """Train on triggers until stopped. A run in progress is stopped with us and goes on at the next start."""
+    async with (
+        open_producer(settings.kafka, client_id="searchloop-trainer") as producer,
+        open_group(settings.kafka, [settings.topic(TRAINING_TRIGGERS.name)], f"{settings.topic_prefix}trainer") as triggers,
+    ):
+        await until_stopped(stopping, asyncio.create_task(_act(settings, health, triggers, producer)))
+
+
+async def _act(settings: TrainerSettings, health: Health, triggers: GroupConsumer, producer: Producer) -> None:
+    inbox: deque[Record] = deque()
+    while not triggers.assigned():
+        inbox.extend(await triggers.batch(timeout_ms=200, max_records=100))
+    history = History(_runs((await read_compacted(settings.kafka, settings.topic(TRAINING_RUNS.name))).records.values()))
+    worker = Worker(settings, producer, history)
+    await worker.recover()
+
+    async def write(trigger: Trigger) -> None:
+        await producer.send(
+            Outgoing(settings.topic(TRAINING_TRIGGERS.name), trigger.to_json(), key=settings.deployment.encode()),
+        )
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(worker.work())
+        tasks.create_task(_consume(triggers, worker, inbox, health))
+        if settings.cron:
+            tasks.create_task(keep_time(settings, write, catch_up=len(history) > 0))
+        if settings.volume_pairs:
+            tasks.create_task(watch_volume(settings, producer))
+        health.ready = True
+
+
+async def _consume(triggers: GroupConsumer, worker: Worker, inbox: deque[Record], health: Health) -> None:
+    """Hand triggers over in order; one that must wait holds those behind it. Fetching goes on, so the group keeps us."""
+    while True:
+        while inbox and await worker.accept(inbox[0]):
+            await triggers.commit([inbox.popleft()])
+        health.detail = {"run": worker.current, "waiting": worker.waiting.run_id if worker.waiting else None, "triggers": len(inbox)}
+        inbox.extend(await triggers.batch(timeout_ms=200, max_records=100))
+        if not triggers.assigned():
+            raise TakenOverError("another trainer took over the triggers: only one may run")
+
+
+def _runs(records: Iterable[Record]) -> list[TrainingRun]:
+    runs = []
+    for record in records:
+        try:
+            runs.append(TrainingRun.from_json(record.value or b""))
+        except ValidationError:
+            log.warning("a run on training-runs cannot be read", offset=record.offset)
+    return runs

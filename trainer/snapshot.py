@@ -1,0 +1,137 @@
+"""The data of one run, as files: ``pairs`` and ``catalog`` as they were at one moment, and a manifest that says which moment.
+
+``pairs`` is long: one row per query, product, day and action, integers as the stream counted them. ``clients`` has one row per query,
+product and hashed client. ``catalog`` has one row per product with the text that the models read. Decides no weights.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from broker.reading import Compacted, read_compacted
+from retrieval.document import document_text
+from schemas.base import Fact
+from schemas.pairs import Pair
+from schemas.products import CatalogProduct
+from schemas.releases import LivePointer
+from schemas.settings import TrainerSettings
+from schemas.topics import CATALOG, PAIRS
+
+F = TypeVar("F", bound=Fact)
+PAIR_SCHEMA = pl.Schema(
+    {
+        "query": pl.String,
+        "product_id": pl.String,
+        "day": pl.Int32,
+        "action": pl.String,
+        "credit": pl.Int64,
+        "units": pl.Int64,
+        "revenue_minor": pl.Int64,
+    }
+)
+CLIENT_SCHEMA = pl.Schema({"query": pl.String, "product_id": pl.String, "client": pl.String, "credit": pl.Int64})
+CATALOG_SCHEMA = pl.Schema({"product_id": pl.String, "title": pl.String, "text": pl.String})
+# What says where a run came from, and nothing of what it does.
+_PLACES = {"kafka", "milvus", "data_dir", "http_host", "http_port", "log_level", "log_json"}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The three frames, each sorted by its keys."""
+
+    pairs: pl.DataFrame
+    clients: pl.DataFrame
+    catalog: pl.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path) -> "Snapshot":
+        """Read what ``write`` wrote."""
+        return cls(*(pl.read_parquet(folder / f"{name}.parquet") for name in ("pairs", "clients", "catalog")))
+
+    def write(self, folder: Path) -> dict[str, str]:
+        """Write one Parquet file per frame; return the sha256 of each file by its name."""
+        digests = {}
+        for name, frame in (("pairs", self.pairs), ("clients", self.clients), ("catalog", self.catalog)):
+            path = folder / f"{name}.parquet"
+            frame.write_parquet(path)
+            digests[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return digests
+
+
+class Manifest(BaseModel):
+    """Which moment a snapshot is of. ``offsets`` are next offsets per topic and partition; ``live`` is what served then."""
+
+    model_config = ConfigDict(frozen=True)
+
+    offsets: dict[str, dict[int, int]]
+    pairs: int
+    queries: int
+    products: int
+    rows: int
+    unreadable: int
+    files: dict[str, str]
+    settings_sha256: str
+    sha256: str
+    live: LivePointer
+
+
+def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct]) -> Snapshot:
+    """Return messages as frames. No pairs or products give empty frames of the same columns."""
+    rows: list[tuple[str, str, int, str, int, int, int]] = []
+    clients: list[tuple[str, str, str, int]] = []
+    for pair in pairs:
+        for day, actions in pair.days.items():
+            rows += [(pair.query, pair.product_id, day, action.value, *counts) for action, counts in actions.items()]
+        clients += [(pair.query, pair.product_id, client, credit) for client, credit in pair.clients.items()]
+    catalog = [(p.product_id, p.title, document_text(p)) for p in products]
+    return Snapshot(
+        pl.DataFrame(rows, schema=PAIR_SCHEMA, orient="row").sort("query", "product_id", "day", "action"),
+        pl.DataFrame(clients, schema=CLIENT_SCHEMA, orient="row").sort("query", "product_id", "client"),
+        pl.DataFrame(catalog, schema=CATALOG_SCHEMA, orient="row").sort("product_id"),
+    )
+
+
+def settings_digest(settings: TrainerSettings) -> str:
+    """Return the sha256 of the settings that decide what a run computes."""
+    return hashlib.sha256(settings.model_dump_json(exclude=_PLACES).encode()).hexdigest()
+
+
+def take(settings: TrainerSettings, folder: Path, live: LivePointer) -> Manifest:
+    """Read both topics to the ends they have now and write them into ``folder``, which must be empty."""
+    pairs, catalog = asyncio.run(_read(settings))
+    found, products = _parsed(Pair, pairs), _parsed(CatalogProduct, catalog)
+    snapshot = frames(found, products)
+    files = snapshot.write(folder)
+    return Manifest(
+        offsets={PAIRS.name: pairs.offsets, CATALOG.name: catalog.offsets},
+        pairs=snapshot.pairs.select("query", "product_id").n_unique() if snapshot.pairs.height else 0,
+        queries=snapshot.pairs["query"].n_unique(),
+        products=snapshot.catalog.height,
+        rows=snapshot.pairs.height,
+        unreadable=len(pairs.records) + len(catalog.records) - len(found) - len(products),
+        files=files,
+        settings_sha256=settings_digest(settings),
+        sha256=hashlib.sha256("\n".join(f"{n} {d}" for n, d in sorted(files.items())).encode()).hexdigest(),
+        live=live,
+    )
+
+
+async def _read(settings: TrainerSettings) -> tuple[Compacted, Compacted]:
+    pairs = await read_compacted(settings.kafka, settings.topic(PAIRS.name))
+    return pairs, await read_compacted(settings.kafka, settings.topic(CATALOG.name))
+
+
+def _parsed(kind: type[F], topic: Compacted) -> list[F]:
+    facts = []
+    for record in topic.records.values():
+        try:
+            facts.append(kind.from_json(record.value or b""))
+        except ValidationError:
+            continue
+    return facts

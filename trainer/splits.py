@@ -1,0 +1,97 @@
+"""What may be trained and what is the test: by event day and by query. Pure.
+
+The newest days are the test. A stable share of queries, chosen by hash, is never trained at all. Gains are log2(1 + credit in the test
+window), credit without decay. Distinct clients are counted over all days by the stream, so ``min_clients`` looks a little ahead of the cut.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import polars as pl
+
+from schemas.text import normalise_query
+
+SALT = "searchloop"
+
+
+class LeakError(AssertionError):
+    """A row of the test would have been trained: a fault of the program."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The two sides. ``train`` has the columns of the snapshot's pairs; ``qrels`` has query, product_id, credit, gain, unseen.
+
+    ``cut_day`` is the first day that is not trained (days since 1970-01-01). ``test_days`` 0: the history is a single day, so the test is
+    the held-out queries alone. Both frames are sorted by query and product.
+    """
+
+    train: pl.DataFrame
+    qrels: pl.DataFrame
+    newest_day: int
+    cut_day: int
+    test_days: int
+
+
+def held_out(query: str, share: float, salt: str = SALT) -> bool:
+    """Say whether a query is never trained: the same answer on every machine, for ever.
+
+    >>> [held_out("xbox", share) for share in (0.0, 1.0)]
+    [False, True]
+    """
+    digest = blake2b(normalise_query(query).encode(), digest_size=8, salt=salt.encode()[:16]).digest()
+    return int.from_bytes(digest) < share * 2**64
+
+
+def window(oldest_day: int, newest_day: int, test_days: int) -> int:
+    """Return how many of the newest days are the test: ``test_days``, or half of a history shorter than twice that; 0 for a single day."""
+    return min(test_days, (newest_day - oldest_day + 1) // 2)
+
+
+def split(
+    pairs: pl.DataFrame, products: Collection[str], *, worth: Mapping[str, float], test_days: int, heldout_share: float, salt: str = SALT
+) -> Split:
+    """Divide the rows of known products whose action is worth something. Days count from the newest of them, not from a clock.
+
+    Raises ``LeakError`` when a trained row lies in the test, which the tests of this module rule out.
+    """
+    used = pairs.filter(pl.col("product_id").is_in(list(products)), pl.col("action").is_in([a for a, w in worth.items() if w > 0]))
+    if used.is_empty():
+        return Split(used, _qrels(used, worth, set()), newest_day=0, cut_day=0, test_days=0)
+    oldest, newest = _day(used, newest=False), _day(used, newest=True)
+    days = window(oldest, newest, test_days)
+    cut = newest - days + 1
+    never = [query for query in used["query"].unique().to_list() if held_out(query, heldout_share, salt)]
+    train = used.filter(pl.col("day") < cut, ~pl.col("query").is_in(never))
+    test = used.filter(pl.col("day") >= cut) if days else used.filter(pl.col("query").is_in(never))
+    assert_no_leak(train, cut_day=cut, heldout_share=heldout_share, salt=salt)
+    return Split(train, _qrels(test, worth, set(train["query"].unique().to_list())), newest_day=newest, cut_day=cut, test_days=days)
+
+
+def assert_no_leak(train: pl.DataFrame, *, cut_day: int, heldout_share: float, salt: str = SALT) -> None:
+    """Raise ``LeakError`` when a row of ``train`` is of the test window or of a held-out query."""
+    if train.is_empty():
+        return
+    if _day(train, newest=True) >= cut_day:
+        raise LeakError(f"training rows reach day {_day(train, newest=True)}, the test begins at {cut_day}")
+    leaked = [q for q in train["query"].unique().to_list() if held_out(q, heldout_share, salt)]
+    if leaked:
+        raise LeakError(f"{len(leaked)} held-out queries are in training, for instance {leaked[0]!r}")
+
+
+def credits_by_pair(rows: pl.DataFrame, worth: Mapping[str, float]) -> pl.DataFrame:
+    """Return query, product_id and credit (in whole credits, weighted by action, undecayed) of the pairs with a positive one."""
+    value = pl.col("action").replace_strict(dict(worth), default=0.0, return_dtype=pl.Float64) * pl.col("credit") / 1000
+    summed = rows.sort("query", "product_id", "day", "action").group_by("query", "product_id", maintain_order=True).agg(credit=value.sum())
+    return summed.filter(pl.col("credit") > 0)
+
+
+def _qrels(rows: pl.DataFrame, worth: Mapping[str, float], trained: set[str]) -> pl.DataFrame:
+    return credits_by_pair(rows, worth).with_columns(gain=(1 + pl.col("credit")).log(2), unseen=~pl.col("query").is_in(list(trained)))
+
+
+def _day(rows: pl.DataFrame, *, newest: bool) -> int:
+    day = rows["day"].max() if newest else rows["day"].min()
+    assert isinstance(day, int)
+    return day

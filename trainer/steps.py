@@ -1,0 +1,145 @@
+"""The steps of a run, each from the files of the one before to its own: thin, named as in ``retrain``."""
+
+import asyncio
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from retrieval.encoder import ModelError, fingerprint, resolve_model
+from schemas.releases import Candidate, LivePointer
+from schemas.training import Decision, RunState
+from trainer import promote as promotion
+from trainer import snapshot as snapshots
+from trainer.child import command, environment
+from trainer.deciding import build_decision
+from trainer.evaluation_files import Evaluation, EvaluationFacts, EvaluationRequest
+from trainer.gate import Limits
+from trainer.live import await_live
+from trainer.plan import Lineage, Training, plan
+from trainer.preparing import Prepared, prepare
+from trainer.request import Request
+from trainer.run_folder import Outcome, RunFolder, failed
+from trainer.snapshot import Manifest, Snapshot
+
+LIVE_WAIT = timedelta(seconds=60)
+
+
+def find_live(request: Request) -> LivePointer:
+    """Return what serves now; the entire run compares with it. Fails the run when nothing serves."""
+    live = asyncio.run(await_live(request.settings, LIVE_WAIT))
+    if live is None:
+        raise failed("no_live_release", f"no generation is live after {LIVE_WAIT.total_seconds():.0f} s: start the indexer", retryable=True)
+    return live
+
+
+def take_snapshot(run: RunFolder, request: Request, live: LivePointer) -> Manifest:
+    """Read the topics into ``snapshot/``."""
+    return snapshots.take(request.settings, run.fresh("snapshot"), live)
+
+
+def split(run: RunFolder, request: Request, live: LivePointer) -> Prepared:
+    """Divide the snapshot into ``split/``."""
+    return prepare(request, Snapshot.read(run.path / "snapshot"), _folder(live.live.model), run.fresh("split"))
+
+
+def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepared) -> Training:
+    """Fine-tune into ``model/``."""
+    from trainer.training import Step, TrainingError, device_of, fine_tune  # noqa: PLC0415 the other steps need no torch
+
+    settings = request.settings
+    start = _folder(live.live.model if prepared.start == "live" else settings.base_model)
+    catalog = pl.read_parquet(run.path / "snapshot" / "catalog.parquet")
+    run.absent("model.tmp")
+
+    def progress(step: Step) -> None:
+        detail = f"step {step.step}/{step.steps}, loss {step.loss:.3f}, {step.pairs_per_s:.0f} pairs/s, {step.eta_s:.0f} s to go"
+        run.report(RunState.TRAINING, 0.05 + 0.7 * step.step / step.steps, detail)
+
+    try:
+        return fine_tune(
+            start,
+            run.absent("model"),
+            pairs=pl.read_parquet(run.path / "split" / "train.parquet"),
+            known=pl.read_parquet(run.path / "split" / "known.parquet"),
+            texts=dict(catalog.select("product_id", "text").iter_rows()),
+            plan=plan(
+                settings,
+                new_pairs=prepared.new_pairs,
+                old_pairs=prepared.old_pairs,
+                from_live=prepared.start == "live",
+                device=device_of(settings.device),
+            ),
+            lineage=Lineage(
+                cut_day=prepared.cut_day,
+                heldout_share=settings.heldout_share,
+                parent_sha256=fingerprint(start),
+                label_shuffle_seed=request.label_shuffle_seed,
+            ),
+            progress=progress,
+        )
+    except TrainingError as error:
+        raise failed("training", str(error)) from error
+
+
+def evaluate(run: RunFolder, request: Request, live: LivePointer) -> EvaluationFacts:
+    """Score the saved candidate and the baselines in a fresh process, into ``evaluation/``."""
+    folder = run.fresh("evaluation")
+    asked = EvaluationRequest(
+        catalog=run.path / "snapshot" / "catalog.parquet",
+        qrels=run.path / "split" / "qrels.parquet",
+        weighted=run.path / "split" / "weighted.parquet",
+        models={"candidate": str(run.path / "model"), "live": live.live.model, "base": request.settings.base_model},
+        output=folder,
+        threads=request.settings.torch_threads,
+    )
+    path = folder / "request.json"
+    path.write_text(asked.model_dump_json())
+    env = environment(os.environ, request.settings.torch_threads)
+    subprocess.run(command("trainer.evaluation", path), env=env, check=True)
+    return Evaluation.read(folder).facts
+
+
+def decide(run: RunFolder, request: Request, manifest: Manifest) -> Decision:
+    """Judge the evaluation."""
+    catalog = pl.read_parquet(run.path / "snapshot" / "catalog.parquet")
+    return build_decision(
+        Evaluation.read(run.path / "evaluation"),
+        Limits.of(request.settings),
+        dict(catalog.select("product_id", "title").iter_rows()),
+        run_id=request.run_id,
+        force_reason=request.force_reason if request.force else None,
+        snapshot_sha256=manifest.sha256,
+        generation=manifest.live.live.generation,
+        at=datetime.now(UTC),
+    )
+
+
+def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decision: Decision) -> Outcome:
+    """Publish the decision and carry it out."""
+    artefact = evaluation.artefacts.get("candidate")
+    vectors = run.path / "evaluation" / "vectors.npz"
+    candidate = Candidate(
+        model=str(run.path / "model"),
+        model_sha256=evaluation.fingerprints.get("candidate", ""),
+        dim=artefact.dim if artefact else 0,
+        vectors=str(vectors) if vectors.is_file() else None,
+        run_id=request.run_id,
+        decision_id=decision.decision_id,
+    )
+    return promotion.conclude(
+        request.settings,
+        decision,
+        candidate,
+        dry_run=request.dry_run,
+        deploying=lambda: run.report(RunState.DEPLOYING, 0.97, "waiting for the indexer to publish the candidate"),
+    )
+
+
+def _folder(model: str) -> Path:
+    try:
+        return resolve_model(model)
+    except ModelError as error:
+        raise failed("model_missing", str(error)) from error
