@@ -69,9 +69,7 @@ class CatalogSync:
             CATALOG_PRODUCTS.set(len(self.catalog.products))
             for target in self._targets.values():
                 target.dirty |= changed
-            self._changed.set()
-            if not changed <= self.catalog.products.keys():
-                self._gone.set()
+            self._wake()
 
     async def follow(self, reader: Reader) -> None:
         """Take in what arrives, for ever."""
@@ -115,28 +113,27 @@ class CatalogSync:
             self._targets.pop(generation, None)
 
     async def ensure(self, release: Release) -> None:
-        """Make an adopted collection equal to the catalogue: at a start, before anything else touches it.
+        """Take up a collection at a start, before anything else touches it: load it, flush it, and mark what differs.
 
-        One that is gone is built again. Rows that are missing, old, surplus or stamped by another generation are repaired.
+        ``write`` and ``erase`` then repair rows that are missing, old, surplus or stamped by another generation. A collection
+        that is gone is built again here.
         """
         name, target = release.collection, Target(release, adopted=True)
-        there = await self._lane(self._store.exists, name)
-        if there:
+        if await self._lane(self._store.exists, name):
             await self._lane(self._store.load, name)
             await self._lane(self._store.flush, name)
+            target.dirty = out_of_step(self.catalog.products, await self._versions(release))
+            log.info("collection taken up", collection=name, out_of_step=len(target.dirty))
         else:
-            log.warning("collection is missing and is built again", collection=name)
+            log.warning("collection is missing and is built again", collection=name, products=len(self.catalog.products))
             await self._lane(self._store.create, name, release.dim)
-        versions = await self._versions(release) if there else {}
-        target.dirty = out_of_step(self.catalog.products, versions)
-        if target.dirty:
-            log.info("repairing collection", collection=name, products=len(target.dirty))
-        while target.dirty:
-            await self._step([target], self._lane, "repair")
-        if not there:
+            target.dirty = set(self.catalog.products)
+            while target.dirty:
+                await self._step([target], self._lane, "repair")
             for step in (self._store.flush, self._store.build_index, self._store.load):
                 await self._lane(step, name)
         self._targets[release.generation] = target
+        self._wake()
 
     async def _versions(self, release: Release) -> dict[str, int]:
         ids = sorted(await self._lane(self._store.ids, release.collection))
@@ -145,6 +142,12 @@ class CatalogSync:
             for row in await self._lane(self._store.rows, release.collection, ids[start : start + PAGE]):
                 versions[row.product_id] = row.version if row.generation == release.generation else -1
         return versions
+
+    def _wake(self) -> None:
+        CATALOG_WAITING.set(self.waiting)
+        self._changed.set()
+        if any(i not in self.catalog.products for target in self._adopted() for i in target.dirty):
+            self._gone.set()
 
     def _adopted(self) -> list[Target]:
         return [t for t in self._targets.values() if t.adopted]

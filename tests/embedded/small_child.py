@@ -1,7 +1,7 @@
 """A real, small process for the supervisor to keep: it serves /readyz and announces its port, as process/health.py does.
 
 Usage: small_child.py NAME MODE, with SEARCHLOOP_DATA_DIR. Modes: plain; misused (exit 2); crashing (exit 70 at once);
-stubborn (ignores SIGTERM); parent (starts a process of its own); shadowed (imports the package ``schemas`` and tells where from).
+stubborn (ignores SIGTERM); parent (starts a process of its own).
 It appends a line to events.txt when it starts and when it is stopped in order.
 """
 
@@ -53,10 +53,6 @@ if mode == "crashing":
 if mode == "parent":
     grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     (folder / "grandchild.txt").write_text(str(grandchild.pid))
-if mode == "shadowed":
-    import schemas
-
-    say(f"schemas from {schemas.__file__}")
 signal.signal(signal.SIGTERM, on_term)
 server = HTTPServer(("127.0.0.1", 0), Page)
 run = folder / "run"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -137,11 +138,15 @@ async def test_an_unknown_setting_is_refused_before_anything_starts(stack: Stack
 
 
 async def test_a_folder_that_happens_to_be_called_like_a_package_is_not_run(
-    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kafka: str, milvus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas" / "__init__.py").write_text("raise SystemExit(3)")
     monkeypatch.chdir(tmp_path)
-    async with stack(stream="shadowed") as running:
-        await running.ready(60)
-        assert str(tmp_path) not in running.log_path("stream").read_text().split("schemas from")[1]
+    servers = {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus}
+    command = [sys.executable, "-c", "import schemas; print('schemas from', schemas.__file__)"]
+    stack = Supervisor(data_dir=tmp_path / "data", env=servers, processes=("stream",), commands={"stream": command}, quiet=True)
+    async with stack as running:
+        await until(lambda: "ended" in running.log_path("stream").read_text(), "it ran")
+        assert f"schemas from {Path.cwd().root}" in running.log_path("stream").read_text()
+        assert str(tmp_path / "schemas") not in running.log_path("stream").read_text()

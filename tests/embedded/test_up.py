@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -26,9 +28,15 @@ sys.exit(asyncio.run(up(Path(sys.argv[1]), processes=tuple(commands), commands=c
 """
 
 
-def start_up(folder: Path, env: dict[str, str], **modes: str) -> "subprocess.Popen[str]":
+@contextmanager
+def start_up(folder: Path, env: dict[str, str], **modes: str) -> "Iterator[subprocess.Popen[str]]":
+    """Start it for the length of the block; a test that failed leaves nothing behind either."""
     command = [sys.executable, "-c", UP, str(folder), json.dumps(commands(**modes))]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env})
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def read_until(process: "subprocess.Popen[str]", text: str) -> list[str]:

@@ -111,6 +111,16 @@ async def test_the_first_generation_appears_and_follows_the_catalogue(desk: Desk
     assert store.alias_target(live.collection[: -len("_g000001")] + "_live") == live.collection
     assert desk.stop() == 0
 
+    everything = ids(store, live)
+    store._client.drop_collection(live.collection)  # Milvus lost its data, and the alias with it
+    desk.start()
+
+    async def back() -> bool:
+        return store.exists(live.collection) and ids(store, live) == everything
+
+    await desk.eventually(back, 90.0)
+    assert (await desk.state()).pointer == (await desk.live(1, sequence=1)).pointer
+
 
 async def test_promote_stale_command_rollback_and_bad_input(
     desk: Desk, store: VectorStore, other_model: Callable[[float], Candidate]

@@ -150,15 +150,30 @@ def test_what_is_forgotten_stays_earned_and_a_late_event_is_counted():
 
 
 def test_a_busy_shopper_is_bounded_and_repeats_of_the_forgotten_do_not_count_again():
-    rules = dataclasses.replace(RULES, max_searches=3, max_touches=5)
+    rules = dataclasses.replace(RULES, max_touches=5)
     clicks = [act("click", f"p{n}", at=n, query_id="q1") for n in range(40)]
-    searches = [search(f"x{n}", "mug", at=n) for n in range(10)]
-    state, earned = run([search("q1", "mug", at=-1), *clicks, *searches], rules)
+    state, earned = run([search("q1", "mug", at=-1), *clicks], rules)
     assert len(state.touches) == 5
-    assert len(state.searches) == 3
-    assert state.evicted == 35 + 8
+    assert state.evicted == 35
     assert len(earned) == 40
-    assert run(clicks, rules, state)[1] == []
+    after, nothing = run(clicks, rules, state)
+    assert nothing == []
+    assert after.late == 35
+
+
+def test_searches_are_bounded_by_number():
+    state, _ = run([search(f"x{n}", "mug", at=n) for n in range(10)], dataclasses.replace(RULES, max_searches=3))
+    assert list(state.searches) == ["x7", "x8", "x9"]
+
+
+def test_two_clicks_that_name_no_search_count_once_for_the_search_they_belong_to():
+    clicks = [act("click", "p1", at=n * MINUTE) for n in (1, 2)]
+    assert credited([MUGS, *clicks]) == {("mug", "p1", "click"): 800}
+
+
+def test_a_refund_falls_on_one_line_of_its_order_and_not_on_each():
+    purchase = act("purchase", ["p1", "p1"], at=MINUTE, query_id="q1", order="o")
+    assert credited([MUGS, purchase, act("refund", "p1", at=DAY, order="o")]) == {("mug", "p1", "purchase"): 1000}
 
 
 def test_a_refund_after_its_search_was_forgotten_still_sums_to_zero():

