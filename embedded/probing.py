@@ -1,4 +1,4 @@
-"""Is it there, is it ready: the ``/readyz`` page of a process, and the addresses of servers that are not ours."""
+"""Is it there, is it ready: the ``/healthz`` and ``/readyz`` pages of a process, and the addresses of servers that are not ours."""
 
 import asyncio
 import json
@@ -14,11 +14,11 @@ from embedded.ports import HOST
 _PATIENCE = aiohttp.ClientTimeout(total=2.0)
 
 
-async def is_ready(data_dir: Path, name: str, session: aiohttp.ClientSession) -> bool:
-    """Say whether a process reports ready on the port that it wrote to ``run/<name>.json``."""
+async def says_yes(page: str, data_dir: Path, name: str, session: aiohttp.ClientSession) -> bool:
+    """Say whether a page of a process, ``readyz`` or ``healthz``, answers 200 on the port that it wrote to ``run/<name>.json``."""
     try:
         port = json.loads((data_dir / "run" / f"{name}.json").read_text())["port"]
-        async with session.get(f"http://{HOST}:{port}/readyz", timeout=_PATIENCE) as answer:
+        async with session.get(f"http://{HOST}:{port}/{page}", timeout=_PATIENCE) as answer:
             return answer.status == 200
     except (OSError, ValueError, KeyError, aiohttp.ClientError, TimeoutError):
         return False

@@ -24,7 +24,7 @@ from embedded.kafka import EmbeddedKafka
 from embedded.launching import child_environ
 from embedded.log_lines import LineLog
 from embedded.milvus import EmbeddedMilvus
-from embedded.probing import is_ready, require_kafka, require_milvus
+from embedded.probing import require_kafka, require_milvus, says_yes
 from embedded.runtime import Runtime, claim
 from embedded.server import LocalServer
 from schemas.settings import PREFIX, PROCESS_SETTINGS, Settings
@@ -87,12 +87,15 @@ class Supervisor:
             await self.stop()
             raise
 
-    async def ready(self, deadline_s: float = 120.0) -> None:
-        """Wait until every process reports ready. Raises ``NotReadyError``, at once when one refused its settings."""
+    async def ready(self, deadline_s: float = 120.0, *, page: str = "readyz") -> None:
+        """Wait until every process says yes on a page. Raises ``NotReadyError``, at once when one refused its settings.
+
+        ``readyz``: it does its work (a searcher waits for its first generation, so for products); ``healthz``: it runs.
+        """
         end = asyncio.get_running_loop().time() + deadline_s
         async with aiohttp.ClientSession() as session:
             waiting = list(self._names)
-            while waiting := [name for name in waiting if not await is_ready(self.data_dir, name, session)]:
+            while waiting := [name for name in waiting if not await says_yes(page, self.data_dir, name, session)]:
                 for name in waiting:
                     if (reason := self._children[name].refused) is not None:
                         raise NotReadyError(f"{reason}; its last lines:\n{self._children[name].log.tail()}")

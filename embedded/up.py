@@ -1,8 +1,10 @@
 """``searchloop up``: the stack from start to Ctrl-C, SIGTERM or the terminal's end. A second signal kills what is still stopping."""
 
 import asyncio
+import math
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from embedded.errors import NotReadyError
@@ -19,7 +21,7 @@ async def up(
     commands: Mapping[str, list[str]] | None = None,
     kafka_port: int | None = None,
     milvus_port: int | None = None,
-    ready_within_s: float = 180.0,
+    up_within_s: float = 180.0,
 ) -> int:
     """Run until stopped. Returns the exit status.
 
@@ -37,7 +39,7 @@ async def up(
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, on_signal)
-    work = asyncio.create_task(_run(stack, ready_within_s))
+    work = asyncio.create_task(_run(stack, up_within_s))
     stop = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -52,16 +54,26 @@ async def up(
             loop.remove_signal_handler(number)
 
 
-async def _run(stack: Supervisor, ready_within_s: float) -> int:
+async def _run(stack: Supervisor, within_s: float) -> int:
     begun = asyncio.get_running_loop().time()
     async with stack:
         try:
-            await stack.ready(ready_within_s)
+            await stack.ready(within_s, page="healthz")
         except NotReadyError as error:
             stack.say(str(error))
             if stack.refused():
                 return 1
         else:
             stack.say(f"searchloop is up after {asyncio.get_running_loop().time() - begun:.1f} s; Ctrl-C stops it")
-        await stack.watch()
+        announcing = asyncio.create_task(_announce(stack))
+        try:
+            await stack.watch()
+        finally:
+            announcing.cancel()
         return 1  # every process refused its settings
+
+
+async def _announce(stack: Supervisor) -> None:
+    with suppress(NotReadyError):  # a refusal is in the log already
+        await stack.ready(math.inf)
+        stack.say("every process is ready")

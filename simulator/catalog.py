@@ -104,7 +104,7 @@ def _product(rng: Random, lex: Lexicon, department: Department, kind: str, *, nu
         price=round(low * (high / low) ** rng.betavariate(2, 3), 2),
         attributes={"series": name[line], "feature": name[feature], "colour": name[colour], "size": size},
         concepts=frozenset(name),
-        popularity=share * rng.lognormvariate(0, 1.0),
+        popularity=share * rng.lognormvariate(0, 1.2),
         launched_in=launched,
         deleted_in=rng.choice((1, 2, 3)) if not launched and rng.random() < _DELETED else None,
     )

@@ -15,13 +15,13 @@ from simulator.catalog import SimProduct
 NEAR_GAIN = 0.3
 # kinds of concept that an intent names besides or instead of the product type, with their shares
 _SHAPES = (
-    (("type",), 0.20),
+    (("type",), 0.22),
     (("type", "line"), 0.20),
     (("type", "brand"), 0.14),
     (("type", "feature"), 0.18),
     (("type", "colour"), 0.10),
     (("type", "line", "feature"), 0.05),
-    (("type", "feature", "colour"), 0.07),
+    (("type", "feature", "colour"), 0.05),
     (("line",), 0.06),
 )
 
@@ -38,10 +38,10 @@ class Relevance:
 
     def __init__(self, products: Sequence[SimProduct]) -> None:
         self.products = list(products)
-        self._popularity = np.array([p.popularity for p in products], dtype=np.float64)
-        order = self._popularity.argsort().argsort()
+        order = np.array([p.popularity for p in products], dtype=np.float64).argsort().argsort()
         self._quantile = order / max(1, len(products) - 1)
         self._masks: dict[str, NDArray[np.bool_]] = {}
+        self._alive: dict[int, NDArray[np.float64]] = {}
         for row, product in enumerate(products):
             for concept in product.concepts:
                 self._masks.setdefault(concept, np.zeros(len(products), dtype=bool))[row] = True
@@ -63,7 +63,9 @@ class Relevance:
         kind = next((c for c in intent.concepts if c.startswith("type:")), None)
         if wanted > 1 and kind in self._masks:
             gains += np.where((found == wanted - 1) & self._masks[kind], NEAR_GAIN, 0.0)
-        return gains * np.array([p.alive_in(week) for p in self.products], dtype=np.float64)
+        if week not in self._alive:
+            self._alive[week] = np.array([p.alive_in(week) for p in self.products], dtype=np.float64)
+        return gains * self._alive[week]
 
     def by_id(self, intent: Intent, week: int) -> dict[str, float]:
         """Return the products with a gain, best first; a tie goes to the lower row."""

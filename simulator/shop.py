@@ -58,7 +58,7 @@ class Shop:
         products: int = 1500,
         shoppers: int = 1500,
         weeks: int = 4,
-        sessions_per_week: int = 1150,
+        sessions_per_week: int = 950,
         dirt_share: float = 0.03,
         ranker: Ranker | None = None,
     ) -> None:

@@ -26,7 +26,7 @@ class Style:
 
 def draw_style(rng: Random) -> Style:
     """Draw the style of one shopper: most speak the shop's slang often, some hardly ever."""
-    return Style(slang=rng.betavariate(3.2, 2.0), formal=rng.betavariate(2.0, 3.0))
+    return Style(slang=rng.betavariate(2.5, 2.2), formal=rng.betavariate(2.0, 3.0))
 
 
 def word_intent(intent: Intent, style: Style, lex: Lexicon, *, week: int, rng: Random) -> str:

@@ -1,4 +1,4 @@
-"""A real, small process for the supervisor to keep: it serves /readyz and announces its port, as process/health.py does.
+"""A real, small process for the supervisor to keep: it serves its pages and announces its port, as process/health.py does.
 
 Usage: small_child.py NAME MODE, with SEARCHLOOP_DATA_DIR. Modes: plain; misused (exit 2); crashing (exit 70 at once);
 stubborn (ignores SIGTERM); parent (starts a process of its own).
@@ -29,7 +29,7 @@ def say(line: str) -> None:
 
 class Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/readyz" else 404)
+        self.send_response(200 if self.path in {"/readyz", "/healthz"} else 404)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:

@@ -148,7 +148,7 @@ def test_demand_and_words_change_between_the_weeks(shop):
 
 
 def test_deleted_products_are_shown_no_more_and_their_tombstones_come(shop):
-    larger = make_shop(products=1500)
+    larger = make_shop(products=1500, sessions_per_week=40)
     for week in range(3):
         gone = {p.product_id for p in larger.catalog if p.deleted_in is not None and p.deleted_in <= week}
         shown = {i for r in larger.events(week) if r.truth.query and r.occurred_at for i in Search.from_json(r.value).shown()}
