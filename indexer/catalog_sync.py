@@ -127,11 +127,12 @@ class CatalogSync:
         else:
             log.warning("collection is missing and is built again", collection=name, products=len(self.catalog.products))
             await self._lane(self._store.create, name, release.dim)
+            for step in (self._store.build_index, self._store.load):  # before the rows: a crash in between leaves nothing half made
+                await self._lane(step, name)
             target.dirty = set(self.catalog.products)
             while target.dirty:
                 await self._step([target], self._lane, "repair")
-            for step in (self._store.flush, self._store.build_index, self._store.load):
-                await self._lane(step, name)
+            await self._lane(self._store.flush, name)
         self._targets[release.generation] = target
         self._wake()
 
