@@ -29,7 +29,7 @@ from broker.topics import ensure_topics
 from commands.asking import ask
 from commands.conservation import Accounts, settled
 from commands.deciding import send_trigger, wait_for_run
-from commands.footprint import rss_mb
+from commands.footprint import watch_memory
 from commands.state import read_decisions, read_releases
 from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder, resolve_model
@@ -163,7 +163,7 @@ async def replay(args: argparse.Namespace) -> int:
     weeks: list[dict[str, Any]] = []
     ok, seen, accounts = True, set[str](), Accounts()
     with tempfile.TemporaryDirectory(prefix="searchloop-replay-") as folder:
-        async with Supervisor(data_dir=Path(folder), env=env, quiet=True) as stack:
+        async with Supervisor(data_dir=Path(folder), env=env, quiet=True) as stack, watch_memory(Path(folder)) as memory:
             settings = Settings.load({"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": folder})
             await ensure_topics(settings)
             async with open_producer(settings.kafka, linger_ms=20) as producer:
@@ -195,8 +195,7 @@ async def replay(args: argparse.Namespace) -> int:
                         **facts,
                     })  # fmt: skip
                     say(f"week {week}: {json.dumps(weeks[-1])}")
-            rss = rss_mb(Path(folder))
-    return finish("replay_clicks", seed=args.seed, started=started, ok=ok, weeks=weeks, stack_rss_mb=rss)
+    return finish("replay_clicks", seed=args.seed, started=started, ok=ok, weeks=weeks, stack_rss_mb=memory.peak_mb)
 
 
 async def turn(settings: Settings, timeout_s: float) -> dict[str, Any]:

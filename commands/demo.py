@@ -25,12 +25,13 @@ from broker.topics import ensure_topics
 from commands.asking import ask
 from commands.conservation import Accounts, settled
 from commands.deciding import command_and_wait, send_trigger, wait_for_run
-from commands.footprint import rss_mb
+from commands.footprint import watch_memory
 from commands.looking import show_decision
 from commands.parity import count_mixed
 from commands.session import err, out, show_json, table
 from commands.state import read_catalog, read_decisions, read_pairs, read_releases
 from commands.traffic import Traffic, steady_traffic
+from embedded.errors import EmbeddedError
 from embedded.supervisor import Supervisor
 from schemas.releases import DeploymentCommand
 from schemas.search import SearchRequest, SearchResponse
@@ -90,15 +91,19 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
         async with AsyncExitStack() as stack:
             with Stage("start Kafka, Milvus and the four processes"):
                 servers = await stack.enter_async_context(Supervisor(data_dir=folder, env=env, quiet=True))
+            memory = await stack.enter_async_context(watch_memory(folder))
             settings = Settings.load(
                 {"SEARCHLOOP_KAFKA": servers.kafka, "SEARCHLOOP_MILVUS": servers.milvus, "SEARCHLOOP_DATA_DIR": str(folder)}
             )
             await ensure_topics(settings)
             await _turn(settings, servers, Shop(seed=seed, end=datetime.now(UTC)), report)
-            report.facts["stack_rss_mb"] = rss_mb(folder)
-            report.check(report.facts["stack_rss_mb"] <= 4096, f"the whole stack takes at most 4 GB ({report.facts['stack_rss_mb']} MB)")
+            report.facts["stack_rss_mb"] = memory.peak_mb
+            report.check(memory.peak_mb <= 4096, f"the whole stack takes at most 4 GB, training included ({memory.peak_mb} MB)")
             report.facts["restarts"] = {name: servers.restarts(name) for name in ("stream", "trainer", "indexer", "searcher")}
             report.check(not any(report.facts["restarts"].values()), "no process crashed")
+    except (TimeoutError, EmbeddedError) as error:
+        report.check(False, f"every step ends in time ({type(error).__name__}: {error}); the logs are in {folder / 'logs'}")
+        keep = True
     finally:
         if not keep and data_dir is None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -197,7 +202,7 @@ def _means(decision: Decision | None) -> dict[str, dict[str, float]]:
 
 async def _refuse_shuffled(settings: Settings, traffic: Traffic, report: Report) -> None:
     traffic.phase = "shuffled"
-    run, _ = await _run(settings, "a candidate trained on shuffled labels", params={"label_shuffle_seed": 1})
+    run, _ = await _run(settings, "a candidate trained on shuffled labels", params={"label_shuffle_seed": 1, "max_steps": 40})
     report.facts["bad_candidate_verdict"] = run.verdict
     report.check(run.state is RunState.FAILED_GATE, f"the gate refuses it ({run.state.value})")
 

@@ -30,7 +30,11 @@ _DELETED = 0.01
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SimProduct:
-    """One product. ``concepts`` is what it means; ``popularity`` is a positive weight; weeks count from 0, None is never."""
+    """One product. ``concepts`` is what it means; ``popularity`` is a positive weight; weeks count from 0, None is never.
+
+    A product that will be deleted is sold out from the start: nobody finds or buys it, so what intake makes of an event does not
+    depend on whether it has read of the deletion yet.
+    """
 
     product_id: str
     title: str
@@ -46,7 +50,7 @@ class SimProduct:
 
     def alive_in(self, week: int) -> bool:
         """Say whether the shop sells it in ``week``."""
-        return self.launched_in <= week and (self.deleted_in is None or week < self.deleted_in)
+        return self.launched_in <= week and self.deleted_in is None
 
     def message(self, *, version: int, updated_at: datetime, price: float | None = None) -> Product:
         """Return what the shop sends to the topic ``products``."""
@@ -106,5 +110,5 @@ def _product(rng: Random, lex: Lexicon, department: Department, kind: str, *, nu
         concepts=frozenset(name),
         popularity=share * rng.lognormvariate(0, 1.2),
         launched_in=launched,
-        deleted_in=rng.choice((1, 2, 3)) if not launched and rng.random() < _DELETED else None,
+        deleted_in=rng.choice((0, 0, 1, 2)) if not launched and rng.random() < _DELETED else None,
     )

@@ -24,7 +24,7 @@ Damage = Callable[[Body, Random, datetime], bytes]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dirt:
-    """One way to damage a record of ``topic_name``, and the reason with which intake refuses it; None: it is accepted."""
+    """One way to damage a record of ``topic_name``, and the reason with which intake refuses it; None: it does not."""
 
     kind: Kind
     topic_name: str
@@ -54,7 +54,7 @@ def soil(records: Sequence[RawRecord], dirt: Sequence[Dirt], *, share: float, rn
     """
     by_topic: dict[str, list[RawRecord]] = {}
     for record in records:
-        if record.value is not None and record.truth.accepted:
+        if record.value is not None and record.truth.outcome == "accepted":
             by_topic.setdefault(record.topic_name, []).append(record)
     usable = [d for d in dirt if by_topic.get(d.topic_name)]
     added: list[RawRecord] = []
@@ -141,7 +141,7 @@ def clicks_on(product_ids: Sequence[str]) -> Dirt:
     return Dirt(
         kind=Kind.DELETED_PRODUCT,
         topic_name="interactions",
-        reason=None,
+        reason=Reason.UNKNOWN_PRODUCT,
         damage=lambda body, rng, _end: _about(body, rng.choice(product_ids)),
     )
 
@@ -184,7 +184,7 @@ EVENT_DIRT: tuple[Dirt, ...] = (
         reason=Reason.SCHEMA,
         damage=_choice("timestamp", "yesterday", True, {}, None),
     ),
-    Dirt(kind=Kind.UNKNOWN_PRODUCT, topic_name="interactions", reason=None, damage=_ghost),
+    Dirt(kind=Kind.UNKNOWN_PRODUCT, topic_name="interactions", reason=Reason.UNKNOWN_PRODUCT, damage=_ghost),
     Dirt(
         kind=Kind.NO_IDENTITY,
         topic_name="interactions",
@@ -206,7 +206,6 @@ EVENT_DIRT: tuple[Dirt, ...] = (
 )
 
 CATALOG_DIRT: tuple[Dirt, ...] = (
-    Dirt(kind=Kind.DUPLICATE, topic_name="products", reason=None, damage=_unused),
     Dirt(kind=Kind.BLANK_TITLE, topic_name="products", reason=Reason.BLANK_TEXT, damage=_choice("title", "", "   ", "\t\n", "<br/>")),
     Dirt(
         kind=Kind.PLACEHOLDER_TITLE,
@@ -219,4 +218,6 @@ CATALOG_DIRT: tuple[Dirt, ...] = (
     Dirt(kind=Kind.WRONG_TYPES, topic_name="products", reason=Reason.SCHEMA, damage=_choice("price", "cheap", -5, [9.99])),
     Dirt(kind=Kind.KEY_MISMATCH, topic_name="products", reason=Reason.KEY_MISMATCH, damage=_choice("product_id", "sku-other", "wrong")),
     Dirt(kind=Kind.STALE_VERSION, topic_name="products", reason=None, damage=_with(version=0, title="An older title")),
+    Dirt(kind=Kind.STALE_VERSION, topic_name="products", reason=None, damage=_with()),
+    Dirt(kind=Kind.INVALID_UTF8, topic_name="products", reason=Reason.UNDECODABLE_TEXT, damage=_not_utf8),
 )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
-from simulator.vocabulary import BRANDS, COLOURS, DEPARTMENTS, FEATURES, LINES, NICKNAMES, TYPES
+from simulator.brand_names import BRANDS, LINES, NICKNAMES
+from simulator.vocabulary import COLOURS, DEPARTMENTS, FEATURES, TYPES
 
 LINES_PER_BRAND = 2
 

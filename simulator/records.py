@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from random import Random
+from typing import Literal
 
 from schemas.rejections import Reason
 from schemas.text import normalise_query
@@ -18,16 +19,15 @@ Body = dict[str, object]
 
 
 class Kind(StrEnum):
-    """What a record is. The first group is accepted by intake, the second refused, each for one reason."""
+    """What a record is. Intake accepts the first group, ignores the second, and refuses the third, each for one reason."""
 
     CLEAN = "clean"
     TOMBSTONE = "tombstone"
     STALE_QUERY_ID = "stale_query_id"
     DUPLICATE = "duplicate"
     MOJIBAKE_TITLE = "mojibake_title"
+
     STALE_VERSION = "stale_version"
-    UNKNOWN_PRODUCT = "unknown_product"
-    DELETED_PRODUCT = "deleted_product"
 
     BLANK_TITLE = "blank_title"
     PLACEHOLDER_TITLE = "placeholder_title"
@@ -43,6 +43,8 @@ class Kind(StrEnum):
     TOO_LARGE = "too_large"
     NO_IDENTITY = "no_identity"
     NO_PRODUCT = "no_product"
+    UNKNOWN_PRODUCT = "unknown_product"
+    DELETED_PRODUCT = "deleted_product"
     UNKNOWN_ACTION = "unknown_action"
 
 
@@ -57,7 +59,7 @@ class LineTruth:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Truth:
-    """What is known about a record. ``reason`` None: intake accepts it.
+    """What is known about a record. ``reason`` None: intake does not refuse it.
 
     ``query`` is a search's, normalised; ``action``, ``order_id`` and ``lines`` are an interaction's; ``title`` is the clean title
     of a product whose own is damaged and can be repaired.
@@ -72,9 +74,11 @@ class Truth:
     title: str | None = None
 
     @property
-    def accepted(self) -> bool:
-        """Say whether intake accepts the record; a duplicate or an unknown product is dropped later, not by intake."""
-        return self.reason is None
+    def outcome(self) -> Literal["accepted", "ignored", "refused"]:
+        """Return what intake must count the record as. It accepts duplicates of events: the stream drops them later."""
+        if self.reason is not None:
+            return "refused"
+        return "ignored" if self.kind is Kind.STALE_VERSION else "accepted"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

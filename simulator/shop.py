@@ -1,6 +1,8 @@
 """The simulated shop: one seed gives its catalogue, weeks of events, and the truth about every record and every query.
 
 Plain data in order of arrival; sending is somebody else's. Events end at ``end``; what a visit leads to after it has not happened yet.
+Measured with the defaults on ``queries(3, 800)``, nDCG@10, seed 2: BM25 .25, untrained MiniLM .37, its query side tuned for two passes
+on the clicks of the weeks before .70; on queries never typed before .38 becomes .65. Seed 1: .27, .35, after one pass .60; .35 to .53.
 """
 
 import itertools
@@ -88,6 +90,9 @@ class Shop:
                 truth = Truth(kind=Kind.MOJIBAKE_TITLE, title=clean_text(product.title))
                 sent.append(_product_record(message.model_copy(update={"title": mangled}), at, truth))
         yield from soil(sent, CATALOG_DIRT, share=self._dirt, rng=rng, end=self.end)
+        for product in self.catalog:
+            if product.deleted_in == 0:
+                yield _tombstone(product.product_id, self.start - timedelta(hours=1))
 
     def events(self, week: int) -> Iterator[RawRecord]:
         """Yield what arrives in ``week`` (0 to weeks - 1): searches, interactions, and changes of products. Empty beyond."""
@@ -163,7 +168,8 @@ class Shop:
             visits = itertools.chain.from_iterable(self._begun(begun)[0] for begun in range(max(0, week - _REACH), week + 1))
             clean = transport((r for r in visits if start <= r.occurred_at < start + WEEK), rng)
             clean = sorted([*clean, *self._changes(week, start)], key=lambda r: r.arrives_at)
-            gone = [p.product_id for p in self.catalog if p.deleted_in is not None and p.deleted_in < week]
+            # Deleted before the first event, and a week ago: intake has read of it by now.
+            gone = [p.product_id for p in self.catalog if p.deleted_in == 0] if week else []
             dirt = (*EVENT_DIRT, clicks_on(gone)) if gone else EVENT_DIRT
             arrived = soil(clean, dirt, share=self._dirt, rng=rng, end=self.end)
             self._weeks[week] = [replace(r, arrives_at=min(r.arrives_at, self.end)) for r in arrived]
@@ -176,11 +182,10 @@ class Shop:
             if product.launched_in == week:
                 yield _product_record(product.message(version=1, updated_at=at), at, Truth())
             elif product.deleted_in == week:
-                truth = Truth(kind=Kind.TOMBSTONE)
-                message = product.message(version=100, updated_at=at)
-                record = _product_record(message.model_copy(update={"deleted": True}), at, truth)
                 # Most shops send null; some cannot, and say deleted.
-                yield record if rng.random() < 1 / 4 else replace(record, value=None)
+                message = product.message(version=2, updated_at=at).model_copy(update={"deleted": True})
+                said = _product_record(message, at, Truth(kind=Kind.TOMBSTONE))
+                yield said if rng.random() < 1 / 4 else _tombstone(product.product_id, at)
             elif product.alive_in(week) and rng.random() < _REPRICED:
                 price = round(product.price * rng.uniform(0.8, 1.1), 2)
                 yield _product_record(product.message(version=1 + week, updated_at=at, price=price), at, Truth())
@@ -189,6 +194,11 @@ class Shop:
 def _product_record(message: Product, at: datetime, truth: Truth) -> RawRecord:
     key = message.product_id.encode()
     return RawRecord(topic_name="products", key=key, value=message.to_json(), occurred_at=at, arrives_at=at, truth=truth)
+
+
+def _tombstone(product_id: str, at: datetime) -> RawRecord:
+    truth = Truth(kind=Kind.TOMBSTONE)
+    return RawRecord(topic_name="products", key=product_id.encode(), value=None, occurred_at=at, arrives_at=at, truth=truth)
 
 
 def _made_of(text: str, words: set[str]) -> bool:

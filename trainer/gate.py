@@ -104,11 +104,9 @@ def scores(evidence: Evidence, limits: Limits) -> dict[str, dict[str, Score]]:
 
 
 def _data(queries: int, limits: Limits) -> Check:
-    enough = queries >= limits.min_eval_queries
-    reason = f"{queries} test queries, at least {limits.min_eval_queries} are needed"
-    return Check(
-        name="data_minimum", verdict="pass" if enough else "inconclusive", reason=reason, n=queries, threshold=limits.min_eval_queries
-    )
+    least = limits.min_eval_queries
+    reason = f"{queries} test queries, at least {least} are needed"
+    return Check(name="data_minimum", verdict="pass" if queries >= least else "inconclusive", reason=reason, n=queries, threshold=least)
 
 
 def _artefact(evidence: Evidence) -> list[Check]:

@@ -23,6 +23,7 @@ from trainer.preparing import Prepared, prepare
 from trainer.request import Request
 from trainer.run_folder import Outcome, RunFolder, failed
 from trainer.snapshot import Manifest, Snapshot
+from trainer.training import Step, TrainingError, device_of, fine_tune
 
 LIVE_WAIT = timedelta(seconds=60)
 
@@ -47,8 +48,6 @@ def split(run: RunFolder, request: Request, live: LivePointer) -> Prepared:
 
 def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepared) -> Training:
     """Fine-tune into ``model/``."""
-    from trainer.training import Step, TrainingError, device_of, fine_tune  # noqa: PLC0415 the other steps need no torch
-
     settings = request.settings
     start = _folder(live.live.model if prepared.start == "live" else settings.base_model)
     catalog = pl.read_parquet(run.path / "snapshot" / "catalog.parquet")

@@ -2,12 +2,15 @@
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 
 from schemas.events import Action, Interaction, Search
 from schemas.products import Product
 from schemas.text import normalise_query
+from simulator.catalog import generate
+from simulator.intents import Demand
 from simulator.records import Kind
 from simulator.shop import WEEK, Shop
 
@@ -49,6 +52,7 @@ def test_a_shop_needs_an_end_with_a_zone():
 def test_records_come_in_order_of_arrival_and_within_the_weeks(shop):
     events = list(shop.all_events())
     assert [r.arrives_at for r in events] == sorted(r.arrives_at for r in events)
+    assert shop.start + 3 * WEEK == shop.end
     assert all(shop.start <= r.occurred_at <= shop.end and r.arrives_at <= shop.end for r in events)
     late = [r for r in events if r.arrives_at - r.occurred_at > timedelta(seconds=10)]
     assert 0 < len(late) < len(events) * 0.05
@@ -60,7 +64,7 @@ def test_weeks_beyond_the_history_are_empty(shop):
 
 def test_every_accepted_record_fits_its_schema(records):
     for record in records:
-        if record.truth.accepted and record.value is not None:
+        if record.truth.reason is None and record.value is not None:
             message = MODELS[record.topic_name].from_json(record.value)
             if isinstance(message, Product):
                 assert message.product_id.encode() == record.key
@@ -106,8 +110,10 @@ def test_every_purchase_follows_a_cart_of_its_shopper_and_refunds_follow_purchas
     bought = [k for k in first if k[1] == "purchase"]
     after_cart = [k for k in bought if first[(k[0], "add_to_cart", k[2], None)] < first[k]]
     assert len(after_cart) > 0.9 * len(bought) > 0
-    for key in [k for k in first if k[1] == "refund"]:
-        assert first[(key[0], "purchase", *key[2:])] <= first[key]
+    refunded = [k for k in first if k[1] == "refund"]
+    after_purchase = [k for k in refunded if first[(k[0], "purchase", *k[2:])] < first[k]]
+    # The cart or the purchase itself may be among the records that never arrive.
+    assert len(after_purchase) > 0.9 * len(refunded) > 0
 
 
 def test_a_stale_query_id_never_names_the_search_that_earned_it(records):
@@ -123,39 +129,47 @@ def test_purchases_mostly_name_no_search(records):
     assert len(silent) > len(orders) / 2
 
 
-def test_higher_positions_are_clicked_more(records):
+def test_higher_positions_are_clicked_more_though_the_order_says_nothing():
+    ids = [p.product_id for p in make_shop(products=20).catalog]
+    shuffled = make_shop(products=20, sessions_per_week=400, ranker=lambda _query, _week, luck: [str(i) for i in luck.permutation(ids)])
     ordinals = Counter()
-    for record in records:
+    for record in shuffled.all_events():
         if record.truth.action == "click":
             position = Interaction.from_json(record.value).event_attributes.position
             ordinals[position.ordinal if position else None] += 1
-    assert sum(ordinals[n] for n in range(1, 6)) > 2 * sum(ordinals[n] for n in range(16, 21))
+    assert sum(ordinals[n] for n in range(1, 6)) > 1.7 * sum(ordinals[n] for n in range(16, 21)) > 0
 
 
-def test_demand_and_words_change_between_the_weeks(shop):
-    kind_of = {p.product_id: p.category_path[-1] for p in shop.catalog}
-    demand, words = [], []
-    for week in (0, 2):
-        clicked = Counter(kind_of.get(line.product_id) for r in shop.events(week) for line in r.truth.lines)
-        total = sum(clicked.values())
-        demand.append({kind: n / total for kind, n in clicked.items()})
-        words.append({word for r in shop.events(week) if r.truth.query for word in r.truth.query.split()})
-    moved = sum(abs(demand[0].get(k, 0) - demand[1].get(k, 0)) for k in {*demand[0], *demand[1]}) / 2
-    assert moved > 0.1
+def test_demand_changes_between_the_weeks_by_more_than_chance():
+    catalog = generate(7, 300)
+
+    def kinds_wanted(week, luck):
+        demand, rng = Demand(catalog, seed=7, week=week), Random(luck)
+        return Counter(kind for _ in range(4000) for kind in demand.draw(rng).concepts if kind.startswith("type:"))
+
+    def distance(one, other):
+        return sum(abs(one[kind] - other[kind]) for kind in {*one, *other})
+
+    chance = distance(kinds_wanted(0, 1), kinds_wanted(0, 2))
+    assert distance(kinds_wanted(0, 1), kinds_wanted(2, 2)) > 2 * chance
+
+
+def test_new_nicknames_come_up_after_the_first_week(shop):
+    words = [{word for r in shop.events(week) if r.truth.query for word in r.truth.query.split()} for week in (0, 2)]
     newcomers = {"davvy", "plod", "jolter", "burrstick", "bazzer", "skulls", "baasy", "dashers", "mowzer", "swivver"}
     assert not newcomers & words[0]
     assert newcomers & words[1]
 
 
-def test_deleted_products_are_shown_no_more_and_their_tombstones_come(shop):
+def test_deleted_products_are_never_shown_and_their_tombstones_come():
     larger = make_shop(products=1500, sessions_per_week=40)
+    assert any(p.deleted_in == 0 for p in larger.catalog)
     for week in range(3):
-        gone = {p.product_id for p in larger.catalog if p.deleted_in is not None and p.deleted_in <= week}
-        shown = {i for r in larger.events(week) if r.truth.query and r.occurred_at for i in Search.from_json(r.value).shown()}
+        gone = {p.product_id for p in larger.catalog if p.deleted_in is not None}
+        shown = {i for r in larger.events(week) if r.truth.query for i in Search.from_json(r.value).shown()}
         assert not gone & shown
         tombstones = {r.key.decode() for r in larger.events(week) if r.truth.kind is Kind.TOMBSTONE}
-        assert tombstones == {p.product_id for p in larger.catalog if p.deleted_in == week}
-    assert shop.start + 3 * WEEK == shop.end
+        assert tombstones == {p.product_id for p in larger.catalog if p.deleted_in == week > 0}
 
 
 def test_every_search_has_relevant_products_and_shows_some_of_them(shop):
