@@ -1,7 +1,7 @@
 # Two commands are enough to begin: `make demo` and `make test`. Everything is installed into .venv, nothing outside the repository is changed.
 PYTHON ?=
 ARGS ?=
-BENCH ?= validation attribution gate swap
+BENCH ?= replay_clicks search
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
@@ -26,8 +26,8 @@ check: setup ## Format, lint, types, architecture, generated files: under a minu
 	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_kept_files.py tests/test_packaging.py
 	@$(BIN)/python -m schemas.publish --check
 
-bench: setup ## The benchmarks named by BENCH='swap gate'; each ends with one JSON line
-	@set -e; for name in $(BENCH); do echo "== $$name" >&2; $(BIN)/python benchmarks/$$name.py $(ARGS); done
+bench: setup ## The benchmarks named by BENCH='replay_clicks'; each ends with one JSON line
+	@set -e; for name in $(BENCH); do echo "== $$name" >&2; $(BIN)/python -m benchmarks.$$name $(ARGS); done
 
 generate: setup ## Write schemas/json, schemas/asyncapi.yaml and docs/configuration.md again
 	@$(BIN)/python -m schemas.publish

@@ -41,6 +41,7 @@ from simulator.shop import Shop
 
 PER_SECOND = 22.0
 PHASE_S = 12.0
+MAX_STEPS = 60  # by default about twice as many; the demo has eight minutes
 
 
 @dataclass
@@ -86,7 +87,7 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
     folder = data_dir or Path(tempfile.mkdtemp(prefix="searchloop-demo-"))
     report = Report()
     started = time.monotonic()
-    env = {"SEARCHLOOP_SEED": str(seed), "SEARCHLOOP_EMIT_SEARCHES": "true"}
+    env = {"SEARCHLOOP_SEED": str(seed), "SEARCHLOOP_EMIT_SEARCHES": "true", "SEARCHLOOP_MAX_STEPS": str(MAX_STEPS)}
     try:
         async with AsyncExitStack() as stack:
             with Stage("start Kafka, Milvus and the four processes"):

@@ -13,7 +13,7 @@ from commands.state import read_decisions, read_pairs, read_releases, read_runs
 from schemas.settings import PROCESS_SETTINGS, Settings
 from schemas.text import normalise_query
 from schemas.topics import TOPICS, dead_letter_name
-from schemas.training import Decision
+from schemas.training import Check, Decision
 
 
 def runs(run_id: str | None, *, data_dir: Path | None, as_json: bool) -> None:
@@ -126,6 +126,13 @@ def explain(identifier: str, *, data_dir: Path | None, as_json: bool) -> None:
         show_decision(decision)
 
 
+def _delta(check: Check) -> str:
+    if check.delta is None:
+        return "" if check.candidate_value is None else f"{check.candidate_value:.3f}"
+    interval = "" if check.ci_low is None or check.ci_high is None else f" [{check.ci_low:+.3f}, {check.ci_high:+.3f}]"
+    return f"{check.delta:+.3f}{interval}"
+
+
 def show_decision(decision: Decision) -> None:
     """Print the evaluation table, the checks and the verdict of one decision."""
     if decision.ndcg10:
@@ -136,5 +143,5 @@ def show_decision(decision: Decision) -> None:
         ]
         table("nDCG@10 over the whole catalogue, with 95 % intervals", ["system", *segments], rows)
     if decision.checks:
-        table("gate", ["check", "verdict", "reason"], [(c.name, c.verdict, c.reason) for c in decision.checks])
+        table("gate", ["check", "verdict", "delta", "reason"], [(c.name, c.verdict, _delta(c), c.reason) for c in decision.checks])
     out.print(f"[bold]{decision.verdict}[/]  {'; '.join(decision.reasons)}", highlight=False)

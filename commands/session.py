@@ -16,8 +16,9 @@ from rich.table import Table
 from schemas.settings import Settings, SettingsError
 
 DONE, REFUSED, MISUSED = 0, 1, 2
-out = Console()
-err = Console(stderr=True)
+_NARROW = 110
+out = Console(width=None if sys.stdout.isatty() else _NARROW)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _NARROW)
 
 
 def find_settings(data_dir: Path | None = None) -> Settings:

@@ -13,16 +13,18 @@ def document_text(product: CatalogProduct) -> str:
     """Return ``title | brand | last category | attribute values``; absent parts are left out, so it may be the title alone.
 
     Attributes are taken in the order of their names, at most eight, only short texts: long ones and numbers say little to
-    a model and push the title out of its window. A part that the title already holds is not said twice.
+    a model and push the title out of its window. What was already said is not said twice: every token costs training time.
     """
-    title = product.title
-    parts = [title]
-    said = title.casefold()
     leaf = product.category_path[-1] if product.category_path else ""
-    for part in (product.brand, leaf, _attributes(product.attributes)):
-        if part and part.casefold() not in said:
-            parts.append(part)
-            said += _SEPARATOR + part.casefold()
+    parts, said = [product.title], product.title.casefold()
+    for values in ([product.brand], [leaf], _attributes(product.attributes)):
+        fresh = []
+        for value in values:
+            if value and value.casefold() not in said:
+                fresh.append(value)
+                said += _SEPARATOR + value.casefold()
+        if fresh:
+            parts.append(" ".join(fresh))
     return _SEPARATOR.join(parts)
 
 
@@ -31,11 +33,11 @@ def document_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _attributes(attributes: dict[str, Attribute]) -> str:
+def _attributes(attributes: dict[str, Attribute]) -> list[str]:
     values: list[str] = []
     for name in sorted(attributes):
         value = attributes[name]
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and 0 < len(text) <= MAX_VALUE_CHARS and text not in values:
                 values.append(text)
-    return " ".join(values[:MAX_ATTRIBUTES])
+    return values[:MAX_ATTRIBUTES]

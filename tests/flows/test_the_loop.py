@@ -80,11 +80,13 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
         run = await wait_for_run(settings, trigger, deadline_s=240)
         assert run.state is RunState.DEPLOYED, run
 
-        async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
-            async with steady_traffic(requester, settings, [JARGON, "steel lamp"], per_second=20) as traffic:
-                await until(lambda: _answered(traffic.answers, 20), "the first answers")
-                stack.kill("searcher")
-                await until(lambda: _answered(traffic.answers, 150), "answers after kill -9 of searcher", deadline_s=60)
+        async with (
+            open_requester(settings.kafka, settings.topic("search-responses")) as requester,
+            steady_traffic(requester, settings, [JARGON, "steel lamp"], per_second=20) as traffic,
+        ):
+            await until(lambda: _answered(traffic.answers, 20), "the first answers")
+            stack.kill("searcher")
+            await until(lambda: _answered(traffic.answers, 150), "answers after kill -9 of searcher", deadline_s=60)
         late = [a for a in traffic.answers if a.failed and (a.response is None or a.response.status is not Status.EXPIRED)]
         assert len(traffic.answers) == traffic.sent
         assert not late, late[:3]
