@@ -1,7 +1,11 @@
 """Reading as a group: batches of records, committed by hand after their effects are durable."""
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
+from heapq import heapify, heappop, heappush
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
@@ -70,11 +74,76 @@ class GroupConsumer:
         return bool(self._inner.assignment())
 
 
+class OrderedGroupConsumer(GroupConsumer):
+    """Hands out records of all its partitions in the order in which the broker got them, as far as it can be known.
+
+    A backlog would otherwise be read partition by partition: all clicks of a month before the searches that led to them. The record
+    with the lowest broker time goes first, and none goes while a partition that has more is empty here, for at most ``PATIENCE_S``.
+    Order within a partition is that of the log. With nothing to wait for, records go at once. (Kafka Streams does the same, KIP-353.)
+    """
+
+    PATIENCE_S = 2.0
+    AHEAD = 2000
+
+    def __init__(self, inner: AIOKafkaConsumer) -> None:
+        super().__init__(inner)
+        self._held: dict[TopicPartition, deque[Record]] = {}
+
+    async def batch(self, *, timeout_ms: int, max_records: int) -> list[Record]:
+        """Return what is next, at the latest after the timeout, or ``PATIENCE_S`` where a partition keeps others waiting."""
+        loop = asyncio.get_running_loop()
+        end, patience = loop.time() + timeout_ms / 1000, loop.time() + self.PATIENCE_S
+        while True:
+            owned = self._inner.assignment()
+            self._held = {tp: self._held.get(tp, deque()) for tp in owned}
+            wanted = [tp for tp, held in self._held.items() if len(held) < self.AHEAD]
+            wait_ms = 0 if any(self._held.values()) else int(max(0.0, end - loop.time()) * 1000)
+            for tp, records in (await self._inner.getmany(*wanted, timeout_ms=wait_ms) if wanted else {}).items():
+                self._held.setdefault(tp, deque()).extend(as_record(raw) for raw in records)
+            more = {tp for tp in self._held if await self._has_more(tp)}
+            if loop.time() > patience:
+                more = set()
+            found = take_in_order(self._held, more, max_records)
+            if found or (loop.time() >= end and not any(self._held.values())):
+                return found
+            await asyncio.sleep(0.002)
+
+    async def commit_read(self) -> None:
+        """Commit nothing: what was read is not yet handed out."""
+
+    async def _has_more(self, tp: TopicPartition) -> bool:
+        if tp not in self._inner.assignment():
+            return False
+        high = self._inner.highwater(tp)
+        return high is None or await self._inner.position(tp) < high
+
+
+def take_in_order(held: Mapping[TopicPartition, deque[Record]], more: AbstractSet[TopicPartition], limit: int) -> list[Record]:
+    """Take up to ``limit`` records out of ``held``, lowest broker time first; stop where a partition of ``more`` is empty."""
+    taken: list[Record] = []
+    if any(not held[tp] for tp in more):
+        return taken
+    heads = [(queue[0].timestamp_ms, tp) for tp, queue in held.items() if queue]
+    heapify(heads)
+    while heads and len(taken) < limit:
+        _, tp = heappop(heads)
+        queue = held[tp]
+        taken.append(queue.popleft())
+        if queue:
+            heappush(heads, (queue[0].timestamp_ms, tp))
+        elif tp in more:
+            break
+    return taken
+
+
 @asynccontextmanager
 async def open_group(
-    bootstrap: str, topics: list[str], group: str, *, fetch_wait_ms: int = 100, session_timeout_ms: int = 10_000
+    bootstrap: str, topics: list[str], group: str, *, fetch_wait_ms: int = 100, session_timeout_ms: int = 10_000, in_order: bool = False
 ) -> AsyncIterator[GroupConsumer]:
-    """Join a group for the length of the block. A group without a commit starts at the beginning of its topics."""
+    """Join a group for the length of the block. A group without a commit starts at the beginning of its topics.
+
+    ``in_order``: across partitions too, see ``OrderedGroupConsumer``.
+    """
     inner = AIOKafkaConsumer(
         *topics,
         bootstrap_servers=bootstrap,
@@ -89,6 +158,6 @@ async def open_group(
     )
     try:
         await inner.start()
-        yield GroupConsumer(inner)
+        yield OrderedGroupConsumer(inner) if in_order else GroupConsumer(inner)
     finally:
         await inner.stop()

@@ -154,7 +154,8 @@ async def _turn(settings: Settings, servers: Supervisor, shop: Shop, report: Rep
         report.check(not missed, f"every planted fault was refused for its reason {missed or ''}")
         report.check(bool(pairs), "pairs were learnt")
         asked = shop.queries(shop.weeks - 1, 300)
-        examples = list(dict.fromkeys(q.text for q in asked if not q.seen and q.gains))[:5]
+        taught = [q.text for q in shop.examples(3)]
+        examples = list(dict.fromkeys(taught + [q.text for q in asked if not q.seen and q.gains]))[:5]
         before = {q: await _titles(requester, settings, q) for q in examples}
         queries = [q.text for q in asked]
         async with steady_traffic(requester, settings, queries, per_second=PER_SECOND) as traffic:

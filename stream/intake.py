@@ -74,7 +74,9 @@ class Intake:
                 open_group(s.kafka, [s.topic(PRODUCTS.name)], f"{s.topic_prefix}intake-products", fetch_wait_ms=50)
             )
             event_topics = [s.topic(SEARCHES.name), s.topic(INTERACTIONS.name)]
-            events = await stack.enter_async_context(open_group(s.kafka, event_topics, f"{s.topic_prefix}intake-events", fetch_wait_ms=50))
+            events = await stack.enter_async_context(
+                open_group(s.kafka, event_topics, f"{s.topic_prefix}intake-events", fetch_wait_ms=50, in_order=True)
+            )
             tasks.create_task(self._take_products(products, producer))
             tasks.create_task(self._take_events(events, products, producer))
             while True:
@@ -153,8 +155,6 @@ class Intake:
             self._count(name, accepted[0], refused, ignored)
 
     def _has_unknown(self, outcomes: Sequence[object]) -> bool:
-        if not len(self._known):
-            return False
         return any(isinstance(o, CleanInteraction) and any(self._known.find(x.product_id) is None for x in o.lines) for o in outcomes)
 
     def _locate(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 NICENESS = 10
 ORPHANED = 75
@@ -35,6 +36,11 @@ def die_with_parent(interval_s: float = 0.5) -> None:
         os._exit(ORPHANED)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def begin_again(module: str, argument: Path) -> NoReturn:
+    """Become a fresh process that runs the module again, under the same id: what a library does not give back is given back."""
+    os.execv(sys.executable, command(module, argument))  # noqa: S606 (our own module, no shell)
 
 
 def lower_priority() -> None:

@@ -13,7 +13,7 @@ from process.logs import configure_logs
 from schemas.releases import LivePointer
 from schemas.training import Decision, RunState
 from trainer import steps
-from trainer.child import die_with_parent, lower_priority
+from trainer.child import begin_again, die_with_parent, lower_priority
 from trainer.evaluation_files import EvaluationFacts
 from trainer.plan import Training
 from trainer.preparing import Prepared
@@ -34,7 +34,10 @@ def retrain(run: RunFolder, request: Request) -> Outcome:
     run.report(
         RunState.TRAINING, 0.05, f"{prepared.new_pairs} new and {prepared.old_pairs} old pairs, from {prepared.start}: {prepared.why}"
     )
-    training = run.once("training", Training, lambda: steps.train(run, request, live, prepared))
+    training = run.find("training", Training)
+    if training is None:
+        run.once("training", Training, lambda: steps.train(run, request, live, prepared))
+        begin_again("trainer.retrain", run.path)  # the memory of training is not held while the candidate is evaluated
 
     run.report(
         RunState.EVALUATING, 0.75, f"trained {training.steps} steps in {training.wall_s:.0f} s; {prepared.test_queries} test queries"

@@ -1,10 +1,12 @@
 """Reading as a group: at least once, whatever becomes of a member."""
 
 import asyncio
+from collections import deque
 
 import pytest
+from aiokafka import TopicPartition
 
-from broker.consuming import GroupConsumer, open_group
+from broker.consuming import GroupConsumer, open_group, take_in_order
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
@@ -65,3 +67,31 @@ async def test_a_member_that_leaves_hands_its_uncommitted_records_over(kafka: st
             await stays.commit(taken)  # of a partition it has lost, nothing is committed
         rest = await take(stays, 5)
     assert {r.partition for r in rest} == parts[1]
+
+
+def test_records_of_several_partitions_come_in_the_order_of_the_brokers_clock():
+    """And none goes while a partition that has more is empty here."""
+
+    def record(partition: int, offset: int, timestamp_ms: int) -> Record:
+        return Record("t", partition, offset, timestamp_ms, None, b"")
+
+    one, two = TopicPartition("t", 0), TopicPartition("t", 1)
+    held = {one: deque([record(0, 0, 10), record(0, 1, 40)]), two: deque([record(1, 0, 20), record(1, 1, 30)])}
+    assert [r.timestamp_ms for r in take_in_order(held, {two}, 100)] == [10, 20, 30]
+    assert take_in_order(held, {two}, 100) == []
+    assert [r.timestamp_ms for r in take_in_order(held, set(), 100)] == [40]
+
+
+async def test_a_backlog_is_read_in_the_order_in_which_it_was_sent(kafka: str, topic_prefix: str):
+    """Partition after partition would be the order of a plain consumer."""
+    settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=3)
+    await ensure_topics(settings)
+    topics = [settings.topic("searches"), settings.topic("interactions")]
+    async with open_producer(kafka, linger_ms=0) as producer:
+        for number in range(240):
+            await producer.send(Outgoing(topics[number % 2], b"%d" % number, partition=number % 3))
+    async with open_group(kafka, topics, f"{topic_prefix}ordered", in_order=True) as group:
+        found = [int(r.value or b"") for r in await take(group, 240)]
+    assert sorted(found) == list(range(240))
+    # Two records of one millisecond may change places.
+    assert max(abs(place - number) for place, number in enumerate(found)) < 12

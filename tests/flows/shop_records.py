@@ -9,6 +9,7 @@ from tests.flows.reference import Raw
 
 JARGON = "flurgh"
 TARGET = "p000"
+VISITS = 1500
 _NOUNS = ("lamp", "kettle", "ladder", "jacket", "drill", "tent", "chair", "mixer", "scarf", "router")
 _KINDS = ("compact", "large", "steel", "wooden", "red", "blue", "travel", "garden", "quiet", "heavy")
 
@@ -26,16 +27,16 @@ def products() -> Iterator[Raw]:
 
 
 def visits(end: datetime, *, first: int, last: int) -> Iterator[Raw]:
-    """Yield visits ``first`` to ``last`` (of any number): a search, a click, every fourth a purchase, every twentieth returned.
+    """Yield visits ``first`` to ``last`` (of at most ``VISITS``): a search, a click, every fourth a purchase, every twentieth returned.
 
-    They spread over twenty days that end at ``end``; every third visit asks for the jargon word.
+    They spread over twenty days that end at ``end``, in order; every third visit asks for the jargon word.
     """
     names = titles()
     for number in range(first, last):
         rng = Random(number)
         product = TARGET if number % 3 == 0 else rng.choice(sorted(names))
         query = JARGON if product == TARGET else " ".join(rng.sample(names[product].split(), 2))
-        at = end - timedelta(days=20) * rng.random() - timedelta(minutes=5)
+        at = end - timedelta(days=20) * (1 - number / VISITS) - timedelta(minutes=5)
         who = {"client_id": f"c{number % 400}", "query_id": f"q{number}"}
         shown = [product, *rng.sample(sorted(names), 5)]
         yield _event("searches", who | {"event_id": f"s{number}", "user_query": query, "query_response_hit_ids": shown}, at)

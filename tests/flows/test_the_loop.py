@@ -17,7 +17,7 @@ from schemas.releases import ReleaseState
 from schemas.search import SearchRequest, Status
 from schemas.settings import Settings
 from schemas.training import RunState
-from tests.flows.shop_records import JARGON, TARGET, products, visits
+from tests.flows.shop_records import JARGON, TARGET, VISITS, products, visits
 from tests.flows.turning import ask_for_run, feed, pairs_equal, settings_of, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -37,7 +37,7 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
     async with Supervisor(data_dir=tmp_path, quiet=True) as stack:
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
-        catalog, records = list(products()), list(visits(END, first=0, last=900))
+        catalog, records = list(products()), list(visits(END, first=0, last=VISITS))
         await feed(settings, catalog)
         await stack.ready(180)
         generation, before = await _hits(settings, JARGON)
@@ -60,7 +60,7 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
     async with Supervisor(data_dir=tmp_path, quiet=True) as stack:
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
-        catalog, records = list(products()), list(visits(END, first=0, last=1500))
+        catalog, records = list(products()), list(visits(END, first=0, last=VISITS))
         await feed(settings, catalog)
         await stack.ready(180)
 

@@ -31,7 +31,9 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, *, deadline
 
 async def feed(settings: Settings, records: Iterable[Raw]) -> None:
     async with open_producer(settings.kafka, linger_ms=5) as producer:
-        await producer.send_all([Outgoing(settings.topic(r.topic_name), r.value, key=r.key) for r in records])
+        outgoing = [Outgoing(settings.topic(r.topic_name), r.value, key=r.key) for r in records]
+        for start in range(0, len(outgoing), 100):  # as a shop would: one after the other, not a month at once
+            await producer.send_all(outgoing[start : start + 100])
 
 
 def counted(pair: Pair) -> tuple[object, object]:
