@@ -159,6 +159,8 @@ async def replay(args: argparse.Namespace) -> int:
         "SEARCHLOOP_ASSUME_UTC": "true",
         "SEARCHLOOP_SEED": str(args.seed),
         "SEARCHLOOP_EMIT_SEARCHES": "false",  # our probes are not shoppers
+        "SEARCHLOOP_WEIGHT_CLICK": "1.0",  # the shop has clicks only: they are its metric
+        "SEARCHLOOP_TEST_DAYS": "3",  # of a week, so that a candidate has seen the rest of it
     }
     weeks: list[dict[str, Any]] = []
     ok, seen, accounts = True, set[str](), Accounts()

@@ -1,6 +1,7 @@
 """The whole loop with real processes: from an event to a served hit, and the same while every process is killed once."""
 
 import asyncio
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +28,7 @@ END = datetime.now(UTC)
 
 async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
     async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
-        response, _ = await ask(requester, settings, SearchRequest(request_id=query, user_query=query, timeout_ms=30_000))
+        response, _ = await ask(requester, settings, SearchRequest(request_id=uuid.uuid4().hex, user_query=query, timeout_ms=30_000))
     assert response.status is Status.OK, response
     return response.generation, [h.product_id for h in response.hits]
 
