@@ -10,8 +10,7 @@ from stream.aggregation import canonical
 from stream.attribution import attribute
 from stream.shopper import Rules, Shopper
 from stream.validation import validate_interaction, validate_search
-
-from .builders import MINUTE, fold
+from tests.stream.builders import MINUTE, fold
 
 QUERIES = ["Red mug", "desk LAMP", "tea", "chair", "blue cup"]
 

@@ -4,8 +4,7 @@ from hypothesis import strategies as st
 from schemas.events import Action
 from schemas.pairs import MAX_CLIENTS, Pair
 from stream.aggregation import aggregate, canonical, supersedes
-
-from .builders import contribution, fold
+from tests.stream.builders import contribution, fold
 
 EMPTY = Pair(query="mug", product_id="p1")
 

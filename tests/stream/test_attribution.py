@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from schemas.events import Tick
 from stream.attribution import attribute
 from stream.shopper import Shopper, shopper_from_bytes, supersedes
-
-from .builders import DAY, HOUR, MINUTE, RULES, T0, act, credited, net, run, search
+from tests.stream.builders import DAY, HOUR, MINUTE, RULES, T0, act, credited, net, run, search
 
 MUGS = search("q1", "mug", ["p1", "p2"])
 

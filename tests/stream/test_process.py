@@ -19,8 +19,7 @@ from broker.topics import ensure_topics
 from embedded.launching import child_environ, launch
 from schemas.pairs import Pair
 from schemas.settings import StreamSettings
-
-from .shop import comparable, engagements, expected, outgoing, products
+from tests.stream.shop import comparable, engagements, expected, outgoing, products
 
 pytestmark = pytest.mark.broker
 

@@ -8,8 +8,7 @@ from schemas.products import CatalogProduct
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from stream.validation import Ignored, Tombstone, validate_interaction, validate_product, validate_search
-
-from .builders import NOW, T0, record
+from tests.stream.builders import NOW, T0, record
 
 SETTINGS = StreamSettings()
 SEARCH = {
