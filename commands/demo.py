@@ -41,7 +41,7 @@ from simulator.shop import Shop
 
 PER_SECOND = 22.0
 PHASE_S = 12.0
-MAX_STEPS = 60  # by default about twice as many; the demo has eight minutes
+MAX_STEPS = 50  # by default about twice as many; the demo has eight minutes
 
 
 @dataclass
@@ -204,7 +204,7 @@ def _means(decision: Decision | None) -> dict[str, dict[str, float]]:
 
 async def _refuse_shuffled(settings: Settings, traffic: Traffic, report: Report) -> None:
     traffic.phase = "shuffled"
-    run, _ = await _run(settings, "a candidate trained on shuffled labels", params={"label_shuffle_seed": 1, "max_steps": 40})
+    run, _ = await _run(settings, "a candidate trained on shuffled labels", params={"label_shuffle_seed": 1, "max_steps": 20})
     report.facts["bad_candidate_verdict"] = run.verdict
     report.check(run.state is RunState.FAILED_GATE, f"the gate refuses it ({run.state.value})")
 
