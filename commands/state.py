@@ -34,9 +34,10 @@ async def read_decisions(settings: Settings) -> list[Decision]:
 
 
 async def read_pairs(settings: Settings) -> list[Pair]:
-    """Return every pair, in no order."""
+    """Return every pair that holds something, in no order; what was credited and taken back leaves an empty one."""
     state = await read_compacted(settings.kafka, settings.topic("pairs"))
-    return [Pair.from_json(r.value) for r in state.records.values() if r.value]
+    pairs = (Pair.from_json(r.value) for r in state.records.values() if r.value)
+    return [p for p in pairs if p.days]
 
 
 async def read_catalog(settings: Settings) -> list[CatalogProduct]:
