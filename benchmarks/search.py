@@ -53,7 +53,6 @@ async def echo(settings: Settings) -> None:
                     settings.topic("search-responses"), record.value, key=record.key, headers=((CORRELATION_ID, correlation),)
                 )
                 await producer.send(answer)
-                await group.commit([record])
 
 
 async def bare_kafka(kafka: str, folder: str, rounds: int) -> dict[str, float]:
