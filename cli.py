@@ -93,6 +93,46 @@ def send(
     run(topic, file, data_dir=data_dir, as_json=as_json, send_invalid=send_invalid)
 
 
+@app.command("import")
+def import_(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="ubi-queries, ubi-events, algolia, segment, ga4, google, online-retail.")],
+    file: Annotated[str, typer.Argument(help="JSON lines, CSV for online-retail; .gz works; - reads stdin.")],
+    position_base: Annotated[int | None, typer.Option(min=0, max=1, help="Position of the first hit: 1, and 0 for ga4.")] = None,
+    product_field: Annotated[str | None, typer.Option(help="segment: the property that is the catalogue's id.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Convert and check, send nothing.")] = False,
+    allow_refused: Annotated[bool, typer.Option("--allow-refused", help="Exit 0 even if lines were refused.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import another system's events, validated, and say where every line went."""
+    from commands.importing import import_file as run
+
+    run(
+        form,
+        file,
+        position_base=position_base,
+        product_field=product_field,
+        dry_run=dry_run,
+        allow_refused=allow_refused,
+        data_dir=data_dir,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def export(
+    form: Annotated[Literal["ubi"], typer.Argument(metavar="FORMAT", help="ubi.")],
+    folder: Annotated[Path, typer.Option("--out", help="Where to write ubi_queries.jsonl and ubi_events.jsonl.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write searches and interactions as UBI 1.3 files."""
+    from commands.importing import export_ubi as run
+
+    del form  # there is one so far
+    run(folder, data_dir=data_dir, as_json=as_json)
+
+
 @app.command()
 def search(
     query: str,

@@ -10,7 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+
+# Time per example says something about the machine, not about the code.
+hypothesis.settings.register_profile("searchloop", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("searchloop")
 
 if TYPE_CHECKING:
     from embedded.kafka import EmbeddedKafka

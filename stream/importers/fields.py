@@ -1,0 +1,65 @@
+"""Read fields of foreign records, whose types nobody has promised.
+
+A value of an unexpected shape reads as absent; whether what is left suffices is decided by the raw contract and ``stream.validation``.
+"""
+
+import json
+from collections.abc import Mapping
+from uuid import NAMESPACE_URL, uuid5
+
+from stream.importers.outcome import Body
+
+# What one search may name in our contract; of a longer list the first are taken.
+MAX_SHOWN = 200
+
+
+def present(**fields: object) -> Body:
+    """Return the fields that say something: None, blank text and empty lists and objects are left out."""
+    return {name: value for name, value in fields.items() if value is not None and value not in ("", [], {})}
+
+
+def section(record: Mapping[str, object], name: str) -> Body:
+    """Return a nested object; ``{}`` when there is none."""
+    found = record.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def objects(value: object) -> list[Body]:
+    """Return the objects of a list; ``[]`` when it is no list."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def listed(value: object) -> list[object]:
+    """Return a list as it is; ``[]`` when it is none."""
+    return value if isinstance(value, list) else []
+
+
+def first_id(*candidates: object) -> str | int | None:
+    """Return the first candidate that can be an id: text that is not blank, or an integer."""
+    for found in candidates:
+        if isinstance(found, str) and found.strip():
+            return found.strip()
+        if isinstance(found, int) and not isinstance(found, bool):
+            return found
+    return None
+
+
+def first_text(*candidates: object) -> str | None:
+    """Return the first candidate that is a text and not blank."""
+    return next((found for found in candidates if isinstance(found, str) and found.strip()), None)
+
+
+def rank(position: object, base: int) -> int | None:
+    """Return a foreign position, counted from ``base``, counted from 1; None when it is none or lies before the first."""
+    if isinstance(position, str) and position.strip().isdigit():
+        position = int(position)
+    if not isinstance(position, int) or isinstance(position, bool):
+        return None
+    found = position + 1 - base
+    return found if found >= 1 else None
+
+
+def derived_id(source: str, record: Mapping[str, object]) -> str:
+    """Return an event id for a record that has none: the same for the same content, so that importing twice counts once."""
+    content = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return str(uuid5(NAMESPACE_URL, f"{source}:{content}"))

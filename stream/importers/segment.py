@@ -1,0 +1,79 @@
+"""Segment's ecommerce spec (v2, also RudderStack): ``track`` calls, one per line.
+
+Segment's ``Products Searched`` has no query id: a custom ``properties.query_id`` is taken, else the search is known by its ``messageId``
+and later events find it by session and words.
+"""
+
+from schemas.events import Action
+from stream.importers.fields import MAX_SHOWN, derived_id, first_id, first_text, objects, present, rank, section
+from stream.importers.outcome import Body, Records, Skipped, Why
+
+_ACTIONS = {
+    "Product List Viewed": Action.IMPRESSION,
+    "Product Clicked": Action.CLICK,
+    "Product Viewed": Action.VIEW,
+    "Product Added": Action.ADD_TO_CART,
+    "Product Removed": Action.REMOVE_FROM_CART,
+    "Order Completed": Action.PURCHASE,
+    "Order Refunded": Action.REFUND,
+    "Order Cancelled": Action.REFUND,
+}
+_ORDERS = frozenset({Action.PURCHASE, Action.REFUND})
+
+
+def convert(record: Body, *, position_base: int = 1, product_field: str = "product_id") -> Records | Skipped:
+    """Return the search or the interaction of a call; ``product_field`` names the catalogue's id in it (``sku``, say).
+
+    A refund that lists no products gives everything back, but does not say what that was: skipped.
+    """
+    event = record.get("event")
+    if record.get("type", "track") != "track" or not isinstance(event, str):
+        return Skipped(Why.UNUSED_ACTION, str(event or record.get("type")))
+    properties = section(record, "properties")
+    products = [(p, first_id(p.get(product_field))) for p in objects(properties.get("products")) or [properties]]
+    found = [(p, product) for p, product in products if product is not None]
+    if event == "Products Searched":
+        query = first_text(properties.get("query"))
+        if query is None:
+            return Skipped(Why.NO_QUERY)
+        envelope = _envelope(record, properties)
+        envelope["query_id"] = envelope["query_id"] or envelope["event_id"]
+        shown = [product for _, product in found][:MAX_SHOWN]
+        return [("searches", present(**envelope, user_query=query, query_response_hit_ids=shown))]
+    action = _ACTIONS.get(event)
+    if action is None:
+        return Skipped(Why.UNUSED_ACTION, event)
+    if not found:
+        return Skipped(Why.NO_PRODUCT, event)
+    body = present(
+        **_envelope(record, properties),
+        action_name=action.value,
+        user_query=first_text(properties.get("query")),
+        order_id=first_id(properties.get("order_id")) if action in _ORDERS else None,
+        items=[_item(product, p, properties, position_base) for p, product in found],
+    )
+    return [("interactions", body)]
+
+
+def _item(product: str | int, properties: Body, event: Body, base: int) -> Body:
+    """``properties`` are the product's own, or the event's where the event is about one product."""
+    price = properties.get("price")
+    return present(
+        object_id=product,
+        quantity=properties.get("quantity"),
+        unit_price=price,
+        currency=first_text(properties.get("currency"), event.get("currency")) if price is not None else None,
+        query_id=first_id(properties.get("query_id")) if properties is not event else None,
+        ordinal=rank(properties.get("position"), base),
+    )
+
+
+def _envelope(record: Body, properties: Body) -> Body:
+    return {
+        "event_id": first_text(record.get("messageId")) or derived_id("segment", record),
+        "timestamp": record.get("timestamp") or record.get("originalTimestamp"),
+        "client_id": first_id(record.get("anonymousId")),
+        "session_id": first_id(properties.get("session_id"), section(record, "context").get("sessionId")),
+        "user_id": first_id(record.get("userId")),
+        "query_id": first_id(properties.get("query_id")),
+    }
