@@ -81,16 +81,20 @@ def searcher() -> None:
 
 @app.command()
 def send(
-    topic: Annotated[str, typer.Argument(help="searches, interactions or products.")],
-    file: Annotated[str, typer.Argument(help="JSON lines; .gz works; - reads stdin.")],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="TOPIC FILE [TOPIC FILE]...", help="searches, interactions or products; JSON lines, .gz or -.")
+    ],
     data_dir: DataDir = None,
     as_json: AsJson = False,
     send_invalid: Annotated[bool, typer.Option(help="Send refused lines too; they end as dead letters.")] = False,
 ) -> None:
-    """Send a file of JSON lines to a raw topic, validated."""
+    """Send JSON lines to raw topics, validated; several files are merged by event time."""
     from commands.feeding import send as run
+    from commands.session import stop
 
-    run(topic, file, data_dir=data_dir, as_json=as_json, send_invalid=send_invalid)
+    if len(sources) % 2:
+        stop("a topic and a file are needed, or several such pairs", code=2)
+    run(list(zip(sources[::2], sources[1::2], strict=True)), data_dir=data_dir, as_json=as_json, send_invalid=send_invalid)
 
 
 @app.command("import")
@@ -317,7 +321,16 @@ def main() -> None:
     """Run the command line."""
     logging.basicConfig(level=logging.ERROR)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its retries are not the reader's business
-    app()
+    try:
+        app()
+    except Exception as error:  # the one outermost handler: a sentence for what an operator can mend, a traceback for the rest
+        from commands.failures import sentence
+        from commands.session import stop
+
+        known = sentence(error)
+        if known is None:
+            raise
+        stop(known[0], code=known[1])
 
 
 if __name__ == "__main__":

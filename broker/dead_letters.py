@@ -6,7 +6,15 @@ from broker.records import Outgoing, Record
 from schemas.rejections import Rejection
 from schemas.topics import dead_letter_name
 
+ORIGIN = "dlq.origin"
+REPLAYED = "dlq.replayed"
 _OURS = ("__connect.errors.", "dlq.")
+
+
+def origin_of(record: Record) -> str:
+    """Return where a record first lay, as ``topic/partition/offset``: a dead letter that was sent again keeps its first place."""
+    kept = record.header(ORIGIN)
+    return kept.decode(errors="replace") if kept else f"{record.topic}/{record.partition}/{record.offset}"
 
 
 def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: str = "0.1.0") -> Outgoing:
@@ -21,8 +29,9 @@ def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: st
         "dlq.reason": rejection.reason.value,
         "dlq.errors": problems,
         "dlq.app_version": version,
+        ORIGIN: origin_of(record),
     }
-    kept = tuple((k, v) for k, v in record.headers if not k.startswith(_OURS) or k == "dlq.replayed")
+    kept = tuple((k, v) for k, v in record.headers if not k.startswith(_OURS) or k == REPLAYED)
     return Outgoing(
         dead_letter_name(record.topic),
         record.value,

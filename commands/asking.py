@@ -18,7 +18,7 @@ async def ask(requester: Requester, settings: Settings, request: SearchRequest) 
         settings.topic("search-requests"),
         request.to_json(),
         key=request.request_id.encode(),
-        timeout_s=request.timeout_ms / 1000 + 2,
+        timeout_s=request.timeout_ms / 1000 + 1,
     )
     return SearchResponse.from_json(record.value or b""), (time.perf_counter() - started) * 1000
 
@@ -37,7 +37,7 @@ def search(query: str, *, k: int, client: str | None, timeout_ms: int, explain: 
         rows = [(h.rank, h.product_id, h.fields.get("title"), h.score) for h in response.hits]
         table(f"{query!r}: generation {response.generation}, {took_ms:.0f} ms", ["rank", "product", "title", "score"], rows)
         if response.error:
-            out.print(f"{response.status}: {response.error.message}")
+            out.print(f"{response.status}: {response.error.message}", markup=False)
     if response.status not in {Status.OK, Status.PARTIAL}:
         raise SystemExit(1)
 

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from broker.dead_letters import ORIGIN, REPLAYED
 from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from commands.session import find_settings, out, show_json, stop, table
+from schemas.rejections import Reason
 from schemas.settings import Settings
 from schemas.topics import TOPICS, dead_letter_name
 
-REPLAYED = "dlq.replayed"
 MAX_REPLAYS = 3
 _OURS = ("__connect.errors.", "dlq.")
 
@@ -27,10 +29,24 @@ async def read_letters(settings: Settings, *, topic: str | None, reason: str | N
     names = [settings.topic(dead_letter_name(t.name)) for t in TOPICS if t.dead_letters and topic in {None, t.name}]
     if not names:
         stop(f"topic {topic!r} has no dead letters; those that have: {', '.join(t.name for t in TOPICS if t.dead_letters)}", code=2)
-    oldest = 0.0 if since is None else (datetime.now(UTC) - since).timestamp() * 1000
     async with open_reader(settings.kafka, names) as reader:
         records = [r async for r in reader.until(await reader.end_offsets())]
+    return chosen(records, reason, since)
+
+
+def chosen(records: Iterable[Record], reason: str | None, since: timedelta | None) -> list[Record]:
+    """Return the letters with that reason that are not older; None chooses all."""
+    if reason is not None and reason not in set(Reason):
+        stop(f"{reason!r} is no reason; the reasons: {', '.join(Reason)}", code=2)
+    oldest = 0.0 if since is None else (datetime.now(UTC) - since).timestamp() * 1000
     return [r for r in records if reason in {None, reason_of(r)} and r.timestamp_ms >= oldest]
+
+
+def origin_of_letter(letter: Record) -> str:
+    """Return where the refused record first lay, as ``topic/partition/offset``."""
+    kept = letter.header(ORIGIN)
+    places = (letter.header(f"__connect.errors.{name}") or b"" for name in ("topic", "partition", "offset"))
+    return (kept or b"/".join(places)).decode(errors="replace")
 
 
 def list_letters(*, topic: str | None, reason: str | None, since: timedelta | None, data_dir: Path | None, as_json: bool) -> None:
@@ -73,11 +89,14 @@ def show_letters(
 def replay_letters(
     *, topic: str | None, reason: str | None, since: timedelta | None, dry_run: bool, data_dir: Path | None, as_json: bool
 ) -> None:
-    """Send dead letters to the topic they came from; one that was replayed three times stays where it is."""
+    """Send dead letters to the topic they came from; one that was replayed three times stays where it is.
+
+    Of a record that was refused again after a replay, only its newest letter counts.
+    """
     settings = find_settings(data_dir)
-    letters = asyncio.run(read_letters(settings, topic=topic, reason=reason, since=since))
-    again = [_again(r) for r in letters]
-    sending = [r for r in again if r is not None]
+    newest = {origin_of_letter(r): r for r in asyncio.run(read_letters(settings, topic=topic, reason=None, since=None))}
+    letters = chosen(newest.values(), reason, since)
+    sending = [r for r in map(again, letters) if r is not None]
     if not dry_run:
         asyncio.run(_send(settings, sending))
     facts = {
@@ -95,13 +114,15 @@ def replay_letters(
         )
 
 
-def _again(record: Record) -> Outgoing | None:
+def again(record: Record) -> Outgoing | None:
+    """Return the record that goes back, with where it first lay and how often it went; None when that was often enough."""
     times = int(record.header(REPLAYED) or b"0")
     source = (record.header("__connect.errors.topic") or b"").decode() or record.topic.removesuffix(".dlq")
     if times >= MAX_REPLAYS:
         return None
     kept = tuple((k, v) for k, v in record.headers if not k.startswith(_OURS))
-    return Outgoing(source, record.value, key=record.key, headers=(*kept, (REPLAYED, str(times + 1).encode())))
+    ours = ((ORIGIN, origin_of_letter(record).encode()), (REPLAYED, str(times + 1).encode()))
+    return Outgoing(source, record.value, key=record.key, headers=(*kept, *ours))
 
 
 async def _send(settings: Settings, records: list[Outgoing]) -> None:

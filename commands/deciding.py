@@ -5,6 +5,7 @@
 
 import asyncio
 import getpass
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -21,8 +22,9 @@ from commands.looking import show_decision
 from commands.session import err, find_settings, out, show_json, stop
 from commands.state import read_decisions
 from schemas.releases import DeploymentCommand, LivePointer
-from schemas.settings import Settings
+from schemas.settings import Settings, TrainerSettings
 from schemas.training import Decision, RunState, TrainingRun, Trigger
+from trainer.request import Request, TriggerError
 
 Action = Literal["promote", "rollback", "pause", "resume", "pin", "unpin", "abort"]
 
@@ -69,6 +71,7 @@ def train(
         trigger_id=uuid.uuid4().hex, requested_by=getpass.getuser(), requested_at=datetime.now(UTC),
         base=base, force=force, force_reason=reason, dry_run=dry_run, params=dict(_param(p) for p in params),
     )  # fmt: skip
+    _require_fit(trigger)
     asyncio.run(send_trigger(settings, trigger))
     if not wait:
         if as_json:
@@ -97,6 +100,13 @@ def train(
     good = run.state is RunState.DEPLOYED or (dry_run and run.verdict == "pass")
     if not good:
         raise SystemExit(1)
+
+
+def _require_fit(trigger: Trigger) -> None:
+    try:
+        Request.of("check", trigger, TrainerSettings.load(os.environ))
+    except TriggerError as error:
+        stop(str(error), code=2)
 
 
 def _param(text: str) -> tuple[str, int | float | str | bool]:
@@ -154,7 +164,7 @@ def deploy(
     )  # fmt: skip
     pointer, why, took = asyncio.run(command_and_wait(settings, command, deadline_s=deadline_s))
     if pointer is None:
-        stop(f"{action}: {why}")
+        stop(why)
     if as_json:
         show_json({"action": action, "seconds": round(took, 3), "pointer": pointer.model_dump(mode="json")})
     else:

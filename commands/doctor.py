@@ -13,8 +13,9 @@ import psutil
 import torch
 
 from commands.looking import read_page
-from commands.session import find_settings, show_json, table
+from commands.session import own_settings, show_json, table
 from embedded.jars import kafka_jars
+from embedded.runtime import read_runtime
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import PROCESS_SETTINGS, Settings
 
@@ -25,7 +26,7 @@ _GB = 1 << 30
 
 def doctor(*, data_dir: Path | None, as_json: bool) -> None:
     """Check everything; exit code 1 when something is at fault."""
-    settings = find_settings(data_dir)
+    settings = own_settings(data_dir)
     findings = [_python(), _memory(), _disk(settings), _java(), _jars(), _model(), _device(), _libraries(), *_stack(settings)]
     if as_json:
         show_json([{"check": c, "level": level, "detail": detail} for c, level, detail in findings])
@@ -86,7 +87,7 @@ def _libraries() -> Finding:
 
 
 def _stack(settings: Settings) -> list[Finding]:
-    if not (settings.data_dir / "runtime.json").exists():
+    if read_runtime(settings.data_dir) is None:
         return [("stack", "ok", f"not running in {settings.data_dir}; `searchloop up` starts it")]
     pages = {name: read_page(settings, name, "readyz") for name in PROCESS_SETTINGS}
     return [

@@ -1,13 +1,15 @@
-"""``send``: put a file of JSON lines on a raw topic, checked before by the same rules that intake applies."""
+"""``send``: put files of JSON lines on raw topics, in order of event time, checked before by the same rules that intake applies."""
 
 import asyncio
 import gzip
+import heapq
 import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +19,7 @@ from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from commands.session import err, find_settings, out, show_json, stop
+from schemas.base import parse_timestamp
 from schemas.rejections import Rejection
 from schemas.settings import Settings, StreamSettings
 from stream.validation import validate_interaction, validate_product, validate_search
@@ -32,6 +35,11 @@ _CHUNK = 500
 
 def read_lines(file: str) -> Iterator[bytes]:
     """Yield the non-empty lines of a file, a ``.gz`` file, or ``-`` for stdin."""
+    return (line for _, line in numbered_lines(file))
+
+
+def numbered_lines(file: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the non-empty lines with their numbers in the file, which begin at 1."""
     source: IO[bytes] | gzip.GzipFile
     if file == "-":
         source = sys.stdin.buffer
@@ -40,9 +48,34 @@ def read_lines(file: str) -> Iterator[bytes]:
     else:
         source = Path(file).open("rb")  # noqa: SIM115
     with source:
-        for line in source:
+        for number, line in enumerate(source, start=1):
             if line.strip():
-                yield line.strip()
+                yield number, line.strip()
+
+
+def in_order(sources: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, int, bytes]]:
+    """Yield (topic, file, line number, line) of several files in the order of event time, each file in its own order; products first.
+
+    Searches of a month and then its clicks would be a month of disorder, and a shopper is remembered for a week.
+    """
+
+    def timed(topic: str, file: str) -> Iterator[tuple[float, tuple[str, str, int, bytes]]]:
+        at = float("-inf")
+        for number, line in numbered_lines(file):
+            if topic != "products" and len(sources) > 1:
+                at = max(at, _time_of(line))
+            yield at, (topic, file, number, line)
+
+    return (item for _, item in heapq.merge(*(timed(topic, file) for topic, file in sources), key=lambda found: found[0]))
+
+
+def _time_of(line: bytes) -> float:
+    try:
+        at = parse_timestamp(json.loads(line).get("timestamp"))
+        at = datetime.fromisoformat(at) if isinstance(at, str) else at
+        return at.replace(tzinfo=at.tzinfo or UTC).timestamp() if isinstance(at, datetime) else float("-inf")
+    except (ValueError, AttributeError):
+        return float("-inf")
 
 
 def key_of(topic: str, line: bytes) -> bytes | None:
@@ -56,49 +89,53 @@ def key_of(topic: str, line: bytes) -> bytes | None:
     return None if found is None else str(found).encode()
 
 
-def send(topic: str, file: str, *, data_dir: Path | None, as_json: bool, send_invalid: bool) -> None:
-    """Send every valid line, say what was refused and why; exit code 1 when anything was refused."""
-    if topic not in VALIDATORS:
-        stop(f"unknown topic {topic!r}: expected one of {', '.join(VALIDATORS)}", code=2)
-    if file != "-" and not Path(file).exists():
-        stop(f"file {file!r} does not exist", code=2)
-    sent, refused, first = asyncio.run(_send(find_settings(data_dir), topic, file, send_invalid=send_invalid))
+def send(sources: Sequence[tuple[str, str]], *, data_dir: Path | None, as_json: bool, send_invalid: bool) -> None:
+    """Send every valid line of every (topic, file), say what was refused and why; exit code 1 when anything was refused."""
+    for topic, file in sources:
+        if topic not in VALIDATORS:
+            stop(f"unknown topic {topic!r}: expected one of {', '.join(VALIDATORS)}", code=2)
+        if file != "-" and not Path(file).is_file():
+            stop(f"{file!r} is not a file", code=2)
+    sent, refused, first = asyncio.run(_send(find_settings(data_dir), sources, send_invalid=send_invalid))
     if as_json:
-        show_json({"topic": topic, "sent": sent, "refused": dict(refused)})
+        show_json({"sent": dict(sent), "refused": dict(refused)})
     else:
-        out.print(f"sent {sent} records to {topic}" + (f", refused {refused.total()}: {dict(refused)}" if refused else ""))
-        for line, reason in first:
-            err.print(f"  line {line}: {reason}", highlight=False)
+        counts = ", ".join(f"{n} records to {topic}" for topic, n in sent.items()) or "nothing"
+        out.print(f"sent {counts}" + (f", refused {refused.total()}: {dict(refused)}" if refused else ""))
+        for place, reason in first:
+            err.print(f"  {place}: {reason}", highlight=False, markup=False)
     if refused and not send_invalid:
         raise SystemExit(1)
 
 
-async def _send(settings: Settings, topic: str, file: str, *, send_invalid: bool) -> tuple[int, Counter[str], list[tuple[int, str]]]:
+async def _send(
+    settings: Settings, sources: Sequence[tuple[str, str]], *, send_invalid: bool
+) -> tuple[Counter[str], Counter[str], list[tuple[str, str]]]:
     rules = StreamSettings.load(os.environ)
-    full = settings.topic(topic)
-    sent, refused, first = 0, Counter[str](), list[tuple[int, str]]()
+    sent, refused, first = Counter[str](), Counter[str](), list[tuple[str, str]]()
     await ensure_topics(settings, deadline_s=10)
     bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} sent"), TimeElapsedColumn(), console=err)
     async with open_producer(settings.kafka, linger_ms=20) as producer:
         with bar:
-            task = bar.add_task(f"sending {file} to {topic}", total=None)
+            task = bar.add_task("sending", total=None)
             chunk: list[Outgoing] = []
-            for number, line in enumerate(read_lines(file), start=1):
-                key = key_of(topic, line)
+            for topic, file, number, line in in_order(sources):
+                full, key = settings.topic(topic), key_of(topic, line)
                 verdict = VALIDATORS[topic](Record(full, 0, number, 0, key, line), datetime.now(UTC), rules)
                 if isinstance(verdict, Rejection):
                     refused[verdict.reason.value] += 1
                     if len(first) < 10:
-                        first.append((number, f"{verdict.reason}: {'; '.join(f'{p.loc} {p.message}' for p in verdict.problems)}"))
+                        problems = "; ".join(f"{p.loc} {p.message}" for p in verdict.problems)
+                        first.append((f"{file} line {number}", f"{verdict.reason}: {problems}"))
                     if not send_invalid:
                         continue
+                    key = key or sha256(line).hexdigest().encode()  # a compacted topic takes nothing without a key
                 chunk.append(Outgoing(full, line, key=key))
+                sent[topic] += 1
                 if len(chunk) >= _CHUNK:
                     await producer.send_all(chunk)
-                    sent += len(chunk)
                     chunk = []
-                    bar.update(task, completed=sent)
+                    bar.update(task, completed=sent.total())
             await producer.send_all(chunk)
-            sent += len(chunk)
-            bar.update(task, completed=sent)
+            bar.update(task, completed=sent.total())
     return sent, refused, first

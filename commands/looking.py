@@ -41,7 +41,7 @@ def releases(*, data_dir: Path | None, as_json: bool) -> None:
         (r.generation, r.state.value, serving.get(r.generation, ""), r.row_count, r.model_sha256[:12], r.run_id, str(r.at)[:19])
         for r in found
     ]
-    table("releases", ["generation", "state", "serves", "products", "model", "run", "since"], rows)
+    table("releases", ["generation", "state", "serves", "products at build", "model", "run", "since"], rows)
 
 
 def status(*, data_dir: Path | None, as_json: bool) -> None:
@@ -53,7 +53,7 @@ def status(*, data_dir: Path | None, as_json: bool) -> None:
     else:
         processes: dict[str, dict[str, object]] = facts["processes"]  # type: ignore[assignment]
         table("processes", ["process", "ready", "detail"], [(n, str(p.pop("ready", False)), json.dumps(p)) for n, p in processes.items()])
-        out.print(f"live generation: {facts['generation']}    last run: {facts['last_run']}")
+        out.print(f"live generation: {facts['generation']}    last run: {facts['last_run']}    events too late to count: {facts['late']}")
         counts: dict[str, int] = facts["topics"]  # type: ignore[assignment]
         table("topics", ["topic", "records written"], list(counts.items()))
     if not facts["ready"]:
@@ -76,8 +76,20 @@ async def _status(settings: Settings) -> dict[str, object]:
         "processes": processes,
         "generation": live.live.generation if live else None,
         "last_run": {"run_id": found[-1].run_id, "state": found[-1].state.value} if found else None,
+        "late": await asyncio.to_thread(read_late, settings),
         "topics": {n: counts[n] for n in names},
     }
+
+
+def read_late(settings: Settings) -> int | None:
+    """Return how many events the stream has found too late since its start, or None when it does not answer."""
+    try:
+        port = json.loads((settings.data_dir / "run" / "stream.json").read_text())["port"]
+        with urllib.request.urlopen(f"http://{settings.http_host}:{port}/metrics", timeout=2) as answer:
+            lines = answer.read().decode().splitlines()
+    except (OSError, ValueError, KeyError):
+        return None
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith("searchloop_attribute_late_total"))
 
 
 def read_page(settings: Settings, process: str, page: str) -> dict[str, object]:

@@ -11,14 +11,25 @@ from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from schemas.settings import Settings, SettingsError
+from embedded.runtime import read_runtime
+from schemas.settings import PROCESS_SETTINGS, Settings, SettingsError
 
 DONE, REFUSED, MISUSED = 0, 1, 2
 _NARROW = 110
 out = Console(width=None if sys.stdout.isatty() else _NARROW)
 err = Console(stderr=True, width=None if sys.stderr.isatty() else _NARROW)
+
+
+def own_settings(data_dir: Path | None = None) -> Settings:
+    """Return the settings of this machine, whether anything runs or not; those of every process are read, so that a wrong one is told."""
+    environ = dict(os.environ) | ({"SEARCHLOOP_DATA_DIR": str(data_dir)} if data_dir is not None else {})
+    for kind in PROCESS_SETTINGS.values():
+        kind.load(environ)
+    return Settings.load(environ)
 
 
 def find_settings(data_dir: Path | None = None) -> Settings:
@@ -28,19 +39,20 @@ def find_settings(data_dir: Path | None = None) -> Settings:
         environ["SEARCHLOOP_DATA_DIR"] = str(data_dir)
     try:
         folder = Settings.load({k: v for k, v in environ.items() if k == "SEARCHLOOP_DATA_DIR"}).data_dir
-        runtime = folder / "runtime.json"
-        if runtime.exists():
-            facts = json.loads(runtime.read_text())
-            for name in ("kafka", "milvus"):
-                environ.setdefault(f"SEARCHLOOP_{name.upper()}", facts[name])
+        runtime = read_runtime(folder)
+        if runtime is None and "SEARCHLOOP_KAFKA" not in environ:
+            stop(f"nothing runs on {folder}: start `searchloop up`, name its directory with --data-dir, or set SEARCHLOOP_KAFKA")
+        if runtime is not None:
+            environ.setdefault("SEARCHLOOP_KAFKA", runtime.kafka)
+            environ.setdefault("SEARCHLOOP_MILVUS", runtime.milvus)
         return Settings.load(environ)
-    except (SettingsError, ValueError, KeyError) as error:
+    except SettingsError as error:
         stop(str(error), code=MISUSED)
 
 
 def stop(message: str, *, code: int = REFUSED) -> NoReturn:
     """End the command with a reason on stderr."""
-    err.print(f"[bold red]refused[/]: {message}" if code == REFUSED else f"[bold red]error[/]: {message}", highlight=False)
+    err.print(f"[bold red]{'refused' if code == REFUSED else 'error'}[/]: {escape(message)}", highlight=False)
     raise SystemExit(code)
 
 
@@ -51,10 +63,10 @@ def show_json(value: object) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; numbers to the right."""
-    grid = Table(title=title, title_justify="left", header_style="bold")
+    grid = Table(title=Text(title), title_justify="left", header_style="bold")
     for i, column in enumerate(columns):
         numeric = bool(rows) and isinstance(rows[0][i], int | float)
         grid.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*("-" if cell is None else f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row))
+        grid.add_row(*(Text("-" if cell is None else f"{cell:.4f}" if isinstance(cell, float) else str(cell)) for cell in row))
     out.print(grid)

@@ -19,3 +19,5 @@ def start(data_dir: Path | None) -> int:
         stop(str(error), code=MISUSED)
     except EmbeddedError as error:
         stop(str(error), code=REFUSED)
+    except OSError as error:
+        stop(f"the data directory cannot be used: {error}", code=REFUSED)

@@ -22,6 +22,25 @@ _QUIET = (
     "torch",
     "grpc",
 )
+_QUIET_S = 10.0
+
+
+class _Repeats(logging.Filter):
+    """Lets a library say the same at most once in ten seconds: a broker that is away is news once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the record is shown."""
+        if not record.name.startswith(_QUIET):
+            return True
+        said = (record.name, str(record.msg)[:60])
+        fresh = record.created - self._said.get(said, float("-inf")) >= _QUIET_S
+        if fresh:
+            self._said[said] = record.created
+        return fresh
 
 
 def configure_logs(level: str, *, json_lines: bool = False) -> None:
@@ -35,6 +54,7 @@ def configure_logs(level: str, *, json_lines: bool = False) -> None:
         structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=False)
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

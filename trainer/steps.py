@@ -32,7 +32,11 @@ def find_live(request: Request) -> LivePointer:
     """Return what serves now; the entire run compares with it. Fails the run when nothing serves."""
     live = asyncio.run(await_live(request.settings, LIVE_WAIT))
     if live is None:
-        raise failed("no_live_release", f"no generation is live after {LIVE_WAIT.total_seconds():.0f} s: start the indexer", retryable=True)
+        raise failed(
+            "no_live_release",
+            f"no generation is live after {LIVE_WAIT.total_seconds():.0f} s: is the indexer running, and are there products?",
+            retryable=True,
+        )
     return live
 
 

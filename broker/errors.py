@@ -1,0 +1,5 @@
+"""The error of everything that Kafka or the way to it refuses, under the name that code outside of ``broker`` catches."""
+
+from aiokafka.errors import KafkaError as BrokerError
+
+__all__ = ["BrokerError"]
