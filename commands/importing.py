@@ -20,7 +20,7 @@ from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from commands.feeding import VALIDATORS, key_of, read_lines
-from commands.session import err, find_settings, out, show_json, stop, table
+from commands.session import err, find_settings, out, own_settings, show_json, stop, table
 from schemas.events import Interaction, Search
 from schemas.rejections import Rejection
 from schemas.settings import Settings, StreamSettings
@@ -98,7 +98,8 @@ def import_file(
         stop(f"{form} has no positions; --position-base is for {', '.join(sorted(WITH_POSITIONS))}", code=2)
     if product_field is not None and form != "segment":
         stop("--product-field is for segment", code=2)
-    settings, tally = find_settings(data_dir), Tally()
+    # A dry run needs no broker, so nothing has to run.
+    settings, tally = (own_settings if dry_run else find_settings)(data_dir), Tally()
     found = outcomes(form, file, position_base=position_base, product_field=product_field)
     records = judge(found, settings.topic, datetime.now(UTC), StreamSettings.load(os.environ), tally)
     try:
