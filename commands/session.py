@@ -52,7 +52,7 @@ def find_settings(data_dir: Path | None = None) -> Settings:
 
 def stop(message: str, *, code: int = REFUSED) -> NoReturn:
     """End the command with a reason on stderr."""
-    err.print(f"[bold red]{'refused' if code == REFUSED else 'error'}[/]: {escape(message)}", highlight=False)
+    err.print(f"[bold red]{'refused' if code == REFUSED else 'error'}[/]: {escape(message)}", highlight=False, soft_wrap=True)
     raise SystemExit(code)
 
 
