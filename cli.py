@@ -82,7 +82,8 @@ def searcher() -> None:
 @app.command()
 def send(
     sources: Annotated[
-        list[str], typer.Argument(metavar="TOPIC FILE [TOPIC FILE]...", help="searches, interactions or products; JSON lines, .gz or -.")
+        list[str],
+        typer.Argument(metavar="TOPIC FILE [TOPIC FILE]...", help="searches, interactions, products or erasures; JSON lines, .gz or -."),
     ],
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -206,21 +207,42 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def pairs(query: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show what was learnt for a query."""
-    from commands.looking import pairs as run
+def pairs(
+    query: str,
+    days: Annotated[bool, typer.Option("--days", help="Show the counts of every day too.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was learnt for a query, and what it weighs in training now."""
+    from commands.learnt import pairs as run
 
-    run(query, data_dir=data_dir, as_json=as_json)
+    run(query, days=days, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()
 def explain(
-    identifier: Annotated[str, typer.Argument(help="A run or decision id.")], data_dir: DataDir = None, as_json: AsJson = False
+    identifier: Annotated[str, typer.Argument(help="A run, decision or event id.")], data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
-    """Show the evidence of a verdict."""
-    from commands.looking import explain as run
+    """Show the evidence of a verdict, or what became of an event."""
+    from commands.explaining import explain as run
 
     run(identifier, data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
+def forget(
+    client: Annotated[str | None, typer.Option(help="The client_id of the shopper's events.")] = None,
+    session: Annotated[str | None, typer.Option(help="Its session_id, where the events name no client.")] = None,
+    user: Annotated[str | None, typer.Option(help="Its user_id, where they name neither.")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until no pair names it any more.")] = True,
+    timeout_s: float = 60,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a shopper: take back what it has earned and erase it from every pair."""
+    from commands.forgetting import forget as run
+
+    run(client=client, session=session, user=user, wait=wait, timeout_s=timeout_s, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()

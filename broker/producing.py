@@ -44,7 +44,7 @@ async def open_producer(bootstrap: str, *, linger_ms: int = 5, client_id: str = 
         linger_ms=linger_ms,
         max_batch_size=1 << 18,
         max_request_size=8 << 20,
-        compression_type="lz4" if linger_ms else None,
+        compression_type="zstd" if linger_ms else None,
         request_timeout_ms=60_000,
     )
     try:

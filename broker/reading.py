@@ -3,7 +3,7 @@
 The first is how a snapshot is taken, the second how a process follows ``releases`` or ``catalog``: state is what the log says.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -63,13 +63,19 @@ class Reader:
 
 @asynccontextmanager
 async def open_reader(
-    bootstrap: str, topics: list[str], *, start: Mapping[tuple[str, int], int] | str = "beginning", fetch_wait_ms: int = 200
+    bootstrap: str,
+    topics: list[str],
+    *,
+    start: Mapping[tuple[str, int], int] | str = "beginning",
+    only: Collection[tuple[str, int]] | None = None,
+    fetch_wait_ms: int = 200,
 ) -> AsyncIterator[Reader]:
     """Open a reader for the length of the block. ``start``: ``"beginning"``, ``"end"``, or the next offset per (topic, partition).
 
-    A partition that ``start`` does not name is read from its beginning. Raises ``LookupError`` when a topic does not exist.
+    A partition that ``start`` does not name is read from its beginning. ``only``: these partitions of the topics, else all.
+    Raises ``LookupError`` when a topic does not exist.
     """
-    partitions = await _partitions(bootstrap, topics)
+    partitions = [tp for tp in await _partitions(bootstrap, topics) if only is None or (tp.topic, tp.partition) in only]
     inner = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,

@@ -22,12 +22,13 @@ from commands.session import err, find_settings, out, show_json, stop
 from schemas.base import parse_timestamp
 from schemas.rejections import Rejection
 from schemas.settings import Settings, StreamSettings
-from stream.validation import validate_interaction, validate_product, validate_search
+from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
 
 Validator = Callable[[Record, datetime, StreamSettings], object]
 VALIDATORS: dict[str, Validator] = {
     "searches": validate_search,
     "interactions": validate_interaction,
+    "erasures": validate_erasure,
     "products": lambda record, _now, rules: validate_product(record, rules),
 }
 _CHUNK = 500

@@ -1,4 +1,4 @@
-"""``runs``, ``releases``, ``status``, ``pairs``, ``explain``: what happened, and what serves now."""
+"""``runs``, ``releases``, ``status``: what happened, and what serves now. ``pairs`` and ``explain`` have modules of their own."""
 
 import asyncio
 import json
@@ -9,9 +9,8 @@ from pathlib import Path
 
 from broker.reading import open_reader
 from commands.session import find_settings, out, show_json, stop, table
-from commands.state import read_decisions, read_pairs, read_releases, read_runs
+from commands.state import read_releases, read_runs
 from schemas.settings import PROCESS_SETTINGS, Settings
-from schemas.text import normalise_query
 from schemas.topics import TOPICS, dead_letter_name
 from schemas.training import Check, Decision
 
@@ -103,39 +102,6 @@ def read_page(settings: Settings, process: str, page: str) -> dict[str, object]:
         return dict(json.loads(error.read() or b"{}"))
     except (OSError, ValueError, KeyError):
         return {"process": process, "ready": False, "reason": "does not answer"}
-
-
-def pairs(query: str, *, data_dir: Path | None, as_json: bool) -> None:
-    """Show what was learnt for one query: products, credits by action, clients, days."""
-    wanted = normalise_query(query)
-    found = [p for p in asyncio.run(read_pairs(find_settings(data_dir))) if p.query == wanted]
-    if as_json:
-        show_json([p.model_dump(mode="json") for p in found])
-        return
-    if not found:
-        stop(f"nothing was learnt for {wanted!r} yet")
-    rows: list[tuple[str, float, str, int, int]] = []
-    for pair in found:
-        sums = Counter[str]()
-        for actions in pair.days.values():
-            for action, (credit, _units, _revenue) in actions.items():
-                sums[action.value] += credit
-        credits_ = ", ".join(f"{a} {c / 1000:g}" for a, c in sorted(sums.items()))
-        rows.append((pair.product_id, sum(sums.values()) / 1000, credits_, len(pair.clients), len(pair.days)))
-    rows.sort(key=lambda row: (-row[1], row[0]))
-    table(f"pairs of {wanted!r}", ["product", "credit", "by action", "clients", "days"], rows)
-
-
-def explain(identifier: str, *, data_dir: Path | None, as_json: bool) -> None:
-    """Show the evidence behind a run: every check of the gate with its numbers."""
-    found = [d for d in asyncio.run(read_decisions(find_settings(data_dir))) if identifier in {d.run_id, d.decision_id}]
-    if not found:
-        stop(f"no decision for {identifier!r}; `searchloop runs` lists the runs")
-    if as_json:
-        show_json([d.model_dump(mode="json") for d in found])
-        return
-    for decision in found:
-        show_decision(decision)
 
 
 def _delta(check: Check) -> str:

@@ -35,9 +35,13 @@ async def read_decisions(settings: Settings) -> list[Decision]:
 
 async def read_pairs(settings: Settings) -> list[Pair]:
     """Return every pair that holds something, in no order; what was credited and taken back leaves an empty one."""
+    return [p for p in await read_all_pairs(settings) if p.days]
+
+
+async def read_all_pairs(settings: Settings) -> list[Pair]:
+    """Return every pair, the empty ones too."""
     state = await read_compacted(settings.kafka, settings.topic("pairs"))
-    pairs = (Pair.from_json(r.value) for r in state.records.values() if r.value)
-    return [p for p in pairs if p.days]
+    return [Pair.from_json(r.value) for r in state.records.values() if r.value]
 
 
 async def read_catalog(settings: Settings) -> list[CatalogProduct]:

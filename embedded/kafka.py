@@ -32,14 +32,18 @@ class _Node(TypedDict, total=False):
 
 
 class EmbeddedKafka(LocalServer):
-    """The broker. ``port`` None takes the folder's last one, or a free one; a given port must be free."""
+    """The broker. ``port`` None takes the folder's last one, or a free one; a given port must be free.
+
+    ``advertised_port``: where clients are told to go, when something stands between them and the broker.
+    """
 
     name: ClassVar[str] = "kafka"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
-    def __init__(self, data_dir: Path, port: int | None = None, *, jars: Path | None = None) -> None:
+    def __init__(self, data_dir: Path, port: int | None = None, *, advertised_port: int | None = None, jars: Path | None = None) -> None:
         super().__init__(data_dir.absolute())
         self._wanted = port
+        self._advertised = advertised_port
         self._jars_folder = jars
         self._port = port or 0
         self._cluster_id = ""
@@ -67,7 +71,9 @@ class EmbeddedKafka(LocalServer):
         self._wanted = self._port  # a restart of this broker must be found where its clients look
         controller = free_port(preferred=node.get("controller_port"))
         self._cluster_id = node.get("cluster_id") or _new_cluster_id()
-        (self.data_dir / "server.properties").write_text(server_properties(self.data_dir / "data", self._port, controller))
+        (self.data_dir / "server.properties").write_text(
+            server_properties(self.data_dir / "data", self._port, controller, self._advertised)
+        )
         (self.data_dir / "log4j2.properties").write_text(log4j2_properties(self.data_dir / "broker.log"))
         self._write_node(controller)
         self._format()

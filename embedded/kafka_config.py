@@ -7,14 +7,17 @@ from embedded.ports import HOST
 _DAY_MINUTES = 24 * 60
 
 
-def server_properties(data: Path, port: int, controller_port: int) -> str:
-    """Return ``server.properties``: KRaft, one combined node, everything on 127.0.0.1, records in ``data``."""
+def server_properties(data: Path, port: int, controller_port: int, advertised_port: int | None = None) -> str:
+    """Return ``server.properties``: KRaft, one combined node, everything on 127.0.0.1, records in ``data``.
+
+    Clients are told to come to ``advertised_port``, by default to ``port``.
+    """
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",
         "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{advertised_port or port}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetPydanticSchema, PlainSerializer
+from pydantic_core import core_schema
 
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (0.0, 1.0))
+_MAX_DIGITS = 20
 
 
 class Message(BaseModel):
@@ -32,7 +34,7 @@ def parse_timestamp(value: object) -> object:
 
     Anything else goes to pydantic as it is. Digit strings count as numbers; ``bool`` does not.
     """
-    if isinstance(value, str) and value.lstrip("-").isdigit():
+    if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.isascii() and value.removeprefix("-").isdigit():
         value = int(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         for floor, unit in _EPOCH_UNITS:
@@ -44,17 +46,31 @@ def parse_timestamp(value: object) -> object:
     return value
 
 
-def _canonical_id(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def refuse_bool(value: object) -> object:
+    """Let anything but true and false through: pydantic takes them for the numbers 1 and 0. Raises ``ValueError``."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are not numbers")  # noqa: TRY004 (pydantic makes a problem of a ValueError only)
+    return value
 
 
 def _iso_millis(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-# An id: text of 1 to 256 characters without control characters; an integer is taken as its decimal text.
-_ID_TEXT = Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")
-Id = Annotated[str, BeforeValidator(_canonical_id, json_schema_input_type=Annotated[str, _ID_TEXT] | int), _ID_TEXT]
+# Not blank, and no control characters.
+NO_CONTROL = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+# An id: text of 1 to 256 characters, not blank, without control characters; an integer is taken as its decimal text.
+# The text comes first, and no Python runs for it: of all that is validated, ids are the most.
+_ID = core_schema.union_schema(
+    [
+        core_schema.str_schema(min_length=1, max_length=256, pattern=NO_CONTROL),
+        core_schema.no_info_after_validator_function(str, core_schema.int_schema(strict=True)),
+    ],
+    mode="left_to_right",
+    custom_error_type="id",
+    custom_error_message="An id is text of 1 to 256 characters without control characters, or an integer",
+)
+Id = Annotated[str, GetPydanticSchema(lambda _source, _handler: _ID)]
 # Event time. Naive values stay naive here: intake refuses or assumes UTC, by its setting.
 Timestamp = Annotated[
     datetime,

@@ -1,4 +1,4 @@
-"""What shops send about shoppers (``searches``, ``interactions``) and the clean form of it (``events``).
+"""What shops send about shoppers (``searches``, ``interactions``, ``erasures``) and the clean form of it (``events``).
 
 Names follow UBI 1.3 wherever UBI has one. The clean events are micro-batched: see ``schemas.batches``.
 """
@@ -6,9 +6,9 @@ Names follow UBI 1.3 wherever UBI has one. The clean events are micro-batched: s
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, TypeAdapter
+from pydantic import AliasChoices, BeforeValidator, Field, TypeAdapter
 
-from schemas.base import Fact, Id, Message, Timestamp
+from schemas.base import NO_CONTROL, Fact, Id, Message, Timestamp, refuse_bool
 
 
 class Action(StrEnum):
@@ -41,7 +41,7 @@ ACTION_ALIASES = {
 class _Envelope(Message):
     """The fields of every raw event. One of client_id, session_id, user_id or query_id must be there."""
 
-    event_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    event_id: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_CONTROL)] | None = None
     schema_version: int = 1
     timestamp: Timestamp
     application: Annotated[str, Field(max_length=100)] | None = None
@@ -101,8 +101,8 @@ class Item(Message):
     """One line of an interaction. ``unit_price`` is in major units of ``currency``."""
 
     object_id: Id = Field(validation_alias=AliasChoices("object_id", "product_id"))
-    quantity: Annotated[int, Field(ge=1, le=100_000)] = 1
-    unit_price: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    quantity: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=100_000)] = 1
+    unit_price: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1e9)] | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     query_id: Id | None = None
     ordinal: Annotated[int, Field(ge=1)] | None = None
@@ -117,6 +117,13 @@ class Interaction(_Envelope):
     object_id: Id | None = Field(default=None, validation_alias=AliasChoices("object_id", "product_id"))
     items: Annotated[list[Item], Field(max_length=500)] = Field(default_factory=list)
     order_id: Id | None = None
+
+
+class Erasure(_Envelope):
+    """A wish to forget a shopper: the topic ``erasures``. The shopper is named as its events name it.
+
+    What happened up to ``timestamp`` is forgotten, also where it arrives later.
+    """
 
 
 class CleanSearch(Fact):
@@ -164,5 +171,14 @@ class Tick(Fact):
     at_ms: int
 
 
-CleanEvent = Annotated[CleanSearch | CleanInteraction | Tick, Field(discriminator="kind")]
-CLEAN_EVENT: TypeAdapter[CleanSearch | CleanInteraction | Tick] = TypeAdapter(CleanEvent)
+class Forget(Fact):
+    """The shopper is to be forgotten: all that it has earned is taken back. What it did up to ``at_ms`` counts no more."""
+
+    kind: Literal["forget"] = "forget"
+    event_id: str
+    shopper: str
+    at_ms: int
+
+
+CleanEvent = Annotated[CleanSearch | CleanInteraction | Forget | Tick, Field(discriminator="kind")]
+CLEAN_EVENT: TypeAdapter[CleanSearch | CleanInteraction | Forget | Tick] = TypeAdapter(CleanEvent)

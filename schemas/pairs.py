@@ -3,6 +3,9 @@
 The stream counts, the trainer weighs: decay, metric and caps are chosen at training time.
 """
 
+from hashlib import blake2b
+from typing import Literal
+
 from schemas.base import Fact
 from schemas.events import Action
 
@@ -33,6 +36,20 @@ class Contribution(Fact):
     position: Position
 
 
+class ClientErasure(Fact):
+    """The client has been forgotten: every pair of this partition of ``contributions`` that names it must drop it.
+
+    It comes after the contributions that took back what is still remembered. What a pair holds of the client beyond that was earned
+    up to ``through_day``; of which day and action, nobody knows any more. ``position`` is that of a contribution.
+    """
+
+    kind: Literal["erasure"] = "erasure"
+    client: str
+    through_day: int
+    source: int
+    position: Position
+
+
 class Pair(Fact):
     """All that shoppers did with one product after one query: the topic ``pairs``, compacted, absolute.
 
@@ -50,6 +67,11 @@ class Pair(Fact):
 
 
 MAX_CLIENTS = 64
+
+
+def client_of(shopper: str) -> str:
+    """Return the hash under which contributions and pairs know a shopper: 16 hexadecimal digits."""
+    return blake2b(shopper.encode(), digest_size=8).hexdigest()
 
 
 def pair_key(query: str, product_id: str) -> bytes:

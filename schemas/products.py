@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from schemas.base import Fact, Id, Message, Timestamp
+from schemas.base import Fact, Id, Message, Timestamp, refuse_bool
 
 Attribute = str | int | float | bool | list[str]
+# 64 bits: room for nanoseconds since 1970. A greater one would bar every later version.
+MAX_VERSION = 2**63 - 1
 
 
 class ProductImage(Message):
@@ -24,14 +26,21 @@ class Product(Message):
     description: Annotated[str, Field(max_length=20_000)] | None = None
     brand: Annotated[str, Field(max_length=256)] | None = None
     category_path: Annotated[list[str], Field(max_length=20)] = []
-    price: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    price: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1e9)] | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     availability: Annotated[str, Field(max_length=64)] | None = None
     attributes: dict[str, Attribute] = {}
     variant_ids: Annotated[list[Id], Field(max_length=500)] = []
     image: ProductImage | None = None
-    version: Annotated[int, Field(ge=0)] | None = None
+    version: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=MAX_VERSION)] | None = None
     updated_at: Timestamp | None = None
+    deleted: bool = False
+
+
+class Deletion(Message):
+    """As much of a product as says that it is gone."""
+
+    product_id: Id
     deleted: bool = False
 
 

@@ -15,6 +15,8 @@ _SPACE = re.compile(r"\s+")
 _MAX_PASSES = 6
 # Control, surrogate, private and unassigned characters.
 _UNREADABLE = frozenset({"Cc", "Cs", "Co", "Cn"})
+# Drawn as nothing, though they are no spaces: zero-width and other format characters (Cf), and the blanks of some scripts.
+_INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0 ")
 _PLACEHOLDERS = frozenset(
     {"n/a", "na", "null", "none", "nil", "undefined", "unknown", "test", "tbd", "todo", "nan", "-", "--", "?", ".", "x", "xxx"}
 )
@@ -56,7 +58,8 @@ def _settled(step: Callable[[str], str], text: str) -> str:
 def _repair(text: str) -> str:
     text = _without_entities(ftfy.fix_text(text, normalization="NFC", unescape_html=False))
     text = "".join(" " if unicodedata.category(c) in _UNREADABLE else c for c in _TAG.sub(" ", text))
-    return _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip()
+    text = _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip()
+    return "" if all(c in _INVISIBLE or unicodedata.category(c) == "Cf" for c in text) else text
 
 
 def _without_entities(text: str) -> str:

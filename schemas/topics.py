@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Literal
 
 from schemas.base import Message
-from schemas.events import CleanSearch, Interaction, Search
+from schemas.events import CleanSearch, Erasure, Interaction, Search
 from schemas.pairs import Contribution, Pair
 from schemas.products import CatalogProduct, Product
 from schemas.releases import DeploymentCommand, LivePointer, SearcherReport
@@ -52,6 +52,15 @@ INTERACTIONS = Topic(
     retention=_DAYS[90],
     dead_letters=True,
 )
+ERASURES = Topic(
+    name="erasures",
+    key="any",
+    value=Erasure,
+    written_by="producers, operators",
+    summary="Which shoppers to forget.",
+    retention=_DAYS[30],
+    dead_letters=True,
+)
 PRODUCTS = Topic(
     name="products",
     key="product_id",
@@ -66,7 +75,7 @@ EVENTS = Topic(
     key="none (partitioned by shopper)",
     value=CleanSearch,
     written_by="intake",
-    summary="Micro-batches of the clean union of searches and interactions.",
+    summary="Micro-batches of the clean union of searches, interactions and erasures.",
     retention=_DAYS[90],
     micro_batched=True,
 )
@@ -171,7 +180,7 @@ SEARCH_RESPONSES = Topic(
 )
 
 TOPICS = (
-    SEARCHES, INTERACTIONS, PRODUCTS, EVENTS, CATALOG, SHOPPERS, CONTRIBUTIONS, PAIRS, TRAINING_TRIGGERS, TRAINING_RUNS,
+    SEARCHES, INTERACTIONS, ERASURES, PRODUCTS, EVENTS, CATALOG, SHOPPERS, CONTRIBUTIONS, PAIRS, TRAINING_TRIGGERS, TRAINING_RUNS,
     DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES,
 )  # fmt: skip
 

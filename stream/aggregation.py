@@ -3,6 +3,8 @@
 Weights, decay and caps are not decided here: the trainer weighs, from these integers.
 """
 
+from pydantic_core import to_json
+
 from schemas.events import Action
 from schemas.pairs import MAX_CLIENTS, Contribution, Counts, Pair
 
@@ -56,7 +58,7 @@ def canonical(pair: Pair) -> bytes:
     """Return the bytes of a pair as it is stored: days, actions and clients in order, so that equal pairs are equal bytes."""
     days = {day: dict(sorted(pair.days[day].items())) for day in sorted(pair.days)}
     ordered = {"days": days, "clients": dict(sorted(pair.clients.items())), "fence": dict(sorted(pair.fence.items()))}
-    return pair.model_copy(update=ordered).to_json()
+    return to_json({**pair.__dict__, **ordered})  # the fields in their order, without the cost of another model
 
 
 def supersedes(new: bytes, old: bytes) -> bool:

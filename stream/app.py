@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import faust
 import structlog
 
+from broker.claiming import Claims, open_claims
 from broker.producing import Producer, open_producer
 from process.running import CRASHED
 from schemas.settings import StreamSettings
@@ -20,6 +21,7 @@ from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS
 from stream import aggregation, shopper
 from stream.contiguity import Contiguity
 from stream.recovery import FencedTable, SafeTableManager, crash_of, recovered
+from stream.restoring import Restoring
 from stream.steps import AggregateStep, AttributeStep
 
 log = structlog.get_logger(__name__)
@@ -30,7 +32,11 @@ Step = Callable[[Sequence[Any]], Awaitable[None]]
 
 async def learn(settings: StreamSettings, health: Callable[[bool], None]) -> None:
     """Run both agents until cancelled. ``health`` hears whether the tables are recovered. Never returns by itself."""
-    async with open_producer(settings.kafka, linger_ms=5, client_id="searchloop-learn") as producer, _running(settings, producer) as app:
+    async with (
+        open_producer(settings.kafka, linger_ms=5, client_id="searchloop-learn") as producer,
+        open_claims(settings.kafka, client_id="searchloop-tables") as claims,
+        _running(settings, producer, claims) as app,
+    ):
         while True:
             if (reason := crash_of(app)) is not None:
                 die(reason)
@@ -38,7 +44,7 @@ async def learn(settings: StreamSettings, health: Callable[[bool], None]) -> Non
             await asyncio.sleep(0.2)
 
 
-def build_app(settings: StreamSettings, producer: Producer) -> Any:
+def build_app(settings: StreamSettings, producer: Producer, claims: Claims) -> Any:
     """Return the app with its topics, tables and agents declared. To be called in the running loop."""
     logging.getLogger("stream.recovery").setLevel(logging.WARNING)  # faust's services log under the module of their class
     app = faust.App(
@@ -68,11 +74,12 @@ def build_app(settings: StreamSettings, producer: Producer) -> Any:
     )
     contiguity = Contiguity()
     app.tables.begin_at = contiguity.begin_at
-    shoppers = _table(app, "shoppers", settings.topic(SHOPPERS.name), shopper.supersedes, settings)
-    pairs = _table(app, "pairs", settings.topic(PAIRS.name), aggregation.supersedes, settings)
+    app.tables.restoring = Restoring(settings.kafka, claims)
+    shoppers = _table(app, "shoppers", settings.topic(SHOPPERS.name), shopper.supersedes, settings, claims)
+    pairs = _table(app, "pairs", settings.topic(PAIRS.name), aggregation.supersedes, settings, claims)
     steps: dict[str, Step] = {
         EVENTS.name: AttributeStep(shoppers, producer, settings, contiguity),
-        CONTRIBUTIONS.name: AggregateStep(pairs, producer, contiguity),
+        CONTRIBUTIONS.name: AggregateStep(pairs, settings, contiguity),
     }
     for name, step in steps.items():
         topic = app.topic(settings.topic(name), key_type=bytes, value_type=bytes)
@@ -80,7 +87,9 @@ def build_app(settings: StreamSettings, producer: Producer) -> Any:
     return app
 
 
-def _table(app: Any, name: str, changelog: str, supersedes: Callable[[bytes, bytes], bool], settings: StreamSettings) -> FencedTable:
+def _table(
+    app: Any, name: str, changelog: str, supersedes: Callable[[bytes, bytes], bool], settings: StreamSettings, claims: Claims
+) -> FencedTable:
     topic = app.topic(changelog, key_type=bytes, value_type=bytes, partitions=settings.partitions, compacting=True)
     table = FencedTable(
         app,
@@ -90,6 +99,7 @@ def _table(app: Any, name: str, changelog: str, supersedes: Callable[[bytes, byt
         partitions=settings.partitions,
         changelog_topic=topic,
         supersedes=supersedes,
+        claims=claims,
     )
     app.tables.add(table)
     return table
@@ -126,11 +136,17 @@ def die(error: BaseException) -> NoReturn:
 
 
 @asynccontextmanager
-async def _running(settings: StreamSettings, producer: Producer) -> AsyncIterator[Any]:
-    app = build_app(settings, producer)
+async def _running(settings: StreamSettings, producer: Producer, claims: Claims) -> AsyncIterator[Any]:
+    app = build_app(settings, producer, claims)
     app.finalize()
-    await app.start()
+    starting = asyncio.ensure_future(app.start())
     try:
+        await asyncio.shield(starting)
         yield app
     finally:
-        await asyncio.wait_for(app.stop(), STOP_TIMEOUT_S)
+        # Half started faust cannot be stopped, and its threads would keep the process from ending.
+        await asyncio.wait({starting}, timeout=STOP_TIMEOUT_S)
+        try:
+            await asyncio.wait_for(app.stop(), STOP_TIMEOUT_S)
+        except TimeoutError as error:
+            die(error)

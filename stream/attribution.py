@@ -6,11 +6,10 @@ There is no clock and there are no timers. See ``stream.crediting`` for the rule
 """
 
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
 from typing import TypeVar
 
 from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
-from schemas.pairs import Contribution
+from schemas.pairs import Contribution, client_of
 from stream.crediting import credit_purchase, credit_touch
 from stream.shopper import LATENESS_MS, Credit, Earned, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
 
@@ -38,15 +37,20 @@ def attribute(
     if isinstance(event, Tick):
         return after, []
     forgotten = isinstance(event, CleanInteraction) and event.at_ms <= state.floor_ms
-    if forgotten or event.at_ms < state.newest_ms - rules.retention_ms:
+    if forgotten or event.at_ms <= state.forgotten_ms or event.at_ms < state.newest_ms - rules.retention_ms:
         after.late += 1
         return after, []
     after.newest_ms = max(state.newest_ms, event.at_ms)
     products = _insert_search(after, event) if isinstance(event, CleanSearch) else _insert_interaction(after, event)
     changes = [change for product in sorted(products) for change in _settle_product(after, product, rules)]
     _forget(after, rules)
-    client = blake2b(event.shopper.encode(), digest_size=8).hexdigest()
-    return after, [
+    return after, contributions_of(changes, event.shopper, source, position) if changes else []
+
+
+def contributions_of(changes: Iterable[Change], shopper: str, source: int, position: Fence) -> list[Contribution]:
+    """Return changes as the contributions of the event at ``position``, numbered in their order."""
+    client = client_of(shopper)
+    return [
         Contribution(
             contribution_id=f"{source}-{position[0]}-{position[1]}-{n}",
             query=earned.query,
@@ -128,12 +132,16 @@ def _settle_product(state: Shopper, product: str, rules: Rules) -> Iterable[Chan
     lines = {k: x for k, x in state.lines.items() if x.product == product}
     for key, touch in touches.items():
         if touch.action is not Action.REMOVE_FROM_CART and not _decided(state, touch.credit):
-            touches[key] = touch._replace(credit=credit_touch(touch, state.searches, rules))
+            credit = credit_touch(touch, state.searches, rules)
+            if credit != touch.credit:
+                touches[key] = touch._replace(credit=credit)
     cancelled, standing = _walk_carts(touches, lines)
     yield from _settle_touches(state, touches, cancelled)
     for key, line in lines.items():
         if not _decided(state, line.credit):
-            lines[key] = line._replace(credit=credit_purchase(line, state.searches, standing[key], touches, rules))
+            credit = credit_purchase(line, state.searches, standing.get(key, ()), touches, rules)
+            if credit != line.credit:
+                lines[key] = line._replace(credit=credit)
     yield from _settle_lines(state, product, lines)
 
 
@@ -147,7 +155,7 @@ def _settle_touches(state: Shopper, touches: dict[str, Touch], cancelled: set[st
             if once not in counted:
                 earned = Earned(touch.credit.query, touch.at_ms // DAY_MS, touch.credit.rate, 0, 0)
             counted.add(once)
-        state.touches[key] = touch._replace(earned=earned)
+        state.touches[key] = touch if earned == touch.earned else touch._replace(earned=earned)
         yield from _difference(touch, touch.action, earned)
 
 
@@ -166,7 +174,7 @@ def _settle_lines(state: Shopper, product: str, lines: dict[str, OrderLine]) -> 
         if line.credit and kept:
             credit, revenue = line.credit.rate * kept // line.units, line.revenue_minor * kept // line.units
             earned = Earned(line.credit.query, line.at_ms // DAY_MS, credit, kept, revenue)
-        state.lines[key] = line._replace(earned=earned)
+        state.lines[key] = line if earned == line.earned else line._replace(earned=earned)
         yield from _difference(line, Action.PURCHASE, earned)
 
 
@@ -176,7 +184,7 @@ def _decided(state: Shopper, credit: Credit | None) -> bool:
 
 
 def _walk_carts(touches: dict[str, Touch], lines: dict[str, OrderLine]) -> tuple[set[str], dict[str, list[str]]]:
-    """Return the carts that were taken back, and for every order line the carts that stood when it was bought.
+    """Return the carts that were taken back, and by order line the carts that stood when it was bought, if there ever was one.
 
     A removal takes back the latest standing cart before it. A purchase keeps the carts before it from being taken back later.
     """
@@ -186,6 +194,8 @@ def _walk_carts(touches: dict[str, Touch], lines: dict[str, OrderLine]) -> tuple
             moments += [(at_ms, 0, key) for at_ms in {touch.at_ms, touch.last_ms}]
         elif touch.action is Action.REMOVE_FROM_CART:
             moments.append((touch.at_ms, 2, key))
+    if len(moments) == len(lines):  # no cart at all: the common case
+        return set(), {}
     standing: list[str] = []
     bought: set[str] = set()
     cancelled: set[str] = set()
@@ -229,6 +239,8 @@ def _forget(state: Shopper, rules: Rules) -> None:
         state.lines = {k: x for k, x in state.lines.items() if x.at_ms >= cutoff}
         state.refunds = {k: r for k, r in state.refunds.items() if r.at_ms >= cutoff}
     _bound(state, state.searches, rules.max_searches, lambda s: s.at_ms)
+    if max(len(state.touches), len(state.lines), len(state.refunds)) <= rules.max_touches:
+        return
     floors = (
         _bound(state, state.touches, rules.max_touches, lambda t: t.last_ms),
         _bound(state, state.lines, rules.max_touches, lambda x: x.at_ms),

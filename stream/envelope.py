@@ -46,13 +46,10 @@ def decode(record: Record, kind: type[M], *, max_bytes: int) -> Decoded[M] | Rej
     value = value.removeprefix(_BOM)
     envelope_id = None
     if record.headers:
-        header = record.header("ce_id")
-        envelope_id = header.decode("utf-8", "replace") if header else None
-        if (record.header("content-type") or b"").lower().startswith(_STRUCTURED):
-            opened = _open_structured(value)
-            if isinstance(opened, Rejection):
-                return opened
-            value, envelope_id = opened
+        opened = _open(record, value)
+        if isinstance(opened, Rejection):
+            return opened
+        value, envelope_id = opened
     if b"NaN" in value or b"Infinity" in value:  # JSON has neither; pydantic's parser takes both
         loaded = _load(value)
         if isinstance(loaded, Rejection):
@@ -71,7 +68,7 @@ def agreed_id(event_id: str | None, envelope_id: str | None, record: Record) -> 
     found = event_id or envelope_id
     if not found:
         return str(uuid5(NAMESPACE_URL, origin_of(record)))
-    return found if len(found) <= _MAX_ID else str(uuid5(NAMESPACE_URL, found))
+    return found if len(found) <= _MAX_ID and found.isprintable() else str(uuid5(NAMESPACE_URL, found))
 
 
 def _parse(value: bytes, kind: type[M]) -> M | Rejection:
@@ -135,6 +132,26 @@ def _no_constant(_: str) -> object:
     raise ValueError("NaN and Infinity are not JSON")
 
 
+def _open(record: Record, value: bytes) -> tuple[bytes, str | None] | Rejection:
+    """Return the body and the envelope's id, from headers ("binary") or from around the body ("structured"); both must agree."""
+    try:
+        binary_id = (record.header("ce_id") or b"").decode() or None
+    except UnicodeDecodeError:
+        return refuse(Reason.UNDECODABLE_TEXT, "ce_id", "the header is not UTF-8")
+    version = record.header("ce_specversion")
+    if version is not None and not version.startswith(b"1."):
+        return refuse(Reason.UNSUPPORTED_VERSION, "ce_specversion", "only CloudEvents 1 is known here")
+    if not (record.header("content-type") or b"").lower().startswith(_STRUCTURED):
+        return value, binary_id
+    opened = _open_structured(value)
+    if isinstance(opened, Rejection):
+        return opened
+    body, found = opened
+    if found and binary_id and found != binary_id:
+        return refuse(Reason.ENVELOPE_CONFLICT, "ce_id", "the ids of the two envelopes differ")
+    return body, found or binary_id
+
+
 def _open_structured(value: bytes) -> tuple[bytes, str | None] | Rejection:
     try:
         outer = from_json(value, allow_inf_nan=False)
@@ -146,6 +163,8 @@ def _open_structured(value: bytes) -> tuple[bytes, str | None] | Rejection:
     if not isinstance(outer, dict):
         return refuse(Reason.NOT_OBJECT, message="a JSON object is expected")
     data, found = outer.get("data"), outer.get("id")
+    if not str(outer.get("specversion", "1.0")).startswith("1."):
+        return refuse(Reason.UNSUPPORTED_VERSION, "specversion", "only CloudEvents 1 is known here")
     if not isinstance(data, dict):
         return refuse(Reason.SCHEMA, "data", "a CloudEvents envelope with a JSON object in data is expected")
     return to_json(data), found if isinstance(found, str) and found else None

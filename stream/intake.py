@@ -5,6 +5,7 @@ Two loops, so that an event can wait for a product that was sent beside it: prod
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -17,16 +18,16 @@ from broker.consuming import GroupConsumer, open_group
 from broker.dead_letters import dead_letter
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing, Record
-from schemas.events import CleanInteraction, CleanSearch
+from schemas.events import CleanInteraction, CleanSearch, Forget
 from schemas.products import CatalogProduct
-from schemas.rejections import Reason, Rejection
+from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
-from schemas.topics import CATALOG, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
+from schemas.topics import CATALOG, ERASURES, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
 from stream import metrics
-from stream.envelope import refuse
 from stream.known import KnownProducts
+from stream.locating import has_unknown, locate_interaction, locate_search
 from stream.packing import pack_by_key
-from stream.validation import Ignored, Tombstone, validate_interaction, validate_product, validate_search
+from stream.validation import Ignored, Tombstone, validate_erasure, validate_interaction, validate_product, validate_search
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,12 @@ MAX_DEAD_LETTER_BYTES = 2 << 20
 STALLED_S = 30.0
 
 Refused = tuple[Record, Rejection]
+Outcome = CleanSearch | CleanInteraction | Forget | Rejection | Ignored
+_VALIDATORS: dict[str, Callable[[Record, datetime, StreamSettings], Outcome]] = {
+    SEARCHES.name: validate_search,
+    INTERACTIONS.name: validate_interaction,
+    ERASURES.name: validate_erasure,
+}
 
 
 @dataclass
@@ -45,12 +52,12 @@ class Conservation:
 
     topics: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def count(self, topic: str, outcome: str, reason: str = "") -> None:
-        """Count one record, after its effects are durable."""
+    def count(self, topic: str, outcome: str, reason: str = "", times: int = 1) -> None:
+        """Count records, after their effects are durable."""
         row = self.topics.setdefault(topic, {"read": 0, "accepted": 0, "refused": 0, "ignored": 0})
-        row["read"] += 1
-        row[outcome] += 1
-        metrics.RECORDS.labels(topic, outcome, reason).inc()
+        row["read"] += times
+        row[outcome] += times
+        metrics.RECORDS.labels(topic, outcome, reason).inc(times)
 
 
 class Intake:
@@ -70,12 +77,26 @@ class Intake:
             tasks.create_task(self._known.follow(s))
             producer = await stack.enter_async_context(open_producer(s.kafka, linger_ms=5, client_id="searchloop-intake"))
             await self._known.catch_up()
+            silence_ms = int(s.broker_session_timeout_s * 1000)
             products = await stack.enter_async_context(
-                open_group(s.kafka, [s.topic(PRODUCTS.name)], f"{s.topic_prefix}intake-products", fetch_wait_ms=50)
+                open_group(
+                    s.kafka,
+                    [s.topic(PRODUCTS.name)],
+                    f"{s.topic_prefix}intake-products",
+                    fetch_wait_ms=50,
+                    session_timeout_ms=silence_ms,
+                )
             )
-            event_topics = [s.topic(SEARCHES.name), s.topic(INTERACTIONS.name)]
+            event_topics = [s.topic(name) for name in _VALIDATORS]
             events = await stack.enter_async_context(
-                open_group(s.kafka, event_topics, f"{s.topic_prefix}intake-events", fetch_wait_ms=50, in_order=True)
+                open_group(
+                    s.kafka,
+                    event_topics,
+                    f"{s.topic_prefix}intake-events",
+                    fetch_wait_ms=50,
+                    session_timeout_ms=silence_ms,
+                    in_order=True,
+                )
             )
             tasks.create_task(self._take_products(products, producer))
             tasks.create_task(self._take_events(events, products, producer))
@@ -131,16 +152,15 @@ class Intake:
 
     async def _events_step(self, records: Sequence[Record], products: GroupConsumer, producer: Producer) -> None:
         s, now = self._settings, self._clock()
-        searches = s.topic(SEARCHES.name)
-        outcomes = [(r, (validate_search if r.topic == searches else validate_interaction)(r, now, s)) for r in records]
-        if self._has_unknown([o for _, o in outcomes]):
+        names = {s.topic(name): name for name in _VALIDATORS}
+        outcomes = [(r, _VALIDATORS[names[r.topic]](r, now, s)) for r in records]
+        if has_unknown((o for _, o in outcomes), self._known):
             await self._await_products(products)
         facts: list[tuple[str, bytes]] = []
         letters: list[Outgoing] = []
         counts: dict[str, tuple[list[Refused], dict[str, int], list[int]]] = {}
         for record, outcome in outcomes:
-            name = SEARCHES.name if record.topic == searches else INTERACTIONS.name
-            refused, ignored, accepted = counts.setdefault(name, ([], {}, [0]))
+            refused, ignored, accepted = counts.setdefault(names[record.topic], ([], {}, [0]))
             located = self._locate(outcome)
             if isinstance(located, Rejection):
                 refused.append((record, located))
@@ -154,30 +174,10 @@ class Intake:
         for name, (refused, ignored, accepted) in counts.items():
             self._count(name, accepted[0], refused, ignored)
 
-    def _has_unknown(self, outcomes: Sequence[object]) -> bool:
-        return any(isinstance(o, CleanInteraction) and any(self._known.find(x.product_id) is None for x in o.lines) for o in outcomes)
-
-    def _locate(
-        self, outcome: CleanSearch | CleanInteraction | Rejection | Ignored
-    ) -> CleanSearch | CleanInteraction | Rejection | Ignored:
-        """Put products in the place of their variants, and drop lines whose product does not exist.
-
-        An empty catalogue knows nothing and refuses nothing.
-        """
-        known = self._known
+    def _locate(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, CleanSearch):
-            shown = list(dict.fromkeys(known.find(p) or p for p in outcome.shown))
-            return outcome if shown == outcome.shown else outcome.model_copy(update={"shown": shown})
-        if not isinstance(outcome, CleanInteraction) or not len(known):
-            return outcome
-        found = [(line, known.find(line.product_id)) for line in outcome.lines]
-        if all(product_id == line.product_id for line, product_id in found):
-            return outcome
-        lines = [line.model_copy(update={"product_id": product_id}) for line, product_id in found if product_id]
-        if not lines:
-            return refuse(Reason.UNKNOWN_PRODUCT, message="not in the catalogue")
-        metrics.UNKNOWN_LINES.inc(len(found) - len(lines))
-        return outcome.model_copy(update={"lines": lines})
+            return locate_search(outcome, self._known)
+        return locate_interaction(outcome, self._known) if isinstance(outcome, CleanInteraction) else outcome
 
     async def _await_products(self, products: GroupConsumer) -> None:
         """Return when every product that lay on ``products`` at the time of the call is known, or will not be: sent beside is sent before.
@@ -207,13 +207,11 @@ class Intake:
         self._settled_ends = ends
 
     def _count(self, topic: str, accepted: int, refused: Sequence[Refused], ignored: dict[str, int]) -> None:
-        for _ in range(accepted):
-            self.conservation.count(topic, "accepted")
-        for _, rejection in refused:
-            self.conservation.count(topic, "refused", rejection.reason.value)
+        self.conservation.count(topic, "accepted", times=accepted)
+        for reason, times in Counter(rejection.reason.value for _, rejection in refused).items():
+            self.conservation.count(topic, "refused", reason, times)
         for why, times in ignored.items():
-            for _ in range(times):
-                self.conservation.count(topic, "ignored", why)
+            self.conservation.count(topic, "ignored", why, times)
 
 
 def _catalog_record(topic: str, product: CatalogProduct) -> Outgoing:

@@ -6,18 +6,19 @@ Written against faust-streaming 0.15.3, which a test asserts: read this again be
 
 import asyncio
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import faust
 from faust.streams import _current_event
 from faust.tables.manager import TableManager
-from faust.tables.recovery import Recovery
+from faust.tables.recovery import Recovery, ServiceStopped
 from faust.tables.table import Table
 
-from broker.producing import Producer
+from broker.claiming import Claims
 from broker.records import Outgoing
+from stream.restoring import Restoring
 
 WRITTEN_FOR = "0.15.3"
 FAUST_VERSION: str = faust.__version__
@@ -37,13 +38,16 @@ class FencedTable(Table):  # type: ignore[misc]
     """A table of bytes whose changelog is awaited, and whose recovery keeps the value with the greater fence.
 
     Upstream sends changes into a buffer and never looks at the outcome. Here they wait until ``flush`` has written them with acks=all.
-    A worker that was paused and wakes up late may still append old state; ``supersedes(new, old)`` keeps it from coming back.
+    It writes under a claim, which ends when another worker recovers the partition: one that wakes up late writes nothing (ADR 0005).
     """
 
-    def __init__(self, app: Any, *, supersedes: Callable[[bytes, bytes], bool], **options: Any) -> None:
+    def __init__(self, app: Any, *, supersedes: Callable[[bytes, bytes], bool], claims: Claims, **options: Any) -> None:
         super().__init__(app, **options)
         self._supersedes = supersedes
+        self._claims = claims
         self._unwritten: list[Outgoing] = []
+        self._keys: dict[int, set[bytes]] = {}
+        self._next_offsets: dict[int, int] = {}
 
     def read(self, key: bytes) -> bytes | None:
         """Return the stored bytes, or None."""
@@ -55,37 +59,76 @@ class FencedTable(Table):  # type: ignore[misc]
         with event_scope(event):
             self[key] = value
 
-    async def flush(self, producer: Producer) -> None:
+    def holding(self, text: bytes) -> list[bytes]:
+        """Return the keys whose stored bytes hold the text. Looks at every value that this worker has."""
+        return [key for key, value in self.data.items() if text in value]
+
+    async def flush(self) -> None:
         """Write the changes to the changelog; returns when the broker has acknowledged them, or raises ``KafkaError``."""
         changes, self._unwritten = self._unwritten, []
-        await producer.send_all(changes)
+        await self._claims.write_all(changes)
 
     def on_key_set(self, key: bytes, value: bytes) -> None:
         """Remember a change for ``flush`` instead of sending it unawaited. Called by faust on every assignment."""
-        self._unwritten.append(Outgoing(self.changelog_topic_name, value, key=key, partition=self.partition_for_key(key)))
+        partition = self.partition_for_key(key)
+        self._keys.setdefault(partition, set()).add(key)
+        self._unwritten.append(Outgoing(self.changelog_topic_name, value, key=key, partition=partition))
 
-    def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
-        """Take in changelog records, but none that is older than what is there. Called by faust in recovery."""
-        kept: list[Any] = []
-        newest: dict[bytes, bytes] = {}
-        for event in batch:
-            old = newest.get(event.key) or self.data.get(event.key)
-            if old is None or event.value is None or self._supersedes(event.value, old):
-                newest[event.key] = event.value
-                kept.append(event)
-        super().apply_changelog_batch(kept)
+    def keep(self, partitions: set[int]) -> None:
+        """Forget the values of all other partitions."""
+        for partition in self._keys.keys() - partitions:
+            for key in self._keys.pop(partition):
+                del self.data[key]
+        self._next_offsets = {p: offset for p, offset in self._next_offsets.items() if p in partitions}
+
+    def next_offset(self, partition: int) -> int:
+        """Return from where the changelog has still to be read: after the last restored record, so what was written here comes again."""
+        return self._next_offsets.get(partition, 0)
+
+    def restore(self, partition: int, offset: int, key: bytes, value: bytes) -> None:
+        """Take in a record of the changelog, unless what is held supersedes it."""
+        old = self.data.get(key)
+        if old is None or self._supersedes(value, old):
+            self.data[key] = value
+            self._keys.setdefault(partition, set()).add(key)
+        self._next_offsets[partition] = offset + 1
 
 
 class SafeRecovery(Recovery):  # type: ignore[misc]
-    """Recovery that delivers nothing until every position is where it must be."""
+    """Recovery that delivers nothing until every table and every position is where it must be.
+
+    Upstream sends the changelogs through the queues of the streams, which every rebalance clears. Here ``stream.restoring`` reads them,
+    and faust is told that nothing is left to read: its consumer holds their partitions, always paused.
+    """
+
+    async def _build_highwaters(self, _consumer: Any, _tps: set[Any], destination: Any, _title: str) -> None:
+        destination.clear()
+
+    async def _build_offsets(self, _consumer: Any, _tps: set[Any], destination: Any, _title: str) -> None:
+        destination.clear()
+
+    async def _seek_offsets(self, _consumer: Any, _tps: set[Any], _offsets: Any, _title: str) -> None:
+        return
+
+    async def _wait(self, coro: Any, timeout: float | None = None) -> None:  # noqa: ASYNC109 (upstream's signature)
+        """Wait as upstream does, but a timeout is a fault: upstream takes it for a stop, and never recovers again."""
+        try:
+            await super()._wait(coro, timeout=timeout)
+        except ServiceStopped:
+            if not self.should_stop and not self.crashed:
+                raise TimeoutError(f"the broker did not answer a step of recovery within {timeout} s") from None
+            raise
 
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
-        """End the recovery of this worker's tables and let the streams run.
+        """Restore the tables and let the streams run.
 
         Upstream lets the streams flow, then seeks, then clears the queues: what was delivered in between is lost, and its offsets are
         committed later. Here the flow is shut first and opened last.
         """
         app, consumer = self.app, self.app.consumer
+        await self.tables.restoring.restore(
+            {(tp.topic, tp.partition): table for table, tps in self.actives_for_table.items() for tp in tps},
+        )
         await app.on_rebalance_complete.send()
         self._set_recovery_ended()
         await asyncio.gather(
@@ -115,8 +158,12 @@ class SafeRecovery(Recovery):  # type: ignore[misc]
 
 
 class SafeTableManager(TableManager):  # type: ignore[misc]
-    """The table manager that recovers with ``SafeRecovery``. ``begin_at`` hears where each stream partition starts."""
+    """The table manager that recovers with ``SafeRecovery``. ``begin_at`` hears where each stream partition starts.
 
+    ``restoring`` must be set before the app starts.
+    """
+
+    restoring: Restoring
     begin_at: Callable[[dict[tuple[str, int], int | None]], None] = staticmethod(lambda _: None)
 
     _recovery: SafeRecovery | None

@@ -121,7 +121,8 @@ class Refund(NamedTuple):
 class Shopper:
     """The state of one shopper. Treated as immutable: ``copy`` before a change.
 
-    ``floor_ms``: interactions up to here may have been forgotten, so older ones are late.
+    ``floor_ms``: interactions up to here may have been forgotten, so older ones are late. ``forgotten_ms``: the shopper has asked to be
+    forgotten up to here, so whatever is older is late.
     """
 
     fence: Fence = START
@@ -134,6 +135,7 @@ class Shopper:
     refunds: dict[str, Refund] = field(default_factory=dict)
     evicted: int = 0
     late: int = 0
+    forgotten_ms: int = -1
 
     def copy(self) -> "Shopper":
         """Return a state that can be changed without changing this one."""
@@ -148,12 +150,14 @@ class Shopper:
             dict(self.refunds),
             self.evicted,
             self.late,
+            self.forgotten_ms,
         )
 
     def to_bytes(self) -> bytes:
         """Return the stored form. Its first line is the fence, so that recovery can compare two without parsing them."""
         facts = (self.searches, self.touches, self.lines, self.refunds)
-        body = to_json((1, self.newest_ms, self.swept_ms, self.floor_ms, self.evicted, self.late, *facts))
+        later = () if self.forgotten_ms < 0 else (self.forgotten_ms,)
+        body = to_json((1, self.newest_ms, self.swept_ms, self.floor_ms, self.evicted, self.late, *facts, *later))
         return b"%d %d\n%b" % (*self.fence, body)
 
 
@@ -161,7 +165,7 @@ def shopper_from_bytes(stored: bytes) -> Shopper:
     """Read the stored form."""
     head, _, body = stored.partition(b"\n")
     offset, index = head.split(b" ")
-    _, newest, swept, floor, evicted, late, searches, touches, lines, refunds = from_json(body)
+    _, newest, swept, floor, evicted, late, searches, touches, lines, refunds, *later = from_json(body)
     return Shopper(
         fence=(int(offset), int(index)),
         newest_ms=newest,
@@ -173,6 +177,7 @@ def shopper_from_bytes(stored: bytes) -> Shopper:
         refunds={k: Refund(*v) for k, v in refunds.items()},
         evicted=evicted,
         late=late,
+        forgotten_ms=later[0] if later else -1,
     )
 
 

@@ -4,7 +4,7 @@ Order matters: outputs first, then the table, so that a crash in between repeats
 Raises only for infrastructure. A fact that cannot be read is not ours; it is counted and passed over.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,17 +12,19 @@ import structlog
 from pydantic import ValidationError
 
 from broker.producing import Producer
+from broker.records import partition_of
 from schemas.batches import unpack
-from schemas.events import CLEAN_EVENT, CleanInteraction, Tick
-from schemas.pairs import Contribution, Pair, pair_key
+from schemas.events import CLEAN_EVENT, Action, CleanInteraction, CleanSearch, Forget, Tick
+from schemas.pairs import ClientErasure, Contribution, Pair, pair_key
 from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS
 from stream import metrics
 from stream.aggregation import aggregate, canonical
 from stream.attribution import attribute
 from stream.contiguity import Contiguity
+from stream.erasure import erase_client, forget
 from stream.packing import pack_by_key
-from stream.shopper import Rules, Shopper, shopper_from_bytes
+from stream.shopper import Fence, Rules, Shopper, shopper_from_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +37,8 @@ class KeyedTable(Protocol):
 
     def read(self, key: bytes) -> bytes | None: ...  # noqa: D102
     def write(self, key: bytes, value: bytes, event: Any) -> None: ...  # noqa: D102
-    async def flush(self, producer: Producer) -> None: ...  # noqa: D102
+    def holding(self, text: bytes) -> list[bytes]: ...  # noqa: D102
+    async def flush(self) -> None: ...  # noqa: D102
 
 
 class ParsedStates(Generic[S]):
@@ -78,7 +81,9 @@ class AttributeStep:
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its contributions and then its states are acknowledged."""
         touched: dict[bytes, tuple[Shopper, Any]] = {}
-        contributions: list[tuple[str, bytes]] = []
+        written: list[tuple[str | int, bytes]] = []
+        counts: Counter[str] = Counter()  # a counter of prometheus costs more than a fact's share of Kafka, so it hears once a step
+        fenced = evicted = late = uncredited = 0
         for record, index, raw in _facts(batch, self._contiguity):
             try:
                 event = CLEAN_EVENT.validate_json(raw)
@@ -87,52 +92,100 @@ class AttributeStep:
                 continue
             if isinstance(event, Tick):
                 continue
-            metrics.EVENTS.labels(event.action.value if isinstance(event, CleanInteraction) else event.kind).inc()
+            counts[event.action.value if isinstance(event, CleanInteraction) else event.kind] += 1
             key = event.shopper.encode()
             before = touched[key][0] if key in touched else self._states.load(key) or Shopper()
-            after, earned = attribute(before, event, record.message.partition, (record.message.offset, index), self._rules)
-            if after is before:
-                metrics.FENCED.labels("attribute").inc()
-            metrics.EVICTED.inc(after.evicted - before.evicted)
-            metrics.LATE.inc(after.late - before.late)
-            contributions += [(c.query, c.to_json()) for c in earned]
+            after, facts = self._apply(before, event, record.message.partition, (record.message.offset, index))
+            fenced += after is before
+            evicted += after.evicted - before.evicted
+            late += after.late - before.late
+            engaged = isinstance(event, CleanInteraction) and event.action is not Action.IMPRESSION
+            uncredited += engaged and not facts and after is not before
+            written += facts
             touched[key] = (after, record)
-        await self._producer.send_all(pack_by_key(contributions, self._topic, self._partitions))
-        metrics.CONTRIBUTIONS.labels("written").inc(len(contributions))
+        await self._producer.send_all(pack_by_key(written, self._topic, self._partitions))
+        for kind, times in counts.items():
+            metrics.EVENTS.labels(kind).inc(times)
+        metrics.FENCED.labels("attribute").inc(fenced)
+        metrics.EVICTED.inc(evicted)
+        metrics.LATE.inc(late)
+        metrics.UNCREDITED.inc(uncredited)
+        metrics.CONTRIBUTIONS.labels("written").inc(len(written))
         for key, (state, record) in touched.items():
             self._states.store(key, state.to_bytes(), state, record)
-        await self._table.flush(self._producer)
+        await self._table.flush()
+
+    def _apply(
+        self, before: Shopper, event: CleanSearch | CleanInteraction | Forget, source: int, position: Fence
+    ) -> tuple[Shopper, list[tuple[str | int, bytes]]]:
+        """Return the state after the event and what to write, by query; an erasure goes to every partition, after what it completes."""
+        if not isinstance(event, Forget):
+            after, earned = attribute(before, event, source, position, self._rules)
+            return after, [(c.query, c.to_json()) for c in earned]
+        after, taken_back, erasure = forget(before, event, source, position, self._rules)
+        facts: list[tuple[str | int, bytes]] = [(c.query, c.to_json()) for c in taken_back]
+        if erasure is not None:
+            metrics.FORGOTTEN.inc()
+            facts += [(partition, erasure.to_json()) for partition in range(self._partitions)]
+        return after, facts
 
 
 class AggregateStep:
     """From contributions to pairs. The table's changelog is the topic ``pairs`` itself."""
 
-    def __init__(self, table: KeyedTable, producer: Producer, contiguity: Contiguity) -> None:
+    def __init__(self, table: KeyedTable, settings: StreamSettings, contiguity: Contiguity) -> None:
         self._table = table
         self._states = ParsedStates(table, Pair.from_json)
-        self._producer = producer
+        self._partitions = settings.partitions
         self._contiguity = contiguity
 
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its pairs are acknowledged."""
         touched: dict[bytes, tuple[Pair, Any]] = {}
+        fenced = applied = 0
         for record, _, raw in _facts(batch, self._contiguity):
-            try:
-                c = Contribution.from_json(raw)
-            except ValidationError:
+            c = _contribution(raw)
+            if c is None:
                 metrics.UNREADABLE.labels("contributions").inc()
+                continue
+            if isinstance(c, ClientErasure):
+                self._erase(c, record, touched)
                 continue
             key = pair_key(c.query, c.product_id)
             before = touched[key][0] if key in touched else self._states.load(key) or Pair(query=c.query, product_id=c.product_id)
             after = aggregate(before, c)
-            if after is before:
-                metrics.FENCED.labels("aggregate").inc()
-            else:
-                metrics.CONTRIBUTIONS.labels("applied").inc()
+            fenced += after is before
+            applied += after is not before
             touched[key] = (after, record)
         for key, (pair, record) in touched.items():
             self._states.store(key, canonical(pair), pair, record)
-        await self._table.flush(self._producer)
+        metrics.FENCED.labels("aggregate").inc(fenced)
+        metrics.CONTRIBUTIONS.labels("applied").inc(applied)
+        await self._table.flush()
+
+    def _erase(self, erasure: ClientErasure, record: Any, touched: dict[bytes, tuple[Pair, Any]]) -> None:
+        """Erase a client from every pair of the record's partition, those that this batch has changed included."""
+        named = [key for key in self._table.holding(erasure.client.encode()) if key not in touched]
+        held = [(key, self._states.load(key)) for key in named]
+        held += [(key, pair) for key, (pair, _) in touched.items()]
+        for key, before in held:
+            if before is not None and partition_of(before.query, self._partitions) == record.message.partition:
+                after = erase_client(before, erasure)
+                if after is not before:
+                    metrics.ERASED.inc()
+                    touched[key] = (after, record)
+
+
+def _contribution(raw: bytes) -> Contribution | ClientErasure | None:
+    """Return what a fact of ``contributions`` says, or None when it is not ours. Erasures are rare, so they are tried second."""
+    try:
+        return Contribution.from_json(raw)
+    except ValidationError:
+        pass
+    try:
+        return ClientErasure.from_json(raw)
+    except ValidationError:
+        return None
 
 
 def _facts(batch: Sequence[Any], contiguity: Contiguity) -> Iterator[tuple[Any, int, bytes]]:

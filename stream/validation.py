@@ -6,11 +6,9 @@ Pure: the clock is an argument. Knows nothing of the catalogue; whether a produc
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pydantic_core import from_json
-
 from broker.records import Record
-from schemas.events import ACTION_ALIASES, Action, CleanInteraction, CleanSearch, Interaction, Line, Search
-from schemas.products import Attribute, CatalogProduct, Product
+from schemas.events import ACTION_ALIASES, Action, CleanInteraction, CleanSearch, Erasure, Forget, Interaction, Line, Search
+from schemas.products import Attribute, CatalogProduct, Deletion, Product
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
 from schemas.text import clean_text, is_placeholder, normalise_query
@@ -106,8 +104,26 @@ def validate_interaction(record: Record, now: datetime, settings: StreamSettings
     )
 
 
+def validate_erasure(record: Record, now: datetime, settings: StreamSettings) -> Forget | Rejection:
+    """Return whom to forget: the shopper that the events with the same ids have, known or not."""
+    decoded = decode(record, Erasure, max_bytes=settings.max_record_bytes)
+    if isinstance(decoded, Rejection):
+        return decoded
+    raw = decoded.message
+    event_id = agreed_id(raw.event_id, decoded.envelope_id, record)
+    at_ms = _occurred(raw.timestamp, now, settings)
+    shopper = raw.client_id or raw.session_id or raw.user_id or raw.query_id
+    if isinstance(event_id, Rejection):
+        return event_id
+    if isinstance(at_ms, Rejection):
+        return at_ms
+    if not shopper:
+        return refuse(Reason.NO_IDENTITY, message="one of client_id, session_id, user_id, query_id is expected")
+    return Forget(event_id=event_id, shopper=shopper, at_ms=at_ms)
+
+
 def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct | Tombstone | Rejection:  # noqa: PLR0911 - one return per refusal
-    """Return the product with clean texts. A null value, or ``deleted: true`` with nothing else but the id, deletes.
+    """Return the product with clean texts. A null value, or ``deleted: true`` whatever stands beside it, deletes.
 
     The key must be the product_id. Without a version the record's offset is the version.
     """
@@ -117,8 +133,13 @@ def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct
         return refuse(Reason.UNDECODABLE_TEXT, "key", "the key is not UTF-8")
     if record.value is None:
         return Tombstone(key) if key else refuse(Reason.KEY_MISMATCH, "key", "a tombstone without a key")
-    if len(record.value) <= settings.max_record_bytes and b'"deleted"' in record.value and (gone := _deleted(record.value)) is not None:
-        return Tombstone(gone) if gone == key else refuse(Reason.KEY_MISMATCH, "product_id", "the key is another product")
+    if b'"deleted"' in record.value:
+        gone = decode(record, Deletion, max_bytes=settings.max_record_bytes)
+        if isinstance(gone, Rejection):
+            return gone
+        if gone.message.deleted:
+            same = gone.message.product_id == key
+            return Tombstone(gone.message.product_id) if same else refuse(Reason.KEY_MISMATCH, "product_id", "the key is another product")
     decoded = decode(record, Product, max_bytes=settings.max_record_bytes)
     if isinstance(decoded, Rejection):
         return decoded
@@ -172,16 +193,6 @@ def _lines(raw: Interaction) -> list[Line]:
     attributes = raw.event_attributes
     product_id = attributes.object.object_id if attributes and attributes.object else raw.object_id
     return [Line(product_id=product_id)] if product_id else []
-
-
-def _deleted(value: bytes) -> str | None:
-    try:
-        body = from_json(value)
-    except ValueError:
-        return None
-    if isinstance(body, dict) and body.get("deleted") is True and isinstance(product_id := body.get("product_id"), str | int):
-        return str(product_id)
-    return None
 
 
 def _clean_attribute(value: Attribute) -> Attribute:

@@ -46,7 +46,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "apscheduler": ("trainer/scheduler.py",),
     "sentence_transformers": ("trainer/training.py", "retrieval/encoder.py"),
 }
-SCHEMAS_LIBRARIES = frozenset({"pydantic", "ftfy"})
+SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "ftfy"})
 HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})
 
 

@@ -168,3 +168,17 @@ async def test_a_product_and_its_click_can_be_sent_at_the_same_moment(stream_set
 
             await until(accepted, s)
             assert page(s, "readyz")["intake"]["interactions"]["accepted"] == 39
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.7, 1.6])
+async def test_it_can_be_ended_while_it_starts(stream_settings, after_s):
+    with stream(stream_settings) as child:
+        announced = stream_settings.data_dir / "run" / "stream.json"
+
+        async def up():
+            return announced.exists()
+
+        await until(up, stream_settings)
+        await asyncio.sleep(after_s)  # the moment is the case
+        child.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(child.wait, 50) == 0

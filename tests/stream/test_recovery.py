@@ -1,7 +1,53 @@
+import asyncio
 from importlib.metadata import version
 
+import faust
+import pytest
+
+from broker.claiming import open_claims
 from stream.contiguity import Contiguity
-from stream.recovery import FAUST_VERSION, WRITTEN_FOR
+from stream.recovery import FAUST_VERSION, WRITTEN_FOR, FencedTable, SafeRecovery, SafeTableManager
+
+
+@pytest.fixture
+async def app():
+    made = faust.App("searchloop-test", broker="kafka://127.0.0.1:1", store="memory://", TableManager=SafeTableManager)
+    made.finalize()
+    return made
+
+
+@pytest.fixture
+async def table(app):
+    async with open_claims("127.0.0.1:1") as claims:
+        topic = app.topic("numbers", key_type=bytes, value_type=bytes, partitions=4)
+        yield FencedTable(
+            app, name="numbers", partitions=4, changelog_topic=topic, supersedes=lambda new, old: int(new) >= int(old), claims=claims
+        )
+
+
+async def test_restoring_keeps_what_supersedes_and_leaves_nothing_to_write(table):
+    for offset, (key, value) in enumerate([(b"a", b"1"), (b"b", b"7"), (b"a", b"3"), (b"a", b"2"), (b"b", b"7")]):
+        table.restore(1, offset, key, value)
+    assert (table.read(b"a"), table.read(b"b"), table.read(b"c")) == (b"3", b"7", None)
+    assert (table.next_offset(1), table.next_offset(2)) == (5, 0)
+    await table.flush()  # would raise: nothing is claimed
+
+
+async def test_what_belongs_to_another_worker_is_forgotten_and_read_again_from_the_beginning(table):
+    table.restore(1, 8, b"a", b"1")
+    table.restore(2, 9, b"b", b"1")
+    table.keep({2})
+    assert (table.read(b"a"), table.read(b"b")) == (None, b"1")
+    assert (table.next_offset(1), table.next_offset(2)) == (0, 10)
+    assert table.holding(b"1") == [b"b"]
+    table.keep(set())
+    assert table.read(b"b") is None
+
+
+async def test_a_step_of_recovery_that_takes_too_long_is_a_fault_and_not_a_stop(app):
+    recovery = SafeRecovery(app, app.tables)
+    with pytest.raises(TimeoutError, match="did not answer"):
+        await recovery._wait(asyncio.Event().wait(), timeout=0.05)
 
 
 def test_the_overrides_of_faust_are_read_again_before_an_upgrade():

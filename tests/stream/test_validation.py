@@ -108,6 +108,10 @@ def test_a_rejection_says_where_and_never_what():
         ({"query_id": ""}, "schema"),
         ({"query_id": "a\tb"}, "schema"),
         ({"query_id": True}, "schema"),
+        ({"query_id": 1.5}, "schema"),
+        ({"client_id": " "}, "schema"),
+        ({"event_id": "a\x1f0"}, "schema"),
+        ({"user_query": "\u200b\ufeff"}, "blank_text"),
     ],
 )
 def test_a_search_that_breaks_a_rule_is_refused(changes, expected):
@@ -176,6 +180,35 @@ def test_structured_cloudevents_are_opened():
     assert reason(on_interaction({**envelope, "id": "e2"}, headers=headers)) == "envelope_conflict"
     assert reason(on_interaction({"specversion": "1.0", "id": "e1"}, headers=headers)) == "schema"
     assert reason(on_interaction(b"{", headers=headers)) == "json_decode"
+    assert reason(on_interaction({**envelope, "specversion": "2.0"}, headers=headers)) == "unsupported_version"
+
+
+def test_two_cloudevents_envelopes_of_one_record_must_agree():
+    structured = ("content-type", b"application/cloudevents+json")
+    envelope = {"specversion": "1.0", "id": "e1", "data": CLICK}
+    assert on_interaction(envelope, headers=[structured, ("ce_id", b"e1")]) == on_interaction(CLICK)
+    assert reason(on_interaction(envelope, headers=[structured, ("ce_id", b"e2")])) == "envelope_conflict"
+
+
+def test_the_headers_of_an_envelope_must_be_readable_and_of_a_known_version():
+    bare = {k: v for k, v in CLICK.items() if k != "event_id"}
+    assert reason(on_interaction(bare, headers=[("ce_id", b"\xff")])) == "undecodable_text"
+    assert reason(on_interaction(bare, headers=[("ce_specversion", b"0.3")])) == "unsupported_version"
+
+
+def test_an_envelope_id_that_no_key_could_hold_becomes_one_that_can_and_always_the_same():
+    bare = {k: v for k, v in CLICK.items() if k != "event_id"}
+    ids = {on_interaction(bare, headers=[("ce_id", raw)], offset=n).event_id for raw in (b"a\x1f0", b"a\x1f1") for n in range(2)}
+    assert len(ids) == 2
+    assert all(found.isprintable() for found in ids)
+
+
+def test_true_is_neither_a_quantity_nor_a_price_nor_a_version():
+    bought = {**CLICK, "action_name": "purchase"}
+    assert reason(on_interaction({**bought, "items": [{"product_id": 1, "quantity": True}]})) == "schema"
+    assert reason(on_interaction({**bought, "items": [{"product_id": 1, "unit_price": True}]})) == "schema"
+    assert reason(on_product({**PRODUCT, "version": True})) == "schema"
+    assert reason(on_product({**PRODUCT, "version": 2**63})) == "schema"
 
 
 def test_a_product_is_cleaned_and_versioned():
@@ -188,7 +221,8 @@ def test_a_product_is_cleaned_and_versioned():
 
 
 @pytest.mark.parametrize(
-    ("title", "expected"), [("", "blank_text"), (" \n", "blank_text"), ("N/A", "placeholder_text"), ("--", "placeholder_text")]
+    ("title", "expected"),
+    [("", "blank_text"), (" \n", "blank_text"), ("\u200b \u3164", "blank_text"), ("N/A", "placeholder_text"), ("--", "placeholder_text")],
 )
 def test_a_title_that_says_nothing_is_refused(title, expected):
     assert reason(on_product({**PRODUCT, "title": title})) == expected
@@ -205,4 +239,6 @@ def test_the_key_must_be_the_product():
 def test_null_and_deleted_are_tombstones():
     assert on_product(None) == Tombstone("p1")
     assert on_product({"product_id": "p1", "deleted": True}) == Tombstone("p1")
+    assert on_product({**PRODUCT, "deleted": "true"}) == Tombstone("p1")
     assert isinstance(on_product({**PRODUCT, "deleted": False}), CatalogProduct)
+    assert reason(on_product({"product_id": True, "deleted": True}, key=b"True")) == "schema"

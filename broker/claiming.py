@@ -1,0 +1,93 @@
+"""Partitions that have one writer. A claim takes the right to write from whoever had it, even if that one sleeps with a write in hand.
+
+This is Kafka's own fencing (KIP-98): each partition has a transactional id, a claim raises its epoch, and the broker refuses older
+ones. Transactions serve for nothing else here: what is written is valid by itself, so readers need not wait for the commit.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaProducer
+
+from broker.records import Outgoing
+
+Place = tuple[str, int]
+# The key of the record without value that marks a claim. Ids hold no control characters, so it is nobody's key.
+CLAIM_KEY = b"\x00claim"
+_TIMEOUT_MS = 60_000
+
+
+class Claims:
+    """The partitions that this process may write to. A topic that is claimed by some must be written by claim alone."""
+
+    def __init__(self, bootstrap: str, client_id: str) -> None:
+        self._bootstrap = bootstrap
+        self._client_id = client_id
+        self._writers: dict[Place, AIOKafkaProducer] = {}
+        self._taking = asyncio.Lock()
+
+    async def take(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Hold these (topic, partition) and no others. Returns the offset of the record that marks each claim.
+
+        All that earlier holders have written, or ever will, lies before that offset: so who has read up to it has read everything.
+        """
+        return await asyncio.shield(self._take(list(places)))  # half a claim would leave a producer behind
+
+    async def write_all(self, records: Iterable[Outgoing]) -> None:
+        """Write records that name their partition; those of one partition keep their order. Returns when all are acknowledged.
+
+        Raises ``KafkaError``: ``ProducerFenced`` when another has claimed since; then nothing of that partition counts as written.
+        Raises ``LookupError`` for a partition that is not held.
+        """
+        parts: dict[Place, list[Outgoing]] = defaultdict(list)
+        for record in records:
+            if record.partition is None or (record.topic, record.partition) not in self._writers:
+                raise LookupError(f"{record.topic}/{record.partition} is not claimed; held are {sorted(self._writers)}")
+            parts[record.topic, record.partition].append(record)
+        await asyncio.gather(*(self._write(self._writers[place], part) for place, part in parts.items()))
+
+    async def _take(self, places: list[Place]) -> dict[Place, int]:
+        async with self._taking:
+            await self.drop()
+            return dict(zip(places, await asyncio.gather(*map(self._claim, places)), strict=True))
+
+    async def drop(self) -> None:
+        """Hold nothing any more."""
+        writers, self._writers = self._writers, {}
+        await asyncio.gather(*(writer.stop() for writer in writers.values()), return_exceptions=True)  # a fenced one has nothing to say
+
+    async def _claim(self, place: Place) -> int:
+        topic, partition = place
+        writer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            client_id=self._client_id,
+            transactional_id=f"{topic}-{partition}",
+            transaction_timeout_ms=_TIMEOUT_MS,
+            linger_ms=5,
+            max_batch_size=1 << 18,
+            max_request_size=8 << 20,
+            compression_type="zstd",
+            request_timeout_ms=_TIMEOUT_MS,
+        )
+        self._writers[place] = writer
+        await writer.start()
+        async with writer.transaction():
+            marked = await (await writer.send(topic, None, key=CLAIM_KEY, partition=partition))
+        return int(marked.offset)
+
+    async def _write(self, writer: AIOKafkaProducer, records: list[Outgoing]) -> None:
+        async with writer.transaction():
+            waiting = [await writer.send(r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers)) for r in records]
+            await asyncio.gather(*waiting)
+
+
+@asynccontextmanager
+async def open_claims(bootstrap: str, *, client_id: str = "searchloop") -> AsyncIterator[Claims]:
+    """Hold nothing yet; at the end of the block hold nothing any more."""
+    claims = Claims(bootstrap, client_id)
+    try:
+        yield claims
+    finally:
+        await claims.drop()

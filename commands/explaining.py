@@ -1,0 +1,158 @@
+"""``explain ID``: the evidence of a run's verdict, or what became of an event.
+
+A record is accepted, refused, ignored or still waits; an event has contributions, or a reason why it has none.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from broker.lag import open_lag_reader
+from broker.records import Record
+from commands.dead_letters import reason_of
+from commands.looking import show_decision
+from commands.retelling import Told
+from commands.session import err, find_settings, out, show_json, stop, table
+from commands.state import read_decisions
+from commands.tracing import OnRead, Trace, origin, trace_event
+from schemas.events import CleanInteraction
+from schemas.pairs import client_of
+from schemas.rejections import Rejection
+from schemas.settings import Settings, SettingsError, StreamSettings
+from schemas.topics import ERASURES, INTERACTIONS, SEARCHES
+from stream.shopper import Fence, Rules
+from stream.validation import Ignored, validate_erasure, validate_interaction, validate_search
+
+VALIDATORS: dict[str, Callable[[Record, datetime, StreamSettings], object]] = {
+    SEARCHES.name: validate_search,
+    INTERACTIONS.name: validate_interaction,
+    ERASURES.name: validate_erasure,
+}
+
+
+def explain(identifier: str, *, data_dir: Path | None, as_json: bool) -> None:
+    """Show the decisions of a run or decision id; for any other id, what became of the event."""
+    settings = find_settings(data_dir)
+    found = [d for d in asyncio.run(read_decisions(settings)) if identifier in {d.run_id, d.decision_id}]
+    if found and as_json:
+        show_json([d.model_dump(mode="json") for d in found])
+    for decision in found if not as_json else ():
+        show_decision(decision)
+    if found:
+        return
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} records"), TimeElapsedColumn(), console=err
+    )
+    with bar:
+        task = bar.add_task("no such run; looking for an event", total=None)
+        facts = asyncio.run(explain_event(settings, identifier, lambda n: bar.advance(task, n)))
+    looked = ", ".join(f"{name} {count}" for name, count in facts["read"].items())
+    if not facts["raw"] and not facts["dead_letters"] and not facts["events"]:
+        stop(f"neither a run, a decision nor an event is called {identifier!r}; records read: {looked}")
+    if as_json:
+        show_json(facts)
+        return
+    _show(facts)
+    out.print(f"records read: {looked}", highlight=False, markup=False)
+
+
+async def explain_event(settings: Settings, event_id: str, on_read: OnRead = lambda _: None) -> dict[str, Any]:
+    """Return what became of an event: ``raw``, ``dead_letters``, ``events`` with their contributions, and the records ``read``."""
+    try:
+        rules = StreamSettings.load(os.environ)
+    except SettingsError as error:
+        stop(str(error), code=2)
+    trace = await trace_event(settings, event_id, Rules.of(rules), on_read)
+    async with open_lag_reader(settings.kafka) as lags:
+        taken_in = await lags.committed(f"{settings.topic_prefix}intake-events")
+    return {
+        "event_id": event_id,
+        "raw": [_raw_facts(r, settings, rules, trace, taken_in.get((r.topic, r.partition), 0)) for r in trace.raw],
+        "dead_letters": [_letter_facts(letter) for letter in trace.letters],
+        "events": [_event_facts(source, position, event, trace) for source, position, event in trace.events],
+        "read": trace.read,
+    }
+
+
+def _raw_facts(record: Record, settings: Settings, rules: StreamSettings, trace: Trace, taken_in: int) -> dict[str, Any]:
+    name = record.topic.removeprefix(settings.topic_prefix)
+    outcome, why = _outcome(record, name, rules, trace, taken_in)
+    return {
+        "topic": name,
+        "partition": record.partition,
+        "offset": record.offset,
+        "received_at": datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "outcome": outcome,
+        "why": why,
+    }
+
+
+def _letter_facts(letter: Record) -> dict[str, Any]:
+    was = origin(letter)
+    problems = from_json(letter.header("dlq.errors") or b"[]")
+    return {"topic": was.topic, "partition": was.partition, "offset": was.offset, "reason": reason_of(letter), "problems": problems}
+
+
+def _outcome(record: Record, name: str, rules: StreamSettings, trace: Trace, taken_in: int) -> tuple[str, str]:
+    """Return what became of a raw record and why; a reason that no topic tells any more is found by the rules of intake."""
+    for letter in trace.letters:
+        was = origin(letter)
+        if (was.topic, was.partition, was.offset) == (record.topic, record.partition, record.offset):
+            return "refused", reason_of(letter)
+    if record.offset >= taken_in:
+        return "waiting", "intake has not come to it"
+    judged = VALIDATORS[name](record, datetime.fromtimestamp(record.timestamp_ms / 1000, UTC), rules)
+    if isinstance(judged, Ignored):
+        return "ignored", judged.why
+    if isinstance(judged, Rejection):
+        return "refused", judged.reason.value
+    return "accepted", "" if trace.events else "its event is no longer kept"
+
+
+def _event_facts(source: int, position: Fence, event: Told, trace: Trace) -> dict[str, Any]:
+    story = trace.stories[source, position]
+    found = trace.contributions.get((source, position), {})
+    return {
+        "position": [source, *position],
+        "kind": event.action.value if isinstance(event, CleanInteraction) else event.kind,
+        "occurred_at": datetime.fromtimestamp(event.at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "client": client_of(event.shopper),
+        "why": story.why,
+        "contributions": [
+            {"query": c.query, "product_id": c.product_id, "action": c.action.value, "day": c.day, "credit": c.credit, "units": c.units}
+            for _, c in sorted(found.items())
+        ],
+        "waiting": len(story.contributions) - len(found) if len(story.contributions) > len(found) else 0,
+        "now": story.now,
+    }
+
+
+def _show(facts: dict[str, Any]) -> None:
+    columns = ["topic", "partition", "offset", "received_at", "outcome", "why"]
+    table("records", columns, [[r[c] for c in columns] for r in facts["raw"]])
+    for letter in facts["dead_letters"]:
+        problems = "; ".join(f"{p['loc']} {p['message']}" for p in letter["problems"])
+        out.print(
+            f"dead letter of {letter['topic']}-{letter['partition']} at {letter['offset']}: {letter['reason']}: {problems}", highlight=False
+        )
+    for event in facts["events"]:
+        place = "-".join(map(str, event["position"]))
+        out.print(
+            f"event {place}: {event['kind']} at {event['occurred_at']} of client {event['client']}: {event['why']}",
+            highlight=False,
+            markup=False,
+        )
+        for c in event["contributions"]:
+            out.print(
+                f"  {c['credit'] / 1000:+g} {c['action']} to {c['query']!r}, product {c['product_id']}", highlight=False, markup=False
+            )
+        for line in event["now"]:
+            out.print(
+                f"  now: {line['credit'] / 1000:g} of product {line['product_id']} to {line['query']!r}", highlight=False, markup=False
+            )

@@ -1,0 +1,100 @@
+"""``pairs``: what was learnt for one query, and what it weighs in training under the settings of now.
+
+The stream counts, the trainer weighs: the weights here are the trainer's own, over all pairs and as if every day were trained.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from commands.session import find_settings, out, show_json, stop, table
+from commands.state import read_pairs
+from schemas.pairs import Pair
+from schemas.settings import SettingsError, TrainerSettings
+from schemas.text import normalise_query
+from trainer.sampling import weigh, worth_of
+from trainer.snapshot import frames
+from trainer.splits import held_out
+
+# Decayed credit in whole credits, and the weight relative to the mean of all pairs, which is 1.
+Weighed = tuple[float, float]
+
+
+def pairs(query: str, *, days: bool, data_dir: Path | None, as_json: bool) -> None:
+    """Show the products of a query with credits, clients and weight; with ``days`` also the counts of every day."""
+    wanted, settings = normalise_query(query), find_settings(data_dir)
+    try:
+        trainer = TrainerSettings.load(os.environ)
+    except SettingsError as error:
+        stop(str(error), code=2)
+    every = asyncio.run(read_pairs(settings))
+    weights = weights_of(every, trainer)
+    found = sorted((p for p in every if p.query == wanted), key=lambda p: (-_credit(p), p.product_id))
+    never = held_out(wanted, trainer.heldout_share)
+    if as_json:
+        show_json([{**p.model_dump(mode="json"), **_weight_facts(p, weights), "held_out": never} for p in found])
+        return
+    if not found:
+        stop(f"nothing was learnt for {wanted!r} yet")
+    columns = ["product", "credit", "by action", "clients", "days", "decayed", "weight"]
+    table(f"pairs of {wanted!r}, mean weight of all {len(weights)} weighed pairs: 1", columns, [_row(p, weights) for p in found])
+    if days:
+        table("by day", ["product", "day", "action", "credit", "units", "revenue"], [row for p in found for row in day_rows(p)])
+    if never:
+        out.print("this query is held out: it is never trained, so that it can test what training does to queries nobody taught")
+
+
+def weights_of(every: Iterable[Pair], settings: TrainerSettings) -> dict[tuple[str, str], Weighed]:
+    """Return decayed credit and weight by (query, product). A pair that training would leave out is not there; no pairs give ``{}``.
+
+    Age counts from the newest event day of all pairs, as in a run without test days.
+    """
+    snapshot = frames(every, [])
+    if snapshot.pairs.is_empty():
+        return {}
+    newest = max(snapshot.pairs["day"].to_list())
+    weighed = weigh(
+        snapshot.pairs,
+        snapshot.clients,
+        newest_day=newest,
+        half_life_days=settings.half_life / timedelta(days=1),
+        worth=worth_of(settings),
+        min_clients=settings.min_clients,
+        max_client_share=settings.max_client_share,
+    )
+    return {(query, product): (credit, weight) for query, product, credit, _last_day, weight in weighed.iter_rows()}
+
+
+def day_rows(pair: Pair) -> list[tuple[str, str, str, float, int, float]]:
+    """Return (product, date, action, credit, units, revenue) of every day and action, newest first; credit and revenue in whole units."""
+    return [
+        (pair.product_id, _date(day), action.value, credit / 1000, units, revenue / 100)
+        for day in sorted(pair.days, reverse=True)
+        for action, (credit, units, revenue) in sorted(pair.days[day].items())
+    ]
+
+
+def _row(pair: Pair, weights: dict[tuple[str, str], Weighed]) -> Sequence[object]:
+    sums = Counter[str]()
+    for actions in pair.days.values():
+        for action, (credit, _units, _revenue) in actions.items():
+            sums[action.value] += credit
+    by_action = ", ".join(f"{a} {c / 1000:g}" for a, c in sorted(sums.items()))
+    decayed, weight = weights.get((pair.query, pair.product_id), (None, "left out"))
+    return pair.product_id, _credit(pair), by_action, len(pair.clients), len(pair.days), decayed, weight
+
+
+def _weight_facts(pair: Pair, weights: dict[tuple[str, str], Weighed]) -> dict[str, float | None]:
+    decayed, weight = weights.get((pair.query, pair.product_id), (None, None))
+    return {"decayed_credit": decayed, "weight": weight}
+
+
+def _credit(pair: Pair) -> float:
+    return sum(credit for actions in pair.days.values() for credit, _units, _revenue in actions.values()) / 1000
+
+
+def _date(day: int) -> str:
+    return (datetime.fromtimestamp(0, UTC) + timedelta(days=day)).date().isoformat()

@@ -1,0 +1,83 @@
+"""Forget a shopper: what it has earned is taken back, and every pair that names it drops it.
+
+Two parts, because attribution remembers some days only. The remembered lines are taken back exactly. What was earned before that, a
+pair knows as a sum per client alone: that much is taken off its days, and the client's hash goes.
+"""
+
+from schemas.events import Action, Forget
+from schemas.pairs import ClientErasure, Contribution, Counts, Pair, client_of
+from stream.attribution import DAY_MS, Change, contributions_of
+from stream.shopper import Fence, Rules, Shopper
+
+
+def forget(
+    state: Shopper, event: Forget, source: int, position: Fence, rules: Rules
+) -> tuple[Shopper, list[Contribution], ClientErasure | None]:
+    """Return the emptied state, what its lines had earned as negative contributions, and the erasure for pairs.
+
+    Of the state remain the fence, the times and the counters, so that a replay counts nothing and what is older than the request is
+    late. A position that is not beyond the fence returns the same state, nothing, and None.
+    """
+    if position <= state.fence:
+        return state, [], None
+    earned: list[Change] = [(t.product, t.action, t.earned) for t in state.touches.values() if t.earned]
+    earned += [(x.product, Action.PURCHASE, x.earned) for x in state.lines.values() if x.earned]
+    reversals = [(p, a, e._replace(credit=-e.credit, units=-e.units, revenue_minor=-e.revenue_minor)) for p, a, e in earned]
+    erasure = ClientErasure(
+        client=client_of(event.shopper),
+        through_day=max(state.floor_ms, state.swept_ms - rules.retention_ms) // DAY_MS,
+        source=source,
+        position=(*position, len(reversals)),
+    )
+    emptied = Shopper(
+        fence=position,
+        newest_ms=max(state.newest_ms, event.at_ms),
+        swept_ms=state.swept_ms,
+        floor_ms=state.floor_ms,
+        evicted=state.evicted,
+        late=state.late,
+        forgotten_ms=max(state.forgotten_ms, event.at_ms),
+    )
+    return emptied, contributions_of(reversals, event.shopper, source, position), erasure
+
+
+def erase_client(pair: Pair, erasure: ClientErasure) -> Pair:
+    """Return the pair without the client, or the same pair when it does not name it or has seen the erasure.
+
+    The client's net credit is taken off the days up to ``through_day``, newest first, and of a day off the most committed action first.
+    Units and revenue shrink with the credit of their row. A net credit below zero is not given back.
+    """
+    passed = pair.fence.get(erasure.source)
+    if erasure.client not in pair.clients or (passed is not None and erasure.position <= passed):
+        return pair
+    left, days = pair.clients[erasure.client], dict(pair.days)
+    for day in sorted((d for d in days if d <= erasure.through_day), reverse=True):
+        left, row = _take_off(left, days[day])
+        if row:
+            days[day] = row
+        else:
+            del days[day]
+    return Pair.model_construct(
+        query=pair.query,
+        product_id=pair.product_id,
+        days=days,
+        clients={client: credit for client, credit in pair.clients.items() if client != erasure.client},
+        fence={**pair.fence, erasure.source: erasure.position},
+        revision=pair.revision + 1,
+    )
+
+
+def _take_off(left: int, row: dict[Action, Counts]) -> tuple[int, dict[Action, Counts]]:
+    """Return the credit still to be taken off, and the row without what was; an action without credit is left out."""
+    after = dict(row)
+    for action in reversed(Action):
+        credit, units, revenue = row.get(action, (0, 0, 0))
+        taken = min(left, credit)
+        if taken <= 0:
+            continue
+        left -= taken
+        rest = credit - taken
+        after[action] = (rest, units * rest // credit, revenue * rest // credit)
+        if not rest:
+            del after[action]
+    return left, after

@@ -1,0 +1,40 @@
+"""Measure every few seconds how many records each step of the stream has still to process, for ``/metrics``.
+
+Groups are measured as a whole: every worker shows the same figures.
+"""
+
+import asyncio
+
+from broker.lag import open_lag_reader
+from schemas.settings import Settings, StreamSettings
+from schemas.topics import CONTRIBUTIONS, ERASURES, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
+from stream import metrics
+
+INTERVAL_S = 5.0
+
+
+def steps_of(settings: StreamSettings, halves: tuple[str, ...]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return (step, group, short names of its topics) of everything that these halves of the process do."""
+    intake = [
+        ("intake", f"{settings.topic_prefix}intake-products", (PRODUCTS.name,)),
+        ("intake", f"{settings.topic_prefix}intake-events", (SEARCHES.name, INTERACTIONS.name, ERASURES.name)),
+    ]
+    group = learn_group(settings)
+    learn = [("attribute", group, (EVENTS.name,)), ("aggregate", group, (CONTRIBUTIONS.name,))]
+    return [*(intake if "intake" in halves else ()), *(learn if "learn" in halves else ())]
+
+
+def learn_group(settings: Settings) -> str:
+    """Return the consumer group of both agents, which is the id of the Faust app."""
+    return f"{settings.topic_prefix}learn"
+
+
+async def watch_lag(settings: StreamSettings, halves: tuple[str, ...]) -> None:
+    """Keep the gauges up to date until cancelled. While the broker cannot tell, they keep what they had."""
+    async with open_lag_reader(settings.kafka) as reader:
+        while True:
+            for step, group, names in steps_of(settings, halves):
+                found = await reader.lag(group, [settings.topic(n) for n in names]) or {}
+                for topic, records in found.items():
+                    metrics.LAG.labels(step, topic.removeprefix(settings.topic_prefix)).set(records)
+            await asyncio.sleep(INTERVAL_S)

@@ -1,0 +1,51 @@
+"""Bring tables back from their changelogs: claim the partitions, then read everything that lies before the marks of the claims.
+
+It knows no faust. A plain reader takes a third of the time of faust's own recovery, and has no queues that a rebalance could clear.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from broker.claiming import CLAIM_KEY, Claims, Place
+from broker.reading import open_reader
+
+
+class Restorable(Protocol):
+    """What restoring needs of a table."""
+
+    def keep(self, partitions: set[int]) -> None:
+        """Forget the values of all other partitions."""
+
+    def next_offset(self, partition: int) -> int:
+        """Return from where the partition has still to be read; 0 for one that is new here."""
+
+    def restore(self, partition: int, offset: int, key: bytes, value: bytes) -> None:
+        """Take in a record, unless what is held supersedes it. All before its offset has been taken in."""
+
+
+class Restoring:
+    """Restores the tables of one worker, again after every change of its partitions."""
+
+    def __init__(self, bootstrap: str, claims: Claims) -> None:
+        self._bootstrap = bootstrap
+        self._claims = claims
+
+    async def restore(self, held: Mapping[Place, Restorable]) -> None:
+        """Return when every table holds all that was ever written to its partitions, and nobody else can write to them any more.
+
+        May be cancelled at any point and called again. Raises ``KafkaError``.
+        """
+        marks = await self._claims.take(held)
+        parts: dict[int, tuple[Restorable, set[int]]] = {id(table): (table, set()) for table in held.values()}
+        for (_, partition), table in held.items():
+            parts[id(table)][1].add(partition)
+        for table, partitions in parts.values():
+            table.keep(partitions)
+        if not held:
+            return
+        start = {place: table.next_offset(place[1]) for place, table in held.items()}
+        topics = sorted({topic for topic, _ in held})
+        async with open_reader(self._bootstrap, topics, start=start, only=held.keys()) as reader:
+            async for r in reader.until({place: mark + 1 for place, mark in marks.items()}):
+                if r.key is not None and r.key != CLAIM_KEY and r.value is not None:
+                    held[r.topic, r.partition].restore(r.partition, r.offset, r.key, r.value)

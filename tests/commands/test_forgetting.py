@@ -1,0 +1,163 @@
+"""``forget``, ``explain`` and ``pairs`` on a real broker and the real process, which is killed while it forgets."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broker.producing import open_producer
+from broker.records import Outgoing
+from broker.topics import ensure_topics
+from embedded.launching import child_environ
+from schemas.pairs import Pair, client_of
+from schemas.releases import LivePointer
+from schemas.settings import StreamSettings, TrainerSettings
+from tests.contracts.examples import RELEASE
+from tests.stream.shop import engagements, expected, outgoing, products
+from tests.stream.test_process import pairs_of, records_of, stream, until
+from trainer.snapshot import Snapshot, take
+
+pytestmark = pytest.mark.broker
+GONE = "client-3"
+
+
+@pytest.fixture
+def stream_settings(kafka, topic_prefix, tmp_path):
+    return StreamSettings(
+        kafka=kafka,
+        topic_prefix=topic_prefix,
+        data_dir=tmp_path,
+        partitions=2,
+        broker_session_timeout_s=6.0,
+        purchase_window=timedelta(hours=1),
+    )
+
+
+def searchloop(settings, *arguments, code=0):
+    """Run a verb as an operator does; return what it prints as JSON, or its stderr when it is to fail."""
+    command = [sys.executable, "-m", "cli", *arguments, "--json"]
+    done = subprocess.run(
+        command, env=child_environ(os.environ, **settings.environ()), capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout) if code == 0 else done.stderr
+
+
+def metrics_of(settings, name):
+    """Return the values of a metric by its labels, as the process shows it."""
+    port = json.loads((settings.data_dir / "run" / "stream.json").read_text())["port"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return {line.partition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)}
+
+
+def clients_of_a_snapshot(settings):
+    """Take a snapshot as a training run does; return the hashes in it."""
+    folder = settings.data_dir / "snapshot"
+    folder.mkdir()
+    trainer = TrainerSettings(kafka=settings.kafka, topic_prefix=settings.topic_prefix, data_dir=settings.data_dir)
+    take(trainer, folder, LivePointer(sequence=1, live=RELEASE, cause="test"))
+    return set(Snapshot.read(folder).clients["client"].to_list())
+
+
+async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_explained(stream_settings):
+    s, now = stream_settings, datetime.now(UTC)
+    raw = engagements(40, 12, until_ms=int(now.timestamp() * 1000))
+    with_all, without = expected(raw, now), expected([r for r in raw if r[1] != GONE], now)
+    assert with_all != without
+    click = {"action_name": "click", "client_id": "zoe", "query_id": "qz", "object_id": "p1", "timestamp": now.isoformat()}
+    searched = {"query_id": "qz", "user_query": "Zebra", "client_id": "zoe", "query_response_hit_ids": ["p1"]}
+    extra = [
+        ("interactions", "zoe", {**click, "event_id": "orphan", "query_id": "never-seen", "object_id": "p2"}),
+        ("interactions", "zoe", {**click, "event_id": "robot", "is_bot": True}),
+        ("interactions", "zoe", {**click, "event_id": "old", "timestamp": (now - timedelta(days=90)).isoformat()}),
+        ("searches", "zoe", {**searched, "event_id": "seen", "timestamp": (now - timedelta(seconds=9)).isoformat()}),
+        ("interactions", "zoe", {**click, "event_id": "good"}),
+        ("interactions", "zoe", {**click, "event_id": "again", "timestamp": (now + timedelta(seconds=5)).isoformat()}),
+    ]
+    long_ago = {"query_id": "qw", "client_id": "max", "timestamp": (now - timedelta(hours=6)).isoformat()}
+    extra += [
+        ("searches", "max", {**long_ago, "user_query": "walrus", "query_response_hit_ids": ["p5"]}),
+        ("interactions", "max", {**long_ago, "action_name": "click", "object_id": "p5"}),
+    ]
+    today = [("interactions", "max", {**click, "client_id": "max", "query_id": None})]
+    wish = {"event_id": "wish-1", "client_id": GONE, "timestamp": datetime.now(UTC).isoformat()}
+    await ensure_topics(s)
+    async with open_producer(s.kafka) as producer:
+        await producer.send_all(outgoing(products(12), s))
+        with stream(s) as child:
+            await producer.send_all(outgoing(raw, s))
+
+            async def all_counted():
+                return await pairs_of(s) == with_all
+
+            await until(all_counted, s)
+            await producer.send(Outgoing(s.topic("erasures"), json.dumps(wish).encode()))
+
+            async def taken_in():
+                return any(b'"forget"' in (r.value or b"") for r in await records_of(s, "events"))
+
+            await until(taken_in, s)
+            child.send_signal(signal.SIGKILL)
+        with stream(s):
+
+            async def forgotten():
+                return await pairs_of(s) == without
+
+            await until(forgotten, s)
+            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", GONE)  # again, and the verb itself
+            assert (facts["state"], facts["pairs_that_named_it"]) == ("forgotten", 0)
+            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", "client-4")
+            assert facts["pairs_that_named_it"] > 0
+            gone_too = expected([r for r in raw if r[1] not in {GONE, "client-4"}], now)
+            assert await pairs_of(s) == gone_too
+            assert not any(client_of(c) in Pair.from_json(v).clients for v in gone_too.values() for c in (GONE, "client-4"))
+            clients = await asyncio.to_thread(clients_of_a_snapshot, s)
+            assert client_of("client-5") in clients
+            assert not {client_of(GONE), client_of("client-4")} & clients
+            for record in outgoing(extra, s):  # one after the other: broker time says what came first
+                await producer.send(record)
+                await asyncio.sleep(0.002)
+
+            async def learnt():
+                return {b"zebra\tp1", b"walrus\tp5"} <= set(await pairs_of(s))
+
+            async def caught_up():
+                lags = metrics_of(s, "searchloop_lag_records{")
+                return len(lags) == 6 and set(lags.values()) == {0.0}
+
+            await until(learnt, s)
+            await producer.send_all(outgoing(today, s))
+            await until(caught_up, s)
+            # What max did six hours ago is no longer remembered: the pair itself has to drop it.
+            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", "max")
+            assert facts["pairs_that_named_it"] == 1
+            assert b"walrus\tp5" not in await pairs_of(s)
+            assert sum(metrics_of(s, "searchloop_erased_pairs_total").values()) == 1
+    verbs = await asyncio.to_thread(
+        lambda: {i: searchloop(s, "explain", i) for i in ("good", "again", "orphan", "robot", "old", "seen", "wish-1")}
+    )
+    assert [r["outcome"] for facts in verbs.values() for r in facts["raw"]] == [
+        "accepted", "accepted", "accepted", "ignored", "refused", "accepted", "accepted",
+    ]  # fmt: skip
+    [good] = verbs["good"]["events"]
+    assert [(c["query"], c["product_id"], c["credit"]) for c in good["contributions"]] == [("zebra", "p1", 1000)]
+    assert (good["why"], good["now"]) == ("credited", [{"product_id": "p1", "query": "zebra", "credit": 1000}])
+    assert verbs["good"]["read"]["interactions"] > 100
+    assert verbs["again"]["events"][0]["why"].startswith("repeated")
+    assert verbs["orphan"]["events"][0]["why"].startswith("when it came, no search")
+    assert (verbs["robot"]["raw"][0]["why"], verbs["robot"]["events"]) == ("bot", [])
+    assert (verbs["old"]["raw"][0]["why"], verbs["old"]["dead_letters"][0]["reason"]) == ("too_old", "too_old")
+    assert verbs["wish-1"]["events"][0]["kind"] == "forget"
+    assert all(c["credit"] <= 0 for c in verbs["wish-1"]["events"][0]["contributions"])
+    assert "no" in await asyncio.to_thread(lambda: searchloop(s, "explain", "nobody", code=1))
+    [zebra] = await asyncio.to_thread(searchloop, s, "pairs", "ZEBRA", "--days")
+    assert (zebra["product_id"], zebra["clients"]) == ("p1", {client_of("zoe"): 1000})
+    assert zebra["weight"] > 0
+    assert zebra["decayed_credit"] == pytest.approx(0.05)  # a click is worth 0.1, and one client counts half a pair at most
