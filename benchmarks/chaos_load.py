@@ -1,0 +1,54 @@
+"""What the chaos run sends: a simulated shop's products, its week of records once and in order, and the same as a storm.
+
+A week of event time passes in a minute or two, so the whole lies within what a shopper's state remembers; what is older than that is the
+matter of the unit tests.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from broker.producing import Producer
+from broker.records import Outgoing
+from schemas.settings import Settings
+from simulator.records import Kind, RawRecord
+from simulator.shop import Shop
+
+PER_SESSION = 5.5
+SESSIONS_PER_SHOPPER = 3
+# A record overtakes others by at most this much event time; with the shop's own 40 minutes it stays under the lateness of an hour.
+JITTER = timedelta(minutes=15)
+COPIES, COPIES_WEIGHTS = (1, 2, 3), (75, 17, 8)
+_CHUNK = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """``facts``: each once, in order of arrival. ``storm``: each one to three times, out of order."""
+
+    products: list[RawRecord]
+    facts: list[RawRecord]
+    storm: list[RawRecord]
+
+
+def make_load(seed: int, events: int) -> Load:
+    """Return the first ``events`` records of the shop of this seed. The week ends an hour ago."""
+    sessions = round(events / PER_SESSION) + 50
+    end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    shop = Shop(seed, end=end, weeks=1, sessions_per_week=sessions, shoppers=max(20, sessions // SESSIONS_PER_SHOPPER))
+    arrived = [r for r in shop.events(0) if r.topic_name != "products" and r.truth.kind is not Kind.DUPLICATE]
+    facts = arrived[:events]
+    rng = Random(f"storm:{seed}")
+    copies = [replace(r, arrives_at=r.arrives_at + rng.random() * JITTER) for r in facts for _ in range(_copies(r, rng))]
+    return Load(products=list(shop.products()), facts=facts, storm=sorted(copies, key=lambda r: r.arrives_at))
+
+
+def _copies(record: RawRecord, rng: Random) -> int:
+    return 1 if record.truth.kind is Kind.TOO_LARGE else rng.choices(COPIES, COPIES_WEIGHTS)[0]
+
+
+async def send(producer: Producer, settings: Settings, records: Sequence[RawRecord]) -> None:
+    """Send records in order; returns when the broker has them."""
+    for start in range(0, len(records), _CHUNK):
+        await producer.send_all(Outgoing(settings.topic(r.topic_name), r.value, key=r.key) for r in records[start : start + _CHUNK])
