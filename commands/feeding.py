@@ -13,13 +13,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
+from pydantic import AliasChoices
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from commands.session import err, find_settings, out, show_json, stop
-from schemas.base import parse_timestamp
+from schemas.base import Message, parse_timestamp
+from schemas.events import Erasure, Interaction, Search
+from schemas.products import Product
 from schemas.rejections import Rejection
 from schemas.settings import Settings, StreamSettings
 from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
@@ -31,6 +34,7 @@ VALIDATORS: dict[str, Validator] = {
     "erasures": validate_erasure,
     "products": lambda record, _now, rules: validate_product(record, rules),
 }
+CONTRACTS: dict[str, type[Message]] = {"searches": Search, "interactions": Interaction, "erasures": Erasure, "products": Product}
 _CHUNK = 500
 
 
@@ -90,6 +94,20 @@ def key_of(topic: str, line: bytes) -> bytes | None:
     return None if found is None else str(found).encode()
 
 
+def unknown_fields(topic: str, line: bytes) -> set[str]:
+    """Return the top-level names of a line that its topic's contract does not have: nobody reads them. Empty for a CloudEvents envelope."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return set()
+    if not isinstance(fields, dict) or "specversion" in fields:
+        return set()
+    known: set[object] = set()
+    for name, field in CONTRACTS[topic].model_fields.items():
+        known |= {name, *(field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ())}
+    return set(fields) - known
+
+
 def send(sources: Sequence[tuple[str, str]], *, data_dir: Path | None, as_json: bool, send_invalid: bool) -> None:
     """Send every valid line of every (topic, file), say what was refused and why; exit code 1 when anything was refused."""
     for topic, file in sources:
@@ -97,23 +115,27 @@ def send(sources: Sequence[tuple[str, str]], *, data_dir: Path | None, as_json: 
             stop(f"unknown topic {topic!r}: expected one of {', '.join(VALIDATORS)}", code=2)
         if file != "-" and not Path(file).is_file():
             stop(f"{file!r} is not a file", code=2)
-    sent, refused, first = asyncio.run(_send(find_settings(data_dir), sources, send_invalid=send_invalid))
+    sent, refused, unknown, first = asyncio.run(_send(find_settings(data_dir), sources, send_invalid=send_invalid))
     if as_json:
-        show_json({"sent": dict(sent), "refused": dict(refused)})
+        show_json({"sent": dict(sent), "refused": dict(refused), "unknown_fields": dict(unknown)})
     else:
         counts = ", ".join(f"{n} records to {topic}" for topic, n in sent.items()) or "nothing"
         out.print(f"sent {counts}" + (f", refused {refused.total()}: {dict(refused)}" if refused else ""))
         for place, reason in first:
             err.print(f"  {place}: {reason}", highlight=False, markup=False)
+        for name, count in unknown.most_common(10):
+            err.print(
+                f"  {name!r} is not a field of the contract: sent, but nobody reads it ({count} records)", highlight=False, markup=False
+            )
     if refused and not send_invalid:
         raise SystemExit(1)
 
 
 async def _send(
     settings: Settings, sources: Sequence[tuple[str, str]], *, send_invalid: bool
-) -> tuple[Counter[str], Counter[str], list[tuple[str, str]]]:
+) -> tuple[Counter[str], Counter[str], Counter[str], list[tuple[str, str]]]:
     rules = StreamSettings.load(os.environ)
-    sent, refused, first = Counter[str](), Counter[str](), list[tuple[str, str]]()
+    sent, refused, unknown, first = Counter[str](), Counter[str](), Counter[str](), list[tuple[str, str]]()
     await ensure_topics(settings, deadline_s=10)
     bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} sent"), TimeElapsedColumn(), console=err)
     async with open_producer(settings.kafka, linger_ms=20) as producer:
@@ -133,10 +155,11 @@ async def _send(
                     key = key or sha256(line).hexdigest().encode()  # a compacted topic takes nothing without a key
                 chunk.append(Outgoing(full, line, key=key))
                 sent[topic] += 1
+                unknown.update(f"{topic}.{name}" for name in unknown_fields(topic, line))
                 if len(chunk) >= _CHUNK:
                     await producer.send_all(chunk)
                     chunk = []
                     bar.update(task, completed=sent.total())
             await producer.send_all(chunk)
             bar.update(task, completed=sent.total())
-    return sent, refused, first
+    return sent, refused, unknown, first

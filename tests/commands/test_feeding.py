@@ -4,7 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
-from commands.feeding import in_order, key_of, numbered_lines
+from commands.feeding import in_order, key_of, numbered_lines, unknown_fields
 
 
 def lines(path: Path, *times: str) -> str:
@@ -40,3 +40,10 @@ def test_a_key_is_the_product_or_the_shopper():
     assert key_of("products", b'{"product_id": 7}') == b"7"
     assert key_of("searches", b'{"query_id": "q", "client_id": "c"}') == b"c"
     assert key_of("searches", b"[1]") is None
+
+
+def test_a_field_that_no_contract_has_is_told_and_every_name_of_a_contract_is_known():
+    assert unknown_fields("products", b'{"product_id": 1, "title": "x", "colour": "red", "deleted": false}') == {"colour"}
+    assert unknown_fields("interactions", b'{"action_name": "click", "product_id": 1, "client": 2}') == {"client"}
+    assert unknown_fields("searches", b'{"specversion": "1.0", "data": {}}') == set()
+    assert unknown_fields("searches", b"[1") == set()
