@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import bm25s
 import numpy as np
+import numpy.typing as npt
 import Stemmer
 
 K1 = 1.2
@@ -16,7 +17,7 @@ class Lexical:
     def __init__(self, product_ids: Sequence[str], texts: Sequence[str]) -> None:
         """``texts[i]`` is the text of ``product_ids[i]``; the order does not matter."""
         order = sorted(range(len(product_ids)), key=lambda i: product_ids[i])
-        self._ids = [product_ids[i] for i in order]
+        self.ids = [product_ids[i] for i in order]
         self._stemmer = Stemmer.Stemmer("english")
         tokens = self._tokens([texts[i] for i in order])
         self._index: bm25s.BM25 | None = None
@@ -32,14 +33,25 @@ class Lexical:
         """
         return [self._one(tokens, k) for tokens in self._tokens(queries)]
 
+    def scores(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return (n, m) scores of every product, in the order of ``ids``, which are sorted; 0 where no term is shared."""
+        out = np.zeros((len(queries), len(self.ids)), dtype=np.float32)
+        for row, tokens in enumerate(self._tokens(queries)):
+            out[row] = self._scores(tokens)
+        return out
+
     def _one(self, tokens: list[str], k: int) -> list[tuple[str, float]]:
-        known = [t for t in tokens if t in self._known]
-        if self._index is None or not known:
-            return []
-        scores = self._index.get_scores(known)
+        scores = self._scores(tokens)
         matching = np.flatnonzero(scores > 0)  # ascending, so a stable sort leaves ties in the order of the ids
         best = matching[np.argsort(-scores[matching], kind="stable")[:k]]
-        return [(self._ids[i], float(scores[i])) for i in best]
+        return [(self.ids[i], float(scores[i])) for i in best]
+
+    def _scores(self, tokens: list[str]) -> npt.NDArray[np.float32]:
+        known = [t for t in tokens if t in self._known]
+        if self._index is None or not known:
+            return np.zeros(len(self.ids), dtype=np.float32)
+        scores: npt.NDArray[np.float32] = self._index.get_scores(known)
+        return scores
 
     def _tokens(self, texts: Sequence[str]) -> list[list[str]]:
         tokens: list[list[str]] = bm25s.tokenize(

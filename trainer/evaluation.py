@@ -1,4 +1,4 @@
-"""Score candidate, live, base, BM25 and popularity on the test queries, over the full catalogue.
+"""Score candidate, live, base, BM25, popularity and their fusions on the test queries, over the full catalogue.
 
 ``python -m trainer.evaluation REQUEST.json`` does it in a fresh process from the saved folders, so what is scored is what would be served.
 Decides no verdict. Per-query results are kept as Parquet.
@@ -6,35 +6,53 @@ Decides no verdict. Per-query results are kept as Parquet.
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 
-from retrieval.encoder import Encoder, EncodingError, ModelError, fingerprint, resolve_model
+from retrieval.encoder import Encoder, EncodingError, ModelError, Vectors, fingerprint, resolve_model
+from retrieval.lexical import Lexical
 from trainer.artefact import Artefact, examine
 from trainer.child import die_with_parent
 from trainer.evaluation_files import Evaluation, EvaluationFacts, EvaluationRequest
+from trainer.fusion import Fitted
 from trainer.metrics import best_in_top, ndcg, recall, reciprocal_rank
-from trainer.rankers import Catalog, bm25, dense, popularity
-from trainer.segments import describe
+from trainer.rankers import DEPTH, FUSED_DEPTH, Catalog, Embedded, bm25, dense, embed_queries, fit_words, hybrid, popularity, rrf
+from trainer.segments import describe, thin
 
 MODELS = ("base", "live", "candidate")
+HYBRIDS = {"base": "base_hybrid", "candidate": "hybrid"}
+MAX_INNER = 500
 
 
 def evaluate(
-    catalog: Catalog, qrels: pl.DataFrame, weighted: pl.DataFrame, models: Mapping[str, Path], *, threads: int | None = None
+    catalog: Catalog,
+    qrels: pl.DataFrame,
+    weighted: pl.DataFrame,
+    models: Mapping[str, Path],
+    *,
+    inner: pl.DataFrame | None = None,
+    threads: int | None = None,
 ) -> Evaluation:
     """Rank with every system and score it. ``weighted``: the training pairs with their credit; ``models``: folder per system name.
 
+    Besides the models and BM25 alone: ``rrf`` fuses base and BM25 by rank; ``hybrid`` and ``base_hybrid`` add BM25 to the candidate's and
+    the base model's cosine, as much as ``inner`` says (query, product_id, gain: neither trained nor tested; None or too few: nothing).
     Systems with the same model share its rankings. A model that cannot be loaded or gives no finite vectors has no rows and is named in
     ``facts.problems``.
     """
     queries = describe(qrels, weighted)
     texts = queries["query"].to_list()
-    rankings = {"popularity": popularity(texts, catalog, weighted), "bm25": bm25(texts, catalog)}
+    lexical = Lexical(catalog.ids, catalog.texts)
+    words = bm25(lexical, texts, depth=FUSED_DEPTH)
+    rankings = {"popularity": popularity(texts, catalog, weighted), "bm25": [ranked[:DEPTH] for ranked in words]}
+    validation = Validation.of(inner)
     fingerprints: dict[str, str] = {}
     artefacts: dict[str, Artefact] = {}
     problems: dict[str, str] = {}
+    fitted: dict[str, Fitted] = {}
     vectors = None
     first_with: dict[str, str] = {}
     for system in sorted(models, key=lambda name: (MODELS.index(name) if name in MODELS else -1, name)):
@@ -45,16 +63,51 @@ def evaluate(
                 rankings[system], artefacts[system] = rankings[twin], artefacts[twin]
                 continue
             encoder = Encoder.load(models[system], threads=threads)
-            rankings[system], documents = dense(encoder, texts, catalog)
-            artefacts[system] = examine(encoder, documents, texts)
+            embedded = Embedded.of(encoder, texts, catalog)
+            deep = dense(embedded, catalog, depth=FUSED_DEPTH)
+            artefacts[system] = examine(encoder, embedded.documents, texts)
+            rankings[system] = [ranked[:DEPTH] for ranked in deep]
+            if system == "base":
+                rankings["rrf"] = rrf(words, deep)
+            if system in HYBRIDS:
+                fitted[HYBRIDS[system]] = found = validation.fit(encoder, embedded.documents, lexical, catalog)
+                rankings[HYBRIDS[system]] = hybrid(embedded, lexical, texts, catalog, found.coefficient)
         except (ModelError, EncodingError, OSError, ValueError) as error:
             problems[system] = f"{type(error).__name__}: {error}"[:500]
             continue
         if system == "candidate":
-            vectors = documents
+            vectors = embedded.documents
     results = pl.concat([_score(system, ranked, queries) for system, ranked in rankings.items()])
-    facts = EvaluationFacts(queries=queries.height, fingerprints=fingerprints, artefacts=artefacts, problems=problems)
+    facts = EvaluationFacts(
+        queries=queries.height,
+        fingerprints=fingerprints,
+        artefacts=artefacts,
+        problems=problems,
+        words={system: found.coefficient for system, found in fitted.items()},
+        validation_queries=max((found.queries for found in fitted.values()), default=0),
+    )
     return Evaluation(queries, results, facts, vectors)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The queries on which a coefficient is fitted, and their gains by product."""
+
+    texts: list[str]
+    gains: list[dict[str, float]]
+
+    @classmethod
+    def of(cls, qrels: pl.DataFrame | None) -> Self:
+        """Take at most ``MAX_INNER`` queries, chosen by a stable hash; None gives none."""
+        if qrels is None or qrels.is_empty():
+            return cls([], [])
+        grouped = thin(qrels.group_by("query").agg("product_id", "gain"), MAX_INNER).sort("query")
+        judged = [dict(zip(*row, strict=True)) for row in grouped.select("product_id", "gain").iter_rows()]
+        return cls(grouped["query"].to_list(), judged)
+
+    def fit(self, encoder: Encoder, documents: Vectors, lexical: Lexical, catalog: Catalog) -> Fitted:
+        """Return how much of BM25 this model wants; ``documents``: its vectors of the catalogue."""
+        return fit_words(embed_queries(encoder, self.texts), documents, lexical, self.texts, self.gains, catalog)
 
 
 def _score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.DataFrame:
@@ -80,7 +133,14 @@ def main(arguments: list[str]) -> int:
     request = EvaluationRequest.model_validate_json(Path(arguments[0]).read_bytes())
     catalog = Catalog.of(pl.read_parquet(request.catalog))
     models = {name: Path(folder) for name, folder in request.models.items()}
-    found = evaluate(catalog, pl.read_parquet(request.qrels), pl.read_parquet(request.weighted), models, threads=request.threads)
+    found = evaluate(
+        catalog,
+        pl.read_parquet(request.qrels),
+        pl.read_parquet(request.weighted),
+        models,
+        inner=pl.read_parquet(request.inner) if request.inner else None,
+        threads=request.threads,
+    )
     found.write(request.output, catalog.ids, catalog.texts)
     return 0
 

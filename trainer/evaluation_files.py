@@ -21,13 +21,17 @@ class EvaluationRequest(BaseModel):
     catalog: Path
     qrels: Path
     weighted: Path
+    inner: Path | None = None
     models: dict[str, str]
     output: Path
     threads: int = 1
 
 
 class EvaluationFacts(BaseModel):
-    """The small results: model fingerprints and artefact facts by system, and why a system could not be scored."""
+    """The small results: model fingerprints and artefact facts by system, and why a system could not be scored.
+
+    ``words``: by hybrid system how much of BM25 was added, fitted on ``validation_queries`` queries.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +39,8 @@ class EvaluationFacts(BaseModel):
     fingerprints: dict[str, str] = {}
     artefacts: dict[str, Artefact] = {}
     problems: dict[str, str] = {}
+    words: dict[str, float] = {}
+    validation_queries: int = 0
 
 
 @dataclass(frozen=True)

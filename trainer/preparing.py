@@ -32,7 +32,7 @@ class Prepared(BaseModel):
 
 
 def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path) -> Prepared:
-    """Write ``train``, ``known``, ``weighted`` and ``qrels`` (Parquet) into ``folder``.
+    """Write ``train``, ``known``, ``weighted``, ``qrels`` and ``inner`` (Parquet) into ``folder``.
 
     ``weighted`` are the training pairs as counted; ``train`` is the same unless labels are shuffled. ``known``: all engagement before
     the cut. Raises ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any pair at all.
@@ -71,7 +71,13 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
     )
     train = train.with_columns(new=new if start == "live" else pl.lit(value=True))
     known = train if shuffled else credits_by_pair(parts.train, worth)
-    frames = {"train": train, "known": known.select("query", "product_id"), "weighted": weighted, "qrels": parts.qrels}
+    frames = {
+        "train": train,
+        "known": known.select("query", "product_id"),
+        "weighted": weighted,
+        "qrels": parts.qrels,
+        "inner": parts.inner,
+    }
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
     return Prepared(

@@ -21,9 +21,7 @@ def describe(qrels: pl.DataFrame, trained: pl.DataFrame) -> pl.DataFrame:
         .group_by("query", maintain_order=True)
         .agg(pl.col("credit").sum(), pl.col("unseen").first(), relevant=pl.col("product_id"), gains=pl.col("gain"))
     )
-    if queries.height > MAX_QUERIES:
-        order = pl.col("query").map_elements(_stable, return_dtype=pl.UInt64)
-        queries = queries.sort(order).head(MAX_QUERIES)
+    queries = thin(queries, MAX_QUERIES)
     before = pl.col("credit").cum_sum() - pl.col("credit")
     return (
         queries.sort("credit", "query", descending=[True, False])
@@ -35,6 +33,13 @@ def describe(qrels: pl.DataFrame, trained: pl.DataFrame) -> pl.DataFrame:
         .with_columns(tail=~pl.col("head"))
         .sort("query")
     )
+
+
+def thin(queries: pl.DataFrame, most: int) -> pl.DataFrame:
+    """Return at most ``most`` rows, chosen by a stable hash of the column ``query``."""
+    if queries.height <= most:
+        return queries
+    return queries.sort(pl.col("query").map_elements(_stable, return_dtype=pl.UInt64)).head(most)
 
 
 def _stable(query: str) -> int:

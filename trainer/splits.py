@@ -23,12 +23,15 @@ class LeakError(AssertionError):
 class Split:
     """The two sides. ``train`` has the columns of the snapshot's pairs; ``qrels`` has query, product_id, credit, gain, unseen.
 
-    ``cut_day`` is the first day that is not trained (days since 1970-01-01). ``test_days`` 0: the history is a single day, so the test is
-    the held-out queries alone. Both frames are sorted by query and product.
+    ``inner`` has the columns of ``qrels``: what held-out queries earned before the cut. It is neither trained nor tested, so settings of a
+    trained model may be fitted on it; empty when the held-out queries are the test. ``cut_day`` is the first day that is not trained (days
+    since 1970-01-01). ``test_days`` 0: the history is a single day, so the test is the held-out queries alone. Frames are sorted by query
+    and product.
     """
 
     train: pl.DataFrame
     qrels: pl.DataFrame
+    inner: pl.DataFrame
     newest_day: int
     cut_day: int
     test_days: int
@@ -58,15 +61,18 @@ def split(
     """
     used = pairs.filter(pl.col("product_id").is_in(list(products)), pl.col("action").is_in([a for a, w in worth.items() if w > 0]))
     if used.is_empty():
-        return Split(used, _qrels(used, worth, set()), newest_day=0, cut_day=0, test_days=0)
+        nothing = _qrels(used, worth, set())
+        return Split(used, nothing, nothing, newest_day=0, cut_day=0, test_days=0)
     oldest, newest = _day(used, newest=False), _day(used, newest=True)
     days = window(oldest, newest, test_days)
     cut = newest - days + 1
     never = [query for query in used["query"].unique().to_list() if held_out(query, heldout_share, salt)]
     train = used.filter(pl.col("day") < cut, ~pl.col("query").is_in(never))
-    test = used.filter(pl.col("day") >= cut) if days else used.filter(pl.col("query").is_in(never))
+    untaught = used.filter(pl.col("day") < cut, pl.col("query").is_in(never))
+    test, inner = (used.filter(pl.col("day") >= cut), untaught) if days else (used.filter(pl.col("query").is_in(never)), used.clear())
     assert_no_leak(train, cut_day=cut, heldout_share=heldout_share, salt=salt)
-    return Split(train, _qrels(test, worth, set(train["query"].unique().to_list())), newest_day=newest, cut_day=cut, test_days=days)
+    trained = set(train["query"].unique().to_list())
+    return Split(train, _qrels(test, worth, trained), _qrels(inner, worth, trained), newest_day=newest, cut_day=cut, test_days=days)
 
 
 def assert_no_leak(train: pl.DataFrame, *, cut_day: int, heldout_share: float, salt: str = SALT) -> None:

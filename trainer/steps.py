@@ -94,6 +94,7 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer) -> EvaluationF
         catalog=run.path / "snapshot" / "catalog.parquet",
         qrels=run.path / "split" / "qrels.parquet",
         weighted=run.path / "split" / "weighted.parquet",
+        inner=run.path / "split" / "inner.parquet",
         models={"candidate": str(run.path / "model"), "live": live.live.model, "base": request.settings.base_model},
         output=folder,
         threads=request.settings.torch_threads,

@@ -28,3 +28,11 @@ def test_unknown_words_and_blank_queries_find_nothing():
 def test_an_empty_catalogue_finds_nothing():
     assert Lexical([], []).rank(["shoes"], 5) == [[]]
     assert Lexical(["a"], ["the"]).rank(["shoes"], 5) == [[]]
+
+
+def test_scores_are_those_of_the_ranking_in_the_order_of_the_ids():
+    lexical = Lexical(IDS, TEXTS)
+    scores = lexical.scores(["blue shoes", "zeppelin"])
+    assert lexical.ids == sorted(IDS)
+    assert scores[1].tolist() == [0.0] * 4
+    assert {p: s for p, s in zip(lexical.ids, scores[0].tolist(), strict=True) if s > 0} == dict(lexical.rank(["blue shoes"], 9)[0])

@@ -32,6 +32,17 @@ def test_with_a_single_day_the_held_out_queries_are_the_test():
     assert tested
     assert tested | trained == {f"q{i}" for i in range(60)}
     assert not tested & trained
+    assert found.inner.is_empty()
+
+
+def test_what_held_out_queries_earned_before_the_cut_is_neither_trained_nor_tested():
+    found = _split([a_pair(f"q{i}", "a", {100: 1, 130: 2}) for i in range(60)], heldout_share=0.3)
+    trained, inner = set(found.train["query"]), set(found.inner["query"])
+    assert inner
+    assert inner | trained == {f"q{i}" for i in range(60)}
+    assert not inner & trained
+    assert set(found.inner["credit"]) == {1.0}  # of the time before the cut alone
+    assert set(found.inner["unseen"]) == {True}
 
 
 def test_a_query_without_training_is_marked_unseen():

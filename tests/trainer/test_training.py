@@ -57,10 +57,14 @@ def test_training_teaches_the_shoppers_words_also_in_queries_never_trained(train
 
     folder, shop, parts, pairs, _ = trained
     catalog, base = Catalog.of(shop.catalog), resolve_model(BASE)
-    found = evaluate(catalog, parts.qrels, pairs, {"candidate": folder, "live": base, "base": base})
+    found = evaluate(catalog, parts.qrels, pairs, {"candidate": folder, "live": base, "base": base}, inner=parts.inner)
     scores = dict(found.results.group_by("system").agg(pl.col("ndcg10").mean()).iter_rows())
     assert scores["candidate"] > scores["base"] + 0.2
     assert scores["live"] == scores["base"]
+    assert {"bm25", "popularity", "rrf", "hybrid", "base_hybrid"} < scores.keys()
+    # the shoppers' words stand in no title, and five queries are held out: too few to change anything
+    assert (found.facts.words, found.facts.validation_queries) == ({"hybrid": 0.0, "base_hybrid": 0.0}, parts.inner["query"].n_unique())
+    assert scores["hybrid"] == scores["candidate"]
     unseen = found.queries.filter("unseen").select("query")
     means = dict(found.results.join(unseen, on="query").group_by("system").agg(pl.col("ndcg10").mean()).iter_rows())
     assert unseen.height
