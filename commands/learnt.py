@@ -64,6 +64,7 @@ def weights_of(every: Iterable[Pair], settings: TrainerSettings) -> dict[tuple[s
         worth=worth_of(settings),
         min_clients=settings.min_clients,
         max_client_share=settings.max_client_share,
+        weight_map=settings.weight_map,
     )
     return {(query, product): (credit, weight) for query, product, credit, _last_day, weight in weighed.iter_rows()}
 

@@ -7,9 +7,11 @@ a name that no process knows is refused. ``docs/configuration.md`` is generated 
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+
+from schemas.formula import parse
 
 PREFIX = "SEARCHLOOP_"
 # Read by tests and benchmarks only, not a setting of any process.
@@ -102,6 +104,11 @@ class StreamSettings(Settings):
     broker_session_timeout_s: float = Field(12.0, ge=1, description="After this silence Kafka gives a worker's partitions to another.")
 
 
+# What a popularity formula may speak of: net of what was taken back, revenue in whole units of money.
+METRICS = ("carts", "clicks", "purchases", "revenue", "units", "views")
+WeightMap = Literal["log", "linear", "inverse", "inverse_sqrt", "constant"]
+
+
 class TrainerSettings(Settings):
     """Snapshot, split, training, evaluation and gate."""
 
@@ -116,6 +123,23 @@ class TrainerSettings(Settings):
     device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="Where to train: auto takes CUDA when there is one.")
     half_life: Duration = Field(
         timedelta(days=14), description="Age at which a credit counts half, from the newest event day of the snapshot."
+    )
+    popularity: str = Field(
+        "",
+        description="What counts as popular: a formula over clicks, views, carts, purchases, units and revenue with + - * /, brackets, "
+        "log1p, sqrt, min, max, such as `revenue` or `purchases + 0.1 * clicks`. Empty: the sum of the four worths below.",
+    )
+    weight_map: WeightMap = Field(
+        "log",
+        description="From credit to the weight of a pair: log is log2(1 + credit), linear the share of the query's greatest credit, "
+        "inverse and inverse_sqrt follow its rank in the query, constant gives all the same.",
+    )
+    logq_beta: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much of the products' log popularity training takes off the scores (logQ): above 0, what serves ranks popular "
+        "products higher, at some cost in relevance.",
     )
     weight_click: float = Field(0.1, ge=0, description="Worth of a click's credit.")
     weight_view: float = Field(0.05, ge=0, description="Worth of a view's credit.")
@@ -149,6 +173,13 @@ class TrainerSettings(Settings):
     gate_max_catastrophes: float = Field(0.05, ge=0, le=1, description="Share of queries that may lose their best product from the top 10.")
     gate_resamples: int = Field(10_000, ge=100, description="Bootstrap resamples.")
     deploy_timeout: Duration = Field(timedelta(minutes=30), description="How long a run waits for the indexer after a promote.")
+
+    @field_validator("popularity")
+    @classmethod
+    def _is_a_formula(cls, text: str) -> str:
+        if text:
+            parse(text, METRICS)
+        return text
 
 
 class IndexerSettings(Settings):

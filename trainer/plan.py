@@ -97,6 +97,7 @@ def plan(settings: TrainerSettings, *, new_pairs: int, old_pairs: int, from_live
         seed=settings.seed,
         device=device,
         threads=settings.torch_threads,
+        beta=settings.logq_beta,
     )
 
 

@@ -11,9 +11,9 @@ from schemas.training import RunState
 from trainer.plan import choose_start, lineage_of
 from trainer.request import Request
 from trainer.run_folder import Outcome, RunEndedError
-from trainer.sampling import shuffle_labels, weigh, worth_of
+from trainer.sampling import log_popularity, shuffle_labels, weigh, worth_of
 from trainer.snapshot import Snapshot
-from trainer.splits import credits_by_pair, split
+from trainer.splits import split
 
 
 class Prepared(BaseModel):
@@ -35,7 +35,8 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
     """Write ``train``, ``known``, ``weighted``, ``qrels`` and ``inner`` (Parquet) into ``folder``.
 
     ``weighted`` are the training pairs as counted; ``train`` is the same unless labels are shuffled. ``known``: all engagement before
-    the cut. Raises ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any pair at all.
+    the cut, and how popular its products are. Raises ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any
+    pair at all.
     """
     settings = request.settings
     worth = worth_of(settings)
@@ -54,6 +55,7 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
         worth=worth,
         min_clients=settings.min_clients,
         max_client_share=settings.max_client_share,
+        weight_map=settings.weight_map,
     )
     if weighted.height < (1 if request.force else settings.min_train_pairs):
         detail = f"{weighted.height} pairs to train on, at least {settings.min_train_pairs} are needed"
@@ -70,10 +72,11 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
         new_pairs=train.filter(new).height,
     )
     train = train.with_columns(new=new if start == "live" else pl.lit(value=True))
-    known = train if shuffled else credits_by_pair(parts.train, worth)
+    known = train if shuffled else worth.credits_by_pair(parts.train)
+    known = known.select("query", "product_id").join(log_popularity(known), on="product_id", how="left", maintain_order="left")
     frames = {
         "train": train,
-        "known": known.select("query", "product_id"),
+        "known": known,
         "weighted": weighted,
         "qrels": parts.qrels,
         "inner": parts.inner,

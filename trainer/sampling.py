@@ -1,32 +1,25 @@
 """What a pair weighs in training, and in which order pairs are seen. Pure: the same seed gives the same batches.
 
-A weight is log2(1 + credit), credit decayed by age and limited per client, mean 1 over the pairs. Knows no texts and no models.
+A weight follows from the credit, decayed by age and limited per client, by one of few maps; mean 1 over the pairs. Knows no texts and no
+models.
 """
-
-from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from schemas.events import Action
-from schemas.settings import TrainerSettings
+from schemas.settings import TrainerSettings, WeightMap
+from trainer.popularity import Popularity
 
 MAX_CREDIT = 64.0  # beyond it more of the same teaches nothing: sampling or weighing by raw counts hurt unseen queries
+MIN_SHARE = 0.05
 
 Rows = npt.NDArray[np.int64]
 
 
-def worth_of(settings: TrainerSettings) -> dict[str, float]:
-    """Return what one credit of an action counts. Reversals carry negative credits, at the worth of what they reverse."""
-    return {
-        Action.CLICK: settings.weight_click,
-        Action.VIEW: settings.weight_view,
-        Action.ADD_TO_CART: settings.weight_add_to_cart,
-        Action.REMOVE_FROM_CART: settings.weight_add_to_cart,
-        Action.PURCHASE: settings.weight_purchase,
-        Action.REFUND: settings.weight_purchase,
-    }
+def worth_of(settings: TrainerSettings) -> Popularity:
+    """Return what engagement is worth under these settings."""
+    return Popularity.of(settings)
 
 
 def weigh(
@@ -35,32 +28,49 @@ def weigh(
     *,
     newest_day: int,
     half_life_days: float,
-    worth: Mapping[str, float],
+    worth: Popularity,
     min_clients: int,
     max_client_share: float,
+    weight_map: WeightMap = "log",
 ) -> pl.DataFrame:
     """Return one row per pair, sorted: query, product_id, credit (> 0), last_day, weight (mean 1).
 
     A pair with fewer than ``min_clients`` distinct clients is left out. What one client has above ``max_client_share`` of a pair is taken
     off its credit. Pairs whose reversals outweigh the rest are left out. Empty in, empty out.
     """
-    value = pl.col("action").replace_strict(dict(worth), default=0.0, return_dtype=pl.Float64) * pl.col("credit") / 1000
     decay = (-(newest_day - pl.col("day")) / half_life_days * np.log(2)).exp()
-    summed = (
-        train.sort("query", "product_id", "day", "action")
-        .group_by("query", "product_id", maintain_order=True)
-        .agg(credit=(value * decay).sum(), last_day=pl.col("day").max())
-        .join(_client_share(clients), on=["query", "product_id"], how="left", maintain_order="left")
+    summed = worth.credits_by_pair(train, factor=decay).join(
+        _client_share(clients), on=["query", "product_id"], how="left", maintain_order="left"
     )
     over = (pl.col("top_share").fill_null(0.0) - max_client_share).clip(lower_bound=0.0)
     return (
         summed.filter(pl.col("clients").fill_null(0) >= min_clients if min_clients > 1 else pl.lit(value=True))
         .with_columns(credit=pl.col("credit") * (1 - over))
         .filter(pl.col("credit") > 0)
-        .with_columns(weight=(1 + pl.col("credit").clip(upper_bound=MAX_CREDIT)).log(2))
+        .with_columns(weight=_MAPS[weight_map])
         .with_columns(weight=pl.col("weight") / pl.col("weight").mean())
         .select("query", "product_id", "credit", "last_day", "weight")
     )
+
+
+# Score-to-weight maps, after Zhu et al., arXiv 2404.08535: of the credit itself, of its share within the query, of its rank there.
+_RANK = pl.col("credit").rank("min", descending=True).over("query").cast(pl.Float64)
+_MAPS: dict[WeightMap, pl.Expr] = {
+    "log": (1 + pl.col("credit").clip(upper_bound=MAX_CREDIT)).log(2),
+    "linear": (pl.col("credit") / pl.col("credit").max().over("query")).clip(lower_bound=MIN_SHARE),
+    "inverse": 1 / _RANK,
+    "inverse_sqrt": 1 / _RANK.sqrt(),
+    "constant": pl.lit(1.0),
+}
+
+
+def log_popularity(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return product_id and log_popularity: the log of its share of all ``credit``, one credit added to each so that none is zero.
+
+    Sorted by product. It is what logQ takes off the scores, from the stream's own decayed counts.
+    """
+    totals = pairs.group_by("product_id").agg(count=pl.col("credit").sum() + 1).sort("product_id")
+    return totals.select("product_id", log_popularity=(pl.col("count") / pl.col("count").sum()).log())
 
 
 def _client_share(clients: pl.DataFrame) -> pl.DataFrame:

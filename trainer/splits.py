@@ -4,13 +4,14 @@ The newest days are the test. A stable share of queries, chosen by hash, is neve
 window), credit without decay. Distinct clients are counted over all days by the stream, so ``min_clients`` looks a little ahead of the cut.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import polars as pl
 
 from schemas.text import normalise_query
+from trainer.popularity import Popularity
 
 SALT = "searchloop"
 
@@ -53,13 +54,13 @@ def window(oldest_day: int, newest_day: int, test_days: int) -> int:
 
 
 def split(
-    pairs: pl.DataFrame, products: Collection[str], *, worth: Mapping[str, float], test_days: int, heldout_share: float, salt: str = SALT
+    pairs: pl.DataFrame, products: Collection[str], *, worth: Popularity, test_days: int, heldout_share: float, salt: str = SALT
 ) -> Split:
-    """Divide the rows of known products whose action is worth something. Days count from the newest of them, not from a clock.
+    """Divide the rows of known products whose action can earn credit. Days count from the newest of them, not from a clock.
 
     Raises ``LeakError`` when a trained row lies in the test, which the tests of this module rule out.
     """
-    used = pairs.filter(pl.col("product_id").is_in(list(products)), pl.col("action").is_in([a for a, w in worth.items() if w > 0]))
+    used = pairs.filter(pl.col("product_id").is_in(list(products)), pl.col("action").is_in(worth.actions))
     if used.is_empty():
         nothing = _qrels(used, worth, set())
         return Split(used, nothing, nothing, newest_day=0, cut_day=0, test_days=0)
@@ -86,15 +87,12 @@ def assert_no_leak(train: pl.DataFrame, *, cut_day: int, heldout_share: float, s
         raise LeakError(f"{len(leaked)} held-out queries are in training, for instance {leaked[0]!r}")
 
 
-def credits_by_pair(rows: pl.DataFrame, worth: Mapping[str, float]) -> pl.DataFrame:
-    """Return query, product_id and credit (in whole credits, weighted by action, undecayed) of the pairs with a positive one."""
-    value = pl.col("action").replace_strict(dict(worth), default=0.0, return_dtype=pl.Float64) * pl.col("credit") / 1000
-    summed = rows.sort("query", "product_id", "day", "action").group_by("query", "product_id", maintain_order=True).agg(credit=value.sum())
-    return summed.filter(pl.col("credit") > 0)
-
-
-def _qrels(rows: pl.DataFrame, worth: Mapping[str, float], trained: set[str]) -> pl.DataFrame:
-    return credits_by_pair(rows, worth).with_columns(gain=(1 + pl.col("credit")).log(2), unseen=~pl.col("query").is_in(list(trained)))
+def _qrels(rows: pl.DataFrame, worth: Popularity, trained: set[str]) -> pl.DataFrame:
+    return (
+        worth.credits_by_pair(rows)
+        .drop("last_day")
+        .with_columns(gain=(1 + pl.col("credit")).log(2), unseen=~pl.col("query").is_in(list(trained)))
+    )
 
 
 def _day(rows: pl.DataFrame, *, newest: bool) -> int:

@@ -63,7 +63,8 @@ def fine_tune(
     """Train from the model in ``start`` and save it in ``output``, which appears only when it is whole.
 
     ``pairs``: query, product_id, weight, and optionally ``new`` (bool; False marks the replay side). ``known``: query and product_id of all
-    engagement before the cut. ``texts``: the document text of every product of both. Raises ``TrainingError``.
+    engagement before the cut, and optionally ``log_popularity``, without which a product is as popular as it has pairs. ``texts``: the
+    document text of every product of both. Raises ``TrainingError``.
     """
     if pairs.is_empty():
         raise TrainingError("there are no pairs to train on")
@@ -111,6 +112,7 @@ class _Numbers:
     product: Rows
     weight: npt.NDArray[np.float32]
     known: Rows  # (m, 2)
+    log_popularity: npt.NDArray[np.float64]  # of each product
 
     @classmethod
     def of(cls, pairs: pl.DataFrame, known: pl.DataFrame) -> "_Numbers":
@@ -121,7 +123,12 @@ class _Numbers:
         query = np.array([q_of[q] for q in pairs["query"]], dtype=np.int64)
         product = np.array([p_of[p] for p in pairs["product_id"]], dtype=np.int64)
         both = np.concatenate([np.array(engaged, dtype=np.int64).reshape(-1, 2), np.stack([query, product], axis=1)])
-        return cls(queries, products, query, product, pairs["weight"].to_numpy().astype(np.float32), both)
+        counts = np.bincount(product, minlength=len(products)) + 1.0
+        popularity = np.log(counts / counts.sum())
+        if "log_popularity" in known.columns:
+            for number, value in zip(map(p_of.__getitem__, known["product_id"]), known["log_popularity"], strict=True):
+                popularity[number] = value
+        return cls(queries, products, query, product, pairs["weight"].to_numpy().astype(np.float32), both, popularity)
 
 
 def _tower(model: Any, data: _Numbers, texts: Mapping[str, str], plan: Plan) -> tuple[Tower, Tokens]:
@@ -135,7 +142,6 @@ def _tower(model: Any, data: _Numbers, texts: Mapping[str, str], plan: Plan) -> 
 
 
 def _loss(data: _Numbers, plan: Plan) -> EngagementLoss:
-    popularity = np.bincount(data.product, minlength=len(data.products)) + 1.0
     return EngagementLoss(
         torch.from_numpy(data.query),
         torch.from_numpy(data.product),
@@ -143,7 +149,7 @@ def _loss(data: _Numbers, plan: Plan) -> EngagementLoss:
         torch.from_numpy(data.known),
         scale=plan.scale,
         symmetric=plan.symmetric,
-        log_popularity=torch.from_numpy(np.log(popularity / popularity.sum())),
+        log_popularity=torch.from_numpy(data.log_popularity),
         beta=plan.beta,
     )
 

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 import polars as pl
 
 from schemas.events import Action
+from schemas.formula import parse
 from schemas.pairs import Pair
 from schemas.products import CatalogProduct
+from schemas.settings import METRICS
+from trainer.popularity import Popularity
 from trainer.snapshot import Snapshot, frames
 
-WORTH = {"click": 1.0, "purchase": 1.0, "refund": 1.0}
+WORTH = Popularity(parse("clicks + purchases", METRICS))
 _KINDS = ("kettle", "lamp", "chair", "drill", "tent", "piano", "mirror", "carpet")
 _WORDS = ("zorvel", "quimba", "trefop", "glanix", "bruvok", "meltar", "sindro", "wokkel")
 _FORMS = ("{}", "{} cheap", "best {}", "{} online", "new {}", "buy {}")

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from schemas.events import Action
 from schemas.settings import TrainerSettings
 from tests.trainer.builders import WORTH, a_pair
-from trainer.sampling import batches, shuffle_labels, weigh, worth_of
+from trainer.sampling import batches, log_popularity, shuffle_labels, weigh, worth_of
 from trainer.snapshot import frames
 
 
-def _weigh(pairs, *, newest_day=100, half_life_days=10.0, worth=WORTH, min_clients=1, max_client_share=1.0):
+def _weigh(pairs, *, newest_day=100, half_life_days=10.0, worth=WORTH, min_clients=1, max_client_share=1.0, weight_map="log"):
     snapshot = frames(pairs, [])
     return weigh(
         snapshot.pairs,
@@ -24,6 +24,7 @@ def _weigh(pairs, *, newest_day=100, half_life_days=10.0, worth=WORTH, min_clien
         worth=worth,
         min_clients=min_clients,
         max_client_share=max_client_share,
+        weight_map=weight_map,
     )
 
 
@@ -40,6 +41,35 @@ def test_weights_are_logarithmic_with_mean_one():
 def test_beyond_the_cap_more_credit_weighs_nothing_more():
     found = _weigh([a_pair("q", "a", {100: 64}), a_pair("q", "b", {100: 100_000})])
     assert found["weight"].to_list() == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("weight_map", "ratios"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("linear", [1, 0.5, 0.05, 1]),
+        ("inverse", [1, 1 / 2, 1 / 3, 1]),
+        ("inverse_sqrt", [1, 2**-0.5, 3**-0.5, 1]),
+    ],
+)
+def test_the_other_maps_look_at_the_query_alone(weight_map, ratios):
+    pairs = [a_pair("q", "a", {100: 200}), a_pair("q", "b", {100: 100}), a_pair("q", "c", {100: 1}), a_pair("rare", "a", {100: 2})]
+    weights = _weigh(pairs, weight_map=weight_map)["weight"].to_numpy()
+    assert weights / weights[0] == pytest.approx(ratios)
+    assert weights.mean() == pytest.approx(1.0)
+
+
+def test_equal_credits_have_equal_ranks():
+    pairs = [a_pair("q", "a", {100: 2}), a_pair("q", "b", {100: 2}), a_pair("q", "c", {100: 1})]
+    weights = _weigh(pairs, weight_map="inverse")["weight"].to_numpy()
+    assert weights / weights[0] == pytest.approx([1, 1, 1 / 3])
+
+
+def test_popularity_is_the_share_of_all_credit_and_never_zero():
+    found = log_popularity(_weigh([a_pair("q", "a", {100: 7}), a_pair("r", "a", {100: 2}), a_pair("q", "b", {100: 5})]))
+    assert found["product_id"].to_list() == ["a", "b"]
+    assert np.exp(found["log_popularity"].to_numpy()) == pytest.approx([10 / 16, 6 / 16])
+    assert log_popularity(_weigh([])).is_empty()
 
 
 def test_actions_weigh_what_the_settings_say_and_a_refund_takes_back_its_purchase():
