@@ -1,7 +1,7 @@
 """Files of products and of graded judgments, as the frames that the trainer works on.
 
-The least relevance of a judgment file means "not relevant": what is above it is the credit of a training pair and the gain of a test pair.
-Texts go the way of the stream: cleaned, queries normalised, refused products left out and counted.
+The least relevance of a file with several grades means "not relevant": what is above it is the credit of a training pair and the gain of
+a test pair. Texts go the way of the stream: cleaned, queries normalised, refused products left out and counted.
 """
 
 import gzip
@@ -70,7 +70,9 @@ class Judged:
             rows, schema={"query": pl.String, "product_id": pl.String, "relevance": pl.Float64, "split": pl.String}, orient="row"
         )
         judged = judged.filter(pl.col("query") != "", pl.col("product_id").is_in(list(products)))
-        judged = judged.with_columns(gain=pl.col("relevance") - judged["relevance"].min()).filter(pl.col("gain") > 0)
+        grades = judged["relevance"].unique().sort().to_list()
+        least = grades[0] if len(grades) > 1 else 0.0
+        judged = judged.with_columns(gain=pl.col("relevance") - least).filter(pl.col("gain") > 0)
         judged = judged.group_by("query", "product_id", "split").agg(pl.col("gain").max()).sort("query", "product_id")
         test = _limited(judged.filter(pl.col("split") == "test"), limit)
         train = _limited(judged.filter(pl.col("split") != "test").join(test, on="query", how="anti"), limit)

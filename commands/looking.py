@@ -13,20 +13,25 @@ from commands.state import read_releases, read_runs
 from schemas.settings import PROCESS_SETTINGS, Settings
 from schemas.topics import TOPICS, dead_letter_name
 from schemas.training import Check, Decision
+from trainer.run_folder import REPORT
 
 
 def runs(run_id: str | None, *, data_dir: Path | None, as_json: bool) -> None:
     """List the runs, or show one."""
-    found = asyncio.run(read_runs(find_settings(data_dir)))
+    settings = find_settings(data_dir)
+    found = asyncio.run(read_runs(settings))
     if run_id is not None:
         found = [r for r in found if r.run_id == run_id]
         if not found:
             stop(f"no run {run_id!r}; `searchloop runs` lists them")
+    pages = {r.run_id: settings.data_dir.absolute() / "runs" / r.run_id / REPORT for r in found}
     if as_json:
-        show_json([r.model_dump(mode="json") for r in found])
+        show_json([r.model_dump(mode="json") | {"report": str(pages[r.run_id]) if pages[r.run_id].is_file() else None} for r in found])
         return
     rows = [(r.run_id, r.state.value, r.verdict, r.pairs, r.generation, r.error.message if r.error else r.detail) for r in found]
     table("training runs", ["run", "state", "verdict", "pairs", "generation", "detail"], rows)
+    if run_id is not None and pages[run_id].is_file():
+        out.print(f"report: {pages[run_id]}", highlight=False, soft_wrap=True)
 
 
 def releases(*, data_dir: Path | None, as_json: bool) -> None:

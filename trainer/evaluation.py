@@ -6,7 +6,7 @@ Decides no verdict. Per-query results are kept as Parquet.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -34,17 +34,19 @@ def evaluate(
     models: Mapping[str, Path],
     *,
     inner: pl.DataFrame | None = None,
+    judged: Mapping[str, pl.DataFrame] | None = None,
     threads: int | None = None,
 ) -> Evaluation:
     """Rank with every system and score it. ``weighted``: the training pairs with their credit; ``models``: folder per system name.
 
     Besides the models and BM25 alone: ``rrf`` fuses base and BM25 by rank; ``hybrid`` and ``base_hybrid`` add BM25 to the candidate's and
     the base model's cosine, as much as ``inner`` says (query, product_id, gain: neither trained nor tested; None or too few: nothing).
-    Systems with the same model share its rankings. A model that cannot be loaded or gives no finite vectors has no rows and is named in
-    ``facts.problems``.
+    ``judged``: further qrels by name, scored on their own. Products that the catalogue lacks do not count. Systems with the same model
+    share its rankings. A model that cannot be loaded or gives no finite vectors has no rows and is named in ``facts.problems``.
     """
-    queries = describe(qrels, weighted)
-    texts = queries["query"].to_list()
+    named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
+    tests = {name: describe(own.filter(there), weighted, catalog.categories) for name, own in named.items()}
+    texts = [query for test in tests.values() for query in test["query"].to_list()]
     lexical = Lexical(catalog.ids, catalog.texts)
     words = bm25(lexical, texts, depth=FUSED_DEPTH)
     rankings = {"popularity": popularity(texts, catalog, weighted), "bm25": [ranked[:DEPTH] for ranked in words]}
@@ -77,16 +79,20 @@ def evaluate(
             continue
         if system == "candidate":
             vectors = embedded.documents
-    results = pl.concat([_score(system, ranked, queries) for system, ranked in rankings.items()])
     facts = EvaluationFacts(
-        queries=queries.height,
+        queries=tests[""].height,
         fingerprints=fingerprints,
         artefacts=artefacts,
         problems=problems,
         words={system: found.coefficient for system, found in fitted.items()},
         validation_queries=max((found.queries for found in fitted.values()), default=0),
     )
-    return Evaluation(queries, results, facts, vectors)
+    scored = {}
+    for name, test in tests.items():
+        results = pl.concat([_score(system, ranked[: test.height], test) for system, ranked in rankings.items()])
+        rankings = {system: ranked[test.height :] for system, ranked in rankings.items()}
+        scored[name] = Evaluation(test, results, facts.model_copy(update={"queries": test.height}))
+    return replace(scored.pop(""), vectors=vectors, judged=scored)
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,7 @@ def main(arguments: list[str]) -> int:
         pl.read_parquet(request.weighted),
         models,
         inner=pl.read_parquet(request.inner) if request.inner else None,
+        judged={name: pl.read_parquet(path) for name, path in request.judged.items()},
         threads=request.threads,
     )
     found.write(request.output, catalog.ids, catalog.texts)

@@ -1,6 +1,7 @@
 """The files of an evaluation: what is asked, what was found. Knows no models, so that who decides need not load one."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from trainer.run_folder import write_durably
 
 
 class EvaluationRequest(BaseModel):
-    """What to evaluate, all by absolute path. ``models`` maps candidate, live and base to model folders."""
+    """What to evaluate, all by absolute path. ``models`` maps candidate, live and base to model folders; ``judged`` names further qrels."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,6 +23,7 @@ class EvaluationRequest(BaseModel):
     qrels: Path
     weighted: Path
     inner: Path | None = None
+    judged: dict[str, Path] = {}
     models: dict[str, str]
     output: Path
     threads: int = 1
@@ -49,15 +51,20 @@ class Evaluation:
 
     ``queries``: one row per test query with its segments (``trainer.segments``), sorted by query. ``results``: one row per system and
     query: ndcg10, recall50, mrr, best_in_10, top (ids of the first ten). ``vectors``: the candidate's, in the order of the catalogue's ids.
+    ``judged``: the same for each named set of an operator's judgments, with the same facts.
     """
 
     queries: pl.DataFrame
     results: pl.DataFrame
     facts: EvaluationFacts
     vectors: npt.NDArray[np.float32] | None = None
+    judged: Mapping[str, "Evaluation"] = field(default_factory=dict)
 
     def write(self, folder: Path, ids: list[str], texts: list[str]) -> None:
-        """Write ``queries.parquet``, ``results.parquet``, the candidate's ``vectors.npz`` and, last, ``facts.json``."""
+        """Write ``queries.parquet``, ``results.parquet``, the candidate's ``vectors.npz``, ``judged/NAME`` and, last, ``facts.json``."""
+        for name, own in self.judged.items():
+            (folder / "judged" / name).mkdir(parents=True)
+            own.write(folder / "judged" / name, ids, texts)
         self.queries.write_parquet(folder / "queries.parquet")
         self.results.write_parquet(folder / "results.parquet")
         if self.vectors is not None:
@@ -69,4 +76,5 @@ class Evaluation:
     def read(cls, folder: Path) -> "Evaluation":
         """Read what ``write`` wrote, without the vectors. Raises ``FileNotFoundError`` for an evaluation that did not finish."""
         facts = EvaluationFacts.model_validate_json((folder / "facts.json").read_bytes())
-        return cls(pl.read_parquet(folder / "queries.parquet"), pl.read_parquet(folder / "results.parquet"), facts)
+        judged = {path.name: cls.read(path) for path in sorted((folder / "judged").glob("*"))}
+        return cls(pl.read_parquet(folder / "queries.parquet"), pl.read_parquet(folder / "results.parquet"), facts, judged=judged)

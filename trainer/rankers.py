@@ -24,13 +24,15 @@ class Catalog:
     ids: list[str]
     titles: dict[str, str]
     texts: list[str]
+    categories: dict[str, str]
 
     @classmethod
     def of(cls, frame: pl.DataFrame) -> "Catalog":
-        """Build from the snapshot's frame (product_id, title, text)."""
+        """Build from the snapshot's frame (product_id, title, text, and category where it has one)."""
         frame = frame.sort("product_id")
         ids = frame["product_id"].to_list()
-        return cls(ids, dict(zip(ids, frame["title"].to_list(), strict=True)), frame["text"].to_list())
+        categories = dict(zip(ids, frame["category"].to_list(), strict=True)) if "category" in frame.columns else {}
+        return cls(ids, dict(zip(ids, frame["title"].to_list(), strict=True)), frame["text"].to_list(), categories)
 
 
 @dataclass(frozen=True)

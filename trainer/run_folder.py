@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas.training import RunError, RunState
 
 M = TypeVar("M", bound=BaseModel)
+REPORT = "report.html"
 
 
 class Progress(BaseModel):

@@ -1,19 +1,29 @@
-"""Groups of test queries that are looked at on their own. Pure."""
+"""Groups of test queries that are looked at on their own. Pure.
 
+``SEGMENTS`` are the gate's; ``CELLS`` and ``slices_of`` are for whoever reads a report.
+"""
+
+from collections.abc import Mapping
 from hashlib import blake2b
 
 import polars as pl
 
 HEAD_SHARE = 0.5
 SEGMENTS = ("all", "unseen", "head", "tail", "new_product")
+# Query seen or not x product seen or not in training, by the names of Zhu et al., arXiv 2404.08535.
+CELLS = ("in_domain", "novel_query", "novel_product", "zero_shot")
+WORDS = ("one_word", "two_words", "more_words")
+CATEGORY = "category: "
+MAX_CATEGORIES = 6
 MAX_QUERIES = 4000
 
 
-def describe(qrels: pl.DataFrame, trained: pl.DataFrame) -> pl.DataFrame:
+def describe(qrels: pl.DataFrame, trained: pl.DataFrame, categories: Mapping[str, str] | None = None) -> pl.DataFrame:
     """Return one row per test query, sorted by query: query, credit, gains {product: gain} as two lists, and one boolean per segment.
 
     ``head``: the queries that, by falling credit, hold the first half of all credit; ``tail`` the others. ``unseen``: never trained.
-    ``new_product``: the best product has no credit in ``trained``. More than ``MAX_QUERIES`` queries are thinned by a stable hash.
+    ``new_product``: the best product has no credit in ``trained``. ``categories`` (by product id): the greatest ones, by the best product
+    of each query, become slices. More than ``MAX_QUERIES`` queries are thinned by a stable hash.
     """
     known = set(trained["product_id"].to_list())
     queries = (
@@ -23,7 +33,9 @@ def describe(qrels: pl.DataFrame, trained: pl.DataFrame) -> pl.DataFrame:
     )
     queries = thin(queries, MAX_QUERIES)
     before = pl.col("credit").cum_sum() - pl.col("credit")
-    return (
+    unseen, new = pl.col("unseen"), pl.col("new_product")
+    words = pl.col("query").str.count_matches(r"\S+")
+    described = (
         queries.sort("credit", "query", descending=[True, False])
         .with_columns(
             all=pl.lit(value=True),
@@ -31,8 +43,23 @@ def describe(qrels: pl.DataFrame, trained: pl.DataFrame) -> pl.DataFrame:
             new_product=~pl.col("relevant").list.first().is_in(list(known)),
         )
         .with_columns(tail=~pl.col("head"))
+        .with_columns(in_domain=~unseen & ~new, novel_query=unseen & ~new, novel_product=~unseen & new, zero_shot=unseen & new)
+        .with_columns(one_word=words == 1, two_words=words == 2, more_words=words > 2)
         .sort("query")
     )
+    return _with_categories(described, categories or {})
+
+
+def slices_of(queries: pl.DataFrame) -> list[str]:
+    """Return the names of all segments of a described frame: the gate's, the cells, and the slices by words and category."""
+    return [*SEGMENTS, *CELLS, *WORDS, *(name for name in queries.columns if name.startswith(CATEGORY))]
+
+
+def _with_categories(queries: pl.DataFrame, categories: Mapping[str, str]) -> pl.DataFrame:
+    own = queries["relevant"].list.first().replace_strict(dict(categories), default=None, return_dtype=pl.String)
+    counted = own.drop_nulls().value_counts(name="queries").sort("queries", own.name, descending=[True, False])
+    greatest = [name for name in counted[own.name].to_list() if name][:MAX_CATEGORIES]
+    return queries.with_columns((own == name).fill_null(value=False).alias(CATEGORY + name) for name in greatest)
 
 
 def thin(queries: pl.DataFrame, most: int) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """The data of one run, as files: ``pairs`` and ``catalog`` as they were at one moment, and a manifest that says which moment.
 
 ``pairs`` is long: one row per query, product, day and action, integers as the stream counted them. ``clients`` has one row per query,
-product and hashed client. ``catalog`` has one row per product with the text that the models read. Decides no weights.
+product and hashed client. ``catalog`` has one row per product with the text that the models read, and its top category. Decides no weights.
 """
 
 import asyncio
@@ -89,11 +89,11 @@ def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct]) -> Snapsho
         for day, actions in pair.days.items():
             rows += [(pair.query, pair.product_id, day, action.value, *counts) for action, counts in actions.items()]
         clients += [(pair.query, pair.product_id, client, credit) for client, credit in pair.clients.items()]
-    catalog = [(p.product_id, p.title, document_text(p)) for p in products]
+    catalog = [(p.product_id, p.title, document_text(p), p.category_path[0] if p.category_path else "") for p in products]
     return Snapshot(
         pl.DataFrame(rows, schema=PAIR_SCHEMA, orient="row").sort("query", "product_id", "day", "action"),
         pl.DataFrame(clients, schema=CLIENT_SCHEMA, orient="row").sort("query", "product_id", "client"),
-        pl.DataFrame(catalog, schema=CATALOG_SCHEMA, orient="row").sort("product_id"),
+        pl.DataFrame(catalog, schema={**CATALOG_SCHEMA, "category": pl.String}, orient="row").sort("product_id"),
     )
 
 

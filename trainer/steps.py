@@ -17,11 +17,13 @@ from trainer.child import command, environment
 from trainer.deciding import build_decision
 from trainer.evaluation_files import Evaluation, EvaluationFacts, EvaluationRequest
 from trainer.gate import Limits
+from trainer.judgments import named_sets, qrels_of
 from trainer.live import await_live
 from trainer.plan import Lineage, Training, plan
 from trainer.preparing import Prepared, prepare
+from trainer.report import render
 from trainer.request import Request
-from trainer.run_folder import Outcome, RunFolder, failed
+from trainer.run_folder import REPORT, Outcome, RunFolder, failed, write_durably
 from trainer.snapshot import Manifest, Snapshot
 from trainer.training import Step, TrainingError, device_of, fine_tune
 
@@ -90,11 +92,17 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
 def evaluate(run: RunFolder, request: Request, live: LivePointer) -> EvaluationFacts:
     """Score the saved candidate and the baselines in a fresh process, into ``evaluation/``."""
     folder = run.fresh("evaluation")
+    weighted = pl.read_parquet(run.path / "split" / "weighted.parquet")
+    judged = {}
+    for name, judgments in named_sets(request.settings.data_dir).items():
+        judged[name] = folder / f"judgments-{name}.parquet"
+        qrels_of(judgments, weighted).write_parquet(judged[name])
     asked = EvaluationRequest(
         catalog=run.path / "snapshot" / "catalog.parquet",
         qrels=run.path / "split" / "qrels.parquet",
         weighted=run.path / "split" / "weighted.parquet",
         inner=run.path / "split" / "inner.parquet",
+        judged=judged,
         models={"candidate": str(run.path / "model"), "live": live.live.model, "base": request.settings.base_model},
         output=folder,
         threads=request.settings.torch_threads,
@@ -107,18 +115,23 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer) -> EvaluationF
 
 
 def decide(run: RunFolder, request: Request, manifest: Manifest) -> Decision:
-    """Judge the evaluation."""
-    catalog = pl.read_parquet(run.path / "snapshot" / "catalog.parquet")
-    return build_decision(
-        Evaluation.read(run.path / "evaluation"),
+    """Judge the evaluation, and write the report for people, ``report.html``."""
+    titles = dict(pl.read_parquet(run.path / "snapshot" / "catalog.parquet").select("product_id", "title").iter_rows())
+    evaluation = Evaluation.read(run.path / "evaluation")
+    decision = build_decision(
+        evaluation,
         Limits.of(request.settings),
-        dict(catalog.select("product_id", "title").iter_rows()),
+        titles,
         run_id=request.run_id,
         force_reason=request.force_reason if request.force else None,
         snapshot_sha256=manifest.sha256,
         generation=manifest.live.live.generation,
         at=datetime.now(UTC),
     )
+    facts = {"run": request.run_id, "live generation": str(manifest.live.live.generation), "pairs in the snapshot": str(manifest.pairs)}
+    page = render(evaluation, titles, title=f"Run {request.run_id}", facts=facts, decision=decision, seed=request.settings.seed)
+    write_durably(run.path / REPORT, page.encode())
+    return decision
 
 
 def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decision: Decision) -> Outcome:

@@ -106,7 +106,7 @@ def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterato
 async def fill(shop: Shop) -> None:
     await ensure_topics(shop.settings)
     data = a_shop()
-    products = [CatalogProduct(product_id=p, title=t, version=1) for p, t, _ in data.catalog.iter_rows()]
+    products = [CatalogProduct(product_id=p, title=t, version=1) for p, t in data.catalog.select("product_id", "title").iter_rows()]
     pairs: dict[tuple[str, str], dict[int, int]] = {}
     for query, product, day, _, credit, *_ in data.pairs.iter_rows():
         pairs.setdefault((query, product), {})[day] = credit // 1000
