@@ -33,6 +33,9 @@ from schemas.topics import (
 )
 from schemas.training import Decision, RunState, TrainingRun, Trigger
 from tests.trainer.builders import a_pair, a_product, a_shop
+from trainer.evaluation_files import Evaluation
+from trainer.judgments import keep, read_judgments
+from trainer.run_folder import REPORT
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -118,6 +121,7 @@ async def fill(shop: Shop) -> None:
 
 async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> None:
     await fill(shop)
+    keep(shop.settings.data_dir, "ours", read_judgments([b'{"query": "quimba", "product_id": "p1-0", "relevance": 2}'])[0])
     shop.start()
     await shop.trigger("bad", params={"base_model": "elsewhere"})
     await shop.trigger("first", dedup_key="monday")
@@ -143,6 +147,13 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> No
     last = runs[-1]
     assert (last.generation, last.verdict, last.pairs, last.products) == (2, "pass", 96, 24)
     assert last.metrics["ndcg10_candidate_all"] > last.metrics["ndcg10_live_all"]
+
+    folder = shop.settings.data_dir / "runs" / last.run_id
+    page = (folder / REPORT).read_text()
+    assert "Judgments: ours: 1 queries" in page
+    judged = Evaluation.read(folder / "evaluation").judged["ours"]
+    assert judged.queries["query"].to_list() == ["quimba"]
+    assert {"candidate", "live", "base", "bm25", "hybrid"} < set(judged.results["system"])
 
     decisions = [Decision.from_json(r.value or b"") for r in await shop.records(DECISIONS.name)]
     assert {d.verdict for d in decisions} == {"pass"}
