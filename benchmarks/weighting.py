@@ -75,8 +75,10 @@ class Clicks:
         return cls(before, qrels.with_columns(unseen=~pl.col("query").is_in(before["query"].unique().to_list())), ever)
 
 
-def learn_clicks(clicks: Clicks, catalog: pl.DataFrame, variant: Variant, settings: TrainerSettings) -> dict[str, float]:
-    """Fine-tune and return graded nDCG@10 of all and of unseen queries, precision@10, and what it cost."""
+def learn_clicks(
+    clicks: Clicks, catalog: pl.DataFrame, variant: Variant, settings: TrainerSettings, most: int | None = None
+) -> dict[str, float]:
+    """Fine-tune on the newest ``most`` pairs; return graded nDCG@10 of all and of never clicked queries, precision@10, and the cost."""
     newest = clicks.train["day"].max()
     assert isinstance(newest, int)
     weighted = weigh(
@@ -89,14 +91,19 @@ def learn_clicks(clicks: Clicks, catalog: pl.DataFrame, variant: Variant, settin
         max_client_share=1.0,
         weight_map=variant.weight_map,
     )
+    weighted = weighted.sort("last_day", "query", "product_id", descending=[True, False, False]).head(most or weighted.height)
+    weighted = weighted.sort("query", "product_id").with_columns(weight=pl.col("weight") / pl.col("weight").mean())
     known = weighted.select("query", "product_id").join(log_popularity(weighted), on="product_id", maintain_order="left")
     settings = settings.model_copy(update={"logq_beta": variant.beta})
     device = device_of(settings.device)
     steps = plan(settings, new_pairs=weighted.height, old_pairs=0, from_live=False, device=device)
     pairs = weighted
     if variant.repeated:
-        times = worth_of(settings).credits_by_pair(clicks.train)["credit"].round().cast(pl.Int64)
-        pairs = weighted.select(pl.all().repeat_by(times).explode())
+        counted = (
+            worth_of(settings).credits_by_pair(clicks.train).select("query", "product_id", times=pl.col("credit").round().cast(pl.Int64))
+        )
+        counted = weighted.join(counted, on=["query", "product_id"], maintain_order="left")
+        pairs = counted.select(pl.all().exclude("times").repeat_by("times").explode())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         texts = dict(catalog.select("product_id", "text").iter_rows())
@@ -121,14 +128,15 @@ def main() -> int:
     parser.add_argument("--products", type=Path, default=None)
     parser.add_argument("--weeks", default="38-40", help="test weeks A-B; all earlier ones are trained")
     parser.add_argument("--variants", default=",".join(VARIANTS), help="which, comma separated")
-    parser.add_argument("--planted-seeds", type=int, default=3)
+    parser.add_argument("--planted-seeds", type=int, default=3, help="0 leaves the planted shop out")
+    parser.add_argument("--newest-pairs", type=int, default=None, help="train on at most so many pairs of the clicks")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     started = time.monotonic()
     first, last = map(int, args.weeks.split("-"))
     chosen = {name: VARIANTS[name] for name in args.variants.split(",")}
     planted = {}
-    for name, variant in chosen.items():
+    for name, variant in chosen.items() if args.planted_seeds else ():
         planted[name] = averaged([learn_planted(Planted.of(s), variant, s) for s in range(args.seed, args.seed + args.planted_seeds)])
         say(f"planted {name}: {planted[name]}")
     settings = TrainerSettings(seed=args.seed, popularity="clicks")
@@ -137,7 +145,7 @@ def main() -> int:
     clicks = Clicks.read(path, set(catalog["product_id"].to_list()), range(first, last + 1), settings)
     real = {}
     for name, variant in chosen.items():
-        real[name] = learn_clicks(clicks, catalog, variant, settings)
+        real[name] = learn_clicks(clicks, catalog, variant, settings, args.newest_pairs)
         say(f"clicks {name}: {real[name]}")
     finite = all(math.isfinite(value) for by in (*planted.values(), *real.values()) for value in by.values())
     return finish(

@@ -1,6 +1,7 @@
 """``doctor``: whether this machine can run searchloop, and what is missing, each in a sentence."""
 
 import importlib.metadata
+import os
 import platform
 import shutil
 import subprocess
@@ -17,7 +18,9 @@ from commands.session import own_settings, show_json, table
 from embedded.jars import kafka_jars
 from embedded.runtime import read_runtime
 from retrieval.encoder import Encoder, resolve_model
-from schemas.settings import PROCESS_SETTINGS, Settings
+from schemas.settings import PROCESS_SETTINGS, Settings, TrainerSettings
+from trainer.guidance import SIZES, advise, queries_needed
+from trainer.training import device_of
 
 Level = Literal["ok", "warning", "fault"]
 Finding = tuple[str, Level, str]
@@ -27,7 +30,7 @@ _GB = 1 << 30
 def doctor(*, data_dir: Path | None, as_json: bool) -> None:
     """Check everything; exit code 1 when something is at fault."""
     settings = own_settings(data_dir)
-    findings = [_python(), _memory(), _disk(settings), _java(), _jars(), _model(), _device(), _libraries(), *_stack(settings)]
+    findings = [_python(), _memory(), _disk(settings), _java(), _jars(), _model(), _device(), _libraries(), *_training(), *_stack(settings)]
     if as_json:
         show_json([{"check": c, "level": level, "detail": detail} for c, level, detail in findings])
     else:
@@ -84,6 +87,21 @@ def _device() -> Finding:
 def _libraries() -> Finding:
     names = ("faust-streaming", "aiokafka", "milvus-lite", "pymilvus", "sentence-transformers", "torch")
     return "libraries", "ok", ", ".join(f"{n} {importlib.metadata.version(n)}" for n in names)
+
+
+def _training() -> list[Finding]:
+    """Say what runs of different sizes would do under the settings of now, and how many test queries a verdict needs."""
+    settings = TrainerSettings.load(os.environ)
+    device = device_of(settings.device)
+    layers = f"top {settings.top_layers} layers" if device == "cpu" else "all layers"
+    findings: list[Finding] = []
+    for pairs in SIZES:
+        advice = advise(pairs, settings, device)
+        time = "time not measured on this device" if advice.minutes is None else f"about {max(1, round(advice.minutes))} min"
+        how = f"{device}, {layers}, {advice.steps} steps of {advice.batch_size} ({advice.passes:g} passes), {time}"
+        findings.append((f"{pairs} pairs", "ok", f"{how}; {advice.expect}"))
+    needed = ", ".join(f"{queries_needed(gain)} for a gain of {gain:g}" for gain in (0.05, 0.02, 0.01))
+    return [*findings, ("test queries", "ok", f"a verdict needs about {needed} in nDCG@10 (docs/training.md)")]
 
 
 def _stack(settings: Settings) -> list[Finding]:
