@@ -2,6 +2,7 @@
 
 EmbeddedError
 ├── JarsMissingError     Kafka's jars are neither in the cache nor to be had
+├── ServerMissingError   the Milvus server of the development packages is not installed, or cannot be unpacked
 ├── PortTakenError       something else listens where a server of ours should
 ├── NotReadyError        a server or a process did not come up: it ended, or its deadline passed
 └── AlreadyRunningError  another supervisor, or another broker, works on the folder
@@ -14,6 +15,10 @@ class EmbeddedError(RuntimeError):
 
 class JarsMissingError(EmbeddedError):
     """Kafka's jars are neither in the cache nor to be had."""
+
+
+class ServerMissingError(EmbeddedError):
+    """The Milvus server of the development packages is not installed, or cannot be unpacked."""
 
 
 class PortTakenError(EmbeddedError):

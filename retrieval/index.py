@@ -20,7 +20,7 @@ from pymilvus.client.types import LoadState
 
 from retrieval.filters import expression
 from retrieval.naming import collection_name, collection_prefix, is_generation_name
-from retrieval.profile import PROFILES, Backend
+from retrieval.profile import PROFILES, Backend, backend_of
 from retrieval.rows import MAX_BYTES, SHOWN, Found, Row, check_vectors, from_entity, to_entities, to_found
 from schemas.search import Filter
 
@@ -58,7 +58,7 @@ class VectorStore:
         self._client, version = _connect(uri, deadline_s)
         self.uri = uri
         self.version = version
-        self.backend: Backend = backend if backend != "auto" else "lite" if "lite" in version.lower() else "server"
+        self.backend: Backend = backend if backend != "auto" else backend_of(version)
         self._profile = PROFILES[self.backend]
         self._dims: dict[str, int] = {}
 

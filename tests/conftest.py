@@ -45,6 +45,18 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.address
 
 
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URI of a real Milvus server that lives as long as the session; skips where its wheel is not installed."""
+    from embedded.milvus_server import MilvusServer
+    from embedded.milvus_wheel import WHEEL, wheel_folder
+
+    if wheel_folder() is None:
+        pytest.skip(f"the wheel {WHEEL} with the Milvus server is not installed (`make setup` does it on 64-bit Linux)")
+    with MilvusServer(tmp_path_factory.mktemp("milvus-server")) as server:
+        yield server.address
+
+
 @pytest.fixture
 def topic_prefix() -> str:
     """A prefix that no other test has."""

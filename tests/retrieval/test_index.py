@@ -19,9 +19,9 @@ CATEGORIES = ["Electronics", "Electronics > Cables", "Electronics2"]
 BRANDS = ["Sony", 'A "q" \\x', "Müller"]
 
 
-@pytest.fixture(scope="module")
-def store(milvus: str) -> Iterator[VectorStore]:
-    with VectorStore(milvus) as opened:
+@pytest.fixture(scope="module", params=["milvus", "milvus_server"])
+def store(request: pytest.FixtureRequest) -> Iterator[VectorStore]:
+    with VectorStore(request.getfixturevalue(request.param)) as opened:
         yield opened
 
 

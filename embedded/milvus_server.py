@@ -1,0 +1,114 @@
+"""The Milvus server of the wheel as a child process, its whole state in one folder: etcd, log and storage are inside it.
+
+For tests and benchmarks of the server path (HNSW). It has no password, and its ports listen on every interface of the machine, which
+its configuration cannot change (it only tells others the address 127.0.0.1): never run it where strangers reach the machine.
+"""
+
+import http.client
+import json
+import signal
+from pathlib import Path
+from typing import ClassVar
+
+from embedded.milvus_wheel import unpacked, write_config
+from embedded.ports import HOST, free_port, require_free
+from embedded.server import LocalServer
+
+_PORTS = (
+    "proxy_port",
+    "metrics_port",
+    "proxy_internal_port",
+    "etcd_port",
+    "etcd_peer_port",
+    "root_coord_port",
+    "query_coord_port",
+    "query_node_port",
+    "index_coord_port",
+    "index_node_port",
+    "data_coord_port",
+    "data_node_port",
+)
+_COMPONENTS = ("PROXY", "ROOTCOORD", "QUERYCOORD", "QUERYNODE", "INDEXNODE", "DATACOORD", "DATANODE")
+_ETCD = """name: default
+data-dir: {folder}
+listen-client-urls: http://{host}:{client}
+advertise-client-urls: http://{host}:{client}
+listen-peer-urls: http://{host}:{peer}
+initial-advertise-peer-urls: http://{host}:{peer}
+initial-cluster: default=http://{host}:{peer}
+"""
+# After kill -9 a server waits until etcd has forgotten the sessions of the killed one: 30 s by default.
+_SESSION_TTL_S = 5
+
+
+class MilvusServer(LocalServer):
+    """The server. ``port`` None takes the folder's last one, or a free one; a given port must be free."""
+
+    name: ClassVar[str] = "milvus-server"
+    stop_signal: ClassVar[signal.Signals] = signal.SIGKILL  # its own way to stop takes 10 s and ends in a panic; it is crash-safe
+
+    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+        super().__init__(data_dir.absolute())
+        self._wanted = port
+        self._ports: dict[str, int] = {}
+
+    @property
+    def address(self) -> str:
+        """The uri, http://host:port. Known after ``prepare``."""
+        return f"http://{HOST}:{self._ports.get('proxy_port', 0)}"
+
+    def prepare(self) -> None:
+        """Unpack the server, choose its ports, write its configuration. Raises ``ServerMissingError`` and ``PortTakenError``."""
+        unpacked()
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        kept = self.data_dir / "ports.json"
+        last = json.loads(kept.read_text()) if kept.exists() else {}
+        if self._wanted is not None:
+            require_free(self._wanted, "Milvus")
+        self._ports = {name: free_port(preferred=last.get(name)) for name in _PORTS}
+        if self._wanted is not None:
+            self._ports["proxy_port"] = self._wanted
+        self._wanted = self._ports["proxy_port"]  # a restart of this server must be found where its clients look
+        partial = kept.with_suffix(".tmp")
+        partial.write_text(json.dumps(self._ports))
+        partial.replace(kept)
+        storage = self.data_dir / "data"
+        where = {
+            "etcd_log_path": self.data_dir / "etcd.log",
+            "system_log_path": "",
+            "etcd_data_dir": storage / "etcd",
+            "local_storage_dir": storage,
+            "rocksmq_data_dir": storage / "rocksmq",
+        }
+        etcd = _ETCD.format(folder=storage / "etcd", host=HOST, client=self._ports["etcd_port"], peer=self._ports["etcd_peer_port"])
+        (self.data_dir / "etcd.yaml").write_text(etcd)
+        write_config(self.data_dir / "configs", {**self._ports, **{name: str(path) for name, path in where.items()}})
+
+    def command(self) -> list[str]:
+        """Return the command line: ``env`` sets what Milvus takes from the environment and becomes the server, same process id."""
+        programs = unpacked()
+        variables = {
+            "LD_LIBRARY_PATH": programs,
+            "MILVUSCONF": self.data_dir / "configs",
+            "MILVUS_RUN_DIR": self.data_dir / "run",
+            "DEPLOY_MODE": "STANDALONE",
+            "METRICS_PORT": self._ports["metrics_port"],
+            "COMMON_SESSION_TTL": _SESSION_TTL_S,
+            "ETCD_CONFIG_PATH": self.data_dir / "etcd.yaml",
+            "LOG_LEVEL": "warn",
+            **{f"{component}_IP": HOST for component in _COMPONENTS},
+        }
+        assignments = [f"{name}={value}" for name, value in variables.items()]
+        return ["env", "-C", str(self.data_dir), *assignments, str(programs / "milvus"), "run", "standalone"]
+
+    def answers(self) -> bool:
+        """Say whether all parts of the server report that they are healthy."""
+        connection = http.client.HTTPConnection(HOST, self._ports["metrics_port"], timeout=1.0)
+        try:
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            return answer.status == http.client.OK and b"OK" in answer.read()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
