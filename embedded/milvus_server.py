@@ -37,8 +37,15 @@ listen-peer-urls: http://{host}:{peer}
 initial-advertise-peer-urls: http://{host}:{peer}
 initial-cluster: default=http://{host}:{peer}
 """
-# After kill -9 a server waits until etcd has forgotten the sessions of the killed one: 30 s by default.
-_SESSION_TTL_S = 5
+# How often its parts look at each other: by default each flush and each load takes 3 to 4 s. After kill -9 a server waits until
+# etcd has forgotten the sessions of the killed one.
+_PACE = {
+    "COMMON_SESSION_TTL": 5,  # s
+    "DATACOORD_SEGMENT_ASSIGNMENTEXPIRATION": 200,  # ms, as the others
+    "QUERYCOORD_CHECKCHANNELINTERVAL": 100,
+    "QUERYCOORD_CHECKSEGMENTINTERVAL": 100,
+    "QUERYCOORD_DISTPULLINTERVAL": 100,
+}
 
 
 class MilvusServer(LocalServer):
@@ -93,9 +100,9 @@ class MilvusServer(LocalServer):
             "MILVUS_RUN_DIR": self.data_dir / "run",
             "DEPLOY_MODE": "STANDALONE",
             "METRICS_PORT": self._ports["metrics_port"],
-            "COMMON_SESSION_TTL": _SESSION_TTL_S,
             "ETCD_CONFIG_PATH": self.data_dir / "etcd.yaml",
             "LOG_LEVEL": "warn",
+            **_PACE,
             **{f"{component}_IP": HOST for component in _COMPONENTS},
         }
         assignments = [f"{name}={value}" for name, value in variables.items()]

@@ -76,6 +76,17 @@ def _below(field: str, value: str) -> str:
     return f"{field} == {literal(value)} or ({field} >= {literal(value + ' > ')} and {field} < {literal(value + ' >!')})"
 
 
+def among(ids: Sequence[str]) -> str:
+    r"""Return the expression that holds for these products and no others. Raises ``FilterError``.
+
+    Milvus' own client writes ids between bare quotes: there an apostrophe ends the id, and what follows it is a condition.
+
+    >>> among(["p1", "o'neill"])
+    'product_id in ["p1", "o\'neill"]'
+    """
+    return f"product_id in [{', '.join(literal(one) for one in ids)}]"
+
+
 def literal(text: str) -> str:
     """Return ``text`` as a string literal of a Milvus expression.
 

@@ -7,10 +7,10 @@ inner product of unit vectors, so it equals the cosine. It knows no models, no r
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from grpc import RpcError  # type: ignore[import-untyped] # ships no types
 from pymilvus import DataType, MilvusClient, MilvusException
 from pymilvus.client.types import LoadState
 
-from retrieval.filters import expression
+from retrieval.filters import among, expression, literal
 from retrieval.naming import collection_name, collection_prefix, is_generation_name
 from retrieval.profile import PROFILES, Backend, backend_of
 from retrieval.rows import MAX_BYTES, SHOWN, Found, Row, check_vectors, from_entity, to_entities, to_found
@@ -34,7 +34,9 @@ _MISSING = frozenset({4, 100})
 _NOT_LOADED = frozenset({101, 103})
 _NO_ALIAS = frozenset({100, 1600})
 _PAGE = 1000
+_IDS_PAGE = 10_000
 _SLOW_S = 300.0
+_STRONG: dict[str, Any] = {"consistency_level": "Strong", "timeout": 60.0}
 # pymilvus pings every 10 s even when idle, and Lite cuts such a connection off (GOAWAY too_many_pings).
 _GRPC = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls": False}
 
@@ -51,14 +53,14 @@ class StoreError(RuntimeError):
 class VectorStore:
     """A connection. May be shared by threads; each collection has one writer at a time, wherever it runs."""
 
-    def __init__(self, uri: str, *, deadline_s: float = 60.0, backend: Backend | Literal["auto"] = "auto") -> None:
+    def __init__(self, uri: str, *, deadline_s: float = 60.0) -> None:
         """Connect, and wait up to the deadline for a server that is still starting. Raises ``StoreError``."""
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs a traceback for every error that it also raises
         self._load_lock = threading.Lock()
         self._client, version = _connect(uri, deadline_s)
         self.uri = uri
         self.version = version
-        self.backend: Backend = backend if backend != "auto" else backend_of(version)
+        self.backend: Backend = backend_of(version)
         self._profile = PROFILES[self.backend]
         self._dims: dict[str, int] = {}
 
@@ -89,15 +91,19 @@ class VectorStore:
         self._dims[name] = dim
 
     def upsert(self, name: str, rows: Sequence[Row]) -> None:
-        """Write whole rows; one that is there is replaced. Idempotent. Raises ``rows.RowError`` before anything is written."""
+        """Write whole rows, each in place of what has its id. Raises ``rows.RowError`` before anything is written.
+
+        All that reads sees them at once, but ``search`` on a server within a second: it does not wait for the newest writes.
+        """
         entities = to_entities(rows, self.dim(name))
         if entities:
             self._do(lambda: self._client.upsert(name, entities, timeout=_SLOW_S))
 
     def delete(self, name: str, ids: Sequence[str]) -> None:
-        """Delete by id; ids that are not there are passed over."""
-        if ids:
-            self._do(lambda: self._client.delete(name, ids=list(ids), timeout=_SLOW_S))
+        """Delete by id; ids that are not there are passed over. A server's searches see it within a second, Lite's at once."""
+        for start in range(0, len(ids), _PAGE):
+            condition = among(ids[start : start + _PAGE])
+            self._do(partial(self._client.delete, name, filter=condition, timeout=_SLOW_S))
 
     def flush(self, name: str) -> None:
         """Seal what was written. Only in a build or before anybody searches: on Lite rows vanish for a moment meanwhile."""
@@ -121,20 +127,30 @@ class VectorStore:
 
     def count(self, name: str) -> int:
         """Return the number of rows. On Lite rows may count twice after a crash, until the next flush; ``ids`` is exact."""
-        found = self._loaded(name, partial(self._client.query, name, filter="", output_fields=["count(*)"], **_strong(60.0)))
+        found = self._loaded(name, partial(self._client.query, name, filter="", output_fields=["count(*)"], **_STRONG))
         return int(found[0]["count(*)"])
 
-    def ids(self, name: str) -> set[str]:
-        """Return the id of every row."""
-        return {str(e["product_id"]) for e in self._loaded(name, lambda: list(self._pages(name)))}
+    def ids(self, name: str, *, page: int = _IDS_PAGE) -> set[str]:
+        """Return the id of every row, read in pages by rising id.
+
+        Not by the client's iterator: a quote in an id breaks its cursor, and on a server it passes over the newest writes.
+        """
+        ordered = {"iterator": "True"} if self.backend == "lite" else {"reduce_stop_for_best": "True"}  # each orders by id
+        read = partial(self._client.query, name, output_fields=["product_id"], limit=page, **ordered, **_STRONG)
+        found: set[str] = set()
+        condition = ""
+        while more := {str(e["product_id"]) for e in self._loaded(name, partial(read, filter=condition))}:
+            found |= more
+            condition = f"product_id > {literal(max(more))}"
+        return found
 
     def rows(self, name: str, ids: Sequence[str]) -> list[Row]:
         """Return the rows that are there, vectors included, in the order of ``ids``."""
         by_id: dict[str, Row] = {}
         for start in range(0, len(ids), _PAGE):
-            get = partial(self._client.get, name, list(ids[start : start + _PAGE]), [*_FIELDS, VECTOR], **_strong(60.0))
-            found: list[dict[str, Any]] = self._loaded(name, get)
-            by_id |= {row.product_id: row for row in map(from_entity, found)}
+            condition = among(ids[start : start + _PAGE])
+            get = partial(self._client.query, name, filter=condition, output_fields=[*_FIELDS, VECTOR], **_STRONG)
+            by_id |= {row.product_id: row for row in map(from_entity, self._loaded(name, get))}
         return [by_id[i] for i in dict.fromkeys(ids) if i in by_id]
 
     def search(
@@ -185,10 +201,8 @@ class VectorStore:
 
     def set_alias(self, alias: str, name: str) -> None:
         """Point an alias at a collection. For operators: nothing in searchloop searches through an alias."""
-        if self.alias_target(alias) is None:
-            self._do(lambda: self._client.create_alias(name, alias, timeout=30.0))
-        else:
-            self._do(lambda: self._client.alter_alias(name, alias, timeout=30.0))
+        change = self._client.create_alias if self.alias_target(alias) is None else self._client.alter_alias
+        self._do(lambda: change(name, alias, timeout=30.0))
 
     def alias_target(self, alias: str) -> str | None:
         """Return the collection that an alias points to, or None when there is no such alias."""
@@ -198,14 +212,6 @@ class VectorStore:
             if error.code in _NO_ALIAS:
                 return None
             raise _translated(error) from error
-
-    def _pages(self, name: str) -> Iterator[dict[str, Any]]:
-        pages = self._client.query_iterator(name, batch_size=_PAGE, filter="", output_fields=["product_id"], **_strong(60.0))
-        try:
-            while page := pages.next():
-                yield from page
-        finally:
-            pages.close()
 
     def _loaded(self, name: str, call: Callable[[], T]) -> T:
         """Call; when the collection is not loaded (Lite releases all of them at its start), load it and call once more."""
@@ -236,10 +242,6 @@ def _connect(uri: str, deadline_s: float) -> tuple[MilvusClient, str]:
                 raise StoreError(f"no Milvus at {uri} within {deadline_s:.0f} s: {error}", retryable=True) from error
         time.sleep(pause_s)
         pause_s = min(2.0, pause_s * 1.6)
-
-
-def _strong(timeout_s: float) -> dict[str, Any]:
-    return {"consistency_level": "Strong", "timeout": timeout_s}
 
 
 def _translated(error: Exception) -> StoreError:

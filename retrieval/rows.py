@@ -77,7 +77,8 @@ def check_vectors(vectors: npt.NDArray[np.float32], dim: int) -> None:
 def to_entities(rows: Sequence[Row], dim: int) -> list[dict[str, Any]]:
     """Return the rows as Milvus takes them; texts are cut at their byte limit, an absent price is stored as -1.
 
-    Raises ``RowError`` for a bad vector, an id that is too long (an id is never cut), an id given twice, or a bad price.
+    Raises ``RowError`` for a bad vector, an id that is too long (an id is never cut), one with a control character (no condition
+    could name it), an id given twice, or a bad price.
     """
     if not rows:
         return []
@@ -87,6 +88,8 @@ def to_entities(rows: Sequence[Row], dim: int) -> list[dict[str, Any]]:
     for r in rows:
         if not 0 < len(r.product_id.encode()) <= MAX_BYTES["product_id"]:
             raise RowError(f"product_id {r.product_id[:80]!r} has {len(r.product_id.encode())} bytes, 1 to {MAX_BYTES['product_id']} fit")
+        if any(ord(c) < 0x20 or ord(c) == 0x7F for c in r.product_id):
+            raise RowError(f"product_id {r.product_id[:80]!r} holds a control character")
         if r.product_id in seen:
             raise RowError(f"product_id {r.product_id!r} is given twice in one write")
         if r.price is not None and not (np.isfinite(r.price) and r.price >= 0):

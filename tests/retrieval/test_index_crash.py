@@ -1,0 +1,56 @@
+"""What a Milvus that was killed still holds, and how its clients come back to it: on Lite and on a server."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tenacity
+
+from embedded.milvus import EmbeddedMilvus
+from embedded.milvus_server import MilvusServer
+from embedded.server import LocalServer
+from retrieval.index import Row, StoreError, VectorStore, collection_name
+from tests.retrieval.small_index import catalogue, fill
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture(params=["lite", "server"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> LocalServer:
+    """A server of the test's own, not started."""
+    if request.param == "server":
+        request.getfixturevalue("milvus_server")  # skips where it is not installed
+        return MilvusServer(tmp_path)
+    return EmbeddedMilvus(tmp_path)
+
+
+def patiently(call: Callable[[], object]) -> object:
+    """Call until Milvus answers: a restarted server says for some seconds that it is recovering."""
+    return tenacity.retry(
+        retry=tenacity.retry_if_exception_type(StoreError), stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.1), reraise=True
+    )(call)()
+
+
+def test_what_was_acknowledged_is_there_after_kill_9_and_the_old_connection_works_again(server: LocalServer) -> None:
+    """Sealed rows, later writes and deletes that nobody flushed, and the alias."""
+    name = collection_name("killed", 1)
+    rows = catalogue(1500)
+    with server, VectorStore(server.address) as store:
+        fill(store, name, rows)
+        store.set_alias("killed_live", name)
+        store.upsert(name, [Row("late", rows[3].vector, 1, "late"), Row("p0007", rows[7].vector, 1, "changed")])
+        store.delete(name, ["p0003"])
+        server.kill()
+        with pytest.raises(StoreError) as caught:
+            store.search(name, rows[0].vector[None, :], 1, timeout_s=2.0)
+        assert caught.value.retryable
+        server.start()
+
+        found = patiently(lambda: store.search(name, np.stack([r.vector for r in rows[:10]]), 1))
+        assert [hits[0].product_id for hits in found] == [r.product_id if r.product_id != "p0003" else "late" for r in rows[:10]]
+        store.flush(name)
+        assert store.ids(name) == {r.product_id for r in rows} - {"p0003"} | {"late"}
+        assert store.count(name) == len(rows)
+        assert store.rows(name, ["p0007"])[0].title == "changed"
+        assert store.alias_target("killed_live") == name
