@@ -1,0 +1,81 @@
+"""The bare parts of a search, one at a time with nothing around them: encode, ask Milvus, send through Kafka and back."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from broker.consuming import open_group
+from broker.producing import open_producer
+from broker.records import Outgoing
+from broker.requesting import Requester, open_requester
+from broker.topics import ensure_topics
+from retrieval.encoder import Encoder
+from retrieval.index import VectorStore
+from schemas.search import CORRELATION_ID
+from schemas.settings import Settings
+
+HITS = 15  # what a searcher asks of Milvus for ten hits
+
+
+def one_by_one(encoder: Encoder, store: VectorStore, collection: str, queries: Sequence[str]) -> Iterator[tuple[float, float]]:
+    """Yield the milliseconds of the encoder and of Milvus for each query alone."""
+    for query in queries:
+        started = time.perf_counter()
+        vectors = encoder.encode_queries([query])
+        encoded = time.perf_counter()
+        store.search(collection, vectors, HITS)
+        yield (encoded - started) * 1000, (time.perf_counter() - encoded) * 1000
+
+
+def batched(encoder: Encoder, queries: Iterator[str], batch: int, seconds: float) -> tuple[int, float]:
+    """Encode full batches and nothing else for some seconds; return how many queries, in how many seconds."""
+    started = time.perf_counter()
+    done = 0
+    while (took := time.perf_counter() - started) < seconds:
+        encoder.encode_queries([next(queries) for _ in range(batch)])
+        done += batch
+    return done, took
+
+
+class Echo:
+    """Requests of a searcher's size through two topics, answered with bytes of an answer's size."""
+
+    def __init__(self, requester: Requester, topic: str) -> None:
+        self._requester = requester
+        self._topic = topic
+
+    async def round_trips(self, n: int, request: bytes) -> list[float]:
+        """Return the milliseconds of n round trips, one after the other."""
+        took = []
+        for number in range(n):
+            started = time.perf_counter()
+            await self._requester.ask(self._topic, request, key=str(number).encode(), timeout_s=30)
+            took.append((time.perf_counter() - started) * 1000)
+        return took
+
+
+@asynccontextmanager
+async def open_echo(settings: Settings, answer: bytes) -> AsyncIterator[Echo]:
+    """Run an echo beside this process's own work, on topics of its own."""
+    own = Settings.load({**settings.environ(), "SEARCHLOOP_TOPIC_PREFIX": f"{settings.topic_prefix}echo."})
+    await ensure_topics(own)
+    requests, responses = own.topic("search-requests"), own.topic("search-responses")
+    task = asyncio.create_task(_answering(own.kafka, requests, responses, answer))
+    try:
+        async with open_requester(own.kafka, responses) as requester:
+            echo = Echo(requester, requests)
+            await echo.round_trips(20, answer)
+            yield echo
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _answering(kafka: str, requests: str, responses: str, answer: bytes) -> None:
+    async with open_producer(kafka, linger_ms=0) as producer, open_group(kafka, [requests], "echo", fetch_wait_ms=50) as group:
+        while True:
+            for record in await group.batch(timeout_ms=50, max_records=16):
+                correlation = record.header(CORRELATION_ID) or b""
+                await producer.send(Outgoing(responses, answer, key=record.key, headers=((CORRELATION_ID, correlation),)))

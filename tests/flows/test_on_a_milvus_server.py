@@ -1,0 +1,90 @@
+"""The loop on a real Milvus server (HNSW) instead of Lite: one turn, a deletion, and kill -9 of the server under search traffic."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from broker.requesting import open_requester
+from broker.topics import ensure_topics
+from commands.deciding import wait_for_run
+from commands.state import read_releases
+from commands.traffic import Answer, Traffic, steady_traffic
+from embedded.milvus_server import MilvusServer
+from embedded.supervisor import Supervisor
+from retrieval.index import VectorStore
+from schemas.search import Status
+from schemas.settings import Settings
+from schemas.training import RunState
+from tests.flows.reference import Raw
+from tests.flows.shop_records import JARGON, TARGET, products, visits
+from tests.flows.turning import ask_for_run, feed, settings_of, until
+
+pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def server(milvus_server: str, tmp_path: Path) -> Iterator[MilvusServer]:
+    """A server of this test's own, because it is killed."""
+    with MilvusServer(tmp_path / "milvus-server") as started:
+        yield started
+
+
+async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it_was_killed(server: MilvusServer, tmp_path: Path) -> None:
+    async with Supervisor(data_dir=tmp_path, env={"SEARCHLOOP_MILVUS": server.address}, quiet=True) as stack:
+        settings = settings_of(stack, tmp_path)
+        await ensure_topics(settings)
+        await feed(settings, products())
+        await stack.ready(180)
+        await feed(settings, visits(datetime.now(UTC), first=0, last=600))
+        run = await wait_for_run(settings, await ask_for_run(settings), deadline_s=300)
+        assert (run.state, run.generation) == (RunState.DEPLOYED, 2), run
+        async with (
+            open_requester(settings.kafka, settings.topic("search-responses")) as requester,
+            steady_traffic(requester, settings, [JARGON], per_second=10) as traffic,
+        ):
+            await until(
+                lambda: _last(traffic, lambda a: _shows(a, TARGET, generation=2)), "the product of the jargon word, from generation 2"
+            )
+            await feed(settings, [Raw("products", TARGET.encode(), None)])
+            await until(lambda: _last(traffic, lambda a: not a.failed and not _shows(a, TARGET)), "its deletion", deadline_s=5)
+
+            traffic.phase = "down"
+            server.kill()
+            await until(lambda: _last(traffic, lambda a: a.failed), "an answer that says that the index is gone", deadline_s=60)
+            await asyncio.to_thread(server.start)  # not a thread that ends: a child dies with the thread that started it
+            traffic.phase = "back"
+            await until(lambda: _last(traffic, lambda a: a.phase == "back" and not a.failed), "answers after the restart", deadline_s=60)
+            assert not _shows(traffic.answers[-1], TARGET)
+        assert len(traffic.answers) == traffic.sent
+        assert all(a.response is not None for a in traffic.answers), "every request was answered, while the server was down too"
+        said = {a.response.error.code for a in traffic.answers if a.response is not None and a.response.error is not None}
+        assert said <= {"index_unavailable", "expired"}
+        await _alias_and_index_are_those_of_the_live_generation(settings)
+        assert {name: stack.restarts(name) for name in ("stream", "indexer", "searcher", "trainer")} == dict.fromkeys(
+            ("stream", "indexer", "searcher", "trainer"), 0
+        )
+
+
+async def _last(traffic: Traffic, holds: "object") -> bool:
+    return bool(traffic.answers) and holds(traffic.answers[-1])  # type: ignore[operator]
+
+
+def _shows(answer: Answer, product_id: str, *, generation: int | None = None) -> bool:
+    if answer.response is None or answer.response.status is not Status.OK:
+        return False
+    right = generation is None or answer.response.generation == generation
+    return right and product_id in [h.product_id for h in answer.response.hits]
+
+
+async def _alias_and_index_are_those_of_the_live_generation(settings: Settings) -> None:
+    live, _ = await read_releases(settings)
+    assert live is not None
+    with VectorStore(settings.milvus) as store:
+        assert store.backend == "server"
+        (alias,) = store._client.list_aliases(live.live.collection)["aliases"]
+        assert store.alias_target(alias) == live.live.collection
+        assert store._client.describe_index(live.live.collection, "vector")["index_type"] == "HNSW"
+        assert TARGET not in store.ids(live.live.collection)
