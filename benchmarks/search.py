@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import logging
 import os
 import tempfile
 import time
@@ -210,6 +211,7 @@ async def measure(
 async def run(args: argparse.Namespace) -> int:
     """Run the benchmark; return the exit code: 0 when every request was answered by the right generation with the right products."""
     started = time.monotonic()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic that was just made has no leader for a moment
     encoder = Encoder.load(resolve_model(MODEL), threads=SearcherSettings.load({}).torch_threads)
     grounds = Grounds(args.products, encoder, args.seed)
     rows: list[dict[str, Any]] = []

@@ -15,7 +15,7 @@ from schemas.settings import SearcherSettings
 from schemas.topics import SEARCH_REQUESTS, SEARCHER_REPORTS
 from searcher.follower import Follower, Recent
 from searcher.reporting import new_searcher_id, report
-from searcher.serving import Server
+from searcher.serving import BATCHES, Server
 
 
 async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Event) -> None:
@@ -23,7 +23,11 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
     live: Live[LoadedRelease] = Live()
     recent = Recent()
     changed = asyncio.Event()
-    with await asyncio.to_thread(VectorStore, settings.milvus) as store, _threads("search") as searching, _threads("load") as loading:
+    with (
+        await asyncio.to_thread(VectorStore, settings.milvus) as store,
+        _threads("search", BATCHES) as searching,
+        _threads("load", 1) as loading,
+    ):
         follower = Follower(settings, live, store, recent, health, loading, changed.set)
 
         def state() -> tuple[int | None, int]:
@@ -41,8 +45,8 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                     await Server(settings, live, recent, consumer, producer, searching).serve(stopping)
 
 
-def _threads(name: str) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+def _threads(name: str, count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
 
 
 async def _wake(changed: asyncio.Event, stopping: asyncio.Event) -> None:

@@ -5,7 +5,7 @@ release: a vector of one generation never meets the index of another.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -22,10 +22,13 @@ log = structlog.get_logger(__name__)
 ATTEMPTS = 2
 
 
-def answer(live: Live[LoadedRelease], requests: Sequence[SearchRequest], *, timeout_s: float) -> list[SearchResponse]:
+def answer(
+    live: Live[LoadedRelease], requests: Sequence[SearchRequest], *, timeout_s: float, encoded: Callable[[], object] = lambda: None
+) -> list[SearchResponse]:
     """Return one response per request, in order: ``ok``, or ``error`` when both attempts failed.
 
-    ``timeout_s`` bounds each call of the index. Queue and total times are left 0. Raises ``NothingLiveError`` before a first release.
+    ``timeout_s`` bounds each call of the index. ``encoded`` is called each time the encoder is done and only the index is waited for.
+    Queue and total times are left 0. Raises ``NothingLiveError`` before a first release.
     """
     responses: dict[int, SearchResponse] = {}
     for attempt in range(ATTEMPTS):
@@ -35,12 +38,14 @@ def answer(live: Live[LoadedRelease], requests: Sequence[SearchRequest], *, time
         if attempt:
             RETRIED.inc(len(pending))
         with live.lease() as release:
-            answered = _attempt(release, [requests[i] for i in pending], timeout_s)
+            answered = _attempt(release, [requests[i] for i in pending], timeout_s, encoded)
         responses |= dict(zip(pending, answered, strict=True))
     return [responses[i] for i in range(len(requests))]
 
 
-def _attempt(release: LoadedRelease, requests: Sequence[SearchRequest], timeout_s: float) -> list[SearchResponse]:
+def _attempt(
+    release: LoadedRelease, requests: Sequence[SearchRequest], timeout_s: float, encoded: Callable[[], object]
+) -> list[SearchResponse]:
     started = time.perf_counter()
     try:
         vectors = release.embed([r.user_query for r in requests])
@@ -49,6 +54,7 @@ def _attempt(release: LoadedRelease, requests: Sequence[SearchRequest], timeout_
         fault = SearchError(code="encoding_failed", message=str(error), retryable=True)
         return [_response(r, release, [], fault=fault) for r in requests]
     embed_ms = (time.perf_counter() - started) * 1000
+    encoded()
     responses: dict[int, SearchResponse] = {}
     for one in group(requests):
         started = time.perf_counter()

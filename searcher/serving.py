@@ -1,14 +1,17 @@
 """The loop of a searcher: a batch of requests in, exactly one answer each out, what was shown on ``searches``, then the commit.
 
 At least once: after a crash a request that was answered but not committed comes again and is answered again, by the same id.
-Within one process a request that comes again gets no second answer. While one batch is written, the next is being searched.
+Within one process a request that comes again gets no second answer. While one batch is searched and written, the next is encoded:
+it is read when the encoder is free and not before, so that it holds all that has come by then.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -31,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 REMEMBERED = 50_000
 POLL_MS = 200
+BATCHES = 2  # one is encoded, one is searched and written
 MIN_SEARCH_S = 0.5
 MAX_SEARCH_S = 10.0
 
@@ -70,23 +74,31 @@ class Server:
         """Serve until ``stopping`` is set, and finish the batch at hand. Raises ``KafkaError`` when the broker is gone for good."""
         further = [t.strip() for t in self._settings.reply_topics.split(",") if t.strip()]
         self._reply_topics = {topic: await self._producer.partitions(topic) for topic in (self._responses, *further)}
-        writing: asyncio.Task[None] | None = None
+        open_batches: deque[asyncio.Task[None]] = deque()
         try:
             while not stopping.is_set():
+                while open_batches and (open_batches[0].done() or len(open_batches) == BATCHES):
+                    await open_batches.popleft()
                 records = await self._group.batch(timeout_ms=POLL_MS, max_records=self._settings.batch_max)
-                if writing is not None and (writing.done() or not records):
-                    await writing
-                    writing = None
                 if records:
-                    replies = await self._replies(records)
-                    if writing is not None:
-                        await writing
-                    writing = asyncio.create_task(self._write(replies, records))
+                    encoded = asyncio.Event()
+                    before = open_batches[-1] if open_batches else None
+                    open_batches.append(asyncio.create_task(self._serve_batch(records, before, encoded)))
+                    await encoded.wait()
         finally:
-            if writing is not None:
-                await writing
+            await asyncio.gather(*open_batches)
 
-    async def _replies(self, records: Sequence[Record]) -> list[Reply]:
+    async def _serve_batch(self, records: list[Record], before: asyncio.Task[None] | None, encoded: asyncio.Event) -> None:
+        """Answer and write one batch, after the one before: offsets are committed in order, and none past a failure."""
+        try:
+            replies = await self._replies(records, encoded)
+        finally:
+            encoded.set()
+        if before is not None:
+            await before
+        await self._write(replies, records)
+
+    async def _replies(self, records: Sequence[Record], encoded: asyncio.Event) -> list[Reply]:
         now_ms = time.time() * 1000
         accepted: list[Accepted] = []
         replies: list[Reply] = []
@@ -103,18 +115,19 @@ class Server:
         if accepted:
             BATCH_SIZE.observe(len(accepted))
             patience_s = min(a.remaining_ms(now_ms) for a in accepted) / 1000
-            responses = await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._answer, accepted, min(MAX_SEARCH_S, max(MIN_SEARCH_S, patience_s))
-            )
+            timeout_s = min(MAX_SEARCH_S, max(MIN_SEARCH_S, patience_s))
+            loop = asyncio.get_running_loop()
+            free = partial(loop.call_soon_threadsafe, encoded.set)
+            responses = await loop.run_in_executor(self._executor, self._answer, accepted, timeout_s, free)
             replies += [Reply(a, _timed(a, r, now_ms)) for a, r in zip(accepted, responses, strict=True)]
         for one in replies:
             self._remember(one)
         return replies
 
-    def _answer(self, accepted: Sequence[Accepted], timeout_s: float) -> list[SearchResponse]:
+    def _answer(self, accepted: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]) -> list[SearchResponse]:
         for a in accepted:
             self._recent.add(a.request.user_query)
-        return answer(self._live, [a.request for a in accepted], timeout_s=timeout_s)
+        return answer(self._live, [a.request for a in accepted], timeout_s=timeout_s, encoded=encoded)
 
     def _repeated(self, read_as: Accepted | Refused) -> bool:
         if _position(read_as.record) in self._positions:
