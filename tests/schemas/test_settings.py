@@ -44,7 +44,15 @@ def test_the_environment_that_settings_write_builds_them_again(kind: type[Settin
     assert set(environ) == {f"{PREFIX}{name.upper()}" for name, value in changed if value != getattr(kind(), name)}
 
 
-CHOICES = {"cron": "0 3 * * *", "log_level": "DEBUG", "device": "cpu", "data_dir": Path("else where/x"), "topic_prefix": "t."}
+CHOICES = {
+    "popularity": "clicks",
+    "weight_map": "linear",
+    "cron": "0 3 * * *",
+    "log_level": "DEBUG",
+    "device": "cpu",
+    "data_dir": Path("else where/x"),
+    "topic_prefix": "t.",
+}
 
 
 def another(kind: type[Settings], name: str) -> object:
