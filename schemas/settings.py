@@ -99,6 +99,12 @@ class StreamSettings(Settings):
     )
     max_searches: int = Field(50, ge=1, description="Searches remembered per shopper.")
     max_touches: int = Field(200, ge=1, description="Touches and order lines remembered per shopper, each.")
+    max_touches_per_minute: int = Field(
+        60,
+        ge=1,
+        description="Touches of one shopper in one minute beyond which none of that minute counts: a burst is a robot. "
+        "Keep it well below max_touches.",
+    )
     take_records: int = Field(100, ge=1, description="Micro-batches in one step of a Faust agent.")
     take_within_s: float = Field(0.1, gt=0, description="How long an agent waits to fill a step.")
     broker_session_timeout_s: float = Field(12.0, ge=1, description="After this silence Kafka gives a worker's partitions to another.")

@@ -5,13 +5,14 @@ difference to what they had earned is contributed. So a late search, a refund be
 There is no clock and there are no timers. See ``stream.crediting`` for the rules.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
 from schemas.pairs import Contribution, client_of
 from stream.crediting import credit_purchase, credit_touch
-from stream.shopper import LATENESS_MS, Credit, Earned, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
+from stream.shopper import LATENESS_MS, MINUTE_MS, Credit, Earned, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
 
 DAY_MS = 86_400_000
 # Of one query_id, so many shown products are remembered: those with the smallest ids, so that order does not matter.
@@ -42,7 +43,11 @@ def attribute(
         return after, []
     after.newest_ms = max(state.newest_ms, event.at_ms)
     products = _insert_search(after, event) if isinstance(event, CleanSearch) else _insert_interaction(after, event)
-    changes = [change for product in sorted(products) for change in _settle_product(after, product, rules)]
+    crowded = _crowded(after, rules)
+    turned = crowded ^ _crowded(state, rules)
+    if turned:
+        products |= {touch.product for touch in after.touches.values() if touch.at_ms // MINUTE_MS in turned}
+    changes = [change for product in sorted(products) for change in _settle_product(after, product, rules, crowded)]
     _forget(after, rules)
     return after, contributions_of(changes, event.shopper, source, position) if changes else []
 
@@ -126,12 +131,22 @@ def _insert_touch(state: Shopper, event: CleanInteraction, line: Line, index: in
     state.touches[key] = new
 
 
-def _settle_product(state: Shopper, product: str, rules: Rules) -> Iterable[Change]:
+def _crowded(state: Shopper, rules: Rules) -> set[int]:
+    """Return the minutes of event time with more touches than a person makes: none of them earns, nor leads to a purchase."""
+    if len(state.touches) <= rules.max_touches_per_minute:
+        return set()
+    counts = Counter(touch.at_ms // MINUTE_MS for touch in state.touches.values())
+    return {minute for minute, count in counts.items() if count > rules.max_touches_per_minute}
+
+
+def _settle_product(state: Shopper, product: str, rules: Rules, crowded: set[int]) -> Iterable[Change]:
     """Decide all lines of a product anew, store what they have earned, and yield the differences."""
     touches = {k: t for k, t in state.touches.items() if t.product == product}
     lines = {k: x for k, x in state.lines.items() if x.product == product}
     for key, touch in touches.items():
-        if touch.action is not Action.REMOVE_FROM_CART and not _decided(state, touch.credit):
+        if crowded and touch.at_ms // MINUTE_MS in crowded:
+            touches[key] = touch._replace(credit=None)
+        elif touch.action is not Action.REMOVE_FROM_CART and not _decided(state, touch.credit):
             credit = credit_touch(touch, state.searches, rules)
             if credit != touch.credit:
                 touches[key] = touch._replace(credit=credit)

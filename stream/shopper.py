@@ -30,6 +30,7 @@ class Rules:
     session_ms: int
     max_searches: int
     max_touches: int
+    max_touches_per_minute: int
 
     @classmethod
     def of(cls, settings: StreamSettings) -> Self:
@@ -40,6 +41,7 @@ class Rules:
             settings.session_gap // _MS,
             settings.max_searches,
             settings.max_touches,
+            settings.max_touches_per_minute,
         )
 
     @property

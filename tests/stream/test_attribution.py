@@ -1,4 +1,5 @@
 import dataclasses
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,6 +161,31 @@ def test_a_busy_shopper_is_bounded_and_repeats_of_the_forgotten_do_not_count_aga
     assert after.late == 35
 
 
+def test_a_burst_earns_nothing_also_what_came_before_it_was_one_and_leads_to_no_purchase():
+    rules = replace(RULES, max_touches_per_minute=5)
+    seen = search("q1", "mug", [f"p{n}" for n in range(9)])
+    calm = [act("click", f"p{n}", at=MINUTE + n, query_id="q1") for n in range(5)]
+    assert len(credited([seen, *calm], rules)) == 5
+    burst = [*calm, act("click", "p5", at=MINUTE + 6, query_id="q1")]
+    later = [
+        act("click", "p0", at=3 * MINUTE, query_id="q2"),
+        search("q2", "cup", ["p0"], at=2 * MINUTE),
+        act("purchase", "p1", at=40 * MINUTE),
+    ]
+    for order in (burst, burst[::-1]):
+        assert credited([seen, *order], rules) == {}
+        assert credited([seen, *order, *later], rules) == {("cup", "p0", "click"): 1000}
+
+
+def test_a_robot_costs_little_and_its_minutes_take_credit_from_nobody():
+    rules = replace(RULES, max_touches_per_minute=20)
+    events = [search("q1", "mug", [f"p{n}" for n in range(400)])]
+    events += [act("click", f"p{n % 400}", at=MINUTE + 40 * n, query_id="q1") for n in range(2000)]
+    state, found = run(events, rules)
+    assert len(state.touches) <= rules.max_touches
+    assert sum(c.credit for c in found) <= 21 * 1000
+
+
 def test_searches_are_bounded_by_number():
     state, _ = run([search(f"x{n}", "mug", at=n) for n in range(10)], dataclasses.replace(RULES, max_searches=3))
     assert list(state.searches) == ["x7", "x8", "x9"]
@@ -226,11 +252,11 @@ def _histories(draw):
 
 
 @settings(max_examples=300, deadline=None)
-@given(_histories(), st.randoms(use_true_random=False))
-def test_order_and_repetition_do_not_change_what_is_earned(history, random):
+@given(_histories(), st.randoms(use_true_random=False), st.sampled_from([RULES, replace(RULES, max_touches_per_minute=1)]))
+def test_order_and_repetition_do_not_change_what_is_earned(history, random, rules):
     shuffled = history + random.sample(history, random.randrange(len(history) + 1))
     random.shuffle(shuffled)
-    assert net(run(shuffled)[1]) == net(run(history)[1])
+    assert net(run(shuffled, rules)[1]) == net(run(history, rules)[1])
 
 
 @settings(max_examples=150, deadline=None)
