@@ -39,23 +39,17 @@ def evaluate(
     if name is not None and judgments is None:
         stop("--name names a set of judgments: give --judgments FILE too", code=MISUSED)
     judged = None if judgments is None else _read(judgments)
+    test = NEWEST if judgments is None else name or _default_name(judgments)
     settings = find_settings(data_dir)
     try:
         trainer = TrainerSettings.load(os.environ)
-    except SettingsError as error:
+        chosen, snapshot = asyncio.run(_fetch(settings, release))
+        if judged is not None:
+            keep(settings.data_dir, test, judged)
+    except (SettingsError, JudgmentsError) as error:
         stop(str(error), code=MISUSED)
-    chosen, snapshot = asyncio.run(_fetch(settings, release))
-    if judged is not None and judgments is not None:
-        try:
-            keep(settings.data_dir, name or _default_name(judgments), judged)
-        except JudgmentsError as error:
-            stop(str(error), code=MISUSED)
-    test = NEWEST if judgments is None else name or _default_name(judgments)
     found = score(snapshot, trainer, {OURS: chosen.model, BASE: trainer.base_model}, judged)
-    if OURS in found.facts.problems:
-        stop(f"generation {chosen.generation} cannot be scored: {found.facts.problems[OURS]}")
-    if found.queries.is_empty():
-        stop("there is nothing to score: no judged product is in the catalogue" if judged is not None else "there are no test queries yet")
+    _ensure_scored(found, chosen)
     summary = summarise(found, ours=(OURS,), seed=trainer.seed)
     facts = {
         "generation": str(chosen.generation),
@@ -101,6 +95,15 @@ def score(snapshot: Snapshot, settings: TrainerSettings, models: Mapping[str, st
         inner=parts.inner,
         threads=settings.torch_threads,
     )
+
+
+def _ensure_scored(found: Evaluation, chosen: Release) -> None:
+    if OURS in found.facts.problems:
+        stop(f"generation {chosen.generation} cannot be scored: {found.facts.problems[OURS]}")
+    if found.facts.fingerprints[OURS] != chosen.model_sha256:
+        stop(f"the model in {chosen.model} is not that of generation {chosen.generation}: its files have changed")
+    if found.queries.is_empty():
+        stop("there is nothing to score: no test query has a product that the catalogue holds")
 
 
 async def _fetch(settings: Settings, generation: int | None) -> tuple[Release, Snapshot]:
