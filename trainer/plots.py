@@ -65,7 +65,7 @@ def _ticks(low: float, high: float) -> list[float]:
     rough = (high - low) / 5
     size = 10 ** np.floor(np.log10(rough))
     step = float(size * next(m for m in (1, 2, 5, 10) if m * size >= rough))
-    return [float(v) for v in np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step]
+    return [float(v) + 0.0 for v in np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step]  # + 0.0: no -0
 
 
 def _line(x: float, top: float, bottom: float, kind: str) -> str:

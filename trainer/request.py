@@ -12,7 +12,7 @@ from schemas.settings import TrainerSettings
 from schemas.training import Trigger
 
 # Settings that a trigger may override for its run.
-OVERRIDES = frozenset({"max_steps", "passes", "test_days", "seed", "learning_rate"})
+OVERRIDES = frozenset({"max_steps", "passes", "test_days", "seed", "learning_rate", "weight_map", "logq_beta"})
 LABEL_SHUFFLE = "label_shuffle_seed"
 
 
