@@ -133,7 +133,7 @@ class TrainerSettings(Settings):
     popularity: str = Field(
         "",
         description="What counts as popular: a formula over clicks, views, carts, purchases, units and revenue with + - * /, brackets, "
-        "log1p, sqrt, min, max, such as `revenue` or `purchases + 0.1 * clicks`. Empty: the sum of the four worths below.",
+        "log1p, sqrt, min, max, such as `revenue / 20` or `purchases + 0.1 * clicks`. Empty: the sum of the four worths below.",
     )
     weight_map: WeightMap = Field(
         "log",
