@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from benchmarks.report import finish, say
 from benchmarks.search_parts import batched, one_by_one, open_echo
@@ -89,6 +90,7 @@ class Stand:
     collection: str
     requester: Requester
     queries: Iterator[str]
+    searcher: psutil.Process
     generation: int = 1
 
     async def one(self, taken: Taken, query: str | None = None) -> SearchResponse:
@@ -130,7 +132,7 @@ async def alone(stand: Stand, requests: int) -> dict[str, Any]:
 
 async def crowded(stand: Stand, in_flight: int, seconds: float) -> dict[str, Any]:
     """Keep ``in_flight`` requests open, in turns with micro-batched encoding alone in this process."""
-    taken, answered, window_s, encoded, encoding_s = Taken(), 0, 0.0, 0, 0.0
+    taken, answered, window_s, cpu_s, encoded, encoding_s, encoding_cpu_s = Taken(), 0, 0.0, 0.0, 0, 0.0, 0.0
     for _ in range(4):
         ending = asyncio.Event()
 
@@ -140,13 +142,15 @@ async def crowded(stand: Stand, in_flight: int, seconds: float) -> dict[str, Any
 
         askers = [asyncio.create_task(ask_on()) for _ in range(in_flight)]
         await asyncio.sleep(_RAMP_S)
-        before, started = len(taken.ms), time.perf_counter()
+        before, cpu, started = len(taken.ms), cpu_seconds(stand.searcher), time.perf_counter()
         await asyncio.sleep(seconds / 4)
         answered, window_s = answered + len(taken.ms) - before, window_s + time.perf_counter() - started
+        cpu_s += cpu_seconds(stand.searcher) - cpu
         ending.set()
         await asyncio.gather(*askers)
+        cpu = time.process_time()
         n, s = await asyncio.to_thread(batched, stand.encoder, stand.queries, stand.settings.batch_max, seconds / 4)
-        encoded, encoding_s = encoded + n, encoding_s + s
+        encoded, encoding_s, encoding_cpu_s = encoded + n, encoding_s + s, encoding_cpu_s + time.process_time() - cpu
     per_s, encode_per_s = answered / window_s, encoded / encoding_s
     return {
         "in_flight": in_flight,
@@ -154,7 +158,14 @@ async def crowded(stand: Stand, in_flight: int, seconds: float) -> dict[str, Any
         "per_s": round(per_s, 1),
         "encode_alone_per_s": round(encode_per_s, 1),
         "share_of_encoding": round(per_s / encode_per_s, 2),
+        "cpu_ms": {"searcher": round(1000 * cpu_s / answered, 2), "encode_alone": round(1000 * encoding_cpu_s / encoded, 2)},
     }
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the processor time that a process has used, all its threads together."""
+    used = process.cpu_times()
+    return float(used.user + used.system)
 
 
 async def recall(stand: Stand, k: int = 10) -> float:
@@ -191,7 +202,8 @@ async def measure(
         stack = await held.enter_async_context(Supervisor(data_dir=folder, env=env, processes=("searcher",), quiet=True))
         await stack.ready(300)
         requester = await held.enter_async_context(open_requester(kafka, settings.topic("search-responses")))
-        stand = Stand(settings, ground, encoder, store, name, requester, itertools.cycle(ground.queries))
+        searcher = psutil.Process(stack.pid("searcher"))
+        stand = Stand(settings, ground, encoder, store, name, requester, itertools.cycle(ground.queries), searcher)
         for _ in range(50):
             await stand.one(Taken())
         found = await recall(stand)
