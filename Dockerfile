@@ -8,6 +8,7 @@ COPY . .
 RUN --mount=type=cache,target=/var/cache/pip pip install -c constraints.txt -e .
 
 USER searchloop
-ENV SEARCHLOOP_DATA_DIR=/data
+# As the one-machine mode starts its children: nothing is fetched at run time, and threads are what SEARCHLOOP_TORCH_THREADS says.
+ENV SEARCHLOOP_DATA_DIR=/data HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1
 VOLUME /data
 CMD ["searchloop", "--help"]

@@ -23,7 +23,7 @@ check: setup ## Format, lint, types, architecture, generated files: under a minu
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_kept_files.py tests/test_packaging.py
+	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_kept_files.py tests/test_packaging.py tests/test_compose.py -m "not broker"
 	@$(BIN)/python -m schemas.publish --check
 
 bench: setup ## The benchmarks named by BENCH='replay_clicks'; each ends with one JSON line
