@@ -24,6 +24,7 @@ DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
 Since = Annotated[float | None, typer.Option("--since-hours", help="Only those refused within the last hours.")]
+Until = Annotated[float | None, typer.Option("--until-hours", min=0, help="Only what was refused at least so many hours ago.")]
 TopicName = Annotated[str | None, typer.Option("--topic", help="Only those of this topic.")]
 WhyRefused = Annotated[str | None, typer.Option("--refused-for", help="Only those refused for this reason.")]
 Target = Annotated[int | None, typer.Option("--to", help="The generation to go to.")]
@@ -300,12 +301,17 @@ _switch("unpin", "Let the live generation change again.")
 
 @dlq_app.command("list")
 def dlq_list(
-    topic: TopicName = None, refused_for: WhyRefused = None, since_hours: Since = None, data_dir: DataDir = None, as_json: AsJson = False
+    topic: TopicName = None,
+    refused_for: WhyRefused = None,
+    since_hours: Since = None,
+    until_hours: Until = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Count dead letters by topic and reason."""
     from commands.dead_letters import list_letters
 
-    list_letters(topic=topic, reason=refused_for, since=_hours(since_hours), data_dir=data_dir, as_json=as_json)
+    list_letters(topic=topic, reason=refused_for, since=_hours(since_hours), until=_hours(until_hours), data_dir=data_dir, as_json=as_json)
 
 
 @dlq_app.command("show")
@@ -313,14 +319,23 @@ def dlq_show(
     topic: TopicName = None,
     refused_for: WhyRefused = None,
     since_hours: Since = None,
-    limit: int = 20,
+    until_hours: Until = None,
+    limit: Annotated[int, typer.Option(min=1)] = 20,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Show dead letters with their bytes."""
     from commands.dead_letters import show_letters
 
-    show_letters(topic=topic, reason=refused_for, since=_hours(since_hours), limit=limit, data_dir=data_dir, as_json=as_json)
+    show_letters(
+        topic=topic,
+        reason=refused_for,
+        since=_hours(since_hours),
+        until=_hours(until_hours),
+        limit=limit,
+        data_dir=data_dir,
+        as_json=as_json,
+    )
 
 
 @dlq_app.command("replay")
@@ -328,6 +343,8 @@ def dlq_replay(
     topic: TopicName = None,
     refused_for: WhyRefused = None,
     since_hours: Since = None,
+    until_hours: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="Send at most so many, the oldest first.")] = 100_000,
     dry_run: Annotated[bool, typer.Option("--dry-run")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -335,7 +352,16 @@ def dlq_replay(
     """Send dead letters back to where they came from, at most three times each."""
     from commands.dead_letters import replay_letters
 
-    replay_letters(topic=topic, reason=refused_for, since=_hours(since_hours), dry_run=dry_run, data_dir=data_dir, as_json=as_json)
+    replay_letters(
+        topic=topic,
+        reason=refused_for,
+        since=_hours(since_hours),
+        until=_hours(until_hours),
+        limit=limit,
+        dry_run=dry_run,
+        data_dir=data_dir,
+        as_json=as_json,
+    )
 
 
 @app.command()

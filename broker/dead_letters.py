@@ -8,6 +8,7 @@ from schemas.topics import dead_letter_name
 
 ORIGIN = "dlq.origin"
 REPLAYED = "dlq.replayed"
+MAX_REPLAYS = 3
 _OURS = ("__connect.errors.", "dlq.")
 
 
@@ -39,3 +40,26 @@ def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: st
         headers=(*kept, *((k, v.encode()) for k, v in ours.items())),
         timestamp_ms=record.timestamp_ms if record.timestamp_ms > 0 else None,
     )
+
+
+def reason_of(letter: Record) -> str:
+    """Return the reason a dead letter carries."""
+    return (letter.header("dlq.reason") or b"unknown").decode(errors="replace")
+
+
+def origin_of_letter(letter: Record) -> str:
+    """Return where the refused record first lay, as ``topic/partition/offset``."""
+    kept = letter.header(ORIGIN)
+    places = (letter.header(f"__connect.errors.{name}") or b"" for name in ("topic", "partition", "offset"))
+    return (kept or b"/".join(places)).decode(errors="replace")
+
+
+def again(letter: Record) -> Outgoing | None:
+    """Return the record that goes back, with where it first lay and how often it went; None when that was often enough."""
+    times = int(letter.header(REPLAYED) or b"0")
+    source = (letter.header("__connect.errors.topic") or b"").decode() or letter.topic.removesuffix(".dlq")
+    if times >= MAX_REPLAYS:
+        return None
+    kept = tuple((k, v) for k, v in letter.headers if not k.startswith(_OURS))
+    ours = ((ORIGIN, origin_of_letter(letter).encode()), (REPLAYED, str(times + 1).encode()))
+    return Outgoing(source, letter.value, key=letter.key, headers=(*kept, *ours))

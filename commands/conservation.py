@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from broker.dead_letters import reason_of
 from broker.producing import Producer
 from broker.reading import open_reader
 from broker.records import Outgoing
-from commands.dead_letters import read_letters, reason_of
+from commands.dead_letters import read_letters
 from commands.looking import read_page
 from schemas.settings import Settings
 
@@ -74,7 +75,7 @@ async def settled(settings: Settings, accounts: Accounts, *, deadline_s: float, 
         page = await asyncio.to_thread(read_page, settings, "stream", "readyz")
         counts: dict[str, dict[str, int]] = page.get("intake") or {}  # type: ignore[assignment]
         accounts.accepted, accounts.ignored = (sum(c[outcome] for c in counts.values()) for outcome in ("accepted", "ignored"))
-        accounts.refused = Counter(reason_of(r) for r in await read_letters(settings, topic=None, reason=None, since=None))
+        accounts.refused = Counter(reason_of(r) for r in await read_letters(settings, topic=None, reason=None, since=None, until=None))
         if accounts.accepted + accounts.ignored + accounts.refused.total() >= accounts.sent:
             break
         if time.monotonic() > end:

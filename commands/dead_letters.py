@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.dead_letters import ORIGIN, REPLAYED
+from broker.dead_letters import MAX_REPLAYS, again, origin_of_letter, reason_of
 from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
@@ -15,44 +15,35 @@ from schemas.rejections import Reason
 from schemas.settings import Settings
 from schemas.topics import TOPICS, dead_letter_name
 
-MAX_REPLAYS = 3
-_OURS = ("__connect.errors.", "dlq.")
 
-
-def reason_of(record: Record) -> str:
-    """Return the reason a dead letter carries."""
-    return (record.header("dlq.reason") or b"unknown").decode(errors="replace")
-
-
-async def read_letters(settings: Settings, *, topic: str | None, reason: str | None, since: timedelta | None) -> list[Record]:
+async def read_letters(
+    settings: Settings, *, topic: str | None, reason: str | None, since: timedelta | None, until: timedelta | None
+) -> list[Record]:
     """Return the dead letters that fit, in the order of the log."""
     names = [settings.topic(dead_letter_name(t.name)) for t in TOPICS if t.dead_letters and topic in {None, t.name}]
     if not names:
         stop(f"topic {topic!r} has no dead letters; those that have: {', '.join(t.name for t in TOPICS if t.dead_letters)}", code=2)
     async with open_reader(settings.kafka, names) as reader:
         records = [r async for r in reader.until(await reader.end_offsets())]
-    return chosen(records, reason, since)
+    return chosen(records, reason, since, until)
 
 
-def chosen(records: Iterable[Record], reason: str | None, since: timedelta | None) -> list[Record]:
-    """Return the letters with that reason that are not older; None chooses all."""
+def chosen(records: Iterable[Record], reason: str | None, since: timedelta | None, until: timedelta | None) -> list[Record]:
+    """Return the letters with that reason that were refused at most ``since`` and at least ``until`` ago; None chooses all."""
     if reason is not None and reason not in set(Reason):
         stop(f"{reason!r} is no reason; the reasons: {', '.join(Reason)}", code=2)
-    oldest = 0.0 if since is None else (datetime.now(UTC) - since).timestamp() * 1000
-    return [r for r in records if reason in {None, reason_of(r)} and r.timestamp_ms >= oldest]
+    now = datetime.now(UTC)
+    oldest = 0.0 if since is None else (now - since).timestamp() * 1000
+    newest = float("inf") if until is None else (now - until).timestamp() * 1000
+    return [r for r in records if reason in {None, reason_of(r)} and oldest <= r.timestamp_ms <= newest]
 
 
-def origin_of_letter(letter: Record) -> str:
-    """Return where the refused record first lay, as ``topic/partition/offset``."""
-    kept = letter.header(ORIGIN)
-    places = (letter.header(f"__connect.errors.{name}") or b"" for name in ("topic", "partition", "offset"))
-    return (kept or b"/".join(places)).decode(errors="replace")
-
-
-def list_letters(*, topic: str | None, reason: str | None, since: timedelta | None, data_dir: Path | None, as_json: bool) -> None:
+def list_letters(
+    *, topic: str | None, reason: str | None, since: timedelta | None, until: timedelta | None, data_dir: Path | None, as_json: bool
+) -> None:
     """Count dead letters by topic and reason."""
     settings = find_settings(data_dir)
-    letters = asyncio.run(read_letters(settings, topic=topic, reason=reason, since=since))
+    letters = asyncio.run(read_letters(settings, topic=topic, reason=reason, since=since, until=until))
     counts = Counter((r.topic.removeprefix(settings.topic_prefix), reason_of(r)) for r in letters)
     if as_json:
         show_json([{"topic": t, "reason": why, "count": n} for (t, why), n in sorted(counts.items())])
@@ -61,10 +52,17 @@ def list_letters(*, topic: str | None, reason: str | None, since: timedelta | No
 
 
 def show_letters(
-    *, topic: str | None, reason: str | None, since: timedelta | None, limit: int, data_dir: Path | None, as_json: bool
+    *,
+    topic: str | None,
+    reason: str | None,
+    since: timedelta | None,
+    until: timedelta | None,
+    limit: int,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """Show single dead letters: the original bytes and what was wrong with them."""
-    letters = asyncio.run(read_letters(find_settings(data_dir), topic=topic, reason=reason, since=since))[-limit:]
+    letters = asyncio.run(read_letters(find_settings(data_dir), topic=topic, reason=reason, since=since, until=until))[-limit:]
     rows = [
         {
             "topic": r.topic,
@@ -87,42 +85,41 @@ def show_letters(
 
 
 def replay_letters(
-    *, topic: str | None, reason: str | None, since: timedelta | None, dry_run: bool, data_dir: Path | None, as_json: bool
+    *,
+    topic: str | None,
+    reason: str | None,
+    since: timedelta | None,
+    until: timedelta | None,
+    limit: int,
+    dry_run: bool,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """Send dead letters to the topic they came from; one that was replayed three times stays where it is.
 
     Of a record that was refused again after a replay, only its newest letter counts.
     """
     settings = find_settings(data_dir)
-    newest = {origin_of_letter(r): r for r in asyncio.run(read_letters(settings, topic=topic, reason=None, since=None))}
-    letters = chosen(newest.values(), reason, since)
-    sending = [r for r in map(again, letters) if r is not None]
+    newest = {origin_of_letter(r): r for r in asyncio.run(read_letters(settings, topic=topic, reason=None, since=None, until=None))}
+    letters = chosen(newest.values(), reason, since, until)
+    ready = [r for r in map(again, letters) if r is not None]
+    sending = ready[:limit]
     if not dry_run:
         asyncio.run(_send(settings, sending))
     facts = {
         "found": len(letters),
         "replayed": 0 if dry_run else len(sending),
         "would_replay": len(sending),
-        "capped": len(letters) - len(sending),
+        "capped": len(letters) - len(ready),
+        "left": len(ready) - len(sending),
     }
     if as_json:
         show_json(facts)
     else:
         out.print(
             f"found {facts['found']}, {'would replay' if dry_run else 'replayed'} {len(sending)}, "
-            f"{facts['capped']} were replayed {MAX_REPLAYS} times already"
+            f"{facts['capped']} were replayed {MAX_REPLAYS} times already, {facts['left']} left by the limit"
         )
-
-
-def again(record: Record) -> Outgoing | None:
-    """Return the record that goes back, with where it first lay and how often it went; None when that was often enough."""
-    times = int(record.header(REPLAYED) or b"0")
-    source = (record.header("__connect.errors.topic") or b"").decode() or record.topic.removesuffix(".dlq")
-    if times >= MAX_REPLAYS:
-        return None
-    kept = tuple((k, v) for k, v in record.headers if not k.startswith(_OURS))
-    ours = ((ORIGIN, origin_of_letter(record).encode()), (REPLAYED, str(times + 1).encode()))
-    return Outgoing(source, record.value, key=record.key, headers=(*kept, *ours))
 
 
 async def _send(settings: Settings, records: list[Outgoing]) -> None:

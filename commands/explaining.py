@@ -13,9 +13,9 @@ from typing import Any
 from pydantic_core import from_json
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from broker.dead_letters import reason_of
 from broker.lag import open_lag_reader
 from broker.records import Record
-from commands.dead_letters import reason_of
 from commands.looking import show_decision
 from commands.retelling import Told
 from commands.session import err, find_settings, out, show_json, stop, table

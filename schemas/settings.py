@@ -105,6 +105,9 @@ class StreamSettings(Settings):
         description="Touches of one shopper in one minute beyond which none of that minute counts: a burst is a robot. "
         "Keep it well below max_touches.",
     )
+    pending_window: Duration = Field(
+        timedelta(days=1), description="For this long an event that was refused for its unknown product is joined again when it arrives."
+    )
     take_records: int = Field(100, ge=1, description="Micro-batches in one step of a Faust agent.")
     take_within_s: float = Field(0.1, gt=0, description="How long an agent waits to fill a step.")
     broker_session_timeout_s: float = Field(12.0, ge=1, description="After this silence Kafka gives a worker's partitions to another.")

@@ -27,6 +27,7 @@ from stream import metrics
 from stream.known import KnownProducts
 from stream.locating import has_unknown, locate_interaction, locate_search
 from stream.packing import pack_by_key
+from stream.rejoining import rejoin
 from stream.validation import Ignored, Tombstone, validate_erasure, validate_interaction, validate_product, validate_search
 
 log = structlog.get_logger(__name__)
@@ -100,6 +101,7 @@ class Intake:
             )
             tasks.create_task(self._take_products(products, producer))
             tasks.create_task(self._take_events(events, products, producer))
+            tasks.create_task(rejoin(s, self._known, producer, clock=self._clock))
             while True:
                 ready(events.assigned() or products.assigned())
                 await asyncio.sleep(0.5)

@@ -4,6 +4,8 @@ from prometheus_client import Counter, Gauge
 
 RECORDS = Counter("searchloop_intake_records", "Raw records by topic and what became of them.", ["topic", "outcome", "reason"])
 UNKNOWN_LINES = Counter("searchloop_intake_unknown_lines", "Lines dropped from interactions because their product is unknown.")
+PENDING = Gauge("searchloop_pending_events", "Refused events that wait for their product to arrive.")
+REJOINED = Counter("searchloop_rejoined_events", "Refused events that were sent again because their product arrived.")
 EVENTS = Counter("searchloop_attribute_events", "Clean events by kind or action.", ["kind"])
 CONTRIBUTIONS = Counter("searchloop_contributions", "Contributions written and applied.", ["step"])
 FENCED = Counter("searchloop_fence_skips", "Positions that had been applied before: replays.", ["step"])

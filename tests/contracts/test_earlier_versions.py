@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.dead_letters import reason_of
 from broker.records import Record
-from commands.dead_letters import reason_of
 from commands.tracing import origin
 from schemas import events, pairs, products, rejections, releases, search, training
 from schemas.base import Message

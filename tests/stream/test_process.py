@@ -170,6 +170,29 @@ async def test_a_product_and_its_click_can_be_sent_at_the_same_moment(stream_set
             assert page(s, "readyz")["intake"]["interactions"]["accepted"] == 39
 
 
+async def test_an_event_that_was_refused_for_its_product_is_counted_when_the_product_arrives(stream_settings):
+    s = stream_settings
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    search = {"query_id": "q1", "user_query": "mug", "timestamp": now_ms, "client_id": "ann"}
+    click = {"action_name": "click", "timestamp": now_ms, "client_id": "ann", "query_id": "q1", "object_id": "p0"}
+    await ensure_topics(s)
+    async with open_producer(s.kafka, linger_ms=0) as producer:
+        with stream(s):
+            await producer.send_all(outgoing([("searches", "ann", search), ("interactions", "ann", click)], s))
+
+            async def refused():
+                return len(await records_of(s, "interactions.dlq")) == 1
+
+            await until(refused, s)
+            await producer.send_all(outgoing(products(1), s))
+
+            async def counted():
+                return set(await pairs_of(s)) == {b"mug\tp0"}
+
+            await until(counted, s)
+            assert page(s, "readyz")["intake"]["interactions"] == {"read": 2, "accepted": 1, "refused": 1, "ignored": 0}
+
+
 @pytest.mark.parametrize("after_s", [0.0, 0.7, 1.6])
 async def test_it_can_be_ended_while_it_starts(stream_settings, after_s):
     with stream(stream_settings) as child:

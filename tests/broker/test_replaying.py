@@ -2,9 +2,8 @@
 
 import pytest
 
-from broker.dead_letters import ORIGIN, REPLAYED, dead_letter, origin_of
+from broker.dead_letters import MAX_REPLAYS, ORIGIN, REPLAYED, again, dead_letter, origin_of, origin_of_letter
 from broker.records import Headers, Outgoing, Record
-from commands.dead_letters import MAX_REPLAYS, again, origin_of_letter
 from schemas.rejections import Reason, Rejection
 from stream.envelope import agreed_id
 
