@@ -20,7 +20,6 @@ from embedded.runtime import read_runtime
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import PROCESS_SETTINGS, Settings, TrainerSettings
 from trainer.guidance import SIZES, advise, queries_needed
-from trainer.training import device_of
 
 Level = Literal["ok", "warning", "fault"]
 Finding = tuple[str, Level, str]
@@ -92,7 +91,7 @@ def _libraries() -> Finding:
 def _training() -> list[Finding]:
     """Say what runs of different sizes would do under the settings of now, and how many test queries a verdict needs."""
     settings = TrainerSettings.load(os.environ)
-    device = device_of(settings.device)
+    device = settings.device if settings.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     layers = f"top {settings.top_layers} layers" if device == "cpu" else "all layers"
     findings: list[Finding] = []
     for pairs in SIZES:
