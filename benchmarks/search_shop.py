@@ -111,10 +111,12 @@ async def publish(settings: Settings, encoder: Encoder, name: str, ground: Groun
         await producer.send(Outgoing(settings.topic("releases"), pointer.to_json(), key=settings.deployment.encode()))
 
 
-def exact(ground: Ground, vectors: Vectors, k: int) -> list[set[str]]:
-    """Return the k products of greatest cosine per query vector."""
-    best = np.argsort(-(vectors @ ground.vectors.T), axis=1)[:, :k]
-    return [{ground.products[i].product_id for i in row} for row in best]
+def right(ground: Ground, vector: Vectors, found: Sequence[str], k: int) -> float:
+    """Return the share of the k nearest products that was found; of products as near as the k-th (equal texts) any will do."""
+    scores = ground.vectors @ vector
+    least = np.sort(scores)[-min(k, len(scores))] - 1e-5
+    near = {ground.products[i].product_id for i in np.flatnonzero(scores >= least)}
+    return len(near & set(found[:k])) / min(k, len(scores))
 
 
 def _read(file: Path) -> list[CatalogProduct]:

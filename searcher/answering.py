@@ -20,6 +20,7 @@ from searcher.metrics import RETRIED
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 2
+LEAST_S = 0.5
 
 
 def answer(
@@ -27,10 +28,12 @@ def answer(
 ) -> list[SearchResponse]:
     """Return one response per request, in order: ``ok``, or ``error`` when both attempts failed.
 
-    ``timeout_s`` bounds each call of the index. ``encoded`` is called each time the encoder is done and only the index is waited for.
-    Queue and total times are left 0. Raises ``NothingLiveError`` before a first release.
+    ``timeout_s`` bounds what is waited for the index, over both attempts (the second gets at least ``LEAST_S``). ``encoded`` is
+    called each time the encoder is done and only the index is waited for. Queue and total times are left 0.
+    Raises ``NothingLiveError`` before a first release.
     """
     responses: dict[int, SearchResponse] = {}
+    end = time.monotonic() + timeout_s
     for attempt in range(ATTEMPTS):
         pending = [i for i in range(len(requests)) if i not in responses or responses[i].status is Status.ERROR]
         if not pending:
@@ -38,7 +41,7 @@ def answer(
         if attempt:
             RETRIED.inc(len(pending))
         with live.lease() as release:
-            answered = _attempt(release, [requests[i] for i in pending], timeout_s, encoded)
+            answered = _attempt(release, [requests[i] for i in pending], max(LEAST_S, end - time.monotonic()), encoded)
         responses |= dict(zip(pending, answered, strict=True))
     return [responses[i] for i in range(len(requests))]
 

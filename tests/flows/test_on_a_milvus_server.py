@@ -1,28 +1,31 @@
 """The loop on a real Milvus server (HNSW) instead of Lite: one turn, a deletion, and kill -9 of the server under search traffic."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from broker.reading import read_compacted
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
 from commands.deciding import wait_for_run
 from commands.state import read_releases
 from commands.traffic import Answer, Traffic, steady_traffic
 from embedded.milvus_server import MilvusServer
-from embedded.supervisor import Supervisor
+from embedded.supervisor import PROCESSES, Supervisor
 from retrieval.index import VectorStore
 from schemas.search import Status
 from schemas.settings import Settings
 from schemas.training import RunState
 from tests.flows.reference import Raw
-from tests.flows.shop_records import JARGON, TARGET, products, visits
+from tests.flows.shop_records import TARGET, products, visits
 from tests.flows.turning import ask_for_run, feed, settings_of, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
+
+QUERY = "adjustable basin nozzle"  # the title of TARGET
 
 
 @pytest.fixture
@@ -33,21 +36,19 @@ def server(milvus_server: str, tmp_path: Path) -> Iterator[MilvusServer]:
 
 
 async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it_was_killed(server: MilvusServer, tmp_path: Path) -> None:
-    async with Supervisor(data_dir=tmp_path, env={"SEARCHLOOP_MILVUS": server.address}, quiet=True) as stack:
+    async with Supervisor(data_dir=tmp_path, env={"SEARCHLOOP_MILVUS": server.address, "SEARCHLOOP_MAX_STEPS": "10"}, quiet=True) as stack:
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
         await feed(settings, products())
         await stack.ready(180)
-        await feed(settings, visits(datetime.now(UTC), first=0, last=600))
+        await feed(settings, visits(datetime.now(UTC), first=0, last=400))
         run = await wait_for_run(settings, await ask_for_run(settings), deadline_s=300)
         assert (run.state, run.generation) == (RunState.DEPLOYED, 2), run
         async with (
             open_requester(settings.kafka, settings.topic("search-responses")) as requester,
-            steady_traffic(requester, settings, [JARGON], per_second=10) as traffic,
+            steady_traffic(requester, settings, [QUERY], per_second=10) as traffic,
         ):
-            await until(
-                lambda: _last(traffic, lambda a: _shows(a, TARGET, generation=2)), "the product of the jargon word, from generation 2"
-            )
+            await until(lambda: _last(traffic, lambda a: _shows(a, TARGET, generation=2)), "an answer of generation 2")
             await feed(settings, [Raw("products", TARGET.encode(), None)])
             await until(lambda: _last(traffic, lambda a: not a.failed and not _shows(a, TARGET)), "its deletion", deadline_s=5)
 
@@ -58,18 +59,15 @@ async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it
             traffic.phase = "back"
             await until(lambda: _last(traffic, lambda a: a.phase == "back" and not a.failed), "answers after the restart", deadline_s=60)
             assert not _shows(traffic.answers[-1], TARGET)
-        assert len(traffic.answers) == traffic.sent
-        assert all(a.response is not None for a in traffic.answers), "every request was answered, while the server was down too"
+        await until(lambda: _all_answered(settings), "one answer to every request, also to those that nobody waits for any more")
         said = {a.response.error.code for a in traffic.answers if a.response is not None and a.response.error is not None}
         assert said <= {"index_unavailable", "expired"}
         await _alias_and_index_are_those_of_the_live_generation(settings)
-        assert {name: stack.restarts(name) for name in ("stream", "indexer", "searcher", "trainer")} == dict.fromkeys(
-            ("stream", "indexer", "searcher", "trainer"), 0
-        )
+        assert not [name for name in PROCESSES if stack.restarts(name)], "no process had to be started again"
 
 
-async def _last(traffic: Traffic, holds: "object") -> bool:
-    return bool(traffic.answers) and holds(traffic.answers[-1])  # type: ignore[operator]
+async def _last(traffic: Traffic, holds: Callable[[Answer], bool]) -> bool:
+    return bool(traffic.answers) and holds(traffic.answers[-1])
 
 
 def _shows(answer: Answer, product_id: str, *, generation: int | None = None) -> bool:
@@ -77,6 +75,11 @@ def _shows(answer: Answer, product_id: str, *, generation: int | None = None) ->
         return False
     right = generation is None or answer.response.generation == generation
     return right and product_id in [h.product_id for h in answer.response.hits]
+
+
+async def _all_answered(settings: Settings) -> bool:
+    asked, answered = [await read_compacted(settings.kafka, settings.topic(t)) for t in ("search-requests", "search-responses")]
+    return asked.records.keys() <= answered.records.keys()
 
 
 async def _alias_and_index_are_those_of_the_live_generation(settings: Settings) -> None:
