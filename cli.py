@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 dlq_app = typer.Typer(no_args_is_help=True, help="What was refused, and why.")
 app.add_typer(dlq_app, name="dlq")
+gate_app = typer.Typer(no_args_is_help=True, help="How many queries a verdict needs, and which queries are pinned.")
+app.add_typer(gate_app, name="gate")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the stack; default .searchloop or SEARCHLOOP_DATA_DIR.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
@@ -28,6 +30,7 @@ Until = Annotated[float | None, typer.Option("--until-hours", min=0, help="Only 
 TopicName = Annotated[str | None, typer.Option("--topic", help="Only those of this topic.")]
 WhyRefused = Annotated[str | None, typer.Option("--refused-for", help="Only those refused for this reason.")]
 Target = Annotated[int | None, typer.Option("--to", help="The generation to go to.")]
+At = Annotated[str | None, typer.Option("--at", help="A moment, ISO 8601, UTC where it names no zone.")]
 Expected = Annotated[int | None, typer.Option("--expected", help="Refuse unless this generation is live.")]
 
 
@@ -201,19 +204,19 @@ def evaluate(
 
 
 @app.command()
-def runs(run_id: Annotated[str | None, typer.Argument()] = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def runs(run_id: Annotated[str | None, typer.Argument()] = None, at: At = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List training runs, or show one."""
     from commands.looking import runs as run
 
-    run(run_id, data_dir=data_dir, as_json=as_json)
+    run(run_id, at=at, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()
-def releases(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """List generations."""
+def releases(at: At = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List generations, or say what served at a moment and who promoted it."""
     from commands.looking import releases as run
 
-    run(data_dir=data_dir, as_json=as_json)
+    run(at=at, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()
@@ -239,12 +242,15 @@ def pairs(
 
 @app.command()
 def explain(
-    identifier: Annotated[str, typer.Argument(help="A run, decision or event id.")], data_dir: DataDir = None, as_json: AsJson = False
+    identifier: Annotated[str | None, typer.Argument(help="A run, decision or event id.")] = None,
+    at: At = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the evidence of a verdict, or what became of an event."""
+    """Show the evidence of a verdict and derive it again, or what became of an event."""
     from commands.explaining import explain as run
 
-    run(identifier, data_dir=data_dir, as_json=as_json)
+    run(identifier, at=at, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()
@@ -362,6 +368,49 @@ def dlq_replay(
         data_dir=data_dir,
         as_json=as_json,
     )
+
+
+@gate_app.command("power")
+def gate_power(
+    gain: Annotated[float | None, typer.Option(help="A gain in nDCG@10, such as 0.02; by default several.")] = None,
+    sd: Annotated[float | None, typer.Option(help="Spread of the differences per query; by default that of the newest runs.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how many test queries it takes to see a gain with 80 and 90 % power."""
+    from commands.judging import power
+
+    power(gain=gain, sd=sd, data_dir=data_dir, as_json=as_json)
+
+
+@gate_app.command("pin")
+def gate_pin(
+    query: str,
+    products: Annotated[list[str], typer.Argument(help="Product ids that must stay among the first k.")],
+    k: Annotated[int, typer.Option("--k", min=1, max=50)] = 10,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pin products to a query: a candidate that loses one of them fails."""
+    from commands.judging import pin as run
+
+    run(query, products, k=k, data_dir=data_dir, as_json=as_json)
+
+
+@gate_app.command("unpin")
+def gate_unpin(query: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Take a pinned query out."""
+    from commands.judging import unpin as run
+
+    run(query, data_dir=data_dir, as_json=as_json)
+
+
+@gate_app.command("list")
+def gate_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the pinned queries."""
+    from commands.judging import list_pins
+
+    list_pins(data_dir=data_dir, as_json=as_json)
 
 
 @app.command()

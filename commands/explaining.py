@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from broker.dead_letters import reason_of
 from broker.lag import open_lag_reader
 from broker.records import Record
-from commands.looking import show_decision
+from commands.looking import show_decision, show_moment
 from commands.retelling import Told
 from commands.session import err, find_settings, out, show_json, stop, table
 from commands.state import read_decisions
@@ -26,8 +26,10 @@ from schemas.pairs import client_of
 from schemas.rejections import Rejection
 from schemas.settings import Settings, SettingsError, StreamSettings
 from schemas.topics import ERASURES, INTERACTIONS, SEARCHES
+from schemas.training import Decision
 from stream.shopper import Fence, Rules
 from stream.validation import Ignored, validate_erasure, validate_interaction, validate_search
+from trainer.rederiving import rederive
 
 VALIDATORS: dict[str, Callable[[Record, datetime, StreamSettings], object]] = {
     SEARCHES.name: validate_search,
@@ -36,15 +38,20 @@ VALIDATORS: dict[str, Callable[[Record, datetime, StreamSettings], object]] = {
 }
 
 
-def explain(identifier: str, *, data_dir: Path | None, as_json: bool) -> None:
-    """Show the decisions of a run or decision id; for any other id, what became of the event."""
+def explain(identifier: str | None, *, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:
+    """Show the decisions of a run or decision id, derived once more; for any other id, what became of the event.
+
+    With ``at`` instead: the evidence of what served at that moment. Exit code 1 when a decision does not agree with its files.
+    """
+    if at is not None:
+        show_moment(at, data_dir=data_dir, as_json=as_json, evidence=True)
+        return
+    if identifier is None:
+        stop("name a run, a decision or an event, or a moment with --at", code=2)
     settings = find_settings(data_dir)
     found = [d for d in asyncio.run(read_decisions(settings)) if identifier in {d.run_id, d.decision_id}]
-    if found and as_json:
-        show_json([d.model_dump(mode="json") for d in found])
-    for decision in found if not as_json else ():
-        show_decision(decision)
     if found:
+        _show_decisions(settings, found, as_json=as_json)
         return
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} records"), TimeElapsedColumn(), console=err
@@ -60,6 +67,31 @@ def explain(identifier: str, *, data_dir: Path | None, as_json: bool) -> None:
         return
     _show(facts)
     out.print(f"records read: {looked}", highlight=False, markup=False)
+
+
+def _show_decisions(settings: Settings, found: list[Decision], *, as_json: bool) -> None:
+    again = {d.decision_id: rederive(d, settings.data_dir / "runs" / (d.run_id or "")) for d in found if d.decision_id == d.run_id}
+    facts = {
+        name: {"agrees": r.agrees, "refused": r.refused, "differences": r.differences, "checks": r.checks, "verdict": r.verdict}
+        for name, r in again.items()
+    }
+    if as_json:
+        show_json([d.model_dump(mode="json") | {"rederived": facts.get(d.decision_id)} for d in found])
+    for decision in found if not as_json else ():
+        show_decision(decision)
+        told = again.get(decision.decision_id)
+        if told is not None:
+            agreed = f"derived again from the run's files: {told.checks} checks and the verdict agree"
+            text = (
+                f"not derived again: {told.refused}"
+                if told.refused
+                else agreed
+                if told.agrees
+                else "DIFFERS: " + "; ".join(told.differences)
+            )
+            out.print(text, highlight=False, markup=False, soft_wrap=True)
+    if any(r.differences for r in again.values()):
+        raise SystemExit(1)
 
 
 async def explain_event(settings: Settings, event_id: str, on_read: OnRead = lambda _: None) -> dict[str, Any]:

@@ -5,21 +5,27 @@ import json
 import urllib.error
 import urllib.request
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 from broker.reading import open_reader
+from commands.moments import MomentError, moment, runs_at, serving_at
 from commands.session import find_settings, out, show_json, stop, table
-from commands.state import read_releases, read_runs
+from commands.state import read_decisions, read_releases, read_runs
 from schemas.settings import PROCESS_SETTINGS, Settings
 from schemas.topics import TOPICS, dead_letter_name
-from schemas.training import Check, Decision
+from schemas.training import Check, Decision, TrainingRun
 from trainer.run_folder import REPORT
 
 
-def runs(run_id: str | None, *, data_dir: Path | None, as_json: bool) -> None:
-    """List the runs, or show one."""
+def runs(run_id: str | None, *, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:
+    """List the runs, or show one; with ``at`` as they stood at a moment."""
+    asked = _moment(at)
     settings = find_settings(data_dir)
     found = asyncio.run(read_runs(settings))
+    if asked is not None:
+        _runs_at(found, asked, as_json=as_json)
+        return
     if run_id is not None:
         found = [r for r in found if r.run_id == run_id]
         if not found:
@@ -34,8 +40,56 @@ def runs(run_id: str | None, *, data_dir: Path | None, as_json: bool) -> None:
         out.print(f"report: {pages[run_id]}", highlight=False, soft_wrap=True)
 
 
-def releases(*, data_dir: Path | None, as_json: bool) -> None:
-    """List the generations and say which one is live."""
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else moment(text)
+    except MomentError as error:
+        stop(str(error), code=2)
+
+
+def _runs_at(found: list[TrainingRun], at: datetime, *, as_json: bool) -> None:
+    then = runs_at(found, at)
+    if as_json:
+        show_json(
+            [{"run_id": run.run_id, "state": state, "verdict": run.verdict if state != "in progress" else None} for run, state in then]
+        )
+        return
+    rows = [(run.run_id, state, run.verdict if state != "in progress" else None, run.pairs) for run, state in then]
+    table(f"training runs as of {at.isoformat()}", ["run", "state", "verdict", "pairs"], rows)
+
+
+def show_moment(at: str, *, data_dir: Path | None, as_json: bool, evidence: bool) -> None:
+    """Say which generation served at a moment, who or what promoted it and why; with ``evidence`` the gate's decision too."""
+    asked = _moment(at)
+    assert asked is not None
+    served = serving_at(asyncio.run(read_decisions(find_settings(data_dir))), asked)
+    if served is None:
+        stop(f"nothing served yet at {asked.isoformat()}")
+    if as_json:
+        whole = served.evidence.model_dump(mode="json") if served.evidence and evidence else None
+        show_json({**served.facts(), **({"decision": whole} if evidence else {})})
+        return
+    until = f"to {served.until.isoformat()}" if served.until else "until now"
+    told = f"generation {served.generation} served at {asked.isoformat()}: from {served.since.isoformat()} {until}"
+    out.print(
+        f"{told}, by {served.actor}: {served.cause}",
+        highlight=False, markup=False, soft_wrap=True,
+    )  # fmt: skip
+    if served.evidence is None:
+        out.print("no gate judged it: it was the first generation, or one that had served before", highlight=False)
+    elif evidence:
+        show_decision(served.evidence)
+    else:
+        out.print(
+            f"evidence: {served.evidence.verdict} of run {served.run_id}; `searchloop explain {served.run_id}` tells", highlight=False
+        )
+
+
+def releases(*, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:
+    """List the generations and say which one is live, or which one was at a moment."""
+    if at is not None:
+        show_moment(at, data_dir=data_dir, as_json=as_json, evidence=False)
+        return
     live, found = asyncio.run(read_releases(find_settings(data_dir)))
     if as_json:
         show_json({"live": live.model_dump(mode="json") if live else None, "releases": [r.model_dump(mode="json") for r in found]})

@@ -6,8 +6,10 @@ It knows no products, no releases and no index.
 """
 
 import hashlib
+import json
 import threading
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -135,6 +137,17 @@ class Encoder:
             rows = order[start : start + batch_size]
             out[rows] = self._batch([prepared[i] for i in rows])
         return out
+
+    @cached_property
+    def form(self) -> str:
+        """Return the sha256 over what a fine-tune leaves as it is: kinds of modules, pooling, prompts, length, vocabulary.
+
+        Asked of the loaded modules, since libraries write the same thing into different files.
+        """
+        parts = [(type(m).__name__, m.get_config_dict() if type(m).__name__ == "Pooling" else None) for m in self._model]
+        vocabulary = sorted(self._tokenizer.get_vocab().items())
+        told = [parts, self._query_prompt, self._document_prompt, self._model.max_seq_length, vocabulary]
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def _batch(self, prepared: Sequence[str]) -> Vectors:
         if not prepared:

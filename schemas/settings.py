@@ -177,10 +177,37 @@ class TrainerSettings(Settings):
     top_layers: int = Field(2, ge=1, le=24, description="Transformer layers that train on CPU; those below are computed once.")
     max_minutes: int = Field(240, ge=1, description="A run that takes longer is stopped and failed.")
     seed: int = Field(1, description="Seed of every random choice of a run.")
-    gate_min_gain: float = Field(0.0, description="The lower bound of nDCG@10 against live must be above this.")
+    gate_min_gain: float = Field(
+        0.0, description="The lower bound of nDCG@10 against live must be above this. -0.005 lets a fresh model pass that is no worse."
+    )
     gate_max_loss_base: float = Field(0.005, ge=0, description="The lower bound against the untrained model must be above minus this.")
+    gate_max_loss_best: float = Field(
+        0.01, ge=0, description="The lower bound against the best of the last ten generations must be above minus this: the ratchet."
+    )
     gate_max_catastrophes: float = Field(0.05, ge=0, le=1, description="Share of queries that may lose their best product from the top 10.")
     gate_resamples: int = Field(10_000, ge=100, description="Bootstrap resamples.")
+    gate_min_clients: int = Field(100, ge=1, description="With fewer distinct clients the verdict is inconclusive.")
+    gate_min_pairs: int = Field(200, ge=1, description="With fewer distinct pairs of query and product the verdict is inconclusive.")
+    gate_max_client_share: float = Field(
+        0.02, gt=0, le=1, description="Share of all credit that one client may hold; ten times the average is always allowed."
+    )
+    gate_max_query_share: float = Field(0.2, gt=0, le=1, description="Share of the test's credit that one query may hold.")
+    gate_max_refused_share: float = Field(0.05, ge=0, le=1, description="Share of the raw records that may have been refused.")
+    gate_min_coverage: float = Field(
+        0.8, ge=0, description="Of the products that live shows in any first ten, the candidate shows this share."
+    )
+    gate_max_gini_rise: float = Field(0.05, ge=0, description="The Gini coefficient of what is shown may rise by this against live.")
+    gate_min_new_exposure: float = Field(
+        0.8, ge=0, description="Of the places that live gives untrained products, the candidate keeps this share."
+    )
+    gate_min_overlap: float = Field(
+        0.3, ge=0, le=1, description="Mean rank-biased overlap of the first ten with live's; below it a person must look."
+    )
+    pinned_queries: str = Field(
+        "pinned_queries.jsonl",
+        min_length=1,
+        description="File of the pinned queries (`gate pin`), in the data directory or an absolute path.",
+    )
     deploy_timeout: Duration = Field(timedelta(minutes=30), description="How long a run waits for the indexer after a promote.")
 
     @field_validator("popularity")

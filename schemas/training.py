@@ -87,7 +87,10 @@ class TrainingRun(Fact):
 
 
 class Check(Fact):
-    """One row of the gate. ``baseline`` None: an absolute rule. Intervals are of candidate minus baseline."""
+    """One row of the gate. ``baseline`` None: an absolute rule. Intervals are of candidate minus baseline.
+
+    ``alarm``: something that a person should know and that changes no verdict.
+    """
 
     name: str
     verdict: Literal["pass", "fail", "inconclusive"]
@@ -102,6 +105,7 @@ class Check(Fact):
     ci_high: float | None = None
     n: int | None = None
     threshold: float | None = None
+    alarm: bool = False
 
 
 class Score(Fact):
@@ -116,7 +120,9 @@ class Score(Fact):
 class Decision(Fact):
     """The evidence of one verdict: the topic ``decisions``, kept for ever.
 
-    ``ndcg10`` maps system (popularity, bm25, base, live, candidate) to segment (all, unseen, ...) to score.
+    ``ndcg10`` maps system (popularity, bm25, base, live, candidate) to segment (all, unseen, ...) to score. ``evidence`` maps the files of
+    the run that it rests on to their sha256, ``limits`` are the gate's thresholds: with both it can be derived again. ``tries``: how many
+    candidates, this one included, have been judged against the same live generation.
     """
 
     decision_id: str
@@ -128,6 +134,9 @@ class Decision(Fact):
     examples: list[dict[str, str | list[str]]] = []
     snapshot_sha256: str | None = None
     candidate_sha256: str | None = None
+    evidence: dict[str, str] = {}
+    limits: dict[str, float] = {}
+    tries: int | None = None
     seed: int = 0
     generation_before: int | None = None
     generation_after: int | None = None

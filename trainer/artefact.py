@@ -17,6 +17,10 @@ class Encodes(Protocol):
 
     dim: int
 
+    @property
+    def form(self) -> str:
+        """Return the digest of what a fine-tune leaves as it is."""
+
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return (n, dim) vectors of one batch."""
 
@@ -24,7 +28,8 @@ class Encodes(Protocol):
 class Artefact(BaseModel):
     """Facts about a model. ``parity`` is the least cosine between a text alone and the same text in a batch.
 
-    ``mean_cosine`` is that of random pairs of the catalogue; ``effective_rank`` the exponential of the entropy of its spectrum.
+    ``mean_cosine`` is that of random pairs of the catalogue; ``effective_rank`` the exponential of the entropy of its spectrum. ``form``
+    is a digest of all that a fine-tune leaves as it is: modules, pooling, prompts, tokenizer.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +40,7 @@ class Artefact(BaseModel):
     parity: float = 0.0
     mean_cosine: float = 1.0
     effective_rank: float = 0.0
+    form: str = ""
 
 
 def examine(encoder: Encodes, documents: Vectors, queries: Sequence[str]) -> Artefact:
@@ -50,6 +56,7 @@ def examine(encoder: Encodes, documents: Vectors, queries: Sequence[str]) -> Art
         parity=float((together * alone).sum(axis=1).min()),
         mean_cosine=_mean_cosine(sample),
         effective_rank=_effective_rank(sample),
+        form=encoder.form,
     )
 
 

@@ -6,53 +6,37 @@ from datetime import datetime
 import polars as pl
 
 from schemas.training import Decision
+from trainer.case import Case, digests
 from trainer.evaluation_files import Evaluation
-from trainer.gate import Evidence, Limits, decide, scores, sound
-from trainer.segments import SEGMENTS
+from trainer.evidence import Limits
+from trainer.gate import decide, scores
+from trainer.soundness import sound
 
 BETTER, WORSE, SHOWN = 3, 2, 5
 
 
-def evidence_of(evaluation: Evaluation) -> Evidence:
-    """Return the evaluation as arrays in the order of its queries."""
-    order = evaluation.queries.select("query")
-    ndcg10, best = {}, {}
-    for system in evaluation.results["system"].unique().sort().to_list():
-        own = order.join(evaluation.results.filter(pl.col("system") == system), on="query", how="left", maintain_order="left")
-        ndcg10[system] = own["ndcg10"].fill_null(float("nan")).to_numpy()
-        best[system] = own["best_in_10"].fill_null(value=False).to_numpy()
-    segments = {name: evaluation.queries[name].to_numpy() for name in SEGMENTS}
-    return Evidence(ndcg10, best, segments, evaluation.facts.artefacts, evaluation.facts.problems)
-
-
-def build_decision(
-    evaluation: Evaluation,
-    limits: Limits,
-    titles: Mapping[str, str],
-    *,
-    run_id: str,
-    force_reason: str | None,
-    snapshot_sha256: str,
-    generation: int,
-    at: datetime,
-) -> Decision:
-    """Run the gate and return the decision. With a ``force_reason`` a sound artefact is "forced" where the gate does not pass it."""
-    evidence = evidence_of(evaluation)
+def build_decision(case: Case, *, at: datetime) -> Decision:
+    """Run the gate and return the decision. With a reason to force it a sound artefact is "forced" where the gate does not pass it."""
+    request, limits, evidence = case.request, Limits.of(case.request.settings), case.evidence()
     verdict, checks = decide(evidence, limits)
     reasons = [f"{c.name}: {c.verdict}: {c.reason}" for c in checks if c.verdict != "pass"]
+    force_reason = request.force_reason if request.force else None
     forced = verdict != "pass" and force_reason is not None and sound(checks)
     return Decision(
-        decision_id=run_id,
-        run_id=run_id,
+        decision_id=request.run_id,
+        run_id=request.run_id,
         verdict="forced" if forced else verdict,
         reasons=[f"forced ({verdict}): {force_reason}", *reasons] if forced else reasons,
         checks=checks,
         ndcg10=scores(evidence, limits),
-        examples=examples(evaluation, titles),
-        snapshot_sha256=snapshot_sha256,
-        candidate_sha256=evaluation.facts.fingerprints.get("candidate"),
+        examples=examples(case.evaluation, case.titles),
+        snapshot_sha256=case.manifest.sha256,
+        candidate_sha256=case.evaluation.facts.fingerprints.get("candidate"),
+        evidence=digests(case.folder),
+        limits=limits.model_dump(),
+        tries=case.past.tries + 1,
         seed=limits.seed,
-        generation_before=generation,
+        generation_before=case.manifest.live.live.generation,
         at=at,
     )
 

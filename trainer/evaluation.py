@@ -57,7 +57,7 @@ def evaluate(
     fitted: dict[str, Fitted] = {}
     vectors = None
     first_with: dict[str, str] = {}
-    for system in sorted(models, key=lambda name: (MODELS.index(name) if name in MODELS else -1, name)):
+    for system in sorted(models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)):
         try:
             fingerprints[system] = fingerprint(resolve_model(str(models[system])))
             twin = first_with.setdefault(fingerprints[system], system)
@@ -148,6 +148,10 @@ def main(arguments: list[str]) -> int:
         judged={name: pl.read_parquet(path) for name, path in request.judged.items()},
         threads=request.threads,
     )
+    if request.pinned and found.vectors is not None:
+        encoder = Encoder.load(models["candidate"], threads=request.threads)
+        ranked = dense(Embedded(embed_queries(encoder, request.pinned), found.vectors), catalog)
+        pl.DataFrame({"query": request.pinned, "top": ranked}).write_parquet(request.output / "pinned.parquet")
     found.write(request.output, catalog.ids, catalog.texts)
     return 0
 

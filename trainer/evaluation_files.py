@@ -15,7 +15,10 @@ from trainer.run_folder import write_durably
 
 
 class EvaluationRequest(BaseModel):
-    """What to evaluate, all by absolute path. ``models`` maps candidate, live and base to model folders; ``judged`` names further qrels."""
+    """What to evaluate, all by absolute path. ``models`` maps candidate, live and base to model folders; ``judged`` names further qrels.
+
+    ``pinned``: queries that the candidate alone ranks, into ``pinned.parquet`` (query, top).
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,6 +27,7 @@ class EvaluationRequest(BaseModel):
     weighted: Path
     inner: Path | None = None
     judged: dict[str, Path] = {}
+    pinned: list[str] = []
     models: dict[str, str]
     output: Path
     threads: int = 1

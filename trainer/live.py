@@ -1,6 +1,7 @@
 """What the trainer reads of ``releases`` and ``decisions``: the live generation, and what became of a promotion."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from pydantic import ValidationError
@@ -32,6 +33,22 @@ async def await_live(settings: TrainerSettings, wait: timedelta) -> LivePointer 
             for record in await reader.poll():
                 newest = _pointer(record, settings.deployment) or newest
         return newest
+
+
+async def read_history(settings: TrainerSettings) -> tuple[list[Release], list[Decision]]:
+    """Return every generation's newest record, and every decision in the order in which they were written."""
+    topics = [settings.topic(RELEASES.name), settings.topic(DECISIONS.name)]
+    releases: dict[int, Release] = {}
+    decisions: list[Decision] = []
+    async with open_reader(settings.kafka, topics) as reader:
+        async for record in reader.until(await reader.end_offsets()):
+            with suppress(ValidationError):
+                if record.topic == topics[1]:
+                    decisions.append(Decision.from_json(record.value or b""))
+                elif record.key is not None and record.key.startswith(b"generation:"):
+                    release = Release.from_json(record.value or b"")
+                    releases[release.generation] = release
+    return list(releases.values()), decisions
 
 
 async def await_release(settings: TrainerSettings, run_id: str, command_id: str) -> int | None:

@@ -15,6 +15,7 @@ from schemas.training import Decision, RunState
 from trainer import steps
 from trainer.child import begin_again, die_with_parent, lower_priority
 from trainer.evaluation_files import EvaluationFacts
+from trainer.past import Past
 from trainer.plan import Training
 from trainer.preparing import Prepared
 from trainer.request import Request
@@ -42,7 +43,8 @@ def retrain(run: RunFolder, request: Request) -> Outcome:
     run.report(
         RunState.EVALUATING, 0.75, f"trained {training.steps} steps in {training.wall_s:.0f} s; {prepared.test_queries} test queries"
     )
-    evaluation = run.once("evaluation", EvaluationFacts, lambda: steps.evaluate(run, request, live))
+    past = run.once("past", Past, lambda: steps.find_past(request, live))
+    evaluation = run.once("evaluation", EvaluationFacts, lambda: steps.evaluate(run, request, live, past))
     decision = run.once("decision", Decision, lambda: steps.decide(run, request, manifest))
 
     run.report(RunState.EVALUATING, 0.95, f"the verdict is {decision.verdict}")

@@ -8,20 +8,21 @@ import asyncio
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from broker.reading import Compacted, read_compacted
+from broker.reading import Compacted, open_reader, read_compacted
 from retrieval.document import document_text
 from schemas.base import Fact
 from schemas.pairs import Pair
 from schemas.products import CatalogProduct
 from schemas.releases import LivePointer
 from schemas.settings import TrainerSettings
-from schemas.topics import CATALOG, PAIRS
+from schemas.topics import CATALOG, INTERACTIONS, PAIRS, PRODUCTS, SEARCHES, dead_letter_name
 
 F = TypeVar("F", bound=Fact)
 PAIR_SCHEMA = pl.Schema(
@@ -37,6 +38,7 @@ PAIR_SCHEMA = pl.Schema(
 )
 CLIENT_SCHEMA = pl.Schema({"query": pl.String, "product_id": pl.String, "client": pl.String, "credit": pl.Int64})
 CATALOG_SCHEMA = pl.Schema({"product_id": pl.String, "title": pl.String, "text": pl.String})
+RAW = (SEARCHES.name, INTERACTIONS.name, PRODUCTS.name)
 # What says where a run came from, and nothing of what it does.
 _PLACES = {"kafka", "milvus", "data_dir", "http_host", "http_port", "log_level", "log_json"}
 
@@ -65,7 +67,11 @@ class Snapshot:
 
 
 class Manifest(BaseModel):
-    """Which moment a snapshot is of. ``offsets`` are next offsets per topic and partition; ``live`` is what served then."""
+    """Which moment a snapshot is of. ``offsets`` are next offsets per topic and partition; ``live`` is what served then.
+
+    ``received`` and ``refused`` count all records that the raw topics and their dead letters have ever held. ``newest_at`` is when the
+    newest of the pairs was written.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -79,6 +85,9 @@ class Manifest(BaseModel):
     settings_sha256: str
     sha256: str
     live: LivePointer
+    received: int | None = None
+    refused: int | None = None
+    newest_at: datetime | None = None
 
 
 def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct]) -> Snapshot:
@@ -104,7 +113,8 @@ def settings_digest(settings: TrainerSettings) -> str:
 
 def take(settings: TrainerSettings, folder: Path, live: LivePointer) -> Manifest:
     """Read both topics to the ends they have now and write them into ``folder``, which must be empty."""
-    pairs, catalog = asyncio.run(_read(settings))
+    pairs, catalog, received, refused = asyncio.run(_read(settings))
+    newest = max((record.timestamp_ms for record in pairs.records.values()), default=0)
     found, products = _parsed(Pair, pairs), _parsed(CatalogProduct, catalog)
     snapshot = frames(found, products)
     files = snapshot.write(folder)
@@ -119,12 +129,21 @@ def take(settings: TrainerSettings, folder: Path, live: LivePointer) -> Manifest
         settings_sha256=settings_digest(settings),
         sha256=hashlib.sha256("\n".join(f"{n} {d}" for n, d in sorted(files.items())).encode()).hexdigest(),
         live=live,
+        received=received,
+        refused=refused,
+        newest_at=datetime.fromtimestamp(newest / 1000, UTC) if newest else None,
     )
 
 
-async def _read(settings: TrainerSettings) -> tuple[Compacted, Compacted]:
+async def _read(settings: TrainerSettings) -> tuple[Compacted, Compacted, int, int]:
+    counts = [await _written(settings, names) for names in (RAW, [dead_letter_name(name) for name in RAW])]
     pairs = await read_compacted(settings.kafka, settings.topic(PAIRS.name))
-    return pairs, await read_compacted(settings.kafka, settings.topic(CATALOG.name))
+    return pairs, await read_compacted(settings.kafka, settings.topic(CATALOG.name)), counts[0], counts[1]
+
+
+async def _written(settings: TrainerSettings, names: Iterable[str]) -> int:
+    async with open_reader(settings.kafka, [settings.topic(name) for name in names], start="end") as reader:
+        return sum((await reader.end_offsets()).values())
 
 
 def _parsed(kind: type[F], topic: Compacted) -> list[F]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,12 +14,14 @@ from schemas.releases import Candidate, LivePointer
 from schemas.training import Decision, RunState
 from trainer import promote as promotion
 from trainer import snapshot as snapshots
+from trainer.case import PINS, Case
 from trainer.child import command, environment
 from trainer.deciding import build_decision
 from trainer.evaluation_files import Evaluation, EvaluationFacts, EvaluationRequest
-from trainer.gate import Limits
 from trainer.judgments import named_sets, qrels_of
-from trainer.live import await_live
+from trainer.live import await_live, read_history
+from trainer.past import Past, look_back
+from trainer.pinned import PinError, path_of, read_pins
 from trainer.plan import Lineage, Training, plan
 from trainer.preparing import Prepared, prepare
 from trainer.report import render
@@ -89,9 +92,18 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
         raise failed("training", str(error)) from error
 
 
-def evaluate(run: RunFolder, request: Request, live: LivePointer) -> EvaluationFacts:
+def find_past(request: Request, live: LivePointer) -> Past:
+    """Choose the best of the last generations, with which the candidate is compared besides live."""
+    releases, decisions = asyncio.run(read_history(request.settings))
+    return look_back(live, releases, decisions, there=_there)
+
+
+def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) -> EvaluationFacts:
     """Score the saved candidate and the baselines in a fresh process, into ``evaluation/``."""
     folder = run.fresh("evaluation")
+    pinned = path_of(request.settings.data_dir, request.settings.pinned_queries)
+    if pinned.is_file():
+        shutil.copyfile(pinned, folder / PINS)
     weighted = pl.read_parquet(run.path / "split" / "weighted.parquet")
     judged = {}
     for name, judgments in named_sets(request.settings.data_dir).items():
@@ -103,7 +115,8 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer) -> EvaluationF
         weighted=run.path / "split" / "weighted.parquet",
         inner=run.path / "split" / "inner.parquet",
         judged=judged,
-        models={"candidate": str(run.path / "model"), "live": live.live.model, "base": request.settings.base_model},
+        models={"candidate": str(run.path / "model"), "live": live.live.model, "base": request.settings.base_model, "best": past.model},
+        pinned=_pinned_texts(folder / PINS),
         output=folder,
         threads=request.settings.torch_threads,
     )
@@ -116,18 +129,9 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer) -> EvaluationF
 
 def decide(run: RunFolder, request: Request, manifest: Manifest) -> Decision:
     """Judge the evaluation, and write the report for people, ``report.html``."""
-    titles = dict(pl.read_parquet(run.path / "snapshot" / "catalog.parquet").select("product_id", "title").iter_rows())
-    evaluation = Evaluation.read(run.path / "evaluation")
-    decision = build_decision(
-        evaluation,
-        Limits.of(request.settings),
-        titles,
-        run_id=request.run_id,
-        force_reason=request.force_reason if request.force else None,
-        snapshot_sha256=manifest.sha256,
-        generation=manifest.live.live.generation,
-        at=datetime.now(UTC),
-    )
+    case = Case.read(run.path)
+    evaluation, titles = case.evaluation, case.titles
+    decision = build_decision(case, at=datetime.now(UTC))
     facts = {"run": request.run_id, "live generation": str(manifest.live.live.generation), "pairs in the snapshot": str(manifest.pairs)}
     page = render(evaluation, titles, title=f"Run {request.run_id}", facts=facts, decision=decision, seed=request.settings.seed)
     write_durably(run.path / REPORT, page.encode())
@@ -153,6 +157,20 @@ def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decis
         dry_run=request.dry_run,
         deploying=lambda: run.report(RunState.DEPLOYING, 0.97, "waiting for the indexer to publish the candidate"),
     )
+
+
+def _there(model: str) -> bool:
+    try:
+        return resolve_model(model).is_dir()
+    except ModelError:
+        return False
+
+
+def _pinned_texts(path: Path) -> list[str]:
+    try:
+        return [pin.query for pin in read_pins(path)]
+    except PinError:
+        return []  # the gate says what is wrong with the file
 
 
 def _folder(model: str) -> Path:

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 ENDED = Counter("searchloop_training_runs", "Runs that ended, by state.", ["state"])
 REFUSED = Counter("searchloop_training_triggers_refused", "Triggers sent to the dead letters.")
+FRESHNESS = Gauge("searchloop_event_to_effect_seconds", "From the newest pair that the live generation has seen to its first answer.")
 RUNNING = Gauge("searchloop_training_running", "Whether a run is in progress.")
 
 
@@ -107,7 +108,9 @@ class Worker:
             await self._tell(run_id, state=progress.state, progress=progress.progress, detail=progress.detail, **_counts(folder))
 
         outcome = await execute(folder, request.settings, tell)
-        took = (datetime.now(UTC) - began).total_seconds()
+        now = datetime.now(UTC)
+        took = (now - began).total_seconds()
+        outcome = _with_freshness(folder, outcome, now)
         await self._end(run_id, outcome, duration_s=round(took, 1), **_counts(folder))
         self.current = None
         RUNNING.set(0)
@@ -139,6 +142,16 @@ class Worker:
 
     def _folder(self, run_id: str) -> RunFolder:
         return RunFolder(self._settings.data_dir / "runs" / run_id)
+
+
+def _with_freshness(folder: RunFolder, outcome: Outcome, now: datetime) -> Outcome:
+    """Return the outcome of a deployed run with ``event_to_effect_s``: the age, now that it serves, of the newest pair it has read."""
+    manifest = folder.find("snapshot", Manifest)
+    if outcome.state is not RunState.DEPLOYED or manifest is None or manifest.newest_at is None:
+        return outcome
+    age = (now - manifest.newest_at).total_seconds()
+    FRESHNESS.set(age)
+    return outcome.model_copy(update={"metrics": {**outcome.metrics, "event_to_effect_s": round(age, 3)}})
 
 
 def _counts(folder: RunFolder) -> dict[str, int]:

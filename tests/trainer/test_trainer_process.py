@@ -35,6 +35,7 @@ from schemas.training import Decision, RunState, TrainingRun, Trigger
 from tests.trainer.builders import a_pair, a_product, a_shop
 from trainer.evaluation_files import Evaluation
 from trainer.judgments import keep, read_judgments
+from trainer.rederiving import rederive
 from trainer.run_folder import REPORT
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -101,6 +102,9 @@ def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:
 @pytest.fixture
 def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterator[Shop]:
     small = {"partitions": 2, "min_eval_queries": 10, "max_steps": 6, "batch_size": 16, "passes": 9, "learning_rate": 0.001, "test_days": 3}
+    # 24 products and three clients: what is shown and who buys cannot be judged
+    tiny = {"min_clients": 1, "min_pairs": 1, "min_coverage": 0, "max_gini_rise": 1, "min_new_exposure": 0, "max_client_share": 1}
+    small |= {f"gate_{name}": value for name, value in tiny.items()}
     shop = Shop(settings_env(weight_click=1.0, min_train_pairs=20, gate_resamples=1000, **small), tmp_path / "trainer.log")
     yield shop
     shop.kill()
@@ -159,6 +163,11 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> No
     assert {d.verdict for d in decisions} == {"pass"}
     assert decisions[0].ndcg10["live"] == decisions[0].ndcg10["base"]
     assert decisions[0].examples
+    assert 0 < last.metrics["event_to_effect_s"] < WITHIN_S * 2
+    pinned = next(c for c in decisions[0].checks if c.name == "pinned")
+    assert (pinned.verdict, pinned.n) == ("pass", 1)
+    again = rederive(decisions[0], shop.settings.data_dir / "runs" / last.run_id)
+    assert (again.refused, again.differences, again.checks) == ("", [], len(decisions[0].checks))
     refused = await shop.records(dead_letter_name(TRAINING_TRIGGERS.name))
     assert [r.value is not None and b'"bad"' in r.value for r in refused] == [True]
 

@@ -1,0 +1,113 @@
+"""The rows of the gate beside relevance: data (D1 to D3), pinned queries (Q6), diversity (Q8), churn (Q9). Pure."""
+
+from typing import Literal
+
+from schemas.training import Check
+from trainer.evidence import Evidence, Limits, Verdict
+
+MAX_CATEGORY_SHIFT = 0.3
+MAX_LENGTH_SHIFT = 0.3
+MAX_VOLUME_RATIO = 2.0
+GAIN_THAT_MAY_CHURN = 0.02
+
+
+def data_checks(evidence: Evidence, limits: Limits) -> list[Check]:
+    """Return the checks of the data: enough of it (else inconclusive), nothing foul (else fail), and alarms that change no verdict."""
+    data, queries = evidence.data, evidence.queries
+    checks = [_row("data_minimum", queries, limits.min_eval_queries, "test queries, at least", breach="inconclusive")]
+    if data is None:
+        return [*checks, Check(name="data", verdict="fail", reason=f"missing: {evidence.problems.get('data', 'facts of the data')}")]
+    average = 10 / max(1, data.clients)
+    most = max(limits.max_client_share, average)
+    checks += [
+        _row("data_clients", data.clients, limits.min_clients, "distinct clients, at least", breach="inconclusive"),
+        _row("data_pairs", data.pairs, limits.min_pairs, "distinct pairs of query and product, at least", breach="inconclusive"),
+        _row("data_one_client", data.client_share, most, "share of all credit that one client holds, at most", most=True),
+        _row(
+            "data_one_query",
+            data.query_share,
+            limits.max_query_share,
+            "share of the test's credit that one query holds, at most",
+            most=True,
+        ),
+    ]
+    if data.received is None or data.refused is None:
+        checks.append(Check(name="data_refused", verdict="fail", reason="missing: counts of received and refused records"))
+    else:
+        share = data.refused / data.received if data.received else 0.0
+        checks.append(_row("data_refused", share, limits.max_refused_share, "share of raw records that were refused, at most", most=True))
+    alarms = [
+        _alarm("drift_category", data.category_shift, MAX_CATEGORY_SHIFT, "greatest change of a category's share from training to test"),
+        _alarm("drift_length", data.length_shift, MAX_LENGTH_SHIFT, "distance of the queries' lengths between training and test"),
+        _alarm("drift_volume", data.volume_ratio, MAX_VOLUME_RATIO, "credit a day, test to training; alarms below the inverse too"),
+    ]
+    return [*checks, *alarms]
+
+
+def exposure_checks(evidence: Evidence, limits: Limits) -> list[Check]:
+    """Return the checks of diversity: a model that shows ever fewer products teaches the next one to show even fewer."""
+    candidate, live = evidence.exposure.get("candidate"), evidence.exposure.get("live")
+    if candidate is None or live is None:
+        return [Check(name="diversity", verdict="fail", reason="missing: what candidate and live show", baseline="live")]
+    floors = [
+        ("coverage", candidate.coverage, live.coverage, limits.min_coverage, "share of the catalogue in any first ten, of live's at least"),
+        ("new_products", candidate.new, live.new, limits.min_new_exposure, "share of places for untrained products, of live's at least"),
+    ]
+    checks = [
+        _against(f"diversity_{name}", ours, theirs, share * theirs, f"{reason} {share}", good=ours >= share * theirs)
+        for name, ours, theirs, share, reason in floors
+    ]
+    most = live.gini + limits.max_gini_rise
+    reason = f"inequality (Gini) of what is shown, at most {limits.max_gini_rise} above live's"
+    return [*checks, _against("diversity_gini", candidate.gini, live.gini, most, reason, good=candidate.gini <= most)]
+
+
+def churn_check(evidence: Evidence, limits: Limits, vs_live: Check) -> Check:
+    """Return the check of how much changes for shoppers: a person should look, unless the gain is large."""
+    if evidence.overlap is None:
+        return Check(name="churn", verdict="fail", reason="missing: the first ten of candidate and live", baseline="live")
+    large = vs_live.ci_low is not None and vs_live.ci_low > GAIN_THAT_MAY_CHURN
+    good = evidence.overlap >= limits.min_overlap or large
+    reason = f"mean rank-biased overlap with live at least {limits.min_overlap}, or a sure gain above {GAIN_THAT_MAY_CHURN}"
+    return Check(
+        name="churn", verdict="pass" if good else "inconclusive", reason=reason, baseline="live",
+        candidate_value=evidence.overlap, n=evidence.queries, threshold=limits.min_overlap,
+    )  # fmt: skip
+
+
+def pinned_check(evidence: Evidence) -> Check:
+    """Return the check of the queries that an operator has pinned; without any it passes."""
+    if evidence.pinned is None:
+        return Check(name="pinned", verdict="fail", reason=f"missing: {evidence.problems.get('pinned', 'pinned queries')}")
+    broken = [p for p in evidence.pinned if p.missing]
+    told = "; ".join(f"{p.query!r} has not {', '.join(p.missing)} in its first {p.k}" for p in broken[:5])
+    reason = told or ("all pinned queries hold" if evidence.pinned else "no query is pinned")
+    return Check(name="pinned", verdict="fail" if broken else "pass", reason=reason, candidate_value=len(broken), n=len(evidence.pinned))
+
+
+def _row(
+    name: str, value: float, threshold: float, reason: str, *, most: bool = False, breach: Literal["fail", "inconclusive"] = "fail"
+) -> Check:
+    good = value <= threshold if most else value >= threshold
+    return Check(
+        name=name,
+        verdict="pass" if good else breach,
+        reason=f"{value:.4g} {reason} {threshold:.4g}",
+        candidate_value=value,
+        threshold=threshold,
+    )
+
+
+def _alarm(name: str, value: float | None, threshold: float, reason: str) -> Check:
+    low = name == "drift_volume"
+    alarm = value is not None and (value > threshold or (low and value < 1 / threshold))
+    told = "not known" if value is None else f"{'ALARM: ' if alarm else ''}{reason}"
+    return Check(name=name, verdict="pass", reason=told, candidate_value=value, threshold=threshold, alarm=alarm)
+
+
+def _against(name: str, ours: float, theirs: float, threshold: float, reason: str, *, good: bool) -> Check:
+    verdict: Verdict = "pass" if good else "fail"
+    return Check(
+        name=name, verdict=verdict, reason=reason, baseline="live", candidate_value=ours, baseline_value=theirs,
+        delta=ours - theirs, threshold=threshold,
+    )  # fmt: skip
