@@ -166,14 +166,18 @@ def train(
     reason: Annotated[str | None, typer.Option("--reason", help="Needed with --force.")] = None,
     base: Annotated[Literal["live", "pristine"], typer.Option(help="What to start from.")] = "live",
     param: Annotated[list[str] | None, typer.Option("--param", help="name=value, for this run only.")] = None,
+    cancel: Annotated[str | None, typer.Option("--cancel", help="End the run with this id instead; 0 only when it was cancelled.")] = None,
     timeout_s: float = 3600,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for a training run."""
-    from commands.deciding import train as run
+    """Ask for a training run, or for the end of one."""
+    from commands import deciding
 
-    run(
+    if cancel:
+        deciding.cancel(cancel, timeout_s=min(timeout_s, 60), data_dir=data_dir, as_json=as_json)
+        return
+    deciding.train(
         wait=wait,
         dry_run=dry_run,
         force=force,

@@ -21,7 +21,8 @@ from trainer.evaluation import evaluate
 from trainer.evaluation_files import Evaluation
 from trainer.plan import plan
 from trainer.rankers import Catalog
-from trainer.training import Step, device_of, fine_tune
+from trainer.stepping import Step
+from trainer.training import device_of, fine_tune
 
 SYSTEMS = {"bm25": "bm25", "base": "base", "rrf": "rrf", "dense": "candidate", "served": "hybrid", "served_untrained": "base_hybrid"}
 DIFFERENCES = (("served", "bm25"), ("dense", "base"), ("served", "served_untrained"))
@@ -40,6 +41,7 @@ def learn(catalog: pl.DataFrame, judged: Judged, settings: TrainerSettings, fold
         folder,
         pairs=judged.weighted,
         known=judged.known,
+        inner=judged.inner,
         texts=dict(catalog.select("product_id", "text").iter_rows()),
         plan=plan(settings, new_pairs=judged.weighted.height, old_pairs=0, from_live=False, device=device),
         progress=progress,

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from schemas.settings import TrainerSettings, WeightMap
-from trainer.loss import EngagementLoss
+from trainer.loss import EngagementLoss, Table
 from trainer.popularity import Popularity
 from trainer.sampling import batches, log_popularity, weigh
 from trainer.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
@@ -98,11 +98,8 @@ def learn(shop: Planted, variant: Variant, seed: int) -> dict[str, float]:
     query, product = (torch.tensor([int(text[1:]) for text in pairs[name]]) for name in ("query", "product_id"))
     rows = np.repeat(np.arange(pairs.height), pairs["credit"].round().cast(pl.Int64)) if variant.repeated else np.arange(pairs.height)
     loss = EngagementLoss(
-        query,
-        product,
-        torch.tensor(pairs["weight"].to_list()),
-        torch.stack([query, product], dim=1),
-        log_popularity=_log_popularity(pairs),
+        None,
+        Table(query, product, torch.tensor(pairs["weight"].to_list()), torch.stack([query, product], dim=1), _log_popularity(pairs)),
         beta=variant.beta,
     )
     left, right = _tower(LATENT), _tower(LATENT + 1)
@@ -111,7 +108,7 @@ def learn(shop: Planted, variant: Variant, seed: int) -> dict[str, float]:
     for drawn in batches(rows, rows[:0], steps=STEPS, batch_size=BATCH, replay_share=0.0, seed=seed):
         batch = torch.from_numpy(drawn)
         optimiser.zero_grad()
-        loss(batch, left(queries[query[batch]]), right(products[product[batch]])).backward()
+        loss.of_vectors(batch, left(queries[query[batch]]), right(products[product[batch]])).backward()
         optimiser.step()
     with torch.no_grad():
         vectors = (nn.functional.normalize(x, dim=-1).numpy() for x in (left(queries[shop.unseen]), right(products)))

@@ -36,19 +36,19 @@ async def send_trigger(settings: Settings, trigger: Trigger) -> None:
 
 
 async def wait_for_run(
-    settings: Settings, trigger_id: str, *, deadline_s: float, on_change: Callable[[TrainingRun], None] = lambda _: None
+    settings: Settings, wanted: str, *, deadline_s: float, on_change: Callable[[TrainingRun], None] = lambda _: None
 ) -> TrainingRun:
-    """Return the run that took the trigger, once it has ended. Raises ``TimeoutError``."""
+    """Return the run of this id, or that took the trigger of this id, once it has ended. Raises ``TimeoutError``."""
     end = time.monotonic() + deadline_s
     async with open_reader(settings.kafka, [settings.topic("training-runs")]) as reader:
         while time.monotonic() < end:
             for record in await reader.poll(timeout_ms=300):
                 run = TrainingRun.from_json(record.value) if record.value else None
-                if run is not None and trigger_id in run.trigger_ids:
+                if run is not None and wanted in {run.run_id, *run.trigger_ids}:
                     on_change(run)
                     if run.state.terminal:
                         return run
-    raise TimeoutError(trigger_id)
+    raise TimeoutError(wanted)
 
 
 def train(
@@ -99,6 +99,23 @@ def train(
         out.print(f"{run.run_id}: [bold]{run.state.value}[/] {run.error.message if run.error else run.detail}")
     good = run.state is RunState.DEPLOYED or (dry_run and run.verdict == "pass")
     if not good:
+        raise SystemExit(1)
+
+
+def cancel(run_id: str, *, timeout_s: float, data_dir: Path | None, as_json: bool) -> None:
+    """End a run that waits or is in progress; 0 only when it was seen to be cancelled. A run that is being deployed is not cancelled."""
+    settings = find_settings(data_dir)
+    trigger = Trigger(trigger_id=uuid.uuid4().hex, requested_by=getpass.getuser(), requested_at=datetime.now(UTC), cancels=run_id)
+    asyncio.run(send_trigger(settings, trigger))
+    try:
+        run = asyncio.run(wait_for_run(settings, run_id, deadline_s=timeout_s))
+    except TimeoutError:
+        stop(f"run {run_id} did not end within {timeout_s:.0f} s: is it in progress? `searchloop runs` tells")
+    if as_json:
+        show_json(run.model_dump(mode="json"))
+    else:
+        out.print(f"{run.run_id}: [bold]{run.state.value}[/] {run.error.message if run.error else run.detail}")
+    if run.state is not RunState.CANCELLED:
         raise SystemExit(1)
 
 

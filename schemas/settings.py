@@ -168,13 +168,22 @@ class TrainerSettings(Settings):
     min_train_pairs: int = Field(50, ge=1, description="With fewer pairs a run is skipped; force overrides.")
     min_eval_queries: int = Field(100, ge=1, description="With fewer test queries the verdict is inconclusive.")
     batch_size: int = Field(128, ge=2, description="Pairs in a training batch.")
-    passes: float = Field(2.5, gt=0, description="Passes over the new pairs when starting from the base model; half of it from live.")
-    max_steps: int = Field(400, ge=1, description="Upper bound of training steps.")
+    passes: float = Field(
+        0.0, ge=0, description="Passes over the pairs to learn; 0: as many as the table of trainer/plan.py says for this amount of data."
+    )
+    max_steps: int = Field(4000, ge=1, description="Upper bound of training steps.")
     learning_rate: float = Field(3e-4, gt=0, description="Peak rate of the top layers (a tenth when all layers train).")
     scale: float = Field(20.0, gt=0, description="Inverse temperature of the softmax.")
     hard_negatives: int = Field(1, ge=0, le=8, description="Mined hard negatives per pair.")
+    symmetric: bool = Field(False, description="Whether products also choose among the queries of a batch; no gain was measured.")
     replay_share: float = Field(0.5, ge=0, lt=1, description="Share of old pairs in a fine-tune from live.")
     top_layers: int = Field(2, ge=1, le=24, description="Transformer layers that train on CPU; those below are computed once.")
+    full_every: int = Field(
+        12, ge=0, description="Every so many trainings begin from the base model again, against slow drift; 0: only when asked or rejected."
+    )
+    full_after_rejected: int = Field(
+        3, ge=1, description="After so many rejected candidates in a row the next training begins from the base model."
+    )
     max_minutes: int = Field(240, ge=1, description="A run that takes longer is stopped and failed.")
     seed: int = Field(1, description="Seed of every random choice of a run.")
     gate_min_gain: float = Field(

@@ -12,7 +12,8 @@ from schemas.base import Fact, Id, Message, Timestamp
 class Trigger(Message):
     """A wish for a run. A ``dedup_key`` runs at most once, for ever. ``force`` skips the data minimum, never the gate.
 
-    ``base`` says what the fine-tune starts from. ``label_shuffle_seed`` trains on shuffled labels: a test of the gate.
+    ``base`` says what the fine-tune starts from. ``label_shuffle_seed`` trains on shuffled labels: a test of the gate. With ``cancels`` it
+    asks for no run, but for the end of the run with this id.
     """
 
     trigger_id: Id
@@ -24,6 +25,7 @@ class Trigger(Message):
     force: bool = False
     force_reason: Annotated[str, Field(max_length=500)] | None = None
     dry_run: bool = False
+    cancels: Id | None = None
     params: dict[str, int | float | str | bool] = {}
 
 

@@ -5,7 +5,6 @@ from typing import Self
 
 from schemas.training import RunState, TrainingRun, Trigger
 
-MAX_REJECTED = 3
 _REJECTED = frozenset({RunState.FAILED_GATE, RunState.INCONCLUSIVE})
 
 
@@ -41,10 +40,10 @@ class History:
         runs = [run for run in self._runs.values() if not run.state.terminal]
         return sorted(runs, key=lambda run: (run.state == RunState.QUEUED, run.run_id))
 
-    def needs_full_retrain(self) -> bool:
-        """Say whether the last ``MAX_REJECTED`` judged candidates were all rejected: then the live model is no good start."""
-        judged = [r for _, r in sorted(self._runs.items()) if r.state in _REJECTED or r.state == RunState.DEPLOYED][-MAX_REJECTED:]
-        return len(judged) == MAX_REJECTED and all(run.state in _REJECTED for run in judged)
+    def needs_full_retrain(self, rejected: int) -> bool:
+        """Say whether the last ``rejected`` judged candidates were all rejected: then the live model is no good start."""
+        judged = [r for _, r in sorted(self._runs.items()) if r.state in _REJECTED or r.state == RunState.DEPLOYED][-rejected:]
+        return len(judged) == rejected and all(run.state in _REJECTED for run in judged)
 
     def __len__(self) -> int:
         return len(self._runs)

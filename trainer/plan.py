@@ -1,15 +1,35 @@
 """How a fine-tune is done: from what it starts, for how long, with which rates. Follows from the amount of data. Pure; knows no torch."""
 
 from dataclasses import dataclass
+from math import ceil, inf
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from schemas.settings import TrainerSettings
 
 LINEAGE = "searchloop_training.json"
+CHECKPOINTS = 5  # of one training; at each, the validation queries are looked at
 CUDA_BATCH = 1024
+
+
+class Band(NamedTuple):
+    """The hyper-parameters up to an amount of pairs to learn: passes over them from the base model, and over new ones from live."""
+
+    up_to_pairs: float
+    passes: float
+    live_passes: float
+
+
+# The one table. Chosen on weeks 33 to 37 of a click log with 600 to 5,000 pairs; the rows beyond follow the literature (notes/peers.md,
+# section 3) and cost. The same for every shop.
+BANDS = (
+    Band(2_000, 2.5, 2.0),
+    Band(20_000, 2.5, 2.0),
+    Band(100_000, 2.0, 1.5),
+    Band(inf, 1.0, 1.0),
+)
 
 
 class Lineage(BaseModel):
@@ -20,6 +40,7 @@ class Lineage(BaseModel):
     cut_day: int
     heldout_share: float
     parent_sha256: str
+    since_base: int = 0  # trainings that went on from a trained model
     label_shuffle_seed: int | None = None
 
 
@@ -29,6 +50,8 @@ class Training(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     steps: int
+    best_step: int | None = None  # whose state was saved; None: the last one's
+    inner_ndcg10: float | None = None
     batch_size: int
     new_pairs: int
     old_pairs: int
@@ -58,14 +81,18 @@ class Plan:
     threads: int
     symmetric: bool = False
     beta: float = 0.0
+    warm_up: float = 0.1
+    checkpoint_steps: int = 1
+    patience: int = 2
 
 
 def choose_start(
-    asked: Literal["live", "pristine"], live: Lineage | None, *, cut_day: int, heldout_share: float, new_pairs: int
+    asked: Literal["live", "pristine"], live: Lineage | None, *, cut_day: int, heldout_share: float, new_pairs: int, full_every: int = 0
 ) -> tuple[Literal["live", "base"], str]:
     """Return what the fine-tune starts from, and why. ``live`` is the live model's lineage, ``new_pairs`` those it has not seen.
 
-    A live model that was trained on days or queries of this run's test is never the start: the candidate would know the answers.
+    A live model that was trained on days or queries of this run's test is never the start: the candidate would know the answers. Every
+    ``full_every``-th training is from the base model again; 0: none is for that reason.
     """
     if asked == "pristine":
         return "base", "a full retrain was asked for"
@@ -75,19 +102,24 @@ def choose_start(
         return "base", "the live model has seen a part of the test"
     if not new_pairs:
         return "base", "there is nothing that the live model has not seen"
+    if full_every and live.since_base + 1 >= full_every:
+        return "base", f"{live.since_base} trainings went on from a trained model since the last one from the base model"
     return "live", f"{new_pairs} pairs are new to the live model"
 
 
 def plan(settings: TrainerSettings, *, new_pairs: int, old_pairs: int, from_live: bool, device: str) -> Plan:
-    """Return the plan for this amount of data: from live, half the passes over new pairs, and old pairs beside them."""
+    """Return the plan for this amount of data: how often each pair is seen by the table, and from live old pairs beside the new ones."""
     pairs = new_pairs + old_pairs
     large = max(settings.batch_size, min(CUDA_BATCH, pairs // 20))
     batch = max(1, min(settings.batch_size if device == "cpu" else large, pairs))
     replay = settings.replay_share if from_live and old_pairs and new_pairs else 0.0
-    passes = settings.passes / 2 if from_live else settings.passes
-    seen = passes * (new_pairs if from_live and new_pairs else pairs) / (1 - replay)
+    learnt = new_pairs if from_live and new_pairs else pairs
+    band = next(band for band in BANDS if learnt <= band.up_to_pairs)
+    passes = settings.passes or (band.live_passes if from_live else band.passes)
+    steps = min(max(1, ceil(passes * learnt / (1 - replay) / batch)), settings.max_steps)
+    every = ceil(steps / CHECKPOINTS)
     return Plan(
-        steps=int(min(max(1, -(-seen // batch)), settings.max_steps)),
+        steps=max(every, min(ceil(steps / every) * every, settings.max_steps // every * every)),
         batch_size=batch,
         replay_share=replay,
         learning_rate=settings.learning_rate,
@@ -97,7 +129,9 @@ def plan(settings: TrainerSettings, *, new_pairs: int, old_pairs: int, from_live
         seed=settings.seed,
         device=device,
         threads=settings.torch_threads,
+        symmetric=settings.symmetric,
         beta=settings.logq_beta,
+        checkpoint_steps=every,
     )
 
 

@@ -70,6 +70,7 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
         cut_day=parts.cut_day,
         heldout_share=settings.heldout_share,
         new_pairs=train.filter(new).height,
+        full_every=settings.full_every,
     )
     train = train.with_columns(new=new if start == "live" else pl.lit(value=True))
     known = train if shuffled else worth.credits_by_pair(parts.train)

@@ -70,6 +70,7 @@ async def _consume(triggers: GroupConsumer, worker: Worker, inbox: deque[Record]
     while True:
         while inbox and await worker.accept(inbox[0]):
             await triggers.commit([inbox.popleft()])
+        await worker.heed(inbox)
         health.detail = {"run": worker.current, "waiting": worker.waiting.run_id if worker.waiting else None, "triggers": len(inbox)}
         inbox.extend(await triggers.batch(timeout_ms=200, max_records=100))
         if not triggers.assigned():

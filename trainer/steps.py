@@ -22,13 +22,14 @@ from trainer.judgments import named_sets, qrels_of
 from trainer.live import await_live, read_history
 from trainer.past import Past, look_back
 from trainer.pinned import PinError, path_of, read_pins
-from trainer.plan import Lineage, Training, plan
+from trainer.plan import Lineage, Training, lineage_of, plan
 from trainer.preparing import Prepared, prepare
 from trainer.report import render
 from trainer.request import Request
 from trainer.run_folder import REPORT, Outcome, RunFolder, failed, write_durably
 from trainer.snapshot import Manifest, Snapshot
-from trainer.training import Step, TrainingError, device_of, fine_tune
+from trainer.stepping import Step, TrainingError
+from trainer.training import device_of, fine_tune
 
 LIVE_WAIT = timedelta(seconds=60)
 
@@ -59,6 +60,7 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
     """Fine-tune into ``model/``."""
     settings = request.settings
     start = _folder(live.live.model if prepared.start == "live" else settings.base_model)
+    parent = lineage_of(start)
     catalog = pl.read_parquet(run.path / "snapshot" / "catalog.parquet")
     run.absent("model.tmp")
 
@@ -72,6 +74,7 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
             run.absent("model"),
             pairs=pl.read_parquet(run.path / "split" / "train.parquet"),
             known=pl.read_parquet(run.path / "split" / "known.parquet"),
+            inner=pl.read_parquet(run.path / "split" / "inner.parquet"),
             texts=dict(catalog.select("product_id", "text").iter_rows()),
             plan=plan(
                 settings,
@@ -84,6 +87,7 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
                 cut_day=prepared.cut_day,
                 heldout_share=settings.heldout_share,
                 parent_sha256=fingerprint(start),
+                since_base=parent.since_base + 1 if parent else 0,
                 label_shuffle_seed=request.label_shuffle_seed,
             ),
             progress=progress,

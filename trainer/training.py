@@ -1,47 +1,44 @@
-"""Fine-tune a sentence-transformers model on weighted pairs and save it as a standard folder (safetensors).
+"""Fine-tune a sentence-transformers model on weighted pairs with its Trainer, and save it as a standard folder (safetensors).
 
 The only training in searchloop. Takes frames and folders, no Kafka: runs, tests and benchmarks call the same ``fine_tune``. Deterministic
-for a seed on CPU. Sees only the pairs it is given, so nothing of the test.
+for a seed on CPU, also when it was killed and went on from its checkpoint. Sees only the pairs it is given, so nothing of the test.
 """
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
+import structlog
 import torch
 import transformers
-from sentence_transformers import SentenceTransformer
+from datasets import Dataset
+from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.base.evaluation import BaseEvaluator
+from sentence_transformers.base.sampler import DefaultBatchSampler
+from torch.utils.data import SequentialSampler
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
-from schemas.text import normalise_query
-from trainer.loss import EngagementLoss
-from trainer.mining import HardNegatives, mine
+from trainer.batching import Collator, schedule
+from trainer.loss import EngagementLoss, Table
+from trainer.mining import mine
+from trainer.numbering import Numbers
 from trainer.plan import LINEAGE, Lineage, Plan, Training
-from trainer.sampling import Rows, batches
-from trainer.towers import Tokens, TopTower, Tower, WholeTower
+from trainer.precision import bf16_is_faster
+from trainer.resuming import checkpoint_folder, newest_checkpoint, smaller_until_it_fits
+from trainer.sampling import Rows
+from trainer.stepping import Step, StepReport, TrainingError, inner_score
+from trainer.towers import TopTower, Tower, WholeTower, build, vectors
 
-WARM_UP = 0.1
+log = structlog.get_logger(__name__)
 
-
-class TrainingError(RuntimeError):
-    """Training cannot give a model: the loss is not finite, or there is nothing to train on."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of training, for whoever shows progress."""
-
-    step: int
-    steps: int
-    loss: float
-    pairs_per_s: float
-    eta_s: float
+WEIGHTS = "trained.safetensors"
+MIN_VALIDATION = 30
 
 
 def device_of(setting: str) -> str:
@@ -57,6 +54,7 @@ def fine_tune(
     known: pl.DataFrame,
     texts: Mapping[str, str],
     plan: Plan,
+    inner: pl.DataFrame | None = None,
     lineage: Lineage | None = None,
     progress: Callable[[Step], None] = lambda _: None,
 ) -> Training:
@@ -64,168 +62,192 @@ def fine_tune(
 
     ``pairs``: query, product_id, weight, and optionally ``new`` (bool; False marks the replay side). ``known``: query and product_id of all
     engagement before the cut, and optionally ``log_popularity``, without which a product is as popular as it has pairs. ``texts``: the
-    document text of every product of both. Raises ``TrainingError``.
+    document text of every product of both. ``inner``: query, product_id, gain of queries that are neither trained nor tested; with enough
+    of them training stops when they get no better, and the best state is saved. A call that was killed is taken up by the next equal one,
+    from the checkpoints that lie beside ``output`` until it is done. When the device's memory does not suffice the batch is halved, with a
+    warning. Raises ``TrainingError``.
     """
     if pairs.is_empty():
         raise TrainingError("there are no pairs to train on")
     began, began_cpu = time.perf_counter(), time.process_time()
     torch.set_num_threads(plan.threads)
-    torch.manual_seed(plan.seed)
     transformers.utils.logging.disable_progress_bar()
-    model: Any = SentenceTransformer(
-        str(start), device=plan.device, local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-    )
-    data = _Numbers.of(pairs, known)
-    tower, tokens = _tower(model, data, texts, plan)
-    loss = _loss(data, plan).to(plan.device)
+    numbers = Numbers.of(pairs, known, inner)
+    folder = checkpoint_folder(output, start, pairs, plan)
     new = np.flatnonzero(pairs["new"].to_numpy()) if "new" in pairs.columns else np.arange(pairs.height)
-    old = np.setdiff1d(np.arange(pairs.height), new)
-    drawn = batches(new, old, steps=plan.steps, batch_size=plan.batch_size, replay_share=plan.replay_share, seed=plan.seed)
-    negatives = _mined(tower, data) if plan.hard_negatives else None
-    bf16 = plan.device == "cuda" or _bf16_is_faster(tower, len(tokens.lengths))
-    first, last = _loop(tower, loss, data, drawn, negatives, plan, bf16=bf16, progress=progress)
-    _save(model, output, lineage)
+
+    def attempt(plan: Plan) -> Training:
+        model = _load(start, plan.device)
+        tower = build(model, *numbers.texts(texts), top_layers=plan.top_layers if plan.device == "cpu" else None)
+        return _train(
+            model, tower, numbers, new, plan, folder / f"batch-{plan.batch_size}", progress, lambda: _save(model, output, lineage)
+        )
+
+    done = smaller_until_it_fits(attempt, plan)
+    shutil.rmtree(folder, ignore_errors=True)
     wall = time.perf_counter() - began
+    return done.model_copy(
+        update={
+            "old_pairs": pairs.height - len(new),
+            "cpu_s": round(time.process_time() - began_cpu, 2),
+            "wall_s": round(wall, 2),
+            "pairs_per_s": round(done.steps * done.batch_size / wall, 1),
+        }
+    )
+
+
+def _load(folder: Path, device: str) -> Any:
+    return SentenceTransformer(
+        str(folder), device=device, local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+    )
+
+
+class _UpperLayers(SentenceTransformer):  # type: ignore[misc]
+    """A model that takes numbers of texts in place of tokens: what enters its trained layers is remembered by its tower."""
+
+    tower: Tower
+
+    def forward(self, input: dict[str, torch.Tensor], **_: Any) -> dict[str, torch.Tensor]:  # noqa: A002 the library's name
+        return {"sentence_embedding": self.tower.embed(input["input_ids"])}
+
+
+class _Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
+    """The library's Trainer; a checkpoint holds the weights that train, by safetensors, and no copy of the others."""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002 the library's signature
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: p.detach().cpu().contiguous() for name, p in _trained(self.model).items()}, folder / WEIGHTS)
+
+    def _load_from_checkpoint(self, checkpoint_path: str, model: Any = None) -> None:  # noqa: ARG002 the library's signature
+        weights = load_file(Path(checkpoint_path) / WEIGHTS)
+        with torch.no_grad():
+            for name, parameter in _trained(self.model).items():
+                parameter.copy_(weights[name])
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """Compute no examples for a card that nobody writes."""
+
+
+class _InnerScore(BaseEvaluator):  # type: ignore[misc]
+    """Mean nDCG@10 of the validation queries over their own and some other products: what decides which state is kept."""
+
+    def __init__(self, tower: Tower, numbers: Numbers) -> None:
+        super().__init__()
+        self._tower, self._numbers = tower, numbers
+        self._products = numbers.contenders()
+
+    def __call__(self, model: Any, output_path: str | None = None, epoch: float = -1, steps: int = -1) -> dict[str, float]:  # noqa: ARG002
+        was_training = model.training
+        queries = vectors(self._tower, self._numbers.validation_texts())
+        products = vectors(self._tower, self._numbers.product_texts(self._products))
+        model.train(was_training)
+        return {"ndcg10": inner_score(queries, products, self._products, self._numbers.gains)}
+
+
+def _train(
+    model: Any,
+    tower: Tower,
+    numbers: Numbers,
+    new: Rows,
+    plan: Plan,
+    folder: Path,
+    progress: Callable[[Step], None],
+    save: Callable[[], None],
+) -> Training:
+    trained: Any = model
+    if isinstance(tower, TopTower):
+        trained = _UpperLayers(modules=list(model), device=plan.device)
+        trained.tower = tower
+    bf16 = plan.device == "cuda" or bf16_is_faster(tower, len(numbers.queries))
+    mined = None
+    if plan.hard_negatives:
+        products = vectors(tower, numbers.product_texts(np.arange(len(numbers.products))))
+        mined = mine(vectors(tower, np.arange(len(numbers.queries))), products, numbers.known, among=numbers.engaged)
+    drawn = schedule(numbers, new, plan, mined)
+    table = Table(*(torch.from_numpy(a) for a in (numbers.query, numbers.product, numbers.weight, numbers.known, numbers.log_popularity)))
+    loss = EngagementLoss(trained, table, scale=plan.scale, symmetric=plan.symmetric, beta=plan.beta)
+    report = StepReport(loss, plan, progress)
+    validated = len(numbers.validation) >= MIN_VALIDATION
+    trainer = _Trainer(
+        model=trained,
+        args=_arguments(plan, folder, whole=isinstance(tower, WholeTower), bf16=bf16, validated=validated),
+        train_dataset=Dataset.from_dict({"label": drawn.rows, "negatives": list(drawn.negatives)}),
+        loss=loss,
+        evaluator=_InnerScore(tower, numbers) if validated else None,
+        data_collator=Collator(numbers, tower),
+        callbacks=[_Reporter(report), *([EarlyStoppingCallback(plan.patience)] if validated else [])],
+    )
+    trainer.remove_callback(PrinterCallback)
+    found = newest_checkpoint(folder)
+    if found:
+        log.info("training goes on", checkpoint=found.name)
+    trainer.train(resume_from_checkpoint=str(found) if found else None)
+    model.eval()
+    if trainer.is_world_process_zero():
+        save()
     return Training(
-        steps=plan.steps,
-        batch_size=plan.batch_size,
+        steps=trainer.state.global_step,
+        best_step=trainer.state.best_global_step,
+        inner_ndcg10=trainer.state.best_metric,
+        batch_size=len(drawn.rows) // plan.steps,
         new_pairs=len(new),
-        old_pairs=len(old),
+        old_pairs=0,
         device=plan.device,
         bf16=bf16,
         top_layers_only=isinstance(tower, TopTower),
-        loss_first=first,
-        loss_last=last,
-        cpu_s=round(time.process_time() - began_cpu, 2),
-        wall_s=round(wall, 2),
-        pairs_per_s=round(sum(map(len, drawn)) / wall, 1),
+        loss_first=report.first,
+        loss_last=report.last,
+        cpu_s=0.0,
+        wall_s=0.0,
+        pairs_per_s=0.0,
     )
 
 
-@dataclass(frozen=True)
-class _Numbers:
-    """Pairs by number: texts 0..q-1 are the queries, then the products."""
-
-    queries: list[str]
-    products: list[str]
-    query: Rows
-    product: Rows
-    weight: npt.NDArray[np.float32]
-    known: Rows  # (m, 2)
-    log_popularity: npt.NDArray[np.float64]  # of each product
-
-    @classmethod
-    def of(cls, pairs: pl.DataFrame, known: pl.DataFrame) -> "_Numbers":
-        queries = sorted(set(pairs["query"].to_list()))
-        products = sorted({*pairs["product_id"].to_list(), *known["product_id"].to_list()})
-        q_of, p_of = {q: i for i, q in enumerate(queries)}, {p: i for i, p in enumerate(products)}
-        engaged = [(q_of[q], p_of[p]) for q, p in known.select("query", "product_id").iter_rows() if q in q_of]
-        query = np.array([q_of[q] for q in pairs["query"]], dtype=np.int64)
-        product = np.array([p_of[p] for p in pairs["product_id"]], dtype=np.int64)
-        both = np.concatenate([np.array(engaged, dtype=np.int64).reshape(-1, 2), np.stack([query, product], axis=1)])
-        counts = np.bincount(product, minlength=len(products)) + 1.0
-        popularity = np.log(counts / counts.sum())
-        if "log_popularity" in known.columns:
-            for number, value in zip(map(p_of.__getitem__, known["product_id"]), known["log_popularity"], strict=True):
-                popularity[number] = value
-        return cls(queries, products, query, product, pairs["weight"].to_numpy().astype(np.float32), both, popularity)
-
-
-def _tower(model: Any, data: _Numbers, texts: Mapping[str, str], plan: Plan) -> tuple[Tower, Tokens]:
-    prompts = model.prompts or {}
-    of_query, of_document = prompts.get("query") or "", prompts.get("document") or prompts.get("passage") or ""
-    prepared = [of_query + normalise_query(q) for q in data.queries] + [of_document + normalise_query(texts[p]) for p in data.products]
-    tokens = Tokens(model, prepared)
-    if plan.device == "cpu" and TopTower.fits(model, tokens):
-        return TopTower(model, tokens, plan.top_layers), tokens
-    return WholeTower(model, tokens), tokens
-
-
-def _loss(data: _Numbers, plan: Plan) -> EngagementLoss:
-    return EngagementLoss(
-        torch.from_numpy(data.query),
-        torch.from_numpy(data.product),
-        torch.from_numpy(data.weight),
-        torch.from_numpy(data.known),
-        scale=plan.scale,
-        symmetric=plan.symmetric,
-        log_popularity=torch.from_numpy(data.log_popularity),
-        beta=plan.beta,
+def _arguments(plan: Plan, folder: Path, *, whole: bool, bf16: bool, validated: bool) -> SentenceTransformerTrainingArguments:
+    judge: dict[str, Any] = {}
+    if validated:
+        judge = {"eval_strategy": "steps", "eval_steps": plan.checkpoint_steps, "load_best_model_at_end": True}
+        judge |= {"metric_for_best_model": "ndcg10", "greater_is_better": True}
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        max_steps=plan.steps,
+        per_device_train_batch_size=plan.batch_size,
+        learning_rate=plan.learning_rate / (10 if whole else 1),
+        warmup_steps=max(1, round(plan.warm_up * plan.steps)),
+        weight_decay=0.01,
+        max_grad_norm=1.0,
+        seed=plan.seed,
+        bf16=bf16,
+        use_cpu=plan.device == "cpu",
+        batch_sampler=lambda dataset, **kwargs: DefaultBatchSampler(SequentialSampler(dataset), **kwargs),
+        dataloader_pin_memory=plan.device != "cpu",
+        remove_unused_columns=False,
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        save_strategy="steps",
+        save_steps=plan.checkpoint_steps,
+        save_total_limit=2,
+        **judge,
     )
 
 
-@torch.no_grad()
-def _mined(tower: Tower, data: _Numbers) -> HardNegatives:
-    tower.train_mode(False)
-    texts = torch.arange(len(data.queries) + len(data.products))
-    vectors = torch.cat(
-        [torch.nn.functional.normalize(tower.embed(part).float(), dim=-1).cpu() for part in torch.split(texts, 128)]
-    ).numpy()
-    return mine(vectors[: len(data.queries)], vectors[len(data.queries) :], data.known)
+class _Reporter(TrainerCallback):  # type: ignore[misc]
+    """Passes the Trainer's steps on."""
+
+    def __init__(self, report: StepReport) -> None:
+        self._report = report
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 the library's signature
+        self._report.begin(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 the library's signature
+        self._report.step(state.global_step)
 
 
-def _loop(
-    tower: Tower,
-    loss: EngagementLoss,
-    data: _Numbers,
-    drawn: list[Rows],
-    negatives: HardNegatives | None,
-    plan: Plan,
-    *,
-    bf16: bool,
-    progress: Callable[[Step], None],
-) -> tuple[float, float]:
-    whole = isinstance(tower, WholeTower)
-    optimiser = torch.optim.AdamW(tower.trained(), lr=plan.learning_rate / (10 if whole else 1), weight_decay=0.01)
-    warm = max(1, round(WARM_UP * plan.steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda s: (s + 1) / warm if s < warm else (plan.steps - s) / max(1, plan.steps - warm)
-    )
-    rng = np.random.default_rng([plan.seed, 1])
-    tower.train_mode(True)
-    began, seen, values = time.perf_counter(), 0, []
-    for number, rows in enumerate(drawn, 1):
-        mined = negatives.pick(data.query[rows], plan.hard_negatives, rng) if negatives else rows[:0]
-        wanted = torch.from_numpy(np.concatenate([data.query[rows], len(data.queries) + data.product[rows], len(data.queries) + mined]))
-        unique, back = torch.unique(wanted, return_inverse=True)
-        with _autocast(plan.device, bf16=bf16):
-            vectors = tower.embed(unique)[back.to(plan.device)]
-        left, right, hard = torch.split(vectors, [len(rows), len(rows), len(mined)])
-        value = loss(torch.from_numpy(rows).to(plan.device), left, right, hard, torch.from_numpy(mined).to(plan.device))
-        if not torch.isfinite(value):
-            raise TrainingError(f"the loss is {value.item()} at step {number} of {plan.steps}; nothing was saved")
-        optimiser.zero_grad(set_to_none=True)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(tower.trained(), 1.0)
-        optimiser.step()
-        schedule.step()
-        values.append(float(value.item()))
-        seen += len(rows)
-        rate = seen / max(1e-9, time.perf_counter() - began)
-        progress(Step(number, plan.steps, values[-1], rate, (plan.steps - number) * len(rows) / rate))
-    tower.train_mode(False)
-    return values[0], values[-1]
-
-
-def _autocast(device: str, *, bf16: bool) -> Any:
-    return torch.autocast(device, dtype=torch.bfloat16) if bf16 else nullcontext()
-
-
-def _bf16_is_faster(tower: Tower, texts: int) -> bool:
-    """Measure a step each way: bf16 is a gain only on CPUs that have it, and a great loss on the others."""
-    sample = torch.arange(min(32, texts))
-
-    def once(*, bf16: bool) -> float:
-        began = time.perf_counter()
-        with _autocast("cpu", bf16=bf16):
-            out = tower.embed(sample)
-        torch.autograd.grad(out.float().sum(), tower.trained(), allow_unused=True)
-        return time.perf_counter() - began
-
-    tower.train_mode(False)
-    plain = [once(bf16=False) for _ in range(3)]
-    once(bf16=True)
-    return min(once(bf16=True) for _ in range(2)) < 0.8 * min(plain)
+def _trained(model: Any) -> dict[str, torch.Tensor]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def _save(model: Any, output: Path, lineage: Lineage | None) -> None:

@@ -4,6 +4,7 @@ A trigger's offset moves only after its run is recorded, and a recorded trigger 
 """
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import structlog
@@ -15,7 +16,7 @@ from broker.records import Outgoing, Record
 from schemas.rejections import Rejection
 from schemas.settings import TrainerSettings
 from schemas.topics import TRAINING_RUNS
-from schemas.training import RunError, RunState, TrainingRun
+from schemas.training import RunError, RunState, TrainingRun, Trigger
 from trainer.execution import execute
 from trainer.history import History
 from trainer.inbox import read_request, read_trigger
@@ -40,6 +41,7 @@ class Worker:
         self._changed = asyncio.Event()
         self.waiting: Request | None = None
         self.current: str | None = None
+        self._execution: asyncio.Task[Outcome] | None = None
 
     async def recover(self) -> None:
         """Take up what an earlier process left: runs whose folder is here go on, the others are failed."""
@@ -62,10 +64,13 @@ class Worker:
         if self._history.taken(trigger):
             log.info("trigger already answered", trigger_id=trigger.trigger_id, dedup_key=trigger.dedup_key)
             return True
+        if trigger.cancels:
+            await self._cancel(trigger.cancels, trigger.requested_by)
+            return True
         request = read_request(trigger, self._settings, datetime.now(UTC))
         if isinstance(request, Rejection):
             return await self._refuse(record, request)
-        if trigger.base == "live" and self._history.needs_full_retrain():
+        if trigger.base == "live" and self._history.needs_full_retrain(self._settings.full_after_rejected):
             request = request.model_copy(update={"base": "pristine"})
         keys = [trigger.dedup_key] if trigger.dedup_key else []
         if self.waiting is None:
@@ -84,6 +89,13 @@ class Worker:
             return False
         self._changed.set()
         return True
+
+    async def heed(self, records: Iterable[Record]) -> None:
+        """Carry out the cancellations among triggers that wait behind another one; they are harmless when they are read again."""
+        for record in records:
+            trigger = read_trigger(record)
+            if isinstance(trigger, Trigger) and trigger.cancels:
+                await self._cancel(trigger.cancels, trigger.requested_by)
 
     async def work(self) -> None:
         """Carry out runs, one after the other, for ever."""
@@ -107,13 +119,36 @@ class Worker:
         async def tell(progress: Progress) -> None:
             await self._tell(run_id, state=progress.state, progress=progress.progress, detail=progress.detail, **_counts(folder))
 
-        outcome = await execute(folder, request.settings, tell)
+        self._execution = asyncio.create_task(execute(folder, request.settings, tell))
+        try:
+            outcome = await self._execution
+        except asyncio.CancelledError:
+            found = folder.find("outcome", Outcome)
+            if found is None:  # we are stopped, and the run goes on at the next start
+                raise
+            outcome = found
+        finally:
+            self._execution = None
         now = datetime.now(UTC)
         took = (now - began).total_seconds()
         outcome = _with_freshness(folder, outcome, now)
         await self._end(run_id, outcome, duration_s=round(took, 1), **_counts(folder))
         self.current = None
         RUNNING.set(0)
+
+    async def _cancel(self, run_id: str, by: str) -> None:
+        """End a run that waits or is in progress. One that is being deployed, or has ended, is left as it is."""
+        cancelled = Outcome(state=RunState.CANCELLED, detail=f"cancelled by {by}")
+        progress = self._folder(run_id).find("progress", Progress)
+        if self.waiting is not None and self.waiting.run_id == run_id:
+            self.waiting = None
+            self._folder(run_id).commit("outcome", cancelled)
+            await self._end(run_id, cancelled)
+        elif run_id == self.current and self._execution is not None and (progress is None or progress.state != RunState.DEPLOYING):
+            self._folder(run_id).commit("outcome", cancelled)
+            self._execution.cancel()
+        else:
+            log.info("there is nothing to cancel", run_id=run_id)
 
     async def _end(self, run_id: str, outcome: Outcome, **facts: object) -> None:
         await self._tell(run_id, progress=1.0, **{name: getattr(outcome, name) for name in Outcome.model_fields}, **facts)

@@ -1,4 +1,4 @@
-"""The loss equals its definition, written out in loops."""
+"""The loss equals its definition, written out in loops, and the library's own where the two mean the same."""
 # ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
 
 import math
@@ -8,59 +8,127 @@ import pytest
 pytestmark = pytest.mark.model
 
 
+def one_way(sources, targets, weights, left, columns, ids, is_known, scale, log_q, beta):
+    """The losses of each row: its own targets share the goal by weight, its other known ones are hidden, each column competes once."""
+    first = {product: i for i, product in reversed(list(enumerate(ids)))}
+    losses = []
+    for i, source in enumerate(sources):
+        own = {}
+        for other, target, weight in zip(sources, targets, weights, strict=True):
+            if other == source:
+                own[target] = own.get(target, 0.0) + weight
+        scores = {
+            t: scale * float(left[i] @ columns[at]) - beta * log_q[t] for t, at in first.items() if t in own or not is_known(source, t)
+        }
+        bottom = math.log(sum(math.exp(s) for s in scores.values()))
+        losses.append(sum(w / sum(own.values()) * (bottom - scores[t]) for t, w in own.items()))
+    return losses
+
+
 def by_loops(q, p, w, known, left, right, hard, hard_ids, scale, log_q, beta, *, symmetric):
-    total = 0.0
-    for i in range(len(q)):
-        own = scale * float(left[i] @ right[i]) - beta * log_q[p[i]]
-        scores = [own]
-        columns = [(p[j], right[j]) for j in range(len(q)) if j != i] + list(zip(hard_ids, hard, strict=True))
-        for product, vector in columns:
-            if (q[i], product) not in known and p[i] != product:
-                scores += [scale * float(left[i] @ vector) - beta * log_q[product]]
-        loss = math.log(sum(math.exp(s) for s in scores)) - own
-        if symmetric:
-            back = [scale * float(left[i] @ right[i])]
-            back += [scale * float(left[j] @ right[i]) for j in range(len(q)) if j != i and (q[j], p[i]) not in known and q[j] != q[i]]
-            loss = (loss + math.log(sum(math.exp(s) for s in back)) - back[0]) / 2
-        total += w[i] * loss
-    return total / sum(w)
+    losses = one_way(q, p, w, left, [*right, *hard], [*p, *hard_ids], lambda a, b: (a, b) in known, scale, log_q, beta)
+    if symmetric:
+        back = one_way(p, q, w, right, left, q, lambda a, b: (b, a) in known, scale, log_q, 0.0)
+        losses = [(a + b) / 2 for a, b in zip(losses, back, strict=True)]
+    return sum(a * b for a, b in zip(w, losses, strict=True)) / len(w)
+
+
+def a_loss(q, p, w=None, known=(), log_q=None, **options):
+    import torch
+
+    from trainer.loss import EngagementLoss, Table
+
+    known = torch.tensor(list(known), dtype=torch.int64).reshape(-1, 2)
+    return EngagementLoss(None, Table(torch.tensor(q), torch.tensor(p), torch.tensor(w or [1.0] * len(q)), known, log_q), **options)
+
+
+def some_vectors(*counts):
+    import torch
+
+    torch.manual_seed(2)
+    return [torch.nn.functional.normalize(torch.randn(n, 8), dim=-1) for n in counts]
 
 
 @pytest.mark.parametrize(("symmetric", "beta"), [(False, 0.0), (True, 0.0), (False, 0.5)])
 def test_the_loss_equals_the_double_loop(symmetric, beta):
     import torch
 
-    from trainer.loss import EngagementLoss
-
-    torch.manual_seed(2)
-    q, p, w = [0, 0, 1, 2, 3, 1], [0, 1, 1, 3, 4, 5], [1.0, 2.0, 0.5, 1.5, 1.0, 0.3]
+    q, p, w = [0, 0, 1, 2, 3, 1, 0], [0, 1, 1, 3, 4, 5, 1], [1.0, 2.0, 0.5, 1.5, 1.0, 0.3, 0.7]
     extra = [(2, 0), (3, 6), (9, 9)]
-    known = set(zip(q, p, strict=True)) | set(extra)
-    hard_ids = [6, 2, 1]
-    left, right, hard = (torch.nn.functional.normalize(torch.randn(n, 8), dim=-1) for n in (6, 6, 3))
+    hard_ids = [6, 2, 1, 6]
+    left, right, hard = some_vectors(7, 7, 4)
     log_q = torch.log_softmax(torch.randn(10), 0)
-    loss = EngagementLoss(
-        torch.tensor(q),
-        torch.tensor(p),
-        torch.tensor(w),
-        torch.tensor(extra),
-        scale=7.0,
-        symmetric=symmetric,
-        log_popularity=log_q,
-        beta=beta,
-    )
-    found = loss(torch.arange(6), 3.0 * left, right, hard, torch.tensor(hard_ids))
+    loss = a_loss(q, p, w, extra, log_q, scale=7.0, symmetric=symmetric, beta=beta)
+    found = loss.of_vectors(torch.arange(7), 3.0 * left, right, hard, torch.tensor(hard_ids))
+    known = set(zip(q, p, strict=True)) | set(extra)
     wanted = by_loops(q, p, w, known, left, right, hard, hard_ids, 7.0, log_q.tolist(), beta, symmetric=symmetric)
     assert found.item() == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_with_weight_one_and_nothing_to_mask_it_is_the_library_s_own_loss(symmetric):
+    import torch
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    left, right, hard = (v.requires_grad_() for v in some_vectors(6, 6, 6))
+    directions = ("query_to_doc", "doc_to_query") if symmetric else ("query_to_doc",)
+    theirs = MultipleNegativesRankingLoss(torch.nn.Identity(), scale=20.0, directions=directions, partition_mode="per_direction")
+    columns = [left, right] if symmetric else [left, right, hard]
+    wanted = theirs.compute_loss_from_embeddings(columns, None)
+    ours = a_loss(range(6), range(6), scale=20.0, symmetric=symmetric)
+    found = ours.of_vectors(torch.arange(6), left, right, *([] if symmetric else [hard, torch.arange(6, 12)]))
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
+    for a, b in zip(torch.autograd.grad(found, columns), torch.autograd.grad(wanted, columns), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
 
 
 def test_a_known_positive_of_another_row_pushes_nothing():
     import torch
 
-    from trainer.loss import EngagementLoss
+    vectors = some_vectors(2)[0]
+    other = vectors.flip(0)
+    crossed = [(0, 1), (1, 0)]
+    assert a_loss([0, 1], [0, 1], known=crossed).of_vectors(torch.arange(2), vectors, other).item() == 0.0
+    assert a_loss([0, 1], [0, 1]).of_vectors(torch.arange(2), vectors, other).item() > 0.0
 
-    q, p = torch.tensor([0, 1]), torch.tensor([0, 1])
-    vectors = torch.nn.functional.normalize(torch.randn(2, 4), dim=-1)
-    both_known = torch.tensor([(0, 1), (1, 0)])
-    assert EngagementLoss(q, p, torch.ones(2), both_known)(torch.arange(2), vectors, vectors).item() == 0.0
-    assert EngagementLoss(q, p, torch.ones(2), both_known[:0])(torch.arange(2), vectors, vectors).item() > 0.0
+
+def test_a_pair_pulls_by_its_weight_whoever_shares_its_batch():
+    import torch
+
+    def pull(weights):
+        left, right = some_vectors(3, 3)
+        left.requires_grad_()
+        (gradient,) = torch.autograd.grad(a_loss([0, 1, 2], [0, 1, 2], weights).of_vectors(torch.arange(3), left, right), left)
+        return gradient[0]
+
+    assert torch.allclose(pull([2.0, 1.0, 1.0]), 2 * pull([1.0, 5.0, 1.0]))
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_gradient_of_one_with_both_batches(tmp_path):
+    import torch
+
+    torch.multiprocessing.spawn(_one_of_two, args=(str(tmp_path / "meet"), tmp_path), nprocs=2)
+    halves = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    weight, loss, inputs = _small_task()
+    loss.of_vectors(torch.arange(6), *(x @ weight for x in inputs), torch.arange(6, 12)).backward()
+    assert torch.allclose((halves[0] + halves[1]) / 2, weight.grad, atol=1e-6)
+
+
+def _small_task():
+    weight = some_vectors(8)[0].requires_grad_()
+    loss = a_loss([0, 1, 2, 3, 0, 5], [0, 1, 2, 3, 4, 5], [1.0, 2.0, 1.0, 0.5, 1.0, 0.5], [(0, 7), (2, 5)], symmetric=True)
+    return weight, loss, some_vectors(6, 6, 6)
+
+
+def _one_of_two(rank, meet, folder):
+    import torch
+
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=2)
+    weight, loss, inputs = _small_task()
+    half = slice(3 * rank, 3 * rank + 3)
+    rows = torch.arange(6)[half]
+    loss.of_vectors(rows, *(x[half] @ weight for x in inputs), torch.arange(6, 12)[half]).backward()
+    torch.save(weight.grad, folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()

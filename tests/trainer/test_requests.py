@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.records import Record
 from schemas.rejections import Reason, Rejection
@@ -74,8 +76,9 @@ def test_unfinished_runs_come_back_those_that_had_begun_first():
 def test_three_rejected_candidates_in_a_row_call_for_a_full_retrain():
     states = [RunState.DEPLOYED, RunState.FAILED_GATE, RunState.SKIPPED, RunState.INCONCLUSIVE, RunState.FAILED_GATE]
     history = History(TrainingRun(run_id=str(n), state=state) for n, state in enumerate(states))
-    assert history.needs_full_retrain()
-    assert not history.record(TrainingRun(run_id="9", state=RunState.DEPLOYED)).needs_full_retrain()
+    assert history.needs_full_retrain(3)
+    assert not history.needs_full_retrain(4)
+    assert not history.record(TrainingRun(run_id="9", state=RunState.DEPLOYED)).needs_full_retrain(3)
 
 
 def test_the_start_is_never_a_model_that_knows_the_test():
@@ -89,13 +92,30 @@ def test_the_start_is_never_a_model_that_knows_the_test():
     assert choose_start("pristine", seen, cut_day=100, **ask)[0] == "base"
 
 
+def test_every_so_many_trainings_one_begins_from_the_base_model_again():
+    starts, since_base = [], 0
+    for _ in range(6):
+        lineage = Lineage(cut_day=100, heldout_share=0.1, parent_sha256="x", since_base=since_base)
+        starts.append(choose_start("live", lineage, cut_day=100, heldout_share=0.1, new_pairs=5, full_every=3)[0])
+        since_base = since_base + 1 if starts[-1] == "live" else 0
+    assert starts == ["live", "live", "base", "live", "live", "base"]
+
+
 def test_steps_follow_the_amount_of_data():
     settings = TrainerSettings()
     fresh = plan(settings, new_pairs=1413, old_pairs=0, from_live=False, device="cpu")
     again = plan(settings, new_pairs=1000, old_pairs=5000, from_live=True, device="cpu")
-    assert (fresh.steps, fresh.batch_size, fresh.replay_share) == (28, 128, 0.0)
-    assert (again.steps, again.replay_share) == (20, 0.5)
+    assert (fresh.steps, fresh.batch_size, fresh.replay_share) == (30, 128, 0.0)
+    assert (again.steps, again.replay_share) == (35, 0.5)
     assert plan(settings, new_pairs=10**7, old_pairs=0, from_live=False, device="cpu").steps == settings.max_steps
+
+
+@given(st.integers(1, 10**7), st.integers(0, 10**7), st.booleans(), st.integers(1, 5000))
+def test_the_last_step_is_one_at_which_the_validation_is_looked_at(new, old, from_live, max_steps):
+    found = plan(TrainerSettings(max_steps=max_steps), new_pairs=new, old_pairs=old, from_live=from_live, device="cpu")
+    assert 1 <= found.steps <= max_steps
+    assert found.steps % found.checkpoint_steps == 0
+    assert found.steps // found.checkpoint_steps <= 5
 
 
 def test_the_last_slot_is_the_newest_one_within_the_grace():

@@ -172,6 +172,22 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> No
     assert [r.value is not None and b'"bad"' in r.value for r in refused] == [True]
 
 
+async def test_a_cancelled_run_ends_as_cancelled_and_the_next_one_is_taken(shop: Shop) -> None:
+    await fill(shop)
+    shop.start()
+    await shop.trigger("long", params={"max_steps": 4000, "passes": 5000})
+    training = await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"training"' in (r.value or b"") for r in rs))
+    run_id = TrainingRun.from_json(training[-1].value or b"").run_id
+    await shop.trigger("stop", cancels=run_id)
+    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"cancelled"' in (r.value or b"") for r in rs))
+    await shop.trigger("next", dry_run=True)
+    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs))
+    ended = {run.run_id: run.state for run in await shop.runs() if run.state.terminal}
+    assert ended.pop(run_id) == RunState.CANCELLED
+    assert list(ended.values()) == [RunState.SKIPPED]
+    assert await shop.records(DEPLOYMENT_COMMANDS.name) == []
+
+
 async def test_with_too_few_pairs_the_run_is_skipped_and_nothing_is_promoted(shop: Shop) -> None:
     await ensure_topics(shop.settings)
     await shop.send(CATALOG.name, (b"p", a_product("p", "a lamp").to_json()))

