@@ -31,6 +31,7 @@ TopicName = Annotated[str | None, typer.Option("--topic", help="Only those of th
 WhyRefused = Annotated[str | None, typer.Option("--refused-for", help="Only those refused for this reason.")]
 Target = Annotated[int | None, typer.Option("--to", help="The generation to go to.")]
 At = Annotated[str | None, typer.Option("--at", help="A moment, ISO 8601, UTC where it names no zone.")]
+Force = Annotated[bool, typer.Option("--force", help="Even if pinned, paused, cooling down or rolled back before; needs --reason.")]
 Expected = Annotated[int | None, typer.Option("--expected", help="Refuse unless this generation is live.")]
 
 
@@ -274,17 +275,25 @@ def forget(
 
 
 @app.command()
-def rollback(to: Target = None, expected: Expected = None, reason: Reason = "", data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def rollback(
+    to: Target = None,
+    expected: Expected = None,
+    force: Force = False,
+    reason: Reason = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
     """Go back to the previous generation, or to one that still has its index."""
     from commands.deciding import deploy
 
-    deploy("rollback", target=to, expected=expected, reason=reason, data_dir=data_dir, as_json=as_json)
+    deploy("rollback", target=to, expected=expected, force=force, reason=reason, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()
 def promote(
     to: Annotated[int, typer.Argument(help="The generation to serve.")],
     expected: Expected = None,
+    force: Force = False,
     reason: Reason = "",
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -292,10 +301,10 @@ def promote(
     """Serve a generation that still has its index."""
     from commands.deciding import deploy
 
-    deploy("promote", target=to, expected=expected, reason=reason, data_dir=data_dir, as_json=as_json)
+    deploy("promote", target=to, expected=expected, force=force, reason=reason, data_dir=data_dir, as_json=as_json)
 
 
-def _switch(name: Literal["pause", "resume", "pin", "unpin"], summary: str) -> None:
+def _switch(name: Literal["pause", "resume", "pin", "unpin", "abort"], summary: str) -> None:
     @app.command(name, help=summary)
     def run(reason: Reason = "", data_dir: DataDir = None, as_json: AsJson = False) -> None:
         from commands.deciding import deploy
@@ -307,6 +316,7 @@ _switch("pause", "Refuse promotes until resume.")
 _switch("resume", "Accept promotes again.")
 _switch("pin", "Keep the live generation whatever is promoted, until unpin.")
 _switch("unpin", "Let the live generation change again.")
+_switch("abort", "End the build that runs.")
 
 
 @dlq_app.command("list")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broker.producing import open_producer
@@ -20,8 +21,8 @@ from broker.reading import open_reader
 from broker.records import Outgoing
 from commands.looking import show_decision
 from commands.session import err, find_settings, out, show_json, stop
-from commands.state import read_decisions
-from schemas.releases import DeploymentCommand, LivePointer
+from commands.state import read_decisions, read_releases
+from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState
 from schemas.settings import Settings, TrainerSettings
 from schemas.training import Decision, RunState, TrainingRun, Trigger
 from trainer.request import Request, TriggerError
@@ -158,11 +159,21 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
                     pointer = LivePointer.from_json(record.value)
                     if pointer.command_id == command.command_id:
                         return pointer, "done", took
+                elif record.topic == topics[0] and command.action == "abort" and _aborted(record.value):
+                    return (await read_releases(settings))[0], "aborted before anything served", took
                 elif record.topic == topics[1] and record.value and command.command_id.encode() in record.value:
                     reasons = _refusal(record.value)
                     if reasons is not None:
                         return None, reasons, took
     return None, f"no effect within {deadline_s:.0f} s: is the indexer running? `searchloop status` tells", deadline_s
+
+
+def _aborted(raw: bytes | None) -> bool:
+    try:
+        release = Release.from_json(raw or b"")
+    except ValidationError:
+        return False
+    return release.state is ReleaseState.FAILED and (release.error or "").startswith("aborted by")
 
 
 def _refusal(raw: bytes) -> str | None:
@@ -171,13 +182,23 @@ def _refusal(raw: bytes) -> str | None:
 
 
 def deploy(
-    action: Action, *, target: int | None, expected: int | None, reason: str, data_dir: Path | None, as_json: bool, deadline_s: float = 60
+    action: Action,
+    *,
+    target: int | None,
+    expected: int | None,
+    reason: str,
+    data_dir: Path | None,
+    as_json: bool,
+    force: bool = False,
+    deadline_s: float = 60,
 ) -> None:
     """Change what serves, and wait until the pointer says so; exit code 1 with the reason when it was refused."""
+    if force and not reason:
+        stop("--force needs --reason: it is kept in the history", code=2)
     settings = find_settings(data_dir)
     command = DeploymentCommand(
         command_id=uuid.uuid4().hex, deployment=settings.deployment, action=action, target_generation=target,
-        expected_generation=expected, reason=reason, actor=getpass.getuser(),
+        expected_generation=expected, reason=reason, force=force, actor=getpass.getuser(),
     )  # fmt: skip
     pointer, why, took = asyncio.run(command_and_wait(settings, command, deadline_s=deadline_s))
     if pointer is None:

@@ -1,9 +1,11 @@
 """Fill a new collection with the whole catalogue, and gather the evidence that it is right. Thin; ``verify`` judges.
 
 Vectors that the candidate brought along are taken over where the text is the same; the probes encode anew, so wrong ones are found.
+What an earlier attempt has written stays: only rows that are missing or old are written again.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from indexer.catalog import out_of_step
 from indexer.lanes import Lane
 from indexer.metrics import ROWS_WRITTEN, VECTORS_REUSED
 from indexer.models import Models
+from indexer.rows_there import versions_there
 from indexer.verify import TOP, Evidence
 from retrieval.document import document_hash, document_text
+from retrieval.encoder import Encoder
 from retrieval.index import Row, VectorStore
 from schemas.products import CatalogProduct
 from schemas.releases import Release
@@ -26,16 +31,21 @@ log = structlog.get_logger(__name__)
 
 Vector = npt.NDArray[np.float32]
 LOG_EVERY = 20
+TURNS = 20
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """What a build works with: the store, the lane that writes collections not yet served, the models."""
+    """What a build works with: the store, the lane that writes collections not yet served, the models.
+
+    ``pause_s()`` is asked after each step: how long serving needs the machine for itself.
+    """
 
     store: VectorStore
     lane: Lane
     models: Models
     settings: IndexerSettings
+    pause_s: Callable[[], float] = lambda: 0.0
 
 
 async def fill(
@@ -44,30 +54,56 @@ async def fill(
     products: Mapping[str, CatalogProduct],
     *,
     progress: Callable[[int], None],
-) -> None:
-    """Write every product, flush, index and load. ``progress(n)`` is called after each step, and may raise to end the build."""
+) -> Mapping[str, Vector]:
+    """Write every product, flush, index and load. ``progress(n)`` is called after each step, and may raise to end the build.
+
+    Returns the vectors that the candidate brought along, by the hash of their text; they are not proven yet.
+    """
     name, settings = release.collection, shop.settings
     candidate = release.command.candidate if release.command else None
     known = await shop.lane(read_vectors, candidate.vectors, release.dim) if candidate and candidate.vectors else {}
-    await shop.lane(shop.store.create, name, release.dim)
-    ids = sorted(products)
+    ids = sorted(await _missing(shop, release, products))
+    kept = len(products) - len(ids)
+    progress(kept)
     for step, start in enumerate(range(0, len(ids), settings.build_batch)):
         some = [products[i] for i in ids[start : start + settings.build_batch]]
         vectors = await _vectors(shop, release, some, known)
         rows = [Row.of(product, vector, release.generation) for product, vector in zip(some, vectors, strict=True)]
         await shop.lane(shop.store.upsert, name, rows)
         ROWS_WRITTEN.labels("build").inc(len(rows))
-        progress(start + len(rows))
+        progress(kept + start + len(rows))
         if step % LOG_EVERY == 0:
-            log.info("building", generation=release.generation, rows=start + len(rows), of=len(ids))
-        await asyncio.sleep(settings.build_pause_ms / 1000)
+            log.info("building", generation=release.generation, rows=kept + start + len(rows), of=len(products))
+        await asyncio.sleep(shop.pause_s())
     for call in (shop.store.flush, shop.store.build_index, shop.store.load):
         await shop.lane(call, name)
-        progress(len(ids))
+        progress(len(products))
+        log.info("built", generation=release.generation, step=call.__name__)
+    return known
 
 
-async def gather(shop: Workshop, release: Release, products: Mapping[str, CatalogProduct]) -> Evidence:
-    """Ask the store for everything that ``verify`` judges. Probes are drawn by the generation's number, so a repeat asks the same."""
+async def _missing(shop: Workshop, release: Release, products: Mapping[str, CatalogProduct]) -> set[str]:
+    """Create the collection, or keep what an earlier attempt has written into it. Returns the ids that are still to be written."""
+    name, store, lane = release.collection, shop.store, shop.lane
+    if not await lane(store.exists, name):
+        await lane(store.create, name, release.dim)
+        log.info("collection created", generation=release.generation, collection=name)
+        return set(products)
+    for call in (store.flush, store.build_index, store.load):  # only what is loaded can be read
+        await lane(call, name)
+    there = await versions_there(store, lane, release)
+    wrong = out_of_step(products, there)
+    surplus = sorted(wrong - products.keys())
+    await lane(store.delete, name, surplus)
+    log.info("build goes on", generation=release.generation, attempt=release.attempts, kept=len(there) - len(wrong & there.keys()))
+    return wrong & products.keys()
+
+
+async def gather(shop: Workshop, release: Release, products: Mapping[str, CatalogProduct], live: Release | None) -> Evidence:
+    """Ask the store for everything that ``verify`` judges. Probes are drawn by the generation's number, so a repeat asks the same.
+
+    ``live`` serves now, its model loaded: it answers the same probes, in turns.
+    """
     name, store, lane = release.collection, shop.store, shop.lane
     ids = sorted(await lane(store.ids, name))
     rows = await lane(store.rows, name, ids)
@@ -86,7 +122,26 @@ async def gather(shop: Workshop, release: Release, products: Mapping[str, Catalo
         probe_ids=probes,
         probe_vectors=probe_vectors,
         answers=[[(hit.product_id, hit.score) for hit in hits] for hits in answers],
+        latencies_ms=await _in_turns(shop, release, live, [document_text(products[i]) for i in probes]) if live else [],
     )
+
+
+async def _in_turns(shop: Workshop, release: Release, live: Release, texts: Sequence[str]) -> list[tuple[float, float]]:
+    """Ask both generations each text, one right after the other, so that the load of the moment is the same. Milliseconds: new, live."""
+    pairs = []
+    for number, text in enumerate(texts[:TURNS]):
+        took = {}
+        for one in (release, live) if number % 2 else (live, release):
+            encoder = shop.models.get(one.model_sha256)
+            took[one.generation] = await shop.lane(_ask, shop.store, encoder, one.collection, text)
+        pairs.append((took[release.generation], took[live.generation]))
+    return pairs
+
+
+def _ask(store: VectorStore, encoder: Encoder, collection: str, text: str) -> float:
+    started = time.perf_counter()
+    store.search(collection, encoder.encode_queries([text]), TOP, timeout_s=60.0)
+    return (time.perf_counter() - started) * 1000
 
 
 def read_vectors(path: str, dim: int) -> dict[str, Vector]:

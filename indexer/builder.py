@@ -1,6 +1,7 @@
 """One build from order to publication: fill, verify, catch up, publish. Whatever is wrong with a candidate ends as a failed generation.
 
-A fault of Milvus or Kafka is not caught: it ends the process, and the order is tried again after the restart.
+A Milvus or Kafka that cannot be reached is not caught: it ends the process, and the build goes on after the restart. A Milvus that
+answers and refuses (a full disk, too little memory) fails the generation.
 """
 
 import time
@@ -11,8 +12,10 @@ from indexer.build import Workshop, fill, gather
 from indexer.catalog_sync import CatalogSync
 from indexer.deployer import Deployer
 from indexer.metrics import BUILD_SECONDS, BUILDS
+from indexer.room import free_room, missing_room, model_bytes
 from indexer.verify import failures, id_set_sha256, verify
-from retrieval.encoder import EncodingError, ModelError
+from retrieval.encoder import EncodingError, ModelError, resolve_model
+from retrieval.index import StoreError
 from retrieval.rows import RowError
 from schemas.releases import Release
 from schemas.training import Check
@@ -49,6 +52,11 @@ class Builder:
             except (ModelError, EncodingError, RowError, MemoryError) as error:
                 outcome = "failed"
                 await self._deployer.fail(release, [f"{type(error).__name__}: {error}"])
+            except StoreError as error:
+                if not error.refused:
+                    raise
+                outcome = "failed"
+                await self._deployer.fail(release, [str(error)])
             except _UnprovenError as error:
                 outcome = "failed"
                 await self._deployer.fail(release, error.reasons, error.checks)
@@ -58,6 +66,9 @@ class Builder:
 
     async def _make(self, release: Release) -> None:
         self._go_on(release, 0)
+        room, folder = free_room(self._shop.settings.data_dir), resolve_model(release.model)
+        if lack := missing_room(room, rows=len(self._sync.catalog.products), dim=release.dim, model_bytes=model_bytes(folder)):
+            raise _UnprovenError([lack], [])
         encoder = await self._shop.models.load(release.model, release.model_sha256)
         if encoder.dim != release.dim:
             raise ModelError(f"model {release.model} has dimension {encoder.dim}, the candidate says {release.dim}")
@@ -70,13 +81,23 @@ class Builder:
             }
         )
         self._sync.watch(release)  # no await since the copy: every later change is gathered
-        await fill(self._shop, release, products, progress=lambda rows: self._go_on(release, rows))
-        evidence = await gather(self._shop, release, products)
-        checks = verify(evidence, generation=release.generation, dim=release.dim, min_recall=self._shop.settings.min_recall)
+        brought = await fill(self._shop, release, products, progress=lambda rows: self._go_on(release, rows))
+        settings, pointer = self._shop.settings, self._deployer.ledger.state.pointer
+        evidence = await gather(self._shop, release, products, pointer.live if pointer else None)
+        checks = verify(
+            evidence,
+            generation=release.generation,
+            dim=release.dim,
+            min_recall=settings.min_recall,
+            max_latency_ratio=settings.max_latency_ratio,
+        )
+        log.info("verified", generation=release.generation, failed=failures(checks), to_catch_up=self._sync.behind(release))
         if reasons := failures(checks):
             raise _UnprovenError(reasons, checks)
+        self._shop.models.remember(release.model_sha256, brought)
         release = await self._deployer.verified(release)
         await self._sync.catch_up(release, self._shop.lane)
+        log.info("caught up", generation=release.generation)
         if reason := await self._deployer.publish(release, checks):
             raise _UnprovenError([reason], checks)
 

@@ -1,23 +1,28 @@
 """Carry every change of the catalogue into every generation that holds a collection, each with its own model's vector.
 
-What differs is a set of ids per generation (``dirty``); writing takes ids out and writes what the catalogue says now. So repeated
-changes fold into one, deletions wait for no encoding, and a restart only has to compute the sets again. A collection that is being
-built only gathers its set until it is handed over: every change is either in its snapshot or in its set.
+What differs is ids per generation (``dirty``), the longest waiting first; writing takes ids out and writes what the catalogue says
+now. So repeated changes fold into one, deletions wait for no encoding, and a restart only has to compute them again. A collection
+that is being built only gathers its ids until it is handed over: every change is either in its snapshot or among them.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import islice
 
 import structlog
 
+from broker.errors import BrokerError
 from broker.reading import Reader
 from broker.records import Record
 from indexer.catalog import Catalog, out_of_step
 from indexer.lanes import Lane
 from indexer.metrics import CATALOG_PRODUCTS, CATALOG_STALE, CATALOG_UNREADABLE, CATALOG_WAITING, ROWS_DELETED, ROWS_WRITTEN
 from indexer.models import Models
+from indexer.rows_there import versions_there
 from retrieval.document import document_text
 from retrieval.index import Row, VectorStore
 from schemas.releases import Release
@@ -26,7 +31,14 @@ log = structlog.get_logger(__name__)
 
 CHUNK = 32
 PAGE = 1000
+PASSES = 2
 FOLD_ROWS = 4000
+CHECK_S = 30.0
+AWAY = timedelta(days=1)  # well below delete.retention.ms of compacted topics (broker/topics.py)
+
+
+class AwayTooLongError(RuntimeError):
+    """Deletions may have been missed."""
 
 
 @dataclass
@@ -34,7 +46,7 @@ class Target:
     """A collection that must follow the catalogue. ``adopted``: the serving lane writes it, else its builder does."""
 
     release: Release
-    dirty: set[str] = field(default_factory=set)
+    dirty: dict[str, None] = field(default_factory=dict)
     adopted: bool = False
     unflushed: int = 0
 
@@ -68,13 +80,25 @@ class CatalogSync:
             self.changed_at = asyncio.get_running_loop().time()
             CATALOG_PRODUCTS.set(len(self.catalog.products))
             for target in self._targets.values():
-                target.dirty |= changed
+                target.dirty |= dict.fromkeys(sorted(changed))
             self._wake()
 
     async def follow(self, reader: Reader) -> None:
-        """Take in what arrives, for ever."""
+        """Take in what arrives, for ever.
+
+        Raises ``AwayTooLongError`` after ``AWAY`` without the broker or asleep: tombstones may be gone by then, and only the full pass of a
+        start finds what they have deleted.
+        """
+        heard_at, next_check = time.time(), 0.0
         while True:
             self.take(await reader.poll(timeout_ms=100))
+            if time.time() >= next_check:
+                if time.time() - heard_at > AWAY.total_seconds():
+                    raise AwayTooLongError(f"the catalogue was not read for {time.time() - heard_at:.0f} s: a start compares all of it")
+                with suppress(BrokerError):
+                    await reader.end_offsets()
+                    heard_at = time.time()
+                next_check = time.time() + CHECK_S
 
     async def write(self) -> None:
         """Bring the adopted collections up to date, for ever."""
@@ -100,12 +124,25 @@ class CatalogSync:
         """Gather changes for a collection that is being built, from this moment on."""
         self._targets[release.generation] = Target(release)
 
+    def behind(self, release: Release) -> int:
+        """Return how many changed products a collection does not hold yet."""
+        return len(self._targets[release.generation].dirty)
+
     async def catch_up(self, release: Release, lane: Lane) -> None:
-        """Apply what was gathered in the builder's lane until nothing is left, then hand the collection over."""
+        """Apply what was gathered in the builder's lane, then hand the collection over.
+
+        Where changes come faster than they are encoded there is always something left: then what waited before is applied, and
+        the rest follows as it does in the generation that serves. No deletion is left in any case.
+        """
         target = self._targets[release.generation]
-        while target.dirty:
+        for _ in range(PASSES * (1 + len(target.dirty) // CHUNK)):
+            if not target.dirty:
+                break
             await self._step([target], lane, "catch_up")
-        target.adopted = True  # no await since dirty was empty: nothing can fall between
+        while any(i not in self.catalog.products for i in target.dirty):
+            await self._erase([target], lane)
+        target.adopted = True  # no await since no deletion was left: none can fall between
+        self._wake()
 
     async def remove(self, generation: int) -> None:
         """Stop following with a collection. Returns when no write to it is under way."""
@@ -122,27 +159,19 @@ class CatalogSync:
         if await self._lane(self._store.exists, name):
             await self._lane(self._store.load, name)
             await self._lane(self._store.flush, name)
-            target.dirty = out_of_step(self.catalog.products, await self._versions(release))
+            target.dirty = dict.fromkeys(out_of_step(self.catalog.products, await versions_there(self._store, self._lane, release)))
             log.info("collection taken up", collection=name, out_of_step=len(target.dirty))
         else:
             log.warning("collection is missing and is built again", collection=name, products=len(self.catalog.products))
             await self._lane(self._store.create, name, release.dim)
             for step in (self._store.build_index, self._store.load):  # before the rows: a crash in between leaves nothing half made
                 await self._lane(step, name)
-            target.dirty = set(self.catalog.products)
+            target.dirty = dict.fromkeys(self.catalog.products)
             while target.dirty:
                 await self._step([target], self._lane, "repair")
             await self._lane(self._store.flush, name)
         self._targets[release.generation] = target
         self._wake()
-
-    async def _versions(self, release: Release) -> dict[str, int]:
-        ids = sorted(await self._lane(self._store.ids, release.collection))
-        versions: dict[str, int] = {}
-        for start in range(0, len(ids), PAGE):
-            for row in await self._lane(self._store.rows, release.collection, ids[start : start + PAGE]):
-                versions[row.product_id] = row.version if row.generation == release.generation else -1
-        return versions
 
     def _wake(self) -> None:
         CATALOG_WAITING.set(self.waiting)
@@ -155,23 +184,23 @@ class CatalogSync:
 
     async def _erase(self, targets: Sequence[Target], lane: Lane) -> None:
         for target in targets:
-            gone = [i for i in target.dirty if i not in self.catalog.products]
-            target.dirty.difference_update(gone)
-            for start in range(0, len(gone), PAGE):
-                await lane(self._store.delete, target.release.collection, gone[start : start + PAGE])
-            ROWS_DELETED.inc(len(gone))
+            # Page by page, each looked up when it is sent: what is back in the catalogue by then must not be deleted after its write.
+            while gone := list(islice((i for i in target.dirty if i not in self.catalog.products), PAGE)):
+                _take_out(target, gone)
+                await lane(self._store.delete, target.release.collection, gone)
+                ROWS_DELETED.inc(len(gone))
 
     async def _step(self, targets: Sequence[Target], lane: Lane, cause: str) -> None:
         """Delete all that is gone, then write one chunk of products."""
         await self._erase(targets, lane)
         products = self.catalog.products
-        first = next((t for t in targets if t.dirty), None)
-        if first is None:
+        most = max(targets, key=lambda t: len(t.dirty), default=None)
+        if most is None or not most.dirty:
             return
-        chunk = {i: products[i] for i in islice(first.dirty, CHUNK) if i in products}
+        chunk = {i: products[i] for i in islice(most.dirty, CHUNK) if i in products}
         due = [(t.release, t, [i for i in chunk if i in t.dirty]) for t in targets]
         for _, target, ids in due:
-            target.dirty.difference_update(ids)
+            _take_out(target, ids)
         by_model = {}
         for sha256 in {release.model_sha256 for release, _, ids in due if ids}:
             vectors = await self._models.encode(sha256, [document_text(p) for p in chunk.values()])
@@ -191,3 +220,8 @@ class CatalogSync:
             if self._store.backend == "lite" and target.unflushed >= FOLD_ROWS:
                 await self._lane(self._store.flush, target.release.collection)
                 target.unflushed = 0
+
+
+def _take_out(target: Target, ids: Iterable[str]) -> None:
+    for product_id in ids:
+        target.dirty.pop(product_id, None)

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from schemas.releases import DeploymentCommand, LivePointer, Release
+from schemas.releases import DeploymentCommand, LivePointer, Release, RolledBack
 from schemas.training import Check, Decision
+
+REMEMBERED = 20
 
 
 def switched(
@@ -19,6 +21,8 @@ def switched(
         previous=before.live if before else None,
         cause=command.action if command else "first",
         command_id=command.command_id if command else None,
+        carried_out=_carried_out(before, command),
+        forced=command.force if command else False,
         actor=command.actor if command else "indexer",
         paused=before.paused if before else False,
         pinned=before.pinned if before else False,
@@ -33,12 +37,29 @@ def marked(before: LivePointer, command: DeploymentCommand, *, paused: bool, pin
             "sequence": before.sequence + 1,
             "cause": command.action,
             "command_id": command.command_id,
+            "carried_out": _carried_out(before, command),
             "actor": command.actor,
             "paused": paused,
             "pinned": pinned,
             "at": now,
         }
     )
+
+
+def taken_out(pointer: LivePointer, reason: str = "") -> Release | None:
+    """Return the record of the generation that a rollback has just taken out of service; None where the pointer is no rollback.
+
+    ``reason`` is that of the command; a start that repairs the record no longer knows it.
+    """
+    if pointer.cause != "rollback" or pointer.previous is None:
+        return None
+    past = RolledBack(actor=pointer.actor, reason=reason or "no reason was given", at=pointer.at)
+    return pointer.previous.model_copy(update={"rolled_back": past})
+
+
+def _carried_out(before: LivePointer | None, command: DeploymentCommand | None) -> list[str]:
+    known = list(before.carried_out) if before else []
+    return [*known, *([command.command_id] if command else [])][-REMEMBERED:]
 
 
 def decision_id(pointer: LivePointer) -> str:
@@ -82,8 +103,10 @@ def of_refusal(command: DeploymentCommand, reason: str, live: int | None, now: d
     )
 
 
-def of_failure(release: Release, reasons: Sequence[str], checks: Sequence[Check], live: int | None, now: datetime) -> Decision:
-    """Return the evidence of a generation that was not published."""
+def of_failure(
+    release: Release, reasons: Sequence[str], checks: Sequence[Check], live: int | None, now: datetime, *, actor: str | None = None
+) -> Decision:
+    """Return the evidence of a generation that was not published. ``actor`` is who ended it, if not the one who asked for it."""
     return Decision(
         decision_id=f"generation-{release.generation:06d}-failed",
         run_id=release.run_id,
@@ -93,6 +116,6 @@ def of_failure(release: Release, reasons: Sequence[str], checks: Sequence[Check]
         candidate_sha256=release.model_sha256,
         generation_before=live,
         generation_after=live,
-        actor=release.command.actor if release.command else "indexer",
+        actor=actor or (release.command.actor if release.command else "indexer"),
         at=now,
     )

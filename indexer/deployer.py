@@ -43,15 +43,15 @@ class Deployer:
         self._alias = f"{self._prefix}_live"
 
     async def recover(self) -> None:
-        """Make Milvus and the records agree with the live pointer; order the build again that a crash ended."""
+        """Make Milvus and the records agree with the live pointer; go on with the build that a crash ended."""
         prefix = f"{self._prefix}_g"
         there = [name for name in await self._lane(self._store.collections) if name.startswith(prefix)]
         plan = recover(self.ledger.state, there, _now())
         for release in plan.records:
             log.warning("repaired", generation=release.generation, state=release.state.value, reason=release.error)
-        if plan.again and plan.again.candidate:
-            await self._order(plan.again, plan.again.candidate)
         await self.ledger.recorded(*plan.records)
+        if plan.resume:
+            self.orders.put_nowait(plan.resume)
         if plan.alias in there:
             await self._point_alias(plan.alias)
         for name in plan.orphans:
@@ -62,7 +62,7 @@ class Deployer:
         """Do what the command asks, or refuse it with a decision. The effect is durable on return; a repeat changes nothing."""
         async with self._one:
             state = self.ledger.state
-            verdict = decide(state, command)
+            verdict = decide(state, command, now=_now(), cooldown=self._settings.cooldown)
             outcome = type(verdict).__name__.lower()
             why = verdict.reason if isinstance(verdict, Reject) else None
             log.info("command", action=command.action, actor=command.actor, command_id=command.command_id, outcome=outcome, reason=why)
@@ -88,7 +88,7 @@ class Deployer:
             case Abort(generation):
                 release = moved(state.releases[generation], ReleaseState.FAILED, _now(), f"aborted by {command.actor}: {command.reason}")
                 await self.ledger.recorded(release)
-                await self.ledger.decided(changes.of_failure(release, [release.error or ""], [], state.live, _now()))
+                await self.ledger.decided(changes.of_failure(release, [release.error or ""], [], state.live, _now(), actor=command.actor))
             case Repeated():
                 return
 
@@ -195,10 +195,11 @@ class Deployer:
     async def _switch(self, release: Release, command: DeploymentCommand | None, checks: Sequence[Check] = ()) -> None:
         before = self.ledger.state.pointer
         live = release if release.state == ReleaseState.RELEASED else moved(release, ReleaseState.RELEASED, _now())
+        live = live.model_copy(update={"rolled_back": None})
         pointer = changes.switched(before, live, command, deployment=self._settings.deployment, now=_now())
         await self.ledger.pointed(pointer)
-        if live is not release:
-            await self.ledger.recorded(live)
+        out = changes.taken_out(pointer, command.reason if command else "")
+        await self.ledger.recorded(*([live] if live != release else []), *([out] if out else []))
         await self.ledger.decided(
             changes.of_pointer(pointer, before=before.live.generation if before else None, command=command, checks=checks)
         )

@@ -1,11 +1,15 @@
 """Decide what a deployment command does: the rules of promote, rollback, pause and pin.
 
-Pure. Compare-and-set: a command that expects another live generation is stale and rejected. It knows no broker and no Milvus.
+Pure. Compare-and-set: a command that expects another live generation is stale and rejected. Weights that were rolled back do not
+serve again, and after an automatic rollback nothing is promoted for a while; force with a reason overrides both.
+It knows no broker and no Milvus.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from indexer.guard import ACTOR as GUARD
 from indexer.state import HOLDING, State
 from schemas.releases import Candidate, DeploymentCommand, LivePointer, Release, ReleaseState
 
@@ -54,8 +58,8 @@ class Reject:
 Accept = Build | Switch | Mark | Abort | Repeated
 
 
-def decide(state: State, command: DeploymentCommand) -> Accept | Reject:
-    """Return what the command does in this state, or why not. The same command twice in a row is carried out once."""
+def decide(state: State, command: DeploymentCommand, *, now: datetime, cooldown: timedelta) -> Accept | Reject:
+    """Return what the command does in this state, or why not. A command that comes again is carried out once."""
     if _known(state, command.command_id):
         return Repeated()
     if command.action == "abort":
@@ -64,7 +68,7 @@ def decide(state: State, command: DeploymentCommand) -> Accept | Reject:
     pointer = state.pointer
     if pointer is None:
         return Reject("there is no live generation yet: wait until the first one is published")
-    blocked = may_publish(pointer, command)
+    blocked = may_publish(pointer, command) or _cooling(state, command, now, cooldown)
     if blocked:
         return Reject(blocked)
     return _RULES[command.action](state, pointer, command)
@@ -86,8 +90,26 @@ def may_publish(pointer: LivePointer, command: DeploymentCommand) -> str | None:
     return None
 
 
+def _cooling(state: State, command: DeploymentCommand, now: datetime, cooldown: timedelta) -> str | None:
+    """Flapping: what follows an automatic rollback within ``cooldown`` was most likely learnt from the same data."""
+    if command.action != "promote" or command.force:
+        return None
+    ends = max((r.at + cooldown for r in state.last_rollbacks if r.actor == GUARD), default=None)
+    if ends is None or now >= ends:
+        return None
+    return f"cooling down after an automatic rollback until {ends:%Y-%m-%d %H:%M:%S} UTC: wait, or force with a reason"
+
+
+def _quarantined(state: State, sha256: str, command: DeploymentCommand) -> str | None:
+    release = state.rolled_back(sha256)
+    if release is None or release.rolled_back is None or command.force:
+        return None
+    past = release.rolled_back
+    return f"generation {release.generation} has these weights and was rolled back by {past.actor} ({past.reason}): force with a reason"
+
+
 def _known(state: State, command_id: str) -> bool:
-    if state.pointer and state.pointer.command_id == command_id:
+    if state.pointer and command_id in {state.pointer.command_id, *state.pointer.carried_out}:
         return True
     return any(r.command is not None and r.command.command_id == command_id for r in state.releases.values())
 
@@ -104,7 +126,7 @@ def _rollback(state: State, pointer: LivePointer, command: DeploymentCommand) ->
         if pointer.previous is None:
             return Reject("there is no previous generation")
         target = pointer.previous.generation
-    return _switch(state, target)
+    return _switch(state, target, command)
 
 
 def _promote(state: State, _: LivePointer, command: DeploymentCommand) -> Accept | Reject:
@@ -112,7 +134,9 @@ def _promote(state: State, _: LivePointer, command: DeploymentCommand) -> Accept
     if (candidate is None) == (command.target_generation is None):
         return Reject("promote takes either a candidate or a target_generation")
     if candidate is None:
-        return _switch(state, command.target_generation or 0)
+        return _switch(state, command.target_generation or 0, command)
+    if quarantined := _quarantined(state, candidate.model_sha256, command):
+        return Reject(quarantined)
     if state.building:
         return Reject(f"generation {state.building.generation} is being built: wait for it, or abort it")
     same = [r.generation for r in state.releases.values() if r.model_sha256 == candidate.model_sha256 and r.state != ReleaseState.FAILED]
@@ -121,7 +145,7 @@ def _promote(state: State, _: LivePointer, command: DeploymentCommand) -> Accept
     return Build(candidate)
 
 
-def _switch(state: State, generation: int) -> Accept | Reject:
+def _switch(state: State, generation: int, command: DeploymentCommand) -> Accept | Reject:
     release = state.releases.get(generation)
     if release is None:
         return Reject(f"generation {generation} does not exist")
@@ -130,6 +154,8 @@ def _switch(state: State, generation: int) -> Accept | Reject:
     if release.state not in HOLDING:
         held = ", ".join(str(r.generation) for r in state.holding) or "none"
         return Reject(f"generation {generation} is {release.state.value} and has no collection; there is one for: {held}")
+    if quarantined := _quarantined(state, release.model_sha256, command):
+        return Reject(quarantined)
     return Switch(release)
 
 

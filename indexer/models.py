@@ -1,16 +1,48 @@
 """The loaded models of the generations that follow the catalogue, by fingerprint. All encoding runs in one lane.
 
-A long job is cut into slices, so that a changed product waits for one slice of a build and not for the build.
+A long job is cut into slices, so that a changed product waits for one slice of a build and not for the build. The newest vectors
+of each model are remembered by the hash of their text: most changes of a catalogue are of price and stock, and need no encoding.
 """
 
-from collections.abc import Collection, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from indexer.lanes import Lane
+from indexer.metrics import VECTORS_REMEMBERED
+from retrieval.document import document_hash
 from retrieval.encoder import Encoder, ModelError, Vectors
 
 SLICE = 32
+REMEMBERED = 50_000  # per model: 85 MB at 384 dimensions
+
+
+class Remembered:
+    """Vectors by the hash of their text, at most ``capacity``; the one not asked for the longest goes first."""
+
+    def __init__(self, capacity: int = REMEMBERED) -> None:
+        self._vectors: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
+        self._capacity = capacity
+
+    def get(self, text: str) -> npt.NDArray[np.float32] | None:
+        """Return the vector of a text, or None."""
+        key = document_hash(text)
+        if key in self._vectors:
+            self._vectors.move_to_end(key)
+        return self._vectors.get(key)
+
+    def put(self, texts: Sequence[str], vectors: Vectors) -> None:
+        """Remember the rows (n, dim) of n texts."""
+        self.put_hashed(dict(zip(map(document_hash, texts), vectors, strict=True)))
+
+    def put_hashed(self, vectors: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Remember vectors by the hash of their text."""
+        for key, vector in vectors.items():
+            self._vectors[key] = vector
+            if len(self._vectors) > self._capacity:
+                self._vectors.popitem(last=False)
 
 
 class Models:
@@ -20,6 +52,7 @@ class Models:
         self._lane = lane
         self._threads = threads
         self._loaded: dict[str, Encoder] = {}
+        self._remembered: dict[str, Remembered] = {}
 
     async def load(self, model: str, sha256: str | None = None) -> Encoder:
         """Load a model, or return it when it is loaded. Raises ``ModelError`` when it is missing or not the one of ``sha256``."""
@@ -29,17 +62,35 @@ class Models:
         if sha256 not in {None, encoder.fingerprint}:
             raise ModelError(f"model {model} has fingerprint {encoder.fingerprint}, the release says {sha256}")
         self._loaded[encoder.fingerprint] = encoder
+        self._remembered.setdefault(encoder.fingerprint, Remembered())
         return encoder
 
+    def get(self, sha256: str) -> Encoder:
+        """Return a loaded model. Raises ``KeyError`` for another."""
+        return self._loaded[sha256]
+
     async def encode(self, sha256: str, texts: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows of document texts by a loaded model; (0, dim) for none."""
-        encoder = self._loaded[sha256]
-        parts = [await self._lane(encoder.encode_documents, texts[i : i + SLICE]) for i in range(0, len(texts), SLICE)]
-        return np.concatenate(parts) if parts else np.zeros((0, encoder.dim), dtype=np.float32)
+        """Return (n, dim) unit rows of document texts by a loaded model; (0, dim) for none. A text is encoded once."""
+        encoder, remembered = self._loaded[sha256], self._remembered[sha256]
+        found = {text: remembered.get(text) for text in texts}
+        new = [text for text, vector in found.items() if vector is None]
+        for start in range(0, len(new), SLICE):
+            some = new[start : start + SLICE]
+            vectors = await self._lane(encoder.encode_documents, some)
+            remembered.put(some, vectors)
+            found |= dict(zip(some, vectors, strict=True))
+        VECTORS_REMEMBERED.inc(len(found) - len(new))
+        rows = [vector for text in texts if (vector := found[text]) is not None]
+        return np.stack(rows) if rows else np.zeros((0, encoder.dim), dtype=np.float32)
+
+    def remember(self, sha256: str, vectors: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Take over vectors of a loaded model by the hash of their text. Only proven ones: what is remembered is never encoded again."""
+        self._remembered[sha256].put_hashed(vectors)
 
     def keep(self, sha256s: Collection[str]) -> None:
         """Forget the models that no generation needs any more."""
         self._loaded = {sha256: encoder for sha256, encoder in self._loaded.items() if sha256 in sha256s}
+        self._remembered = {sha256: vectors for sha256, vectors in self._remembered.items() if sha256 in sha256s}
 
 
 def _load(model: str, threads: int) -> Encoder:

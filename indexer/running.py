@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import structlog
-from pydantic import ValidationError
 
+from broker.claiming import open_claims
 from broker.consuming import GroupConsumer, open_group
 from broker.producing import open_producer
-from broker.reading import Reader, open_reader
+from broker.reading import open_reader
 from indexer.build import Workshop
 from indexer.builder import Builder
 from indexer.catalog_sync import CatalogSync
@@ -21,12 +21,12 @@ from indexer.deployer import Deployer
 from indexer.lanes import Lane
 from indexer.ledger import Ledger
 from indexer.models import Models
+from indexer.watching import Watch
 from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
-from schemas.releases import SearcherReport
 from schemas.settings import IndexerSettings
-from schemas.topics import CATALOG, DEPLOYMENT_COMMANDS, SEARCHER_REPORTS
+from schemas.topics import CATALOG, DEPLOYMENT_COMMANDS, EVENTS, SEARCHER_REPORTS
 
 log = structlog.get_logger(__name__)
 
@@ -47,16 +47,19 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         commands = await stack.enter_async_context(open_group(settings.kafka, topics, group, session_timeout_ms=SESSION_MS))
         await _alone(commands, health)
         producer = await stack.enter_async_context(open_producer(settings.kafka, linger_ms=0, client_id="searchloop-indexer"))
+        claims = await stack.enter_async_context(open_claims(settings.kafka, client_id="searchloop-indexer"))
         catalog = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(CATALOG.name)], fetch_wait_ms=100))
         reports = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(SEARCHER_REPORTS.name)]))
+        events = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(EVENTS.name)], start="end"))
         serving, building, encoding = (stack.enter_context(Lane(name)) for name in ("serving", "building", "encoding"))
         health.detail = {"waiting": f"for Milvus at {settings.milvus}"}
         store = stack.enter_context(await serving(VectorStore, settings.milvus))
 
         models = Models(encoding, settings.torch_threads)
         sync = CatalogSync(store, serving, models)
-        deployer = Deployer(settings, await Ledger.open(settings, producer), store, serving, sync)
-        builder = Builder(Workshop(store, building, models, settings), sync, deployer)
+        deployer = Deployer(settings, await Ledger.open(settings, producer, claims), store, serving, sync)
+        watch = Watch(settings, deployer, lambda: builder.current is not None)
+        builder = Builder(Workshop(store, building, models, settings, watch.pause_s), sync, deployer)
 
         health.detail = {"waiting": "for the catalogue"}
         async for record in catalog.until(await catalog.end_offsets()):
@@ -72,7 +75,9 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
             tasks.create_task(builder.run())
             tasks.create_task(_first(settings, sync, models, deployer))
             tasks.create_task(obey(commands, producer, deployer, settings.deployment))
-            tasks.create_task(_prune(reports, deployer, models, builder))
+            tasks.create_task(watch.listen(reports))
+            tasks.create_task(watch.count(events))
+            tasks.create_task(_prune(watch, deployer, models, builder))
             tasks.create_task(_report(health, deployer, sync, builder))
 
 
@@ -94,17 +99,11 @@ async def _first(settings: IndexerSettings, sync: CatalogSync, models: Models, d
         raise RuntimeError("the first generation could not be published: the reason is in its record on releases")
 
 
-async def _prune(reports: Reader, deployer: Deployer, models: Models, builder: Builder) -> None:
-    """Follow what searchers serve, and drop what nobody needs."""
-    known: dict[str, SearcherReport] = {}
+async def _prune(watch: Watch, deployer: Deployer, models: Models, builder: Builder) -> None:
+    """Drop what nobody needs, once it is known what is needed."""
+    await watch.informed.wait()
     while True:
-        for record in await reports.poll(timeout_ms=200):
-            try:
-                report = SearcherReport.from_json(record.value or b"")
-            except ValidationError:
-                continue
-            known[report.searcher_id] = report
-        await deployer.prune(known.values())
+        await deployer.prune(watch.reports)
         models.keep({r.model_sha256 for r in (*deployer.ledger.state.holding, builder.current) if r})
         await asyncio.sleep(PRUNE_S)
 

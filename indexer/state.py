@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from schemas.releases import LivePointer, Release, ReleaseState
+from schemas.releases import LivePointer, Release, ReleaseState, RolledBack
 
 HOLDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
 UNFINISHED = frozenset({ReleaseState.BUILDING, ReleaseState.VERIFIED})
@@ -44,6 +44,15 @@ class State:
     def holding(self) -> list[Release]:
         """The generations whose collection can serve and follows the catalogue, newest first."""
         return [r for r in self._newest_first() if r.state in HOLDING]
+
+    def rolled_back(self, sha256: str) -> Release | None:
+        """The newest generation with these weights that was taken out of service and not let in again by force."""
+        return next((r for r in self._newest_first() if r.model_sha256 == sha256 and r.rolled_back), None)
+
+    @property
+    def last_rollbacks(self) -> list[RolledBack]:
+        """Every rollback that still counts, of the newest generation first."""
+        return [r.rolled_back for r in self._newest_first() if r.rolled_back]
 
     def with_release(self, release: Release) -> "State":
         """Return the state after this record of a generation."""

@@ -16,6 +16,7 @@ TOP = 10
 TIE = 1e-4
 UNIT = 1e-3
 SAME_VECTOR = 0.999
+LATENCY_GRACE_MS = 0.5
 Vectors = npt.NDArray[np.float32]
 
 
@@ -25,6 +26,7 @@ class Evidence:
 
     ``vectors`` is (n, dim), row i of ``ids[i]`` with the stamp ``generations[i]``. ``count`` is the store's own count.
     ``probe_vectors`` is (p, dim): the documents of ``probe_ids``, encoded anew; ``answers[j]`` are the hits of probe j, best first.
+    ``latencies_ms`` are of the same queries to this and to the live generation, in turns; empty where nothing is live.
     """
 
     expected_ids: frozenset[str]
@@ -35,6 +37,7 @@ class Evidence:
     probe_ids: Sequence[str]
     probe_vectors: Vectors
     answers: Sequence[Sequence[tuple[str, float]]]
+    latencies_ms: Sequence[tuple[float, float]] = ()
 
 
 def id_set_sha256(ids: Iterable[str]) -> str:
@@ -42,7 +45,7 @@ def id_set_sha256(ids: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
 
 
-def verify(evidence: Evidence, *, generation: int, dim: int, min_recall: float) -> list[Check]:
+def verify(evidence: Evidence, *, generation: int, dim: int, min_recall: float, max_latency_ratio: float = 1.5) -> list[Check]:
     """Return every check with its verdict, pass or fail. An empty collection fails."""
     e = evidence
     checks = [
@@ -53,7 +56,7 @@ def verify(evidence: Evidence, *, generation: int, dim: int, min_recall: float) 
         _stamp(e, generation),
     ]
     if all(c.verdict == "pass" for c in checks):
-        checks += [_same_model(e), _recall(e, min_recall), _self_retrieval(e)]
+        checks += [_same_model(e), _recall(e, min_recall), _self_retrieval(e), _latency(e, max_latency_ratio)]
     return checks
 
 
@@ -132,6 +135,17 @@ def _self_retrieval(e: Evidence) -> Check:
             lost.append(product_id)
     reason = f"{len(lost)} products do not find themselves, first {lost[0]!r}" if lost else "every probe finds itself"
     return _check("self_retrieval", not lost, reason, n=len(e.probe_ids))
+
+
+def _latency(e: Evidence, max_ratio: float) -> Check:
+    """By the medians: on a machine that also serves, the tail of a few dozen queries says more about the others than about this index."""
+    if not e.latencies_ms:
+        return _check("latency", passed=True, reason="nothing is live to compare with")
+    new, live = np.percentile(np.asarray(e.latencies_ms), [50, 95], axis=0).T
+    reason = f"p50 {new[0]:.1f} ms, live {live[0]:.1f}; p95 {new[1]:.1f}, live {live[1]:.1f}"
+    ratio = float(new[0] / live[0]) if live[0] else 0.0
+    good = float(new[0]) <= max_ratio * float(live[0]) + LATENCY_GRACE_MS
+    return _check("latency", good, reason, value=round(ratio, 3), threshold=max_ratio, n=len(e.latencies_ms))
 
 
 def _probe_rows(e: Evidence) -> list[int]:

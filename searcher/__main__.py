@@ -11,9 +11,12 @@ from process.running import run_process
 from retrieval.index import VectorStore
 from retrieval.live import Live
 from retrieval.release import LoadedRelease
+from schemas.releases import SearcherReport
 from schemas.settings import SearcherSettings
 from schemas.topics import SEARCH_REQUESTS, SEARCHER_REPORTS
-from searcher.follower import Follower, Recent
+from searcher.counting import Counts
+from searcher.follower import Follower
+from searcher.recent import Recent
 from searcher.reporting import new_searcher_id, report
 from searcher.serving import BATCHES, Server
 
@@ -21,7 +24,7 @@ from searcher.serving import BATCHES, Server
 async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Event) -> None:
     """Follow, serve and report until ``stopping``. Requests are not read before a first release is live."""
     live: Live[LoadedRelease] = Live()
-    recent = Recent()
+    recent, counts, searcher_id = Recent(), Counts(), new_searcher_id()
     changed = asyncio.Event()
     with (
         await asyncio.to_thread(VectorStore, settings.milvus) as store,
@@ -30,19 +33,28 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
     ):
         follower = Follower(settings, live, store, recent, health, loading, changed.set)
 
-        def state() -> tuple[int | None, int]:
-            served = follower.served
-            return (None, 0) if served is None else (served.live.generation, served.sequence)
+        def state() -> SearcherReport:
+            serving, pointer = live.current, follower.served
+            return SearcherReport(
+                searcher_id=searcher_id,
+                generation=serving.generation if serving else None,
+                sequence=pointer.sequence if pointer else 0,
+                ready=serving is not None,
+                refused=follower.refused,
+                problem=follower.problem,
+                served=counts.served(),
+                recent_p95_ms=counts.recent_p95_ms(),
+            )
 
         async with open_producer(settings.kafka, linger_ms=0, client_id="searcher") as producer, asyncio.TaskGroup() as tasks:
             tasks.create_task(_wake(changed, stopping))
             tasks.create_task(follower.follow(stopping))
-            tasks.create_task(report(producer, settings.topic(SEARCHER_REPORTS.name), new_searcher_id(), state, changed, stopping))
+            tasks.create_task(report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping))
             if await _first(follower.ready, stopping):
                 group = settings.topic(f"searcher-{settings.deployment}")
                 topics = [settings.topic(SEARCH_REQUESTS.name)]
                 async with open_group(settings.kafka, topics, group, fetch_wait_ms=settings.fetch_wait_ms) as consumer:
-                    await Server(settings, live, recent, consumer, producer, searching).serve(stopping)
+                    await Server(settings, live, recent, counts, consumer, producer, searching).serve(stopping)
 
 
 def _threads(name: str, count: int) -> ThreadPoolExecutor:

@@ -1,12 +1,12 @@
 """Follow the live pointer: open the new release beside the old, warm it, change one reference, close what is retired.
 
-The log decides what serves; this process only catches up with it. A release that cannot be loaded changes nothing: the one
-before serves on, and loading is tried again. The previous generation stays open, so that a rollback is one assignment.
+The log decides what serves; this process only catches up with it. A release that cannot be loaded, or that answers the last
+requests badly, changes nothing: the one before serves on (after a start: the previous one), ``problem`` says why, and loading is
+tried again. The previous generation stays open, so that a rollback is one assignment.
 """
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 
@@ -23,27 +23,15 @@ from schemas.settings import SearcherSettings
 from schemas.topics import RELEASES
 from searcher.metrics import GENERATION, LOAD_FAILURES, LOAD_SECONDS, SEQUENCE
 from searcher.pointer import newest_pointer
+from searcher.recent import Recent
+from searcher.replaying import replay
+from searcher.shadow import ShadowError, objection
 
 log = structlog.get_logger(__name__)
 
 UNLOADABLE = (ReleaseError, ModelError, EncodingError, StoreError, OSError)
 RETRY_S = 2.0
-FIRST_QUERIES = ("wireless headphones", "running shoes", "usb c cable", "gift for a child")
-
-
-class Recent:
-    """The last real queries of this process, for warming. Appending and reading are safe from any thread."""
-
-    def __init__(self, capacity: int = 256) -> None:
-        self._queries: deque[str] = deque(maxlen=capacity)
-
-    def add(self, query: str) -> None:
-        """Remember one query."""
-        self._queries.append(query)
-
-    def sample(self, n: int) -> list[str]:
-        """Return at most n different queries, the newest first; a fixed few when there are none yet."""
-        return list(dict.fromkeys([*reversed(list(self._queries)), *FIRST_QUERIES]))[:n]
+LONGEST_RETRY_S = 30.0
 
 
 class Follower:
@@ -68,6 +56,9 @@ class Follower:
         self._changed = changed
         self._open: dict[int, LoadedRelease] = {}
         self._failed: tuple[int, float] = (-1, 0.0)
+        self._retry_s = RETRY_S
+        self.refused: int | None = None
+        self.problem: str | None = None
         self.served: LivePointer | None = None
         self.ready = asyncio.Event()
 
@@ -91,21 +82,22 @@ class Follower:
 
     def _due(self, wanted: LivePointer) -> bool:
         sequence, at = self._failed
-        rested = sequence != wanted.sequence or time.monotonic() >= at + RETRY_S
+        if sequence != wanted.sequence:
+            self._retry_s = RETRY_S
+        rested = sequence != wanted.sequence or time.monotonic() >= at + self._retry_s
         return rested and (self.served is None or wanted.sequence > self.served.sequence)
 
     async def _adopt(self, pointer: LivePointer) -> None:
         started = time.monotonic()
         try:
             release = await self._opened(pointer.live)
-        except UNLOADABLE as error:
-            LOAD_FAILURES.inc()
-            self._failed = (pointer.sequence, time.monotonic())
-            self._health.detail["load_error"] = f"generation {pointer.live.generation}: {error}"
-            log.warning("release not loaded, the one before serves on", generation=pointer.live.generation, reason=str(error))
+            await self._ask_in_shadow(pointer, release)
+        except (*UNLOADABLE, ShadowError) as error:
+            await self._serve_on(pointer, error)
             return
         self._live.swap(release)
         self.served = pointer
+        self.refused = self.problem = None
         GENERATION.set(release.generation)
         SEQUENCE.set(pointer.sequence)
         LOAD_SECONDS.set(time.monotonic() - started)
@@ -117,6 +109,45 @@ class Follower:
             "serves", generation=release.generation, sequence=pointer.sequence, cause=pointer.cause, after_s=time.monotonic() - started
         )
         await self._keep(pointer)
+
+    async def _ask_in_shadow(self, pointer: LivePointer, release: LoadedRelease) -> None:
+        """Refuse a generation that answers the last requests worse than the live one. A rollback waits for nothing."""
+        live, requests = self._live.current, self._recent.last(self._settings.shadow_requests)
+        if live is None or live is release or not requests or pointer.cause == "rollback":
+            return
+        run = asyncio.get_running_loop().run_in_executor
+        new = await run(self._executor, replay, release, requests)
+        old = await run(self._executor, replay, live, requests)
+        log.info("shadow", generation=release.generation, asked=new.asked, errors=(new.errors, old.errors), empty=(new.empty, old.empty),
+                 p50_ms=(round(new.p50_ms, 1), round(old.p50_ms, 1)))  # fmt: skip
+        reason = objection(new, old)
+        if reason and not pointer.forced:
+            self._open.pop(release.generation, None)
+            raise ShadowError(reason)
+
+    async def _serve_on(self, pointer: LivePointer, error: Exception) -> None:
+        """Say why the live generation does not serve; before anything serves, let the previous one."""
+        LOAD_FAILURES.inc()
+        self.problem = f"generation {pointer.live.generation}: {error}"[:500]
+        self.refused = pointer.live.generation if isinstance(error, ShadowError) else None
+        self._health.detail["load_error"] = self.problem
+        log.warning("release not taken, the one before serves on", generation=pointer.live.generation, reason=str(error))
+        if self._live.current is None and pointer.previous is not None:
+            try:
+                release = await self._opened(pointer.previous)
+            except UNLOADABLE as second:
+                log.warning("previous release not loaded either", generation=pointer.previous.generation, reason=str(second))
+            else:
+                self._live.swap(release)
+                GENERATION.set(release.generation)
+                self._health.ready = True
+                self.ready.set()
+                log.warning("serves the previous generation", generation=release.generation)
+        if self._live.current is not None:
+            self._health.detail["generation"] = self._live.current.generation
+        self._failed = (pointer.sequence, time.monotonic())
+        self._retry_s = min(LONGEST_RETRY_S, self._retry_s * 2)
+        self._changed()
 
     async def _keep(self, pointer: LivePointer) -> None:
         """Hold live and previous open, close all others once nobody uses them."""

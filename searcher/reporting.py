@@ -6,7 +6,6 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from broker.producing import Producer
 from broker.records import Outgoing
@@ -23,23 +22,18 @@ def new_searcher_id() -> str:
 async def report(
     producer: Producer,
     topic: str,
-    searcher_id: str,
-    state: Callable[[], tuple[int | None, int]],
+    state: Callable[[], SearcherReport],
     changed: asyncio.Event,
     stopping: asyncio.Event,
 ) -> None:
-    """Write reports until ``stopping``; ``state`` gives generation and sequence. The last one says that nothing is served any more."""
+    """Write reports until ``stopping``; ``state`` gives what is so now. The last one says that nothing is served any more."""
     while not stopping.is_set():
         changed.clear()
-        generation, sequence = state()
-        await producer.send(_record(topic, searcher_id, generation, sequence))
+        await producer.send(_record(topic, state()))
         with suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), EVERY_S)
-    await producer.send(_record(topic, searcher_id, None, state()[1]))
+    await producer.send(_record(topic, state().model_copy(update={"generation": None, "ready": False, "problem": None})))
 
 
-def _record(topic: str, searcher_id: str, generation: int | None, sequence: int) -> Outgoing:
-    value = SearcherReport(
-        searcher_id=searcher_id, generation=generation, sequence=sequence, ready=generation is not None, at=datetime.now(UTC)
-    )
-    return Outgoing(topic, value.to_json(), key=searcher_id.encode())
+def _record(topic: str, value: SearcherReport) -> Outgoing:
+    return Outgoing(topic, value.to_json(), key=value.searcher_id.encode())

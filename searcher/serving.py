@@ -25,8 +25,9 @@ from schemas.settings import SearcherSettings
 from schemas.topics import SEARCH_RESPONSES, SEARCHES
 from searcher.answering import answer
 from searcher.batching import Memory
-from searcher.follower import Recent
+from searcher.counting import Counts
 from searcher.metrics import ANSWERS, BATCH_SIZE, REPEATED, TOTAL_SECONDS, UNANSWERABLE
+from searcher.recent import Recent
 from searcher.requests import Accepted, Refused, read
 from searcher.shown import query_id_of, search_event
 
@@ -55,6 +56,7 @@ class Server:
         settings: SearcherSettings,
         live: Live[LoadedRelease],
         recent: Recent,
+        counts: Counts,
         group: GroupConsumer,
         producer: Producer,
         executor: Executor,
@@ -62,6 +64,7 @@ class Server:
         self._settings = settings
         self._live = live
         self._recent = recent
+        self._counts = counts
         self._group = group
         self._producer = producer
         self._executor = executor
@@ -122,11 +125,12 @@ class Server:
             replies += [Reply(a, _timed(a, r, now_ms)) for a, r in zip(accepted, responses, strict=True)]
         for one in replies:
             self._remember(one)
+        self._counts.add([one.response for one in replies])
         return replies
 
     def _answer(self, accepted: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]) -> list[SearchResponse]:
         for a in accepted:
-            self._recent.add(a.request.user_query)
+            self._recent.add(a.request)
         return answer(self._live, [a.request for a in accepted], timeout_s=timeout_s, encoded=encoded)
 
     def _repeated(self, read_as: Accepted | Refused) -> bool:

@@ -31,6 +31,6 @@ def a_state(*releases: Release, live: int | None = None, previous: int | None = 
         return state
     return state.with_pointer(
         LivePointer(
-            sequence=1, live=by_generation[live], previous=by_generation.get(previous or 0), cause="promote", **{"at": NOW, **pointer}
+            sequence=1, live=by_generation[live], previous=by_generation.get(previous or 0), **{"cause": "promote", "at": NOW, **pointer}
         )
     )

@@ -83,7 +83,7 @@ class Desk:
     async def dead_letters(self) -> list[bytes]:
         return await self._values(self.settings.topic(dead_letter_name(DEPLOYMENT_COMMANDS.name)))
 
-    async def live(self, generation: int, *, sequence: int, deadline_s: float = 60.0) -> State:
+    async def live(self, generation: int, *, sequence: int, deadline_s: float = 120.0) -> State:
         """Wait until the generation is live by the pointer of this sequence."""
 
         async def there() -> State | None:
@@ -100,20 +100,20 @@ class Desk:
             release = (await self.state()).releases.get(generation)
             return release if release and release.state not in UNFINISHED and not await self.building() else None
 
-        return await self.eventually(over, 60.0)
+        return await self.eventually(over)
 
     async def building(self) -> bool:
-        return '"building"' in await self._page("readyz")
+        return '"building"' in await self.page("readyz")
 
     async def metrics(self) -> str:
-        return await self._page("metrics")
+        return await self.page("metrics")
 
-    async def _page(self, name: str) -> str:
+    async def page(self, name: str) -> str:
         port = json.loads((self.settings.data_dir / "run" / "indexer.json").read_text())["port"]
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/{name}") as response:
             return await response.text()
 
-    async def eventually(self, condition: Callable[[], Awaitable[T | None]], deadline_s: float = 60.0) -> T:
+    async def eventually(self, condition: Callable[[], Awaitable[T | None]], deadline_s: float = 120.0) -> T:
         end = time.monotonic() + deadline_s
         while True:
             found = await condition()

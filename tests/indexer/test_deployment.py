@@ -1,10 +1,18 @@
+from datetime import datetime, timedelta
+
 import pytest
 
-from indexer.deployment import Abort, Build, Mark, Reject, Repeated, Switch, decide, may_publish
-from schemas.releases import ReleaseState
-from tests.indexer.builders import a_candidate, a_command, a_release, a_state
+from indexer.deployment import Abort, Accept, Build, Mark, Reject, Repeated, Switch, may_publish
+from indexer.deployment import decide as decide_at
+from indexer.state import State
+from schemas.releases import DeploymentCommand, ReleaseState, RolledBack
+from tests.indexer.builders import NOW, a_candidate, a_command, a_release, a_state
 
 TWO = a_state(a_release(1), a_release(2), live=2, previous=1)
+
+
+def decide(state: State, command: DeploymentCommand, *, at: datetime = NOW) -> Accept | Reject:
+    return decide_at(state, command, now=at, cooldown=timedelta(minutes=30))
 
 
 def reason(verdict: object) -> str:
@@ -77,6 +85,39 @@ def test_a_pinned_generation_is_left_only_by_force() -> None:
     assert "pinned" in reason(decide(state, a_command("promote", candidate=a_candidate())))
     assert isinstance(decide(state, a_command("rollback", force=True, reason="outage")), Switch)
     assert decide(state, a_command("unpin")) == Mark(paused=False, pinned=False)
+
+
+def rolled_back(actor: str = "ann") -> RolledBack:
+    return RolledBack(actor=actor, reason="boots were gone", at=NOW)
+
+
+def test_weights_that_were_rolled_back_do_not_serve_again_unless_forced_with_a_reason() -> None:
+    state = a_state(a_release(1), a_release(2, rolled_back=rolled_back()), a_release(3), live=3, previous=2)
+    commands = [
+        a_command("rollback"),
+        a_command("promote", target_generation=2),
+        a_command("promote", candidate=a_candidate("sha2")),
+    ]
+    for command in commands:
+        assert "rolled back by ann (boots were gone)" in reason(decide(state, command))
+        forced = command.model_copy(update={"force": True, "reason": "it was the data"})
+        assert not isinstance(decide(state, forced), Reject)
+    assert decide(state, a_command("rollback", target_generation=1)) == Switch(state.releases[1])
+
+
+def test_nothing_is_promoted_for_a_while_after_an_automatic_rollback() -> None:
+    state = a_state(a_release(1), a_release(2, ReleaseState.DROPPED, rolled_back=rolled_back("guard")), live=1)
+    command = a_command("promote", candidate=a_candidate("better"))
+    assert "cooling down" in reason(decide(state, command, at=NOW + timedelta(minutes=29)))
+    assert isinstance(decide(state, command, at=NOW + timedelta(minutes=30)), Build)
+    assert isinstance(decide(state, command.model_copy(update={"force": True, "reason": "mended"})), Build)
+    by_hand = a_state(a_release(1), a_release(2, rolled_back=rolled_back()), live=1)
+    assert isinstance(decide(by_hand, command), Build)
+
+
+def test_a_command_that_comes_again_after_others_is_still_known() -> None:
+    state = a_state(a_release(1), a_release(2), live=1, previous=2, command_id="c9", carried_out=["c1", "c9"])
+    assert decide(state, a_command("rollback", "c1")) == Repeated()
 
 
 def test_marks_are_independent() -> None:

@@ -9,24 +9,33 @@ from tests.indexer.builders import NOW, a_candidate, a_command, a_release, a_sta
 PROMOTE = a_command("promote", candidate=a_candidate())
 
 
-def test_an_interrupted_build_fails_and_its_command_is_tried_again() -> None:
-    state = a_state(a_release(1), a_release(2, ReleaseState.BUILDING, command=PROMOTE), live=1)
-    plan = recover(state, ["p_g000001", "p_g000002"], NOW)
-    assert [(r.generation, r.state) for r in plan.records] == [(2, ReleaseState.FAILED)]
-    assert plan.orphans == ["p_g000002"]
-    assert plan.again == PROMOTE
-    assert plan.alias == "p_g000001"
-
-
-def test_a_verified_generation_that_was_not_published_counts_as_interrupted() -> None:
-    state = a_state(a_release(1), a_release(2, ReleaseState.VERIFIED, command=PROMOTE), live=1)
-    assert recover(state, ["p_g000001", "p_g000002"], NOW).again == PROMOTE
+def test_an_interrupted_build_goes_on_with_its_collection() -> None:
+    for stopped in (ReleaseState.BUILDING, ReleaseState.VERIFIED):
+        state = a_state(a_release(1), a_release(2, stopped, command=PROMOTE), live=1)
+        plan = recover(state, ["p_g000001", "p_g000002"], NOW)
+        assert [(r.generation, r.state, r.attempts) for r in plan.records] == [(2, ReleaseState.BUILDING, 2)]
+        assert plan.resume == plan.records[0]
+        assert plan.orphans == []
+        assert plan.alias == "p_g000001"
 
 
 def test_a_build_that_kills_the_process_is_not_tried_for_ever() -> None:
-    failed = [a_release(g, ReleaseState.FAILED, command=PROMOTE) for g in range(2, 1 + MAX_ATTEMPTS)]
-    state = a_state(a_release(1), *failed, a_release(9, ReleaseState.BUILDING, command=PROMOTE), live=1)
-    assert recover(state, ["p_g000001"], NOW).again is None
+    state = a_state(a_release(1), a_release(2, ReleaseState.BUILDING, command=PROMOTE, attempts=MAX_ATTEMPTS), live=1)
+    plan = recover(state, ["p_g000001", "p_g000002"], NOW)
+    assert [(r.generation, r.state) for r in plan.records] == [(2, ReleaseState.FAILED)]
+    assert (plan.resume, plan.orphans) == (None, ["p_g000002"])
+
+
+def test_a_rollback_whose_record_a_crash_prevented_is_recorded() -> None:
+    state = a_state(a_release(1), a_release(2), live=1, previous=2, actor="ann").with_pointer(
+        a_state(a_release(1), a_release(2), live=1, previous=2, actor="ann", cause="rollback").pointer
+    )
+    (record,) = recover(state, ["p_g000001", "p_g000002"], NOW).records
+    assert record.generation == 2
+    assert record.rolled_back is not None
+    assert record.rolled_back.actor == "ann"
+    again = recover(state.with_release(record), ["p_g000001", "p_g000002"], NOW)
+    assert again.records == []
 
 
 def test_a_generation_that_was_published_but_not_recorded_is_recorded() -> None:
@@ -35,7 +44,7 @@ def test_a_generation_that_was_published_but_not_recorded_is_recorded() -> None:
     plan = recover(state, ["p_g000001", "p_g000002"], NOW)
     assert [(r.generation, r.state) for r in plan.records] == [(2, ReleaseState.RELEASED)]
     assert plan.orphans == []
-    assert plan.again is None
+    assert plan.resume is None
 
 
 def test_collections_of_dropped_and_failed_generations_are_orphans() -> None:
@@ -51,7 +60,7 @@ def test_a_lost_collection_is_dropped_unless_it_is_live_or_previous() -> None:
 
 def test_an_empty_topic_needs_no_repair() -> None:
     plan = recover(a_state(), [], NOW)
-    assert (plan.records, plan.orphans, plan.alias, plan.again) == ([], [], None, None)
+    assert (plan.records, plan.orphans, plan.alias, plan.resume) == ([], [], None, None)
 
 
 def test_a_generation_number_is_never_used_twice() -> None:

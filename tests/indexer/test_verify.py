@@ -33,7 +33,7 @@ def failed(e: Evidence) -> list[str]:
 
 def test_a_collection_that_is_right_passes_every_check() -> None:
     assert failed(evidence()) == []
-    assert len(verify(evidence(), generation=2, dim=DIM, min_recall=0.95)) == 8
+    assert len(verify(evidence(), generation=2, dim=DIM, min_recall=0.95)) == 9
 
 
 def test_an_empty_collection_fails() -> None:
@@ -83,6 +83,14 @@ def test_a_product_that_does_not_find_itself_fails_but_a_tie_does_not() -> None:
     vectors[4] = vectors[3]  # p04 has the text of p03: either may come first
     tie = [("p04", 1.0), ("p03", 1.0), *e.answers[0][1:9]]
     assert failed(replace(e, vectors=vectors, answers=[tie, *e.answers[1:]])) == []
+
+
+def test_a_generation_that_is_slower_than_the_live_one_in_turns_fails() -> None:
+    e = evidence()
+    assert failed(replace(e, latencies_ms=[(14.0, 10.0)] * 9)) == []
+    assert failed(replace(e, latencies_ms=[(16.0, 10.0)] * 9)) == ["latency"]
+    assert failed(replace(e, latencies_ms=[(12.0, 10.0)] * 9 + [(500.0, 10.0)])) == [], "one slow query is the machine's"
+    assert failed(replace(e, latencies_ms=[(0.9, 0.5)] * 9)) == []
 
 
 def test_the_hash_of_an_id_set_does_not_depend_on_its_order() -> None:

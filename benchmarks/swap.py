@@ -1,0 +1,292 @@
+"""Change what serves, again and again, under load: no request fails, none mixes a query of one model with the index of another.
+
+Real parts: a broker, Milvus (Lite or the server of the wheel), an indexer process that builds, verifies, catches up and publishes
+each generation; and here the searcher's own follower, leases and answering, asked by threads, while the catalogue changes. Each
+candidate is a model of its own: a random rotation of the base model, of the same or of another dimension. Every fourth change is a
+rollback. Latencies are those of one answer without Kafka; steady ones are taken between the changes.
+"""
+
+import argparse
+import asyncio
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.report import finish, say
+from benchmarks.rotated_models import BASE_DIM, Candidates, rotated_model
+from benchmarks.swap_catalogue import Catalogue, Churn, a_catalogue, differences
+from benchmarks.swap_readers import FIRST, Asked, Contrast, Readers
+from broker.producing import Producer, open_producer
+from broker.records import Outgoing
+from broker.topics import ensure_topics
+from commands.state import read_decisions, read_releases
+from embedded.milvus_server import MilvusServer
+from embedded.supervisor import Supervisor
+from indexer.guard import ACTOR as GUARD
+from process.health import Health
+from retrieval.index import Row, VectorStore, collection_prefix
+from retrieval.live import Live
+from retrieval.release import WRONG_RELEASE_HITS, LoadedRelease
+from schemas.releases import Candidate, DeploymentCommand, SearcherReport
+from schemas.settings import SearcherSettings
+from schemas.topics import CATALOG, DEPLOYMENT_COMMANDS, SEARCHER_REPORTS
+from searcher.counting import Counts
+from searcher.follower import Follower
+from searcher.recent import Recent
+from searcher.reporting import new_searcher_id, report
+
+DIMS = (BASE_DIM, BASE_DIM, 256, 256)  # each second change is one of dimension
+SETTINGS = {"VERIFY_PROBES": "20", "RETIRE_GRACE": "PT3S", "SEARCHER_TIMEOUT": "PT10S", "CATALOG_SETTLE": "PT1S", "GUARD_SILENCE": "PT10M"}
+ROLLBACK_EVERY = 4
+STEADY_EVERY = 5
+
+
+@dataclass
+class Found:
+    """What the changes themselves showed."""
+
+    swaps: int = 0
+    rollbacks: int = 0
+    same_dim: int = 0
+    other_dim: int = 0
+    build_s: list[float] = field(default_factory=list)
+    rollback_ms: list[float] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+class Shop:
+    """One stack and the searcher's parts around it; drives the changes."""
+
+    def __init__(self, settings: SearcherSettings, producer: Producer, follower: Follower, folder: Path, args: argparse.Namespace) -> None:
+        self.settings = settings
+        self.producer = producer
+        self.follower = follower
+        self.catalogue: Catalogue = a_catalogue(args.products)
+        self._candidates = Candidates(folder / "models" / "candidates", args.seed)
+
+    def candidate(self) -> Candidate:
+        """Write the next model and its vectors of the catalogue."""
+        return self._candidates.make(self.catalogue.texts(), dim=DIMS[self._candidates.made % len(DIMS)])
+
+    async def command(self, action: str, **fields: Any) -> None:
+        """Send a deployment command."""
+        command = DeploymentCommand(command_id=uuid.uuid4().hex, action=action, actor="swap", reason="benchmark", **fields)  # type: ignore[arg-type] # checked by pydantic
+        topic = self.settings.topic(DEPLOYMENT_COMMANDS.name)
+        await self.producer.send(Outgoing(topic, command.to_json(), key=self.settings.deployment.encode()))
+
+    def serves(self) -> tuple[int, int]:
+        """Return the generation that this searcher serves, and the pointer's sequence."""
+        served = self.follower.served
+        return (served.live.generation, served.sequence) if served else (0, 0)
+
+
+async def change(shop: Shop, readers: Readers, found: Found, *, back: bool) -> None:
+    """Change what serves once, and wait for the first hundred answers after it."""
+    _, sequence = shop.serves()
+    served = shop.follower.served
+    if served is None:
+        raise RuntimeError("nothing serves")
+    candidate = None if back else await asyncio.to_thread(shop.candidate)
+    started = time.monotonic()
+    if back:
+        await shop.command("rollback")
+    else:
+        readers.phase = "building"
+        await shop.command("promote", candidate=candidate, expected_generation=served.live.generation)
+    await until(lambda: shop.serves()[1] > sequence, 300, "no new generation serves")
+    took = time.monotonic() - started
+    readers.phase = "other"
+    now = shop.follower.served
+    if now is None:
+        raise RuntimeError("nothing serves")
+    found.swaps += 1
+    found.rollbacks += back
+    (found.rollback_ms if back else found.build_s).append(round(took * 1000, 1) if back else round(took, 2))
+    same = now.live.dim == served.live.dim
+    found.same_dim += same
+    found.other_dim += not same
+    await until(lambda: readers.since_swap > FIRST, 120, "the readers stand still")
+
+
+async def until(condition: Callable[[], bool], within_s: float, otherwise: str) -> None:
+    """Wait. Raises ``RuntimeError`` with the sentence at the deadline."""
+    end = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > end:
+            raise RuntimeError(f"{otherwise} within {within_s:.0f} s")
+        await asyncio.sleep(0.005)
+
+
+async def lost(shop: Shop, store: VectorStore) -> dict[int, int]:
+    """Return per generation that holds a collection how many rows are not as the catalogue says, once nothing changes any more."""
+    end = time.monotonic() + 60
+    while True:
+        _, releases = await read_releases(shop.settings)
+        wrong = {}
+        for release in releases:
+            if release.state in {"released", "retired"}:
+                rows = await asyncio.to_thread(_rows, store, release.collection)
+                wrong[release.generation] = differences(shop.catalogue.products, {r.product_id: (r.version, r.title) for r in rows})
+        if not any(wrong.values()) or time.monotonic() > end:
+            return wrong
+        await asyncio.sleep(0.5)
+
+
+def _foreign_hits() -> float:
+    return float(WRONG_RELEASE_HITS._value.get())  # noqa: SLF001 (prometheus_client reads a counter in no other way)
+
+
+def _rows(store: VectorStore, name: str) -> list[Row]:
+    return store.rows(name, sorted(store.ids(name)))
+
+
+def quantiles(values: list[float]) -> dict[str, float]:
+    """Return p50, p99 and how many."""
+    if not values:
+        return {"p50": 0.0, "p99": 0.0, "n": 0}
+    return {"p50": round(float(np.percentile(values, 50)), 2), "p99": round(float(np.percentile(values, 99)), 2), "n": len(values)}
+
+
+@asynccontextmanager
+async def a_stack(backend: str, folder: Path) -> AsyncIterator[Supervisor]:
+    """Run a broker, Milvus and an indexer."""
+    env = {f"SEARCHLOOP_{name}": value for name, value in SETTINGS.items()}
+    first = rotated_model(folder / "models" / "0", seed=0, dim=BASE_DIM)
+    env["SEARCHLOOP_BASE_MODEL"] = first.candidate.model
+    with ExitStack() as held:
+        if backend == "server":
+            env["SEARCHLOOP_MILVUS"] = held.enter_context(
+                MilvusServer(folder / "milvus-server")
+            ).address  # in this thread: it outlives the stack
+        async with Supervisor(data_dir=folder / "stack", env=env, processes=("indexer",), quiet=True) as stack:
+            yield stack
+
+
+async def measure(backend: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Run all changes on one backend."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="searchloop-swaps-") as name:
+        folder = Path(name)
+        async with a_stack(backend, folder) as stack:
+            settings = SearcherSettings.load(
+                {
+                    "SEARCHLOOP_KAFKA": stack.kafka,
+                    "SEARCHLOOP_MILVUS": stack.milvus,
+                    "SEARCHLOOP_DATA_DIR": str(stack.data_dir),
+                    "SEARCHLOOP_SHADOW_REQUESTS": "20",
+                }
+            )
+            await ensure_topics(settings)
+            return await _measure(backend, args, settings, stack, folder, started)
+
+
+async def _measure(
+    backend: str, args: argparse.Namespace, settings: SearcherSettings, stack: Supervisor, folder: Path, started: float
+) -> dict[str, Any]:
+    live: Live[LoadedRelease] = Live()
+    found, stopping, changed = Found(), asyncio.Event(), asyncio.Event()
+    wrong_before = _foreign_hits()
+    with VectorStore(settings.milvus) as store, ThreadPoolExecutor(1) as loading:
+        recent, counts, searcher_id = Recent(), Counts(), new_searcher_id()
+        follower = Follower(settings, live, store, recent, Health(), loading, changed.set)
+        async with open_producer(settings.kafka, linger_ms=0) as producer:
+            shop = Shop(settings, producer, follower, folder, args)
+            topic = settings.topic(CATALOG.name)
+            await producer.send_all(Outgoing(topic, p.to_json(), key=i.encode()) for i, p in shop.catalogue.products.items())
+            churn = Churn(shop.catalogue, producer, topic, per_s=args.changes_per_s, seed=args.seed)
+            asked = Asked(recent, counts, asyncio.get_running_loop())
+            readers = Readers(live, shop.catalogue, asked, threads=args.threads, pause_ms=args.pause_ms, seed=args.seed)
+            alias = f"{collection_prefix(settings.topic_prefix, settings.deployment)}_live"
+            contrast = Contrast(store, alias, pause_ms=100, seed=args.seed)
+
+            def state() -> SearcherReport:
+                if live.current is not None:
+                    contrast.encoder = live.current.encoder
+                generation, sequence = shop.serves()
+                return SearcherReport(
+                    searcher_id=searcher_id, generation=generation or None, sequence=sequence, ready=generation > 0,
+                    refused=follower.refused, problem=follower.problem, served=counts.served(), recent_p95_ms=counts.recent_p95_ms(),
+                )  # fmt: skip
+
+            tasks = [
+                asyncio.create_task(follower.follow(stopping)),
+                asyncio.create_task(report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping)),
+            ]
+            quiet = asyncio.Event()
+            try:
+                await until(lambda: shop.serves()[0] > 0, 180, "no first generation")
+                tasks.append(asyncio.create_task(churn.run(quiet)))
+                readers.start()
+                contrast.start()
+                for number in range(args.swaps):
+                    if number % STEADY_EVERY == 0:
+                        readers.phase = "steady"
+                        await asyncio.sleep(args.steady_s)
+                        readers.phase = "other"
+                    await change(shop, readers, found, back=number % ROLLBACK_EVERY == ROLLBACK_EVERY - 1)
+                    if number % 10 == 9:
+                        t = readers.ours
+                        say(f"{backend}: {found.swaps} swaps, {t.requests} requests, {t.failed} failed, {t.mixed} mixed; {t.faults[:1]}")
+            except RuntimeError as error:
+                found.faults.append(f"{error}; the indexer says: {stack.log_path('indexer').read_text()[-1500:]}")
+            finally:
+                quiet.set()
+                await asyncio.to_thread(readers.stop)
+                await asyncio.to_thread(contrast.stop)
+            wrong = await lost(shop, store)
+            automatic = [d for d in await read_decisions(settings) if d.actor == GUARD]
+            stopping.set()
+            changed.set()
+            await asyncio.gather(*tasks)
+    tally = readers.ours
+    latency = {phase: quantiles(tally.took_ms[phase]) for phase in ("steady", "building", "after_swap")}
+    steady = latency["steady"]["p99"] or float("inf")
+    ok = found.swaps == args.swaps and not (found.faults or tally.failed or tally.mixed or tally.deleted_returned or any(wrong.values()))
+    return {
+        "ok": bool(ok and _foreign_hits() == wrong_before and not stack.restarts("indexer")),
+        "swaps": found.swaps, "rollbacks": found.rollbacks, "same_dim": found.same_dim, "other_dim": found.other_dim,
+        "requests": tally.requests, "failed": tally.failed, "mixed": tally.mixed, "deleted_returned": tally.deleted_returned,
+        "automatic_rollbacks": [r for d in automatic for r in d.reasons], "foreign_hits": _foreign_hits() - wrong_before,
+        "catalogue_changes": shop.catalogue.changes, "wrong_rows": wrong, "indexer_crashes": stack.restarts("indexer"),
+        "contrast": {"requests": contrast.tally.requests, "failed": contrast.tally.failed, "mixed": contrast.tally.mixed},
+        "latency_ms": latency,
+        "p99_ratio": {phase: round(latency[phase]["p99"] / steady, 2) for phase in ("building", "after_swap")},
+        "build_s": quantiles(found.build_s), "rollback_ms": quantiles(found.rollback_ms),
+        "faults": [*found.faults, *tally.faults], "load_average": os.getloadavg()[0], "took_s": round(time.monotonic() - started, 1),
+    }  # fmt: skip
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Run the backends one after the other; return the exit code."""
+    started = time.monotonic()
+    results = {}
+    for backend in args.backend:
+        results[backend] = await measure(backend, args)
+    return finish("swap", seed=args.seed, started=started, ok=all(r["ok"] for r in results.values()), **results)
+
+
+def main() -> int:
+    """Parse the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--swaps", type=int, default=200)
+    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--backend", type=lambda t: t.split(","), default=["lite"], help="lite, server, or both with a comma")
+    parser.add_argument("--products", type=int, default=250, help="products that change, beside 48 probes")
+    parser.add_argument("--changes-per-s", type=float, default=50.0)
+    parser.add_argument("--pause-ms", type=float, default=100.0, help="mean pause of a thread between two requests")
+    parser.add_argument("--steady-s", type=float, default=2.0, help="length of each steady measurement")
+    parser.add_argument("--seed", type=int, default=1)
+    return asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

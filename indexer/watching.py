@@ -1,0 +1,117 @@
+"""Listen to the searchers and to the shoppers, and roll back what ``guard`` condemns, as an operator would: by a command.
+
+The same reports throttle builds and hold collections back. Thin: what a report means is decided elsewhere.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from pydantic import ValidationError
+
+from broker.reading import Reader
+from broker.records import Record
+from indexer.clicks import ClickCounts
+from indexer.deployer import Deployer
+from indexer.guard import ACTOR, Limits, watched, why_roll_back
+from indexer.metrics import BUILD_PAUSE, GUARD_ROLLBACKS
+from indexer.throttle import next_pause_ms, observed_p95
+from schemas.releases import DeploymentCommand, SearcherReport
+from schemas.settings import IndexerSettings
+
+log = structlog.get_logger(__name__)
+
+FORGET = timedelta(days=1)
+
+
+class Watch:
+    """What is known of the searchers, all that was reported before the start included once ``informed`` is set.
+
+    ``building`` says whether a build runs: then ``pause_s`` is what it should wait.
+    """
+
+    def __init__(self, settings: IndexerSettings, deployer: Deployer, building: Callable[[], bool]) -> None:
+        self.informed = asyncio.Event()
+        self._settings = settings
+        self._deployer = deployer
+        self._building = building
+        self._reports: dict[str, SearcherReport] = {}
+        self._clicks = ClickCounts()
+        self._since = datetime.now(UTC)
+        self._limits = Limits(settings.guard_window, settings.guard_silence, settings.guard_alpha)
+        self._judged = 0
+        self._calm_ms: float | None = None
+        self._pause_ms = float(settings.build_pause_ms)
+
+    @property
+    def reports(self) -> Collection[SearcherReport]:
+        """The newest report of each searcher."""
+        return self._reports.values()
+
+    def pause_s(self) -> float:
+        """Return how long a build should wait now, in seconds."""
+        return self._pause_ms / 1000
+
+    async def listen(self, reports: Reader) -> None:
+        """Take reports in, for ever, and judge after each of them and twice a second."""
+        async for record in reports.until(await reports.end_offsets()):
+            self._take([record])
+        self.informed.set()
+        while True:
+            self._take(await reports.poll(timeout_ms=500))
+            now = datetime.now(UTC)
+            self._reports = {i: r for i, r in self._reports.items() if now - r.at <= FORGET}
+            self._throttle(now)
+            await self._judge(now)
+
+    async def count(self, events: Reader) -> None:
+        """Count searches and clicks, for ever."""
+        while True:
+            values = [r.value for r in await events.poll(timeout_ms=500) if r.value]
+            self._clicks.take(values, time.monotonic())
+            await asyncio.sleep(0)
+
+    def _take(self, records: Iterable[Record]) -> None:
+        for record in records:
+            try:
+                report = SearcherReport.from_json(record.value or b"")
+            except ValidationError:
+                continue
+            self._reports[report.searcher_id] = report
+
+    def _throttle(self, now: datetime) -> None:
+        s, observed = self._settings, observed_p95(self.reports, now)
+        if not self._building():
+            self._calm_ms = observed if observed is not None else self._calm_ms
+            self._pause_ms = float(s.build_pause_ms)
+        else:
+            self._pause_ms = next_pause_ms(
+                self._pause_ms, observed, self._calm_ms, least=s.build_pause_ms, most=s.build_pause_max_ms, slowdown=s.build_slowdown
+            )
+        BUILD_PAUSE.set(self.pause_s())
+
+    async def _judge(self, now: datetime) -> None:
+        """Once per pointer at most: a refused rollback (the generation is pinned) is on record and not asked again."""
+        pointer = self._deployer.ledger.state.pointer
+        if pointer is None or pointer.previous is None or pointer.sequence <= self._judged or not watched(pointer, now, self._limits):
+            return
+        clicks = (self._clicks.of(pointer.previous.generation), self._clicks.of(pointer.live.generation))
+        reason = why_roll_back(pointer, self.reports, clicks, now=now, since=self._since, limits=self._limits)
+        if reason is None:
+            return
+        self._judged = pointer.sequence
+        log.error("automatic rollback", generation=pointer.live.generation, reason=reason)
+        GUARD_ROLLBACKS.inc()
+        await self._deployer.carry_out(
+            DeploymentCommand(
+                command_id=f"guard-{pointer.deployment}-{pointer.sequence}",
+                deployment=pointer.deployment,
+                action="rollback",
+                expected_generation=pointer.live.generation,
+                target_generation=pointer.previous.generation,
+                reason=reason[:500],
+                actor=ACTOR,
+            )
+        )

@@ -1,0 +1,103 @@
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.click_test import Clicked
+from indexer.guard import Limits, quantile_ms, watched, why_roll_back
+from schemas.releases import LATENCY_BOUNDS_MS, LivePointer, SearcherReport, Served
+from tests.indexer.builders import NOW, a_release, a_state
+
+LIMITS = Limits(window=timedelta(hours=1), silence=timedelta(seconds=60), alpha=0.01)
+LATER = NOW + timedelta(minutes=5)
+NO_CLICKS = (Clicked(), Clicked())
+
+
+def pointer(**fields: object) -> LivePointer:
+    made = a_state(a_release(1), a_release(2), live=2, previous=1, **fields).pointer
+    assert made is not None
+    return made
+
+
+def latencies(ms: float, n: int) -> list[int]:
+    place = next(i for i, bound in enumerate([*LATENCY_BOUNDS_MS, float("inf")]) if ms <= bound)
+    return [n if i == place else 0 for i in range(len(LATENCY_BOUNDS_MS) + 1)]
+
+
+def served(generation: int, answers: int = 1000, *, errors: int = 0, empty: int = 0, ms: float = 20.0) -> Served:
+    return Served(generation=generation, answers=answers, errors=errors, empty=empty, latency_counts=latencies(ms, answers))
+
+
+def report(*counts: Served, generation: int | None = 2, at: datetime = LATER, **fields: object) -> SearcherReport:
+    return SearcherReport(searcher_id="s", generation=generation, sequence=1, ready=True, served=list(counts), at=at, **fields)
+
+
+def why(*reports: SearcherReport, clicks: tuple[Clicked, Clicked] = NO_CLICKS, now: datetime = LATER, since: datetime = NOW) -> str | None:
+    return why_roll_back(pointer(), reports, clicks, now=now, since=since, limits=LIMITS)
+
+
+def test_a_generation_that_does_as_well_stays() -> None:
+    assert why(report(served(1, errors=3, empty=10), served(2, errors=4, empty=12))) is None
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"),
+    [(served(2, errors=6), "errors"), (served(2, empty=21), "no hits"), (served(2, ms=100.0), "p95")],
+)
+def test_errors_empty_answers_and_latency_condemn_it(new: Served, reason: str) -> None:
+    assert reason in (why(report(served(1), new)) or "")
+
+
+def test_few_answers_condemn_nothing() -> None:
+    assert why(report(served(1), served(2, 199, errors=199, empty=0, ms=5000.0))) is None
+
+
+def test_a_small_slowdown_in_milliseconds_is_no_reason_however_large_the_ratio() -> None:
+    assert why(report(served(1, ms=5.0), served(2, ms=30.0))) is None
+
+
+def test_the_counts_of_all_searchers_are_added() -> None:
+    parts = [report(served(1, 100), served(2, 100, errors=2)), report(served(1, 100), served(2, 100, errors=2))]
+    assert "errors 2.0% of 200" in (why(*parts) or "")
+
+
+def test_searchers_of_which_none_takes_the_new_generation_condemn_it_after_the_silence() -> None:
+    before = report(generation=1, at=NOW - timedelta(seconds=5))
+    stuck = report(generation=1, problem="generation 2: model is missing")
+    assert why(before, now=NOW + timedelta(seconds=59)) is None
+    assert "no searcher serves it" in (why(before, now=NOW + timedelta(seconds=61)) or "")
+    assert "model is missing" in (why(stuck) or "")
+    assert why(before, report(generation=2, at=NOW + timedelta(seconds=3))) is None
+    assert why(before, since=LATER - timedelta(seconds=59)) is None, "after a restart the silence counts from there"
+
+
+def test_without_any_searcher_there_is_nothing_to_protect() -> None:
+    assert why() is None
+    assert why(report(generation=1, at=NOW - timedelta(hours=1))) is None
+
+
+def test_one_searcher_that_refuses_is_enough() -> None:
+    refusing = report(generation=1, refused=2, problem="generation 2: no hits for 9 of the last 50 requests")
+    assert "no hits for 9" in (why(refusing, report()) or "")
+    assert why(refusing.model_copy(update={"refused": 1}), report()) is None
+
+
+def test_fewer_clicks_condemn_it() -> None:
+    assert "are clicked" in (why(report(), clicks=(Clicked(5000, 1500), Clicked(5000, 1200))) or "")
+    assert why(report(), clicks=(Clicked(5000, 1500), Clicked(5000, 1490))) is None
+
+
+def test_only_a_recent_promotion_is_watched() -> None:
+    assert watched(pointer(), LATER, LIMITS)
+    assert not watched(pointer(cause="rollback"), LATER, LIMITS)
+    assert not watched(pointer(), NOW + timedelta(hours=2), LIMITS)
+    assert not watched(a_state(a_release(1), live=1).pointer, LATER, LIMITS)
+    assert not watched(None, LATER, LIMITS)
+
+
+@given(st.lists(st.integers(0, 50), min_size=len(LATENCY_BOUNDS_MS) + 1, max_size=len(LATENCY_BOUNDS_MS) + 1))
+def test_a_quantile_lies_within_the_bounds_and_rises_with_its_share(counts: list[int]) -> None:
+    shares = [quantile_ms(counts, s) for s in (0.1, 0.5, 0.95, 1.0)]
+    assert shares == sorted(shares)
+    assert all(0.0 <= ms <= LATENCY_BOUNDS_MS[-1] for ms in shares)
