@@ -115,7 +115,9 @@ class VectorStore:
         self._do(lambda: self._client.flush(name, timeout=_SLOW_S))
 
     def build_index(self, name: str) -> None:
-        """Build the vector index, after the rows were written and flushed. Returns when it is built."""
+        """Build the vector index, after the rows were written and flushed; harmless when there is one. Returns when it is built."""
+        if self._do(lambda: self._client.list_indexes(name)):
+            return  # Lite refuses a second one, and indexes later rows by the first
         params = MilvusClient.prepare_index_params()
         params.add_index(VECTOR, index_type=self._profile.index, metric_type="IP", params=self._profile.build)
         self._do(lambda: self._client.create_index(name, params, timeout=_SLOW_S))
