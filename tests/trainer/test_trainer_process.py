@@ -126,6 +126,7 @@ async def fill(shop: Shop) -> None:
 async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> None:
     await fill(shop)
     keep(shop.settings.data_dir, "ours", read_judgments([b'{"query": "quimba", "product_id": "p1-0", "relevance": 2}'])[0])
+    write_pins(shop.settings.data_dir / "pinned_queries.jsonl", [Pin(query="zorvel", products=["p0-0"], k=50)])
     shop.start()
     await shop.trigger("bad", params={"base_model": "elsewhere"})
     await shop.trigger("first", dedup_key="monday")
