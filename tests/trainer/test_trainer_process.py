@@ -35,6 +35,7 @@ from schemas.training import Decision, RunState, TrainingRun, Trigger
 from tests.trainer.builders import a_pair, a_product, a_shop
 from trainer.evaluation_files import Evaluation
 from trainer.judgments import keep, read_judgments
+from trainer.pinned import Pin, write_pins
 from trainer.rederiving import rederive
 from trainer.run_folder import REPORT
 
