@@ -22,6 +22,7 @@ THINGS = (
 )  # fmt: skip
 PROBES = tuple(f"{colour} {thing}" for colour in COLOURS[:4] for thing in THINGS)
 BACK_AFTER_S = 4.0
+MOST_GONE = 0.2
 
 
 @dataclass
@@ -81,7 +82,7 @@ class Churn:
                 await self._put(product_id, new_title=True)
                 return
         product_id = there[int(self._rng.integers(len(there)))]
-        if kind == 8:
+        if kind == 8 and len(catalogue.deleted) < MOST_GONE * len(there):
             del catalogue.products[product_id]
             await self._producer.send(Outgoing(self._topic, None, key=product_id.encode()))
             catalogue.deleted[product_id] = time.monotonic()
