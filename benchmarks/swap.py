@@ -114,7 +114,15 @@ async def change(shop: Shop, readers: Readers, found: Found, *, back: bool) -> N
     same = now.live.dim == served.live.dim
     found.same_dim += same
     found.other_dim += not same
-    await until(lambda: readers.since_swap > FIRST, 120, "the readers stand still")
+    await until(lambda: readers.served == now.live.generation and readers.since_swap > FIRST, 300, "the readers stand still")
+
+
+async def steadily(readers: Readers, at_least_s: float) -> None:
+    """Let the readers search while nothing else goes on, for at least so long and a hundred searches."""
+    end, before = time.monotonic() + at_least_s, len(readers.ours.took_ms["steady"])
+    readers.phase = "steady"
+    await until(lambda: time.monotonic() > end and len(readers.ours.took_ms["steady"]) >= before + FIRST, 300, "the readers stand still")
+    readers.phase = "other"
 
 
 async def until(condition: Callable[[], bool], within_s: float, otherwise: str) -> None:
@@ -229,9 +237,7 @@ async def _measure(
                 contrast.start()
                 for number in range(args.swaps):
                     if number % STEADY_EVERY == 0:
-                        readers.phase = "steady"
-                        await asyncio.sleep(args.steady_s)
-                        readers.phase = "other"
+                        await steadily(readers, args.steady_s)
                     await change(shop, readers, found, back=number % ROLLBACK_EVERY == ROLLBACK_EVERY - 1)
                     if number % 10 == 9:
                         t = readers.ours

@@ -71,7 +71,7 @@ class Readers:
         self._pause_s = pause_ms / 1000
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._served: int | None = None
+        self.served: int | None = None
         self.since_swap = 0
         self._threads = [threading.Thread(target=self._read, args=(seed * 1000 + n,), daemon=True) for n in range(threads)]
 
@@ -131,9 +131,9 @@ class Readers:
         with self._lock:
             current = self._live.current
             generation = current.generation if current else None
-            if generation != self._served:
-                first = self._served is None
-                self._served, self.since_swap = generation, FIRST if first else 0
+            if generation != self.served:
+                first = self.served is None
+                self.served, self.since_swap = generation, FIRST if first else 0
             self.since_swap += 1
             return "after_swap" if self.since_swap <= FIRST else self.phase
 
