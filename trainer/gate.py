@@ -20,7 +20,7 @@ def decide(evidence: Evidence, limits: Limits) -> tuple[Verdict, list[Check]]:
     """Return the verdict and one check per rule: fail if any fails, else inconclusive if any is, else pass."""
     relevance = relevance_checks(evidence, limits)
     checks = [*data_checks(evidence, limits), *artefact_checks(evidence), *relevance, pinned_check(evidence)]
-    checks += [*exposure_checks(evidence, limits), churn_check(evidence, limits, relevance[0])]
+    checks += [*exposure_checks(evidence, limits, relevance[0]), churn_check(evidence, limits, relevance[0])]
     return overall(checks), checks
 
 
