@@ -3,6 +3,7 @@
 Upstream opens the streams before it has looked up where they stand, then clears what was delivered meanwhile (notes: the recovery race).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ SMALL = {"intake_batch": 20, "flush_ms": 1, "take_records": 20}
 MODULES = {"ours": "stream", "stock_faust": "benchmarks.stock_worker"}
 
 
-async def contrast(seed: int, folder: Path) -> dict[str, dict[str, Any]]:
+async def contrast(seed: int, folder: Path, modules: Mapping[str, str] = MODULES) -> dict[str, dict[str, Any]]:
     """Return per system what the start lost and doubled, in thousandths of a credit, and how many records it never saw."""
     load = make_load(seed, EVENTS)
     right = expected(load.facts)
     half = len(load.facts) // 2
     report: dict[str, dict[str, Any]] = {}
     async with open_ground(folder, RTT_MS) as ground:
-        for name, module in MODULES.items():
+        for name, module in modules.items():
             settings = ground.settings(f"{name}.")
             small = settings.model_copy(update=SMALL)
             async with open_producer(settings.kafka, linger_ms=20) as producer:
