@@ -19,7 +19,7 @@ from broker.topics import ensure_topics
 from embedded.launching import launch, stop
 from indexer.state import UNFINISHED, State, read_state
 from schemas.products import CatalogProduct
-from schemas.releases import DeploymentCommand, Release
+from schemas.releases import DeploymentCommand, Release, ReleaseState
 from schemas.settings import IndexerSettings
 from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, dead_letter_name
 from schemas.training import Decision
@@ -84,12 +84,16 @@ class Desk:
         return await self._values(self.settings.topic(dead_letter_name(DEPLOYMENT_COMMANDS.name)))
 
     async def live(self, generation: int, *, sequence: int, deadline_s: float = 120.0) -> State:
-        """Wait until the generation is live by the pointer of this sequence."""
+        """Wait until the generation is live by the pointer of this sequence, and the records that follow a pointer say the same."""
 
         async def there() -> State | None:
             state = await self.state()
-            pointer = state.pointer
-            return state if pointer and (pointer.live.generation, pointer.sequence) == (generation, sequence) else None
+            pointer, release = state.pointer, state.releases.get(generation)
+            if not pointer or not release or (pointer.live.generation, pointer.sequence) != (generation, sequence):
+                return None
+            left = state.releases.get(pointer.previous.generation) if pointer.previous and pointer.cause == "rollback" else None
+            followed = release.state != ReleaseState.VERIFIED and release.rolled_back is None and (left is None or left.rolled_back)
+            return state if followed else None
 
         return await self.eventually(there, deadline_s)
 
