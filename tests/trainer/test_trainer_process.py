@@ -102,7 +102,7 @@ def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:
 
 @pytest.fixture
 def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterator[Shop]:
-    small = {"partitions": 2, "min_eval_queries": 10, "max_steps": 6, "batch_size": 16, "passes": 9, "learning_rate": 0.001, "test_days": 3}
+    small = {"partitions": 2, "min_eval_queries": 10, "max_steps": 10, "batch_size": 16, "passes": 9, "test_days": 3}
     # 24 products and three clients: what is shown and who buys cannot be judged
     tiny = {"min_clients": 1, "min_pairs": 1, "min_coverage": 0, "max_gini_rise": 1, "min_new_exposure": 0, "max_client_share": 1}
     small |= {f"gate_{name}": value for name, value in tiny.items()}
