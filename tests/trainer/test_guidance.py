@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.settings import TrainerSettings
-from trainer.guidance import SIZES, advise, queries_needed
+from trainer.guidance import SIZES, advise
 from trainer.plan import plan
 
 
@@ -31,7 +31,3 @@ def test_too_few_pairs_are_told_to_be_skipped():
 
 def test_nobody_has_measured_a_gpu_so_no_time_is_promised():
     assert advise(5000, TrainerSettings(), "cuda").minutes is None
-
-
-def test_half_the_gain_needs_four_times_the_queries():
-    assert queries_needed(0.025) == pytest.approx(4 * queries_needed(0.05), rel=0.01)
