@@ -4,15 +4,14 @@ The least relevance of a file with several grades means "not relevant": what is 
 a test pair. Texts go the way of the stream: cleaned, queries normalised, refused products left out and counted.
 """
 
-import gzip
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import polars as pl
 
+from benchmarks.report import read_jsonl
 from broker.records import Record
 from retrieval.document import document_text
 from schemas.events import Action
@@ -26,13 +25,6 @@ from trainer.snapshot import CATALOG_SCHEMA, CLIENT_SCHEMA, PAIR_SCHEMA
 from trainer.splits import held_out
 
 _DAY = 1
-
-
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON lines file, gzipped or not."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines if line.strip())
 
 
 def read_catalog(path: Path) -> tuple[pl.DataFrame, int]:

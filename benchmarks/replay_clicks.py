@@ -7,14 +7,13 @@ Times are sent as they are; old history is accepted by the setting ``max_event_a
 
 import argparse
 import asyncio
-import gzip
 import hashlib
 import json
 import tempfile
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import data_folder, finish, say
+from benchmarks.report import data_folder, finish, read_jsonl, say
 from broker.producing import open_producer
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
@@ -53,13 +52,6 @@ class Click:
     click_time: str
     session: str
     week: int
-
-
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON lines file, gzipped or not."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines)
 
 
 def read_clicks(path: Path) -> list[Click]:

@@ -1,10 +1,12 @@
-"""What every benchmark prints: the common fields, and one JSON object as the last line of stdout."""
+"""What every benchmark needs of its surroundings: the data folder and its files, and how it reports: progress, then one JSON object."""
 
+import gzip
 import importlib.metadata
 import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,13 @@ def data_folder() -> Path:
     if not folder.is_dir():
         raise SystemExit(f"no benchmark data at {folder}: set SEARCHLOOP_BENCH_DATA to its folder")
     return folder
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON lines file, gzipped or not."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        yield from (json.loads(line) for line in lines if line.strip())
 
 
 def say(text: str) -> None:

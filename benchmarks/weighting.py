@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.judged import read_catalog, read_jsonl
+from benchmarks.judged import read_catalog
 from benchmarks.planted import Planted, Variant, averaged
 from benchmarks.planted import learn as learn_planted
-from benchmarks.report import data_folder, finish, say
+from benchmarks.report import data_folder, finish, read_jsonl, say
 from retrieval.encoder import resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query

@@ -19,7 +19,8 @@ from embedded.jars import kafka_jars
 from embedded.runtime import read_runtime
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import PROCESS_SETTINGS, Settings, TrainerSettings
-from trainer.guidance import SIZES, advise, queries_needed
+from trainer.guidance import SIZES, advise
+from trainer.power import DEFAULT_SD, queries_needed
 
 Level = Literal["ok", "warning", "fault"]
 Finding = tuple[str, Level, str]
@@ -99,8 +100,8 @@ def _training() -> list[Finding]:
         time = "time not measured on this device" if advice.minutes is None else f"about {max(1, round(advice.minutes))} min"
         how = f"{device}, {layers}, {advice.steps} steps of {advice.batch_size} ({advice.passes:g} passes), {time}"
         findings.append((f"{pairs} pairs", "ok", f"{how}; {advice.expect}"))
-    needed = ", ".join(f"{queries_needed(gain)} for a gain of {gain:g}" for gain in (0.05, 0.02, 0.01))
-    return [*findings, ("test queries", "ok", f"a verdict needs about {needed} in nDCG@10 (docs/training.md)")]
+    needed = ", ".join(f"{queries_needed(DEFAULT_SD, gain, 0.8)} for a gain of {gain:g}" for gain in (0.05, 0.02, 0.01))
+    return [*findings, ("test queries", "ok", f"a verdict needs about {needed} in nDCG@10 (`gate power` says it for your shop)")]
 
 
 def _stack(settings: Settings) -> list[Finding]:

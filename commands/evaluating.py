@@ -8,7 +8,6 @@ import gzip
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -23,7 +22,7 @@ from trainer.judgments import JudgmentsError, keep, qrels_of, read_judgments
 from trainer.rankers import Catalog
 from trainer.report import render
 from trainer.run_folder import write_durably
-from trainer.sampling import weigh, worth_of
+from trainer.sampling import weigh_by, worth_of
 from trainer.snapshot import Snapshot, frames
 from trainer.splits import split
 from trainer.summary import METRICS, Summary, summarise
@@ -76,16 +75,7 @@ def score(snapshot: Snapshot, settings: TrainerSettings, models: Mapping[str, st
     worth = worth_of(settings)
     products = snapshot.catalog["product_id"].to_list()
     parts = split(snapshot.pairs, products, worth=worth, test_days=settings.test_days, heldout_share=settings.heldout_share)
-    weighted = weigh(
-        parts.train,
-        snapshot.clients,
-        newest_day=parts.newest_day,
-        half_life_days=settings.half_life / timedelta(days=1),
-        worth=worth,
-        min_clients=settings.min_clients,
-        max_client_share=settings.max_client_share,
-        weight_map=settings.weight_map,
-    )
+    weighted = weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
     qrels = parts.qrels if judged is None else qrels_of(judged, weighted)
     return rank_and_score(
         Catalog.of(snapshot.catalog),

@@ -15,7 +15,7 @@ from commands.state import read_pairs
 from schemas.pairs import Pair
 from schemas.settings import SettingsError, TrainerSettings
 from schemas.text import normalise_query
-from trainer.sampling import weigh, worth_of
+from trainer.sampling import weigh_by
 from trainer.snapshot import frames
 from trainer.splits import held_out
 
@@ -56,16 +56,7 @@ def weights_of(every: Iterable[Pair], settings: TrainerSettings) -> dict[tuple[s
     if snapshot.pairs.is_empty():
         return {}
     newest = max(snapshot.pairs["day"].to_list())
-    weighed = weigh(
-        snapshot.pairs,
-        snapshot.clients,
-        newest_day=newest,
-        half_life_days=settings.half_life / timedelta(days=1),
-        worth=worth_of(settings),
-        min_clients=settings.min_clients,
-        max_client_share=settings.max_client_share,
-        weight_map=settings.weight_map,
-    )
+    weighed = weigh_by(settings, snapshot.pairs, snapshot.clients, newest_day=newest)
     return {(query, product): (credit, weight) for query, product, credit, _last_day, weight in weighed.iter_rows()}
 
 

@@ -1,6 +1,5 @@
 """The step ``split`` of a run: from a snapshot to the files that training and evaluation read. Pure decisions, files in between."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +10,7 @@ from schemas.training import RunState
 from trainer.plan import choose_start, lineage_of
 from trainer.request import Request
 from trainer.run_folder import Outcome, RunEndedError
-from trainer.sampling import log_popularity, shuffle_labels, weigh, worth_of
+from trainer.sampling import log_popularity, shuffle_labels, weigh_by, worth_of
 from trainer.snapshot import Snapshot
 from trainer.splits import split
 
@@ -47,16 +46,7 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
         test_days=settings.test_days,
         heldout_share=settings.heldout_share,
     )
-    weighted = weigh(
-        parts.train,
-        snapshot.clients,
-        newest_day=parts.newest_day,
-        half_life_days=settings.half_life / timedelta(days=1),
-        worth=worth,
-        min_clients=settings.min_clients,
-        max_client_share=settings.max_client_share,
-        weight_map=settings.weight_map,
-    )
+    weighted = weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
     if weighted.height < (1 if request.force else settings.min_train_pairs):
         detail = f"{weighted.height} pairs to train on, at least {settings.min_train_pairs} are needed"
         raise RunEndedError(Outcome(state=RunState.SKIPPED, detail=detail))

@@ -4,6 +4,8 @@ A weight follows from the credit, decayed by age and limited per client, by one 
 models.
 """
 
+from datetime import timedelta
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -20,6 +22,20 @@ Rows = npt.NDArray[np.int64]
 def worth_of(settings: TrainerSettings) -> Popularity:
     """Return what engagement is worth under these settings."""
     return Popularity.of(settings)
+
+
+def weigh_by(settings: TrainerSettings, train: pl.DataFrame, clients: pl.DataFrame, *, newest_day: int) -> pl.DataFrame:
+    """Return the pairs as ``weigh`` does, with what the settings say of age, worth, limits and map."""
+    return weigh(
+        train,
+        clients,
+        newest_day=newest_day,
+        half_life_days=settings.half_life / timedelta(days=1),
+        worth=worth_of(settings),
+        min_clients=settings.min_clients,
+        max_client_share=settings.max_client_share,
+        weight_map=settings.weight_map,
+    )
 
 
 def weigh(
