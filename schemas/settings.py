@@ -176,6 +176,9 @@ class TrainerSettings(Settings):
     scale: float = Field(20.0, gt=0, description="Inverse temperature of the softmax.")
     hard_negatives: int = Field(1, ge=0, le=8, description="Mined hard negatives per pair.")
     symmetric: bool = Field(False, description="Whether products also choose among the queries of a batch; no gain was measured.")
+    spread: float = Field(
+        0.5, ge=0, description="How much the loss minds the mean cosine of a batch's products: keeps vectors from drawing together."
+    )
     replay_share: float = Field(0.5, ge=0, lt=1, description="Share of old pairs in a fine-tune from live.")
     top_layers: int = Field(2, ge=1, le=24, description="Transformer layers that train on CPU; those below are computed once.")
     full_every: int = Field(

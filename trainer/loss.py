@@ -34,7 +34,9 @@ class EngagementLoss(nn.Module):
     The target of a query is its own products of the batch, shared by their weights; its other known products are hidden from it. The mean
     is over the pairs, each with its weight, so that a pair weighs the same in every batch. ``beta`` > 0 takes ``beta * log Q`` off the
     scores while training, so that what serves keeps more of the products' popularity. ``symmetric`` adds, for each product, the softmax
-    over the queries. Under DDP a query competes over the products of all processes.
+    over the queries. ``spread`` > 0 adds that many times the squared length of the mean vector of the batch's products, which is their mean
+    cosine: it keeps the catalogue from drawing together in few directions (Zhang et al., Spread-out Local Feature Descriptors, 2017).
+    Under DDP a query competes over the products of all processes.
     """
 
     _known: Tensor
@@ -43,12 +45,21 @@ class EngagementLoss(nn.Module):
     _weights: Tensor
     _log_popularity: Tensor
 
-    def __init__(self, model: nn.Module | None, table: Table, *, scale: float = 20.0, symmetric: bool = False, beta: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: nn.Module | None,
+        table: Table,
+        *,
+        scale: float = 20.0,
+        symmetric: bool = False,
+        beta: float = 0.0,
+        spread: float = 0.0,
+    ) -> None:
         super().__init__()
         self.model = model
         queries, products, known = table.queries.long(), table.products.long(), table.known.long().reshape(-1, 2)
         self._stride = int(max(products.max().item(), known[:, 1].max().item() if len(known) else 0)) + 1
-        self._scale, self._symmetric, self._beta = scale, symmetric, beta
+        self._scale, self._symmetric, self._beta, self._spread = scale, symmetric, beta, spread
         self.last = torch.tensor(float("nan"))
         keys = torch.cat([known[:, 0] * self._stride + known[:, 1], queries * self._stride + products])
         popularity = torch.zeros(self._stride) if table.log_popularity is None else table.log_popularity.float()
@@ -101,6 +112,8 @@ class EngagementLoss(nn.Module):
                 back = self._one_way(right, p, all_left, q_all, (p_all, q_all, w_all), lambda a, b: self.is_known(b, a).T, beta=0.0)
                 losses = (losses + back) / 2
             loss = (w * losses).mean()
+            if self._spread:
+                loss = loss + self._spread * all_right[_first_of_each(p_all)].mean(dim=0).square().sum()
         self.last = loss.detach()
         return loss
 
@@ -115,11 +128,8 @@ class EngagementLoss(nn.Module):
         beta: float | None = None,
     ) -> Tensor:
         """Return (b,) losses: each left side against the columns, of which the first of each id competes."""
-        unique, where = torch.unique(ids, return_inverse=True)
-        first = torch.full((len(unique),), len(ids), device=ids.device).scatter_reduce(
-            0, where, torch.arange(len(ids), device=ids.device), "amin"
-        )
-        scores = self._scale * left @ columns[first].T
+        unique = torch.unique(ids)
+        scores = self._scale * left @ columns[_first_of_each(ids)].T
         beta = self._beta if beta is None else beta
         if beta:
             scores = scores - beta * self._log_popularity[unique][None, :]
@@ -129,6 +139,13 @@ class EngagementLoss(nn.Module):
         scores = scores.masked_fill(known(own, unique) & (share == 0), float("-inf"))
         share = share / share.sum(dim=1, keepdim=True)
         return -(share * F.log_softmax(scores, dim=1).masked_fill(share == 0, 0.0)).sum(dim=1)
+
+
+def _first_of_each(ids: Tensor) -> Tensor:
+    """Return the place of the first of each distinct id, in the order of the ids."""
+    unique, where = torch.unique(ids, return_inverse=True)
+    places = torch.arange(len(ids), device=ids.device)
+    return torch.full((len(unique),), len(ids), device=ids.device).scatter_reduce(0, where, places, "amin")
 
 
 def _everywhere(values: Tensor) -> Tensor:

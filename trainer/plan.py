@@ -81,6 +81,7 @@ class Plan:
     threads: int
     symmetric: bool = False
     beta: float = 0.0
+    spread: float = 0.0
     warm_up: float = 0.1
     checkpoint_steps: int = 1
     patience: int = 2
@@ -131,6 +132,7 @@ def plan(settings: TrainerSettings, *, new_pairs: int, old_pairs: int, from_live
         threads=settings.torch_threads,
         symmetric=settings.symmetric,
         beta=settings.logq_beta,
+        spread=settings.spread,
         checkpoint_steps=every,
     )
 

@@ -166,7 +166,7 @@ def _train(
         mined = mine(vectors(tower, np.arange(len(numbers.queries))), products, numbers.known, among=numbers.engaged)
     drawn = schedule(numbers, new, plan, mined)
     table = Table(*(torch.from_numpy(a) for a in (numbers.query, numbers.product, numbers.weight, numbers.known, numbers.log_popularity)))
-    loss = EngagementLoss(trained, table, scale=plan.scale, symmetric=plan.symmetric, beta=plan.beta)
+    loss = EngagementLoss(trained, table, scale=plan.scale, symmetric=plan.symmetric, beta=plan.beta, spread=plan.spread)
     report = StepReport(loss, plan, progress)
     validated = len(numbers.validation) >= MIN_VALIDATION
     trainer = _Trainer(

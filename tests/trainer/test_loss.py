@@ -25,12 +25,14 @@ def one_way(sources, targets, weights, left, columns, ids, is_known, scale, log_
     return losses
 
 
-def by_loops(q, p, w, known, left, right, hard, hard_ids, scale, log_q, beta, *, symmetric):
+def by_loops(q, p, w, known, left, right, hard, hard_ids, scale, log_q, beta, *, symmetric, spread):
     losses = one_way(q, p, w, left, [*right, *hard], [*p, *hard_ids], lambda a, b: (a, b) in known, scale, log_q, beta)
     if symmetric:
         back = one_way(p, q, w, right, left, q, lambda a, b: (b, a) in known, scale, log_q, 0.0)
         losses = [(a + b) / 2 for a, b in zip(losses, back, strict=True)]
-    return sum(a * b for a, b in zip(w, losses, strict=True)) / len(w)
+    apart = [right[p.index(product)] for product in sorted(set(p))]
+    mean_cosine = sum(float(a @ b) for a in apart for b in apart) / len(apart) ** 2
+    return sum(a * b for a, b in zip(w, losses, strict=True)) / len(w) + spread * mean_cosine
 
 
 def a_loss(q, p, w=None, known=(), log_q=None, **options):
@@ -49,8 +51,8 @@ def some_vectors(*counts):
     return [torch.nn.functional.normalize(torch.randn(n, 8), dim=-1) for n in counts]
 
 
-@pytest.mark.parametrize(("symmetric", "beta"), [(False, 0.0), (True, 0.0), (False, 0.5)])
-def test_the_loss_equals_the_double_loop(symmetric, beta):
+@pytest.mark.parametrize(("symmetric", "beta", "spread"), [(False, 0.0, 0.0), (True, 0.0, 0.0), (False, 0.5, 0.0), (False, 0.0, 0.7)])
+def test_the_loss_equals_the_double_loop(symmetric, beta, spread):
     import torch
 
     q, p, w = [0, 0, 1, 2, 3, 1, 0], [0, 1, 1, 3, 4, 5, 1], [1.0, 2.0, 0.5, 1.5, 1.0, 0.3, 0.7]
@@ -58,10 +60,10 @@ def test_the_loss_equals_the_double_loop(symmetric, beta):
     hard_ids = [6, 2, 1, 6]
     left, right, hard = some_vectors(7, 7, 4)
     log_q = torch.log_softmax(torch.randn(10), 0)
-    loss = a_loss(q, p, w, extra, log_q, scale=7.0, symmetric=symmetric, beta=beta)
+    loss = a_loss(q, p, w, extra, log_q, scale=7.0, symmetric=symmetric, beta=beta, spread=spread)
     found = loss.of_vectors(torch.arange(7), 3.0 * left, right, hard, torch.tensor(hard_ids))
     known = set(zip(q, p, strict=True)) | set(extra)
-    wanted = by_loops(q, p, w, known, left, right, hard, hard_ids, 7.0, log_q.tolist(), beta, symmetric=symmetric)
+    wanted = by_loops(q, p, w, known, left, right, hard, hard_ids, 7.0, log_q.tolist(), beta, symmetric=symmetric, spread=spread)
     assert found.item() == pytest.approx(wanted, rel=1e-5)
 
 
@@ -117,7 +119,7 @@ def test_two_processes_give_the_gradient_of_one_with_both_batches(tmp_path):
 
 def _small_task():
     weight = some_vectors(8)[0].requires_grad_()
-    loss = a_loss([0, 1, 2, 3, 0, 5], [0, 1, 2, 3, 4, 5], [1.0, 2.0, 1.0, 0.5, 1.0, 0.5], [(0, 7), (2, 5)], symmetric=True)
+    loss = a_loss([0, 1, 2, 3, 0, 5], [0, 1, 2, 3, 4, 5], [1.0, 2.0, 1.0, 0.5, 1.0, 0.5], [(0, 7), (2, 5)], symmetric=True, spread=0.5)
     return weight, loss, some_vectors(6, 6, 6)
 
 
