@@ -12,6 +12,8 @@ from schemas.settings import TrainerSettings
 LINEAGE = "searchloop_training.json"
 CHECKPOINTS = 5  # of one training; at each, the validation queries are looked at
 CUDA_BATCH = 1024
+# From the base model, vectors draw together in the first steps and part again later: a training of so many steps takes twice the spread.
+SPREAD_STEPS = 12
 
 
 class Band(NamedTuple):
@@ -119,8 +121,9 @@ def plan(settings: TrainerSettings, *, new_pairs: int, old_pairs: int, from_live
     passes = settings.passes or (band.live_passes if from_live else band.passes)
     steps = min(max(1, ceil(passes * learnt / (1 - replay) / batch)), settings.max_steps)
     every = ceil(steps / CHECKPOINTS)
+    steps = max(every, min(ceil(steps / every) * every, settings.max_steps // every * every))
     return Plan(
-        steps=max(every, min(ceil(steps / every) * every, settings.max_steps // every * every)),
+        steps=steps,
         batch_size=batch,
         replay_share=replay,
         learning_rate=settings.learning_rate,
@@ -132,7 +135,7 @@ def plan(settings: TrainerSettings, *, new_pairs: int, old_pairs: int, from_live
         threads=settings.torch_threads,
         symmetric=settings.symmetric,
         beta=settings.logq_beta,
-        spread=settings.spread,
+        spread=settings.spread * (1.0 if from_live else 1.0 + SPREAD_STEPS / steps),
         checkpoint_steps=every,
     )
 

@@ -118,6 +118,13 @@ def test_the_last_step_is_one_at_which_the_validation_is_looked_at(new, old, fro
     assert found.steps // found.checkpoint_steps <= 5
 
 
+def test_the_shorter_a_training_from_the_base_model_the_more_it_keeps_the_products_apart():
+    few, many = (plan(TrainerSettings(spread=0.5), new_pairs=n, old_pairs=0, from_live=False, device="cpu") for n in (600, 10**5))
+    assert (few.steps, few.spread) == (12, pytest.approx(1.0))
+    assert 0.5 < many.spread < 0.51
+    assert plan(TrainerSettings(spread=0.5), new_pairs=600, old_pairs=600, from_live=True, device="cpu").spread == 0.5
+
+
 def test_the_last_slot_is_the_newest_one_within_the_grace():
     hour = timedelta(hours=1)
     assert last_slot("0 3 * * *", datetime(2026, 1, 31, 3, 40, tzinfo=UTC), hour) == datetime(2026, 1, 31, 3, tzinfo=UTC)

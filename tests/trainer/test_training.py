@@ -112,7 +112,7 @@ def test_training_stops_when_validation_gets_no_better_and_keeps_the_best_state(
     from trainer.rankers import Catalog
 
     folder = tmp_path / "model"
-    shop, _, pairs, facts = _train(folder, max_steps=20, learning_rate=0.02, validated=True)
+    shop, _, pairs, facts = _train(folder, max_steps=20, learning_rate=0.012, validated=True)
     assert facts.best_step is not None
     assert facts.best_step < facts.steps < 20
     qrels = pairs.select("query", "product_id", "credit", gain="credit", unseen=pl.lit(value=False))
