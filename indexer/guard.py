@@ -56,7 +56,8 @@ def why_roll_back(
     if silent:
         return silent
     before, after = (summed(known, r.generation) for r in (pointer.previous, pointer.live))
-    return _worse(before, after) or _fewer_clicks(*clicks, alpha=limits.alpha)
+    slower = _slower(before, after) if now - pointer.at >= limits.silence else None
+    return _worse(before, after) or slower or _fewer_clicks(*clicks, alpha=limits.alpha)
 
 
 def summed(reports: Iterable[SearcherReport], generation: int) -> Served:
@@ -105,6 +106,13 @@ def _worse(before: Served, after: Served) -> str | None:
     empty, empty_before = _share(after.empty, after.answers), _share(before.empty, before.answers)
     if empty > empty_before + MORE_EMPTY:
         return f"no hits in {empty:.1%} of {after.answers} answers, before {empty_before:.1%}"
+    return None
+
+
+def _slower(before: Served, after: Served) -> str | None:
+    """Asked only when a promotion has lasted: a busy moment of the machine right after it is not the generation's."""
+    if min(before.answers, after.answers) < MIN_ANSWERS:
+        return None
     slow, slow_before = quantile_ms(after.latency_counts, 0.95), quantile_ms(before.latency_counts, 0.95)
     if slow > SLOWER * slow_before and slow > slow_before + SLOWER_BY_MS:
         return f"p95 of encoding and search {slow:.0f} ms over {after.answers} answers, before {slow_before:.0f} ms"

@@ -49,6 +49,12 @@ def test_errors_empty_answers_and_latency_condemn_it(new: Served, reason: str) -
     assert reason in (why(report(served(1), new)) or "")
 
 
+def test_a_busy_moment_right_after_a_promotion_is_not_the_generation_s_and_errors_are() -> None:
+    soon = NOW + timedelta(seconds=20)
+    assert why(report(served(1), served(2, ms=100.0), at=soon), now=soon) is None
+    assert "errors" in (why(report(served(1), served(2, errors=6), at=soon), now=soon) or "")
+
+
 def test_few_answers_condemn_nothing() -> None:
     assert why(report(served(1), served(2, 199, errors=199, empty=0, ms=5000.0))) is None
 
