@@ -17,7 +17,7 @@ demo: setup ## The whole loop on this machine: Kafka, Milvus, four processes, a 
 	@$(BIN)/searchloop demo $(ARGS)
 
 test: setup ## All tests; ARGS='-m "not broker and not model and not slow"' for the quick ones
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --durations=40 --durations-min=3 $(ARGS)
 
 check: setup ## Format, lint, types, architecture, generated files: under a minute
 	@$(BIN)/ruff format --check .

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 from schemas.formula import parse
 
 PREFIX = "SEARCHLOOP_"
-# Read by tests and benchmarks only, not a setting of any process.
+# Settings of no process: where benchmarks find their data, and which jars `up` starts in place of its download.
 FOREIGN = frozenset({"SEARCHLOOP_BENCH_DATA", "SEARCHLOOP_KAFKA_JARS"})
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
@@ -256,7 +256,8 @@ class IndexerSettings(Settings):
         timedelta(hours=1), description="For this long after a promotion a worse generation is rolled back automatically."
     )
     guard_silence: Duration = Field(
-        timedelta(seconds=60), description="Searchers ran before the promotion, and none serves the new generation after this: rolled back."
+        timedelta(seconds=60),
+        description="None of the searchers that ran serves the new generation after this: rolled back. Its latency is judged from then on.",
     )
     guard_alpha: float = Field(
         0.01, gt=0, lt=0.5, description="Chance that an equally good generation is rolled back for its clicks, however often one looks."

@@ -52,7 +52,7 @@ def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from embedded.milvus_wheel import WHEEL, wheel_folder
 
     if wheel_folder() is None:
-        pytest.skip(f"the wheel {WHEEL} with the Milvus server is not installed (`make setup` does it on 64-bit Linux)")
+        pytest.skip(f"the wheel {WHEEL} with the Milvus server is not installed (`make setup` does it on x86-64 Linux)")
     with MilvusServer(tmp_path_factory.mktemp("milvus-server")) as server:
         yield server.address
 

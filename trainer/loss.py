@@ -113,7 +113,7 @@ class EngagementLoss(nn.Module):
                 losses = (losses + back) / 2
             loss = (w * losses).mean()
             if self._spread:
-                loss = loss + self._spread * all_right[_first_of_each(p_all)].mean(dim=0).square().sum()
+                loss = loss + self._spread * all_right[_distinct(p_all)[1]].mean(dim=0).square().sum()
         self.last = loss.detach()
         return loss
 
@@ -128,8 +128,8 @@ class EngagementLoss(nn.Module):
         beta: float | None = None,
     ) -> Tensor:
         """Return (b,) losses: each left side against the columns, of which the first of each id competes."""
-        unique = torch.unique(ids)
-        scores = self._scale * left @ columns[_first_of_each(ids)].T
+        unique, first = _distinct(ids)
+        scores = self._scale * left @ columns[first].T
         beta = self._beta if beta is None else beta
         if beta:
             scores = scores - beta * self._log_popularity[unique][None, :]
@@ -141,11 +141,11 @@ class EngagementLoss(nn.Module):
         return -(share * F.log_softmax(scores, dim=1).masked_fill(share == 0, 0.0)).sum(dim=1)
 
 
-def _first_of_each(ids: Tensor) -> Tensor:
-    """Return the place of the first of each distinct id, in the order of the ids."""
+def _distinct(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distinct ids in their order, and the place of the first of each."""
     unique, where = torch.unique(ids, return_inverse=True)
     places = torch.arange(len(ids), device=ids.device)
-    return torch.full((len(unique),), len(ids), device=ids.device).scatter_reduce(0, where, places, "amin")
+    return unique, torch.full((len(unique),), len(ids), device=ids.device).scatter_reduce(0, where, places, "amin")
 
 
 def _everywhere(values: Tensor) -> Tensor:

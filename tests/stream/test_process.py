@@ -91,7 +91,7 @@ async def test_everything_is_counted_once_though_the_process_is_killed(stream_se
 
             await until(some_counted, s)
             sending = asyncio.create_task(producer.send_all(outgoing(raw[len(raw) // 3 :], s)))
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.15)  # so that the kill falls into the middle of the work; any moment must do
             child.send_signal(signal.SIGKILL)
             await sending
         # What was sent twice by a producer that never heard back counts once too.
