@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import convert
+from msgspec.structs import replace
+
 from benchmarks.reference import reference
 from broker.reading import open_reader, read_compacted
 from broker.records import Record
@@ -30,14 +33,13 @@ def expected(facts: Iterable[RawRecord]) -> Pairs:
     days, clients = reference(facts)
     # by construction the same as a parsed pair: actions are strings on the wire
     return {
-        pair_key(*k): Pair.model_validate({"query": k[0], "product_id": k[1], "days": d, "clients": clients.get(k, {})})
-        for k, d in days.items()
+        pair_key(*k): convert({"query": k[0], "product_id": k[1], "days": d, "clients": clients.get(k, {})}, Pair) for k, d in days.items()
     }
 
 
 def bare(pair: Pair, *, sketched: bool) -> bytes:
     """Return the bytes of a pair without its fence and revision, which say how it was written; of a sketch of clients only the counts."""
-    return canonical(pair.model_copy(update={"fence": {}, "revision": 0, "clients": {} if sketched else pair.clients}))
+    return canonical(replace(pair, fence={}, revision=0, clients={} if sketched else pair.clients))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from msgspec import to_builtins
+from msgspec.structs import asdict
+
 from commands.session import find_settings, out, show_json, stop, table
 from commands.state import read_pairs
 from schemas.pairs import Pair
@@ -35,7 +38,7 @@ def pairs(query: str, *, days: bool, data_dir: Path | None, as_json: bool) -> No
     found = sorted((p for p in every if p.query == wanted), key=lambda p: (-_credit(p), p.product_id))
     never = held_out(wanted, trainer.heldout_share)
     if as_json:
-        show_json([{**p.model_dump(mode="json"), **_weight_facts(p, weights), "held_out": never} for p in found])
+        show_json([{**to_builtins(asdict(p), str_keys=True), **_weight_facts(p, weights), "held_out": never} for p in found])
         return
     if not found:
         stop(f"nothing was learnt for {wanted!r} yet")

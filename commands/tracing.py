@@ -103,7 +103,7 @@ async def _find_events(settings: Settings, event_id: str, trace: Trace, on_read:
     async for record in _records(settings, [EVENTS.name], trace, on_read):
         for index, raw in unpack(record.value or b""):
             if wanted in raw and len(trace.events) < MAX_KEPT:
-                event = CLEAN_EVENT.validate_json(raw)
+                event = CLEAN_EVENT.decode(raw)
                 if not isinstance(event, Tick) and event.event_id == event_id:
                     trace.events.append((record.partition, (record.offset, index), event))
 
@@ -115,7 +115,7 @@ async def _retell(settings: Settings, trace: Trace, rules: Rules, on_read: OnRea
         async for record in _records(settings, [EVENTS.name], trace, on_read):
             for index, raw in unpack(record.value or b"") if record.partition == source else ():
                 if shopper.encode() in raw:
-                    event = CLEAN_EVENT.validate_json(raw)
+                    event = CLEAN_EVENT.decode(raw)
                     if not isinstance(event, Tick) and event.shopper == shopper:
                         told.take((record.offset, index), event)
         trace.stories.update({(source, position): story for position, story in told.stories().items()})

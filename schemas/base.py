@@ -1,9 +1,10 @@
-"""The two bases of every message: ``Message`` for what others send us, ``Fact`` for what searchloop itself writes."""
+"""The bases of every message: ``Message`` for what others send us, ``Fact`` for what searchloop writes, ``StreamFact`` for the many."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetPydanticSchema, PlainSerializer
+import msgspec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetPydanticSchema, PlainSerializer, ValidationError
 from pydantic_core import core_schema
 
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (0.0, 1.0))
@@ -27,6 +28,27 @@ class Message(BaseModel):
 
 class Fact(Message):
     """A message that only searchloop writes: a name we do not know is a fault, except from a later version."""
+
+
+class StreamFact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A fact of the stream's own topics, of which there are as many as events: msgspec's, several times as fast as pydantic's (ADR 0008).
+
+    Types are checked where it is read, not where it is made. Unknown fields are ignored; a field at its default is left out.
+    """
+
+    def to_json(self) -> bytes:
+        """Return the UTF-8 JSON of the fact."""
+        return _ENCODER.encode(self)
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Self:
+        """Parse one fact. Raises ``msgspec.DecodeError``."""
+        return msgspec.json.decode(raw, type=cls)
+
+
+_ENCODER = msgspec.json.Encoder()
+# What ``from_json`` of either kind of fact raises.
+UNREADABLE = (ValidationError, msgspec.DecodeError)
 
 
 def parse_timestamp(value: object) -> object:

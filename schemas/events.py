@@ -4,11 +4,12 @@ Names follow UBI 1.3 wherever UBI has one. The clean events are micro-batched: s
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar
 
-from pydantic import AliasChoices, BeforeValidator, Field, TypeAdapter
+import msgspec
+from pydantic import AliasChoices, BeforeValidator, Field
 
-from schemas.base import NO_CONTROL, Fact, Id, Message, Timestamp, refuse_bool
+from schemas.base import NO_CONTROL, Id, Message, StreamFact, Timestamp, refuse_bool
 
 
 class Action(StrEnum):
@@ -126,10 +127,10 @@ class Erasure(_Envelope):
     """
 
 
-class CleanSearch(Fact):
+class CleanSearch(StreamFact, frozen=True, tag_field="kind", tag="search"):
     """A search as the stream uses it. ``query`` is normalised; ``at_ms`` is event time in epoch milliseconds."""
 
-    kind: Literal["search"] = "search"
+    kind: ClassVar[str] = "search"
     event_id: str
     shopper: str
     at_ms: int
@@ -140,7 +141,7 @@ class CleanSearch(Fact):
     generation: int | None = None
 
 
-class Line(Fact):
+class Line(StreamFact, frozen=True):
     """One product of an interaction. ``revenue_minor`` is the line's whole value in minor units (cents)."""
 
     product_id: str
@@ -149,10 +150,10 @@ class Line(Fact):
     query_id: str | None = None
 
 
-class CleanInteraction(Fact):
+class CleanInteraction(StreamFact, frozen=True, tag_field="kind", tag="interaction"):
     """An interaction as the stream uses it. ``query`` is the normalised ``user_query`` it carried, if any."""
 
-    kind: Literal["interaction"] = "interaction"
+    kind: ClassVar[str] = "interaction"
     event_id: str
     shopper: str
     at_ms: int
@@ -164,21 +165,22 @@ class CleanInteraction(Fact):
     session_id: str | None = None
 
 
-class Tick(Fact):
+class Tick(StreamFact, frozen=True, tag_field="kind", tag="tick"):
     """Event time that has been reached, for partitions on which nothing else arrives."""
 
-    kind: Literal["tick"] = "tick"
+    kind: ClassVar[str] = "tick"
     at_ms: int
 
 
-class Forget(Fact):
+class Forget(StreamFact, frozen=True, tag_field="kind", tag="forget"):
     """The shopper is to be forgotten: all that it has earned is taken back. What it did up to ``at_ms`` counts no more."""
 
-    kind: Literal["forget"] = "forget"
+    kind: ClassVar[str] = "forget"
     event_id: str
     shopper: str
     at_ms: int
 
 
-CleanEvent = Annotated[CleanSearch | CleanInteraction | Forget | Tick, Field(discriminator="kind")]
-CLEAN_EVENT: TypeAdapter[CleanSearch | CleanInteraction | Forget | Tick] = TypeAdapter(CleanEvent)
+CleanEvent = CleanSearch | CleanInteraction | Forget | Tick
+# Reads one fact of ``events``, of whichever kind it says it is. ``decode`` raises ``msgspec.DecodeError``.
+CLEAN_EVENT: msgspec.json.Decoder[CleanEvent] = msgspec.json.Decoder(CleanEvent)

@@ -3,10 +3,11 @@
 The stream counts, the trainer weighs: decay, metric and caps are chosen at training time.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Literal
+from typing import ClassVar
 
-from schemas.base import Fact
+from schemas.base import StreamFact
 from schemas.events import Action
 
 # (offset of the ``events`` record, index of the event in it, number of the contribution within the event)
@@ -15,7 +16,7 @@ Position = tuple[int, int, int]
 Counts = tuple[int, int, int]
 
 
-class Contribution(Fact):
+class Contribution(StreamFact, frozen=True, kw_only=True):
     """A change of credit of one (query, product): the topic ``contributions``, partitioned by query.
 
     ``credit`` is in thousandths and may be negative: a refund, or a line that a late search has earned back.
@@ -36,21 +37,21 @@ class Contribution(Fact):
     position: Position
 
 
-class ClientErasure(Fact):
+class ClientErasure(StreamFact, frozen=True, tag_field="kind", tag="erasure"):
     """The client has been forgotten: every pair of this partition of ``contributions`` that names it must drop it.
 
     It comes after the contributions that took back what is still remembered. What a pair holds of the client beyond that was earned
     up to ``through_day``; of which day and action, nobody knows any more. ``position`` is that of a contribution.
     """
 
-    kind: Literal["erasure"] = "erasure"
+    kind: ClassVar[str] = "erasure"
     client: str
     through_day: int
     source: int
     position: Position
 
 
-class Pair(Fact):
+class Pair(StreamFact, frozen=True):
     """All that shoppers did with one product after one query: the topic ``pairs``, compacted, absolute.
 
     ``days`` maps day to action to counts. ``clients`` maps client hashes to their net credit in thousandths:
@@ -69,6 +70,7 @@ class Pair(Fact):
 MAX_CLIENTS = 64
 
 
+@lru_cache(maxsize=20_000)
 def client_of(shopper: str) -> str:
     """Return the hash under which contributions and pairs know a shopper: 16 hexadecimal digits."""
     return blake2b(shopper.encode(), digest_size=8).hexdigest()

@@ -10,14 +10,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from pydantic import TypeAdapter
 
 from schemas.asyncapi import asyncapi
-from schemas.events import CLEAN_EVENT
-from schemas.pairs import ClientErasure, Contribution
+from schemas.base import StreamFact
+from schemas.events import CleanInteraction, CleanSearch, Forget, Tick
+from schemas.pairs import ClientErasure, Contribution, Pair
 from schemas.releases import LivePointer, Release
 from schemas.settings import PREFIX, PROCESS_SETTINGS, Settings
-from schemas.topics import CONTRIBUTIONS, EVENTS, RELEASES, TOPICS, Topic
+from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, RELEASES, TOPICS, Topic
 from schemas.yaml import Plain, to_yaml
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,10 +32,11 @@ Beside these, `up` reads `SEARCHLOOP_KAFKA_JARS`: the libs folder of an Apache K
 each process takes a free port, whatever `http_port` says.
 """
 # Topics that carry more than one kind of fact: which one, the fact itself says (``kind``), or its key.
-_UNIONS: dict[str, TypeAdapter[Any]] = {
-    EVENTS.name: CLEAN_EVENT,
-    CONTRIBUTIONS.name: TypeAdapter(Contribution | ClientErasure),
-    RELEASES.name: TypeAdapter(LivePointer | Release),
+_UNIONS: dict[str, TypeAdapter[Any]] = {RELEASES.name: TypeAdapter(LivePointer | Release)}
+_STREAM_FACTS: dict[str, tuple[type[StreamFact], ...]] = {
+    EVENTS.name: (CleanSearch, CleanInteraction, Forget, Tick),
+    CONTRIBUTIONS.name: (Contribution, ClientErasure),
+    PAIRS.name: (Pair,),
 }
 
 
@@ -52,9 +55,20 @@ def json_schema(topic: Topic) -> dict[str, Plain]:
     """
     if topic.value is None:
         raise LookupError(f"{topic.name} is read by its writer only and has no published schema")
-    adapter = _UNIONS.get(topic.name) or TypeAdapter(topic.value)
-    schema = adapter.json_schema(mode="validation")
+    if topic.name in _STREAM_FACTS:
+        schema = _of_stream_facts(_STREAM_FACTS[topic.name])
+    else:
+        schema = (_UNIONS.get(topic.name) or TypeAdapter(topic.value)).json_schema(mode="validation")
     return {"$schema": DIALECT, "title": topic.name, **{k: v for k, v in schema.items() if k != "title"}}
+
+
+def _of_stream_facts(kinds: Sequence[type[StreamFact]]) -> dict[str, Any]:
+    """Return the schema of one fact of any of these kinds. ``kind`` is always written, and has always been published as optional."""
+    roots, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    for kind in kinds:
+        required = definitions[kind.__name__]["required"]
+        definitions[kind.__name__]["required"] = [name for name in required if name != kind.__struct_config__.tag_field]
+    return {**(roots[0] if len(roots) == 1 else {"anyOf": list(roots)}), "$defs": definitions}
 
 
 def configuration() -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from schemas.base import Message
+from schemas.base import Message, StreamFact
 from schemas.events import CleanSearch, Erasure, Interaction, Search
 from schemas.pairs import Contribution, Pair
 from schemas.products import CatalogProduct, Product
@@ -22,7 +22,7 @@ class Topic:
 
     name: str
     key: str
-    value: type[Message] | None
+    value: type[Message] | type[StreamFact] | None
     written_by: str
     summary: str
     scaled: bool = True

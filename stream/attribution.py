@@ -18,6 +18,10 @@ DAY_MS = 86_400_000
 # Of one query_id, so many shown products are remembered: those with the smallest ids, so that order does not matter.
 MAX_SHOWN = 500
 _SEPARATOR = "\x1f"  # no id holds it
+# Reading a member from its enum costs as much as a third of a credit.
+_IMPRESSION, _CART, _REMOVE, _PURCHASE, _REFUND = (
+    Action.IMPRESSION, Action.ADD_TO_CART, Action.REMOVE_FROM_CART, Action.PURCHASE, Action.REFUND
+)  # fmt: skip
 
 F = TypeVar("F")
 Change = tuple[str, Action, Earned]
@@ -26,30 +30,40 @@ Change = tuple[str, Action, Earned]
 def attribute(
     state: Shopper, event: CleanSearch | CleanInteraction | Tick, source: int, position: Fence, rules: Rules
 ) -> tuple[Shopper, list[Contribution]]:
-    """Apply one event of this shopper. ``source`` is the partition of ``events``, ``position`` the place in it.
+    """Apply one event of this shopper to a copy of its state; see ``absorb``. A position not beyond the fence returns the same state."""
+    after = state.copy()
+    earned = absorb(after, event, source, position, rules)
+    return (state, []) if earned is None else (after, earned)
 
-    A position that is not beyond the fence returns the same state and nothing. An event older than what is still remembered is counted
-    as late and contributes nothing.
+
+def absorb(
+    state: Shopper, event: CleanSearch | CleanInteraction | Tick, source: int, position: Fence, rules: Rules
+) -> list[Contribution] | None:
+    """Apply one event to the state in place. ``source`` is the partition of ``events``, ``position`` the place in it.
+
+    Return what it contributes, or None, with nothing changed, for a position that is not beyond the fence. An event older than what is
+    still remembered is counted as late and contributes nothing.
     """
     if position <= state.fence:
-        return state, []
-    after = state.copy()
-    after.fence = position
+        return None
+    state.fence = position
     if isinstance(event, Tick):
-        return after, []
+        return []
     forgotten = isinstance(event, CleanInteraction) and event.at_ms <= state.floor_ms
     if forgotten or event.at_ms <= state.forgotten_ms or event.at_ms < state.newest_ms - rules.retention_ms:
-        after.late += 1
-        return after, []
-    after.newest_ms = max(state.newest_ms, event.at_ms)
-    products = _insert_search(after, event) if isinstance(event, CleanSearch) else _insert_interaction(after, event)
-    crowded = _crowded(after, rules)
-    turned = crowded ^ _crowded(state, rules)
-    if turned:
-        products |= {touch.product for touch in after.touches.values() if touch.at_ms // MINUTE_MS in turned}
-    changes = [change for product in sorted(products) for change in _settle_product(after, product, rules, crowded)]
-    _forget(after, rules)
-    return after, contributions_of(changes, event.shopper, source, position) if changes else []
+        state.late += 1
+        return []
+    state.newest_ms = max(state.newest_ms, event.at_ms)
+    crowded_before = _crowded(state, rules)
+    products = _insert_search(state, event) if isinstance(event, CleanSearch) else _insert_interaction(state, event)
+    crowded = _crowded(state, rules)
+    if turned := crowded ^ crowded_before:
+        products |= {touch.product for touch in state.touches.values() if touch.at_ms // MINUTE_MS in turned}
+    changes: list[Change] = []
+    for product in sorted(products):
+        changes += _settle_product(state, product, rules, crowded)
+    _forget(state, rules)
+    return contributions_of(changes, event.shopper, source, position) if changes else []
 
 
 def contributions_of(changes: Iterable[Change], shopper: str, source: int, position: Fence) -> list[Contribution]:
@@ -84,20 +98,21 @@ def _insert_search(state: Shopper, event: CleanSearch) -> set[str]:
         if new == known:
             return set()
     state.searches[event.query_id] = new
-    shown_now = set(new.shown)
-    touched = {t.product for t in state.touches.values() if t.query_id == event.query_id or t.product in shown_now}
-    return touched | {x.product for x in state.lines.values() if event.query_id in x.query_ids or x.product in shown_now}
+    query_id, at_ms, shown = event.query_id, new.at_ms, new.shown  # without its name, a search is credited only for what comes after it
+    touched = {t.product for t in state.touches.values() if t.query_id == query_id or (t.at_ms >= at_ms and t.product in shown)}
+    return touched | {x.product for x in state.lines.values() if query_id in x.query_ids or (x.at_ms >= at_ms and x.product in shown)}
 
 
 def _insert_interaction(state: Shopper, event: CleanInteraction) -> set[str]:
-    if event.action is Action.IMPRESSION:
+    action = event.action
+    if action is _IMPRESSION:
         return set()
     numbers: dict[str, int] = {}
     for index, line in enumerate(event.lines):
-        if event.action is Action.PURCHASE:
+        if action is _PURCHASE:
             number = numbers[line.product_id] = numbers.get(line.product_id, -1) + 1
             _insert_order_line(state, event, line, number)
-        elif event.action is Action.REFUND:
+        elif action is _REFUND:
             key = f"{event.event_id}{_SEPARATOR}{index}"
             state.refunds.setdefault(key, Refund(line.product_id, event.order_id or "", line.units, event.at_ms))
         else:
@@ -121,8 +136,8 @@ def _insert_order_line(state: Shopper, event: CleanInteraction, line: Line, numb
 
 def _insert_touch(state: Shopper, event: CleanInteraction, line: Line, index: int) -> None:
     query_id = line.query_id or event.query_id
-    mergeable = query_id is not None and event.action is not Action.REMOVE_FROM_CART
-    key = _SEPARATOR.join(("q", query_id or "", line.product_id, event.action.value) if mergeable else ("e", event.event_id, str(index)))
+    mergeable = query_id is not None and event.action is not _REMOVE
+    key = _SEPARATOR.join(("q", query_id or "", line.product_id, event.action) if mergeable else ("e", event.event_id, str(index)))
     new = Touch(line.product_id, event.action, event.at_ms, event.event_id, event.at_ms, query_id, event.query, event.session_id)
     known = state.touches.get(key)
     if known is not None:
@@ -139,43 +154,53 @@ def _crowded(state: Shopper, rules: Rules) -> set[int]:
     return {minute for minute, count in counts.items() if count > rules.max_touches_per_minute}
 
 
-def _settle_product(state: Shopper, product: str, rules: Rules, crowded: set[int]) -> Iterable[Change]:
-    """Decide all lines of a product anew, store what they have earned, and yield the differences."""
+def _settle_product(state: Shopper, product: str, rules: Rules, crowded: set[int]) -> list[Change]:
+    """Decide all lines of a product anew, store what they have earned, and return the differences."""
     touches = {k: t for k, t in state.touches.items() if t.product == product}
     lines = {k: x for k, x in state.lines.items() if x.product == product}
-    for key, touch in touches.items():
-        if crowded and touch.at_ms // MINUTE_MS in crowded:
-            touches[key] = touch._replace(credit=None)
-        elif touch.action is not Action.REMOVE_FROM_CART and not _decided(state, touch.credit):
-            credit = credit_touch(touch, state.searches, rules)
-            if credit != touch.credit:
-                touches[key] = touch._replace(credit=credit)
+    decided = {key: _credit_of(state, touch, rules, crowded) for key, touch in touches.items()}
     cancelled, standing = _walk_carts(touches, lines)
-    yield from _settle_touches(state, touches, cancelled)
+    changes = _settle_touches(touches, decided, cancelled)
+    state.touches.update(touches)
+    if not lines:
+        return changes
     for key, line in lines.items():
         if not _decided(state, line.credit):
             credit = credit_purchase(line, state.searches, standing.get(key, ()), touches, rules)
             if credit != line.credit:
                 lines[key] = line._replace(credit=credit)
-    yield from _settle_lines(state, product, lines)
+    return changes + _settle_lines(state, product, lines)
 
 
-def _settle_touches(state: Shopper, touches: dict[str, Touch], cancelled: set[str]) -> Iterable[Change]:
-    """Only the earliest touch of one search, product and action earns, unless it was taken back."""
+def _credit_of(state: Shopper, touch: Touch, rules: Rules, crowded: set[int]) -> Credit | None:
+    if crowded and touch.at_ms // MINUTE_MS in crowded:
+        return None
+    if touch.action is _REMOVE or _decided(state, touch.credit):
+        return touch.credit
+    return credit_touch(touch, state.searches, rules)
+
+
+def _settle_touches(touches: dict[str, Touch], decided: dict[str, Credit | None], cancelled: set[str]) -> list[Change]:
+    """Only the earliest touch of one search, product and action earns, unless it was taken back. Updates ``touches``."""
+    changes: list[Change] = []
     counted: set[tuple[str, Action]] = set()
-    for key, touch in sorted(touches.items(), key=lambda kt: (kt[1].at_ms, kt[0])):
-        earned = None
-        if touch.credit and key not in cancelled:
-            once = (touch.credit.via or f"?{touch.query_id}", touch.action)
+    in_order = list(touches.items()) if len(touches) == 1 else sorted(touches.items(), key=lambda kt: (kt[1].at_ms, kt[0]))
+    for key, touch in in_order:
+        credit, earned = decided[key], None
+        if credit and key not in cancelled:
+            once = (credit.via or f"?{touch.query_id}", touch.action)
             if once not in counted:
-                earned = Earned(touch.credit.query, touch.at_ms // DAY_MS, touch.credit.rate, 0, 0)
-            counted.add(once)
-        state.touches[key] = touch if earned == touch.earned else touch._replace(earned=earned)
-        yield from _difference(touch, touch.action, earned)
+                earned = Earned(credit.query, touch.at_ms // DAY_MS, credit.rate, 0, 0)
+                counted.add(once)
+        if credit != touch.credit or earned != touch.earned:
+            touches[key] = touch.settled(credit, earned)
+            changes += _difference(touch.product, touch.action, touch.earned, earned)
+    return changes
 
 
-def _settle_lines(state: Shopper, product: str, lines: dict[str, OrderLine]) -> Iterable[Change]:
+def _settle_lines(state: Shopper, product: str, lines: dict[str, OrderLine]) -> list[Change]:
     """A line earns for the units that were kept: refunds of an order's product fall on its lines in order."""
+    changes: list[Change] = []
     returned: dict[str, int] = {}
     for refund in state.refunds.values():
         if refund.product == product:
@@ -190,7 +215,8 @@ def _settle_lines(state: Shopper, product: str, lines: dict[str, OrderLine]) -> 
             credit, revenue = line.credit.rate * kept // line.units, line.revenue_minor * kept // line.units
             earned = Earned(line.credit.query, line.at_ms // DAY_MS, credit, kept, revenue)
         state.lines[key] = line if earned == line.earned else line._replace(earned=earned)
-        yield from _difference(line, Action.PURCHASE, earned)
+        changes += _difference(product, _PURCHASE, line.earned, earned)
+    return changes
 
 
 def _decided(state: Shopper, credit: Credit | None) -> bool:
@@ -203,14 +229,14 @@ def _walk_carts(touches: dict[str, Touch], lines: dict[str, OrderLine]) -> tuple
 
     A removal takes back the latest standing cart before it. A purchase keeps the carts before it from being taken back later.
     """
+    if not any(touch.action is _CART for touch in touches.values()):
+        return set(), {}
     moments = [(x.at_ms, 1, key) for key, x in lines.items()]
     for key, touch in touches.items():
-        if touch.action is Action.ADD_TO_CART:
+        if touch.action is _CART:
             moments += [(at_ms, 0, key) for at_ms in {touch.at_ms, touch.last_ms}]
-        elif touch.action is Action.REMOVE_FROM_CART:
+        elif touch.action is _REMOVE:
             moments.append((touch.at_ms, 2, key))
-    if len(moments) == len(lines):  # no cart at all: the common case
-        return set(), {}
     standing: list[str] = []
     bought: set[str] = set()
     cancelled: set[str] = set()
@@ -230,18 +256,14 @@ def _walk_carts(touches: dict[str, Touch], lines: dict[str, OrderLine]) -> tuple
     return cancelled, stood
 
 
-def _difference(before: Touch | OrderLine, action: Action, now: Earned | None) -> Iterable[Change]:
-    was = before.earned
+def _difference(product: str, action: Action, was: Earned | None, now: Earned | None) -> list[Change]:
     if was == now:
-        return
+        return []
     if was and now and (was.query, was.day) == (now.query, now.day):
         more = Earned(now.query, now.day, now.credit - was.credit, now.units - was.units, now.revenue_minor - was.revenue_minor)
-        yield before.product, action, more
-        return
-    if was:
-        yield before.product, action, was._replace(credit=-was.credit, units=-was.units, revenue_minor=-was.revenue_minor)
-    if now:
-        yield before.product, action, now
+        return [(product, action, more)]
+    gone = [(product, action, was._replace(credit=-was.credit, units=-was.units, revenue_minor=-was.revenue_minor))] if was else []
+    return [*gone, (product, action, now)] if now else gone
 
 
 def _forget(state: Shopper, rules: Rules) -> None:

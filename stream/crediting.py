@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from schemas.events import Action
 from stream.shopper import MINUTE_MS, Credit, OrderLine, Rules, SeenSearch, Touch
 
+_CART, _LOOKED = Action.ADD_TO_CART, frozenset({Action.CLICK, Action.VIEW})
 VERIFIED = 1000
 TOUCHED = 800
 INFERRED_TOUCH = 800
@@ -20,7 +21,7 @@ CLOCK_SKEW_MS = 5 * MINUTE_MS
 
 def credit_touch(touch: Touch, searches: Mapping[str, SeenSearch], rules: Rules) -> Credit | None:
     """Return the query of a click, view or cart, or None. Carts keep their named search as long as purchases do."""
-    window = rules.purchase_ms if touch.action is Action.ADD_TO_CART else rules.click_ms
+    window = rules.purchase_ms if touch.action is _CART else rules.click_ms
     query_ids = (touch.query_id,) if touch.query_id else ()
     return (
         _named(query_ids, touch.product, touch.at_ms, searches, window)
@@ -36,7 +37,7 @@ def credit_purchase(
     return (
         _named(line.query_ids, line.product, line.at_ms, searches, rules.purchase_ms)
         or _latest_touch(line, {k: touches[k] for k in carts}, rules, VERIFIED)
-        or _latest_touch(line, {k: t for k, t in touches.items() if t.action in {Action.CLICK, Action.VIEW}}, rules, TOUCHED)
+        or _latest_touch(line, {k: t for k, t in touches.items() if t.action in _LOOKED}, rules, TOUCHED)
         or _latest_showing(line.product, line.at_ms, searches, rules.session_ms, line.session, SESSION)
         or _unverified(line.query_ids, line.query, searches)
     )

@@ -57,7 +57,7 @@ def erase_client(pair: Pair, erasure: ClientErasure) -> Pair:
             days[day] = row
         else:
             del days[day]
-    return Pair.model_construct(
+    return Pair(
         query=pair.query,
         product_id=pair.product_id,
         days=days,

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from schemas.events import CleanInteraction, CleanSearch
 from schemas.rejections import Reason, Rejection
 from stream import metrics
@@ -17,7 +19,7 @@ def has_unknown(outcomes: Iterable[object], known: KnownProducts) -> bool:
 def locate_search(search: CleanSearch, known: KnownProducts) -> CleanSearch:
     """Return the search with products in the place of variants. What is unknown was shown all the same, and stays."""
     shown = list(dict.fromkeys(known.find(p) or p for p in search.shown))
-    return search if shown == search.shown else search.model_copy(update={"shown": shown})
+    return search if shown == search.shown else replace(search, shown=shown)
 
 
 def locate_interaction(interaction: CleanInteraction, known: KnownProducts) -> CleanInteraction | Rejection:
@@ -30,8 +32,8 @@ def locate_interaction(interaction: CleanInteraction, known: KnownProducts) -> C
     found = [(line, known.find(line.product_id)) for line in interaction.lines]
     if all(product_id == line.product_id for line, product_id in found):
         return interaction
-    lines = [line.model_copy(update={"product_id": product_id}) for line, product_id in found if product_id]
+    lines = [replace(line, product_id=product_id) for line, product_id in found if product_id]
     if not lines:
         return refuse(Reason.UNKNOWN_PRODUCT, message="not in the catalogue")
     metrics.UNKNOWN_LINES.inc(len(found) - len(lines))
-    return interaction.model_copy(update={"lines": lines})
+    return replace(interaction, lines=lines)

@@ -5,9 +5,9 @@ Facts only, keyed so that inserting one twice changes nothing, plus what each ha
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
-from pydantic_core import from_json, to_json
+import msgspec
 
 from schemas.events import Action
 from schemas.settings import StreamSettings
@@ -92,6 +92,10 @@ class Touch(NamedTuple):
     credit: Credit | None = None
     earned: Earned | None = None
 
+    def settled(self, credit: Credit | None, earned: Earned | None) -> "Touch":
+        """Return the touch with what has been decided of it; ``_replace`` takes three times as long."""
+        return Touch(*self[:8], credit, earned)
+
 
 class OrderLine(NamedTuple):
     """A bought product. ``number`` counts the lines of one product in one order from 0; ``query_ids`` is the line's, then the event's."""
@@ -158,37 +162,48 @@ class Shopper:
     def to_bytes(self) -> bytes:
         """Return the stored form. Its first line is the fence, so that recovery can compare two without parsing them."""
         facts = (self.searches, self.touches, self.lines, self.refunds)
-        later = () if self.forgotten_ms < 0 else (self.forgotten_ms,)
-        body = to_json((1, self.newest_ms, self.swept_ms, self.floor_ms, self.evicted, self.late, *facts, *later))
-        return b"%d %d\n%b" % (*self.fence, body)
+        body = _Body(1, self.newest_ms, self.swept_ms, self.floor_ms, self.evicted, self.late, *facts, self.forgotten_ms)
+        return b"%d %d\n%b" % (*self.fence, _ENCODER.encode(body))
+
+
+class _Body(msgspec.Struct, array_like=True, gc=False):
+    """What is stored of a shopper beside its fence. Fields are told by their place: new ones come last, with a default."""
+
+    version: int
+    newest_ms: int
+    swept_ms: int
+    floor_ms: int
+    evicted: int
+    late: int
+    searches: dict[str, SeenSearch]
+    touches: dict[str, Touch]
+    lines: dict[str, OrderLine]
+    refunds: dict[str, Refund]
+    forgotten_ms: int = -1
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(_Body)
 
 
 def shopper_from_bytes(stored: bytes) -> Shopper:
     """Read the stored form."""
-    head, _, body = stored.partition(b"\n")
+    head, _, raw = stored.partition(b"\n")
     offset, index = head.split(b" ")
-    _, newest, swept, floor, evicted, late, searches, touches, lines, refunds, *later = from_json(body)
+    body = _DECODER.decode(raw)
     return Shopper(
         fence=(int(offset), int(index)),
-        newest_ms=newest,
-        swept_ms=swept,
-        floor_ms=floor,
-        searches={k: SeenSearch(v[0], v[1], v[2], tuple(v[3]), v[4]) for k, v in searches.items()},
-        touches={k: Touch._make((v[0], Action(v[1]), *v[2:8], _credit(v), _earned(v))) for k, v in touches.items()},
-        lines={k: OrderLine._make((*v[:7], tuple(v[7]), *v[8:10], _credit(v), _earned(v))) for k, v in lines.items()},
-        refunds={k: Refund(*v) for k, v in refunds.items()},
-        evicted=evicted,
-        late=late,
-        forgotten_ms=later[0] if later else -1,
+        newest_ms=body.newest_ms,
+        swept_ms=body.swept_ms,
+        floor_ms=body.floor_ms,
+        searches=body.searches,
+        touches=body.touches,
+        lines=body.lines,
+        refunds=body.refunds,
+        evicted=body.evicted,
+        late=body.late,
+        forgotten_ms=body.forgotten_ms,
     )
-
-
-def _credit(row: list[Any]) -> Credit | None:
-    return Credit(*row[-2]) if row[-2] else None
-
-
-def _earned(row: list[Any]) -> Earned | None:
-    return Earned(*row[-1]) if row[-1] else None
 
 
 def supersedes(new: bytes, old: bytes) -> bool:

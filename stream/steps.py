@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
-from pydantic import ValidationError
+from msgspec import DecodeError
 
 from broker.producing import Producer
 from broker.records import partition_of
 from schemas.batches import unpack
-from schemas.events import CLEAN_EVENT, Action, CleanInteraction, CleanSearch, Forget, Tick
+from schemas.events import CLEAN_EVENT, Action, CleanEvent, CleanInteraction, Forget, Tick
 from schemas.pairs import ClientErasure, Contribution, Pair, pair_key
 from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS
 from stream import metrics
 from stream.aggregation import aggregate, canonical
-from stream.attribution import attribute
+from stream.attribution import absorb
 from stream.contiguity import Contiguity
 from stream.erasure import erase_client, forget
 from stream.packing import pack_by_key
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 S = TypeVar("S")
 MAX_PARSED = 20_000
+_IMPRESSION = Action.IMPRESSION
 
 
 class KeyedTable(Protocol):
@@ -80,51 +81,54 @@ class AttributeStep:
 
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its contributions and then its states are acknowledged."""
-        touched: dict[bytes, tuple[Shopper, Any]] = {}
+        states: dict[bytes, Shopper] = {}  # copies: what is stored stays as it is until the end
+        last: dict[bytes, Any] = {}
         written: list[tuple[str | int, bytes]] = []
         counts: Counter[str] = Counter()  # a counter of prometheus costs more than a fact's share of Kafka, so it hears once a step
         fenced = evicted = late = uncredited = 0
         for record, index, raw in _facts(batch, self._contiguity):
-            try:
-                event = CLEAN_EVENT.validate_json(raw)
-            except ValidationError:
-                metrics.UNREADABLE.labels("events").inc()
+            event = _event(raw)
+            if event is None or isinstance(event, Tick):
                 continue
-            if isinstance(event, Tick):
-                continue
-            counts[event.action.value if isinstance(event, CleanInteraction) else event.kind] += 1
+            counts[event.action if isinstance(event, CleanInteraction) else event.kind] += 1
             key = event.shopper.encode()
-            before = touched[key][0] if key in touched else self._states.load(key) or Shopper()
-            after, facts = self._apply(before, event, record.message.partition, (record.message.offset, index))
-            fenced += after is before
-            evicted += after.evicted - before.evicted
-            late += after.late - before.late
-            engaged = isinstance(event, CleanInteraction) and event.action is not Action.IMPRESSION
-            uncredited += engaged and not facts and after is not before
-            written += facts
-            touched[key] = (after, record)
+            state = states.get(key)
+            if state is None:
+                state = states[key] = (self._states.load(key) or Shopper()).copy()
+                evicted -= state.evicted
+                late -= state.late
+            last[key] = record
+            source, position = record.message.partition, (record.message.offset, index)
+            if isinstance(event, Forget):
+                states[key], facts = self._forget(state, event, source, position)
+                written += facts
+                continue
+            earned = absorb(state, event, source, position, self._rules)
+            if earned:
+                written += [(c.query, c.to_json()) for c in earned]
+            elif earned is None:
+                fenced += 1
+            elif isinstance(event, CleanInteraction) and event.action is not _IMPRESSION:
+                uncredited += 1
         await self._producer.send_all(pack_by_key(written, self._topic, self._partitions))
         for kind, times in counts.items():
             metrics.EVENTS.labels(kind).inc(times)
         metrics.FENCED.labels("attribute").inc(fenced)
-        metrics.EVICTED.inc(evicted)
-        metrics.LATE.inc(late)
+        metrics.EVICTED.inc(evicted + sum(state.evicted for state in states.values()))
+        metrics.LATE.inc(late + sum(state.late for state in states.values()))
         metrics.UNCREDITED.inc(uncredited)
         metrics.CONTRIBUTIONS.labels("written").inc(len(written))
-        for key, (state, record) in touched.items():
-            self._states.store(key, state.to_bytes(), state, record)
+        for key, state in states.items():
+            self._states.store(key, state.to_bytes(), state, last[key])
         await self._table.flush()
 
-    def _apply(
-        self, before: Shopper, event: CleanSearch | CleanInteraction | Forget, source: int, position: Fence
-    ) -> tuple[Shopper, list[tuple[str | int, bytes]]]:
-        """Return the state after the event and what to write, by query; an erasure goes to every partition, after what it completes."""
-        if not isinstance(event, Forget):
-            after, earned = attribute(before, event, source, position, self._rules)
-            return after, [(c.query, c.to_json()) for c in earned]
-        after, taken_back, erasure = forget(before, event, source, position, self._rules)
+    def _forget(self, state: Shopper, event: Forget, source: int, position: Fence) -> tuple[Shopper, list[tuple[str | int, bytes]]]:
+        """Return the state after an erasure and what to write: by query what is taken back, then to every partition the erasure."""
+        after, taken_back, erasure = forget(state, event, source, position, self._rules)
         facts: list[tuple[str | int, bytes]] = [(c.query, c.to_json()) for c in taken_back]
-        if erasure is not None:
+        if erasure is None:
+            metrics.FENCED.labels("attribute").inc()
+        else:
             metrics.FORGOTTEN.inc()
             facts += [(partition, erasure.to_json()) for partition in range(self._partitions)]
         return after, facts
@@ -146,7 +150,6 @@ class AggregateStep:
         for record, _, raw in _facts(batch, self._contiguity):
             c = _contribution(raw)
             if c is None:
-                metrics.UNREADABLE.labels("contributions").inc()
                 continue
             if isinstance(c, ClientErasure):
                 self._erase(c, record, touched)
@@ -176,15 +179,25 @@ class AggregateStep:
                     touched[key] = (after, record)
 
 
+def _event(raw: bytes) -> CleanEvent | None:
+    """Return what a fact of ``events`` says, or None, counted, when it is not ours."""
+    try:
+        return CLEAN_EVENT.decode(raw)
+    except DecodeError:
+        metrics.UNREADABLE.labels("events").inc()
+        return None
+
+
 def _contribution(raw: bytes) -> Contribution | ClientErasure | None:
-    """Return what a fact of ``contributions`` says, or None when it is not ours. Erasures are rare, so they are tried second."""
+    """Return what a fact of ``contributions`` says, or None, counted, when it is not ours. Erasures are rare, so they are tried second."""
     try:
         return Contribution.from_json(raw)
-    except ValidationError:
+    except DecodeError:
         pass
     try:
         return ClientErasure.from_json(raw)
-    except ValidationError:
+    except DecodeError:
+        metrics.UNREADABLE.labels("contributions").inc()
         return None
 
 

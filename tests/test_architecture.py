@@ -47,7 +47,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "apscheduler": ("trainer/scheduler.py",),
     "sentence_transformers": ("trainer/training.py", "retrieval/encoder.py"),
 }
-SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "ftfy"})
+SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "msgspec", "ftfy"})
 HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})
 
 
@@ -121,7 +121,7 @@ def strays(root: Path) -> list[str]:
             if library in HOMES and package(path) != "benchmarks" and not path.startswith(HOMES[library]):
                 found.append(f"{path}:{name.line} imports {library}, whose only home is {', '.join(HOMES[library])}")
             if package(path) == "schemas" and library not in {*SCHEMAS_LIBRARIES, *ALL, *sys.stdlib_module_names}:
-                found.append(f"{path}:{name.line} imports {library}: schemas uses pydantic, ftfy and the standard library only")
+                found.append(f"{path}:{name.line} imports {library}: schemas uses pydantic, msgspec, ftfy and the standard library only")
     return found
 
 

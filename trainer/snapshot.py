@@ -6,25 +6,25 @@ product and hashed client. ``catalog`` has one row per product with the text tha
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from broker.reading import Compacted, open_reader, read_compacted
 from retrieval.document import document_text
-from schemas.base import Fact
+from schemas.base import UNREADABLE
 from schemas.pairs import Pair
 from schemas.products import CatalogProduct
 from schemas.releases import LivePointer
 from schemas.settings import TrainerSettings
 from schemas.topics import CATALOG, INTERACTIONS, PAIRS, PRODUCTS, SEARCHES, dead_letter_name
 
-F = TypeVar("F", bound=Fact)
+F = TypeVar("F")
 PAIR_SCHEMA = pl.Schema(
     {
         "query": pl.String,
@@ -115,7 +115,7 @@ def take(settings: TrainerSettings, folder: Path, live: LivePointer) -> Manifest
     """Read both topics to the ends they have now and write them into ``folder``, which must be empty."""
     pairs, catalog, received, refused = asyncio.run(_read(settings))
     newest = max((record.timestamp_ms for record in pairs.records.values()), default=0)
-    found, products = _parsed(Pair, pairs), _parsed(CatalogProduct, catalog)
+    found, products = _parsed(Pair.from_json, pairs), _parsed(CatalogProduct.from_json, catalog)
     snapshot = frames(found, products)
     files = snapshot.write(folder)
     return Manifest(
@@ -146,11 +146,11 @@ async def _written(settings: TrainerSettings, names: Iterable[str]) -> int:
         return sum((await reader.end_offsets()).values())
 
 
-def _parsed(kind: type[F], topic: Compacted) -> list[F]:
+def _parsed(parse: Callable[[bytes], F], topic: Compacted) -> list[F]:
     facts = []
     for record in topic.records.values():
         try:
-            facts.append(kind.from_json(record.value or b""))
-        except ValidationError:
+            facts.append(parse(record.value or b""))
+        except UNREADABLE:
             continue
     return facts

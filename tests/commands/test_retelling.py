@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from broker.dead_letters import ORIGIN
 from broker.records import Record
@@ -28,7 +29,7 @@ def told(*log, of):
 WHY = {
     "credited": ([MUGS, CLICK], 1),
     "when it came, no search": ([CLICK], 0),
-    "repeated": ([MUGS, CLICK, CLICK.model_copy(update={"event_id": "z", "at_ms": CLICK.at_ms + 1})], 2),
+    "repeated": ([MUGS, CLICK, replace(CLICK, event_id="z", at_ms=CLICK.at_ms + 1)], 2),
     "late: its time": ([MUGS, act("click", "p2", at=30 * DAY), CLICK], 2),
     "late: the shopper has asked": ([FORGET, CLICK], 1),
     "an impression": ([act("impression", "p1")], 0),

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from schemas.base import Message
+from schemas.base import Message, StreamFact
 from schemas.events import (
     Action,
     CleanInteraction,
@@ -52,7 +52,7 @@ CHECK = Check(
     delta=0.1, ci_low=0.0, ci_high=0.2, n=9, threshold=0.0,
 )  # fmt: skip
 
-MESSAGES: list[Message] = [
+MESSAGES: list[Message | StreamFact] = [
     Search(
         event_id="e1", timestamp=AT, application="shop", client_id="ann", session_id="s1", user_id="u1", query_id="q1", is_bot=False,
         user_query="Red mug", query_response_hit_ids=["p1", "p2"], hits=[Hit(object_id="p1", rank=1, score=0.5)], generation=2,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from broker.dead_letters import dead_letter
 from broker.records import Record
-from schemas.base import Message
+from schemas.base import Message, StreamFact
 from schemas.batches import pack
 from schemas.events import Action, CleanInteraction, CleanSearch, Forget, Line
 from schemas.rejections import Reason, Rejection
@@ -74,7 +74,7 @@ def raw_and_clean() -> list[dict[str, object]]:
     for offset, (topic, body) in enumerate(RAW):
         record = Record(topic, 0, offset, AT_MS, b"k", json.dumps(body).encode())
         clean = VALIDATORS[topic](record, AT, StreamSettings())
-        assert isinstance(clean, Message), clean
+        assert isinstance(clean, Message | StreamFact), clean
         found.append({"topic": topic, "offset": offset, "body": body, "clean": json.loads(clean.to_json())})
     return found
 

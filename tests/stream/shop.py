@@ -3,6 +3,8 @@
 import json
 import random
 
+from msgspec.structs import replace
+
 from broker.records import Outgoing, Record
 from schemas.events import CleanInteraction, CleanSearch
 from schemas.settings import StreamSettings
@@ -65,5 +67,5 @@ def expected(raw, now):
 
 
 def comparable(pairs):
-    bare = {key: pair.model_copy(update={"fence": {}, "revision": 0}) for key, pair in pairs.items()}
+    bare = {key: replace(pair, fence={}, revision=0) for key, pair in pairs.items()}
     return {key: canonical(pair) for key, pair in bare.items() if pair.days or pair.clients}
