@@ -54,6 +54,7 @@ def absorb(
         state.late += 1
         return []
     state.newest_ms = max(state.newest_ms, event.at_ms)
+    _forget_old(state, rules)
     crowded_before = _crowded(state, rules)
     products = _insert_search(state, event) if isinstance(event, CleanSearch) else _insert_interaction(state, event)
     crowded = _crowded(state, rules)
@@ -62,7 +63,7 @@ def absorb(
     changes: list[Change] = []
     for product in sorted(products):
         changes += _settle_product(state, product, rules, crowded)
-    _forget(state, rules)
+    _forget_too_many(state, rules)
     return contributions_of(changes, event.shopper, source, position) if changes else []
 
 
@@ -266,8 +267,11 @@ def _difference(product: str, action: Action, was: Earned | None, now: Earned | 
     return [*gone, (product, action, now)] if now else gone
 
 
-def _forget(state: Shopper, rules: Rules) -> None:
-    """Drop what is too old or too much, oldest first. What the dropped facts have earned stays earned."""
+def _forget_old(state: Shopper, rules: Rules) -> None:
+    """Drop what is too old. What the dropped facts have earned stays earned.
+
+    Comes before anything new is looked at, so that it makes no difference whether the shopper was put to rest meanwhile.
+    """
     if state.newest_ms - state.swept_ms >= LATENESS_MS:
         cutoff = state.newest_ms - rules.retention_ms
         state.swept_ms = state.newest_ms
@@ -275,6 +279,10 @@ def _forget(state: Shopper, rules: Rules) -> None:
         state.touches = {k: t for k, t in state.touches.items() if t.last_ms >= cutoff}
         state.lines = {k: x for k, x in state.lines.items() if x.at_ms >= cutoff}
         state.refunds = {k: r for k, r in state.refunds.items() if r.at_ms >= cutoff}
+
+
+def _forget_too_many(state: Shopper, rules: Rules) -> None:
+    """Drop the oldest beyond the bounds. What they have earned stays earned."""
     _bound(state, state.searches, rules.max_searches, lambda s: s.at_ms)
     if max(len(state.touches), len(state.lines), len(state.refunds)) <= rules.max_touches:
         return

@@ -59,6 +59,10 @@ class FencedTable(Table):  # type: ignore[misc]
         with event_scope(event):
             self[key] = value
 
+    def keys_of(self, partition: int) -> list[bytes]:
+        """Return the keys of a partition that this worker has."""
+        return list(self._keys.get(partition, ()))
+
     def holding(self, text: bytes) -> list[bytes]:
         """Return the keys whose stored bytes hold the text. Looks at every value that this worker has."""
         return [key for key, value in self.data.items() if text in value]

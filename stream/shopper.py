@@ -31,6 +31,7 @@ class Rules:
     max_searches: int
     max_touches: int
     max_touches_per_minute: int
+    max_event_age_ms: int
 
     @classmethod
     def of(cls, settings: StreamSettings) -> Self:
@@ -42,12 +43,21 @@ class Rules:
             settings.max_searches,
             settings.max_touches,
             settings.max_touches_per_minute,
+            settings.max_event_age // _MS,
         )
 
     @property
     def retention_ms(self) -> int:
         """How far back facts are kept, from the newest event time of the shopper."""
         return self.purchase_ms + LATENESS_MS
+
+    @property
+    def rest_ms(self) -> int:
+        """How far behind the newest event time of its partition a shopper is put to rest.
+
+        What intake still accepts is then so much newer than all that is remembered that it would drop it first.
+        """
+        return self.max_event_age_ms + self.retention_ms + LATENESS_MS
 
 
 class Credit(NamedTuple):
@@ -159,6 +169,18 @@ class Shopper:
             self.forgotten_ms,
         )
 
+    def at_rest(self) -> "Shopper":
+        """Return what stays of a shopper when nothing that can still come could change what it has earned: fence, times and counters."""
+        return Shopper(
+            fence=self.fence,
+            newest_ms=self.newest_ms,
+            swept_ms=self.newest_ms,
+            floor_ms=max(self.floor_ms, self.newest_ms),
+            evicted=self.evicted,
+            late=self.late,
+            forgotten_ms=self.forgotten_ms,
+        )
+
     def to_bytes(self) -> bytes:
         """Return the stored form. Its first line is the fence, so that recovery can compare two without parsing them."""
         facts = (self.searches, self.touches, self.lines, self.refunds)
@@ -204,6 +226,11 @@ def shopper_from_bytes(stored: bytes) -> Shopper:
         late=body.late,
         forgotten_ms=body.forgotten_ms,
     )
+
+
+def newest_of(stored: bytes) -> int:
+    """Return the time of the newest event of a stored shopper, without parsing the rest."""
+    return int(stored.split(b",", 2)[1])
 
 
 def supersedes(new: bytes, old: bytes) -> bool:

@@ -20,11 +20,11 @@ from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS
 from stream import metrics
 from stream.aggregation import aggregate, canonical
-from stream.attribution import absorb
+from stream.attribution import DAY_MS, absorb
 from stream.contiguity import Contiguity
 from stream.erasure import erase_client, forget
 from stream.packing import pack_by_key
-from stream.shopper import Fence, Rules, Shopper, shopper_from_bytes
+from stream.shopper import Fence, Rules, Shopper, newest_of, shopper_from_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,7 @@ class KeyedTable(Protocol):
 
     def read(self, key: bytes) -> bytes | None: ...  # noqa: D102
     def write(self, key: bytes, value: bytes, event: Any) -> None: ...  # noqa: D102
+    def keys_of(self, partition: int) -> list[bytes]: ...  # noqa: D102
     def holding(self, text: bytes) -> list[bytes]: ...  # noqa: D102
     async def flush(self) -> None: ...  # noqa: D102
 
@@ -78,6 +79,7 @@ class AttributeStep:
         self._topic = settings.topic(CONTRIBUTIONS.name)
         self._partitions = settings.partitions
         self._contiguity = contiguity
+        self._rest = Rest(table, self._states, self._rules)
 
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its contributions and then its states are acknowledged."""
@@ -99,6 +101,7 @@ class AttributeStep:
                 late -= state.late
             last[key] = record
             source, position = record.message.partition, (record.message.offset, index)
+            self._rest.hear(source, event.at_ms)
             if isinstance(event, Forget):
                 states[key], facts = self._forget(state, event, source, position)
                 written += facts
@@ -120,6 +123,7 @@ class AttributeStep:
         metrics.CONTRIBUTIONS.labels("written").inc(len(written))
         for key, state in states.items():
             self._states.store(key, state.to_bytes(), state, last[key])
+        metrics.RESTED.inc(self._rest.write(batch))
         await self._table.flush()
 
     def _forget(self, state: Shopper, event: Forget, source: int, position: Fence) -> tuple[Shopper, list[tuple[str | int, bytes]]]:
@@ -132,6 +136,41 @@ class AttributeStep:
             metrics.FORGOTTEN.inc()
             facts += [(partition, erasure.to_json()) for partition in range(self._partitions)]
         return after, facts
+
+
+class Rest:
+    """Puts shoppers to rest whom nobody has heard of for ``Rules.rest_ms``, once in a day of event time.
+
+    So the table follows the shoppers of some weeks, not all there ever were. Time is the newest event time of a partition, never a clock.
+    """
+
+    def __init__(self, table: KeyedTable, states: ParsedStates[Shopper], rules: Rules) -> None:
+        self._table, self._states, self._rules = table, states, rules
+        self._newest: dict[int, int] = {}
+        self._looked: dict[int, int] = {}
+
+    def hear(self, partition: int, at_ms: int) -> None:
+        """Take in the time of an event."""
+        if at_ms > self._newest.get(partition, 0):
+            self._newest[partition] = at_ms
+
+    def write(self, batch: Sequence[Any]) -> int:
+        """Write the emptied states of the partitions of the batch that are due; return how many. Looks at every shopper of those."""
+        rested = 0
+        for partition, record in {record.message.partition: record for record in batch}.items():
+            now = self._newest.get(partition, 0)
+            if now - self._looked.get(partition, 0) < DAY_MS:
+                continue
+            self._looked[partition] = now
+            for key in self._table.keys_of(partition):
+                stored = self._table.read(key)
+                if stored is None or newest_of(stored) >= now - self._rules.rest_ms:
+                    continue
+                state = shopper_from_bytes(stored)
+                if state.searches or state.touches or state.lines or state.refunds:
+                    self._states.store(key, state.at_rest().to_bytes(), state.at_rest(), record)
+                    rested += 1
+        return rested
 
 
 class AggregateStep:

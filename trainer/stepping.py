@@ -58,16 +58,31 @@ class StepReport:
         self._progress(Step(number, self._plan.steps, value, rate, (self._plan.steps - number) * size / rate))
 
 
-def inner_score(
+def inner_scores(
     queries: npt.NDArray[np.float32],
     products: npt.NDArray[np.float32],
     numbers: npt.NDArray[np.int64],
     gains: Sequence[Mapping[int, float]],
-) -> float:
-    """Return the mean nDCG@10 of queries (n, dim) over products (m, dim) with these ``numbers`` (m,), unit rows.
+) -> npt.NDArray[np.float64]:
+    """Return the nDCG@10 (n,) of queries (n, dim) over products (m, dim) with these ``numbers`` (m,), unit rows.
 
     ``gains``: of each query, by product number.
     """
     places = numbers[top(queries @ products.T, 10)].tolist()
     named = [{str(product): gain for product, gain in own.items()} for own in gains]
-    return float(np.mean([ndcg([str(p) for p in place], own) for place, own in zip(places, named, strict=True)]))
+    return np.array([ndcg([str(p) for p in place], own) for place, own in zip(places, named, strict=True)])
+
+
+def latest_sound(scores: Mapping[int, npt.NDArray[np.float64]]) -> int:
+    """Return the latest step whose mean is not worse than the best one's by more than the standard error of their difference.
+
+    ``scores`` (n,) by step, of the same queries. Nobody is taught these queries; what is taught, later steps know better. So an earlier
+    step is kept only where the later one has shown harm (the one-standard-error rule of Breiman et al., 1984).
+    """
+    best = max(scores, key=lambda step: (scores[step].mean(), step))
+
+    def harmed(step: int) -> bool:
+        worse = scores[best] - scores[step]
+        return bool(worse.mean() > worse.std() / np.sqrt(len(worse)))
+
+    return max(step for step in scores if step >= best and not harmed(step))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import structlog
 import torch
@@ -32,7 +33,7 @@ from trainer.plan import LINEAGE, Lineage, Plan, Training
 from trainer.precision import bf16_is_faster
 from trainer.resuming import checkpoint_folder, newest_checkpoint, smaller_until_it_fits
 from trainer.sampling import Rows
-from trainer.stepping import Step, StepReport, TrainingError, inner_score
+from trainer.stepping import Step, StepReport, TrainingError, inner_scores, latest_sound
 from trainer.towers import TopTower, Tower, WholeTower, build, vectors
 
 log = structlog.get_logger(__name__)
@@ -130,19 +131,30 @@ class _Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
 
 class _InnerScore(BaseEvaluator):  # type: ignore[misc]
-    """Mean nDCG@10 of the validation queries over their own and some other products: what decides which state is kept."""
+    """nDCG@10 of the validation queries over their own and some other products. Its metric is the step whose state is to be kept.
 
-    def __init__(self, tower: Tower, numbers: Numbers) -> None:
+    The scores of every step are written beside the checkpoints, so that a training that was killed decides as if it had not been.
+    """
+
+    def __init__(self, tower: Tower, numbers: Numbers, folder: Path) -> None:
         super().__init__()
-        self._tower, self._numbers = tower, numbers
+        self._tower, self._numbers, self._folder = tower, numbers, folder
         self._products = numbers.contenders()
+
+    def of(self, step: int) -> npt.NDArray[np.float64]:
+        """Return the scores (n,) after a step."""
+        scores: npt.NDArray[np.float64] = np.load(self._folder / f"scores-{step}.npy")
+        return scores
 
     def __call__(self, model: Any, output_path: str | None = None, epoch: float = -1, steps: int = -1) -> dict[str, float]:  # noqa: ARG002
         was_training = model.training
         queries = vectors(self._tower, self._numbers.validation_texts())
         products = vectors(self._tower, self._numbers.product_texts(self._products))
         model.train(was_training)
-        return {"ndcg10": inner_score(queries, products, self._products, self._numbers.gains)}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        np.save(self._folder / f"scores-{steps}.npy", inner_scores(queries, products, self._products, self._numbers.gains))
+        done = [int(path.stem.rpartition("-")[2]) for path in self._folder.glob("scores-*.npy")]
+        return {"kept_step": float(latest_sound({step: self.of(step) for step in done if step <= steps}))}
 
 
 def _train(
@@ -169,12 +181,13 @@ def _train(
     loss = EngagementLoss(trained, table, scale=plan.scale, symmetric=plan.symmetric, beta=plan.beta, spread=plan.spread)
     report = StepReport(loss, plan, progress)
     validated = len(numbers.validation) >= MIN_VALIDATION
+    inner = _InnerScore(tower, numbers, folder) if validated else None
     trainer = _Trainer(
         model=trained,
         args=_arguments(plan, folder, whole=isinstance(tower, WholeTower), bf16=bf16, validated=validated),
         train_dataset=Dataset.from_dict({"label": drawn.rows, "negatives": list(drawn.negatives)}),
         loss=loss,
-        evaluator=_InnerScore(tower, numbers) if validated else None,
+        evaluator=inner,
         data_collator=Collator(numbers, tower),
         callbacks=[_Reporter(report), *([EarlyStoppingCallback(plan.patience)] if validated else [])],
     )
@@ -189,7 +202,7 @@ def _train(
     return Training(
         steps=trainer.state.global_step,
         best_step=trainer.state.best_global_step,
-        inner_ndcg10=trainer.state.best_metric,
+        inner_ndcg10=float(inner.of(trainer.state.best_global_step).mean()) if inner else None,
         batch_size=len(drawn.rows) // plan.steps,
         new_pairs=len(new),
         old_pairs=0,
@@ -208,7 +221,7 @@ def _arguments(plan: Plan, folder: Path, *, whole: bool, bf16: bool, validated: 
     judge: dict[str, Any] = {}
     if validated:
         judge = {"eval_strategy": "steps", "eval_steps": plan.checkpoint_steps, "load_best_model_at_end": True}
-        judge |= {"metric_for_best_model": "ndcg10", "greater_is_better": True}
+        judge |= {"metric_for_best_model": "kept_step", "greater_is_better": True}
     return SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         max_steps=plan.steps,

@@ -1,15 +1,24 @@
 """A step on a table in memory: what it writes, and where, before a broker is there."""
 
+import asyncio
+from datetime import timedelta
 from types import SimpleNamespace
+
+import hypothesis
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from broker.records import partition_of
 from schemas.batches import pack, unpack
 from schemas.events import Forget
 from schemas.pairs import ClientErasure, Contribution, Pair, client_of, pair_key
 from schemas.settings import StreamSettings
+from stream.attribution import attribute
 from stream.contiguity import Contiguity
+from stream.shopper import Rules, Shopper, shopper_from_bytes
 from stream.steps import AggregateStep, AttributeStep
-from tests.stream.builders import T0, act, contribution, search
+from tests.stream.builders import DAY, HOUR, T0, act, contribution, search
 
 SETTINGS = StreamSettings(partitions=3)
 ANN = client_of("ann")
@@ -27,6 +36,9 @@ class Table:
     def write(self, key, value, event):
         self.rows[key] = value
         self.partitions[key] = event.message.partition
+
+    def keys_of(self, partition):
+        return [key for key, at in self.partitions.items() if at == partition]
 
     def holding(self, text):
         return [key for key, value in self.rows.items() if text in value]
@@ -47,6 +59,10 @@ class Log:
 
 def record(topic, partition, offset, facts):
     return SimpleNamespace(message=SimpleNamespace(topic=topic, partition=partition, offset=offset), value=pack(f.to_json() for f in facts))
+
+
+def by(shopper, event):
+    return replace(event, shopper=shopper)
 
 
 async def test_forgetting_writes_what_is_taken_back_and_then_an_erasure_to_every_partition():
@@ -87,3 +103,45 @@ async def test_an_erasure_reaches_the_pairs_of_its_own_partition_those_of_the_sa
             named = ANN in Pair.from_json(table.rows[key]).clients
             assert named == (partition_of(query, 3) != here), (query, product)
             assert table.partitions[key] == partition_of(query, 3)
+
+
+async def test_a_shopper_of_whom_nothing_is_heard_any_more_leaves_a_fence_and_no_facts():
+    table, log = Table(), Log()
+    step = AttributeStep(table, log, SETTINGS, Contiguity())
+    history = [search("q1", "mug", ["p1"]), act("click", "p1", at=1, query_id="q1")]
+    await step([record("events", 0, 0, history)])
+    before = shopper_from_bytes(table.rows[b"ann"])
+    await step([record("events", 0, 1, [by("ben", search("q2", "tea", at=39 * DAY))])])
+    after = shopper_from_bytes(table.rows[b"ann"])
+    assert (after.searches, after.touches, after.fence, after.newest_ms) == ({}, {}, before.fence, before.newest_ms)
+    assert len(shopper_from_bytes(table.rows[b"ben"]).searches) == 1
+    sent = len(log.sent)
+    await step([record("events", 0, 0, history), record("events", 0, 2, [act("click", "p1", at=1, event_id="again", query_id="q1")])])
+    assert len(log.sent) == sent
+    assert shopper_from_bytes(table.rows[b"ann"]).late == 1
+
+
+VISITS = st.lists(
+    st.tuples(st.integers(0, 160), st.integers(-48, 0), st.sampled_from("ab"), st.sampled_from(["visit", "cart", "refund"])),
+    min_size=4,
+    max_size=30,
+)
+
+
+@given(VISITS)
+@hypothesis.settings(max_examples=200, deadline=None)
+def test_putting_shoppers_to_rest_changes_nothing_that_is_earned(visits):
+    """Clock times rise; an event is as late as intake lets it be. Beside plain attribution, which puts nobody to rest."""
+    settings = StreamSettings(max_event_age=timedelta(hours=48), purchase_window=timedelta(hours=12), partitions=3)
+    table, log, history = Table(), Log(), []
+    for clock, lag, who, what in sorted(visits):
+        at = (clock + lag) * HOUR
+        found, bought = search(f"q{clock}", "mug", ["p1", "p2"], at=at), act("purchase", "p1", at=at, order="o")
+        events = {"visit": [found, act("click", "p1", at=at), bought], "cart": [act("add_to_cart", "p2", at=at), found]}
+        history += [by(who, event) for event in events.get(what, [act("refund", "p1", at=at, order="o")])]
+    step, states, expected = AttributeStep(table, log, settings, Contiguity()), {}, []
+    for offset, event in enumerate(history):
+        states[event.shopper], earned = attribute(states.get(event.shopper) or Shopper(), event, 0, (offset, 0), Rules.of(settings))
+        expected += [c.to_json() for c in earned]
+        asyncio.run(step([record("events", 0, offset, [event])]))
+    assert sorted(fact for r in log.sent for _, fact in unpack(r.value)) == sorted(expected)
