@@ -25,11 +25,12 @@ import numpy as np
 import psutil
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from benchmarks.lasting import recovery
 from benchmarks.load import catalog_of, events_of, shop_of
 from benchmarks.report import finish, say
 from benchmarks.watching import Cost, Moment, Team, Watched, cost, learners, stream_half
 from broker.producing import Producer, open_producer
-from broker.reading import open_reader, read_compacted
+from broker.reading import open_reader
 from broker.records import Outgoing
 from broker.topics import ensure_topics
 from embedded.kafka import EmbeddedKafka
@@ -48,8 +49,8 @@ GOAL_INTAKE_PER_CORE, GOAL_CHAIN = 20_000, 10_000
 class Bench:
     """One broker, and a topic prefix of its own for every measurement."""
 
-    def __init__(self, kafka: EmbeddedKafka, folder: Path, shop: Shop, events: int) -> None:
-        self.kafka, self.folder, self.shop, self.events = kafka.address, folder, shop, events
+    def __init__(self, kafka: EmbeddedKafka, folder: Path, shop: Shop, events: int, recovery_pairs: int) -> None:
+        self.kafka, self.folder, self.shop, self.events, self.recovery_pairs = kafka.address, folder, shop, events, recovery_pairs
         self._broker = psutil.Process(kafka.pid)
 
     def broker_cpu_s(self) -> float:
@@ -94,12 +95,10 @@ class Bench:
             return cost(*await span(child, lambda c: c.get(_APPLIED, 0), contributions))
 
     async def chain(self, settings: StreamSettings, workers: int) -> dict[str, Any]:
-        """Measure both processes at once, then the latency of single events, then how long the tables take to come back."""
+        """Measure both processes at once, then the latency of single events, then how long one process takes to come back."""
         await ensure_topics(settings)
-        begun = time.monotonic()
         with learners(settings, workers) as learn:
             await learn.until(learn.ready, deadline_s=120, every_s=0.02)
-            empty_s = time.monotonic() - begun
             await self.prepare(settings)
             with stream_half("intake", settings) as intake:
                 await intake.until(lambda: intake.counters().get(_ACCEPTED, 0) > len(self.shop.catalog), deadline_s=120, every_s=0.02)
@@ -109,17 +108,15 @@ class Bench:
                 whole = cost(first, Moment(last.at_s, intake.cpu_s() + learn.cpu_s(), last.done))
                 broker_us = round((self.broker_cpu_s() - broker_s) * 1e6 / whole.done, 1)
                 latency = await self.latency(settings)
-        held = len((await read_compacted(self.kafka, settings.topic("pairs"))).records)
-        held_shoppers = len((await read_compacted(self.kafka, settings.topic("shoppers"))).records)
-        begun = time.monotonic()
-        with learners(settings, workers) as learn:
-            await learn.until(learn.ready, deadline_s=300, every_s=0.02)
-            full_s = time.monotonic() - begun
-        recovery = {
-            "recovery_s_per_million": round((full_s - empty_s) * 1e6 / held, 1),
-            "recovery": {"pairs": held, "shoppers": held_shoppers, "start_empty_s": round(empty_s, 2), "start_full_s": round(full_s, 2)},
+        back = await recovery(self.settings("recovery"), settings, self.recovery_pairs, self.recovery_pairs // 10)
+        per_million = round((back["start_full_s"] - back["start_empty_s"]) * 1e6 / self.recovery_pairs, 1)
+        return {
+            "chain": whole,
+            "broker_cpu_us_per_event": broker_us,
+            "latency_ms": latency,
+            "recovery_s_per_million": per_million,
+            "recovery": back,
         }
-        return {"chain": whole, "broker_cpu_us_per_event": broker_us, "latency_ms": latency, **recovery}
 
     async def latency(self, settings: StreamSettings, probes: int = 300) -> dict[str, float]:
         """Return how long single clicks take to stand in a pair, one at a time every 50 ms, while nothing else is sent."""
@@ -216,7 +213,7 @@ async def measure(args: argparse.Namespace) -> int:
     costs: dict[str, Cost | None] = {}
     reasons: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="searchloop-ingest-") as folder, EmbeddedKafka(Path(folder) / "kafka") as kafka:
-        bench = Bench(kafka, Path(folder), shop, args.events)
+        bench = Bench(kafka, Path(folder), shop, args.events, args.recovery_pairs)
         settings = bench.settings("stages")
         await bench.prepare(settings)
         say(f"{args.events} events wait")
@@ -271,6 +268,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2, help="learning processes of the chain, beside one intake")
+    parser.add_argument("--recovery-pairs", type=int, default=1_000_000, help="with so many the tables come back; a tenth as many shoppers")
     parser.add_argument("--quix-python", type=Path, default=None, help="a Python with quixstreams installed, to measure it too")
     return asyncio.run(measure(parser.parse_args()))
 

@@ -64,6 +64,10 @@ class Watched:
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
+    def rss_mb(self) -> float:
+        """Return the memory it holds, in MB."""
+        return round(self._process.memory_info().rss / 1e6, 1)
+
     def counters(self) -> dict[str, float]:
         """Return its counters, summed over labels and also by ``name{labels}``; none before it answers."""
         found: dict[str, float] = {}

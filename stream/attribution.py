@@ -230,7 +230,7 @@ def _walk_carts(touches: dict[str, Touch], lines: dict[str, OrderLine]) -> tuple
 
     A removal takes back the latest standing cart before it. A purchase keeps the carts before it from being taken back later.
     """
-    if not any(touch.action is _CART for touch in touches.values()):
+    if _CART not in [touch.action for touch in touches.values()]:
         return set(), {}
     moments = [(x.at_ms, 1, key) for key, x in lines.items()]
     for key, touch in touches.items():
@@ -283,13 +283,15 @@ def _forget_old(state: Shopper, rules: Rules) -> None:
 
 def _forget_too_many(state: Shopper, rules: Rules) -> None:
     """Drop the oldest beyond the bounds. What they have earned stays earned."""
-    _bound(state, state.searches, rules.max_searches, lambda s: s.at_ms)
-    if max(len(state.touches), len(state.lines), len(state.refunds)) <= rules.max_touches:
+    most = rules.max_touches
+    if len(state.searches) > rules.max_searches:
+        _bound(state, state.searches, rules.max_searches, lambda s: s.at_ms)
+    if len(state.touches) <= most and len(state.lines) <= most and len(state.refunds) <= most:
         return
     floors = (
-        _bound(state, state.touches, rules.max_touches, lambda t: t.last_ms),
-        _bound(state, state.lines, rules.max_touches, lambda x: x.at_ms),
-        _bound(state, state.refunds, rules.max_touches, lambda r: r.at_ms),
+        _bound(state, state.touches, most, lambda t: t.last_ms),
+        _bound(state, state.lines, most, lambda x: x.at_ms),
+        _bound(state, state.refunds, most, lambda r: r.at_ms),
     )
     # An event as old as what was dropped could be the dropped one again, and would count twice.
     state.floor_ms = max(state.floor_ms, *floors)

@@ -1,0 +1,189 @@
+"""What the learning process holds and how it comes back: recovery of a million pairs, and memory over a year of event time.
+
+``recovery``: the changelogs are filled with copies of what a run has learnt, under other queries and shoppers; measured is how much longer
+one process takes to be ready than with empty ones. ``memory``: the events of four weeks again and again, each time four weeks later and by
+shoppers who never come back, with the same products and queries; the resident size after each round. Real processes, a real broker.
+"""
+
+import argparse
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from benchmarks.load import events_of, shop_of
+from benchmarks.report import finish, say
+from benchmarks.watching import stream_half
+from broker.producing import Producer, open_producer
+from broker.reading import read_compacted
+from broker.records import Outgoing, Record, partition_of
+from broker.topics import ensure_topics
+from embedded.kafka import EmbeddedKafka
+from schemas.events import CleanInteraction, CleanSearch
+from schemas.pairs import Pair, pair_key
+from schemas.settings import StreamSettings
+from schemas.topics import EVENTS, PAIRS, SHOPPERS
+from simulator.shop import Shop
+from stream.packing import pack_by_key
+from stream.validation import validate_interaction, validate_search
+
+WEEKS_MS = 28 * 86_400_000
+_AT_ONCE = 5000
+_DEADLINE_S = 600.0
+CleanEvent = CleanSearch | CleanInteraction
+
+
+async def recovery(settings: StreamSettings, learnt: StreamSettings, pairs: int, shoppers: int) -> dict[str, Any]:
+    """Return how long one process takes with these many pairs and shoppers, copied from what lies under ``learnt``, and with none."""
+    await ensure_topics(settings)
+    empty_s, empty_mb = await _ready(settings)
+    found = [Pair.from_json(r.value) for r in (await read_compacted(settings.kafka, learnt.topic(PAIRS.name))).records.values() if r.value]
+    states = [r.value for r in (await read_compacted(settings.kafka, learnt.topic(SHOPPERS.name))).records.values() if r.value]
+    async with open_producer(settings.kafka, linger_ms=20) as producer:
+        pair_bytes = await _send(producer, islice(_pairs(settings, found), pairs))
+        state_bytes = await _send(producer, islice(_shoppers(settings, states), shoppers))
+    full_s, full_mb = await _ready(settings)
+    return {
+        "pairs": pairs,
+        "shoppers": shoppers,
+        "start_empty_s": round(empty_s, 2),
+        "start_full_s": round(full_s, 2),
+        "rss_empty_mb": empty_mb,
+        "rss_full_mb": full_mb,
+        "bytes_per_pair": round(pair_bytes / pairs),
+        "bytes_per_shopper": round(state_bytes / max(1, shoppers)),
+    }
+
+
+async def memory(settings: StreamSettings, shop: Shop, rounds: int) -> list[dict[str, float]]:
+    """Return what one process holds after each round of four weeks."""
+    await ensure_topics(settings)
+    events = list(_clean(shop, settings))
+    held: list[dict[str, float]] = []
+    with stream_half("learn", settings) as child:
+        await child.until(child.ready, deadline_s=60)
+        async with open_producer(settings.kafka, linger_ms=20) as producer:
+            for number in range(rounds):
+                moved = (_moved(event, number) for event in events)
+                facts = [(event.shopper, event.to_json()) for event in moved]
+                await producer.send_all(pack_by_key(facts, settings.topic(EVENTS.name), settings.partitions))
+                total = (number + 1) * len(events)
+
+                def done(total: int = total) -> bool:
+                    seen = child.counters()
+                    written, applied = (seen.get(f'searchloop_contributions_total{{step="{s}"}}', 0) for s in ("written", "applied"))
+                    return seen.get("searchloop_attribute_events_total", 0) >= total and written == applied
+
+                await child.until(done, deadline_s=_DEADLINE_S)
+                rested = child.counters().get("searchloop_rested_shoppers_total", 0)
+                held.append({"events": total, "rss_mb": child.rss_mb(), "rested": rested})
+                say(f"after round {number + 1}: {held[-1]}")
+    return held
+
+
+async def _ready(settings: StreamSettings) -> tuple[float, float]:
+    begun = time.monotonic()
+    with stream_half("learn", settings) as child:
+        await child.until(child.ready, deadline_s=_DEADLINE_S, every_s=0.02)
+        return time.monotonic() - begun, child.rss_mb()
+
+
+async def _send(producer: Producer, records: Iterator[Outgoing]) -> int:
+    size = 0
+    while waiting := list(islice(records, _AT_ONCE)):
+        size += sum(len(r.value or b"") for r in waiting)
+        await producer.send_all(waiting)
+    return size
+
+
+def _pairs(settings: StreamSettings, found: list[Pair]) -> Iterator[Outgoing]:
+    for n in range(1_000_000_000):
+        pair = found[n % len(found)]
+        query = f"{pair.query} {n}"
+        place = partition_of(query, settings.partitions)
+        copy = replace(pair, query=query)
+        yield Outgoing(settings.topic(PAIRS.name), copy.to_json(), key=pair_key(query, pair.product_id), partition=place)
+
+
+def _shoppers(settings: StreamSettings, states: list[bytes]) -> Iterator[Outgoing]:
+    for n in range(1_000_000_000):
+        shopper = f"shopper {n}"
+        place = partition_of(shopper, settings.partitions)
+        yield Outgoing(settings.topic(SHOPPERS.name), states[n % len(states)], key=shopper.encode(), partition=place)
+
+
+def _clean(shop: Shop, settings: StreamSettings) -> Iterator[CleanEvent]:
+    searches, now = settings.topic("searches"), datetime.now(UTC)
+    liberal = settings.model_copy(update={"max_event_age": timedelta(days=3650)})
+    count = sum(r.topic_name != "products" for r in shop.all_events())
+    for n, raw in enumerate(events_of(shop, settings, count)):
+        check = validate_search if raw.topic == searches else validate_interaction
+        event = check(Record(raw.topic, 0, n, 0, raw.key, raw.value), now, liberal)
+        if isinstance(event, CleanSearch | CleanInteraction):
+            yield event
+
+
+def _moved(event: CleanEvent, number: int) -> CleanEvent:
+    """Return the event four weeks later for each round before, of another shopper."""
+
+    def own(name: str | None) -> str | None:
+        return f"{name}-{number}" if name else None
+
+    ids = {
+        "event_id": own(event.event_id),
+        "shopper": own(event.shopper),
+        "query_id": own(event.query_id),
+        "session_id": own(event.session_id),
+    }
+    ids["at_ms"] = event.at_ms + number * WEEKS_MS
+    if isinstance(event, CleanSearch):
+        return replace(event, **ids)
+    lines = [replace(line, query_id=own(line.query_id)) for line in event.lines]
+    return replace(event, **ids, order_id=own(event.order_id), lines=lines)
+
+
+async def measure(args: argparse.Namespace) -> int:
+    """Run both; return the exit code."""
+    started = time.monotonic()
+    shop = shop_of(args.seed, datetime.now(UTC))
+    with tempfile.TemporaryDirectory(prefix="searchloop-lasting-") as name, EmbeddedKafka(Path(name) / "kafka") as kafka:
+
+        def settings(prefix: str) -> StreamSettings:
+            (Path(name) / prefix).mkdir()
+            return StreamSettings(kafka=kafka.address, topic_prefix=f"{prefix}.", data_dir=Path(name) / prefix)
+
+        year = settings("year")
+        held = await memory(year, shop, args.rounds)
+        back = await recovery(settings("recovery"), year, args.pairs, args.shoppers)
+        say(f"recovery: {back}")
+    return finish(
+        "lasting",
+        seed=args.seed,
+        started=started,
+        ok=True,
+        load_average=os.getloadavg(),
+        memory=held,
+        recovery=back,
+        recovery_s_per_million=round((back["start_full_s"] - back["start_empty_s"]) * 1e6 / args.pairs, 1),
+    )
+
+
+def main() -> int:
+    """Parse the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=1_000_000)
+    parser.add_argument("--shoppers", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=13, help="of four weeks each")
+    parser.add_argument("--seed", type=int, default=1)
+    return asyncio.run(measure(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
