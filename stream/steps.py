@@ -68,6 +68,12 @@ class ParsedStates(Generic[S]):
             self._parsed.popitem(last=False)
 
 
+    def put_away(self, key: bytes, stored: bytes, event: Any) -> None:
+        """Write a state to the table that nobody will ask for soon."""
+        self._table.write(key, stored, event)
+        self._parsed.pop(key, None)
+
+
 class AttributeStep:
     """From events to contributions, with the table of shoppers."""
 
@@ -168,7 +174,7 @@ class Rest:
                     continue
                 state = shopper_from_bytes(stored)
                 if state.searches or state.touches or state.lines or state.refunds:
-                    self._states.store(key, state.at_rest().to_bytes(), state.at_rest(), record)
+                    self._states.put_away(key, state.at_rest().to_bytes(), record)
                     rested += 1
         return rested
 
