@@ -1,5 +1,6 @@
 """What the operator reads when a command fails: one sentence that says what to do, and the exit code. Unknown faults stay tracebacks."""
 
+from msgspec import DecodeError
 from pydantic import ValidationError
 
 from broker.errors import BrokerError
@@ -16,6 +17,8 @@ def sentence(error: BaseException) -> tuple[str, int] | None:
         case ValidationError():
             problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
             found = f"wrong value: {problems}", MISUSED
+        case DecodeError():
+            found = f"a stored fact cannot be read: {error}", REFUSED
         case LookupError() if str(error.args[0]).startswith("topic"):
             found = f"{error.args[0]}; `searchloop status` says whether it is still starting", REFUSED
         case BrokerError():

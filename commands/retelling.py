@@ -1,6 +1,7 @@
 """What became of one clean event, told again: its shopper's log goes through ``attribute`` once more, and the state is looked at.
 
-Pure. Exact as long as ``events`` still holds what the shopper's state held; windows and bounds are those of the rules given.
+Pure. Exact as long as ``events`` still holds what the shopper's state held; windows and bounds are those of the rules given. Whether a
+shopper had been put to rest before it asked to be forgotten is not told: then less was taken back line by line, and pairs dropped the rest.
 """
 
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ from broker.reading import open_reader
 from broker.records import Record
 from commands.retelling import Retelling, Story, Told
 from schemas.batches import unpack
-from schemas.events import CLEAN_EVENT, Tick
+from schemas.events import Tick, read_clean_event
 from schemas.pairs import Contribution, Position
 from schemas.settings import Settings
 from schemas.topics import CONTRIBUTIONS, ERASURES, EVENTS, INTERACTIONS, SEARCHES, dead_letter_name
@@ -103,7 +103,7 @@ async def _find_events(settings: Settings, event_id: str, trace: Trace, on_read:
     async for record in _records(settings, [EVENTS.name], trace, on_read):
         for index, raw in unpack(record.value or b""):
             if wanted in raw and len(trace.events) < MAX_KEPT:
-                event = CLEAN_EVENT.decode(raw)
+                event = read_clean_event(raw)
                 if not isinstance(event, Tick) and event.event_id == event_id:
                     trace.events.append((record.partition, (record.offset, index), event))
 
@@ -115,7 +115,7 @@ async def _retell(settings: Settings, trace: Trace, rules: Rules, on_read: OnRea
         async for record in _records(settings, [EVENTS.name], trace, on_read):
             for index, raw in unpack(record.value or b"") if record.partition == source else ():
                 if shopper.encode() in raw:
-                    event = CLEAN_EVENT.decode(raw)
+                    event = read_clean_event(raw)
                     if not isinstance(event, Tick) and event.shopper == shopper:
                         told.take((record.offset, index), event)
         trace.stories.update({(source, position): story for position, story in told.stories().items()})

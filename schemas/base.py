@@ -43,10 +43,15 @@ class StreamFact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
         """Parse one fact. Raises ``msgspec.DecodeError``."""
-        return msgspec.json.decode(raw, type=cls)
+        try:
+            return msgspec.json.decode(raw, type=cls)
+        except DAMAGED as error:
+            raise msgspec.DecodeError(str(error)) from error
 
 
 _ENCODER = msgspec.json.Encoder()
+# What msgspec raises besides for bytes that are no text, and for brackets without end.
+DAMAGED = (UnicodeDecodeError, RecursionError)
 # What ``from_json`` of either kind of fact raises.
 UNREADABLE = (ValidationError, msgspec.DecodeError)
 

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from schemas.base import NO_CONTROL, Id, Message, StreamFact, Timestamp, refuse_bool
+from schemas.base import DAMAGED, NO_CONTROL, Id, Message, StreamFact, Timestamp, refuse_bool
 
 
 class Action(StrEnum):
@@ -182,5 +182,12 @@ class Forget(StreamFact, frozen=True, tag_field="kind", tag="forget"):
 
 
 CleanEvent = CleanSearch | CleanInteraction | Forget | Tick
-# Reads one fact of ``events``, of whichever kind it says it is. ``decode`` raises ``msgspec.DecodeError``.
-CLEAN_EVENT: msgspec.json.Decoder[CleanEvent] = msgspec.json.Decoder(CleanEvent)
+_CLEAN_EVENT: msgspec.json.Decoder[CleanEvent] = msgspec.json.Decoder(CleanEvent)
+
+
+def read_clean_event(raw: bytes) -> CleanEvent:
+    """Parse one fact of ``events``, of whichever kind it says it is. Raises ``msgspec.DecodeError``."""
+    try:
+        return _CLEAN_EVENT.decode(raw)
+    except DAMAGED as error:
+        raise msgspec.DecodeError(str(error)) from error

@@ -8,10 +8,10 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter, create_model
 
 from schemas.asyncapi import asyncapi
 from schemas.base import StreamFact
@@ -31,13 +31,6 @@ process starts. A name that no process knows is refused. A duration is ISO 8601:
 Beside these, `up` reads `SEARCHLOOP_KAFKA_JARS`: the libs folder of an Apache Kafka 4, in place of the download. Under `up`
 each process takes a free port, whatever `http_port` says.
 """
-# Topics that carry more than one kind of fact: which one, the fact itself says (``kind``), or its key.
-_UNIONS: dict[str, TypeAdapter[Any]] = {RELEASES.name: TypeAdapter(LivePointer | Release)}
-_STREAM_FACTS: dict[str, tuple[type[StreamFact], ...]] = {
-    EVENTS.name: (CleanSearch, CleanInteraction, Forget, Tick),
-    CONTRIBUTIONS.name: (Contribution, ClientErasure),
-    PAIRS.name: (Pair,),
-}
 
 
 def published() -> dict[str, str]:
@@ -55,20 +48,42 @@ def json_schema(topic: Topic) -> dict[str, Plain]:
     """
     if topic.value is None:
         raise LookupError(f"{topic.name} is read by its writer only and has no published schema")
-    if topic.name in _STREAM_FACTS:
-        schema = _of_stream_facts(_STREAM_FACTS[topic.name])
-    else:
-        schema = (_UNIONS.get(topic.name) or TypeAdapter(topic.value)).json_schema(mode="validation")
+    schema = _adapter_of(topic).json_schema(mode="validation")
     return {"$schema": DIALECT, "title": topic.name, **{k: v for k, v in schema.items() if k != "title"}}
 
 
-def _of_stream_facts(kinds: Sequence[type[StreamFact]]) -> dict[str, Any]:
-    """Return the schema of one fact of any of these kinds. ``kind`` is always written, and has always been published as optional."""
-    roots, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
-    for kind in kinds:
-        required = definitions[kind.__name__]["required"]
-        definitions[kind.__name__]["required"] = [name for name in required if name != kind.__struct_config__.tag_field]
-    return {**(roots[0] if len(roots) == 1 else {"anyOf": list(roots)}), "$defs": definitions}
+def _adapter_of(topic: Topic) -> TypeAdapter[Any]:
+    """Topics may carry more than one kind of fact: which one, the fact itself says (``kind``), or its key."""
+    match topic.name:
+        case EVENTS.name:
+            return _adapter((CleanSearch, CleanInteraction, Forget, Tick), told_by_kind=True)
+        case CONTRIBUTIONS.name:
+            return _adapter((Contribution, ClientErasure), told_by_kind=False)
+        case PAIRS.name:
+            return _adapter((Pair,), told_by_kind=False)
+        case RELEASES.name:
+            return TypeAdapter(LivePointer | Release)
+        case _:
+            value: Any = topic.value
+            return TypeAdapter(value)
+
+
+def _as_model(kind: type[StreamFact]) -> type[BaseModel]:
+    """Return a pydantic model of the same fields, from which the schema of a fact is published like that of any other message."""
+    tag = kind.__struct_config__.tag
+    fields: dict[str, Any] = {} if tag is None else {"kind": (Literal[tag], tag)}
+    for field in msgspec.structs.fields(kind):
+        inner = get_args(field.type)
+        lists_facts = get_origin(field.type) is list and issubclass(inner[0], StreamFact)
+        default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+        fields[field.name] = (list[_as_model(inner[0])] if lists_facts else field.type, ... if default is msgspec.NODEFAULT else default)  # type: ignore[misc]
+    return create_model(kind.__name__, __doc__=kind.__doc__, **fields)
+
+
+def _adapter(kinds: Sequence[type[StreamFact]], *, told_by_kind: bool) -> TypeAdapter[Any]:
+    models: Any = Union[tuple(_as_model(kind) for kind in kinds)]  # noqa: UP007 (made at run time)
+    kind: Any = Annotated[models, Field(discriminator="kind")] if told_by_kind else models
+    return TypeAdapter(kind)
 
 
 def configuration() -> str:

@@ -84,7 +84,10 @@ Duration = Annotated[timedelta, Field(gt=timedelta(0))]
 class StreamSettings(Settings):
     """Intake, attribute and aggregate."""
 
-    max_event_age: Duration = Field(timedelta(days=30), description="Older events are refused as too_old. Raise it to feed history.")
+    max_event_age: Duration = Field(
+        timedelta(days=30),
+        description="Older events are refused as too_old. Raise it to feed history, for intake and learner, until it is learnt.",
+    )
     max_future: Duration = Field(timedelta(minutes=5), description="Events further ahead of the clock are refused as future_timestamp.")
     assume_utc: bool = Field(False, description="Take a timestamp without zone as UTC instead of refusing it.")
     max_record_bytes: int = Field(262_144, ge=1024, description="Larger raw records are refused as too_large.")
@@ -92,7 +95,8 @@ class StreamSettings(Settings):
     flush_ms: int = Field(20, ge=1, le=10_000, description="How long intake waits for more records to pack together.")
     click_window: Duration = Field(timedelta(hours=1), description="A click belongs to a search of at most this age.")
     purchase_window: Duration = Field(
-        timedelta(days=7), description="A purchase belongs to a touch of at most this age; also how long a shopper's state is kept."
+        timedelta(days=7),
+        description="A purchase belongs to a touch of at most this age; also how long a shopper's state is kept, and a refund counts.",
     )
     session_gap: Duration = Field(
         timedelta(minutes=30), description="A purchase without touch belongs to a search of the session of at most this age."

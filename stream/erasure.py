@@ -9,6 +9,9 @@ from schemas.pairs import ClientErasure, Contribution, Counts, Pair, client_of
 from stream.attribution import DAY_MS, Change, contributions_of
 from stream.shopper import Fence, Rules, Shopper
 
+# The number of an erasure within its event: beyond that of any reversal, and the same when a replay finds less to take back.
+AFTER_ALL = 1 << 20
+
 
 def forget(
     state: Shopper, event: Forget, source: int, position: Fence, rules: Rules
@@ -27,7 +30,7 @@ def forget(
         client=client_of(event.shopper),
         through_day=max(state.floor_ms, state.swept_ms - rules.retention_ms) // DAY_MS,
         source=source,
-        position=(*position, len(reversals)),
+        position=(*position, AFTER_ALL),
     )
     emptied = Shopper(
         fence=position,

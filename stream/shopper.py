@@ -135,7 +135,7 @@ class Refund(NamedTuple):
 
 @dataclass(slots=True)
 class Shopper:
-    """The state of one shopper. Treated as immutable: ``copy`` before a change.
+    """The state of one shopper. Facts are replaced, never changed; whoever changes the rest works on a ``copy`` of its own.
 
     ``floor_ms``: interactions up to here may have been forgotten, so older ones are late. ``forgotten_ms``: the shopper has asked to be
     forgotten up to here, so whatever is older is late.
@@ -170,7 +170,10 @@ class Shopper:
         )
 
     def at_rest(self) -> "Shopper":
-        """Return what stays of a shopper when nothing that can still come could change what it has earned: fence, times and counters."""
+        """Return what stays of a shopper when no search or interaction that can still come could change what it has earned.
+
+        Fence, times and counters. A wish to be forgotten then finds nothing to take back line by line (ADR 0006).
+        """
         return Shopper(
             fence=self.fence,
             newest_ms=self.newest_ms,
@@ -231,6 +234,11 @@ def shopper_from_bytes(stored: bytes) -> Shopper:
 def newest_of(stored: bytes) -> int:
     """Return the time of the newest event of a stored shopper, without parsing the rest."""
     return int(stored.split(b",", 2)[1])
+
+
+def rests(stored: bytes) -> bool:
+    """Say whether a stored shopper has no facts, without parsing it."""
+    return b",{},{},{},{}," in stored[-64:]
 
 
 def supersedes(new: bytes, old: bytes) -> bool:

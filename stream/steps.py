@@ -14,7 +14,7 @@ from msgspec import DecodeError
 from broker.producing import Producer
 from broker.records import partition_of
 from schemas.batches import unpack
-from schemas.events import CLEAN_EVENT, Action, CleanEvent, CleanInteraction, Forget, Tick
+from schemas.events import Action, CleanEvent, CleanInteraction, Forget, Tick, read_clean_event
 from schemas.pairs import ClientErasure, Contribution, Pair, pair_key
 from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS
@@ -24,12 +24,13 @@ from stream.attribution import DAY_MS, absorb
 from stream.contiguity import Contiguity
 from stream.erasure import erase_client, forget
 from stream.packing import pack_by_key
-from stream.shopper import Fence, Rules, Shopper, newest_of, shopper_from_bytes
+from stream.shopper import Fence, Rules, Shopper, newest_of, rests, shopper_from_bytes
 
 log = structlog.get_logger(__name__)
 
 S = TypeVar("S")
 MAX_PARSED = 20_000
+LOOKED_AT_ONCE = 2000
 _IMPRESSION = Action.IMPRESSION
 
 
@@ -66,7 +67,6 @@ class ParsedStates(Generic[S]):
         self._parsed.move_to_end(key)
         if len(self._parsed) > MAX_PARSED:
             self._parsed.popitem(last=False)
-
 
     def put_away(self, key: bytes, stored: bytes, event: Any) -> None:
         """Write a state to the table that nobody will ask for soon."""
@@ -147,13 +147,14 @@ class AttributeStep:
 class Rest:
     """Puts shoppers to rest whom nobody has heard of for ``Rules.rest_ms``, once in a day of event time.
 
-    So the table follows the shoppers of some weeks, not all there ever were. Time is the newest event time of a partition, never a clock.
+    So facts are kept of the shoppers of some weeks, not of all there ever were. Time is the newest event time of a partition.
     """
 
     def __init__(self, table: KeyedTable, states: ParsedStates[Shopper], rules: Rules) -> None:
         self._table, self._states, self._rules = table, states, rules
         self._newest: dict[int, int] = {}
         self._looked: dict[int, int] = {}
+        self._due: dict[int, list[bytes]] = {}
 
     def hear(self, partition: int, at_ms: int) -> None:
         """Take in the time of an event."""
@@ -161,21 +162,20 @@ class Rest:
             self._newest[partition] = at_ms
 
     def write(self, batch: Sequence[Any]) -> int:
-        """Write the emptied states of the partitions of the batch that are due; return how many. Looks at every shopper of those."""
+        """Write the emptied states of the batch's partitions; return how many. Looks at ``LOOKED_AT_ONCE`` shoppers of each, no more."""
         rested = 0
         for partition, record in {record.message.partition: record for record in batch}.items():
             now = self._newest.get(partition, 0)
-            if now - self._looked.get(partition, 0) < DAY_MS:
-                continue
-            self._looked[partition] = now
-            for key in self._table.keys_of(partition):
+            due = self._due.setdefault(partition, [])
+            if not due and now - self._looked.get(partition, 0) >= DAY_MS:
+                self._looked[partition] = now
+                due += self._table.keys_of(partition)
+            for key in due[-LOOKED_AT_ONCE:]:
                 stored = self._table.read(key)
-                if stored is None or newest_of(stored) >= now - self._rules.rest_ms:
-                    continue
-                state = shopper_from_bytes(stored)
-                if state.searches or state.touches or state.lines or state.refunds:
-                    self._states.put_away(key, state.at_rest().to_bytes(), record)
+                if stored and not rests(stored) and newest_of(stored) < now - self._rules.rest_ms:
+                    self._states.put_away(key, shopper_from_bytes(stored).at_rest().to_bytes(), record)
                     rested += 1
+            del due[-LOOKED_AT_ONCE:]
         return rested
 
 
@@ -227,7 +227,7 @@ class AggregateStep:
 def _event(raw: bytes) -> CleanEvent | None:
     """Return what a fact of ``events`` says, or None, counted, when it is not ours."""
     try:
-        return CLEAN_EVENT.decode(raw)
+        return read_clean_event(raw)
     except DecodeError:
         metrics.UNREADABLE.labels("events").inc()
         return None

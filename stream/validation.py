@@ -58,8 +58,11 @@ def validate_search(record: Record, now: datetime, settings: StreamSettings) -> 
         query=query,
         shown=list(dict.fromkeys(search.shown())),
         session_id=search.session_id,
-        generation=search.generation,
+        generation=search.generation if search.generation is not None and abs(search.generation) <= _MAX_GENERATION else None,
     )
+
+
+_MAX_GENERATION = 1 << 53  # a number that every reader of JSON can hold; ours are small
 
 
 def validate_interaction(record: Record, now: datetime, settings: StreamSettings) -> CleanInteraction | Rejection | Ignored:  # noqa: PLR0911 - one return per refusal

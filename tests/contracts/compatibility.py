@@ -78,7 +78,7 @@ def _compare_one(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator
         before, now = old.get(keyword, True), new.get(keyword, True)
         if isinstance(before, Mapping) and isinstance(now, Mapping):
             yield from _compare(before, now, roots, f"{path}, {name}")
-        elif before is not False and now is False and not _closed(old):
+        elif before is not False and now is False:
             yield f"{path}: entries that have no name of ours are no longer taken"
         elif before is True and isinstance(now, Mapping) and "prefixItems" not in old:
             yield f"{path}: {name} could be anything and cannot any more"
@@ -88,11 +88,6 @@ def _compare_one(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator
     elif is_now is not None:
         for number, (before, now) in enumerate(zip(was, is_now, strict=True)):
             yield from _compare(before, now, roots, f"{path}, part {number}")
-
-
-def _closed(schema: Schema) -> bool:
-    """Say whether an array can hold no more than its named parts anyway."""
-    return "maxItems" in schema and schema["maxItems"] == len(schema.get("prefixItems", ()))
 
 
 def _typed(schema: Schema) -> str:

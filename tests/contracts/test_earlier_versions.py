@@ -12,7 +12,7 @@ from commands.tracing import origin
 from schemas import events, pairs, products, rejections, releases, search, training
 from schemas.base import Message, StreamFact
 from schemas.batches import unpack
-from schemas.events import CLEAN_EVENT
+from schemas.events import read_clean_event
 from schemas.settings import StreamSettings
 from schemas.topics import TOPICS
 from stream.aggregation import aggregate, canonical
@@ -76,7 +76,7 @@ def test_every_topic_and_every_kind_of_fact_has_a_fixture_of_the_newest_version(
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_clean_event_of_an_earlier_version_is_told_by_its_kind(version):
     for name in ("CleanSearch", "CleanInteraction", "Forget", "Tick"):
-        assert type(CLEAN_EVENT.decode(json.dumps(stored(version, name)))).__name__ == name
+        assert type(read_clean_event(json.dumps(stored(version, name)).encode())).__name__ == name
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -84,7 +84,7 @@ def test_the_state_of_a_shopper_goes_on_where_an_earlier_version_left_it(version
     kept = stored(version, "states")
     state = shopper_from_bytes(kept["shopper"].encode())
     assert (len(state.searches), len(state.touches), len(state.lines), len(state.refunds)) == (1, 3, 2, 1)
-    hears = CLEAN_EVENT.decode(kept["shopper_hears"])
+    hears = read_clean_event(kept["shopper_hears"].encode())
     after, earned = attribute(state, hears, 1, (9, 0), Rules.of(StreamSettings()))
     assert earned == [pairs.Contribution.from_json(c) for c in kept["shopper_contributes"]] != []
     assert supersedes(after.to_bytes(), kept["shopper"].encode())

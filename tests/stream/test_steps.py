@@ -1,12 +1,15 @@
 """A step on a table in memory: what it writes, and where, before a broker is there."""
 
 import asyncio
+import itertools
 from datetime import timedelta
 from types import SimpleNamespace
 
 import hypothesis
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import DecodeError
 from msgspec.structs import replace
 
 from broker.records import partition_of
@@ -16,8 +19,9 @@ from schemas.pairs import ClientErasure, Contribution, Pair, client_of, pair_key
 from schemas.settings import StreamSettings
 from stream.attribution import attribute
 from stream.contiguity import Contiguity
-from stream.shopper import Rules, Shopper, shopper_from_bytes
-from stream.steps import AggregateStep, AttributeStep
+from stream.erasure import AFTER_ALL
+from stream.shopper import Rules, Shopper, rests, shopper_from_bytes
+from stream.steps import LOOKED_AT_ONCE, AggregateStep, AttributeStep
 from tests.stream.builders import DAY, HOUR, T0, act, contribution, search
 
 SETTINGS = StreamSettings(partitions=3)
@@ -73,7 +77,7 @@ async def test_forgetting_writes_what_is_taken_back_and_then_an_erasure_to_every
     by_partition = {p: [fact for r in log.sent if r.partition == p for _, fact in unpack(r.value)] for p in range(3)}
     for partition, facts in by_partition.items():
         erasure = ClientErasure.from_json(facts[-1])
-        assert (erasure.client, erasure.position) == (ANN, (0, 2, 1))
+        assert (erasure.client, erasure.position) == (ANN, (0, 2, AFTER_ALL))
         credits_ = [Contribution.from_json(f).credit for f in facts[:-1]]
         assert credits_ == ([1000, -1000] if partition == partition_of("mug", 3) else [])
 
@@ -145,3 +149,28 @@ def test_putting_shoppers_to_rest_changes_nothing_that_is_earned(visits):
         expected += [c.to_json() for c in earned]
         asyncio.run(step([record("events", 0, offset, [event])]))
     assert sorted(fact for r in log.sent for _, fact in unpack(r.value)) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    "fact", [b'{"kind":"tick","at_ms":1,"zz":' + b"[" * 3000, b'{"session_id":"\xff","kind":"search"}', b"{", b'{"kind":"new"}']
+)
+async def test_a_fact_that_nobody_can_read_is_passed_over(fact):
+    table, log = Table(), Log()
+    strange = SimpleNamespace(message=SimpleNamespace(topic="events", partition=0, offset=0), value=fact)
+    await AttributeStep(table, log, SETTINGS, Contiguity())([strange])
+    await AggregateStep(table, SETTINGS, Contiguity())([strange])
+    assert (table.rows, log.sent) == ({}, [])
+    with pytest.raises(DecodeError):
+        Pair.from_json(fact)
+
+
+async def test_many_silent_shoppers_are_put_to_rest_some_at_a_time():
+    table = Table()
+    step = AttributeStep(table, Log(), SETTINGS, Contiguity())
+    await step([record("events", 0, 0, [by(f"s{n}", search("q1", "mug", ["p1"])) for n in range(LOOKED_AT_ONCE + 10)])])
+    resting = [0]
+    for offset in range(1, 5):
+        await step([record("events", 0, offset, [by("ben", search("q2", "tea", at=39 * DAY))])])
+        resting.append(sum(rests(stored) for stored in table.rows.values()))
+    assert max(after - before for before, after in itertools.pairwise(resting)) <= LOOKED_AT_ONCE
+    assert resting[-1] == LOOKED_AT_ONCE + 10
