@@ -82,8 +82,9 @@ async def memory(settings: StreamSettings, shop: Shop, rounds: int) -> list[dict
                     return seen.get("searchloop_attribute_events_total", 0) >= total and written == applied
 
                 await child.until(done, deadline_s=_DEADLINE_S)
-                rested = child.counters().get("searchloop_rested_shoppers_total", 0)
-                held.append({"events": total, "rss_mb": child.rss_mb(), "rested": rested})
+                seen = child.counters()
+                gone, folded = seen.get("searchloop_gone_shoppers_total", 0), seen.get("searchloop_folded_pairs_total", 0)
+                held.append({"events": total, "rss_mb": child.rss_mb(), "gone": gone, "folded": folded})
                 say(f"after round {number + 1}: {held[-1]}")
     return held
 

@@ -3,12 +3,20 @@
 Weights, decay and caps are not decided here: the trainer weighs, from these integers.
 """
 
+import re
+
 from msgspec.structs import replace
 
 from schemas.events import Action
 from schemas.pairs import MAX_CLIENTS, Contribution, Counts, Pair
 
+# Days are kept singly for so long after the last that a shopper who is remembered can have earned anything on them, then a quarter each:
+# with the trainer's half-life of two weeks a day so old counts less than a hundredth, and a pair stops growing.
+SINGLE_DAYS = 90
+BLOCK_DAYS = 91
 _ZERO: Counts = (0, 0, 0)
+# No text of a pair holds a quotation mark that is not escaped, and nothing else maps a number to an object.
+_DAY_OF = re.compile(rb'"(\d+)":\{')
 
 
 def aggregate(pair: Pair, contribution: Contribution) -> Pair:
@@ -52,6 +60,40 @@ def _with_client(clients: dict[str, int], c: Contribution) -> dict[str, int]:
     elif len(after) > MAX_CLIENTS:
         del after[max(after)]
     return after
+
+
+def fold_days(pair: Pair, through_day: int) -> Pair:
+    """Return the pair with its days summed in blocks of ``BLOCK_DAYS`` that lie wholly before ``through_day``; the same pair when none is.
+
+    A sum is kept under the middle day of its block, so that the decay of old credit errs to neither side. No credit, unit or revenue is
+    lost, and what comes for a folded day later is folded at the next look, into the same sum.
+    """
+    days: dict[int, dict[Action, Counts]] = {}
+    for day, row in pair.days.items():
+        into = days.setdefault(_folded(day, through_day), {})
+        for action, counts in row.items():
+            credit, units, revenue = into.get(action, _ZERO)
+            into[action] = (credit + counts[0], units + counts[1], revenue + counts[2])
+    if days.keys() == pair.days.keys():
+        return pair
+    kept = {day: {action: c for action, c in row.items() if c != _ZERO} for day, row in days.items()}
+    return replace(pair, days={day: row for day, row in kept.items() if row}, revision=pair.revision + 1)
+
+
+def has_days_to_fold(stored: bytes, through_day: int) -> bool:
+    """Say whether ``fold_days`` would change a stored pair, without parsing it: its days are in order, so the first ones tell."""
+    for found in _DAY_OF.finditer(stored):
+        day = int(found[1])
+        if day >= through_day:
+            return False
+        if _folded(day, through_day) != day:
+            return True
+    return False
+
+
+def _folded(day: int, through_day: int) -> int:
+    first = day - day % BLOCK_DAYS
+    return first + BLOCK_DAYS // 2 if first + BLOCK_DAYS <= through_day else day
 
 
 def canonical(pair: Pair) -> bytes:

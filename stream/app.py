@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 import faust
@@ -20,7 +21,7 @@ from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS
 from stream import aggregation, shopper
 from stream.contiguity import Contiguity
-from stream.recovery import FencedTable, SafeTableManager, crash_of, recovered
+from stream.recovery import FencedTable, SafeTableManager, committed, crash_of, recovered
 from stream.restoring import Restoring
 from stream.steps import AggregateStep, AttributeStep
 
@@ -78,7 +79,7 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims) -> A
     shoppers = _table(app, "shoppers", settings.topic(SHOPPERS.name), shopper.supersedes, settings, claims)
     pairs = _table(app, "pairs", settings.topic(PAIRS.name), aggregation.supersedes, settings, claims)
     steps: dict[str, Step] = {
-        EVENTS.name: AttributeStep(shoppers, producer, settings, contiguity),
+        EVENTS.name: AttributeStep(shoppers, producer, settings, contiguity, partial(committed, app, settings.topic(EVENTS.name))),
         CONTRIBUTIONS.name: AggregateStep(pairs, settings, contiguity),
     }
     for name, step in steps.items():

@@ -12,9 +12,8 @@ from typing import TypeVar
 from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
 from schemas.pairs import Contribution, client_of
 from stream.crediting import credit_purchase, credit_touch
-from stream.shopper import LATENESS_MS, MINUTE_MS, Credit, Earned, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
+from stream.shopper import DAY_MS, LATENESS_MS, MINUTE_MS, Credit, Earned, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
 
-DAY_MS = 86_400_000
 # Of one query_id, so many shown products are remembered: those with the smallest ids, so that order does not matter.
 MAX_SHOWN = 500
 _SEPARATOR = "\x1f"  # no id holds it

@@ -6,8 +6,8 @@ pair knows as a sum per client alone: that much is taken off its days, and the c
 
 from schemas.events import Action, Forget
 from schemas.pairs import ClientErasure, Contribution, Counts, Pair, client_of
-from stream.attribution import DAY_MS, Change, contributions_of
-from stream.shopper import Fence, Rules, Shopper
+from stream.attribution import Change, contributions_of
+from stream.shopper import DAY_MS, START, Fence, Rules, Shopper
 
 # The number of an erasure within its event: beyond that of any reversal, and the same when a replay finds less to take back.
 AFTER_ALL = 1 << 20
@@ -18,17 +18,19 @@ def forget(
 ) -> tuple[Shopper, list[Contribution], ClientErasure | None]:
     """Return the emptied state, what its lines had earned as negative contributions, and the erasure for pairs.
 
-    Of the state remain the fence, the times and the counters, so that a replay counts nothing and what is older than the request is
-    late. A position that is not beyond the fence returns the same state, nothing, and None.
+    What pairs hold of a shopper who is not remembered at all can be of any day before the wish. Of the state remain the fence, the times
+    and the counters, so that a replay counts nothing and what is older than the request is late. A position that is not beyond the fence
+    returns the same state, nothing, and None.
     """
     if position <= state.fence:
         return state, [], None
     earned: list[Change] = [(t.product, t.action, t.earned) for t in state.touches.values() if t.earned]
     earned += [(x.product, Action.PURCHASE, x.earned) for x in state.lines.values() if x.earned]
     reversals = [(p, a, e._replace(credit=-e.credit, units=-e.units, revenue_minor=-e.revenue_minor)) for p, a, e in earned]
+    oldest_ms = event.at_ms if state.fence == START else max(state.floor_ms, state.swept_ms - rules.retention_ms)
     erasure = ClientErasure(
         client=client_of(event.shopper),
-        through_day=max(state.floor_ms, state.swept_ms - rules.retention_ms) // DAY_MS,
+        through_day=oldest_ms // DAY_MS,
         source=source,
         position=(*position, AFTER_ALL),
     )

@@ -14,7 +14,8 @@ UNCREDITED = Counter(
     "searchloop_attribute_uncredited", "Interactions that earned nothing when they came: repeated, late, or no search of them is known yet."
 )
 LATE = Counter("searchloop_attribute_late", "Events that came after their time had been forgotten.")
-RESTED = Counter("searchloop_rested_shoppers", "Shoppers of which nothing is remembered any more but that they were: unheard of for long.")
+GONE = Counter("searchloop_gone_shoppers", "Shoppers that are remembered no more: unheard of for long.")
+FOLDED = Counter("searchloop_folded_pairs", "Pairs of which old days were summed.")
 FORGOTTEN = Counter("searchloop_forgotten_shoppers", "Requests to forget a shopper that were carried out.")
 ERASED = Counter("searchloop_erased_pairs", "Pairs from which a forgotten client was erased.")
 GAPS = Counter("searchloop_gaps", "Offsets that were never seen between two records: must stay zero.", ["topic"])

@@ -15,6 +15,7 @@ from faust.streams import _current_event
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery, ServiceStopped
 from faust.tables.table import Table
+from faust.types import TP
 
 from broker.claiming import Claims
 from broker.records import Outgoing
@@ -59,6 +60,11 @@ class FencedTable(Table):  # type: ignore[misc]
         with event_scope(event):
             self[key] = value
 
+    def remove(self, key: bytes, event: Any) -> None:
+        """Remove a key that is there. Durable after the next ``flush``."""
+        with event_scope(event):
+            del self[key]
+
     def keys_of(self, partition: int) -> list[bytes]:
         """Return the keys of a partition that this worker has."""
         return list(self._keys.get(partition, ()))
@@ -78,6 +84,12 @@ class FencedTable(Table):  # type: ignore[misc]
         self._keys.setdefault(partition, set()).add(key)
         self._unwritten.append(Outgoing(self.changelog_topic_name, value, key=key, partition=partition))
 
+    def on_key_del(self, key: bytes) -> None:
+        """Remember a removal for ``flush``. Called by faust on every deletion."""
+        partition = self.partition_for_key(key)
+        self._keys.get(partition, set()).discard(key)
+        self._unwritten.append(Outgoing(self.changelog_topic_name, None, key=key, partition=partition))
+
     def keep(self, partitions: set[int]) -> None:
         """Forget the values of all other partitions."""
         for partition in self._keys.keys() - partitions:
@@ -89,10 +101,13 @@ class FencedTable(Table):  # type: ignore[misc]
         """Return from where the changelog has still to be read: after the last restored record, so what was written here comes again."""
         return self._next_offsets.get(partition, 0)
 
-    def restore(self, partition: int, offset: int, key: bytes, value: bytes) -> None:
-        """Take in a record of the changelog, unless what is held supersedes it."""
+    def restore(self, partition: int, offset: int, key: bytes, value: bytes | None) -> None:
+        """Take in a record of the changelog, unless what is held supersedes it; None removes."""
         old = self.data.get(key)
-        if old is None or self._supersedes(value, old):
+        if value is None:
+            self.data.pop(key, None)
+            self._keys.get(partition, set()).discard(key)
+        elif old is None or self._supersedes(value, old):
             self.data[key] = value
             self._keys.setdefault(partition, set()).add(key)
         self._next_offsets[partition] = offset + 1
@@ -178,6 +193,11 @@ class SafeTableManager(TableManager):  # type: ignore[misc]
         if self._recovery is None:
             self._recovery = SafeRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
+
+
+def committed(app: Any, topic: str, partition: int) -> int:
+    """Return the offset from which the app's group would read a partition again; 0 when it is not known."""
+    return app.consumer._committed_offset.get(TP(topic, partition)) or 0
 
 
 def recovered(app: Any) -> bool:

@@ -19,8 +19,8 @@ class Restorable(Protocol):
     def next_offset(self, partition: int) -> int:
         """Return from where the partition has still to be read; 0 for one that is new here."""
 
-    def restore(self, partition: int, offset: int, key: bytes, value: bytes) -> None:
-        """Take in a record, unless what is held supersedes it. All before its offset has been taken in."""
+    def restore(self, partition: int, offset: int, key: bytes, value: bytes | None) -> None:
+        """Take in a record, unless what is held supersedes it; None removes the key. All before its offset has been taken in."""
 
 
 class Restoring:
@@ -47,5 +47,5 @@ class Restoring:
         topics = sorted({topic for topic, _ in held})
         async with open_reader(self._bootstrap, topics, start=start, only=held.keys()) as reader:
             async for r in reader.until({place: mark + 1 for place, mark in marks.items()}):
-                if r.key is not None and r.key != CLAIM_KEY and r.value is not None:
+                if r.key is not None and r.key != CLAIM_KEY:
                     held[r.topic, r.partition].restore(r.partition, r.offset, r.key, r.value)

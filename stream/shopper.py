@@ -16,6 +16,7 @@ from schemas.settings import StreamSettings
 Fence = tuple[int, int]
 START: Fence = (-1, -1)
 MINUTE_MS = 60_000
+DAY_MS = 86_400_000
 # How much later than newer events of the same shopper an event may come and still change everything it should.
 LATENESS_MS = 60 * MINUTE_MS
 _MS = timedelta(milliseconds=1)
@@ -53,9 +54,10 @@ class Rules:
 
     @property
     def rest_ms(self) -> int:
-        """How far behind the newest event time of its partition a shopper is put to rest.
+        """How far behind the newest event time of its partition a shopper is removed.
 
-        What intake still accepts is then so much newer than all that is remembered that it would drop it first.
+        What intake still accepts is then so much newer than all that is remembered that it would drop it first: a search or an
+        interaction finds in the state nothing that could change what it earns.
         """
         return self.max_event_age_ms + self.retention_ms + LATENESS_MS
 
@@ -169,21 +171,6 @@ class Shopper:
             self.forgotten_ms,
         )
 
-    def at_rest(self) -> "Shopper":
-        """Return what stays of a shopper when no search or interaction that can still come could change what it has earned.
-
-        Fence, times and counters. A wish to be forgotten then finds nothing to take back line by line (ADR 0006).
-        """
-        return Shopper(
-            fence=self.fence,
-            newest_ms=self.newest_ms,
-            swept_ms=self.newest_ms,
-            floor_ms=max(self.floor_ms, self.newest_ms),
-            evicted=self.evicted,
-            late=self.late,
-            forgotten_ms=self.forgotten_ms,
-        )
-
     def to_bytes(self) -> bytes:
         """Return the stored form. Its first line is the fence, so that recovery can compare two without parsing them."""
         facts = (self.searches, self.touches, self.lines, self.refunds)
@@ -236,16 +223,12 @@ def newest_of(stored: bytes) -> int:
     return int(stored.split(b",", 2)[1])
 
 
-def rests(stored: bytes) -> bool:
-    """Say whether a stored shopper has no facts, without parsing it."""
-    return b",{},{},{},{}," in stored[-64:]
-
-
 def supersedes(new: bytes, old: bytes) -> bool:
     """Say whether ``new`` may replace ``old`` in recovery: its fence is at least as great."""
-    return _fence(new) >= _fence(old)
+    return fence_of(new) >= fence_of(old)
 
 
-def _fence(stored: bytes) -> Fence:
+def fence_of(stored: bytes) -> Fence:
+    """Return the fence of a stored shopper, without parsing the rest."""
     offset, index = stored[: stored.index(b"\n")].split(b" ")
     return int(offset), int(index)

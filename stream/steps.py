@@ -5,7 +5,7 @@ Raises only for infrastructure. A fact that cannot be read is not ours; it is co
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
@@ -19,18 +19,18 @@ from schemas.pairs import ClientErasure, Contribution, Pair, pair_key
 from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS
 from stream import metrics
-from stream.aggregation import aggregate, canonical
-from stream.attribution import DAY_MS, absorb
+from stream.aggregation import SINGLE_DAYS, aggregate, canonical, fold_days, has_days_to_fold
+from stream.attribution import absorb
 from stream.contiguity import Contiguity
 from stream.erasure import erase_client, forget
 from stream.packing import pack_by_key
-from stream.shopper import Fence, Rules, Shopper, newest_of, rests, shopper_from_bytes
+from stream.shopper import DAY_MS, Fence, Rules, Shopper, fence_of, newest_of, shopper_from_bytes
+from stream.sweeping import Sweep
 
 log = structlog.get_logger(__name__)
 
 S = TypeVar("S")
 MAX_PARSED = 20_000
-LOOKED_AT_ONCE = 2000
 _IMPRESSION = Action.IMPRESSION
 
 
@@ -39,6 +39,7 @@ class KeyedTable(Protocol):
 
     def read(self, key: bytes) -> bytes | None: ...  # noqa: D102
     def write(self, key: bytes, value: bytes, event: Any) -> None: ...  # noqa: D102
+    def remove(self, key: bytes, event: Any) -> None: ...  # noqa: D102
     def keys_of(self, partition: int) -> list[bytes]: ...  # noqa: D102
     def holding(self, text: bytes) -> list[bytes]: ...  # noqa: D102
     async def flush(self) -> None: ...  # noqa: D102
@@ -68,16 +69,27 @@ class ParsedStates(Generic[S]):
         if len(self._parsed) > MAX_PARSED:
             self._parsed.popitem(last=False)
 
-    def put_away(self, key: bytes, stored: bytes, event: Any) -> None:
-        """Write a state to the table that nobody will ask for soon."""
-        self._table.write(key, stored, event)
-        self._parsed.pop(key, None)
+    def let_go(self, keys: Iterable[bytes]) -> None:
+        """Keep these no longer parsed: the table has other bytes of them, or none."""
+        for key in keys:
+            self._parsed.pop(key, None)
 
 
 class AttributeStep:
-    """From events to contributions, with the table of shoppers."""
+    """From events to contributions, with the table of shoppers. ``committed``: the offset of a partition from which a replay would begin.
 
-    def __init__(self, table: KeyedTable, producer: Producer, settings: StreamSettings, contiguity: Contiguity) -> None:
+    A shopper is removed of whom nobody has heard for ``Rules.rest_ms``, once no replay can bring its events again: so there are the
+    shoppers of some weeks in the table, not all there ever were.
+    """
+
+    def __init__(
+        self,
+        table: KeyedTable,
+        producer: Producer,
+        settings: StreamSettings,
+        contiguity: Contiguity,
+        committed: Callable[[int], int],
+    ) -> None:
         self._table = table
         self._states = ParsedStates(table, shopper_from_bytes)
         self._producer = producer
@@ -85,7 +97,8 @@ class AttributeStep:
         self._topic = settings.topic(CONTRIBUTIONS.name)
         self._partitions = settings.partitions
         self._contiguity = contiguity
-        self._rest = Rest(table, self._states, self._rules)
+        self._committed = committed
+        self._sweep = Sweep(table, self._unless_gone)
 
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its contributions and then its states are acknowledged."""
@@ -107,7 +120,7 @@ class AttributeStep:
                 late -= state.late
             last[key] = record
             source, position = record.message.partition, (record.message.offset, index)
-            self._rest.hear(source, event.at_ms)
+            self._sweep.hear(source, event.at_ms)
             if isinstance(event, Forget):
                 states[key], facts = self._forget(state, event, source, position)
                 written += facts
@@ -129,8 +142,14 @@ class AttributeStep:
         metrics.CONTRIBUTIONS.labels("written").inc(len(written))
         for key, state in states.items():
             self._states.store(key, state.to_bytes(), state, last[key])
-        metrics.RESTED.inc(self._rest.write(batch))
+        gone = self._sweep.run(batch)
+        self._states.let_go(gone)
+        metrics.GONE.inc(len(gone))
         await self._table.flush()
+
+    def _unless_gone(self, stored: bytes, now_ms: int, partition: int) -> bytes | None:
+        old = newest_of(stored) < now_ms - self._rules.rest_ms
+        return None if old and fence_of(stored)[0] < self._committed(partition) else stored
 
     def _forget(self, state: Shopper, event: Forget, source: int, position: Fence) -> tuple[Shopper, list[tuple[str | int, bytes]]]:
         """Return the state after an erasure and what to write: by query what is taken back, then to every partition the erasure."""
@@ -144,41 +163,6 @@ class AttributeStep:
         return after, facts
 
 
-class Rest:
-    """Puts shoppers to rest whom nobody has heard of for ``Rules.rest_ms``, once in a day of event time.
-
-    So facts are kept of the shoppers of some weeks, not of all there ever were. Time is the newest event time of a partition.
-    """
-
-    def __init__(self, table: KeyedTable, states: ParsedStates[Shopper], rules: Rules) -> None:
-        self._table, self._states, self._rules = table, states, rules
-        self._newest: dict[int, int] = {}
-        self._looked: dict[int, int] = {}
-        self._due: dict[int, list[bytes]] = {}
-
-    def hear(self, partition: int, at_ms: int) -> None:
-        """Take in the time of an event."""
-        if at_ms > self._newest.get(partition, 0):
-            self._newest[partition] = at_ms
-
-    def write(self, batch: Sequence[Any]) -> int:
-        """Write the emptied states of the batch's partitions; return how many. Looks at ``LOOKED_AT_ONCE`` shoppers of each, no more."""
-        rested = 0
-        for partition, record in {record.message.partition: record for record in batch}.items():
-            now = self._newest.get(partition, 0)
-            due = self._due.setdefault(partition, [])
-            if not due and now - self._looked.get(partition, 0) >= DAY_MS:
-                self._looked[partition] = now
-                due += self._table.keys_of(partition)
-            for key in due[-LOOKED_AT_ONCE:]:
-                stored = self._table.read(key)
-                if stored and not rests(stored) and newest_of(stored) < now - self._rules.rest_ms:
-                    self._states.put_away(key, shopper_from_bytes(stored).at_rest().to_bytes(), record)
-                    rested += 1
-            del due[-LOOKED_AT_ONCE:]
-        return rested
-
-
 class AggregateStep:
     """From contributions to pairs. The table's changelog is the topic ``pairs`` itself."""
 
@@ -187,6 +171,8 @@ class AggregateStep:
         self._states = ParsedStates(table, Pair.from_json)
         self._partitions = settings.partitions
         self._contiguity = contiguity
+        self._single_ms = Rules.of(settings).rest_ms + SINGLE_DAYS * DAY_MS
+        self._sweep = Sweep(table, self._folded)
 
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its pairs are acknowledged."""
@@ -199,6 +185,7 @@ class AggregateStep:
             if isinstance(c, ClientErasure):
                 self._erase(c, record, touched)
                 continue
+            self._sweep.hear(record.message.partition, c.day * DAY_MS)
             key = pair_key(c.query, c.product_id)
             before = touched[key][0] if key in touched else self._states.load(key) or Pair(query=c.query, product_id=c.product_id)
             after = aggregate(before, c)
@@ -207,9 +194,16 @@ class AggregateStep:
             touched[key] = (after, record)
         for key, (pair, record) in touched.items():
             self._states.store(key, canonical(pair), pair, record)
+        folded = self._sweep.run(batch)
+        self._states.let_go(folded)
+        metrics.FOLDED.inc(len(folded))
         metrics.FENCED.labels("aggregate").inc(fenced)
         metrics.CONTRIBUTIONS.labels("applied").inc(applied)
         await self._table.flush()
+
+    def _folded(self, stored: bytes, now_ms: int, _partition: int) -> bytes:
+        through = (now_ms - self._single_ms) // DAY_MS
+        return canonical(fold_days(Pair.from_json(stored), through)) if has_days_to_fold(stored, through) else stored
 
     def _erase(self, erasure: ClientErasure, record: Any, touched: dict[bytes, tuple[Pair, Any]]) -> None:
         """Erase a client from every pair of the record's partition, those that this batch has changed included."""

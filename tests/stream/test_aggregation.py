@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from schemas.events import Action
 from schemas.pairs import MAX_CLIENTS, Pair
-from stream.aggregation import aggregate, canonical, supersedes
+from stream.aggregation import BLOCK_DAYS, aggregate, canonical, fold_days, has_days_to_fold, supersedes
 from tests.stream.builders import contribution, fold
 
 EMPTY = Pair(query="mug", product_id="p1")
@@ -72,3 +72,28 @@ def test_any_interleaving_with_any_replay_gives_the_same_bytes(streams, random):
         at[s] += 1
     assert canonical(mixed) == canonical(straight)
     assert mixed.revision == sum(map(len, sources))
+
+
+TIMES = st.lists(st.tuples(st.integers(19_500, 20_500), st.sampled_from([1000, -1000, 300]), st.sampled_from(list(Action))), max_size=20)
+
+
+@settings(max_examples=300, deadline=None)
+@given(TIMES, st.lists(st.integers(19_800, 20_400), max_size=4), st.integers(0, 20))
+def test_days_folded_at_any_time_end_in_the_same_sums(times, looks, last_look):
+    """Folded now and then as time goes on, or once at the end: the same, with nothing lost and young days single."""
+    history = [contribution(c, position=(n, 0, 0), day=day, action=action, units=1) for n, (day, c, action) in enumerate(times)]
+    often = once = EMPTY
+    for n, c in enumerate(history):
+        once, often = aggregate(once, c), aggregate(often, c)
+        for through in sorted(looks)[: n % 5]:
+            often = fold_days(often, through)
+    through = max(looks, default=20_000) + last_look
+    for pair in (often, once):
+        assert has_days_to_fold(canonical(pair), through) == (fold_days(pair, through) is not pair)
+    often, once = fold_days(often, through), fold_days(once, through)
+    assert (often.days, often.clients, often.fence) == (once.days, once.clients, once.fence)
+    assert sum(x[1] for row in once.days.values() for x in row.values()) <= len(times)
+    assert sum(x[0] for row in once.days.values() for x in row.values()) == sum(c for _, c, _ in times)
+    assert all(day >= through - BLOCK_DAYS or day % BLOCK_DAYS == BLOCK_DAYS // 2 for day in once.days)
+    assert fold_days(once, through) is once
+    assert Pair.from_json(canonical(once)) == once

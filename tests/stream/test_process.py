@@ -7,11 +7,13 @@ import signal
 import sys
 import urllib.request
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from broker.claiming import CLAIM_KEY
 from broker.producing import open_producer
 from broker.reading import open_reader, read_compacted
 from broker.records import Outgoing
@@ -19,6 +21,8 @@ from broker.topics import ensure_topics
 from embedded.launching import child_environ, launch
 from schemas.pairs import Pair
 from schemas.settings import StreamSettings
+from stream.packing import pack_by_key
+from tests.stream.builders import DAY, search
 from tests.stream.shop import comparable, engagements, expected, outgoing, products
 
 pytestmark = pytest.mark.broker
@@ -192,6 +196,35 @@ async def test_an_event_that_was_refused_for_its_product_is_counted_when_the_pro
 
             await until(counted, s)
             assert page(s, "readyz")["intake"]["interactions"] == {"read": 2, "accepted": 1, "refused": 1, "ignored": 0}
+
+
+async def test_a_shopper_who_stays_away_leaves_the_table_and_can_come_back(stream_settings):
+    s = stream_settings.model_copy(update={"partitions": 1, "max_event_age": timedelta(days=1), "purchase_window": timedelta(hours=1)})
+    await ensure_topics(s)
+
+    async def tell(shopper, day):
+        event = replace(search(f"{shopper}-{day}", "mug", ["p1"], at=day * DAY), shopper=shopper)
+        async with open_producer(s.kafka) as producer:
+            await producer.send_all(pack_by_key([(shopper, event.to_json())], s.topic("events"), 1))
+
+    def lasts(*shoppers):
+        async def so():
+            records = (await read_compacted(s.kafka, s.topic("shoppers"))).records
+            return {key.decode() for key, r in records.items() if r.value is not None and key != CLAIM_KEY} == set(shoppers)
+
+        return so
+
+    with stream(s, "--only", "learn") as child:
+        await tell("ann", 0)
+        await until(lasts("ann"), s)
+        for day in range(3, 9):  # each a look at the table; what ann said is committed after a second
+            await tell("ben", day)
+            await asyncio.sleep(0.5)
+        await until(lasts("ben"), s)
+        child.kill()
+    with stream(s, "--only", "learn"):
+        await tell("ann", 9)
+        await until(lasts("ann", "ben"), s)
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.7, 1.6])

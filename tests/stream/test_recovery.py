@@ -33,6 +33,16 @@ async def test_restoring_keeps_what_supersedes_and_leaves_nothing_to_write(table
     await table.flush()  # would raise: nothing is claimed
 
 
+async def test_a_removed_key_is_gone_until_it_is_written_again(table):
+    for offset, value in enumerate([b"9", None, b"1"]):
+        table.restore(1, offset, b"a", value)
+    table.restore(1, 3, b"b", None)  # of a key that compaction has left the removal of alone
+    assert (table.read(b"a"), table.read(b"b"), table.keys_of(1)) == (b"1", None, [b"a"])
+    table.restore(1, 4, b"a", None)
+    assert (table.read(b"a"), table.keys_of(1), table.next_offset(1)) == (None, [], 5)
+    table.keep({2})
+
+
 async def test_what_belongs_to_another_worker_is_forgotten_and_read_again_from_the_beginning(table):
     table.restore(1, 8, b"a", b"1")
     table.restore(2, 9, b"b", b"1")

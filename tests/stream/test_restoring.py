@@ -31,7 +31,10 @@ class Shelf:
 
     def restore(self, partition, offset, key, value):
         self.restored += 1
-        self.values[partition][key] = max(value, self.values[partition].get(key, b""))
+        if value is None:
+            self.values[partition].pop(key)
+        else:
+            self.values[partition][key] = max(value, self.values[partition].get(key, b""))
         self.next[partition] = offset + 1
 
 
@@ -48,7 +51,8 @@ async def test_a_table_holds_all_that_was_written_before_and_whoever_wrote_it_wr
     async with open_claims(kafka) as old, open_claims(kafka) as new:
         await old.take([(pairs, 0), (pairs, 1), (shoppers, 1)])
         await old.write_all([Outgoing(pairs, b"%d" % n, key=b"k%d" % (n % 3), partition=n % 2) for n in range(10)])
-        await old.write_all([Outgoing(shoppers, b"7", key=b"ann", partition=1)])
+        await old.write_all([Outgoing(shoppers, b"7", key=b"ann", partition=1), Outgoing(shoppers, b"8", key=b"ben", partition=1)])
+        await old.write_all([Outgoing(shoppers, None, key=b"ben", partition=1)])
         await Restoring(kafka, new).restore({(pairs, 0): first, (pairs, 1): first, (shoppers, 1): second})
         with pytest.raises(ProducerFenced):
             await old.write_all([Outgoing(pairs, b"0", key=b"k0", partition=0)])

@@ -14,14 +14,15 @@ from msgspec.structs import replace
 
 from broker.records import partition_of
 from schemas.batches import pack, unpack
-from schemas.events import Forget
+from schemas.events import Action, Forget
 from schemas.pairs import ClientErasure, Contribution, Pair, client_of, pair_key
 from schemas.settings import StreamSettings
 from stream.attribution import attribute
 from stream.contiguity import Contiguity
 from stream.erasure import AFTER_ALL
-from stream.shopper import Rules, Shopper, rests, shopper_from_bytes
-from stream.steps import LOOKED_AT_ONCE, AggregateStep, AttributeStep
+from stream.shopper import Rules, Shopper
+from stream.steps import AggregateStep, AttributeStep
+from stream.sweeping import LOOKED_AT_ONCE
 from tests.stream.builders import DAY, HOUR, T0, act, contribution, search
 
 SETTINGS = StreamSettings(partitions=3)
@@ -40,6 +41,10 @@ class Table:
     def write(self, key, value, event):
         self.rows[key] = value
         self.partitions[key] = event.message.partition
+
+    def remove(self, key, event):
+        assert event.message.partition == self.partitions.pop(key)
+        del self.rows[key]
 
     def keys_of(self, partition):
         return [key for key, at in self.partitions.items() if at == partition]
@@ -65,13 +70,18 @@ def record(topic, partition, offset, facts):
     return SimpleNamespace(message=SimpleNamespace(topic=topic, partition=partition, offset=offset), value=pack(f.to_json() for f in facts))
 
 
+def all_of_it(partition):
+    """Return what is committed of a partition: more than any test writes."""
+    return 1 << 40
+
+
 def by(shopper, event):
     return replace(event, shopper=shopper)
 
 
 async def test_forgetting_writes_what_is_taken_back_and_then_an_erasure_to_every_partition():
     log = Log()
-    step = AttributeStep(Table(), log, SETTINGS, Contiguity())
+    step = AttributeStep(Table(), log, SETTINGS, Contiguity(), all_of_it)
     history = [search("q1", "mug", ["p1"]), act("click", "p1", at=1, query_id="q1"), Forget(event_id="f", shopper="ann", at_ms=T0 + 9)]
     await step([record("events", 0, 0, history)])
     by_partition = {p: [fact for r in log.sent if r.partition == p for _, fact in unpack(r.value)] for p in range(3)}
@@ -109,20 +119,52 @@ async def test_an_erasure_reaches_the_pairs_of_its_own_partition_those_of_the_sa
             assert table.partitions[key] == partition_of(query, 3)
 
 
-async def test_a_shopper_of_whom_nothing_is_heard_any_more_leaves_a_fence_and_no_facts():
-    table, log = Table(), Log()
-    step = AttributeStep(table, log, SETTINGS, Contiguity())
-    history = [search("q1", "mug", ["p1"]), act("click", "p1", at=1, query_id="q1")]
-    await step([record("events", 0, 0, history)])
-    before = shopper_from_bytes(table.rows[b"ann"])
-    await step([record("events", 0, 1, [by("ben", search("q2", "tea", at=39 * DAY))])])
-    after = shopper_from_bytes(table.rows[b"ann"])
-    assert (after.searches, after.touches, after.fence, after.newest_ms) == ({}, {}, before.fence, before.newest_ms)
-    assert len(shopper_from_bytes(table.rows[b"ben"]).searches) == 1
+async def test_a_shopper_of_whom_nothing_is_heard_any_more_is_removed_once_no_replay_can_bring_its_events():
+    table, log, committed = Table(), Log(), {0: 1}
+    step = AttributeStep(table, log, SETTINGS, Contiguity(), committed.__getitem__)
+    early = [search("q1", "mug", ["p1"]), act("click", "p1", at=1, query_id="q1")]
+    await step([record("events", 0, 0, [by("cy", event) for event in early])])
+    await step([record("events", 0, 1, early)])
+    await step([record("events", 0, 2, [by("ben", search("q2", "tea", at=39 * DAY))])])
+    assert set(table.rows) == {b"ann", b"ben"}  # cy's only record is committed, ann's is not
     sent = len(log.sent)
-    await step([record("events", 0, 0, history), record("events", 0, 2, [act("click", "p1", at=1, event_id="again", query_id="q1")])])
+    await step([record("events", 0, 1, early)])
     assert len(log.sent) == sent
-    assert shopper_from_bytes(table.rows[b"ann"]).late == 1
+    committed[0] = 2
+    await step([record("events", 0, 3, [by("ben", search("q3", "tea", at=40 * DAY))])])
+    assert set(table.rows) == {b"ben"}
+
+
+async def test_who_is_no_longer_remembered_can_still_be_forgotten():
+    table, log = Table(), Log()
+    step, counting = AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it), AggregateStep(Table(), SETTINGS, Contiguity())
+    await step([record("events", 0, 0, [search("q1", "mug", ["p1"]), act("click", "p1", at=1, query_id="q1")])])
+    await step([record("events", 0, 1, [by("ben", search("q2", "tea", at=39 * DAY))])])
+    assert b"ann" not in table.rows
+    await step([record("events", 0, 2, [Forget(event_id="f", shopper="ann", at_ms=T0 + 40 * DAY)])])
+    for offset, sent in enumerate(log.sent):
+        await counting(
+            [SimpleNamespace(message=SimpleNamespace(topic="contributions", partition=sent.partition, offset=offset), value=sent.value)]
+        )
+    pair = Pair.from_json(counting._table.rows[pair_key("mug", "p1")])
+    assert (pair.days, pair.clients) == ({}, {})
+
+
+async def test_old_days_of_a_pair_are_summed_when_time_has_gone_on():
+    table = Table()
+    step = AggregateStep(table, SETTINGS, Contiguity())
+    days = [contribution(day=day, position=(day, 0, 0), units=1) for day in range(20_000, 20_400)]
+    await step([record("contributions", 1, 0, days)])
+    single = {day for day in range(20_000, 20_400) if day >= 20_202}  # 20,202 begins a block of 91 days that is not yet old
+    pair = Pair.from_json(table.rows[pair_key("mug", "p1")])
+    assert set(pair.days) == {20_020 + 45 - 91, 20_020 + 45, 20_111 + 45} | single
+    assert sum(counts[0] for row in pair.days.values() for counts in row.values()) == 400_000
+    written = table.rows[pair_key("mug", "p1")]
+    await step([record("contributions", 1, 1, [contribution(query="tea", day=20_401, position=(500, 0, 0))])])
+    assert table.rows[pair_key("mug", "p1")] is written
+    late = [contribution(day=20_001, position=(30_000, 0, 0)), contribution(day=20_403, position=(30_000, 0, 1))]
+    await step([record("contributions", 1, 2, late)])
+    assert Pair.from_json(table.rows[pair_key("mug", "p1")]).days[19_974][Action.PURCHASE][0] == 21_000
 
 
 VISITS = st.lists(
@@ -134,8 +176,8 @@ VISITS = st.lists(
 
 @given(VISITS)
 @hypothesis.settings(max_examples=200, deadline=None)
-def test_putting_shoppers_to_rest_changes_nothing_that_is_earned(visits):
-    """Clock times rise; an event is as late as intake lets it be. Beside plain attribution, which puts nobody to rest."""
+def test_removing_silent_shoppers_changes_nothing_that_is_earned(visits):
+    """Clock times rise; an event is as late as intake lets it be. Beside plain attribution, which removes nobody."""
     settings = StreamSettings(max_event_age=timedelta(hours=48), purchase_window=timedelta(hours=12), partitions=3)
     table, log, history = Table(), Log(), []
     for clock, lag, who, what in sorted(visits):
@@ -143,7 +185,7 @@ def test_putting_shoppers_to_rest_changes_nothing_that_is_earned(visits):
         found, bought = search(f"q{clock}", "mug", ["p1", "p2"], at=at), act("purchase", "p1", at=at, order="o")
         events = {"visit": [found, act("click", "p1", at=at), bought], "cart": [act("add_to_cart", "p2", at=at), found]}
         history += [by(who, event) for event in events.get(what, [act("refund", "p1", at=at, order="o")])]
-    step, states, expected = AttributeStep(table, log, settings, Contiguity()), {}, []
+    step, states, expected = AttributeStep(table, log, settings, Contiguity(), all_of_it), {}, []
     for offset, event in enumerate(history):
         states[event.shopper], earned = attribute(states.get(event.shopper) or Shopper(), event, 0, (offset, 0), Rules.of(settings))
         expected += [c.to_json() for c in earned]
@@ -157,20 +199,20 @@ def test_putting_shoppers_to_rest_changes_nothing_that_is_earned(visits):
 async def test_a_fact_that_nobody_can_read_is_passed_over(fact):
     table, log = Table(), Log()
     strange = SimpleNamespace(message=SimpleNamespace(topic="events", partition=0, offset=0), value=fact)
-    await AttributeStep(table, log, SETTINGS, Contiguity())([strange])
+    await AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it)([strange])
     await AggregateStep(table, SETTINGS, Contiguity())([strange])
     assert (table.rows, log.sent) == ({}, [])
     with pytest.raises(DecodeError):
         Pair.from_json(fact)
 
 
-async def test_many_silent_shoppers_are_put_to_rest_some_at_a_time():
+async def test_many_silent_shoppers_are_removed_some_at_a_time():
     table = Table()
-    step = AttributeStep(table, Log(), SETTINGS, Contiguity())
+    step = AttributeStep(table, Log(), SETTINGS, Contiguity(), all_of_it)
     await step([record("events", 0, 0, [by(f"s{n}", search("q1", "mug", ["p1"])) for n in range(LOOKED_AT_ONCE + 10)])])
-    resting = [0]
+    left = [len(table.rows)]
     for offset in range(1, 5):
         await step([record("events", 0, offset, [by("ben", search("q2", "tea", at=39 * DAY))])])
-        resting.append(sum(rests(stored) for stored in table.rows.values()))
-    assert max(after - before for before, after in itertools.pairwise(resting)) <= LOOKED_AT_ONCE
-    assert resting[-1] == LOOKED_AT_ONCE + 10
+        left.append(len(table.rows))
+    assert max(before - after for before, after in itertools.pairwise(left)) <= LOOKED_AT_ONCE
+    assert left[-1] == 1
