@@ -29,13 +29,14 @@ from embedded.kafka import EmbeddedKafka
 from schemas.events import CleanInteraction, CleanSearch
 from schemas.pairs import Pair, pair_key
 from schemas.settings import StreamSettings
-from schemas.topics import EVENTS, PAIRS, SHOPPERS
+from schemas.topics import EVENTS, PAIRS, SHOPPERS, Topic
 from simulator.shop import Shop
 from stream.packing import pack_by_key
 from stream.validation import validate_interaction, validate_search
 
 WEEKS_MS = 28 * 86_400_000
 _AT_ONCE = 5000
+_SIZES_EVERY = 10  # rounds
 _DEADLINE_S = 600.0
 CleanEvent = CleanSearch | CleanInteraction
 
@@ -44,8 +45,8 @@ async def recovery(settings: StreamSettings, learnt: StreamSettings, pairs: int,
     """Return how long one process takes with these many pairs and shoppers, copied from what lies under ``learnt``, and with none."""
     await ensure_topics(settings)
     empty_s, empty_mb = await _ready(settings)
-    found = [Pair.from_json(r.value) for r in (await read_compacted(settings.kafka, learnt.topic(PAIRS.name))).records.values() if r.value]
-    states = [r.value for r in (await read_compacted(settings.kafka, learnt.topic(SHOPPERS.name))).records.values() if r.value]
+    found = [Pair.from_json(value) for value in await _values(learnt, PAIRS)]
+    states = await _values(learnt, SHOPPERS)
     async with open_producer(settings.kafka, linger_ms=20) as producer:
         pair_bytes = await _send(producer, islice(_pairs(settings, found), pairs))
         state_bytes = await _send(producer, islice(_shoppers(settings, states), shoppers))
@@ -82,11 +83,29 @@ async def memory(settings: StreamSettings, shop: Shop, rounds: int) -> list[dict
                     return seen.get("searchloop_attribute_events_total", 0) >= total and written == applied
 
                 await child.until(done, deadline_s=_DEADLINE_S)
-                seen = child.counters()
-                gone, folded = seen.get("searchloop_gone_shoppers_total", 0), seen.get("searchloop_folded_pairs_total", 0)
-                held.append({"events": total, "rss_mb": child.rss_mb(), "gone": gone, "folded": folded})
+                held.append({"events": total, "rss_mb": child.rss_mb()})
+                if (number + 1) % _SIZES_EVERY == 0:
+                    held[-1] |= await _sizes(settings)
                 say(f"after round {number + 1}: {held[-1]}")
     return held
+
+
+async def _sizes(settings: StreamSettings) -> dict[str, float]:
+    """Return how many shoppers and pairs there are, and how many days and clients a pair holds."""
+    shoppers, stored = await _values(settings, SHOPPERS), await _values(settings, PAIRS)
+    pairs = [Pair.from_json(value) for value in stored]
+    count = max(1, len(pairs))
+    return {
+        "shoppers": len(shoppers),
+        "pairs": len(pairs),
+        "days_per_pair": round(sum(len(pair.days) for pair in pairs) / count, 2),
+        "clients_per_pair": round(sum(len(pair.clients) for pair in pairs) / count, 2),
+        "bytes_per_pair": round(sum(map(len, stored)) / count),
+    }
+
+
+async def _values(settings: StreamSettings, topic: Topic) -> list[bytes]:
+    return [r.value for r in (await read_compacted(settings.kafka, settings.topic(topic.name))).records.values() if r.value]
 
 
 async def _ready(settings: StreamSettings) -> tuple[float, float]:

@@ -38,6 +38,7 @@ PAIR_SCHEMA = pl.Schema(
 )
 CLIENT_SCHEMA = pl.Schema({"query": pl.String, "product_id": pl.String, "client": pl.String, "credit": pl.Int64})
 CATALOG_SCHEMA = pl.Schema({"product_id": pl.String, "title": pl.String, "text": pl.String})
+MAX_REVENUE = 1 << 53  # a float holds it exactly, and the column a thousand of them
 RAW = (SEARCHES.name, INTERACTIONS.name, PRODUCTS.name)
 # What says where a run came from, and nothing of what it does.
 _PLACES = {"kafka", "milvus", "data_dir", "http_host", "http_port", "log_level", "log_json"}
@@ -96,7 +97,7 @@ def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct]) -> Snapsho
     clients: list[tuple[str, str, str, int]] = []
     for pair in pairs:
         for day, actions in pair.days.items():
-            rows += [(pair.query, pair.product_id, day, action.value, *counts) for action, counts in actions.items()]
+            rows += [(pair.query, pair.product_id, day, action.value, c, u, _bounded(money)) for action, (c, u, money) in actions.items()]
         clients += [(pair.query, pair.product_id, client, credit) for client, credit in pair.clients.items()]
     catalog = [(p.product_id, p.title, document_text(p), p.category_path[0] if p.category_path else "") for p in products]
     return Snapshot(
@@ -104,6 +105,11 @@ def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct]) -> Snapsho
         pl.DataFrame(clients, schema=CLIENT_SCHEMA, orient="row").sort("query", "product_id", "client"),
         pl.DataFrame(catalog, schema={**CATALOG_SCHEMA, "category": pl.String}, orient="row").sort("product_id"),
     )
+
+
+def _bounded(revenue: int) -> int:
+    """Bound a sum that hostile orders drove beyond what the column holds."""
+    return max(-MAX_REVENUE, min(MAX_REVENUE, revenue))
 
 
 def settings_digest(settings: TrainerSettings) -> str:

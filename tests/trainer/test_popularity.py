@@ -7,7 +7,7 @@ from schemas.events import Action
 from schemas.pairs import Pair
 from schemas.settings import TrainerSettings
 from trainer.popularity import Popularity
-from trainer.snapshot import frames
+from trainer.snapshot import MAX_REVENUE, frames
 
 
 def _pair(query, product, **actions):
@@ -40,6 +40,11 @@ def test_any_metric_can_be_popularity():
     assert _credits("revenue") == pytest.approx({"cheap": 20.0, "dear": 900.0})
     assert _credits("units") == pytest.approx({"cheap": 4.0, "dear": 1.0})
     assert _credits("carts") == pytest.approx({"dear": 2.0})
+
+
+def test_an_absurd_sum_is_bounded_and_not_a_fault():
+    absurd = [_pair("q", "absurd", purchase=(1, 1, 1 << 70)), _pair("q", "owed", purchase=(1, 1, -(1 << 70)))]
+    assert frames(absurd, []).pairs["revenue_minor"].to_list() == [MAX_REVENUE, -MAX_REVENUE]
 
 
 def test_a_formula_is_applied_to_the_sums():
