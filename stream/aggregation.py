@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from schemas.events import Action
 from schemas.pairs import MAX_CLIENTS, Contribution, Counts, Pair
 
-# Days are kept singly for so long after the last that a shopper who is remembered can have earned anything on them, then a quarter each:
-# with the trainer's half-life of two weeks a day so old counts less than a hundredth, and a pair stops growing.
+# Days are kept singly for so long after the last that a shopper who is remembered can have earned anything on them: with the trainer's
+# half-life of two weeks a day so old counts less than a hundredth.
 SINGLE_DAYS = 90
-BLOCK_DAYS = 91
+# Then in blocks of a quarter, and two years later of two years, so that a pair stops growing. (age in days, length); each divides the next.
+BLOCKS = ((728, 728), (0, 91))
 _ZERO: Counts = (0, 0, 0)
 # No text of a pair holds a quotation mark that is not escaped, and nothing else maps a number to an object.
 _DAY_OF = re.compile(rb'"(\d+)":\{')
@@ -63,7 +64,7 @@ def _with_client(clients: dict[str, int], c: Contribution) -> dict[str, int]:
 
 
 def fold_days(pair: Pair, through_day: int) -> Pair:
-    """Return the pair with its days summed in blocks of ``BLOCK_DAYS`` that lie wholly before ``through_day``; the same pair when none is.
+    """Return the pair with its days summed in those ``BLOCKS`` that lie wholly before ``through_day``; the same pair when none is.
 
     A sum is kept under the middle day of its block, so that the decay of old credit errs to neither side. No credit, unit or revenue is
     lost, and what comes for a folded day later is folded at the next look, into the same sum.
@@ -92,8 +93,11 @@ def has_days_to_fold(stored: bytes, through_day: int) -> bool:
 
 
 def _folded(day: int, through_day: int) -> int:
-    first = day - day % BLOCK_DAYS
-    return first + BLOCK_DAYS // 2 if first + BLOCK_DAYS <= through_day else day
+    for age, length in BLOCKS:
+        first = day - day % length
+        if first + length <= through_day - age:
+            return first + length // 2
+    return day
 
 
 def canonical(pair: Pair) -> bytes:
