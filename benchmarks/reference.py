@@ -5,7 +5,7 @@ which records are good from the simulator's truth, not from validation. Only tex
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from schemas.text import normalise_query
 from simulator.records import RawRecord
 
 MINUTE = 60_000
+MOST_IN_A_MINUTE = 60  # touches of a person; none of a minute with more earns, nor leads to a purchase
 SKEW, CLICK, SESSION, PURCHASE = 5 * MINUTE, 60 * MINUTE, 30 * MINUTE, 7 * 24 * 60 * MINUTE
 NAMES = {"Product Clicked": "click", "Product Added": "add_to_cart", "Order Completed": "purchase", "Order Refunded": "refund"}
 Rows = dict[tuple[str, str], dict[int, dict[str, tuple[int, int, int]]]]
@@ -76,8 +77,9 @@ def reference(records: Iterable[RawRecord]) -> tuple[Rows, Clients]:
     earned = [
         (query, product, at // 86_400_000, action, rate, units, revenue, blake2b(client.encode(), digest_size=8).hexdigest())
         for client, facts in shoppers.items()
+        for crowded in [_crowded(facts)]
         for product in {*facts.touches, *facts.bought}
-        for query, at, action, rate, units, revenue in _credits(facts, product)
+        for query, at, action, rate, units, revenue in _credits(facts, product, crowded)
     ]
     names = ("query", "product", "day", "action", "credit", "units", "revenue", "client")
     frame = pl.DataFrame(earned, schema=names, orient="row")
@@ -132,10 +134,19 @@ def _add_interaction(facts: Facts, body: dict[str, Any]) -> None:
             facts.touches[product][key] = min(old, touch, key=lambda t: t[:2])._replace(last=max(old.last, touch.last))
 
 
-def _credits(facts: Facts, product: str) -> Iterator[tuple[str, int, str, int, int, int]]:
+def _crowded(facts: Facts) -> set[int]:
+    minutes = Counter(t.at // MINUTE for touches in facts.touches.values() for t in touches.values())
+    return {minute for minute, count in minutes.items() if count > MOST_IN_A_MINUTE}
+
+
+def _credits(facts: Facts, product: str, crowded: set[int]) -> Iterator[tuple[str, int, str, int, int, int]]:
     """Yield (query, time, action, credit, units, revenue) of one product of one shopper."""
     touches, bought = facts.touches.get(product, {}), facts.bought.get(product, {})
-    owners = {key: _owner_of_touch(facts, product, t) for key, t in touches.items() if t.action != "remove_from_cart"}
+    owners = {
+        key: None if t.at // MINUTE in crowded else _owner_of_touch(facts, product, t)
+        for key, t in touches.items()
+        if t.action != "remove_from_cart"
+    }
     taken_back, standing = _carts(touches, bought)
     earned = set()
     for key, t in sorted(touches.items(), key=lambda kt: (kt[1].at, kt[0])):
