@@ -183,6 +183,12 @@ class TrainerSettings(Settings):
     spread: float = Field(
         0.5, ge=0, description="How much the loss minds the mean cosine of a batch's products: keeps vectors from drawing together."
     )
+    blend: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="Share kept of what a training from the base model has moved its weights: less forgets less of what that model knew.",
+    )
     replay_share: float = Field(0.5, ge=0, lt=1, description="Share of old pairs in a fine-tune from live.")
     top_layers: int = Field(2, ge=1, le=24, description="Transformer layers that train on CPU; those below are computed once.")
     full_every: int = Field(

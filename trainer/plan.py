@@ -84,6 +84,7 @@ class Plan:
     symmetric: bool = False
     beta: float = 0.0
     spread: float = 0.0
+    blend: float = 1.0
     warm_up: float = 0.1
     checkpoint_steps: int = 1
     patience: int = 2
@@ -136,6 +137,7 @@ def plan(settings: TrainerSettings, *, new_pairs: int, old_pairs: int, from_live
         symmetric=settings.symmetric,
         beta=settings.logq_beta,
         spread=settings.spread * (1.0 if from_live else 1.0 + SPREAD_STEPS / steps),
+        blend=1.0 if from_live else settings.blend,
         checkpoint_steps=every,
     )
 

@@ -26,6 +26,7 @@ from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from trainer.batching import Collator, schedule
+from trainer.blending import Blend
 from trainer.loss import EngagementLoss, Table
 from trainer.mining import mine
 from trainer.numbering import Numbers
@@ -131,14 +132,14 @@ class _Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
 
 class _InnerScore(BaseEvaluator):  # type: ignore[misc]
-    """nDCG@10 of the validation queries over their own and some other products. Its metric is the step whose state is to be kept.
+    """nDCG@10 of the validation queries over their own and some other products, by what would be saved. Its metric is the step to keep.
 
     The scores of every step are written beside the checkpoints, so that a training that was killed decides as if it had not been.
     """
 
-    def __init__(self, tower: Tower, numbers: Numbers, folder: Path) -> None:
+    def __init__(self, tower: Tower, numbers: Numbers, folder: Path, blend: Blend) -> None:
         super().__init__()
-        self._tower, self._numbers, self._folder = tower, numbers, folder
+        self._tower, self._numbers, self._folder, self._blend = tower, numbers, folder, blend
         self._products = numbers.contenders()
 
     def of(self, step: int) -> npt.NDArray[np.float64]:
@@ -148,8 +149,9 @@ class _InnerScore(BaseEvaluator):  # type: ignore[misc]
 
     def __call__(self, model: Any, output_path: str | None = None, epoch: float = -1, steps: int = -1) -> dict[str, float]:  # noqa: ARG002
         was_training = model.training
-        queries = vectors(self._tower, self._numbers.validation_texts())
-        products = vectors(self._tower, self._numbers.product_texts(self._products))
+        with self._blend.applied():
+            queries = vectors(self._tower, self._numbers.validation_texts())
+            products = vectors(self._tower, self._numbers.product_texts(self._products))
         model.train(was_training)
         self._folder.mkdir(parents=True, exist_ok=True)
         np.save(self._folder / f"scores-{steps}.npy", inner_scores(queries, products, self._products, self._numbers.gains))
@@ -181,7 +183,8 @@ def _train(
     loss = EngagementLoss(trained, table, scale=plan.scale, symmetric=plan.symmetric, beta=plan.beta, spread=plan.spread)
     report = StepReport(loss, plan, progress)
     validated = len(numbers.validation) >= MIN_VALIDATION
-    inner = _InnerScore(tower, numbers, folder) if validated else None
+    blend = Blend(_trained(trained), plan.blend)
+    inner = _InnerScore(tower, numbers, folder, blend) if validated else None
     trainer = _Trainer(
         model=trained,
         args=_arguments(plan, folder, whole=isinstance(tower, WholeTower), bf16=bf16, validated=validated),
@@ -197,6 +200,7 @@ def _train(
         log.info("training goes on", checkpoint=found.name)
     trainer.train(resume_from_checkpoint=str(found) if found else None)
     model.eval()
+    blend.apply()
     if trainer.is_world_process_zero():
         save()
     return Training(

