@@ -98,7 +98,7 @@ class AttributeStep:
         self._partitions = settings.partitions
         self._contiguity = contiguity
         self._committed = committed
-        self._sweep = Sweep(table, self._unless_gone)
+        self._sweep = Sweep(table, self._unless_gone, DAY_MS)
 
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its contributions and then its states are acknowledged."""
@@ -172,7 +172,7 @@ class AggregateStep:
         self._partitions = settings.partitions
         self._contiguity = contiguity
         self._single_ms = Rules.of(settings).rest_ms + SINGLE_DAYS * DAY_MS
-        self._sweep = Sweep(table, self._folded)
+        self._sweep = Sweep(table, self._folded, 7 * DAY_MS)
 
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its pairs are acknowledged."""

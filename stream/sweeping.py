@@ -1,12 +1,10 @@
-"""Look after what nobody touches: once in a day of event time every value of a partition is looked at, some of them in each step.
+"""Look after what nobody touches: every so often in event time every value of a partition is looked at, some of them in each step.
 
 Time is the newest event time of a partition, as this worker has heard it; without new events nothing grows, so nothing needs tending.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
-
-from stream.shopper import DAY_MS
 
 LOOKED_AT_ONCE = 2000
 # What becomes of a stored value at a time, in a partition: the same object when all is well, other bytes, or None to remove it.
@@ -23,10 +21,10 @@ class SweptTable(Protocol):
 
 
 class Sweep:
-    """Tends the values of one table."""
+    """Tends the values of one table, each about once in ``every_ms``."""
 
-    def __init__(self, table: SweptTable, tend: Tend) -> None:
-        self._table, self._tend = table, tend
+    def __init__(self, table: SweptTable, tend: Tend, every_ms: int) -> None:
+        self._table, self._tend, self._every_ms = table, tend, every_ms
         self._newest: dict[int, int] = {}
         self._looked: dict[int, int] = {}
         self._due: dict[int, list[bytes]] = {}
@@ -42,7 +40,7 @@ class Sweep:
         for partition, record in {record.message.partition: record for record in batch}.items():
             now = self._newest.get(partition, 0)
             due = self._due.setdefault(partition, [])
-            if not due and now - self._looked.get(partition, 0) >= DAY_MS:
+            if not due and now - self._looked.get(partition, 0) >= self._every_ms:
                 self._looked[partition] = now
                 due += self._table.keys_of(partition)
             for key in due[-LOOKED_AT_ONCE:]:

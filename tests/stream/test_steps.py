@@ -162,7 +162,7 @@ async def test_old_days_of_a_pair_are_summed_when_time_has_gone_on():
     written = table.rows[pair_key("mug", "p1")]
     await step([record("contributions", 1, 1, [contribution(query="tea", day=20_401, position=(500, 0, 0))])])
     assert table.rows[pair_key("mug", "p1")] is written
-    late = [contribution(day=20_001, position=(30_000, 0, 0)), contribution(day=20_403, position=(30_000, 0, 1))]
+    late = [contribution(day=20_001, position=(30_000, 0, 0)), contribution(day=20_410, position=(30_000, 0, 1))]
     await step([record("contributions", 1, 2, late)])
     assert Pair.from_json(table.rows[pair_key("mug", "p1")]).days[19_974][Action.PURCHASE][0] == 21_000
 
