@@ -7,6 +7,7 @@ There is no clock and there are no timers. See ``stream.crediting`` for the rule
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
@@ -17,6 +18,7 @@ from stream.shopper import DAY_MS, LATENESS_MS, MINUTE_MS, Credit, Earned, Fence
 # Of one query_id, so many shown products are remembered: those with the smallest ids, so that order does not matter.
 MAX_SHOWN = 500
 _SEPARATOR = "\x1f"  # no id holds it
+_NO_MINUTES: AbstractSet[int] = frozenset()
 # Reading a member from its enum costs as much as a third of a credit.
 _IMPRESSION, _CART, _REMOVE, _PURCHASE, _REFUND = (
     Action.IMPRESSION, Action.ADD_TO_CART, Action.REMOVE_FROM_CART, Action.PURCHASE, Action.REFUND
@@ -48,16 +50,18 @@ def absorb(
     state.fence = position
     if isinstance(event, Tick):
         return []
-    forgotten = isinstance(event, CleanInteraction) and event.at_ms <= state.floor_ms
-    if forgotten or event.at_ms <= state.forgotten_ms or event.at_ms < state.newest_ms - rules.retention_ms:
+    at_ms = event.at_ms
+    too_old = at_ms < state.newest_ms - rules.retention_ms or at_ms <= state.forgotten_ms
+    if too_old or (at_ms <= state.floor_ms and isinstance(event, CleanInteraction)):
         state.late += 1
         return []
-    state.newest_ms = max(state.newest_ms, event.at_ms)
-    _forget_old(state, rules)
+    if at_ms > state.newest_ms:
+        state.newest_ms = at_ms
+        _forget_old(state, rules)
     crowded_before = _crowded(state, rules)
     products = _insert_search(state, event) if isinstance(event, CleanSearch) else _insert_interaction(state, event)
     crowded = _crowded(state, rules)
-    if turned := crowded ^ crowded_before:
+    if crowded is not crowded_before and (turned := crowded ^ crowded_before):
         products |= {touch.product for touch in state.touches.values() if touch.at_ms // MINUTE_MS in turned}
     changes: list[Change] = []
     for product in sorted(products):
@@ -146,22 +150,20 @@ def _insert_touch(state: Shopper, event: CleanInteraction, line: Line, index: in
     state.touches[key] = new
 
 
-def _crowded(state: Shopper, rules: Rules) -> set[int]:
+def _crowded(state: Shopper, rules: Rules) -> AbstractSet[int]:
     """Return the minutes of event time with more touches than a person makes: none of them earns, nor leads to a purchase."""
     if len(state.touches) <= rules.max_touches_per_minute:
-        return set()
+        return _NO_MINUTES
     counts = Counter(touch.at_ms // MINUTE_MS for touch in state.touches.values())
     return {minute for minute, count in counts.items() if count > rules.max_touches_per_minute}
 
 
-def _settle_product(state: Shopper, product: str, rules: Rules, crowded: set[int]) -> list[Change]:
+def _settle_product(state: Shopper, product: str, rules: Rules, crowded: AbstractSet[int]) -> list[Change]:
     """Decide all lines of a product anew, store what they have earned, and return the differences."""
     touches = {k: t for k, t in state.touches.items() if t.product == product}
-    lines = {k: x for k, x in state.lines.items() if x.product == product}
-    decided = {key: _credit_of(state, touch, rules, crowded) for key, touch in touches.items()}
+    lines = {k: x for k, x in state.lines.items() if x.product == product} if state.lines else {}
     cancelled, standing = _walk_carts(touches, lines)
-    changes = _settle_touches(touches, decided, cancelled)
-    state.touches.update(touches)
+    changes = _settle_touches(state, touches, rules, crowded, cancelled)
     if not lines:
         return changes
     for key, line in lines.items():
@@ -172,7 +174,7 @@ def _settle_product(state: Shopper, product: str, rules: Rules, crowded: set[int
     return changes + _settle_lines(state, product, lines)
 
 
-def _credit_of(state: Shopper, touch: Touch, rules: Rules, crowded: set[int]) -> Credit | None:
+def _credit_of(state: Shopper, touch: Touch, rules: Rules, crowded: AbstractSet[int]) -> Credit | None:
     if crowded and touch.at_ms // MINUTE_MS in crowded:
         return None
     if touch.action is _REMOVE or _decided(state, touch.credit):
@@ -180,20 +182,21 @@ def _credit_of(state: Shopper, touch: Touch, rules: Rules, crowded: set[int]) ->
     return credit_touch(touch, state.searches, rules)
 
 
-def _settle_touches(touches: dict[str, Touch], decided: dict[str, Credit | None], cancelled: set[str]) -> list[Change]:
-    """Only the earliest touch of one search, product and action earns, unless it was taken back. Updates ``touches``."""
+def _settle_touches(
+    state: Shopper, touches: dict[str, Touch], rules: Rules, crowded: AbstractSet[int], cancelled: set[str]
+) -> list[Change]:
+    """Only the earliest touch of one search, product and action earns, unless it was taken back. Updates state and ``touches``."""
     changes: list[Change] = []
     counted: set[tuple[str, Action]] = set()
-    in_order = list(touches.items()) if len(touches) == 1 else sorted(touches.items(), key=lambda kt: (kt[1].at_ms, kt[0]))
-    for key, touch in in_order:
-        credit, earned = decided[key], None
+    for _, key, touch in sorted([(touch.at_ms, key, touch) for key, touch in touches.items()]):
+        credit, earned = _credit_of(state, touch, rules, crowded), None
         if credit and key not in cancelled:
             once = (credit.via or f"?{touch.query_id}", touch.action)
             if once not in counted:
                 earned = Earned(credit.query, touch.at_ms // DAY_MS, credit.rate, 0, 0)
                 counted.add(once)
         if credit != touch.credit or earned != touch.earned:
-            touches[key] = touch.settled(credit, earned)
+            touches[key] = state.touches[key] = touch.settled(credit, earned)
             changes += _difference(touch.product, touch.action, touch.earned, earned)
     return changes
 
@@ -229,7 +232,10 @@ def _walk_carts(touches: dict[str, Touch], lines: dict[str, OrderLine]) -> tuple
 
     A removal takes back the latest standing cart before it. A purchase keeps the carts before it from being taken back later.
     """
-    if _CART not in [touch.action for touch in touches.values()]:
+    for touch in touches.values():
+        if touch.action is _CART:
+            break
+    else:
         return set(), {}
     moments = [(x.at_ms, 1, key) for key, x in lines.items()]
     for key, touch in touches.items():

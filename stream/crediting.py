@@ -21,12 +21,13 @@ CLOCK_SKEW_MS = 5 * MINUTE_MS
 
 def credit_touch(touch: Touch, searches: Mapping[str, SeenSearch], rules: Rules) -> Credit | None:
     """Return the query of a click, view or cart, or None. Carts keep their named search as long as purchases do."""
+    query_id, at_ms = touch.query_id, touch.at_ms
+    query_ids = (query_id,) if query_id else ()
     window = rules.purchase_ms if touch.action is _CART else rules.click_ms
-    query_ids = (touch.query_id,) if touch.query_id else ()
     return (
-        _named(query_ids, touch.product, touch.at_ms, searches, window)
-        or _latest_showing(touch.product, touch.at_ms, searches, rules.click_ms, touch.session, INFERRED_TOUCH)
-        or _unverified(query_ids, touch.query, searches)
+        (_named(query_ids, touch.product, at_ms, searches, window) if query_ids else None)
+        or _latest_showing(touch.product, at_ms, searches, rules.click_ms, touch.session, INFERRED_TOUCH)
+        or (_unverified(query_ids, touch.query, searches) if touch.query else None)
     )
 
 
