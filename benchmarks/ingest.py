@@ -236,6 +236,8 @@ async def measure(args: argparse.Namespace) -> int:
     """Run all stages, each as often as asked; return the exit code."""
     started = time.monotonic()
     shop = shop_of(args.seed, datetime.now(UTC))
+    if args.repeat < 1:
+        raise SystemExit("--repeat must be 1 or more")
     if args.quix_python is not None and shutil.which(args.quix_python) is None:
         raise SystemExit(f"{args.quix_python} cannot be run")
     rounds: list[dict[str, Cost]] = []

@@ -42,7 +42,7 @@ def pairs(query: str, *, days: bool, data_dir: Path | None, as_json: bool) -> No
         return
     if not found:
         stop(f"nothing was learnt for {wanted!r} yet")
-    columns = ["product", "credit", "by action", "clients", "days", "decayed", "weight"]
+    columns = ["product", "credit", "by action", "clients", "rows", "decayed", "weight"]
     table(f"pairs of {wanted!r}, mean weight of all {len(weights)} weighed pairs: 1", columns, [_row(p, weights) for p in found])
     if days:
         table("by day", ["product", "day", "action", "credit", "units", "revenue"], [row for p in found for row in day_rows(p)])

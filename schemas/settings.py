@@ -135,7 +135,9 @@ class TrainerSettings(Settings):
     misfire_grace: Duration = Field(timedelta(hours=1), description="A cron slot missed by more than this is left out.")
     device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="Where to train: auto takes CUDA when there is one.")
     half_life: Duration = Field(
-        timedelta(days=14), description="Age at which a credit counts half, from the newest event day of the snapshot."
+        timedelta(days=14),
+        description="Age at which a credit counts half, from the newest event day of the snapshot. "
+        "Days older than about four months are known by quarters.",
     )
     popularity: str = Field(
         "",

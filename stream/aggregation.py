@@ -15,6 +15,7 @@ from schemas.pairs import MAX_CLIENTS, Contribution, Counts, Pair
 SINGLE_DAYS = 90
 # Then in blocks of a quarter, and two years later of two years, so that a pair stops growing. (age in days, length); each divides the next.
 BLOCKS = ((728, 728), (0, 91))
+_SHORTEST = 91
 _ZERO: Counts = (0, 0, 0)
 # No text of a pair holds a quotation mark that is not escaped, and nothing else maps a number to an object.
 _DAY_OF = re.compile(rb'"(\d+)":\{')
@@ -96,7 +97,9 @@ def _folded(day: int, through_day: int) -> int:
     for age, length in BLOCKS:
         first = day - day % length
         if first + length <= through_day - age:
-            return first + length // 2
+            return (
+                first + length // 2 // _SHORTEST * _SHORTEST + _SHORTEST // 2
+            )  # a middle of the short blocks too, so it stays where it is
     return day
 
 

@@ -18,19 +18,21 @@ def forget(
 ) -> tuple[Shopper, list[Contribution], ClientErasure | None]:
     """Return the emptied state, what its lines had earned as negative contributions, and the erasure for pairs.
 
-    What pairs hold of a shopper who is not remembered at all can be of any day before the wish. Of the state remain the fence, the times
-    and the counters, so that a replay counts nothing and what is older than the request is late. A position that is not beyond the fence
-    returns the same state, nothing, and None.
+    A shopper who is not remembered, or would not be if its partition had gone on, has earned nothing within the remembered age before the
+    wish; what pairs hold of it beyond its lines can be of any day before that. Of the state remain the fence, the times and the
+    counters, so that a replay counts nothing and what is older than the request is late. A position that is not beyond the fence returns
+    the same state, nothing, and None.
     """
     if position <= state.fence:
         return state, [], None
     earned: list[Change] = [(t.product, t.action, t.earned) for t in state.touches.values() if t.earned]
     earned += [(x.product, Action.PURCHASE, x.earned) for x in state.lines.values() if x.earned]
     reversals = [(p, a, e._replace(credit=-e.credit, units=-e.units, revenue_minor=-e.revenue_minor)) for p, a, e in earned]
-    oldest_ms = event.at_ms if state.fence == START else max(state.floor_ms, state.swept_ms - rules.retention_ms)
+    silent = state.fence == START or state.newest_ms < event.at_ms - rules.rest_ms
+    beyond_ms = event.at_ms - rules.retention_ms if silent else max(state.floor_ms, state.swept_ms - rules.retention_ms)
     erasure = ClientErasure(
         client=client_of(event.shopper),
-        through_day=oldest_ms // DAY_MS,
+        through_day=beyond_ms // DAY_MS,
         source=source,
         position=(*position, AFTER_ALL),
     )

@@ -196,7 +196,10 @@ class SafeTableManager(TableManager):  # type: ignore[misc]
 
 
 def committed(app: Any, topic: str, partition: int) -> int:
-    """Return the offset from which the app's group would read a partition again; 0 when it is not known."""
+    """Return the offset from which the app's group would read a partition again; 0 when it is not known.
+
+    Faust moves it also when the broker has refused a commit because of a rebalance, which then takes the partition and this offset away.
+    """
     return app.consumer._committed_offset.get(TP(topic, partition)) or 0
 
 

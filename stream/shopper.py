@@ -33,6 +33,7 @@ class Rules:
     max_touches: int
     max_touches_per_minute: int
     max_event_age_ms: int
+    max_future_ms: int
 
     @classmethod
     def of(cls, settings: StreamSettings) -> Self:
@@ -45,6 +46,7 @@ class Rules:
             settings.max_touches,
             settings.max_touches_per_minute,
             settings.max_event_age // _MS,
+            settings.max_future // _MS,
         )
 
     @property
@@ -59,7 +61,7 @@ class Rules:
         What intake still accepts is then so much newer than all that is remembered that it would drop it first: a search or an
         interaction finds in the state nothing that could change what it earns.
         """
-        return self.max_event_age_ms + self.retention_ms + LATENESS_MS
+        return self.max_event_age_ms + self.max_future_ms + self.retention_ms + LATENESS_MS
 
 
 class Credit(NamedTuple):

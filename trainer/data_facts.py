@@ -7,6 +7,7 @@ import polars as pl
 
 from schemas.events import Action
 from trainer.evidence import DataFacts
+from trainer.plan import SINGLE_DAYS
 from trainer.snapshot import Snapshot
 
 _TAKEN_BACK = (Action.REFUND.value, Action.REMOVE_FROM_CART.value)
@@ -70,9 +71,12 @@ def _length_shift(before: pl.DataFrame, test: pl.DataFrame) -> float | None:
 
 
 def _volume_ratio(before: pl.DataFrame, test: pl.DataFrame) -> float | None:
-    if before.is_empty() or test.is_empty():
+    if test.is_empty():
         return None
-    daily = [float(frame["credit"].sum()) / frame["day"].n_unique() for frame in (before, test)]
+    recent = before.filter(pl.col("day") >= test["day"].min() - pl.lit(SINGLE_DAYS))  # older rows may be sums of many days
+    if recent.is_empty():
+        return None
+    daily = [float(frame["credit"].sum()) / frame["day"].n_unique() for frame in (recent, test)]
     return daily[1] / daily[0]
 
 

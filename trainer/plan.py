@@ -12,6 +12,8 @@ from schemas.settings import TrainerSettings
 LINEAGE = "searchloop_training.json"
 CHECKPOINTS = 5  # of one training; at each, the validation queries are looked at
 CUDA_BATCH = 1024
+# So many days before the newest a pair has every day by itself; older ones may be sums, by quarters and more (ADR 0009).
+SINGLE_DAYS = 90
 # From the base model, vectors draw together in the first steps and part again later: a training of so many steps takes twice the spread.
 SPREAD_STEPS = 12
 
@@ -102,13 +104,16 @@ def choose_start(
         return "base", "a full retrain was asked for"
     if live is None:
         return "base", "the live model is not trained"
-    if live.cut_day > cut_day or live.heldout_share < heldout_share:
-        return "base", "the live model has seen a part of the test"
-    if not new_pairs:
-        return "base", "there is nothing that the live model has not seen"
-    if full_every and live.since_base + 1 >= full_every:
-        return "base", f"{live.since_base} trainings went on from a trained model since the last one from the base model"
-    return "live", f"{new_pairs} pairs are new to the live model"
+    age = cut_day - live.cut_day
+    reasons = {
+        "the live model has seen a part of the test": age < 0 or live.heldout_share < heldout_share,
+        f"the live model is {age} days old: what is new to it cannot be told": age > SINGLE_DAYS,
+        "there is nothing that the live model has not seen": not new_pairs,
+        f"{live.since_base} trainings went on from a trained model since the last one from the base model": bool(full_every)
+        and live.since_base + 1 >= full_every,
+    }
+    why = next((reason for reason, holds in reasons.items() if holds), None)
+    return ("base", why) if why else ("live", f"{new_pairs} pairs are new to the live model")
 
 
 def plan(settings: TrainerSettings, *, new_pairs: int, old_pairs: int, from_live: bool, device: str) -> Plan:

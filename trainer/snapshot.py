@@ -38,7 +38,7 @@ PAIR_SCHEMA = pl.Schema(
 )
 CLIENT_SCHEMA = pl.Schema({"query": pl.String, "product_id": pl.String, "client": pl.String, "credit": pl.Int64})
 CATALOG_SCHEMA = pl.Schema({"product_id": pl.String, "title": pl.String, "text": pl.String})
-MAX_REVENUE = 1 << 53  # a float holds it exactly, and the column a thousand of them
+MAX_REVENUE = 1 << 43  # 88 billion units of money on one day; the column holds a million of them
 RAW = (SEARCHES.name, INTERACTIONS.name, PRODUCTS.name)
 # What says where a run came from, and nothing of what it does.
 _PLACES = {"kafka", "milvus", "data_dir", "http_host", "http_port", "log_level", "log_json"}

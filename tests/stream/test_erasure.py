@@ -117,6 +117,18 @@ def test_credit_of_forgotten_facts_goes_too_when_the_pair_names_the_client():
     assert credit_of(shared) == credit_of(wanted)
 
 
+def test_whoever_was_silent_for_long_is_taken_off_days_before_that_whether_still_remembered_or_not():
+    clicks = [MUGS, CLICK, search("q2", "mug", ["p1"], at=20 * DAY), act("click", "p1", at=20 * DAY, query_id="q2")]
+    eve = by("eve", search("q3", "mug", ["p1"], at=60 * DAY), act("click", "p1", at=60 * DAY, query_id="q3"))
+    states, facts = learn([*clicks, *eve])
+    for state, old in ((states["ann"], 1000), (Shopper(), 2000)):  # the remembered line is taken back by itself
+        _, reversals, erasure = forget(state, wish(at=61 * DAY), 0, (9, 0), RULES)
+        assert erasure.through_day == (T0 + 61 * DAY - RULES.retention_ms) // DAY
+        assert sum(c.credit for c in reversals) == old - 2000
+    pair = count([erasure], count(facts))[b"mug\tp1"]
+    assert list(pair.days) == [(T0 + 60 * DAY) // DAY]
+
+
 def test_credit_of_unknown_days_comes_off_the_newest_day_that_it_can_be_of_and_the_most_committed_action():
     bob = "f" * 16
     pair = fold([

@@ -20,6 +20,12 @@ def test_clients_and_queries_have_their_shares():
     assert facts.volume_ratio == pytest.approx(1.0)
 
 
+def test_traffic_of_the_test_is_compared_with_days_and_not_with_sums_of_many():
+    even = a_pair("tea", "p1", dict.fromkeys(range(100, 200), 5) | {45: 91 * 5}, clients=1)
+    facts = facts_of(frames([even], [a_product("p1", "tea")]), cut_day=193, received=None, refused=None)
+    assert facts.volume_ratio == pytest.approx(1.0)
+
+
 def test_other_queries_in_the_test_are_a_shift():
     facts = facts_of(shop(), cut_day=105, received=None, refused=None)
     assert facts.length_shift == pytest.approx(0.434, abs=0.01)  # one word: 2 of 8 before, 6 of 8 in the test

@@ -86,6 +86,7 @@ def test_the_start_is_never_a_model_that_knows_the_test():
     ask = {"heldout_share": 0.1, "new_pairs": 5}
     assert choose_start("live", seen, cut_day=100, **ask)[0] == "live"
     assert choose_start("live", seen, cut_day=99, **ask)[0] == "base"
+    assert [choose_start("live", seen, cut_day=day, **ask)[0] for day in (190, 191)] == ["live", "base"]
     assert choose_start("live", seen, cut_day=120, heldout_share=0.2, new_pairs=5)[0] == "base"
     assert choose_start("live", seen, cut_day=100, heldout_share=0.1, new_pairs=0)[0] == "base"
     assert choose_start("live", None, cut_day=100, **ask)[0] == "base"
