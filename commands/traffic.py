@@ -55,7 +55,7 @@ class Traffic:
 
 @asynccontextmanager
 async def steady_traffic(
-    requester: Requester, settings: Settings, queries: Sequence[str], *, per_second: float, k: int = 10
+    requester: Requester, settings: Settings, queries: Sequence[str], *, per_second: float, k: int = 10, timeout_ms: int = 10_000
 ) -> AsyncIterator[Traffic]:
     """Ask the queries in turn, ``per_second`` of them each second, for the length of the block; then wait for what is in flight."""
     traffic = Traffic()
@@ -63,7 +63,7 @@ async def steady_traffic(
 
     async def one(query: str, phase: str) -> None:
         started = time.perf_counter()
-        request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=k, timeout_ms=10_000)
+        request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=k, timeout_ms=timeout_ms)
         try:
             response, took = await ask(requester, settings, request)
         except TimeoutError:

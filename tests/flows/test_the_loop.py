@@ -83,14 +83,15 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
 
         async with (
             open_requester(settings.kafka, settings.topic("search-responses")) as requester,
-            steady_traffic(requester, settings, [JARGON, "steel lamp"], per_second=20) as traffic,
+            # A killed member of the group is missed after ten seconds: whoever waits for longer gets his answer.
+            steady_traffic(requester, settings, [JARGON, "steel lamp"], per_second=20, timeout_ms=40_000) as traffic,
         ):
             await until(lambda: _answered(traffic.answers, 20), "the first answers")
             stack.kill("searcher")
             await until(lambda: _answered(traffic.answers, 150), "answers after kill -9 of searcher", deadline_s=60)
-        late = [a for a in traffic.answers if a.failed and (a.response is None or a.response.status is not Status.EXPIRED)]
+        failed = [a for a in traffic.answers if a.failed]
         assert len(traffic.answers) == traffic.sent
-        assert not late, late[:3]
+        assert not failed, failed[:3]
 
         live, releases = await read_releases(settings)
         assert live is not None
