@@ -54,8 +54,9 @@ class ClientErasure(StreamFact, frozen=True, tag_field="kind", tag="erasure"):
 class Pair(StreamFact, frozen=True):
     """All that shoppers did with one product after one query: the topic ``pairs``, compacted, absolute.
 
-    ``days`` maps day to action to counts. ``clients`` maps client hashes to their net credit in thousandths:
-    the ``MAX_CLIENTS`` smallest hashes, which is exact below that number and a k-minimum-values sketch above.
+    ``days`` maps day to action to counts; what is older than 90 days may be a sum of many under one day of them (ADR 0009). ``clients``
+    maps client hashes to their net credit in thousandths: the ``MAX_CLIENTS`` smallest hashes, which is exact below that number and a
+    k-minimum-values sketch above.
     ``fence`` maps a partition of ``events`` to the last position applied. ``revision`` counts writes and means nothing else.
     """
 
@@ -68,6 +69,8 @@ class Pair(StreamFact, frozen=True):
 
 
 MAX_CLIENTS = 64
+# So many days at least, back from the newest, stand by themselves. In truth more: as long as a shopper is remembered, its days do too.
+SINGLE_DAYS = 90
 
 
 @lru_cache(maxsize=20_000)

@@ -10,12 +10,9 @@ from msgspec.structs import replace
 from schemas.events import Action
 from schemas.pairs import MAX_CLIENTS, Contribution, Counts, Pair
 
-# Days are kept singly for so long after the last that a shopper who is remembered can have earned anything on them: with the trainer's
-# half-life of two weeks a day so old counts less than a hundredth.
-SINGLE_DAYS = 90
-# Then in blocks of a quarter, and two years later of two years, so that a pair stops growing. (age in days, length); each divides the next.
-BLOCKS = ((728, 728), (0, 91))
-_SHORTEST = 91
+# What is no single day any more is summed by the quarter, and two years later by two years, so that a pair stops growing: (age of a block's
+# end, its length, where its sum stands), in days. A sum stands in the middle, to be exact in that of a quarter, so that it stays there.
+BLOCKS = ((728, 728, 409), (0, 91, 45))
 _ZERO: Counts = (0, 0, 0)
 # No text of a pair holds a quotation mark that is not escaped, and nothing else maps a number to an object.
 _DAY_OF = re.compile(rb'"(\d+)":\{')
@@ -94,12 +91,10 @@ def has_days_to_fold(stored: bytes, through_day: int) -> bool:
 
 
 def _folded(day: int, through_day: int) -> int:
-    for age, length in BLOCKS:
+    for age, length, middle in BLOCKS:
         first = day - day % length
         if first + length <= through_day - age:
-            return (
-                first + length // 2 // _SHORTEST * _SHORTEST + _SHORTEST // 2
-            )  # a middle of the short blocks too, so it stays where it is
+            return first + middle
     return day
 
 

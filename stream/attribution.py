@@ -7,7 +7,6 @@ There is no clock and there are no timers. See ``stream.crediting`` for the rule
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
@@ -18,7 +17,6 @@ from stream.shopper import DAY_MS, LATENESS_MS, MINUTE_MS, Credit, Earned, Fence
 # Of one query_id, so many shown products are remembered: those with the smallest ids, so that order does not matter.
 MAX_SHOWN = 500
 _SEPARATOR = "\x1f"  # no id holds it
-_NO_MINUTES: AbstractSet[int] = frozenset()
 # Reading a member from its enum costs as much as a third of a credit.
 _IMPRESSION, _CART, _REMOVE, _PURCHASE, _REFUND = (
     Action.IMPRESSION, Action.ADD_TO_CART, Action.REMOVE_FROM_CART, Action.PURCHASE, Action.REFUND
@@ -61,7 +59,7 @@ def absorb(
     crowded_before = _crowded(state, rules)
     products = _insert_search(state, event) if isinstance(event, CleanSearch) else _insert_interaction(state, event)
     crowded = _crowded(state, rules)
-    if crowded is not crowded_before and (turned := crowded ^ crowded_before):
+    if turned := crowded ^ crowded_before:
         products |= {touch.product for touch in state.touches.values() if touch.at_ms // MINUTE_MS in turned}
     changes: list[Change] = []
     for product in sorted(products):
@@ -150,15 +148,15 @@ def _insert_touch(state: Shopper, event: CleanInteraction, line: Line, index: in
     state.touches[key] = new
 
 
-def _crowded(state: Shopper, rules: Rules) -> AbstractSet[int]:
+def _crowded(state: Shopper, rules: Rules) -> set[int]:
     """Return the minutes of event time with more touches than a person makes: none of them earns, nor leads to a purchase."""
     if len(state.touches) <= rules.max_touches_per_minute:
-        return _NO_MINUTES
+        return set()
     counts = Counter(touch.at_ms // MINUTE_MS for touch in state.touches.values())
     return {minute for minute, count in counts.items() if count > rules.max_touches_per_minute}
 
 
-def _settle_product(state: Shopper, product: str, rules: Rules, crowded: AbstractSet[int]) -> list[Change]:
+def _settle_product(state: Shopper, product: str, rules: Rules, crowded: set[int]) -> list[Change]:
     """Decide all lines of a product anew, store what they have earned, and return the differences."""
     touches = {k: t for k, t in state.touches.items() if t.product == product}
     lines = {k: x for k, x in state.lines.items() if x.product == product} if state.lines else {}
@@ -174,7 +172,7 @@ def _settle_product(state: Shopper, product: str, rules: Rules, crowded: Abstrac
     return changes + _settle_lines(state, product, lines)
 
 
-def _credit_of(state: Shopper, touch: Touch, rules: Rules, crowded: AbstractSet[int]) -> Credit | None:
+def _credit_of(state: Shopper, touch: Touch, rules: Rules, crowded: set[int]) -> Credit | None:
     if crowded and touch.at_ms // MINUTE_MS in crowded:
         return None
     if touch.action is _REMOVE or _decided(state, touch.credit):
@@ -182,9 +180,7 @@ def _credit_of(state: Shopper, touch: Touch, rules: Rules, crowded: AbstractSet[
     return credit_touch(touch, state.searches, rules)
 
 
-def _settle_touches(
-    state: Shopper, touches: dict[str, Touch], rules: Rules, crowded: AbstractSet[int], cancelled: set[str]
-) -> list[Change]:
+def _settle_touches(state: Shopper, touches: dict[str, Touch], rules: Rules, crowded: set[int], cancelled: set[str]) -> list[Change]:
     """Only the earliest touch of one search, product and action earns, unless it was taken back. Updates state and ``touches``."""
     changes: list[Change] = []
     counted: set[tuple[str, Action]] = set()
@@ -232,10 +228,7 @@ def _walk_carts(touches: dict[str, Touch], lines: dict[str, OrderLine]) -> tuple
 
     A removal takes back the latest standing cart before it. A purchase keeps the carts before it from being taken back later.
     """
-    for touch in touches.values():
-        if touch.action is _CART:
-            break
-    else:
+    if _CART not in [touch.action for touch in touches.values()]:
         return set(), {}
     moments = [(x.at_ms, 1, key) for key, x in lines.items()]
     for key, touch in touches.items():

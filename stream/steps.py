@@ -15,17 +15,17 @@ from broker.producing import Producer
 from broker.records import partition_of
 from schemas.batches import unpack
 from schemas.events import Action, CleanEvent, CleanInteraction, Forget, Tick, read_clean_event
-from schemas.pairs import ClientErasure, Contribution, Pair, pair_key
+from schemas.pairs import SINGLE_DAYS, ClientErasure, Contribution, Pair, pair_key
 from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS
 from stream import metrics
-from stream.aggregation import SINGLE_DAYS, aggregate, canonical, fold_days, has_days_to_fold
+from stream.aggregation import aggregate, canonical, fold_days, has_days_to_fold
 from stream.attribution import absorb
 from stream.contiguity import Contiguity
 from stream.erasure import erase_client, forget
 from stream.packing import pack_by_key
 from stream.shopper import DAY_MS, Fence, Rules, Shopper, fence_of, newest_of, shopper_from_bytes
-from stream.sweeping import Sweep
+from stream.sweeping import Sweep, SweptTable
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +34,9 @@ MAX_PARSED = 20_000
 _IMPRESSION = Action.IMPRESSION
 
 
-class KeyedTable(Protocol):
+class KeyedTable(SweptTable, Protocol):
     """What a step needs of a table."""
 
-    def read(self, key: bytes) -> bytes | None: ...  # noqa: D102
-    def write(self, key: bytes, value: bytes, event: Any) -> None: ...  # noqa: D102
-    def remove(self, key: bytes, event: Any) -> None: ...  # noqa: D102
-    def keys_of(self, partition: int) -> list[bytes]: ...  # noqa: D102
     def holding(self, text: bytes) -> list[bytes]: ...  # noqa: D102
     async def flush(self) -> None: ...  # noqa: D102
 

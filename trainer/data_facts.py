@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from schemas.events import Action
+from schemas.pairs import SINGLE_DAYS
 from trainer.evidence import DataFacts
-from trainer.plan import SINGLE_DAYS
 from trainer.snapshot import Snapshot
 
 _TAKEN_BACK = (Action.REFUND.value, Action.REMOVE_FROM_CART.value)
@@ -29,7 +29,8 @@ def facts_of(snapshot: Snapshot, *, cut_day: int, received: int | None, refused:
         refused=refused,
         category_shift=_category_shift(before, test, snapshot.catalog),
         length_shift=_length_shift(before, test),
-        volume_ratio=_volume_ratio(before, test),
+        # what is older may be a sum of many days
+        volume_ratio=_volume_ratio(before.filter(pl.col("day") >= cut_day - SINGLE_DAYS), test),
     )
 
 
@@ -71,12 +72,9 @@ def _length_shift(before: pl.DataFrame, test: pl.DataFrame) -> float | None:
 
 
 def _volume_ratio(before: pl.DataFrame, test: pl.DataFrame) -> float | None:
-    if test.is_empty():
+    if before.is_empty() or test.is_empty():
         return None
-    recent = before.filter(pl.col("day") >= test["day"].min() - pl.lit(SINGLE_DAYS))  # older rows may be sums of many days
-    if recent.is_empty():
-        return None
-    daily = [float(frame["credit"].sum()) / frame["day"].n_unique() for frame in (recent, test)]
+    daily = [float(frame["credit"].sum()) / frame["day"].n_unique() for frame in (before, test)]
     return daily[1] / daily[0]
 
 

@@ -7,13 +7,12 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas.pairs import SINGLE_DAYS
 from schemas.settings import TrainerSettings
 
 LINEAGE = "searchloop_training.json"
 CHECKPOINTS = 5  # of one training; at each, the validation queries are looked at
 CUDA_BATCH = 1024
-# So many days before the newest a pair has every day by itself; older ones may be sums, by quarters and more (ADR 0009).
-SINGLE_DAYS = 90
 # From the base model, vectors draw together in the first steps and part again later: a training of so many steps takes twice the spread.
 SPREAD_STEPS = 12
 
