@@ -64,7 +64,7 @@ def _with_client(clients: dict[str, int], c: Contribution) -> dict[str, int]:
 def fold_days(pair: Pair, through_day: int) -> Pair:
     """Return the pair with its days summed in those ``BLOCKS`` that lie wholly before ``through_day``; the same pair when none is.
 
-    A sum is kept under the middle day of its block, so that the decay of old credit errs to neither side. No credit, unit or revenue is
+    A sum is kept under a day in the middle of its block: the decay of old credit errs to neither side. No credit, unit or revenue is
     lost, and what comes for a folded day later is folded at the next look, into the same sum.
     """
     days: dict[int, dict[Action, Counts]] = {}
