@@ -6,7 +6,7 @@ What an earlier attempt has written stays: only rows that are missing or old are
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from indexer.lanes import Lane
 from indexer.metrics import ROWS_WRITTEN, VECTORS_REUSED
 from indexer.models import Models
 from indexer.rows_there import versions_there
-from indexer.verify import TOP, Evidence
+from indexer.verify import TOP, Evidence, slower
 from retrieval.document import document_hash, document_text
 from retrieval.encoder import Encoder
 from retrieval.index import Row, VectorStore
@@ -30,8 +30,10 @@ from schemas.settings import IndexerSettings
 log = structlog.get_logger(__name__)
 
 Vector = npt.NDArray[np.float32]
+Latencies = Sequence[tuple[float, float]]
 LOG_EVERY = 20
 TURNS = 20
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,30 @@ async def gather(shop: Workshop, release: Release, products: Mapping[str, Catalo
         probe_ids=probes,
         probe_vectors=probe_vectors,
         answers=[[(hit.product_id, hit.score) for hit in hits] for hits in answers],
-        latencies_ms=await _in_turns(shop, release, live, [document_text(products[i]) for i in probes]) if live else [],
+        latencies_ms=await again_if_slower(
+            lambda: _in_turns(shop, release, live, [document_text(products[i]) for i in probes]), shop.settings.max_latency_ratio
+        )
+        if live
+        else [],
     )
 
 
-async def _in_turns(shop: Workshop, release: Release, live: Release, texts: Sequence[str]) -> list[tuple[float, float]]:
+async def again_if_slower(measure: Callable[[], Awaitable[Latencies]], max_ratio: float, *, rest_s: float = 2.0) -> Latencies:
+    """Measure; where the new one seems too slow, rest and measure again, up to ``ROUNDS`` times. The last measurement counts.
+
+    A slow index is slow in every round. A collection that was just loaded, or a machine that has other things to do, is not.
+    """
+    latencies = await measure()
+    for _ in range(ROUNDS - 1):
+        if not slower(latencies, max_ratio):
+            break
+        log.info("seems slower than live, asked again")
+        await asyncio.sleep(rest_s)
+        latencies = await measure()
+    return latencies
+
+
+async def _in_turns(shop: Workshop, release: Release, live: Release, texts: Sequence[str]) -> Latencies:
     """Ask both generations each text, one right after the other, so that the load of the moment is the same. Milliseconds: new, live."""
     pairs = []
     for number, text in enumerate(texts[:TURNS]):

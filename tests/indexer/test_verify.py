@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from indexer.build import ROUNDS, again_if_slower
 from indexer.verify import Evidence, failures, id_set_sha256, verify
 
 N, DIM = 40, 16
@@ -95,3 +96,22 @@ def test_a_generation_that_is_slower_than_the_live_one_in_turns_fails() -> None:
 
 def test_the_hash_of_an_id_set_does_not_depend_on_its_order() -> None:
     assert id_set_sha256(["b", "a"]) == id_set_sha256(["a", "b"]) != id_set_sha256(["a"])
+
+
+SLOW, FAIR = [(30.0, 10.0)] * 9, [(11.0, 10.0)] * 9
+
+
+@pytest.mark.parametrize(
+    ("rounds", "judged", "asked"),
+    [([FAIR], FAIR, 1), ([SLOW, FAIR], FAIR, 2), ([SLOW, SLOW, FAIR], FAIR, 3), ([SLOW] * 4, SLOW, ROUNDS)],
+)
+async def test_what_seems_slow_is_asked_again_and_what_is_slow_stays_so(
+    rounds: list[list[tuple[float, float]]], judged: list[tuple[float, float]], asked: int
+) -> None:
+    left = list(rounds)
+
+    async def measure() -> list[tuple[float, float]]:
+        return left.pop(0)
+
+    assert await again_if_slower(measure, 1.5, rest_s=0.0) == judged
+    assert len(rounds) - len(left) == asked
