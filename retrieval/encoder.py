@@ -8,6 +8,7 @@ It knows no products, no releases and no index.
 import hashlib
 import json
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import resources
@@ -20,7 +21,9 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
+from torch import nn
 
+from retrieval.fused import FusedBert
 from schemas.text import normalise_query
 
 Vectors = npt.NDArray[np.float32]
@@ -35,6 +38,8 @@ _NAMES = frozenset(
 )  # fmt: skip
 _SUFFIXES = frozenset({".safetensors", ".model"})
 _BLOCK_BYTES = 1 << 20
+_PROOF = ("tv", "wireless headphones with a long cable", "usb c", "5 kg of rice, and what the neighbours said about it at length")
+_ROUNDING = 1e-5
 _UNREADABLE = (OSError, ValueError, LookupError, RuntimeError, TypeError, ImportError, SafetensorError)
 
 
@@ -87,6 +92,7 @@ class Encoder:
         self._model = model
         self._tokenizer: Any = model.tokenizer
         self._lock = threading.Lock()
+        self._fused: FusedBert | None = None
         prompts = model.prompts or {}
         self._query_prompt = str(prompts.get("query") or "")
         self._document_prompt = str(prompts.get("document") or prompts.get("passage") or "")
@@ -116,7 +122,30 @@ class Encoder:
         encoder = cls(loaded, folder, fingerprint(folder))
         if encoder.dim <= 0:
             raise ModelError(f"the model in {folder} does not say the dimension of its vectors")
+        encoder._fuse()
         return encoder
+
+    @property
+    def fused(self) -> bool:
+        """Whether the model runs in torch's fused layers: a BERT, whose vectors were the same both ways when it was loaded."""
+        return self._fused is not None
+
+    def _fuse(self) -> None:
+        """Let torch's fused layers take over where they give the same vectors, and let go of the model's own."""
+        bert: Any = getattr(self._model[0], "model", None)
+        if type(bert) is not transformers.BertModel:
+            return
+        try:
+            plain = self._batch(_PROOF)
+            self._fused = FusedBert(bert)
+            with warnings.catch_warnings(action="ignore"):  # once per process, torch says that nested tensors may change: hence the proof
+                same = float(np.abs(self._batch(_PROOF) - plain).max()) <= _ROUNDING
+        except (EncodingError, ValueError, RuntimeError):
+            same = False
+        if same:
+            bert.encoder.layer = nn.ModuleList()
+        else:
+            self._fused = None
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return (n, dim) unit rows in the order of the texts, encoded as one batch; (0, dim) for none.
@@ -157,7 +186,13 @@ class Encoder:
                 list(prepared), padding=True, truncation=True, max_length=self._model.max_seq_length, return_tensors="pt"
             )
             features = {name: value.to(self._model.device) for name, value in tokens.items()}
-            raw = self._model(features)["sentence_embedding"].float().cpu().numpy()
+            if self._fused is None:
+                features = self._model(features)
+            else:
+                features["token_embeddings"] = self._fused(**features)
+                for module in list(self._model)[1:]:
+                    features = module(features)
+            raw = features["sentence_embedding"].float().cpu().numpy()
         lengths = np.linalg.norm(raw, axis=1, keepdims=True)
         if raw.shape != (len(prepared), self.dim) or not np.isfinite(raw).all() or not (lengths > 0).all():
             raise EncodingError(f"the model in {self.folder} gave vectors of shape {raw.shape} that are not finite, or have no length")

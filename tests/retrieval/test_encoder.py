@@ -108,3 +108,43 @@ def test_unreadable_weights_are_a_model_error(model, tmp_path: Path):
     (copy / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(ModelError, match="cannot be loaded"):
         Encoder.load(copy)
+
+
+def test_a_bert_runs_in_fused_layers_and_another_kind_of_model_as_it_is(model, tmp_path: Path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+    from transformers import DistilBertConfig, DistilBertModel
+
+    from retrieval.encoder import Encoder
+
+    assert model.fused
+    DistilBertModel(DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=4)).save_pretrained(tmp_path / "layers")
+    model._tokenizer.save_pretrained(tmp_path / "layers")
+    words = Transformer(str(tmp_path / "layers"))
+    SentenceTransformer(modules=[words, Pooling(32)]).save(str(tmp_path / "other"))
+    other = Encoder.load(tmp_path / "other")
+    assert not other.fused
+    plain = SentenceTransformer(str(tmp_path / "other"), device="cpu", local_files_only=True)
+    assert np.abs(other.encode_queries(TEXTS[:2]) - plain.encode(TEXTS[:2], normalize_embeddings=True)).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("changed", "fused"),
+    [({"layer_norm_eps": 1e-5}, True), ({"hidden_act": "relu"}, False), ({"num_attention_heads": 3}, False)],
+    ids=["fits", "relu", "odd heads"],
+)
+def test_a_bert_of_another_shape_gives_the_same_vectors_fused_or_not(model, tmp_path: Path, changed: dict[str, object], fused: bool):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+    from transformers import BertConfig, BertModel
+
+    from retrieval.encoder import Encoder
+
+    shape = {"vocab_size": 30522, "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    BertModel(BertConfig(**(shape | changed))).save_pretrained(tmp_path / "layers")
+    model._tokenizer.save_pretrained(tmp_path / "layers")
+    SentenceTransformer(modules=[Transformer(str(tmp_path / "layers")), Pooling(48)]).save(str(tmp_path / "other"))
+    other = Encoder.load(tmp_path / "other")
+    assert other.fused == fused
+    plain = SentenceTransformer(str(tmp_path / "other"), device="cpu", local_files_only=True)
+    assert np.abs(other.encode_queries(TEXTS[:2]) - plain.encode(TEXTS[:2], normalize_embeddings=True)).max() < 1e-5
