@@ -13,6 +13,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from broker.reading import as_record
 from broker.records import Record
 
+SHORT_SESSION_MS = 6_000  # for members that somebody waits for; the least that a broker allows by default
+
 
 class GroupConsumer:
     """A member of a consumer group. At least once: what is not committed comes again, to this member or another."""
@@ -68,6 +70,10 @@ class GroupConsumer:
             if high is not None:
                 total += max(0, high - await self._inner.position(tp))
         return total
+
+    def holds(self, record: Record) -> bool:
+        """Say whether the partition of a record is this member's now."""
+        return TopicPartition(record.topic, record.partition) in self._inner.assignment()
 
     def assigned(self) -> bool:
         """Say whether this member holds at least one partition."""

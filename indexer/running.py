@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from broker.claiming import open_claims
-from broker.consuming import GroupConsumer, open_group
+from broker.consuming import SHORT_SESSION_MS, GroupConsumer, open_group
 from broker.producing import open_producer
 from broker.reading import open_reader
 from indexer.build import Workshop
@@ -30,7 +30,6 @@ from schemas.topics import CATALOG, DEPLOYMENT_COMMANDS, EVENTS, SEARCHER_REPORT
 
 log = structlog.get_logger(__name__)
 
-SESSION_MS = 6_000
 TICK_S = 0.1
 PRUNE_S = 1.0
 
@@ -44,7 +43,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
     async with AsyncExitStack() as stack:
         group = f"{settings.topic_prefix}indexer-{settings.deployment}"
         topics = [settings.topic(DEPLOYMENT_COMMANDS.name)]
-        commands = await stack.enter_async_context(open_group(settings.kafka, topics, group, session_timeout_ms=SESSION_MS))
+        commands = await stack.enter_async_context(open_group(settings.kafka, topics, group, session_timeout_ms=SHORT_SESSION_MS))
         await _alone(commands, health)
         producer = await stack.enter_async_context(open_producer(settings.kafka, linger_ms=0, client_id="searchloop-indexer"))
         claims = await stack.enter_async_context(open_claims(settings.kafka, client_id="searchloop-indexer"))

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from broker.consuming import open_group
+from broker.consuming import SHORT_SESSION_MS, open_group
 from broker.producing import open_producer
 from process.health import Health
 from process.running import run_process
@@ -53,7 +53,9 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
             if await _first(follower.ready, stopping):
                 group = settings.topic(f"searcher-{settings.deployment}")
                 topics = [settings.topic(SEARCH_REQUESTS.name)]
-                async with open_group(settings.kafka, topics, group, fetch_wait_ms=settings.fetch_wait_ms) as consumer:
+                async with open_group(
+                    settings.kafka, topics, group, fetch_wait_ms=settings.fetch_wait_ms, session_timeout_ms=SHORT_SESSION_MS
+                ) as consumer:
                     await Server(settings, live, recent, counts, consumer, producer, searching).serve(stopping)
 
 

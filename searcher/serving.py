@@ -1,8 +1,9 @@
 """The loop of a searcher: a batch of requests in, exactly one answer each out, what was shown on ``searches``, then the commit.
 
 At least once: after a crash a request that was answered but not committed comes again and is answered again, by the same id.
-Within one process a request that comes again gets no second answer. While one batch is searched and written, the next is encoded:
-it is read when the encoder is free and not before, so that it holds all that has come by then.
+Within one process a request that comes again gets no second answer. While batches are searched and written, the next is encoded: it is
+put together when the encoder is free and not before, so that it holds all that has come by then. Requests are read ahead of that, since
+a broker that waits for one partition's records hands out those of no other.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 REMEMBERED = 50_000
 POLL_MS = 200
-BATCHES = 2  # one is encoded, one is searched and written
+BATCHES = 3  # one is encoded, one searched, one written
 MIN_SEARCH_S = 0.5
 MAX_SEARCH_S = 10.0
 
@@ -72,24 +73,44 @@ class Server:
         self._finished = Memory(REMEMBERED)
         self._responses = settings.topic(SEARCH_RESPONSES.name)
         self._reply_topics: dict[str, int] = {}
+        self._read: asyncio.Queue[Record] = asyncio.Queue(BATCHES * settings.batch_max)
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set, and finish the batch at hand. Raises ``KafkaError`` when the broker is gone for good."""
         further = [t.strip() for t in self._settings.reply_topics.split(",") if t.strip()]
         self._reply_topics = {topic: await self._producer.partitions(topic) for topic in (self._responses, *further)}
         open_batches: deque[asyncio.Task[None]] = deque()
+        reading = asyncio.create_task(self._read_ahead())
         try:
-            while not stopping.is_set():
+            while not (stopping.is_set() or reading.done()):
                 while open_batches and (open_batches[0].done() or len(open_batches) == BATCHES):
                     await open_batches.popleft()
-                records = await self._group.batch(timeout_ms=POLL_MS, max_records=self._settings.batch_max)
-                if records:
+                if records := await self._batch():
                     encoded = asyncio.Event()
                     before = open_batches[-1] if open_batches else None
                     open_batches.append(asyncio.create_task(self._serve_batch(records, before, encoded)))
                     await encoded.wait()
         finally:
+            reading.cancel()
             await asyncio.gather(*open_batches)
+        await asyncio.wait({reading})
+        if not reading.cancelled():
+            reading.result()
+
+    async def _read_ahead(self) -> None:
+        while True:
+            for record in await self._group.batch(timeout_ms=POLL_MS, max_records=self._settings.batch_max):
+                await self._read.put(record)
+
+    async def _batch(self) -> list[Record]:
+        """Return all that was read, up to a batch, without what another member answers by now; nothing when nothing comes for a while."""
+        try:
+            records = [await asyncio.wait_for(self._read.get(), POLL_MS / 1000)]
+        except TimeoutError:
+            return []
+        while len(records) < self._settings.batch_max and not self._read.empty():
+            records.append(self._read.get_nowait())
+        return [r for r in records if self._group.holds(r)]
 
     async def _serve_batch(self, records: list[Record], before: asyncio.Task[None] | None, encoded: asyncio.Event) -> None:
         """Answer and write one batch, after the one before: offsets are committed in order, and none past a failure."""
