@@ -2,7 +2,8 @@
 
 A real searcher process, a real broker, and Milvus Lite or a Milvus server. One request at a time is measured in turns with the bare
 parts (encode one query, search Milvus once, one Kafka round trip), more in flight in turns with micro-batched encoding alone: a
-machine that is busy with other things slows both sides. Goals: at most 1.3 times the sum of the parts, and .8 of the encoding alone.
+machine that is busy with other things slows both sides. Encoding is measured by our encoder and by sentence-transformers' own
+``encode``. Goals: at most 1.3 times the sum of the parts, and .8 of the encoding alone.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from broker.topics import ensure_topics
 from embedded.kafka import EmbeddedKafka
 from embedded.milvus import EmbeddedMilvus
 from embedded.milvus_server import MilvusServer
+from embedded.server import LocalServer
 from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder, resolve_model
 from retrieval.index import VectorStore, collection_name
@@ -38,9 +40,10 @@ MAX_RATIO, MIN_SHARE, MIN_RECALL = 1.3, 0.8, 0.95
 
 
 async def measure(
-    backend: str, milvus: str, kafka: str, ground: Ground, encoder: Encoder, args: argparse.Namespace
+    backend: str, servers: tuple[LocalServer, LocalServer], ground: Ground, encoder: Encoder, args: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    """Serve a ground on a backend and return one row per number in flight."""
+    """Serve a ground on ``servers``, a Milvus and a broker, and return one row per number in flight."""
+    milvus, kafka = (server.address for server in servers)
     rows = []
     async with AsyncExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="searchloop-search-")))
@@ -62,8 +65,9 @@ async def measure(
         stack = await held.enter_async_context(Supervisor(data_dir=folder, env=env, processes=("searcher",), quiet=True))
         await stack.ready(300)
         requester = await held.enter_async_context(open_requester(kafka, settings.topic("search-responses")))
-        searcher = psutil.Process(stack.pid("searcher"))
-        stand = Stand(settings, ground, encoder, store, name, requester, itertools.cycle(ground.queries), searcher)
+        processes = {"searcher": psutil.Process(stack.pid("searcher")), "clients": psutil.Process()}
+        processes |= {server.name: psutil.Process(server.pid) for server in servers}
+        stand = Stand(settings, ground, encoder, store, name, requester, itertools.cycle(ground.queries), processes)
         for _ in range(50):
             await stand.one(Taken())
         found = await recall(stand)
@@ -92,11 +96,11 @@ async def run(args: argparse.Namespace) -> int:
             ground = await asyncio.to_thread(grounds.of, size)
             for backend in args.backend:
                 with SERVERS[backend](Path(folder) / f"{backend}-{size}") as milvus:
-                    rows += await measure(backend, milvus.address, kafka.address, ground, encoder, args)
+                    rows += await measure(backend, (milvus, kafka), ground, encoder, args)
     goals = {
         "at_most_1.3_of_the_parts": all(r["ratio"] <= MAX_RATIO for r in rows if r["in_flight"] == 1),
         "at_least_.8_of_encoding_alone": all(
-            r["share_of_encoding"] >= MIN_SHARE for r in rows if r["in_flight"] == max(args.in_flight) > 1
+            r["share_of_encoding"]["own"] >= MIN_SHARE for r in rows if r["in_flight"] == max(args.in_flight) > 1
         ),
     }
     ok = bool(rows) and not any(r["failed"] for r in rows) and min(r["recall10"] for r in rows) >= MIN_RECALL

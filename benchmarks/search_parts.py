@@ -2,8 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentence_transformers import SentenceTransformer
 
 from broker.consuming import open_group
 from broker.producing import open_producer
@@ -28,14 +32,39 @@ def one_by_one(encoder: Encoder, store: VectorStore, collection: str, queries: S
         yield (encoded - started) * 1000, (time.perf_counter() - encoded) * 1000
 
 
-def batched(encoder: Encoder, queries: Iterator[str], batch: int, seconds: float) -> tuple[int, float]:
-    """Encode full batches and nothing else for some seconds; return how many queries, in how many seconds."""
-    started = time.perf_counter()
-    done = 0
-    while (took := time.perf_counter() - started) < seconds:
-        encoder.encode_queries([next(queries) for _ in range(batch)])
-        done += batch
-    return done, took
+@dataclass
+class Encoding:
+    """Encoding full batches and nothing else, over several turns."""
+
+    encode: Callable[[list[str]], object]
+    queries: int = 0
+    took_s: float = 0.0
+    cpu_s: float = 0.0
+
+    def run(self, queries: Iterator[str], batch: int, seconds: float) -> None:
+        """Encode for some seconds more."""
+        started, cpu = time.perf_counter(), time.process_time()
+        while time.perf_counter() - started < seconds:
+            self.encode([next(queries) for _ in range(batch)])
+            self.queries += batch
+        self.took_s += time.perf_counter() - started
+        self.cpu_s += time.process_time() - cpu
+
+    @property
+    def per_s(self) -> float:
+        """Queries a second."""
+        return self.queries / self.took_s
+
+    @property
+    def cpu_ms(self) -> float:
+        """Processor milliseconds per query, of this process."""
+        return 1000 * self.cpu_s / self.queries
+
+
+def library_encoding(folder: Path) -> Callable[[list[str]], object]:
+    """Return sentence-transformers' own ``encode`` of a batch, with the threads that torch has now: what a user would call."""
+    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False)
+    return lambda texts: model.encode(texts, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False)
 
 
 class Echo:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.search_parts import batched, one_by_one, open_echo
+from benchmarks.search_parts import Encoding, library_encoding, one_by_one, open_echo
 from benchmarks.search_shop import Ground, right
 from broker.requesting import Requester
 from commands.asking import ask
@@ -69,7 +69,7 @@ class Stand:
     collection: str
     requester: Requester
     queries: Iterator[str]
-    searcher: psutil.Process
+    processes: dict[str, psutil.Process]
     generation: int = 1
 
     async def one(self, taken: Taken, query: str | None = None) -> SearchResponse:
@@ -110,8 +110,10 @@ async def alone(stand: Stand, requests: int) -> dict[str, Any]:
 
 
 async def crowded(stand: Stand, in_flight: int, seconds: float) -> dict[str, Any]:
-    """Keep ``in_flight`` requests open, in turns with micro-batched encoding alone in this process."""
-    taken, answered, window_s, cpu_s, encoded, encoding_s, encoding_cpu_s = Taken(), 0, 0.0, 0.0, 0, 0.0, 0.0
+    """Keep ``in_flight`` requests open, in turns with micro-batched encoding alone: by our encoder, and by the library's own."""
+    taken, answered, window_s = Taken(), 0, 0.0
+    cpu_s = dict.fromkeys(stand.processes, 0.0)
+    alone = {"own": Encoding(stand.encoder.encode_queries), "library": Encoding(library_encoding(stand.encoder.folder))}
     for _ in range(4):
         ending = asyncio.Event()
 
@@ -121,30 +123,30 @@ async def crowded(stand: Stand, in_flight: int, seconds: float) -> dict[str, Any
 
         askers = [asyncio.create_task(ask_on()) for _ in range(in_flight)]
         await asyncio.sleep(_RAMP_S)
-        before, cpu, started = len(taken.ms), cpu_seconds(stand.searcher), time.perf_counter()
+        before, used, started = len(taken.ms), cpu_seconds(stand.processes), time.perf_counter()
         await asyncio.sleep(seconds / 4)
         answered, window_s = answered + len(taken.ms) - before, window_s + time.perf_counter() - started
-        cpu_s += cpu_seconds(stand.searcher) - cpu
+        cpu_s = {name: cpu_s[name] + s - used[name] for name, s in cpu_seconds(stand.processes).items()}
         ending.set()
         await asyncio.gather(*askers)
-        cpu = time.process_time()
-        n, s = await asyncio.to_thread(batched, stand.encoder, stand.queries, stand.settings.batch_max, seconds / 4)
-        encoded, encoding_s, encoding_cpu_s = encoded + n, encoding_s + s, encoding_cpu_s + time.process_time() - cpu
-    per_s, encode_per_s = answered / window_s, encoded / encoding_s
+        for one in alone.values():
+            await asyncio.to_thread(one.run, stand.queries, stand.settings.batch_max, seconds / 4)
+    per_s = answered / window_s
     return {
         "in_flight": in_flight,
         **taken.row(),
         "per_s": round(per_s, 1),
-        "encode_alone_per_s": round(encode_per_s, 1),
-        "share_of_encoding": round(per_s / encode_per_s, 2),
-        "cpu_ms": {"searcher": round(1000 * cpu_s / answered, 2), "encode_alone": round(1000 * encoding_cpu_s / encoded, 2)},
+        "encode_alone_per_s": {name: round(one.per_s, 1) for name, one in alone.items()},
+        "share_of_encoding": {name: round(per_s / one.per_s, 2) for name, one in alone.items()},
+        "cpu_ms": {name: round(1000 * s / answered, 2) for name, s in cpu_s.items()}
+        | {f"encode_alone_{name}": round(one.cpu_ms, 2) for name, one in alone.items()},
     }
 
 
-def cpu_seconds(process: psutil.Process) -> float:
-    """Return the processor time that a process has used, all its threads together."""
-    used = process.cpu_times()
-    return float(used.user + used.system)
+def cpu_seconds(processes: dict[str, psutil.Process]) -> dict[str, float]:
+    """Return the processor time that each process has used, all its threads together."""
+    times = {name: process.cpu_times() for name, process in processes.items()}
+    return {name: float(used.user + used.system) for name, used in times.items()}
 
 
 async def recall(stand: Stand, k: int = 10) -> float:
