@@ -7,20 +7,37 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from heapq import heapify, heappop, heappush
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from broker.reading import as_record
 from broker.records import Record
 
 SHORT_SESSION_MS = 6_000  # for members that somebody waits for; the least that a broker allows by default
+Assignment = AbstractSet[TopicPartition]
+
+
+class _Moves(ConsumerRebalanceListener):  # type: ignore[misc] # ships no types
+    """Whether partitions are being taken and given."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    async def on_partitions_revoked(self, _: object) -> None:
+        self.over.clear()
+
+    async def on_partitions_assigned(self, _: object) -> None:
+        self.over.set()
 
 
 class GroupConsumer:
     """A member of a consumer group. At least once: what is not committed comes again, to this member or another."""
 
-    def __init__(self, inner: AIOKafkaConsumer) -> None:
+    def __init__(self, inner: AIOKafkaConsumer, topics: list[str]) -> None:
+        """Take a consumer that has subscribed to nothing yet."""
         self._inner = inner
+        self._moves = _Moves()
+        inner.subscribe(topics, listener=self._moves)
         self._read: dict[TopicPartition, int] = {}
 
     async def batch(self, *, timeout_ms: int, max_records: int) -> list[Record]:
@@ -71,9 +88,14 @@ class GroupConsumer:
                 total += max(0, high - await self._inner.position(tp))
         return total
 
-    def holds(self, record: Record) -> bool:
-        """Say whether the partition of a record is this member's now."""
-        return TopicPartition(record.topic, record.partition) in self._inner.assignment()
+    def assignment(self) -> Assignment:
+        """Return the partitions of this member: one object until the next assignment, under which reading begins at the commits anew."""
+        partitions: Assignment = self._inner.assignment()
+        return partitions
+
+    async def settled(self) -> None:
+        """Wait while the group is being assigned anew: what was answered meanwhile, another member may answer too."""
+        await self._moves.over.wait()
 
     def assigned(self) -> bool:
         """Say whether this member holds at least one partition."""
@@ -91,8 +113,8 @@ class OrderedGroupConsumer(GroupConsumer):
     PATIENCE_S = 2.0
     AHEAD = 2000
 
-    def __init__(self, inner: AIOKafkaConsumer) -> None:
-        super().__init__(inner)
+    def __init__(self, inner: AIOKafkaConsumer, topics: list[str]) -> None:
+        super().__init__(inner, topics)
         self._held: dict[TopicPartition, deque[Record]] = {}
 
     async def batch(self, *, timeout_ms: int, max_records: int) -> list[Record]:
@@ -151,7 +173,6 @@ async def open_group(
     ``in_order``: across partitions too, see ``OrderedGroupConsumer``.
     """
     inner = AIOKafkaConsumer(
-        *topics,
         bootstrap_servers=bootstrap,
         group_id=group,
         enable_auto_commit=False,
@@ -162,8 +183,10 @@ async def open_group(
         max_poll_interval_ms=600_000,
         max_partition_fetch_bytes=4 << 20,
     )
+    group_of = OrderedGroupConsumer if in_order else GroupConsumer
     try:
+        member = group_of(inner, topics)
         await inner.start()
-        yield OrderedGroupConsumer(inner) if in_order else GroupConsumer(inner)
+        yield member
     finally:
         await inner.stop()

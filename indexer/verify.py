@@ -138,10 +138,12 @@ def _self_retrieval(e: Evidence) -> Check:
 
 
 def slower(latencies_ms: Sequence[tuple[float, float]], max_ratio: float) -> bool:
-    """Say whether the first of each pair is too slow beside the second.
+    """Say whether the first of each pair is too slow beside the second; no pairs say nothing.
 
     By the medians: on a machine that also serves, the tail of a few dozen queries says more about the others than about this index.
     """
+    if not latencies_ms:
+        return False
     new, live = np.median(np.asarray(latencies_ms), axis=0)
     return bool(new > max_ratio * live + LATENCY_GRACE_MS)
 

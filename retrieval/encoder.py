@@ -139,8 +139,9 @@ class Encoder:
             plain = self._batch(_PROOF)
             self._fused = FusedBert(bert)
             with warnings.catch_warnings(action="ignore"):  # once per process, torch says that nested tensors may change: hence the proof
-                same = float(np.abs(self._batch(_PROOF) - plain).max()) <= _ROUNDING
-        except (EncodingError, ValueError, RuntimeError):
+                fused = np.concatenate([self._batch(_PROOF), self._batch(_PROOF[:1])])
+            same = float(np.abs(fused - np.concatenate([plain, plain[:1]])).max()) <= _ROUNDING
+        except (*_UNREADABLE, EncodingError, AttributeError, AssertionError):  # whatever it is, it works as it is
             same = False
         if same:
             bert.encoder.layer = nn.ModuleList()

@@ -13,7 +13,7 @@ from transformers import BertModel
 
 
 class FusedBert(nn.Module):
-    """Embeddings and layers of a ``BertModel``. Takes what its tokenizer gives; returns (n, tokens, dim), 0 where a row is padded."""
+    """Embeddings and layers of a ``BertModel``. Takes what its tokenizer gives; returns (n, tokens, dim), padding to be passed over."""
 
     def __init__(self, bert: BertModel) -> None:
         """Copy the layers' weights. Raises ``ValueError`` for a model that torch's layers cannot be."""

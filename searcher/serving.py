@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from broker.consuming import GroupConsumer
+from broker.consuming import Assignment, GroupConsumer
 from broker.producing import Producer
 from broker.records import Outgoing, Record
 from retrieval.live import Live
@@ -73,10 +73,13 @@ class Server:
         self._finished = Memory(REMEMBERED)
         self._responses = settings.topic(SEARCH_RESPONSES.name)
         self._reply_topics: dict[str, int] = {}
-        self._read: asyncio.Queue[Record] = asyncio.Queue(BATCHES * settings.batch_max)
+        self._read: asyncio.Queue[tuple[Assignment, Record]] = asyncio.Queue(BATCHES * settings.batch_max)
 
     async def serve(self, stopping: asyncio.Event) -> None:
-        """Serve until ``stopping`` is set, and finish the batch at hand. Raises ``KafkaError`` when the broker is gone for good."""
+        """Serve until ``stopping`` is set, and finish the open batches; what was read ahead is left to the next member.
+
+        Raises ``KafkaError`` when the broker is gone for good.
+        """
         further = [t.strip() for t in self._settings.reply_topics.split(",") if t.strip()]
         self._reply_topics = {topic: await self._producer.partitions(topic) for topic in (self._responses, *further)}
         open_batches: deque[asyncio.Task[None]] = deque()
@@ -92,25 +95,33 @@ class Server:
                     await encoded.wait()
         finally:
             reading.cancel()
-            await asyncio.gather(*open_batches)
-        await asyncio.wait({reading})
-        if not reading.cancelled():
-            reading.result()
+            ended = await asyncio.gather(reading, *open_batches, return_exceptions=True)
+        for fault in ended:
+            if isinstance(fault, Exception):
+                raise fault
 
     async def _read_ahead(self) -> None:
         while True:
-            for record in await self._group.batch(timeout_ms=POLL_MS, max_records=self._settings.batch_max):
-                await self._read.put(record)
+            records = await self._group.batch(timeout_ms=POLL_MS, max_records=self._settings.batch_max)
+            assignment = self._group.assignment()
+            for record in records:
+                await self._read.put((assignment, record))
 
     async def _batch(self) -> list[Record]:
-        """Return all that was read, up to a batch, without what another member answers by now; nothing when nothing comes for a while."""
+        """Return what was read ahead, up to a batch; nothing when nothing comes for a while, or while partitions move.
+
+        What was read under an earlier assignment is passed over: under this one it was read again, from the commit.
+        """
         try:
-            records = [await asyncio.wait_for(self._read.get(), POLL_MS / 1000)]
+            async with asyncio.timeout(POLL_MS / 1000):
+                await self._group.settled()
+                read = [await self._read.get()]
         except TimeoutError:
             return []
-        while len(records) < self._settings.batch_max and not self._read.empty():
-            records.append(self._read.get_nowait())
-        return [r for r in records if self._group.holds(r)]
+        while len(read) < self._settings.batch_max and not self._read.empty():
+            read.append(self._read.get_nowait())
+        assignment = self._group.assignment()
+        return [record for under, record in read if under is assignment]
 
     async def _serve_batch(self, records: list[Record], before: asyncio.Task[None] | None, encoded: asyncio.Event) -> None:
         """Answer and write one batch, after the one before: offsets are committed in order, and none past a failure."""

@@ -103,7 +103,7 @@ SLOW, FAIR = [(30.0, 10.0)] * 9, [(11.0, 10.0)] * 9
 
 @pytest.mark.parametrize(
     ("rounds", "judged", "asked"),
-    [([FAIR], FAIR, 1), ([SLOW, FAIR], FAIR, 2), ([SLOW, SLOW, FAIR], FAIR, 3), ([SLOW] * 4, SLOW, ROUNDS)],
+    [([[]], [], 1), ([FAIR], FAIR, 1), ([SLOW, FAIR], FAIR, 2), ([SLOW, SLOW, FAIR], FAIR, 3), ([SLOW] * 4, SLOW, ROUNDS)],
 )
 async def test_what_seems_slow_is_asked_again_and_what_is_slow_stays_so(
     rounds: list[list[tuple[float, float]]], judged: list[tuple[float, float]], asked: int

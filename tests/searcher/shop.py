@@ -30,7 +30,7 @@ class Shop:
         self.settings = SearcherSettings.load({k: v for k, v in environ.items() if k.startswith("SEARCHLOOP_")})
         self.answers: list[tuple[SearchResponse, Record]] = []
         self.sequence = 0
-        self._environ = environ
+        self.environ = environ
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
         self._stack = AsyncExitStack()
@@ -50,7 +50,7 @@ class Shop:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._child = subprocess.Popen([sys.executable, "-m", "searcher"], env={**os.environ, **self._environ}, stdout=log, stderr=log)
+            self._child = subprocess.Popen([sys.executable, "-m", "searcher"], env={**os.environ, **self.environ}, stdout=log, stderr=log)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

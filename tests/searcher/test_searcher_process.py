@@ -1,5 +1,6 @@
 """The searcher as a real process, on a real broker, a real Milvus and the real model."""
 
+import asyncio
 import json
 import time
 import uuid
@@ -149,6 +150,33 @@ async def test_a_searcher_killed_under_load_leaves_no_request_unanswered(shop: S
     await shop.until(lambda: len(shop.answers) > 20, "nothing is answered")
     shop.kill()
     shop.start()
+    answers = await shop.answers_to(*asked)
+    assert {a.status for a in answers} == {Status.OK}
+    assert {a.request_id: a.hits[0].product_id for a in answers} == asked
+
+
+async def test_a_searcher_joins_and_leaves_under_load_and_every_request_is_answered(shop: Shop, releases: list[Release], tmp_path: Path):
+    await shop.publish(releases[0])
+    await shop.ask("start")
+    other = Shop(shop.environ, tmp_path / "other.log")
+    asked: dict[str, str] = {}
+    ending = asyncio.Event()
+
+    async def ask_on() -> None:
+        while not ending.is_set():
+            number = len(asked)
+            asked[f"r{number}"] = TITLES[number % len(TITLES)]
+            await shop.send(f"r{number}", asked[f"r{number}"])
+            await asyncio.sleep(0.02)
+
+    asking = asyncio.create_task(ask_on())
+    first = (await _report(shop, lambda r: r.ready)).searcher_id
+    other.start()
+    await _report(shop, lambda r: r.searcher_id != first and bool(r.served))
+    assert other.stop() == 0
+    await asyncio.sleep(1)
+    ending.set()
+    await asking
     answers = await shop.answers_to(*asked)
     assert {a.status for a in answers} == {Status.OK}
     assert {a.request_id: a.hits[0].product_id for a in answers} == asked
