@@ -155,7 +155,7 @@ class Encoder:
         """
         return self._batch([self._query_prompt + normalise_query(t) for t in texts])
 
-    def encode_documents(self, texts: Sequence[str], *, batch_size: int = 64) -> Vectors:
+    def encode_documents(self, texts: Sequence[str], *, batch_size: int = 32) -> Vectors:
         """Return (n, dim) unit rows in the order of the texts. Texts of like length share a batch, which saves padding.
 
         Raises ``EncodingError`` when a row is not finite.

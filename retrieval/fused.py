@@ -16,7 +16,7 @@ class FusedBert(nn.Module):
     """Embeddings and layers of a ``BertModel``. Takes what its tokenizer gives; returns (n, tokens, dim), padding to be passed over."""
 
     def __init__(self, bert: BertModel) -> None:
-        """Copy the layers' weights. Raises ``ValueError`` for a model that torch's layers cannot be."""
+        """Take over the layers' weights. Raises ``ValueError`` for a model that torch's layers cannot be."""
         super().__init__()
         config: Any = bert.config
         positions = getattr(config, "position_embedding_type", "absolute")
@@ -31,11 +31,11 @@ class FusedBert(nn.Module):
             batch_first=True,
             layer_norm_eps=config.layer_norm_eps,
             dtype=bert.dtype,
-            device=bert.device,
+            device="meta",
         )
         self.layers = nn.TransformerEncoder(layer, config.num_hidden_layers)
         for mine, theirs in zip(self.layers.layers, bert.encoder.layer, strict=True):
-            mine.load_state_dict(_weights(theirs))
+            mine.load_state_dict(_weights(theirs), assign=True)  # no copy: the model's file is mapped, and shared by all processes
         self.eval()
 
     def forward(
