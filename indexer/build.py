@@ -126,9 +126,7 @@ async def gather(shop: Workshop, release: Release, products: Mapping[str, Catalo
         answers=[[(hit.product_id, hit.score) for hit in hits] for hits in answers],
         latencies_ms=await again_if_slower(
             lambda: _in_turns(shop, release, live, [document_text(products[i]) for i in probes]), shop.settings.max_latency_ratio
-        )
-        if live
-        else [],
+        ),
     )
 
 
@@ -147,8 +145,13 @@ async def again_if_slower(measure: Callable[[], Awaitable[Latencies]], max_ratio
     return latencies
 
 
-async def _in_turns(shop: Workshop, release: Release, live: Release, texts: Sequence[str]) -> Latencies:
-    """Ask both generations each text, one right after the other, so that the load of the moment is the same. Milliseconds: new, live."""
+async def _in_turns(shop: Workshop, release: Release, live: Release | None, texts: Sequence[str]) -> Latencies:
+    """Ask both generations each text, one right after the other, so that the load of the moment is the same. Milliseconds: new, live.
+
+    Empty where nothing is live.
+    """
+    if live is None:
+        return []
     pairs = []
     for number, text in enumerate(texts[:TURNS]):
         took = {}

@@ -167,14 +167,14 @@ async def test_a_searcher_joins_and_leaves_under_load_and_every_request_is_answe
             number = len(asked)
             asked[f"r{number}"] = TITLES[number % len(TITLES)]
             await shop.send(f"r{number}", asked[f"r{number}"])
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # fifty a second
 
     asking = asyncio.create_task(ask_on())
     first = (await _report(shop, lambda r: r.ready)).searcher_id
     other.start()
     await _report(shop, lambda r: r.searcher_id != first and bool(r.served))
     assert other.stop() == 0
-    await asyncio.sleep(1)
+    await shop.answers_to(*list(asked))  # more come meanwhile, while the partitions move back
     ending.set()
     await asking
     answers = await shop.answers_to(*asked)

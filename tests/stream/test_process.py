@@ -49,7 +49,7 @@ def stream(settings, *arguments):
 async def until(condition, settings, deadline_s=90):
     async def wait():
         while not await condition():  # noqa: ASYNC110 (another process fulfils it)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # between two looks
 
     try:
         await asyncio.wait_for(wait(), deadline_s)

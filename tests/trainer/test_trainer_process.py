@@ -84,7 +84,7 @@ class Shop:
                 return found
             if time.monotonic() > end:
                 pytest.fail(f"{topic} did not get there; the log says:\n{self._log.read_text()[-3000:]}")
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # between two looks
 
 
 def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:
