@@ -35,7 +35,7 @@ class FusedBert(nn.Module):
         )
         self.layers = nn.TransformerEncoder(layer, config.num_hidden_layers)
         for mine, theirs in zip(self.layers.layers, bert.encoder.layer, strict=True):
-            mine.load_state_dict(_weights(theirs), assign=True)  # no copy: the model's file is mapped, and shared by all processes
+            mine.load_state_dict(_weights(theirs), assign=True)  # the model's file is mapped: processes share all but q, k, v
         self.eval()
 
     def forward(

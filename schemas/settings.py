@@ -96,7 +96,8 @@ class StreamSettings(Settings):
     click_window: Duration = Field(timedelta(hours=1), description="A click belongs to a search of at most this age.")
     purchase_window: Duration = Field(
         timedelta(days=7),
-        description="A purchase belongs to a touch of at most this age; also how long a shopper's state is kept, and a refund counts.",
+        description="A purchase belongs to a touch of at most this age; also how far back from its newest event a shopper is remembered, "
+        "and how long a refund counts.",
     )
     session_gap: Duration = Field(
         timedelta(minutes=30), description="A purchase without touch belongs to a search of the session of at most this age."
@@ -137,7 +138,7 @@ class TrainerSettings(Settings):
     half_life: Duration = Field(
         timedelta(days=14),
         description="Age at which a credit counts half, from the newest event day of the snapshot. "
-        "Days older than about four months are known by quarters.",
+        "Days older than about four months are known by quarters, much older ones by two years.",
     )
     popularity: str = Field(
         "",
@@ -285,7 +286,10 @@ class SearcherSettings(Settings):
 
     batch_max: int = Field(16, ge=1, le=256, description="Requests answered by one encoder call.")
     fetch_wait_ms: int = Field(
-        50, ge=1, le=5000, description="How long the broker may hold a fetch open; it answers at once when a request is there."
+        50,
+        ge=1,
+        le=5000,
+        description="How long the broker may hold a fetch open; a request on one of the fetch's partitions ends it at once.",
     )
     over_fetch: int = Field(5, ge=0, description="Hits asked of Milvus beyond k, for duplicates after a crash.")
     warm_queries: int = Field(8, ge=0, description="Queries run on a new generation before it serves.")
@@ -297,7 +301,8 @@ class SearcherSettings(Settings):
     )
     emit_searches: bool = Field(True, description="Write what was shown to the topic searches.")
     drain_timeout: Duration = Field(
-        timedelta(seconds=30), description="A retired generation is closed when its last lease ends, at the latest after this."
+        timedelta(seconds=30),
+        description="A retired generation is closed when its last lease ends; one whose lease outlasts this is left open, and logged.",
     )
 
 
