@@ -1,6 +1,7 @@
 """The last guard around one record: what nobody foresaw of it becomes a rejection, and the process goes on.
 
-It stands around the narrow guards, not in their place, and around decisions only: a fault of Kafka, Milvus or the disk must still end the process.
+It stands around the narrow guards, not in their place, and around decisions only: a fault of Kafka, Milvus or the disk must still
+end the process.
 """
 
 from collections.abc import Callable
@@ -21,9 +22,9 @@ def judged(decide: Callable[[Record], T], record: Record) -> T | Rejection:
     """Return what ``decide``, a function without effects, says of the record; whatever it raises is a ``processing_error``."""
     try:
         return decide(record)
-    except Exception as error:  # noqa: BLE001 (a record that nobody foresaw must not stop a process)
+    except Exception as error:  # a record that nobody foresaw must not stop a process
         rejection = unforeseen(error)
-        log.error(
+        log.error(  # noqa: TRY400 (a traceback may show values of the record)
             "a record was refused for a fault of ours",
             topic=record.topic,
             partition=record.partition,
