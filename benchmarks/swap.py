@@ -205,7 +205,7 @@ async def _measure(
     wrong_before = _foreign_hits()
     with VectorStore(settings.milvus) as store, ThreadPoolExecutor(1) as loading:
         recent, counts, searcher_id = Recent(), Counts(), new_searcher_id()
-        follower = Follower(settings, live, store, recent, Health(), loading, changed.set)
+        follower = Follower(settings, live, store, recent, Health(), loading, changed.set, counts.follow)
         async with open_producer(settings.kafka, linger_ms=0) as producer:
             shop = Shop(settings, producer, follower, folder, args)
             topic = settings.topic(CATALOG.name)

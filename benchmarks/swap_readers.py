@@ -56,7 +56,7 @@ class Asked:
         """Keep one answered request. From any thread."""
         self.recent.add(request)
         timed = response.model_copy(update={"timings": response.timings.model_copy(update={"total_ms": took_ms})})
-        self.loop.call_soon_threadsafe(self.counts.add, [timed])
+        self.loop.call_soon_threadsafe(self.counts.add, timed, request)
 
 
 class Readers:

@@ -127,18 +127,30 @@ def release_key(generation: int) -> bytes:
 LATENCY_BOUNDS_MS = (5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 70.0, 100.0, 150.0, 250.0, 500.0, 1000.0, 2500.0)
 
 
+# Clients fall into so many buckets by a hash of their id: shares per client that a report can carry, and that add up across searchers.
+CLIENT_BUCKETS = 128
+
+
 class Served(Fact):
-    """What one searcher has answered with one generation since it started.
+    """What one searcher has answered with one generation since a live pointer, the one of ``sequence``, made it serve that generation.
 
     ``latency_counts`` has one number per bound of ``LATENCY_BOUNDS_MS`` (answers at or below it and above the one before), and one
     more for the rest. Latency is that of encoding and searching, without the queue: the part that a generation can make worse.
+
+    ``empty`` and ``errors`` count every request. ``plain_by_client``, ``plain_errors_by_client`` and ``plain_empty_by_client`` count only
+    plain ones: no filter, the first page, and this client's first of that query since the pointer. Each is empty or has a number per
+    bucket of clients (``CLIENT_BUCKETS``), so that one client can weigh no more than one of the buckets that hold anything.
     """
 
     generation: int
+    sequence: int = 0
     answers: int = 0
     errors: int = 0
     empty: int = 0
     latency_counts: list[int] = []
+    plain_by_client: list[int] = []
+    plain_errors_by_client: list[int] = []
+    plain_empty_by_client: list[int] = []
 
 
 class SearcherReport(Fact):
@@ -146,6 +158,7 @@ class SearcherReport(Fact):
 
     ``problem`` says why it does not serve the live generation, ``refused`` names the generation that it will not serve.
     ``recent_p95_ms`` is of the last seconds, queue included; None without answers. ``sequence`` is that of the pointer it follows.
+    A searcher that is stopped leaves a null value under its id.
     """
 
     searcher_id: str

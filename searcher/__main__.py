@@ -31,7 +31,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
         _threads("search", BATCHES) as searching,
         _threads("load", 1) as loading,
     ):
-        follower = Follower(settings, live, store, recent, health, loading, changed.set)
+        follower = Follower(settings, live, store, recent, health, loading, changed.set, counts.follow)
 
         def state() -> SearcherReport:
             serving, pointer = live.current, follower.served

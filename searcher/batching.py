@@ -27,6 +27,11 @@ def group(requests: Sequence[SearchRequest]) -> list[Group]:
     return [Group(depth, tuple(requests[places[0]].filters), tuple(places)) for (depth, _), places in members.items()]
 
 
+def client_of(request: SearchRequest) -> str:
+    """Return who asks, as far as a request says it: the client, else its session or user; ``""`` for all that name nobody."""
+    return request.client_id or request.session_id or request.user_id or ""
+
+
 class Memory:
     """The last ``capacity`` things that were seen, the oldest forgotten first."""
 

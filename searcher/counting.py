@@ -1,36 +1,93 @@
-"""Count what each generation has answered, for the reports: answers, errors, empty ones, latencies; and how long searches take now."""
+"""Count what each generation has answered, for the reports: answers, errors, empty ones, latencies; and how long searches take now.
+
+Counts of a generation begin anew when a pointer makes it serve: what it did before its last promotion says nothing about this one.
+Plain requests are counted by client besides: filters that match nothing, pages beyond the end and a few clients cannot speak for all.
+"""
 
 import time
 from bisect import bisect_left
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from dataclasses import dataclass, field
+from zlib import crc32
 
-from schemas.releases import LATENCY_BOUNDS_MS, Served
-from schemas.search import SearchResponse, Status
+from schemas.releases import CLIENT_BUCKETS, LATENCY_BOUNDS_MS, LivePointer, Served
+from schemas.search import SearchRequest, SearchResponse, Status
+from searcher.batching import Memory, client_of
 
 GENERATIONS = 3
 WINDOW_S = 5.0
 REMEMBERED = 2000
+QUERIES = 20_000  # of which a second asking by the same client is known
+
+
+def _zeros(count: int) -> list[int]:
+    return [0] * count
+
+
+@dataclass
+class _Tally:
+    """The counts of one generation since the pointer of ``sequence``."""
+
+    sequence: int = 0
+    answers: int = 0
+    errors: int = 0
+    empty: int = 0
+    latencies: list[int] = field(default_factory=lambda: _zeros(len(LATENCY_BOUNDS_MS) + 1))
+    plain: list[int] = field(default_factory=lambda: _zeros(CLIENT_BUCKETS))
+    plain_errors: list[int] = field(default_factory=lambda: _zeros(CLIENT_BUCKETS))
+    plain_empty: list[int] = field(default_factory=lambda: _zeros(CLIENT_BUCKETS))
+    asked: Memory = field(default_factory=lambda: Memory(QUERIES))
 
 
 class Counts:
-    """The counts since the start, of the generations that answered last. For one thread."""
+    """The counts of the generations that answered last. For one thread."""
 
     def __init__(self) -> None:
-        self._served: OrderedDict[int, Served] = OrderedDict()
+        self._tallies: OrderedDict[int, _Tally] = OrderedDict()
         self._recent: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
+        self._serving: int | None = None
+        self._sequence = 0
 
-    def add(self, responses: Sequence[SearchResponse]) -> None:
-        """Count answers. What no generation answered (expired, rejected) says nothing about one."""
-        now = time.monotonic()
-        for response in responses:
-            if response.generation is not None and response.status in {Status.OK, Status.PARTIAL, Status.ERROR}:
-                self._count(response.generation, response)
-                self._recent.append((now, response.timings.total_ms))
+    def follow(self, pointer: LivePointer) -> None:
+        """Begin anew where a pointer changes what serves, or promotes it again; one that only pauses or pins changes nothing."""
+        generation = pointer.live.generation
+        if generation != self._serving or pointer.cause == "promote":
+            self._tallies.pop(generation, None)
+            self._serving, self._sequence = generation, pointer.sequence
+
+    def add(self, response: SearchResponse, request: SearchRequest | None = None) -> None:
+        """Count an answer. What no generation answered (expired, rejected) says nothing about one."""
+        if response.generation is None or response.status not in {Status.OK, Status.PARTIAL, Status.ERROR}:
+            return
+        tally = self._of(response.generation)
+        failed, empty = response.status is Status.ERROR, response.status is not Status.ERROR and not response.hits
+        tally.answers += 1
+        tally.errors += failed
+        tally.empty += empty
+        tally.latencies[bisect_left(LATENCY_BOUNDS_MS, response.timings.embed_ms + response.timings.search_ms)] += 1
+        self._recent.append((time.monotonic(), response.timings.total_ms))
+        if request is None or request.filters or request.offset:
+            return
+        client = client_of(request)
+        asking = hash((client, request.user_query))
+        if asking in tally.asked:
+            return
+        tally.asked.add(asking)
+        bucket = crc32(client.encode()) % CLIENT_BUCKETS
+        tally.plain[bucket] += 1
+        tally.plain_errors[bucket] += failed
+        tally.plain_empty[bucket] += empty
 
     def served(self) -> list[Served]:
         """Return the counts, the generation that answered last at the end."""
-        return list(self._served.values())
+        return [
+            Served(
+                generation=generation, sequence=t.sequence, answers=t.answers, errors=t.errors, empty=t.empty,
+                latency_counts=list(t.latencies), plain_by_client=list(t.plain),
+                plain_errors_by_client=list(t.plain_errors), plain_empty_by_client=list(t.plain_empty),
+            )
+            for generation, t in self._tallies.items()
+        ]  # fmt: skip
 
     def recent_p95_ms(self) -> float | None:
         """Return the p95 of the whole latency over the last ``WINDOW_S`` seconds, None without answers."""
@@ -38,18 +95,10 @@ class Counts:
         took = sorted(ms for at, ms in self._recent if at >= since)
         return round(took[min(len(took) - 1, int(0.95 * len(took)))], 1) if took else None
 
-    def _count(self, generation: int, response: SearchResponse) -> None:
-        old = self._served.get(generation) or Served(generation=generation, latency_counts=[0] * (len(LATENCY_BOUNDS_MS) + 1))
-        counts = list(old.latency_counts)
-        counts[bisect_left(LATENCY_BOUNDS_MS, response.timings.embed_ms + response.timings.search_ms)] += 1
-        failed = response.status is Status.ERROR
-        self._served[generation] = Served(
-            generation=generation,
-            answers=old.answers + 1,
-            errors=old.errors + failed,
-            empty=old.empty + (not failed and not response.hits),
-            latency_counts=counts,
-        )
-        self._served.move_to_end(generation)
-        while len(self._served) > GENERATIONS:
-            self._served.popitem(last=False)
+    def _of(self, generation: int) -> _Tally:
+        if generation not in self._tallies:
+            self._tallies[generation] = _Tally(self._sequence if generation == self._serving else 0)
+        self._tallies.move_to_end(generation)
+        while len(self._tallies) > GENERATIONS:
+            self._tallies.popitem(last=False)
+        return self._tallies[generation]

@@ -46,6 +46,7 @@ class Follower:
         health: Health,
         executor: Executor,
         changed: Callable[[], None],
+        adopted: Callable[[LivePointer], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._live = live
@@ -54,6 +55,7 @@ class Follower:
         self._health = health
         self._executor = executor
         self._changed = changed
+        self._adopted = adopted
         self._open: dict[int, LoadedRelease] = {}
         self._failed: tuple[int, float] = (-1, 0.0)
         self._retry_s = RETRY_S
@@ -97,6 +99,7 @@ class Follower:
             return
         self._live.swap(release)
         self.served = pointer
+        self._adopted(pointer)
         self.refused = self.problem = None
         GENERATION.set(release.generation)
         SEQUENCE.set(pointer.sequence)

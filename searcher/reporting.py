@@ -26,13 +26,14 @@ async def report(
     changed: asyncio.Event,
     stopping: asyncio.Event,
 ) -> None:
-    """Write reports until ``stopping``; ``state`` gives what is so now. The last one says that nothing is served any more."""
+    """Write reports until ``stopping``; ``state`` gives what is so now. The last says that nothing is served; a null value ends them."""
     while not stopping.is_set():
         changed.clear()
         await producer.send(_record(topic, state()))
         with suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), EVERY_S)
     await producer.send(_record(topic, state().model_copy(update={"generation": None, "ready": False, "problem": None})))
+    await producer.send(Outgoing(topic, None, key=state().searcher_id.encode()))
 
 
 def _record(topic: str, value: SearcherReport) -> Outgoing:

@@ -157,7 +157,7 @@ class Server:
             replies += [Reply(a, _timed(a, r, now_ms)) for a, r in zip(accepted, responses, strict=True)]
         for one in replies:
             self._remember(one)
-        self._counts.add([one.response for one in replies])
+            self._counts.add(one.response, one.to.request if isinstance(one.to, Accepted) else None)
         return replies
 
     def _answer(self, accepted: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]) -> list[SearchResponse]:

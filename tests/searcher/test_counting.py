@@ -1,4 +1,4 @@
-from schemas.releases import LATENCY_BOUNDS_MS
+from schemas.releases import LATENCY_BOUNDS_MS, LivePointer, Release, ReleaseState
 from schemas.search import ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
 from searcher.counting import GENERATIONS, Counts
 from searcher.recent import Recent
@@ -17,7 +17,8 @@ def answer(generation: int | None = 1, status: Status = Status.OK, hits: int = 1
 
 def test_each_generation_has_its_own_counts() -> None:
     counts = Counts()
-    counts.add([answer(1), answer(1, hits=0), answer(2, Status.ERROR, hits=0), answer(None, Status.EXPIRED, hits=0)])
+    for one in (answer(1), answer(1, hits=0), answer(2, Status.ERROR, hits=0), answer(None, Status.EXPIRED, hits=0)):
+        counts.add(one)
     first, second = counts.served()
     assert (first.generation, first.answers, first.errors, first.empty) == (1, 2, 0, 1)
     assert (second.generation, second.answers, second.errors, second.empty) == (2, 1, 1, 0)
@@ -27,20 +28,69 @@ def test_each_generation_has_its_own_counts() -> None:
 
 def test_the_last_bucket_takes_what_is_above_all_bounds() -> None:
     counts = Counts()
-    counts.add([answer(ms=1e6)])
+    counts.add(answer(ms=1e6))
     assert counts.served()[0].latency_counts[-1] == 1
 
 
 def test_only_the_generations_that_answered_last_are_kept() -> None:
     counts = Counts()
-    counts.add([answer(g) for g in range(1, GENERATIONS + 3)])
+    for generation in range(1, GENERATIONS + 3):
+        counts.add(answer(generation))
     assert [s.generation for s in counts.served()] == list(range(3, GENERATIONS + 3))
+
+
+def asked(query: str, client: str | None = "c1", **fields: object) -> SearchRequest:
+    return SearchRequest.model_validate({"request_id": "r", "user_query": query, "client_id": client, **fields})
+
+
+def pointer(generation: int, sequence: int, cause: str = "promote") -> LivePointer:
+    live = Release(generation=generation, model="m", model_sha256="0" * 64, dim=4, collection=f"c{generation}", state=ReleaseState.RELEASED)
+    return LivePointer(sequence=sequence, live=live, cause=cause)
+
+
+def test_filtered_paged_and_repeated_requests_say_nothing_of_a_generation() -> None:
+    """One client with a filter that matches nothing rolled a good generation back: 230 such requests were 230 empty answers."""
+    counts = Counts()
+    nothing = [{"field": "brand", "value": "no such brand"}]
+    for number in range(230):
+        counts.add(answer(hits=0), asked(f"q{number}", filters=nothing))
+        counts.add(answer(hits=0), asked(f"q{number}", offset=10))
+        counts.add(answer(hits=0), asked("the same"))
+    (served,) = counts.served()
+    assert (served.empty, sum(served.plain_by_client), sum(served.plain_empty_by_client)) == (690, 1, 1)
+
+
+def test_a_client_counts_in_one_place_however_often_it_asks() -> None:
+    counts = Counts()
+    for number in range(50):
+        counts.add(answer(status=Status.ERROR, hits=0), asked(f"q{number}", client="loud"))
+        counts.add(answer(), asked("tv", client=f"c{number}"))
+    (served,) = counts.served()
+    assert sum(1 for n in served.plain_errors_by_client if n) == 1
+    assert sum(served.plain_errors_by_client) == 50
+    assert sum(1 for n in served.plain_by_client if n) > 30
+
+
+def test_counts_begin_anew_when_a_pointer_makes_a_generation_serve_again() -> None:
+    counts = Counts()
+    counts.follow(pointer(1, 1))
+    counts.add(answer(1))
+    counts.follow(pointer(2, 2))
+    counts.add(answer(2, hits=0))
+    counts.follow(pointer(1, 3, "rollback"))
+    counts.follow(pointer(2, 4))
+    assert [(s.generation, s.sequence) for s in counts.served()] == []
+    counts.add(answer(2))
+    counts.follow(pointer(2, 5, "pause"))
+    counts.add(answer(2))
+    assert [(s.generation, s.sequence, s.answers, s.empty) for s in counts.served()] == [(2, 4, 2, 0)]
 
 
 def test_the_recent_p95_is_none_without_answers() -> None:
     counts = Counts()
     assert counts.recent_p95_ms() is None
-    counts.add([answer(ms=float(i)) for i in range(100)])
+    for i in range(100):
+        counts.add(answer(ms=float(i)))
     assert counts.recent_p95_ms() == 100.0
 
 

@@ -99,7 +99,9 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
     assert [h["object_id"] for h in event["hits"]] == [h.product_id for h in shopped.hits]
 
     assert shop.stop() == 0
-    reports = [SearcherReport.from_json(r.value or b"") for r in await shop.read("searcher-reports", lambda found: len(found) >= 3)]
+    *written, last = await shop.read("searcher-reports", lambda found: found[-1].value is None if found else False)
+    assert last.key == written[-1].key, "what a stopped searcher leaves under its id is a null value"
+    reports = [SearcherReport.from_json(r.value or b"") for r in written]
     assert any(r.generation == 1 and r.ready and r.sequence == 1 for r in reports)
     assert (reports[-1].generation, reports[-1].ready) == (None, False)
     assert len({r.searcher_id for r in reports}) == 1
@@ -213,6 +215,6 @@ async def test_a_fresh_searcher_serves_the_previous_generation_and_a_bad_answer_
 
 async def _report(shop: Shop, wanted: Callable[[SearcherReport], bool]) -> SearcherReport:
     def reports(found: Sequence[Record]) -> list[SearcherReport]:
-        return [r for r in (SearcherReport.from_json(f.value or b"") for f in found) if wanted(r)]
+        return [r for r in (SearcherReport.from_json(f.value) for f in found if f.value) if wanted(r)]
 
     return reports(await shop.read("searcher-reports", lambda found: bool(reports(found))))[-1]
