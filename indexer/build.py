@@ -176,11 +176,11 @@ def read_vectors(path: str, dim: int) -> dict[str, Vector]:
     try:
         with np.load(Path(path), allow_pickle=False) as file:
             hashes, vectors = file["hashes"], np.asarray(file["vectors"], dtype=np.float32)
-    except (OSError, KeyError, ValueError) as error:
-        log.warning("vectors of the candidate are not used", path=path, reason=str(error))
+    except Exception as error:
+        log.warning("vectors of the candidate are not used", path=path, reason=f"{type(error).__name__}: {error}")
         return {}
-    if vectors.shape != (len(hashes), dim):
-        log.warning("vectors of the candidate are not used", path=path, reason=f"shape {vectors.shape}, expected ({len(hashes)}, {dim})")
+    if hashes.ndim != 1 or vectors.shape != (len(hashes), dim):
+        log.warning("vectors of the candidate are not used", path=path, reason=f"shape {vectors.shape} for {hashes.shape} texts of {dim}")
         return {}
     return dict(zip(map(str, hashes), vectors, strict=True))
 

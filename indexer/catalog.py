@@ -1,6 +1,7 @@
-"""The clean catalogue in memory, as the topic ``catalog`` tells it: which changes count, and which are stale.
+"""The clean catalogue in memory, as the topic ``catalog`` tells it: which changes count, which are stale, which no index can hold.
 
-A version that is not above the known one is stale; after a deletion only a lower one is. It knows no index and no model.
+A version that is not above the known one is stale. A deletion forgets the version too: what is created again may begin at any.
+A record that cannot be read, or whose product does not fit the index, is passed over and counted: the others go on. It knows no model.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,19 +9,24 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from broker.guarding import judged
 from broker.records import Record
+from retrieval.rows import misfit
 from schemas.products import CatalogProduct
+from schemas.rejections import Rejection
+
+SHOWN_PROBLEMS = 5
 
 
 @dataclass
 class Catalog:
-    """Products by id, and the next offset to read per partition. Counts what it passes over."""
+    """Products by id, and the next offset to read per partition. Counts what it passes over; ``problems`` are the newest, in words."""
 
     products: dict[str, CatalogProduct] = field(default_factory=dict)
     offsets: dict[int, int] = field(default_factory=dict)
     stale: int = 0
     unreadable: int = 0
-    _gone: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
 
     def apply(self, records: Iterable[Record]) -> set[str]:
         """Take records in, in the order of the log. Returns the ids of the products that changed or went."""
@@ -34,37 +40,38 @@ class Catalog:
 
     def _delete(self, record: Record) -> str | None:
         product_id = (record.key or b"").decode(errors="replace")
-        old = self.products.pop(product_id, None)
-        if old is None:
-            return None
-        self._gone[product_id] = old.version
-        return product_id
+        return product_id if self.products.pop(product_id, None) is not None else None
 
     def _upsert(self, record: Record) -> str | None:
-        product = _read(record)
-        if product is None:
+        read = judged(_read, record)
+        if not isinstance(read, CatalogProduct):
             self.unreadable += 1
+            problem = read.problems[0].message if isinstance(read, Rejection) else read
+            self.problems = [*self.problems, f"{problem} (partition {record.partition}, offset {record.offset})"][-SHOWN_PROBLEMS:]
             return None
-        old = self.products.get(product.product_id)
-        floor = old.version + 1 if old else self._gone.get(product.product_id, product.version)
-        if product.version < floor:
+        old = self.products.get(read.product_id)
+        if old and read.version <= old.version:
             self.stale += 1
             return None
-        self._gone.pop(product.product_id, None)
-        self.products[product.product_id] = product
-        return product.product_id
+        self.products[read.product_id] = read
+        return read.product_id
 
 
-def _read(record: Record) -> CatalogProduct | None:
+def _read(record: Record) -> CatalogProduct | str:
+    """Return the product, or why there is none that an index could hold."""
     try:
         product = CatalogProduct.from_json(record.value or b"")
-    except ValidationError:
-        return None
-    named = record.key is not None and record.key.decode(errors="replace") == product.product_id
-    return product if named and product.product_id and (product.price is None or product.price >= 0) else None
+    except ValidationError as error:
+        return f"not a product: {error.error_count()} problems"
+    if record.key is None or record.key.decode(errors="replace") != product.product_id:
+        return "the key is not the product_id"
+    return misfit(product) or product
 
 
 def out_of_step(products: Mapping[str, CatalogProduct], rows: Mapping[str, int]) -> set[str]:
-    """Return the ids whose row (``rows``: id to version) is missing, older than the catalogue, or of no product any more."""
-    missing_or_old = {i for i, product in products.items() if rows.get(i, -1) < product.version}
-    return missing_or_old | (rows.keys() - products.keys())
+    """Return the ids whose row (``rows``: id to version) is missing, of another version than the catalogue's, or of no product any more.
+
+    A greater version is as wrong as a lower one: the product was deleted and created again, and counts anew.
+    """
+    missing_or_other = {i for i, product in products.items() if rows.get(i) != product.version}
+    return missing_or_other | (rows.keys() - products.keys())

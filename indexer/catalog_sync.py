@@ -7,12 +7,14 @@ that is being built only gathers its ids until it is handed over: every change i
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 
+import numpy as np
+import numpy.typing as npt
 import structlog
 
 from broker.errors import BrokerError
@@ -20,19 +22,24 @@ from broker.reading import Reader
 from broker.records import Record
 from indexer.catalog import Catalog, out_of_step
 from indexer.lanes import Lane
-from indexer.metrics import CATALOG_PRODUCTS, CATALOG_STALE, CATALOG_UNREADABLE, CATALOG_WAITING, ROWS_DELETED, ROWS_WRITTEN
+from indexer.metrics import CATALOG_PRODUCTS, CATALOG_STALE, CATALOG_UNREADABLE, CATALOG_WAITING, ROWS_DELETED, ROWS_REFUSED, ROWS_WRITTEN
 from indexer.models import Models
 from indexer.rows_there import versions_there
 from retrieval.document import document_text
+from retrieval.encoder import EncodingError
 from retrieval.index import Row, VectorStore
+from retrieval.rows import RowError
+from schemas.products import CatalogProduct
 from schemas.releases import Release
 
 log = structlog.get_logger(__name__)
 
+Vector = npt.NDArray[np.float32]
 CHUNK = 32
 PAGE = 1000
 PASSES = 2
 FOLD_ROWS = 4000
+REFUSED_KNOWN = 100
 CHECK_S = 30.0
 AWAY = timedelta(days=1)  # well below delete.retention.ms of compacted topics (broker/topics.py)
 
@@ -52,11 +59,15 @@ class Target:
 
 
 class CatalogSync:
-    """The catalogue in memory and the collections that follow it. ``lane`` writes all adopted collections."""
+    """The catalogue in memory and the collections that follow it. ``lane`` writes all adopted collections.
+
+    ``refused`` says why of the products that no collection took, the newest last.
+    """
 
     def __init__(self, store: VectorStore, lane: Lane, models: Models) -> None:
         self.catalog = Catalog()
         self.changed_at = 0.0
+        self.refused: dict[str, str] = {}
         self._store = store
         self._lane = lane
         self._models = models
@@ -201,18 +212,48 @@ class CatalogSync:
         due = [(t.release, t, [i for i in chunk if i in t.dirty]) for t in targets]
         for _, target, ids in due:
             _take_out(target, ids)
-        by_model = {}
+        by_model: dict[str, Mapping[str, Vector]] = {}
         for sha256 in {release.model_sha256 for release, _, ids in due if ids}:
-            vectors = await self._models.encode(sha256, [document_text(p) for p in chunk.values()])
-            by_model[sha256] = dict(zip(chunk, vectors, strict=True))
+            by_model[sha256] = await self._encoded(sha256, chunk)
         for release, target, ids in due:
             # What changed or went while it was encoded is dirty again, or deleted already: its old form must not be written.
-            current = [i for i in ids if products.get(i) is chunk[i]]
-            if current:
-                rows = [Row.of(chunk[i], by_model[release.model_sha256][i], release.generation) for i in current]
-                await lane(self._store.upsert, release.collection, rows)
-            target.unflushed += len(current)
-            ROWS_WRITTEN.labels(cause).inc(len(current))
+            vectors = by_model.get(release.model_sha256, {})
+            rows = [Row.of(chunk[i], vectors[i], release.generation) for i in ids if i in vectors and products.get(i) is chunk[i]]
+            target.unflushed += await self._written(lane, release.collection, rows, cause)
+
+    async def _encoded(self, sha256: str, chunk: Mapping[str, CatalogProduct]) -> Mapping[str, Vector]:
+        """Return the vectors of the products. One whose text the model cannot encode is put aside, the others go on."""
+        try:
+            vectors = await self._models.encode(sha256, [document_text(p) for p in chunk.values()])
+            return dict(zip(chunk, vectors, strict=True))
+        except EncodingError as error:
+            if len(chunk) == 1:
+                self._put_aside(next(iter(chunk)), error)
+                return {}
+            singly = [await self._encoded(sha256, {i: product}) for i, product in chunk.items()]
+            return {i: vector for one in singly for i, vector in one.items()}
+
+    async def _written(self, lane: Lane, collection: str, rows: Sequence[Row], cause: str) -> int:
+        """Write rows; return how many. One that the index refuses is put aside, the others are written."""
+        if not rows:
+            return 0
+        try:
+            await lane(self._store.upsert, collection, rows)
+        except RowError as error:
+            if len(rows) == 1:
+                self._put_aside(rows[0].product_id, error)
+                return 0
+            return sum([await self._written(lane, collection, [row], cause) for row in rows])
+        ROWS_WRITTEN.labels(cause).inc(len(rows))
+        return len(rows)
+
+    def _put_aside(self, product_id: str, error: Exception) -> None:
+        """The row that was there before stays, until the product changes again."""
+        log.error("a product does not fit the index and is passed over", product_id=product_id[:80], problem=str(error))
+        self.refused[product_id] = str(error)
+        while len(self.refused) > REFUSED_KNOWN:
+            self.refused.pop(next(iter(self.refused)))
+        ROWS_REFUSED.inc()
 
     async def _fold(self, targets: Iterable[Target]) -> None:
         """Flush on Lite when many rows lie unflushed: each costs every search 20 to 50 us, and a flush hides rows for a moment."""

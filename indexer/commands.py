@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from broker.consuming import GroupConsumer
 from broker.dead_letters import dead_letter
+from broker.guarding import judged
 from broker.producing import Producer
 from broker.records import Record
 from indexer.deployer import Deployer
@@ -15,6 +16,8 @@ from indexer.metrics import COMMANDS
 from schemas.rejections import Problem, Reason, Rejection
 from schemas.releases import DeploymentCommand
 
+# Twenty times the longest that is sane: two paths, two reasons and some ids.
+COMMAND_BYTES = 65_536
 log = structlog.get_logger(__name__)
 
 
@@ -28,7 +31,7 @@ async def obey(commands: GroupConsumer, producer: Producer, deployer: Deployer, 
         if not commands.assigned():
             raise TakenOverError("another indexer took over the deployment commands: only one may run")
         for record in await commands.batch(timeout_ms=200, max_records=20):
-            command = parse(record)
+            command = judged(parse, record)
             if isinstance(command, Rejection):
                 log.warning("command refused", reason=command.reason.value, offset=record.offset)
                 COMMANDS.labels("unreadable", "dead_letter").inc()
@@ -39,9 +42,16 @@ async def obey(commands: GroupConsumer, producer: Producer, deployer: Deployer, 
 
 
 def parse(record: Record) -> DeploymentCommand | Rejection:
-    """Return the command of a record, or why it cannot be read."""
+    """Return the command of a record, or why it cannot be read.
+
+    What is accepted stands again, whole and twice, in the records of its generation, so it must be small and able to be written.
+    """
+    if len(record.value or b"") > COMMAND_BYTES:
+        problem = Problem(loc="", type="too_large", message=f"a command has at most {COMMAND_BYTES} bytes")
+        return Rejection(reason=Reason.TOO_LARGE, problems=[problem])
     try:
-        return DeploymentCommand.from_json(record.value or b"")
+        command = DeploymentCommand.from_json(record.value or b"")
+        command.to_json()
     except ValidationError as error:
         problems = [
             Problem(loc=".".join(map(str, e["loc"])), type=e["type"], message=e["msg"])
@@ -49,3 +59,4 @@ def parse(record: Record) -> DeploymentCommand | Rejection:
         ]
         broken = any(p.type == "json_invalid" for p in problems)
         return Rejection(reason=Reason.JSON_DECODE if broken else Reason.SCHEMA, problems=problems[:20])
+    return command

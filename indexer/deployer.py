@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from broker.guarding import unforeseen
 from indexer import changes
 from indexer.catalog_sync import CatalogSync
 from indexer.deployment import Abort, Accept, Build, Mark, Reject, Repeated, Switch, decide, may_publish
@@ -62,7 +63,7 @@ class Deployer:
         """Do what the command asks, or refuse it with a decision. The effect is durable on return; a repeat changes nothing."""
         async with self._one:
             state = self.ledger.state
-            verdict = decide(state, command, now=_now(), cooldown=self._settings.cooldown)
+            verdict = self._verdict(command)
             outcome = type(verdict).__name__.lower()
             why = verdict.reason if isinstance(verdict, Reject) else None
             log.info("command", action=command.action, actor=command.actor, command_id=command.command_id, outcome=outcome, reason=why)
@@ -71,6 +72,13 @@ class Deployer:
                 await self.ledger.decided(changes.of_refusal(command, verdict.reason, state.live, _now()))
             else:
                 await self._accept(command, verdict)
+
+    def _verdict(self, command: DeploymentCommand) -> Accept | Reject:
+        """Decide; what nobody foresaw of a command refuses it."""
+        try:
+            return decide(self.ledger.state, command, now=_now(), cooldown=self._settings.cooldown)
+        except Exception as error:
+            return Reject(f"processing_error: {unforeseen(error).problems[0].message}")
 
     async def _accept(self, command: DeploymentCommand, accepted: Accept) -> None:
         state = self.ledger.state

@@ -5,10 +5,13 @@
 
 from typing import Self
 
+from pydantic import ValidationError
+
 from broker.claiming import Claims
+from broker.guarding import judged
 from broker.producing import Producer
 from broker.reading import open_reader, read_compacted
-from broker.records import Outgoing
+from broker.records import Outgoing, Record
 from indexer import changes
 from indexer.metrics import LIVE_GENERATION, SEQUENCE
 from indexer.state import State, read_state
@@ -71,4 +74,13 @@ class Ledger:
 async def _decision_ids(settings: Settings) -> set[str]:
     async with open_reader(settings.kafka, [settings.topic(DECISIONS.name)]) as reader:
         ends = await reader.end_offsets()
-        return {Decision.from_json(record.value).decision_id async for record in reader.until(ends) if record.value}
+        read = [judged(_decision, record) async for record in reader.until(ends)]
+        return {one.decision_id for one in read if isinstance(one, Decision)}
+
+
+def _decision(record: Record) -> Decision | None:
+    """Return the decision of a record, None where it is none of ours."""
+    try:
+        return Decision.from_json(record.value or b"")
+    except ValidationError:
+        return None

@@ -40,7 +40,7 @@ class Remembered:
     def put_hashed(self, vectors: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Remember vectors by the hash of their text."""
         for key, vector in vectors.items():
-            self._vectors[key] = vector
+            self._vectors[key] = vector.copy()  # a view would keep the whole matrix it is a row of
             if len(self._vectors) > self._capacity:
                 self._vectors.popitem(last=False)
 
@@ -60,7 +60,7 @@ class Models:
             return self._loaded[sha256]
         encoder = await self._lane(_load, model, self._threads)
         if sha256 not in {None, encoder.fingerprint}:
-            raise ModelError(f"model {model} has fingerprint {encoder.fingerprint}, the release says {sha256}")
+            raise ModelError(f"model {model} is not the one that the release names by its fingerprint {str(sha256)[:12]}")
         self._loaded[encoder.fingerprint] = encoder
         self._remembered.setdefault(encoder.fingerprint, Remembered())
         return encoder

@@ -113,6 +113,10 @@ async def _report(health: Health, deployer: Deployer, sync: CatalogSync, builder
         pointer = deployer.ledger.state.pointer
         products = len(sync.catalog.products)
         detail: dict[str, object] = {"catalog": products, "catalog_waiting": sync.waiting}
+        if sync.catalog.unreadable:
+            detail |= {"catalog_unreadable": sync.catalog.unreadable, "catalog_problems": sync.catalog.problems}
+        if sync.refused:
+            detail |= {"rows_refused": list(sync.refused.values())[-5:]}
         if pointer:
             detail |= {"generation": pointer.live.generation, "sequence": pointer.sequence}
             detail |= {"paused": pointer.paused, "pinned": pointer.pinned}

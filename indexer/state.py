@@ -5,8 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from schemas.releases import LivePointer, Release, ReleaseState, RolledBack
+import structlog
+from pydantic import ValidationError
 
+from schemas.releases import LivePointer, Release, ReleaseState, RolledBack, release_key
+
+log = structlog.get_logger(__name__)
 HOLDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
 UNFINISHED = frozenset({ReleaseState.BUILDING, ReleaseState.VERIFIED})
 _GENERATION = b"generation:"
@@ -67,13 +71,21 @@ class State:
 
 
 def read_state(records: Iterable[tuple[bytes, bytes]], deployment: str) -> State:
-    """Fold the newest ``(key, value)`` of every key of ``releases``. Pointers of other deployments are passed over."""
+    """Fold the newest ``(key, value)`` of every key of ``releases``. Pointers of other deployments are passed over.
+
+    So is what cannot be read, or names another generation than its key: one bad record must not hide the others.
+    """
     state = State()
     for key, value in records:
-        if key.startswith(_GENERATION):
-            state = state.with_release(Release.from_json(value))
-        elif key == deployment.encode():
-            state = state.with_pointer(LivePointer.from_json(value))
+        try:
+            if key.startswith(_GENERATION):
+                release = Release.from_json(value)
+                if key == release_key(release.generation):
+                    state = state.with_release(release)
+            elif key == deployment.encode():
+                state = state.with_pointer(LivePointer.from_json(value))
+        except ValidationError as error:
+            log.warning("a record of releases cannot be read", key=key[:80], problems=error.error_count())
     return state
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from pydantic import ValidationError
 
+from broker.guarding import judged
 from broker.reading import Reader
 from broker.records import Record
 from indexer.clicks import ClickCounts
@@ -24,6 +25,20 @@ from schemas.settings import IndexerSettings
 log = structlog.get_logger(__name__)
 
 FORGET = timedelta(days=1)
+AHEAD = timedelta(minutes=5)  # what a searcher's clock may be ahead
+SEARCHERS = 1000
+EXACT = 2**53  # what a float holds exactly
+
+
+def read_report(record: Record) -> SearcherReport | None:
+    """Return the report of a record whose numbers can be added up, else None: anybody may write anything on a topic."""
+    try:
+        report = SearcherReport.from_json(record.value or b"")
+    except ValidationError:
+        return None
+    counts = [n for s in report.served for n in (s.answers, s.errors, s.empty, *s.latency_counts)]
+    own = record.key == report.searcher_id.encode()
+    return report if own and all(0 <= n <= EXACT for n in counts) else None
 
 
 class Watch:
@@ -75,11 +90,14 @@ class Watch:
 
     def _take(self, records: Iterable[Record]) -> None:
         for record in records:
-            try:
-                report = SearcherReport.from_json(record.value or b"")
-            except ValidationError:
+            if record.value is None:
+                self._reports.pop((record.key or b"").decode(errors="replace"), None)
                 continue
-            self._reports[report.searcher_id] = report
+            report = judged(read_report, record)
+            if isinstance(report, SearcherReport) and report.at <= datetime.now(UTC) + AHEAD:
+                self._reports[report.searcher_id] = report
+                if len(self._reports) > SEARCHERS:
+                    del self._reports[min(self._reports, key=lambda i: self._reports[i].at)]
 
     def _throttle(self, now: datetime) -> None:
         s, observed = self._settings, observed_p95(self.reports, now)

@@ -64,7 +64,9 @@ class LoadedRelease:
         if encoder is None or encoder.fingerprint != release.model_sha256:
             found = fingerprint(resolve_model(release.model))
             if found != release.model_sha256:
-                raise ReleaseError(f"model {release.model} has fingerprint {found}, the release says {release.model_sha256}")
+                raise ReleaseError(
+                    f"model {release.model} is not the one that the release names by its fingerprint {release.model_sha256[:12]}"
+                )
             encoder = Encoder.load(release.model, threads=threads)
         if not encoder.dim == release.dim == store.dim(release.collection):
             dims = f"model {encoder.dim}, release {release.dim}, collection {store.dim(release.collection)}"

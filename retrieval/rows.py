@@ -3,6 +3,7 @@
 Milvus takes NaN vectors and Lite counts characters where the server counts bytes: nothing reaches either unchecked.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from schemas.products import CatalogProduct
+from schemas.products import MAX_VERSION, CatalogProduct
 
 PATH_SEPARATOR = " > "
 MAX_BYTES = {"product_id": 1024, "title": 1024, "brand": 1024, "category": 2048, "availability": 256}
@@ -74,6 +75,20 @@ def check_vectors(vectors: npt.NDArray[np.float32], dim: int) -> None:
         raise RowError(f"a vector has length {float(lengths[np.abs(lengths - 1.0).argmax()]):.4f}, expected 1")
 
 
+def misfit(row: "Row | CatalogProduct") -> str | None:
+    """Return why the index cannot hold a row, or a product whatever its vector; None where it can."""
+    width = len(row.product_id.encode(errors="surrogatepass"))
+    if not 0 < width <= MAX_BYTES["product_id"]:
+        return f"product_id {row.product_id[:80]!r} has {width} bytes, 1 to {MAX_BYTES['product_id']} fit"
+    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in row.product_id):
+        return f"product_id {row.product_id[:80]!r} holds a control character"
+    if row.price is not None and not 0 <= row.price < math.inf:
+        return f"the price of {row.product_id!r} is not a finite amount"
+    if not 0 <= row.version <= MAX_VERSION:
+        return f"the version of {row.product_id!r} does not fit 64 bits"
+    return None
+
+
 def to_entities(rows: Sequence[Row], dim: int) -> list[dict[str, Any]]:
     """Return the rows as Milvus takes them; texts are cut at their byte limit, an absent price is stored as -1.
 
@@ -86,14 +101,10 @@ def to_entities(rows: Sequence[Row], dim: int) -> list[dict[str, Any]]:
     seen: set[str] = set()
     entities = []
     for r in rows:
-        if not 0 < len(r.product_id.encode()) <= MAX_BYTES["product_id"]:
-            raise RowError(f"product_id {r.product_id[:80]!r} has {len(r.product_id.encode())} bytes, 1 to {MAX_BYTES['product_id']} fit")
-        if any(ord(c) < 0x20 or ord(c) == 0x7F for c in r.product_id):
-            raise RowError(f"product_id {r.product_id[:80]!r} holds a control character")
+        if problem := misfit(r):
+            raise RowError(problem)
         if r.product_id in seen:
             raise RowError(f"product_id {r.product_id!r} is given twice in one write")
-        if r.price is not None and not (np.isfinite(r.price) and r.price >= 0):
-            raise RowError(f"price {r.price} of {r.product_id!r} is not a finite amount")
         seen.add(r.product_id)
         entities.append(
             {

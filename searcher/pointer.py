@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import structlog
 from pydantic import ValidationError
 
+from broker.guarding import judged
 from broker.records import Record
 from schemas.releases import LivePointer
 
@@ -16,11 +17,17 @@ def newest_pointer(records: Sequence[Record], deployment: str, known: LivePointe
     for record in records:
         if record.key != deployment.encode() or record.value is None:
             continue
-        try:
-            pointer = LivePointer.from_json(record.value)
-        except ValidationError as error:
-            log.warning("unreadable live pointer", offset=record.offset, problems=error.error_count())
+        pointer = judged(_read, record)
+        if not isinstance(pointer, LivePointer):
             continue
         if known is None or pointer.sequence > known.sequence:
             known = pointer
     return known
+
+
+def _read(record: Record) -> LivePointer | None:
+    try:
+        return LivePointer.from_json(record.value or b"")
+    except ValidationError as error:
+        log.warning("unreadable live pointer", offset=record.offset, problems=error.error_count())
+        return None

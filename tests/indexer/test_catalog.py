@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,12 +30,37 @@ def test_a_version_that_is_not_newer_is_stale() -> None:
     assert catalog.stale == 2
 
 
-def test_a_deleted_product_does_not_come_back_by_an_older_version() -> None:
+def test_a_product_that_was_deleted_may_be_created_again_at_any_version() -> None:
     catalog = Catalog()
-    catalog.apply([put("a", 2)])
+    catalog.apply([put("a", 7)])
     assert catalog.apply([gone("a")]) == {"a"}
+    assert catalog.apply([put("a", 1)]) == {"a"}
     assert catalog.apply([put("a", 1)]) == set()
-    assert catalog.apply([put("a", 2)]) == {"a"}
+    assert out_of_step(catalog.products, {"a": 7}) == {"a"}, "the row of its first life is not that of its second"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Record("catalog", 0, 3, 0, None, None),
+        Record("catalog", 0, 3, 0, b"a", b"[" * 100_000),
+        Record("catalog", 0, 3, 0, b"a", b'{"product_id":"\\ud800","title":"t","version":1}'),
+        Record("catalog", 0, 3, 0, b"a", b"\xff\xfe" * 500),
+        put("9" * 2000, 1),
+        put("a\x00", 1),
+        put("a", 2**63),
+        put("a", -1),
+        Record("catalog", 0, 3, 0, b"a", b'{"product_id":"a","title":"t","version":1,"price":1e400}'),
+    ],
+    ids=["nothing", "deep", "surrogate", "bytes", "long id", "control", "version", "negative", "infinite"],
+)
+def test_what_no_index_can_hold_is_counted_with_its_reason_and_the_next_is_taken(bad: Record) -> None:
+    """A product id of 2,000 digits ended the indexer at every start."""
+    catalog = Catalog()
+    assert catalog.apply([bad, put("b", 1)]) == {"b"}
+    if bad.value is not None:
+        assert (catalog.unreadable, len(catalog.problems)) == (1, 1)
+    assert catalog.products.keys() == {"b"}
 
 
 def test_what_does_not_fit_the_contract_is_counted_and_passed_over() -> None:
