@@ -18,11 +18,22 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Health:
-    """What a process says of itself. ``ready`` is set by the process; ``detail`` is shown on ``/readyz``."""
+    """What a process says of itself. ``ready`` is set by the process; ``detail`` is shown on ``/readyz``.
+
+    ``faults``: what it cannot work without, each with a function that says what is wrong with it now, or None. While one of them says
+    something the process is not ready, and the page names it.
+    """
 
     ready: bool = False
     detail: dict[str, object] = field(default_factory=dict)
     alive: Callable[[], bool] = lambda: True
+    faults: dict[str, Callable[[], str | None]] = field(default_factory=dict)
+
+    def readiness(self) -> tuple[bool, dict[str, object]]:
+        """Return whether work can be sent here, and what the page shows."""
+        found = {name: said for name, fault in self.faults.items() if (said := fault())}
+        ready = self.ready and not found
+        return ready, {"ready": ready, **self.detail, **({"faults": found} if found else {})}
 
 
 @asynccontextmanager
@@ -33,7 +44,8 @@ async def serve_health(name: str, settings: Settings, health: Health) -> AsyncIt
         return web.json_response({"process": name, "alive": health.alive()}, status=200 if health.alive() else 503)
 
     async def readyz(_: web.Request) -> web.Response:
-        return web.json_response({"process": name, "ready": health.ready, **health.detail}, status=200 if health.ready else 503)
+        ready, shown = health.readiness()
+        return web.json_response({"process": name, **shown}, status=200 if ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})

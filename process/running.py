@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import structlog
 
+from broker.pulse import Pulse, watch_brokers
 from broker.topics import TopicMismatchError, ensure_topics
 from process.health import Health, serve_health
 from process.logs import configure_logs
@@ -41,7 +42,9 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    health = Health()
+    pulse = Pulse()
+    health = Health(faults={"kafka": pulse.fault})
+    watching = asyncio.create_task(watch_brokers(settings.kafka, pulse))
     try:
         async with serve_health(name, settings, health):
             await until_stopped(stopping, asyncio.create_task(ensure_topics(settings)))
@@ -53,6 +56,9 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
     except Exception:  # the one outermost handler: say why, then let the supervisor restart us
         log.exception("crashed")
         return CRASHED
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
     log.info("stopped")
     return 0
 

@@ -24,6 +24,16 @@ async def test_a_process_is_ready_when_it_says_so_and_shows_its_detail(tmp_path:
     assert (status, json.loads(body)) == (200, {"process": "searcher", "ready": True, "generation": 7})
 
 
+async def test_a_process_is_not_ready_while_what_it_needs_is_silent_and_says_what(tmp_path: Path) -> None:
+    said: list[str | None] = [None]
+    health = Health(ready=True, faults={"kafka": lambda: said[0]})
+    async with serve_health("trainer", Settings(data_dir=tmp_path), health) as port:
+        assert (await get(port, "readyz"))[0] == 200
+        said[0] = "Kafka has not answered for 12 s"
+        status, body = await get(port, "readyz")
+    assert (status, json.loads(body)["faults"]) == (503, {"kafka": "Kafka has not answered for 12 s"})
+
+
 async def test_a_process_lives_as_long_as_it_says(tmp_path: Path) -> None:
     alive = [True]
     async with serve_health("stream", Settings(data_dir=tmp_path), Health(alive=lambda: alive[0])) as port:

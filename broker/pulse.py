@@ -1,0 +1,51 @@
+"""Whether the brokers still answer: asked every few seconds on a connection of its own, so that a process can say so while its work waits.
+
+Decides nothing and ends nothing; a broker that hangs is not a fault of the process that waits for it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+ASK_S = 3.0
+SILENT_S = 10.0  # without an answer for so long nobody should be sent here
+
+
+class Pulse:
+    """When the brokers answered last. Before the first answer the time counts from the making of this object."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
+
+    def beat(self) -> None:
+        """Note that the brokers answered now."""
+        self._last = self._clock()
+
+    def age_s(self) -> float:
+        """Return for how long nothing was heard."""
+        return self._clock() - self._last
+
+    def fault(self) -> str | None:
+        """Return what is wrong, in words; None while the brokers answer."""
+        age = self.age_s()
+        return f"Kafka has not answered for {age:.0f} s" if age > SILENT_S else None
+
+
+async def watch_brokers(bootstrap: str, pulse: Pulse) -> None:
+    """Ask for the topics every ``ASK_S`` seconds, for ever; a connection that gives no answer is made anew."""
+    while True:
+        inner = AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id="searchloop-pulse", request_timeout_ms=int(ASK_S * 1000))
+        try:
+            await asyncio.wait_for(inner.start(), SILENT_S)
+            while True:
+                await asyncio.wait_for(inner.topics(), ASK_S)
+                pulse.beat()
+                await asyncio.sleep(ASK_S)
+        except (KafkaError, OSError, TimeoutError):
+            await asyncio.sleep(1.0)
+        finally:
+            await inner.stop()
