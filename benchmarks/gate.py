@@ -3,7 +3,7 @@
 The ground is real: a simulated shop's test week, its queries ranked over the full catalogue by the untrained model and by a live model that
 is trained here. Planted candidates are perturbations of those rankings (``gate_planted``); of the kinds that training can produce, three
 are also really trained, each with a seed of its own. All follow from ``--seed``. No threshold of the gate is chosen on what is reported
-here: they are the defaults of the settings.
+here: they are those of the settings, read from the environment as the trainer does.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from benchmarks.gate_rules import RULES, Setting, evidence_of, foul, peers, peer
 from benchmarks.gate_shop import Ground, poisoned, with_nan, with_pooling
 from benchmarks.report import finish, say
 from retrieval.encoder import Encoder, resolve_model
+from schemas.settings import GateSettings
 from trainer.artefact import examine
 from trainer.case import evidence_of as evidence_of_files
 from trainer.evaluation_files import Evaluation
-from trainer.evidence import Limits
 from trainer.gate import decide
 from trainer.past import LAST
 from trainer.power import DEFAULT_SD
@@ -121,7 +121,7 @@ class Bench:
         evidence = evidence_of(setting, self.rows(QUERIES), candidate, live=live)
         self.count("poisoned", *promoted(evidence, setting.limits))
 
-    def chain(self, rule: str, limits: Limits, *, ratchet: bool = True) -> tuple[float, int]:
+    def chain(self, rule: str, limits: GateSettings, *, ratchet: bool = True) -> tuple[float, int]:
         """Let ten candidates come, each truly .004 worse than what is live then, on a fresh test each; return the true loss and promotions.
 
         What is live next to the best of the last ten is chosen as the trainer does: by the chain of measured gains.
@@ -144,8 +144,8 @@ class Bench:
 
     def chains(self) -> dict[str, dict[str, float]]:
         """Run ``per_kind`` chains for each rule; a chain slipped through when more than .01 was lost in the end."""
-        fresh = self.setting.limits.model_copy(update={"min_gain": -0.005})
-        variants: dict[str, tuple[str, Limits, bool]] = {rule: (rule, self.setting.limits, True) for rule in RULES}
+        fresh = self.setting.limits.model_copy(update={"gate_min_gain": -0.005})
+        variants: dict[str, tuple[str, GateSettings, bool]] = {rule: (rule, self.setting.limits, True) for rule in RULES}
         variants |= {"ours_noninferior": ("ours", fresh, True), "ours_noninferior_without_ratchet": ("ours", fresh, False)}
         told = {}
         for name, (rule, limits, ratchet) in variants.items():
@@ -182,7 +182,7 @@ def main() -> int:
         }  # fmt: skip
         levels = {name: round(float(found.ndcg10.mean()), 4) for name, found in systems.items()}
         say(f"{pool.queries.height} test queries; nDCG@10 {levels}")
-        setting = Setting(pool, systems, artefacts, ground.data, Limits(seed=args.seed))
+        setting = Setting(pool, systems, artefacts, ground.data, ground.settings)
         trained, spread = train_all(ground, live, base, folder, args.seed, args.trained)
         rng = np.random.default_rng(args.seed + 1)
         sigma = pool.spread(rng, spread["sd"], systems["live"], 0.02)
@@ -248,7 +248,7 @@ def train_all(ground: Ground, live: Path, base: Path, folder: Path, seed: int, c
             foul_test = kind == "poisoned"
             found = ground.evaluate({"candidate": model}, spam_qrels if foul_test else qrels)
             both = _joined(known.judged[str(number)] if foul_test else known, known, found)
-            told.append(_judge_trained(ground, both, kind, one, victims, seed))
+            told.append(_judge_trained(ground, both, kind, one, victims))
             if kind == "better":
                 changes.append(_changes(both))
             shutil.rmtree(model)
@@ -304,13 +304,13 @@ def _changes(evaluation: Evaluation) -> Floats:
     return values["candidate"] - values["live"] if len(values["candidate"]) else np.zeros(0)
 
 
-def _judge_trained(ground: Ground, evaluation: Evaluation, kind: str, category: str, victims: list[str], seed: int) -> dict[str, Any]:
+def _judge_trained(ground: Ground, evaluation: Evaluation, kind: str, category: str, victims: list[str]) -> dict[str, Any]:
     evidence = replace(evidence_of_files(evaluation, ground.snapshot, ground.weighted), data=ground.data, pinned=[])
     spam = set(victims) if kind == "poisoned" else set[str]()
     queries = evaluation.queries.sort("query")["query"].to_list()
     if spam:
         evidence = replace(evidence, clients=["spammer" if q in spam else c for q, c in zip(queries, evidence.clients, strict=True)])
-    verdict, checks = decide(evidence, Limits(seed=seed))
+    verdict, checks = decide(evidence, ground.settings)
     change = _changes(evaluation)
     outside = (
         np.array([c != category for c in evidence.categories]) if kind == "one_category" else np.array([q not in spam for q in queries])

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.gate_planted import Bools, Floats, Ints, Pool, Results
+from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.artefact import Artefact
-from trainer.evidence import DataFacts, Evidence, Limits
+from trainer.evidence import DataFacts, Evidence
 from trainer.exposure import exposure_of, overlap
 from trainer.gate import decide
 
@@ -24,7 +25,7 @@ class Setting:
     systems: Mapping[str, Results]
     artefacts: Mapping[str, Artefact]
     data: DataFacts
-    limits: Limits
+    limits: GateSettings
 
 
 def evidence_of(
@@ -62,7 +63,7 @@ def evidence_of(
     )
 
 
-def promoted(evidence: Evidence, limits: Limits) -> tuple[dict[str, bool], list[Check]]:
+def promoted(evidence: Evidence, limits: GateSettings) -> tuple[dict[str, bool], list[Check]]:
     """Return which rules promote the candidate, and the gate's checks."""
     verdict, checks = decide(evidence, limits)
     return {"ours": verdict == "pass", **peers(evidence)}, checks

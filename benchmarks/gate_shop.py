@@ -4,6 +4,7 @@ Credits are the shop's own truth (which search led to what), so that the benchma
 """
 
 import json
+import os
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import numpy as np
 import polars as pl
 from safetensors.torch import load_file, save_file
 
+from schemas.events import Action
 from schemas.pairs import Pair, client_of
 from schemas.products import CatalogProduct, Product
 from schemas.settings import TrainerSettings
@@ -56,7 +58,7 @@ def snapshot_of(shop: Shop) -> Snapshot:
         Pair(
             query=normalise_query(query),
             product_id=product,
-            days={day: {action: (1000 * n, n, 0) for action, n in counts.items()} for day, counts in by_day.items()},  # type: ignore[misc]
+            days={day: {Action(action): (1000 * n, n, 0) for action, n in counts.items()} for day, counts in by_day.items()},
             clients=dict(clients[query, product]),
         )
         for (query, product), by_day in days.items()
@@ -90,7 +92,7 @@ class Ground:
     @classmethod
     def of(cls, seed: int, *, products: int, sessions: int) -> Self:
         """Simulate four weeks; the last is the test."""
-        settings = TrainerSettings(seed=seed)
+        settings = TrainerSettings.load(os.environ, seed=seed)
         shop = Shop(seed, end=END, products=products, shoppers=2 * sessions, weeks=4, sessions_per_week=sessions)
         snapshot, worth = snapshot_of(shop), worth_of(settings)
         parts = split(snapshot.pairs, snapshot.catalog["product_id"].to_list(), worth=worth, test_days=7, heldout_share=0.1)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 from schemas.formula import parse
 
 PREFIX = "SEARCHLOOP_"
+GATE = "gate_"
 # Settings of no process: where benchmarks find their data, and which jars `up` starts in place of its download.
 FOREIGN = frozenset({"SEARCHLOOP_BENCH_DATA", "SEARCHLOOP_KAFKA_JARS"})
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
@@ -123,7 +124,50 @@ METRICS = ("carts", "clicks", "purchases", "revenue", "units", "views")
 WeightMap = Literal["log", "linear", "inverse", "inverse_sqrt", "constant"]
 
 
-class TrainerSettings(Settings):
+class GateSettings(BaseModel):
+    """The limits of the gate, defined here only: ``trainer.gate`` reads these fields by these names.
+
+    ``gate_min_clients`` and ``gate_max_client_share`` judge the data of a run; ``min_clients`` and ``max_client_share`` of the trainer
+    weigh one pair.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_eval_queries: int = Field(100, ge=1, description="With fewer test queries the verdict is inconclusive.")
+    seed: int = Field(1, description="Seed of every random choice of a run.")
+    gate_min_gain: float = Field(
+        0.0, description="The lower bound of nDCG@10 against live must be above this. -0.005 lets a fresh model pass that is no worse."
+    )
+    gate_max_loss_base: float = Field(0.005, ge=0, description="The lower bound against the untrained model must be above minus this.")
+    gate_max_loss_best: float = Field(
+        0.01, ge=0, description="The lower bound against the best of the last ten generations must be above minus this: the ratchet."
+    )
+    gate_max_catastrophes: float = Field(0.05, ge=0, le=1, description="Share of queries that may lose their best product from the top 10.")
+    gate_resamples: int = Field(10_000, ge=100, description="Bootstrap resamples.")
+    gate_min_clients: int = Field(100, ge=1, description="With fewer distinct clients the verdict is inconclusive.")
+    gate_min_pairs: int = Field(200, ge=1, description="With fewer distinct pairs of query and product the verdict is inconclusive.")
+    gate_max_client_share: float = Field(
+        0.02, gt=0, le=1, description="Share of all credit that one client may hold; ten times the average is always allowed."
+    )
+    gate_max_query_share: float = Field(0.2, gt=0, le=1, description="Share of the test's credit that one query may hold.")
+    gate_max_refused_share: float = Field(0.05, ge=0, le=1, description="Share of the raw records that may have been refused.")
+    gate_min_coverage: float = Field(
+        0.8, ge=0, description="Of the products that live shows in any first ten, the candidate shows this share."
+    )
+    gate_max_gini_rise: float = Field(0.05, ge=0, description="The Gini coefficient of what is shown may rise by this against live.")
+    gate_min_new_exposure: float = Field(
+        0.8, ge=0, description="Of the places that live gives untrained products, the candidate keeps this share."
+    )
+    gate_min_overlap: float = Field(
+        0.3, ge=0, le=1, description="Mean rank-biased overlap of the first ten with live's; below it a person must look."
+    )
+
+    def limits(self) -> dict[str, float]:
+        """Return the limits as a decision keeps them: by name, without ``gate_``."""
+        return {name.removeprefix(GATE): getattr(self, name) for name in GateSettings.model_fields}
+
+
+class TrainerSettings(GateSettings, Settings):
     """Snapshot, split, training, evaluation and gate."""
 
     base_model: str = Field(
@@ -173,7 +217,6 @@ class TrainerSettings(Settings):
     test_days: int = Field(7, ge=1, description="The newest event days are the test.")
     heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of queries, by stable hash, that is never trained.")
     min_train_pairs: int = Field(50, ge=1, description="With fewer pairs a run is skipped; force overrides.")
-    min_eval_queries: int = Field(100, ge=1, description="With fewer test queries the verdict is inconclusive.")
     batch_size: int = Field(128, ge=2, description="Pairs in a training batch.")
     passes: float = Field(
         0.0, ge=0, description="Passes over the pairs to learn; 0: as many as the table of trainer/plan.py says for this amount of data."
@@ -201,33 +244,6 @@ class TrainerSettings(Settings):
         3, ge=1, description="After so many rejected candidates in a row the next training begins from the base model."
     )
     max_minutes: int = Field(240, ge=1, description="A run that takes longer is stopped and failed.")
-    seed: int = Field(1, description="Seed of every random choice of a run.")
-    gate_min_gain: float = Field(
-        0.0, description="The lower bound of nDCG@10 against live must be above this. -0.005 lets a fresh model pass that is no worse."
-    )
-    gate_max_loss_base: float = Field(0.005, ge=0, description="The lower bound against the untrained model must be above minus this.")
-    gate_max_loss_best: float = Field(
-        0.01, ge=0, description="The lower bound against the best of the last ten generations must be above minus this: the ratchet."
-    )
-    gate_max_catastrophes: float = Field(0.05, ge=0, le=1, description="Share of queries that may lose their best product from the top 10.")
-    gate_resamples: int = Field(10_000, ge=100, description="Bootstrap resamples.")
-    gate_min_clients: int = Field(100, ge=1, description="With fewer distinct clients the verdict is inconclusive.")
-    gate_min_pairs: int = Field(200, ge=1, description="With fewer distinct pairs of query and product the verdict is inconclusive.")
-    gate_max_client_share: float = Field(
-        0.02, gt=0, le=1, description="Share of all credit that one client may hold; ten times the average is always allowed."
-    )
-    gate_max_query_share: float = Field(0.2, gt=0, le=1, description="Share of the test's credit that one query may hold.")
-    gate_max_refused_share: float = Field(0.05, ge=0, le=1, description="Share of the raw records that may have been refused.")
-    gate_min_coverage: float = Field(
-        0.8, ge=0, description="Of the products that live shows in any first ten, the candidate shows this share."
-    )
-    gate_max_gini_rise: float = Field(0.05, ge=0, description="The Gini coefficient of what is shown may rise by this against live.")
-    gate_min_new_exposure: float = Field(
-        0.8, ge=0, description="Of the places that live gives untrained products, the candidate keeps this share."
-    )
-    gate_min_overlap: float = Field(
-        0.3, ge=0, le=1, description="Mean rank-biased overlap of the first ten with live's; below it a person must look."
-    )
     pinned_queries: str = Field(
         "pinned_queries.jsonl",
         min_length=1,

@@ -8,7 +8,6 @@ import polars as pl
 from schemas.training import Decision
 from trainer.case import Case, digests
 from trainer.evaluation_files import Evaluation
-from trainer.evidence import Limits
 from trainer.gate import decide, scores
 from trainer.soundness import sound
 
@@ -17,7 +16,7 @@ BETTER, WORSE, SHOWN = 3, 2, 5
 
 def build_decision(case: Case, *, at: datetime) -> Decision:
     """Run the gate and return the decision. With a reason to force it a sound artefact is "forced" where the gate does not pass it."""
-    request, limits, evidence = case.request, Limits.of(case.request.settings), case.evidence()
+    request, limits, evidence = case.request, case.request.settings, case.evidence()
     verdict, checks = decide(evidence, limits)
     reasons = [f"{c.name}: {c.verdict}: {c.reason}" for c in checks if c.verdict != "pass"]
     force_reason = request.force_reason if request.force else None
@@ -33,7 +32,7 @@ def build_decision(case: Case, *, at: datetime) -> Decision:
         snapshot_sha256=case.manifest.sha256,
         candidate_sha256=case.evaluation.facts.fingerprints.get("candidate"),
         evidence=digests(case.folder),
-        limits=limits.model_dump(),
+        limits=limits.limits(),
         tries=case.past.tries + 1,
         seed=limits.seed,
         generation_before=case.manifest.live.live.generation,

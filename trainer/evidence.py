@@ -1,4 +1,4 @@
-"""What a verdict rests on: the measured numbers as arrays, and the limits that they are held against. Knows no file and no model."""
+"""What a verdict rests on: the measured numbers as arrays. Knows no file, no model and no limit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,42 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from schemas.settings import TrainerSettings
 from trainer.artefact import Artefact
 from trainer.bootstrap import Floats, Ints
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 Bools = npt.NDArray[np.bool_]
-PREFIX = "gate_"
-
-
-class Limits(BaseModel):
-    """The configured thresholds; see ``TrainerSettings`` for their meaning (there mostly with ``gate_`` before the name)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_eval_queries: int = 100
-    seed: int = 1
-    min_gain: float = 0.0
-    max_loss_base: float = 0.005
-    max_loss_best: float = 0.01
-    max_catastrophes: float = 0.05
-    resamples: int = 10_000
-    min_clients: int = 100
-    min_pairs: int = 200
-    max_client_share: float = 0.02
-    max_query_share: float = 0.2
-    max_refused_share: float = 0.05
-    min_coverage: float = 0.8
-    max_gini_rise: float = 0.05
-    min_new_exposure: float = 0.8
-    min_overlap: float = 0.3
-
-    @classmethod
-    def of(cls, settings: TrainerSettings) -> "Limits":
-        """Take the limits from the settings."""
-        known = settings.model_dump()
-        return cls(**{name: known[name if name in known else PREFIX + name] for name in cls.model_fields})
 
 
 class DataFacts(BaseModel):

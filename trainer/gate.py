@@ -8,15 +8,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from schemas.settings import GateSettings
 from schemas.training import Check, Score
 from trainer.bootstrap import interval, resampled_means
-from trainer.evidence import Evidence, Limits, Verdict
+from trainer.evidence import Evidence, Verdict
 from trainer.relevance_checks import relevance_checks
 from trainer.side_checks import churn_check, data_checks, exposure_checks, pinned_check
 from trainer.soundness import artefact_checks
 
 
-def decide(evidence: Evidence, limits: Limits) -> tuple[Verdict, list[Check]]:
+def decide(evidence: Evidence, limits: GateSettings) -> tuple[Verdict, list[Check]]:
     """Return the verdict and one check per rule: fail if any fails, else inconclusive if any is, else pass."""
     relevance = relevance_checks(evidence, limits)
     checks = [*data_checks(evidence, limits), *artefact_checks(evidence), *relevance, pinned_check(evidence)]
@@ -30,7 +31,7 @@ def overall(checks: Sequence[Check]) -> Verdict:
     return "fail" if "fail" in verdicts else "inconclusive" if "inconclusive" in verdicts else "pass"
 
 
-def scores(evidence: Evidence, limits: Limits) -> dict[str, dict[str, Score]]:
+def scores(evidence: Evidence, limits: GateSettings) -> dict[str, dict[str, Score]]:
     """Return per system and segment the mean nDCG@10 with its 95 % interval; empty segments are left out."""
     systems = sorted(evidence.ndcg10)
     out: dict[str, dict[str, Score]] = {system: {} for system in systems}
@@ -38,7 +39,7 @@ def scores(evidence: Evidence, limits: Limits) -> dict[str, dict[str, Score]]:
         n = int(mask.sum())
         if n and systems:
             values = np.stack([evidence.ndcg10[s][mask] for s in systems], axis=1)
-            means = resampled_means(values, resamples=limits.resamples, seed=limits.seed + number)
+            means = resampled_means(values, resamples=limits.gate_resamples, seed=limits.seed + number)
             for column, system in enumerate(systems):
                 low, high = interval(means[:, column], 0.025)
                 out[system][segment] = Score(mean=float(values[:, column].mean()), ci_low=low, ci_high=high, n=n)

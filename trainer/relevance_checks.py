@@ -6,24 +6,25 @@ from typing import Any
 
 import numpy as np
 
+from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.bootstrap import Floats
 from trainer.comparing import ALPHA, Rule, judge
-from trainer.evidence import Bools, Evidence, Limits, Verdict
+from trainer.evidence import Bools, Evidence, Verdict
 
 MIN_SEGMENT = 50
 SEGMENT_LOSS = 0.01
 MAX_ONE_CLIENT = 0.5
 
 
-def relevance_checks(evidence: Evidence, limits: Limits) -> list[Check]:
+def relevance_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
     """Return the checks against live, base, BM25, popularity and the best recent generation, of segments, metrics and judgments."""
     rules = [_live(evidence, limits), _base(evidence, limits), _best(evidence, limits), *_plain(evidence)]
     rules += [*_segments(evidence), *_metrics(evidence, limits), _without_best_category(evidence, limits)]
-    checks = judge(rules, clusters=evidence.clusters, resamples=limits.resamples, seed=limits.seed)
+    checks = judge(rules, clusters=evidence.clusters, resamples=limits.gate_resamples, seed=limits.seed)
     for number, (name, systems) in enumerate(sorted(evidence.judged.items()), 1):
         checks += judge([_judged(evidence, name, systems.get("candidate"), systems.get("live"))], clusters=None,
-                        resamples=limits.resamples, seed=limits.seed + number)  # fmt: skip
+                        resamples=limits.gate_resamples, seed=limits.seed + number)  # fmt: skip
     return [*checks, _one_client(evidence), _catastrophes(evidence, limits)]
 
 
@@ -39,22 +40,22 @@ def _absent(evidence: Evidence, baseline: str) -> str:
     return f"{system}: {evidence.problems.get(system, 'no numbers')}"
 
 
-def _live(evidence: Evidence, limits: Limits) -> Rule:
-    reason = f"the gain against live must be above {limits.min_gain} with 95 % confidence"
+def _live(evidence: Evidence, limits: GateSettings) -> Rule:
+    reason = f"the gain against live must be above {limits.gate_min_gain} with 95 % confidence"
     return _rule(
         evidence, "vs_live", "live", reason,
-        floor=limits.min_gain, ceiling=_no_loss(limits), otherwise="inconclusive", threshold=limits.min_gain,
+        floor=limits.gate_min_gain, ceiling=_no_loss(limits), otherwise="inconclusive", threshold=limits.gate_min_gain,
     )  # fmt: skip
 
 
-def _base(evidence: Evidence, limits: Limits) -> Rule:
-    reason = f"the loss against the untrained model must be below {limits.max_loss_base} with 95 % confidence"
-    return _bounded(evidence, "vs_base", "base", reason, -limits.max_loss_base, ceiling=-limits.max_loss_base)
+def _base(evidence: Evidence, limits: GateSettings) -> Rule:
+    reason = f"the loss against the untrained model must be below {limits.gate_max_loss_base} with 95 % confidence"
+    return _bounded(evidence, "vs_base", "base", reason, -limits.gate_max_loss_base, ceiling=-limits.gate_max_loss_base)
 
 
-def _best(evidence: Evidence, limits: Limits) -> Rule:
-    reason = f"the loss against the best of the last generations must be below {limits.max_loss_best} with 95 % confidence"
-    return _bounded(evidence, "ratchet", "best", reason, -limits.max_loss_best, ceiling=-limits.max_loss_best)
+def _best(evidence: Evidence, limits: GateSettings) -> Rule:
+    reason = f"the loss against the best of the last generations must be below {limits.gate_max_loss_best} with 95 % confidence"
+    return _bounded(evidence, "ratchet", "best", reason, -limits.gate_max_loss_best, ceiling=-limits.gate_max_loss_best)
 
 
 def _bounded(evidence: Evidence, name: str, baseline: str, reason: str, floor: float, *, ceiling: float) -> Rule:
@@ -86,7 +87,7 @@ def _segments(evidence: Evidence) -> list[Rule]:
     ]  # fmt: skip
 
 
-def _metrics(evidence: Evidence, limits: Limits) -> list[Rule]:
+def _metrics(evidence: Evidence, limits: GateSettings) -> list[Rule]:
     """Return the rules of the other metrics; Bonferroni over them."""
     everything = _weight(evidence.segments.get("all"))
     rows: list[tuple[str, str, Mapping[str, Floats], Floats | None]]
@@ -103,16 +104,16 @@ def _metrics(evidence: Evidence, limits: Limits) -> list[Rule]:
     ]  # fmt: skip
 
 
-def _no_loss(limits: Limits) -> float:
+def _no_loss(limits: GateSettings) -> float:
     """Return the mean below which something is lost: 0, or less where no worse is good enough."""
-    return min(0.0, limits.min_gain)
+    return min(0.0, limits.gate_min_gain)
 
 
 def _weights(evidence: Evidence) -> dict[str, Floats | None]:
     return {"traffic": evidence.traffic, "revenue": evidence.revenue}
 
 
-def _without_best_category(evidence: Evidence, limits: Limits) -> Rule:
+def _without_best_category(evidence: Evidence, limits: GateSettings) -> Rule:
     gains = _gain_by(evidence, evidence.categories)
     reason = "the catalogue has no categories that could be compared"
     mask = evidence.segments.get("all")
@@ -160,19 +161,19 @@ def _judged(evidence: Evidence, name: str, a: Floats | None, b: Floats | None) -
     )
 
 
-def _catastrophes(evidence: Evidence, limits: Limits) -> Check:
+def _catastrophes(evidence: Evidence, limits: GateSettings) -> Check:
     candidate, live = evidence.best_in_10.get("candidate"), evidence.best_in_10.get("live")
     if candidate is None or live is None:
         return Check(name="catastrophes", verdict="fail", reason="missing: best products of candidate and live", baseline="live")
     share = float((live & ~candidate).mean()) if len(live) else 0.0
     return Check(
         name="catastrophes",
-        verdict="pass" if share <= limits.max_catastrophes else "fail",
+        verdict="pass" if share <= limits.gate_max_catastrophes else "fail",
         reason="share of queries whose best product was in live's first ten and is not in the candidate's",
         baseline="live",
         candidate_value=share,
         n=len(live),
-        threshold=limits.max_catastrophes,
+        threshold=limits.gate_max_catastrophes,
     )
 
 

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
+from schemas.settings import GateSettings
 from schemas.training import Check
-from trainer.evidence import Evidence, Limits, Verdict
+from trainer.evidence import Evidence, Verdict
 
 MAX_CATEGORY_SHIFT = 0.3
 MAX_LENGTH_SHIFT = 0.3
@@ -11,22 +12,22 @@ MAX_VOLUME_RATIO = 2.0
 SURE_GAIN = 0.02
 
 
-def data_checks(evidence: Evidence, limits: Limits) -> list[Check]:
+def data_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
     """Return the checks of the data: enough of it (else inconclusive), nothing foul (else fail), and alarms that change no verdict."""
     data, queries = evidence.data, evidence.queries
     checks = [_row("data_minimum", queries, limits.min_eval_queries, "test queries, at least", breach="inconclusive")]
     if data is None:
         return [*checks, Check(name="data", verdict="fail", reason=f"missing: {evidence.problems.get('data', 'facts of the data')}")]
     average = 10 / max(1, data.clients)
-    most = max(limits.max_client_share, average)
+    most = max(limits.gate_max_client_share, average)
     checks += [
-        _row("data_clients", data.clients, limits.min_clients, "distinct clients, at least", breach="inconclusive"),
-        _row("data_pairs", data.pairs, limits.min_pairs, "distinct pairs of query and product, at least", breach="inconclusive"),
+        _row("data_clients", data.clients, limits.gate_min_clients, "distinct clients, at least", breach="inconclusive"),
+        _row("data_pairs", data.pairs, limits.gate_min_pairs, "distinct pairs of query and product, at least", breach="inconclusive"),
         _row("data_one_client", data.client_share, most, "share of all credit that one client holds, at most", most=True),
         _row(
             "data_one_query",
             data.query_share,
-            limits.max_query_share,
+            limits.gate_max_query_share,
             "share of the test's credit that one query holds, at most",
             most=True,
         ),
@@ -35,7 +36,9 @@ def data_checks(evidence: Evidence, limits: Limits) -> list[Check]:
         checks.append(Check(name="data_refused", verdict="fail", reason="missing: counts of received and refused records"))
     else:
         share = data.refused / data.received if data.received else 0.0
-        checks.append(_row("data_refused", share, limits.max_refused_share, "share of raw records that were refused, at most", most=True))
+        checks.append(
+            _row("data_refused", share, limits.gate_max_refused_share, "share of raw records that were refused, at most", most=True)
+        )
     alarms = [
         _alarm("drift_category", data.category_shift, MAX_CATEGORY_SHIFT, "greatest change of a category's share from training to test"),
         _alarm("drift_length", data.length_shift, MAX_LENGTH_SHIFT, "distance of the queries' lengths between training and test"),
@@ -44,7 +47,7 @@ def data_checks(evidence: Evidence, limits: Limits) -> list[Check]:
     return [*checks, *alarms]
 
 
-def exposure_checks(evidence: Evidence, limits: Limits, vs_live: Check) -> list[Check]:
+def exposure_checks(evidence: Evidence, limits: GateSettings, vs_live: Check) -> list[Check]:
     """Return the checks of diversity: a model that shows ever fewer products teaches the next one to show even fewer.
 
     A sure gain turns a breach into an alarm: the first trained model shows what shoppers want more often than an untrained one does.
@@ -53,28 +56,40 @@ def exposure_checks(evidence: Evidence, limits: Limits, vs_live: Check) -> list[
     if candidate is None or live is None:
         return [Check(name="diversity", verdict="fail", reason="missing: what candidate and live show", baseline="live")]
     floors = [
-        ("coverage", candidate.coverage, live.coverage, limits.min_coverage, "share of the catalogue in any first ten, of live's at least"),
-        ("new_products", candidate.new, live.new, limits.min_new_exposure, "share of places for untrained products, of live's at least"),
+        (
+            "coverage",
+            candidate.coverage,
+            live.coverage,
+            limits.gate_min_coverage,
+            "share of the catalogue in any first ten, of live's at least",
+        ),
+        (
+            "new_products",
+            candidate.new,
+            live.new,
+            limits.gate_min_new_exposure,
+            "share of places for untrained products, of live's at least",
+        ),
     ]
     gained = _sure_gain(vs_live)
     checks = [
         _against(f"diversity_{name}", ours, theirs, share * theirs, f"{reason} {share}", good=ours >= share * theirs, excused=gained)
         for name, ours, theirs, share, reason in floors
     ]
-    most = live.gini + limits.max_gini_rise
-    reason = f"inequality (Gini) of what is shown, at most {limits.max_gini_rise} above live's"
+    most = live.gini + limits.gate_max_gini_rise
+    reason = f"inequality (Gini) of what is shown, at most {limits.gate_max_gini_rise} above live's"
     return [*checks, _against("diversity_gini", candidate.gini, live.gini, most, reason, good=candidate.gini <= most, excused=gained)]
 
 
-def churn_check(evidence: Evidence, limits: Limits, vs_live: Check) -> Check:
+def churn_check(evidence: Evidence, limits: GateSettings, vs_live: Check) -> Check:
     """Return the check of how much changes for shoppers: a person should look, unless the gain is large."""
     if evidence.overlap is None:
         return Check(name="churn", verdict="fail", reason="missing: the first ten of candidate and live", baseline="live")
-    good = evidence.overlap >= limits.min_overlap or _sure_gain(vs_live)
-    reason = f"mean rank-biased overlap with live at least {limits.min_overlap}, or a sure gain above {SURE_GAIN}"
+    good = evidence.overlap >= limits.gate_min_overlap or _sure_gain(vs_live)
+    reason = f"mean rank-biased overlap with live at least {limits.gate_min_overlap}, or a sure gain above {SURE_GAIN}"
     return Check(
         name="churn", verdict="pass" if good else "inconclusive", reason=reason, baseline="live",
-        candidate_value=evidence.overlap, n=evidence.queries, threshold=limits.min_overlap,
+        candidate_value=evidence.overlap, n=evidence.queries, threshold=limits.gate_min_overlap,
     )  # fmt: skip
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from schemas.settings import GateSettings
 from trainer.artefact import Artefact
-from trainer.evidence import DataFacts, Evidence, Exposure, Limits, Pinned
+from trainer.evidence import DataFacts, Evidence, Exposure, Pinned
 from trainer.gate import decide, overall, scores
 from trainer.soundness import sound
 
-LIMITS = Limits(resamples=1000)
+LIMITS = GateSettings(gate_resamples=1000)
 SOUND = Artefact(finite=True, dim=384, norm_error=1e-7, parity=1.0, mean_cosine=0.2, effective_rank=70.0, form="f")
 CLEAN = DataFacts(pairs=5000, clients=900, client_share=0.003, query_share=0.05, received=10_000, refused=100)
 SHOWN = Exposure(coverage=0.6, gini=0.5, new=0.1)
@@ -185,7 +186,7 @@ def test_a_candidate_that_only_frequent_queries_suffer_from_fails():
 
 def test_ten_small_losses_in_a_row_do_not_slip_through_when_no_worse_is_enough():
     """Each is .004 below what is live: alone it is no worse than .005, but the best of the last ten is not left behind by .01."""
-    limits = LIMITS.model_copy(update={"min_gain": -0.005})
+    limits = LIMITS.model_copy(update={"gate_min_gain": -0.005})
     rng = np.random.default_rng(3)
     best = rng.uniform(0.3, 0.9, 1000)
 
