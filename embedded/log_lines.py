@@ -21,8 +21,9 @@ class LineLog:
         self.name = name
         self.path = path
         self._quiet = quiet
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
 
     def write(self, line: str) -> None:
         """Add one line. A full disk or a closed terminal loses the line, not the process."""

@@ -18,6 +18,7 @@ import aiohttp
 
 from embedded.background import in_background
 from embedded.child import Child, Launch
+from embedded.disk import DiskWatch
 from embedded.errors import NotReadyError
 from embedded.guardian import Guardian
 from embedded.kafka import EmbeddedKafka
@@ -33,6 +34,7 @@ PROCESSES = ("stream", "indexer", "searcher", "trainer")
 _NICENESS = {"trainer": 10}  # training takes what the others leave
 _SERVER_DEADLINE_S = 120.0
 _STOP_DEADLINE_S = 15.0
+_LOOK_S = 2.0
 _ROOT = str(Path(__file__).absolute().parents[1])
 
 
@@ -69,6 +71,9 @@ class Supervisor:
         self._held = ExitStack()
         self._hurry = asyncio.Event()
         self._guardian: Guardian | None = None
+        self._unwritten = False
+        self._disk = DiskWatch(self.data_dir, self.say)
+        self._tending: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start everything. Raises ``EmbeddedError`` or ``SettingsError``, with nothing left running."""
@@ -77,6 +82,7 @@ class Supervisor:
         self._held.enter_context(claim(self.data_dir))
         try:
             self._guardian = Guardian()
+            self._tending = asyncio.create_task(self._tend(), name="tend")
             self.kafka = await self._kafka()
             self.milvus = await self._milvus()
             for name in self._names:
@@ -112,6 +118,8 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End everything in reverse order; returns when nothing is left running. Never raises for a child's sake."""
+        if self._tending is not None:
+            self._tending.cancel()
         for name, child in reversed(self._children.items()):
             await child.stop(_STOP_DEADLINE_S, self._hurry)
             await asyncio.wait({self._tasks[name]})
@@ -211,4 +219,19 @@ class Supervisor:
             pids = {name: child.pid for name, child in self._children.items()}
             running = {name: pid for name, pid in pids.items() if pid is not None}
             runtime = Runtime(kafka=self.kafka, milvus=self.milvus, pid=os.getpid(), started_at=self._started_at, processes=running)
-            runtime.write(self.data_dir)
+            try:
+                runtime.write(self.data_dir)
+            except OSError as error:  # a full disk must not end those who keep the processes running
+                if not self._unwritten:
+                    self.say(f"runtime.json cannot be written, and is tried again: {error}")
+                self._unwritten = True
+            else:
+                self._unwritten = False
+
+    async def _tend(self) -> None:
+        """Look at the disk, and write what could not be written, for as long as the stack runs."""
+        while True:
+            self._disk.look()
+            if self._unwritten:
+                self._write_runtime()
+            await asyncio.sleep(_LOOK_S)

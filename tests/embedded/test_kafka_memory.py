@@ -1,0 +1,67 @@
+"""What a stranger can take of the embedded broker's memory with a few bytes."""
+
+import socket
+import struct
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from broker.producing import open_producer
+from broker.reading import open_reader
+from broker.records import Outgoing
+from broker.topics import ensure_topics
+from embedded.kafka import EmbeddedKafka
+from embedded.kafka_config import LARGEST_RECORD_BYTES, LARGEST_REQUEST_BYTES, heap_mb, server_properties
+from schemas.settings import Settings
+
+MB = 1 << 20
+
+
+def setting(name: str, heap: int) -> int:
+    text = server_properties(Path("data"), 1, 2, heap=heap)
+    return int(dict(line.split("=", 1) for line in text.splitlines())[name])
+
+
+@pytest.mark.parametrize("memory_gb", [2, 4, 8, 24, 64, 1024])
+def test_requests_that_wait_take_leave_a_third_of_the_heap_whatever_the_machine(memory_gb: int) -> None:
+    """The bound may be passed by one request."""
+    heap = heap_mb(memory_gb << 30)
+    assert setting("queued.max.request.bytes", heap) + setting("socket.request.max.bytes", heap) <= heap * MB * 2 // 3
+    assert setting("queued.max.request.bytes", heap) >= 8 * setting("socket.request.max.bytes", heap)
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(("connections", "announced"), [(3, 100 * MB), (7, LARGEST_REQUEST_BYTES)])
+async def test_connections_that_announce_much_and_send_nothing_keep_nobody_from_being_answered(
+    tmp_path: Path, connections: int, announced: int
+) -> None:
+    """By default three of them, five bytes each, took all of the heap, for minutes after they had gone."""
+    with EmbeddedKafka(tmp_path / "kafka") as broker, ExitStack() as held:
+        settings = Settings(kafka=broker.address, partitions=1)
+        await ensure_topics(settings)
+        host, port = broker.address.split(":")
+        for _ in range(connections):
+            connection = held.enter_context(socket.create_connection((host, int(port))))
+            connection.sendall(struct.pack(">i", announced) + b"\0")
+        topic = settings.topic("searches")
+        async with open_producer(broker.address, linger_ms=0) as producer:
+            for _ in range(3):
+                await producer.send(Outgoing(topic, b"x" * (LARGEST_RECORD_BYTES // 2), key=b"k"))
+        async with open_reader(broker.address, [topic]) as reader:
+            found = [r async for r in reader.until(await reader.end_offsets())]
+        assert len(found) == 3
+        assert "OutOfMemoryError" not in (tmp_path / "kafka" / "broker.log").read_text()
+        assert broker.pid is not None
+
+
+@pytest.mark.broker
+async def test_the_largest_records_of_several_partitions_are_taken_at_once(tmp_path: Path) -> None:
+    """A client puts one batch of each partition into a request; one that is too large would be sent again for ever."""
+    with EmbeddedKafka(tmp_path / "kafka") as broker:
+        settings = Settings(kafka=broker.address, partitions=4)
+        await ensure_topics(settings)
+        topic = settings.topic("searches")
+        most = LARGEST_RECORD_BYTES - 4096
+        async with open_producer(broker.address, linger_ms=0) as producer:
+            await producer.send_all(Outgoing(topic, b"x" * most, key=b"k", partition=p) for p in range(3))
