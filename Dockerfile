@@ -7,7 +7,8 @@ WORKDIR /app
 COPY . .
 RUN --mount=type=cache,target=/var/cache/pip pip install -c constraints.txt -e .
 
-USER searchloop
+# By number: Kubernetes cannot tell by a name that it is not root (runAsNonRoot).
+USER 10001
 # As the one-machine mode starts its children: nothing is fetched at run time, and threads are what SEARCHLOOP_TORCH_THREADS says.
 ENV SEARCHLOOP_DATA_DIR=/data HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1
 VOLUME /data

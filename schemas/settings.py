@@ -4,6 +4,7 @@ One frozen class per process. Values come from ``SEARCHLOOP_<NAME>`` variables, 
 a name that no process knows is refused. ``docs/configuration.md`` is generated from these classes.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,9 @@ PREFIX = "SEARCHLOOP_"
 GATE = "gate_"
 # Settings of no process: where benchmarks find their data, and which jars `up` starts in place of its download.
 FOREIGN = frozenset({"SEARCHLOOP_BENCH_DATA", "SEARCHLOOP_KAFKA_JARS"})
+# What Kubernetes puts into every pod for a service called searchloop or searchloop-...: nobody set it, and it is no setting.
+_SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$")
+_LINK_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
 
@@ -56,7 +60,7 @@ class Settings(BaseModel):
         """Build the settings from ``SEARCHLOOP_*`` variables; ``overrides`` win. Raises ``SettingsError``."""
         values: dict[str, object] = {}
         for name, text in environ.items():
-            if not name.startswith(PREFIX) or name in FOREIGN:
+            if not name.startswith(PREFIX) or name in FOREIGN or _is_service_link(name, text):
                 continue
             field = name.removeprefix(PREFIX).lower()
             if field in cls.model_fields:
@@ -71,6 +75,19 @@ class Settings(BaseModel):
     def environ(self) -> dict[str, str]:
         """Return the variables that make ``load`` build these settings again: how the supervisor tells its children."""
         return {PREFIX + name.upper(): _text(value) for name, value in self if value != type(self).model_fields[name].default}
+
+
+def _is_service_link(name: str, text: str) -> bool:
+    """Say whether a variable has the form of a Kubernetes service link.
+
+    >>> _is_service_link("SEARCHLOOP_SEARCHER_SERVICE_HOST", "10.0.0.7"), _is_service_link("SEARCHLOOP_HTTP_PORT", "tcp://10.0.0.7:80")
+    (True, True)
+    >>> _is_service_link("SEARCHLOOP_HTTP_PORT", "8080")
+    False
+    """
+    if name.endswith("_PORT") and _LINK_ADDRESS.match(text):
+        return True
+    return _SERVICE_LINK.search(name) is not None
 
 
 def _text(value: object) -> str:

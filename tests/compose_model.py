@@ -11,7 +11,7 @@ Span = Annotated[str, Field(pattern=r"^[0-9]+(ms|s|m|h)$")]
 Bytes = Annotated[str, Field(pattern=r"^[0-9]+[kmg]$")]
 Command = str | Annotated[list[str], Field(min_length=1)]
 Mount = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*:/[a-z/_]+$")]
-Port = Annotated[str, Field(pattern=r"^127\.0\.0\.1:[0-9]{2,5}:[0-9]{2,5}$")]
+Port = Annotated[str, Field(pattern=r"^127\.0\.0\.1:([0-9]{2,5})?:[0-9]{2,5}$")]
 
 
 class Strict(BaseModel):
@@ -42,7 +42,7 @@ class Service(Strict):
     stop_signal: Literal["SIGINT"] | None = None
     stop_grace_period: Span | None = None
     mem_limit: Bytes | None = None
-    cpus: Annotated[float, Field(gt=0)] | int | None = None
+    cpu_shares: Annotated[int, Field(ge=2)] | None = None
     command: Command | None = None  # the image's own
     environment: dict[str, str] = {}
     volumes: list[Mount] = []

@@ -34,15 +34,20 @@ _Override.add_constructor("!reset", lambda _loader, _node: GONE)
 _Override.add_constructor("!override", lambda loader, node: loader.construct_mapping(cast("yaml.MappingNode", node), deep=True))
 
 
+def read(file: str, **environ: str) -> str:
+    """A file's text with ``${NAME:-default}`` filled in, as Compose does before it parses."""
+    return re.sub(r"\$\{([A-Z_]+):-([^}]*)\}", lambda m: environ.get(m[1]) or m[2], (ROOT / file).read_text())
+
+
 def merged() -> dict[str, Any]:
     """The files as one, as ``docker compose -f docker-compose.yml -f docker-compose.lite.yml`` merges them."""
-    base = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    over = yaml.load((ROOT / "docker-compose.lite.yml").read_text(), Loader=_Override)
+    base = yaml.safe_load(read("docker-compose.yml"))
+    over = yaml.load(read("docker-compose.lite.yml"), Loader=_Override)
     services = {name: spec for name, spec in (base["services"] | over["services"]).items() if spec is not GONE}
     return base | {"services": services, "volumes": base["volumes"] | over["volumes"]}
 
 
-FILES: dict[str, dict[str, Any]] = {"server": yaml.safe_load((ROOT / "docker-compose.yml").read_text()), "lite": merged()}
+FILES: dict[str, dict[str, Any]] = {"server": yaml.safe_load(read("docker-compose.yml")), "lite": merged()}
 EACH = [(which, service) for which, file in FILES.items() for service in file["services"]]
 
 
@@ -167,14 +172,38 @@ def test_a_service_is_pinned_and_bounded(which: str, service: str) -> None:
 @pytest.mark.parametrize("which", FILES)
 def test_no_two_services_publish_the_same_port(which: str) -> None:
     published = [port.rsplit(":", 1)[0] for spec in FILES[which]["services"].values() for port in spec.get("ports", [])]
+    published = [port for port in published if not port.endswith(":")]  # a free one
     assert len(published) == len(set(published))
+
+
+def test_every_host_port_can_be_chosen_and_kafkas_clients_are_told_the_chosen_one() -> None:
+    wishes = {"KAFKA_PORT": "19", "MILVUS_PORT": "29", "MILVUS_PAGES_PORT": "39", **{f"{p.upper()}_PORT": "49" for p in PROCESS_SETTINGS}}
+    services = yaml.safe_load(read("docker-compose.yml", **wishes))["services"]
+    ports = [port.split(":")[1] for spec in services.values() for port in spec.get("ports", [])]
+    assert sorted(ports) == ["19", "29", "39", "49", "49", "49", "49"]
+    assert "HOST://127.0.0.1:19" in services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+
+
+@pytest.mark.parametrize("which", FILES)
+def test_a_process_can_run_several_times_on_a_machine_of_any_number_of_cores(which: str) -> None:
+    for process in PROCESS_SETTINGS:
+        spec = FILES[which]["services"][process]
+        assert spec["ports"] == ["127.0.0.1::8080"]
+        assert not {"cpus", "container_name"} & spec.keys()
+
+
+def test_the_images_user_is_known_by_its_number() -> None:
+    lines = (ROOT / "Dockerfile").read_text()
+    user = re.search(r"^USER ([0-9]+)$", lines, re.MULTILINE)
+    assert user is not None
+    assert f"--uid {user[1]} " in lines
 
 
 def test_the_image_gets_what_the_one_machine_mode_gives_its_children() -> None:
     lines = (ROOT / "Dockerfile").read_text()
     assert {"HF_HUB_OFFLINE=1", "TOKENIZERS_PARALLELISM=false", "OMP_NUM_THREADS=1", "PYTHONUNBUFFERED=1"} <= set(lines.split())
     assert re.search(r"^FROM python:3\.11", lines, re.MULTILINE)
-    assert lines.index("USER searchloop") < lines.index("CMD")
+    assert lines.index("USER 10001") < lines.index("CMD")
     for copied in re.findall(r"-c (\S+)", lines):
         assert (ROOT / copied).is_file()
 

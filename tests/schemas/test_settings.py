@@ -24,6 +24,30 @@ def test_the_settings_of_another_process_and_of_the_tests_are_passed_over() -> N
     assert StreamSettings.load({"SEARCHLOOP_CRON": "0 3 * * *", **dict.fromkeys(FOREIGN, "x")}) == StreamSettings()
 
 
+@pytest.mark.parametrize("kind", PROCESS_SETTINGS.values())
+@pytest.mark.parametrize("service", ["SEARCHLOOP", "SEARCHLOOP_SEARCHER", "SEARCHLOOP_HTTP", "SEARCHLOOP_KAFKA", "SEARCHLOOP_EU_1"])
+def test_what_kubernetes_puts_into_every_pod_for_a_service_is_no_setting(kind: type[Settings], service: str) -> None:
+    link = {
+        f"{service}_SERVICE_HOST": "10.0.171.239",
+        f"{service}_SERVICE_PORT": "80",
+        f"{service}_SERVICE_PORT_HTTP_METRICS": "80",
+        f"{service}_PORT": "tcp://10.0.171.239:80",
+        f"{service}_PORT_80_TCP": "tcp://10.0.171.239:80",
+        f"{service}_PORT_80_TCP_PROTO": "tcp",
+        f"{service}_PORT_80_TCP_PORT": "80",
+        f"{service}_PORT_80_TCP_ADDR": "10.0.171.239",
+        f"{service}_PORT_53_UDP": "udp://[fd00::7]:53",
+    }
+    assert kind.load(link) == kind()
+    assert kind.load({**link, "SEARCHLOOP_PARTITIONS": "6"}).partitions == 6
+
+
+@pytest.mark.parametrize("name", ["SEARCHLOOP_HTTP_PROT", "SEARCHLOOP_KAFKA_PORT", "SEARCHLOOP_SERVICE", "SEARCHLOOP_SERVICE_HOSTS"])
+def test_a_typo_that_looks_a_little_like_a_service_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is not a setting"):
+        Settings.load({name: "8080"})
+
+
 def test_a_value_that_does_not_fit_is_refused_and_the_field_is_named() -> None:
     with pytest.raises(SettingsError, match="partitions"):
         Settings.load({"SEARCHLOOP_PARTITIONS": "many"})
