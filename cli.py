@@ -168,7 +168,7 @@ def train(
     base: Annotated[Literal["live", "pristine"], typer.Option(help="What to start from.")] = "live",
     param: Annotated[list[str] | None, typer.Option("--param", help="name=value, for this run only.")] = None,
     cancel: Annotated[str | None, typer.Option("--cancel", help="End the run with this id instead; 0 only when it was cancelled.")] = None,
-    timeout_s: float = 3600,
+    timeout_s: Annotated[float, typer.Option(help="Give up waiting after so many seconds in which no run moved.")] = 1800,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

@@ -170,7 +170,7 @@ async def replay(args: argparse.Namespace) -> int:
                     refused_before = Counter(accounts.refused)
                     records = records_of(by_week[week])
                     await accounts.send(producer, settings, records)
-                    await settled(settings, accounts, deadline_s=300)
+                    await settled(settings, accounts, quiet_s=300)
                     ok &= accounts.balanced
                     refused = accounts.refused - refused_before
                     seen |= {normalise_query(c.query) for c in by_week[week]}
@@ -198,7 +198,7 @@ async def turn(settings: Settings, timeout_s: float) -> dict[str, Any]:
     trigger = Trigger(trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="replay_clicks")
     asked = time.monotonic()
     await send_trigger(settings, trigger)
-    run = await wait_for_run(settings, trigger.trigger_id, deadline_s=timeout_s)
+    run = await wait_for_run(settings, trigger.trigger_id, quiet_s=timeout_s)
     ended = time.monotonic()
     swapped = await _served_generation(settings, run.generation, deadline_s=60)
     decision = next((d for d in await read_decisions(settings) if d.run_id == run.run_id and d.checks), None)

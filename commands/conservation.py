@@ -13,6 +13,7 @@ from broker.reading import open_reader
 from broker.records import Outgoing
 from commands.dead_letters import read_letters
 from commands.looking import read_page
+from commands.patience import Patience
 from schemas.settings import Settings
 
 _CHUNK = 1000
@@ -65,12 +66,19 @@ class Accounts:
         self.sent += len(chunk)
 
 
-async def settled(settings: Settings, accounts: Accounts, *, deadline_s: float, quiet_s: float = 2.5) -> None:
-    """Wait until intake accounts for every record sent and the pairs have rested for ``quiet_s``. Raises ``TimeoutError``.
+async def settled(settings: Settings, accounts: Accounts, *, quiet_s: float = 180.0, rest_s: float = 2.5) -> None:
+    """Wait until intake accounts for every record sent and the pairs have rested for ``rest_s``.
+
+    Raises ``StuckError`` when intake has moved nothing for ``quiet_s``.
 
     Refusals are counted from the dead letters themselves; accepted and ignored are intake's own counters since its start.
     """
-    end = time.monotonic() + deadline_s
+    patience = Patience(
+        "intake",
+        f"{accounts.sent} records sent to be accepted, refused or ignored",
+        quiet_s=quiet_s,
+        advice="`searchloop status` and the log of stream say what holds it up.",
+    )
     while True:
         page = await asyncio.to_thread(read_page, settings, "stream", "readyz")
         counts: dict[str, dict[str, int]] = page.get("intake") or {}  # type: ignore[assignment]
@@ -78,13 +86,12 @@ async def settled(settings: Settings, accounts: Accounts, *, deadline_s: float, 
         accounts.refused = Counter(reason_of(r) for r in await read_letters(settings, topic=None, reason=None, since=None, until=None))
         if accounts.accepted + accounts.ignored + accounts.refused.total() >= accounts.sent:
             break
-        if time.monotonic() > end:
-            raise TimeoutError(f"after {deadline_s:.0f} s intake accounts for {accounts.facts()}")
+        patience.saw(accounts.facts())
         await asyncio.sleep(0.5)
     topics = [settings.topic(t) for t in ("events", "contributions", "pairs")]
     async with open_reader(settings.kafka, topics, start="end") as reader:
         last, since = await reader.end_offsets(), time.monotonic()
-        while time.monotonic() - since < quiet_s:
+        while time.monotonic() - since < rest_s:
             await asyncio.sleep(0.3)
             now = await reader.end_offsets()
             if now != last:

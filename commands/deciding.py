@@ -20,6 +20,7 @@ from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing
 from commands.looking import show_decision
+from commands.patience import Patience, StuckError
 from commands.session import err, find_settings, out, show_json, stop
 from commands.state import read_decisions, read_releases
 from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState
@@ -37,19 +38,31 @@ async def send_trigger(settings: Settings, trigger: Trigger) -> None:
 
 
 async def wait_for_run(
-    settings: Settings, wanted: str, *, deadline_s: float, on_change: Callable[[TrainingRun], None] = lambda _: None
+    settings: Settings, wanted: str, *, quiet_s: float, on_change: Callable[[TrainingRun], None] = lambda _: None
 ) -> TrainingRun:
-    """Return the run of this id, or that took the trigger of this id, once it has ended. Raises ``TimeoutError``."""
-    end = time.monotonic() + deadline_s
+    """Return the run of this id, or that took the trigger of this id, once it has ended.
+
+    Waits as long as any run tells of progress, so also behind others; raises ``StuckError`` once none did for ``quiet_s``.
+    """
+    patience = Patience(
+        "the training run",
+        f"the end of run or trigger {wanted}",
+        quiet_s=quiet_s,
+        advice="It goes on: `searchloop runs` shows how it fares, `searchloop status` whether the trainer and the indexer are ready.",
+    )
+    seen: dict[str, str] = {}
     async with open_reader(settings.kafka, [settings.topic("training-runs")]) as reader:
-        while time.monotonic() < end:
+        while True:
             for record in await reader.poll(timeout_ms=300):
                 run = TrainingRun.from_json(record.value) if record.value else None
-                if run is not None and wanted in {run.run_id, *run.trigger_ids}:
+                if run is None:
+                    continue
+                seen[run.run_id] = f"{run.state.value} {run.progress:.0%} {run.detail}"
+                if wanted in {run.run_id, *run.trigger_ids}:
                     on_change(run)
                     if run.state.terminal:
                         return run
-    raise TimeoutError(wanted)
+            patience.saw(dict(list(seen.items())[-3:]) or None)
 
 
 def train(
@@ -64,7 +77,10 @@ def train(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Ask for a run; with ``wait`` end with 0 only when it was deployed (or, dry, would have been)."""
+    """Ask for a run; with ``wait`` end with 0 only when it was deployed (or, dry, would have been).
+
+    ``timeout_s`` is how long no run may move.
+    """
     if force and not reason:
         stop("--force needs --reason: it is kept in the history", code=2)
     settings = find_settings(data_dir)
@@ -88,9 +104,9 @@ def train(
             bar.update(task, description=f"{run.run_id}: {run.state.value} {run.progress:.0%} {run.detail}")
 
         try:
-            run = asyncio.run(wait_for_run(settings, trigger.trigger_id, deadline_s=timeout_s, on_change=follow))
-        except TimeoutError:
-            stop(f"the run did not end within {timeout_s:.0f} s; it goes on, `searchloop runs` shows it")
+            run = asyncio.run(wait_for_run(settings, trigger.trigger_id, quiet_s=timeout_s, on_change=follow))
+        except StuckError as error:
+            stop(str(error))
     if as_json:
         show_json(run.model_dump(mode="json"))
     else:
@@ -109,9 +125,9 @@ def cancel(run_id: str, *, timeout_s: float, data_dir: Path | None, as_json: boo
     trigger = Trigger(trigger_id=uuid.uuid4().hex, requested_by=getpass.getuser(), requested_at=datetime.now(UTC), cancels=run_id)
     asyncio.run(send_trigger(settings, trigger))
     try:
-        run = asyncio.run(wait_for_run(settings, run_id, deadline_s=timeout_s))
-    except TimeoutError:
-        stop(f"run {run_id} did not end within {timeout_s:.0f} s: is it in progress? `searchloop runs` tells")
+        run = asyncio.run(wait_for_run(settings, run_id, quiet_s=timeout_s))
+    except StuckError as error:
+        stop(str(error))
     if as_json:
         show_json(run.model_dump(mode="json"))
     else:

@@ -1,6 +1,7 @@
 """Search traffic at a steady rate, and what became of every request.
 
-An open loop: a slow answer does not hold the next request back, so queueing shows in the latencies.
+An open loop: a slow answer does not hold the next request back, so queueing shows in the latencies. Where a machine is much too slow for
+the rate, ``most_flying`` bounds the queue, and ``held_back`` counts the requests that waited for it.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ class Traffic:
 
     phase: str = "before"
     sent: int = 0
+    held_back: int = 0
     answers: list[Answer] = field(default_factory=list)
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
@@ -55,7 +57,14 @@ class Traffic:
 
 @asynccontextmanager
 async def steady_traffic(
-    requester: Requester, settings: Settings, queries: Sequence[str], *, per_second: float, k: int = 10, timeout_ms: int = 10_000
+    requester: Requester,
+    settings: Settings,
+    queries: Sequence[str],
+    *,
+    per_second: float,
+    k: int = 10,
+    timeout_ms: int = 10_000,
+    most_flying: int | None = None,
 ) -> AsyncIterator[Traffic]:
     """Ask the queries in turn, ``per_second`` of them each second, for the length of the block; then wait for what is in flight."""
     traffic = Traffic()
@@ -80,6 +89,10 @@ async def steady_traffic(
             traffic.sent += 1
             due += 1 / per_second
             await asyncio.sleep(max(0.0, due - loop.time()))
+            if most_flying is not None and len(flying) >= most_flying:
+                traffic.held_back += 1
+                await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+                due = loop.time()
 
     driver = asyncio.create_task(drive())
     try:

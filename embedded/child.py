@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+import psutil
+
 from embedded.errors import EmbeddedError
 from embedded.guardian import Guardian
 from embedded.launching import launch, signal_group
@@ -46,6 +48,14 @@ class Child:
     def pid(self) -> int | None:
         """The process id while it runs, else None."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def cpu_s(self) -> int:
+        """Return the whole seconds of CPU that the process has used, 0 while it does not run."""
+        try:
+            times = psutil.Process(self.pid).cpu_times() if self.pid is not None else None
+        except psutil.Error:
+            return 0
+        return int(times.user + times.system) if times is not None else 0
 
     async def keep(self) -> None:
         """Start the child, and start it again each time it ends. Returns when it was stopped, or refused its settings.

@@ -42,7 +42,7 @@ async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it
         await feed(settings, products())
         await stack.ready(180)
         await feed(settings, visits(datetime.now(UTC), first=0, last=400))
-        run = await wait_for_run(settings, await ask_for_run(settings), deadline_s=300)
+        run = await wait_for_run(settings, await ask_for_run(settings), quiet_s=300)
         assert (run.state, run.generation) == (RunState.DEPLOYED, 2), run
         async with (
             open_requester(settings.kafka, settings.topic("search-responses")) as requester,

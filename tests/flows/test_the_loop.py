@@ -46,7 +46,7 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
 
         await feed(settings, records)
         await until(lambda: pairs_equal(settings, catalog + records), "the pairs of one clean pass")
-        run = await wait_for_run(settings, await ask_for_run(settings), deadline_s=300)
+        run = await wait_for_run(settings, await ask_for_run(settings), quiet_s=300)
         assert (run.state, run.generation) == (RunState.DEPLOYED, 2), run
 
         async def swapped() -> bool:
@@ -78,7 +78,7 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
         stack.kill("trainer")
         await until(lambda: _building(settings), "a build", deadline_s=240)
         stack.kill("indexer")
-        run = await wait_for_run(settings, trigger, deadline_s=240)
+        run = await wait_for_run(settings, trigger, quiet_s=300)
         assert run.state is RunState.DEPLOYED, run
 
         async with (
