@@ -46,7 +46,8 @@ _NOT_JSON = (
     b"",
     b"{} // note",
 )
-_FAR = ("2999-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", 4102444800, 4102444800000)
+_FAR = ("2999-01-01T00:00:00Z", "9998-12-31T23:59:59-14:00", 4102444800, 4102444800000)
+_NO_YEAR = ("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "1899-12-31T00:00:00Z")
 
 
 def _everywhere(topic: str) -> Iterator[Fault]:
@@ -152,6 +153,7 @@ def _of_events(topic: str) -> Iterator[Fault]:
         -(10**40),
     )
     yield fault("garbage time", Reason.SCHEMA, "timestamp", setting("timestamp", *garbage))
+    yield fault("no year of ours", Reason.SCHEMA, "timestamp", setting("timestamp", *_NO_YEAR))
     yield fault("no time", Reason.SCHEMA, "timestamp", without("timestamp"))
     yield fault("client id", Reason.SCHEMA, "client_id", setting("client_id", *(v for v in BAD_IDS if v is not None)))
     yield fault("blank id", Reason.SCHEMA, "client_id", setting("client_id", "", " ", "   "))

@@ -79,6 +79,8 @@ def of_interactions() -> Iterator[Fault]:
     yield fault(
         "price type", Reason.SCHEMA, "items.0.unit_price", first_item("unit_price", "cheap", "NaN", "inf", "9,99", [], True), "purchase"
     )
+    yield fault("line value", Reason.SCHEMA, "items.0.unit_price", _dear, "purchase")
+    yield fault("heavy items", Reason.SCHEMA, "items", setting("items", _HEAVY), "purchase")
     yield fault("endless price", Reason.SCHEMA, "items.0.unit_price", _endless, "purchase")
     yield fault("currency", Reason.SCHEMA, "items.0.currency", first_item("currency", "EURO", "eur", "€", "", "E1R", 978), "purchase")
     yield fault("item id", Reason.SCHEMA, "items.0.object_id", first_item("object_id", *BAD_IDS, "", "a\nb"), "purchase")
@@ -92,6 +94,14 @@ def of_interactions() -> Iterator[Fault]:
 def _ordinal(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
     what = body["event_attributes"] | {"position": {"ordinal": rng.choice((-1, 1.5, "first", []))}}
     return replace(sent, value=text_of(body | {"event_attributes": what}))
+
+
+def _dear(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
+    first = body["items"][0] | {"unit_price": rng.choice((1e9, 5e8)), "quantity": rng.choice((1000, 100_000))}
+    return replace(sent, value=text_of(body | {"items": [first, *body["items"][1:]]}))
+
+
+_HEAVY = [{"object_id": f"{n:0200d}"} for n in range(400)]
 
 
 def _endless(sent: Sent, body: Body, rng: Random, now: datetime) -> Sent:

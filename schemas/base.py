@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Self
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetPydanticSchema, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, PlainSerializer, ValidationError
 from pydantic_core import core_schema
+
+from schemas.bounds import FIRST_EPOCH, FIRST_YEAR, ID_CHARS, ID_GREATEST, ID_LEAST, LAST_EPOCH, LAST_YEAR
 
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (0.0, 1.0))
 _MAX_DIGITS = 20
@@ -73,6 +75,13 @@ def parse_timestamp(value: object) -> object:
     return value
 
 
+def _within_years(value: datetime) -> datetime:
+    """Refuse what no zone, no clock and no four digits can hold. Raises ``ValueError``."""
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"a time of the years {FIRST_YEAR} to {LAST_YEAR} is expected")
+    return value
+
+
 def refuse_bool(value: object) -> object:
     """Let anything but true and false through: pydantic takes them for the numbers 1 and 0. Raises ``ValueError``."""
     if isinstance(value, bool):
@@ -90,17 +99,18 @@ NO_CONTROL = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 # The text comes first, and no Python runs for it: of all that is validated, ids are the most.
 _ID = core_schema.union_schema(
     [
-        core_schema.str_schema(min_length=1, max_length=256, pattern=NO_CONTROL),
-        core_schema.no_info_after_validator_function(str, core_schema.int_schema(strict=True)),
+        core_schema.str_schema(min_length=1, max_length=ID_CHARS, pattern=NO_CONTROL),
+        core_schema.no_info_after_validator_function(str, core_schema.int_schema(strict=True, ge=ID_LEAST, le=ID_GREATEST)),
     ],
     mode="left_to_right",
     custom_error_type="id",
-    custom_error_message="An id is text of 1 to 256 characters without control characters, or an integer",
+    custom_error_message=f"An id is text of 1 to {ID_CHARS} characters without control characters, or an integer of 64 bits",
 )
 Id = Annotated[str, GetPydanticSchema(lambda _source, _handler: _ID)]
 # Event time. Naive values stay naive here: intake refuses or assumes UTC, by its setting.
 Timestamp = Annotated[
     datetime,
-    BeforeValidator(parse_timestamp, json_schema_input_type=datetime | float),
+    AfterValidator(_within_years),
+    BeforeValidator(parse_timestamp, json_schema_input_type=datetime | Annotated[float, Field(ge=FIRST_EPOCH, le=LAST_EPOCH)]),
     PlainSerializer(_iso_millis, when_used="json"),
 ]

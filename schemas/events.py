@@ -10,6 +10,7 @@ import msgspec
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from schemas.base import DAMAGED, NO_CONTROL, Id, Message, StreamFact, Timestamp, refuse_bool
+from schemas.bounds import EVENT_ID_CHARS, ITEMS, NAME_CHARS, PRICE, QUANTITY, QUERY_CHARS, RANK, SHOWN_IDS
 
 
 class Action(StrEnum):
@@ -42,10 +43,10 @@ ACTION_ALIASES = {
 class _Envelope(Message):
     """The fields of every raw event. One of client_id, session_id, user_id or query_id must be there."""
 
-    event_id: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_CONTROL)] | None = None
+    event_id: Annotated[str, Field(min_length=1, max_length=EVENT_ID_CHARS, pattern=NO_CONTROL)] | None = None
     schema_version: int = 1
     timestamp: Timestamp
-    application: Annotated[str, Field(max_length=100)] | None = None
+    application: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
     client_id: Id | None = None
     session_id: Id | None = None
     user_id: Id | None = None
@@ -57,7 +58,7 @@ class Hit(Message):
     """One product that a search showed. ``rank`` is 1-based."""
 
     object_id: Id = Field(validation_alias=AliasChoices("object_id", "product_id"))
-    rank: Annotated[int, Field(ge=1)]
+    rank: Annotated[int, Field(ge=1, le=RANK)]
     score: float | None = None
 
 
@@ -65,11 +66,11 @@ class Search(_Envelope):
     """A search that was answered: the topic ``searches``. Hits are in rank order."""
 
     query_id: Id
-    user_query: Annotated[str, Field(max_length=1024)]
-    query_response_hit_ids: Annotated[list[Id], Field(max_length=200)] = Field(
+    user_query: Annotated[str, Field(max_length=QUERY_CHARS)]
+    query_response_hit_ids: Annotated[list[Id], Field(max_length=SHOWN_IDS)] = Field(
         default_factory=list, validation_alias=AliasChoices("query_response_hit_ids", "query_response_objects_ids")
     )
-    hits: Annotated[list[Hit], Field(max_length=200)] = Field(default_factory=list)
+    hits: Annotated[list[Hit], Field(max_length=SHOWN_IDS)] = Field(default_factory=list)
     generation: int | None = None
 
     def shown(self) -> list[str]:
@@ -88,7 +89,7 @@ class EventObject(Message):
 class Position(Message):
     """Where the thing stood (UBI ``event_attributes.position``). ``ordinal`` is 1-based."""
 
-    ordinal: Annotated[int, Field(ge=0)] | None = None
+    ordinal: Annotated[int, Field(ge=0, le=RANK)] | None = None
 
 
 class EventAttributes(Message):
@@ -102,21 +103,21 @@ class Item(Message):
     """One line of an interaction. ``unit_price`` is in major units of ``currency``."""
 
     object_id: Id = Field(validation_alias=AliasChoices("object_id", "product_id"))
-    quantity: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=100_000)] = 1
-    unit_price: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1e9)] | None = None
+    quantity: Annotated[int, Field(ge=1, le=QUANTITY), BeforeValidator(refuse_bool)] = 1
+    unit_price: Annotated[float, Field(ge=0, le=PRICE), BeforeValidator(refuse_bool)] | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     query_id: Id | None = None
-    ordinal: Annotated[int, Field(ge=1)] | None = None
+    ordinal: Annotated[int, Field(ge=1, le=RANK)] | None = None
 
 
 class Interaction(_Envelope):
     """Something a shopper did: the topic ``interactions``. One object, or a list of items."""
 
-    action_name: Annotated[str, Field(min_length=1, max_length=100)]
-    user_query: Annotated[str, Field(max_length=1024)] | None = None
+    action_name: Annotated[str, Field(min_length=1, max_length=NAME_CHARS)]
+    user_query: Annotated[str, Field(max_length=QUERY_CHARS)] | None = None
     event_attributes: EventAttributes | None = None
     object_id: Id | None = Field(default=None, validation_alias=AliasChoices("object_id", "product_id"))
-    items: Annotated[list[Item], Field(max_length=500)] = Field(default_factory=list)
+    items: Annotated[list[Item], Field(max_length=ITEMS)] = Field(default_factory=list)
     order_id: Id | None = None
 
 

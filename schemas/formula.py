@@ -10,8 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.bounds import FORMULA_CHARS, FORMULA_DEPTH
+
 Operation = Literal["+", "-", "*", "/", "log1p", "sqrt", "min", "max"]
-MAX_CHARS = 300
 
 _OPERATORS: dict[type[ast.operator], Operation] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 # name: how many arguments it takes
@@ -53,11 +54,11 @@ def parse(text: str, names: Collection[str]) -> Formula:
     >>> parse("clicks / 2", {"clicks"})
     Call(operation='/', arguments=(Name(name='clicks'), Number(value=2.0)))
     """
-    if len(text) > MAX_CHARS:
-        raise FormulaError(f"a formula of {len(text)} characters; at most {MAX_CHARS} are read")
+    if len(text) > FORMULA_CHARS:
+        raise FormulaError(f"a formula of {len(text)} characters; at most {FORMULA_CHARS} are read")
     try:
         tree = ast.parse(text.strip(), mode="eval")
-        return _read(tree.body, names)
+        return _read(tree.body, names, FORMULA_DEPTH)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, FormulaError):
             raise
@@ -75,7 +76,9 @@ def names_in(formula: Formula) -> set[str]:
             return set()
 
 
-def _read(node: ast.expr, names: Collection[str]) -> Formula:
+def _read(node: ast.expr, names: Collection[str], depth: int) -> Formula:
+    if depth < 0:
+        raise FormulaError(f"more than {FORMULA_DEPTH} operations within one another")
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and math.isfinite(value):
             return Number(float(value))
@@ -84,14 +87,14 @@ def _read(node: ast.expr, names: Collection[str]) -> Formula:
         case ast.Name(id=name):
             raise FormulaError(f"{name!r} at character {node.col_offset + 1} is unknown; there are {', '.join(sorted(names))}")
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return Call("-", (Number(0.0), _read(operand, names)))
+            return Call("-", (Number(0.0), _read(operand, names, depth - 1)))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return Call(_OPERATORS[type(op)], (_read(left, names), _read(right, names)))
+            return Call(_OPERATORS[type(op)], (_read(left, names, depth - 1), _read(right, names, depth - 1)))
         case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]) if function in _FUNCTIONS:
             operation, count = _FUNCTIONS[function]
             if len(arguments) != count:
                 raise FormulaError(f"{function} at character {node.col_offset + 1} takes {count} argument(s), not {len(arguments)}")
-            return Call(operation, tuple(_read(argument, names) for argument in arguments))
+            return Call(operation, tuple(_read(argument, names, depth - 1) for argument in arguments))
     raise FormulaError(
         f"character {node.col_offset + 1}: only finite numbers, names, + - * /, brackets and {', '.join(_FUNCTIONS)} are understood"
     )

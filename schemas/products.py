@@ -5,10 +5,17 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from schemas.base import Fact, Id, Message, Timestamp, refuse_bool
+from schemas.bounds import (
+    BRAND_CHARS,
+    CATEGORIES,
+    DESCRIPTION_CHARS,
+    PRICE,
+    TITLE_CHARS,
+    VARIANTS,
+    VERSION,
+)
 
 Attribute = str | int | float | bool | list[str]
-# 64 bits: room for nanoseconds since 1970. A greater one would bar every later version.
-MAX_VERSION = 2**63 - 1
 
 
 class ProductImage(Message):
@@ -22,17 +29,17 @@ class Product(Message):
     """A product of the shop: the topic ``products``, keyed by ``product_id``. ``version`` rises with every change."""
 
     product_id: Id
-    title: Annotated[str, Field(max_length=2000)]
-    description: Annotated[str, Field(max_length=20_000)] | None = None
-    brand: Annotated[str, Field(max_length=256)] | None = None
-    category_path: Annotated[list[str], Field(max_length=20)] = []
-    price: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1e9)] | None = None
+    title: Annotated[str, Field(max_length=TITLE_CHARS)]
+    description: Annotated[str, Field(max_length=DESCRIPTION_CHARS)] | None = None
+    brand: Annotated[str, Field(max_length=BRAND_CHARS)] | None = None
+    category_path: Annotated[list[str], Field(max_length=CATEGORIES)] = []
+    price: Annotated[float, Field(ge=0, le=PRICE), BeforeValidator(refuse_bool)] | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     availability: Annotated[str, Field(max_length=64)] | None = None
     attributes: dict[str, Attribute] = {}
-    variant_ids: Annotated[list[Id], Field(max_length=500)] = []
+    variant_ids: Annotated[list[Id], Field(max_length=VARIANTS)] = []
     image: ProductImage | None = None
-    version: Annotated[int, BeforeValidator(refuse_bool), Field(ge=0, le=MAX_VERSION)] | None = None
+    version: Annotated[int, Field(ge=0, le=VERSION), BeforeValidator(refuse_bool)] | None = None
     updated_at: Timestamp | None = None
     deleted: bool = False
 

@@ -10,17 +10,21 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.base import Fact, Id, Message, Timestamp
+from schemas.bounds import EXACT_INTEGER, NAME_CHARS, PATH_CHARS, REASON_CHARS
+
+# A number of ours, which every reader of JSON holds exactly.
+Generation = Annotated[int, Field(ge=-EXACT_INTEGER, le=EXACT_INTEGER)]
 
 
 class Candidate(Fact):
     """A saved model that is proposed for release. ``model`` is a folder; ``vectors`` an optional file of catalogue vectors."""
 
-    model: str
-    model_sha256: str
-    dim: int
-    vectors: str | None = None
-    run_id: str | None = None
-    decision_id: str | None = None
+    model: Annotated[str, Field(max_length=PATH_CHARS)]
+    model_sha256: Annotated[str, Field(max_length=NAME_CHARS)]
+    dim: Generation
+    vectors: Annotated[str, Field(max_length=PATH_CHARS)] | None = None
+    run_id: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
+    decision_id: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
 
 
 class DeploymentCommand(Message):
@@ -32,12 +36,12 @@ class DeploymentCommand(Message):
     command_id: Id
     deployment: Id = "main"
     action: Literal["promote", "rollback", "pause", "resume", "pin", "unpin", "abort"]
-    expected_generation: int | None = None
-    target_generation: int | None = None
+    expected_generation: Generation | None = None
+    target_generation: Generation | None = None
     candidate: Candidate | None = None
     force: bool = False
-    reason: Annotated[str, Field(max_length=500)] = ""
-    actor: Annotated[str, Field(max_length=100)] = "unknown"
+    reason: Annotated[str, Field(max_length=REASON_CHARS)] = ""
+    actor: Annotated[str, Field(max_length=NAME_CHARS)] = "unknown"
     at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
 
 

@@ -3,9 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from schemas.base import Fact, Id, Message
+from schemas.bounds import FILTER_CHARS, FILTER_LIST, FILTER_VALUES, FILTERS, OFFSET, QUERY_CHARS, TIMEOUT_MS, K
 from schemas.products import Attribute
 
 CORRELATION_ID = "kafka_correlationId"
@@ -13,28 +14,39 @@ REPLY_TOPIC = "kafka_replyTopic"
 REPLY_PARTITION = "kafka_replyPartition"
 
 
+FilterText = Annotated[str, Field(max_length=FILTER_CHARS)]
+
+
 class Filter(Message):
     """One condition on a product field. Conditions are joined by AND; there is no raw expression."""
 
     field: Literal["product_id", "brand", "category", "price", "availability"]
     op: Literal["eq", "ne", "in", "lt", "lte", "gt", "gte"] = "eq"
-    value: str | float | Annotated[list[str], Field(max_length=100)]
+    value: FilterText | float | Annotated[list[FilterText], Field(max_length=FILTER_LIST)]
 
 
 class SearchRequest(Message):
     """A query to answer: the topic ``search-requests``. ``timeout_ms`` counts from the record's Kafka timestamp."""
 
     request_id: Id
-    user_query: Annotated[str, Field(max_length=1024)]
-    k: Annotated[int, Field(ge=1, le=200)] = 10
-    offset: Annotated[int, Field(ge=0, le=1000)] = 0
-    filters: Annotated[list[Filter], Field(max_length=20)] = []
+    user_query: Annotated[str, Field(max_length=QUERY_CHARS)]
+    k: Annotated[int, Field(ge=1, le=K)] = 10
+    offset: Annotated[int, Field(ge=0, le=OFFSET)] = 0
+    filters: Annotated[list[Filter], Field(max_length=FILTERS)] = []
     client_id: Id | None = None
     session_id: Id | None = None
     user_id: Id | None = None
     query_id: Id | None = None
-    timeout_ms: Annotated[int, Field(ge=1, le=600_000)] = 5000
+    timeout_ms: Annotated[int, Field(ge=1, le=TIMEOUT_MS)] = 5000
     explain: bool = False
+
+    @field_validator("filters")
+    @classmethod
+    def _bounded(cls, filters: list[Filter]) -> list[Filter]:
+        values = sum(len(f.value) if isinstance(f.value, list) else 1 for f in filters)
+        if values > FILTER_VALUES:
+            raise ValueError(f"{values} values in all conditions together, at most {FILTER_VALUES}")
+        return filters
 
 
 class Status(StrEnum):

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
+from schemas.bounds import RECORD_BYTES
 from schemas.formula import parse
 
 PREFIX = "SEARCHLOOP_"
@@ -108,7 +109,7 @@ class StreamSettings(Settings):
     )
     max_future: Duration = Field(timedelta(minutes=5), description="Events further ahead of the clock are refused as future_timestamp.")
     assume_utc: bool = Field(False, description="Take a timestamp without zone as UTC instead of refusing it.")
-    max_record_bytes: int = Field(262_144, ge=1024, description="Larger raw records are refused as too_large.")
+    max_record_bytes: int = Field(262_144, ge=1024, le=RECORD_BYTES, description="Larger raw records are refused as too_large.")
     intake_batch: int = Field(1000, ge=1, description="Raw records in one step of intake.")
     flush_ms: int = Field(20, ge=1, le=10_000, description="How long intake waits for more records to pack together.")
     click_window: Duration = Field(timedelta(hours=1), description="A click belongs to a search of at most this age.")

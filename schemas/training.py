@@ -7,6 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.base import Fact, Id, Message, Timestamp
+from schemas.bounds import EXACT_INTEGER, NAME_CHARS, PARAMS, REASON_CHARS
+
+ParamName = Annotated[str, Field(max_length=NAME_CHARS)]
+ParamText = Annotated[str, Field(max_length=REASON_CHARS)]
+ParamNumber = Annotated[int, Field(ge=-EXACT_INTEGER, le=EXACT_INTEGER)]
 
 
 class Trigger(Message):
@@ -18,15 +23,15 @@ class Trigger(Message):
 
     trigger_id: Id
     reason: Literal["schedule", "manual", "volume", "drift", "rollback_followup", "backfill"] = "manual"
-    requested_by: Annotated[str, Field(max_length=100)] = "unknown"
+    requested_by: Annotated[str, Field(max_length=NAME_CHARS)] = "unknown"
     requested_at: Timestamp
     dedup_key: Annotated[str, Field(max_length=200)] | None = None
     base: Literal["live", "pristine"] = "live"
     force: bool = False
-    force_reason: Annotated[str, Field(max_length=500)] | None = None
+    force_reason: Annotated[str, Field(max_length=REASON_CHARS)] | None = None
     dry_run: bool = False
     cancels: Id | None = None
-    params: dict[str, int | float | str | bool] = {}
+    params: Annotated[dict[ParamName, ParamNumber | float | ParamText | bool], Field(max_length=PARAMS)] = {}
 
 
 class RunState(StrEnum):

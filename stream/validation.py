@@ -3,10 +3,14 @@
 Pure: the clock is an argument. Knows nothing of the catalogue; whether a product exists is asked elsewhere.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from pydantic_core import to_json
+
 from broker.records import Record
+from schemas.bounds import ATTRIBUTES_BYTES, EXACT_INTEGER, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
 from schemas.events import ACTION_ALIASES, Action, CleanInteraction, CleanSearch, Erasure, Forget, Interaction, Line, Search
 from schemas.products import Attribute, CatalogProduct, Deletion, Product
 from schemas.rejections import Reason, Rejection
@@ -33,7 +37,7 @@ class Ignored:
     why: str
 
 
-def validate_search(record: Record, now: datetime, settings: StreamSettings) -> CleanSearch | Rejection | Ignored:
+def validate_search(record: Record, now: datetime, settings: StreamSettings) -> CleanSearch | Rejection | Ignored:  # noqa: PLR0911 - one return per refusal
     """Return the search with its normalised query and the products it showed, best first, each once."""
     decoded = decode(record, Search, max_bytes=settings.max_record_bytes)
     if isinstance(decoded, Rejection):
@@ -50,19 +54,19 @@ def validate_search(record: Record, now: datetime, settings: StreamSettings) -> 
         return at_ms
     if not query:
         return refuse(Reason.BLANK_TEXT, "user_query")
+    shown = list(dict.fromkeys(search.shown()))
+    if _too_many_bytes(record, SHOWN_BYTES, shown):
+        return refuse(Reason.SCHEMA, "hits" if search.hits else "query_response_hit_ids", f"ids of more than {SHOWN_BYTES} bytes together")
     return CleanSearch(
         event_id=event_id,
         shopper=search.client_id or search.session_id or search.user_id or search.query_id,
         at_ms=at_ms,
         query_id=search.query_id,
         query=query,
-        shown=list(dict.fromkeys(search.shown())),
+        shown=shown,
         session_id=search.session_id,
-        generation=search.generation if search.generation is not None and abs(search.generation) <= _MAX_GENERATION else None,
+        generation=search.generation if search.generation is not None and abs(search.generation) <= EXACT_INTEGER else None,
     )
-
-
-_MAX_GENERATION = 1 << 53  # a number that every reader of JSON can hold; ours are small
 
 
 def validate_interaction(record: Record, now: datetime, settings: StreamSettings) -> CleanInteraction | Rejection | Ignored:  # noqa: PLR0911 - one return per refusal
@@ -88,9 +92,9 @@ def validate_interaction(record: Record, now: datetime, settings: StreamSettings
     action = _ACTIONS.get(raw.action_name)
     if action is None:
         return refuse(Reason.UNKNOWN_ACTION, "action_name")
-    lines = _lines(raw)
-    if not lines:
-        return refuse(Reason.NO_PRODUCT, message="an object or items are expected")
+    lines = _lines(raw, record)
+    if isinstance(lines, Rejection):
+        return lines
     order_id = raw.order_id
     if order_id is None and action is Action.REFUND:
         return refuse(Reason.SCHEMA, "order_id", "a refund names its order")
@@ -136,19 +140,17 @@ def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct
         return refuse(Reason.UNDECODABLE_TEXT, "key", "the key is not UTF-8")
     if record.value is None:
         return Tombstone(key) if key else refuse(Reason.KEY_MISMATCH, "key", "a tombstone without a key")
-    if b'"deleted"' in record.value:
-        gone = decode(record, Deletion, max_bytes=settings.max_record_bytes)
-        if isinstance(gone, Rejection):
-            return gone
-        if gone.message.deleted:
-            same = gone.message.product_id == key
-            return Tombstone(gone.message.product_id) if same else refuse(Reason.KEY_MISMATCH, "product_id", "the key is another product")
+    gone = _deletion(record, record.value, key, settings)
+    if gone is not None:
+        return gone
     decoded = decode(record, Product, max_bytes=settings.max_record_bytes)
     if isinstance(decoded, Rejection):
         return decoded
     product = decoded.message
     if product.product_id != key:
         return refuse(Reason.KEY_MISMATCH, "product_id", "the key is another product")
+    if _too_many_bytes(record, ATTRIBUTES_BYTES, (to_json(product.attributes).decode(),)):
+        return refuse(Reason.SCHEMA, "attributes", f"more than {ATTRIBUTES_BYTES} bytes together")
     title = clean_text(product.title)
     if not title:
         return refuse(Reason.BLANK_TEXT, "title")
@@ -182,20 +184,45 @@ def _occurred(timestamp: datetime, now: datetime, settings: StreamSettings) -> i
     return (timestamp - _EPOCH) // _MILLISECOND
 
 
-def _lines(raw: Interaction) -> list[Line]:
-    if raw.items:
-        return [
-            Line(
-                product_id=item.object_id,
-                units=item.quantity,
-                revenue_minor=round((item.unit_price or 0.0) * 100) * item.quantity,
-                query_id=item.query_id,
-            )
-            for item in raw.items
-        ]
-    attributes = raw.event_attributes
-    product_id = attributes.object.object_id if attributes and attributes.object else raw.object_id
-    return [Line(product_id=product_id)] if product_id else []
+def _too_many_bytes(record: Record, most: int, texts: Iterable[str]) -> bool:
+    """Say whether texts are more bytes than fit; a record that is itself no longer needs no counting."""
+    return len(record.value or b"") > most and sum(len(text.encode()) for text in texts) > most
+
+
+def _deletion(record: Record, value: bytes, key: str | None, settings: StreamSettings) -> Tombstone | Rejection | None:
+    """Return what a product that may say ``deleted`` deletes; None when it does not."""
+    if b'"deleted"' not in value:
+        return None
+    gone = decode(record, Deletion, max_bytes=settings.max_record_bytes)
+    if isinstance(gone, Rejection):
+        return gone
+    if not gone.message.deleted:
+        return None
+    if gone.message.product_id != key:
+        return refuse(Reason.KEY_MISMATCH, "product_id", "the key is another product")
+    return Tombstone(gone.message.product_id)
+
+
+def _lines(raw: Interaction, record: Record) -> list[Line] | Rejection:
+    if not raw.items:
+        attributes = raw.event_attributes
+        product_id = attributes.object.object_id if attributes and attributes.object else raw.object_id
+        return [Line(product_id=product_id)] if product_id else refuse(Reason.NO_PRODUCT, message="an object or items are expected")
+    lines = [
+        Line(
+            product_id=item.object_id,
+            units=item.quantity,
+            revenue_minor=round((item.unit_price or 0.0) * 100) * item.quantity,
+            query_id=item.query_id,
+        )
+        for item in raw.items
+    ]
+    if _too_many_bytes(record, ITEM_BYTES, (i for line in lines for i in (line.product_id, line.query_id or ""))):
+        return refuse(Reason.SCHEMA, "items", f"ids of more than {ITEM_BYTES} bytes together")
+    dear = next((n for n, line in enumerate(lines) if line.revenue_minor > LINE_MINOR), None)
+    if dear is not None:
+        return refuse(Reason.SCHEMA, f"items.{dear}.unit_price", f"price times quantity is more than {LINE_MINOR / 100:g}")
+    return lines
 
 
 def _clean_attribute(value: Attribute) -> Attribute:

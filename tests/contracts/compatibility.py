@@ -4,7 +4,7 @@ A break is a sentence: what a message of the earlier version can hold and the la
 may rely on and finds no more. Defaults, titles and descriptions are no part of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -23,16 +23,20 @@ _FORMS = ("pattern", "format", "multipleOf", "uniqueItems")
 _KINDS = ("anyOf", "oneOf")
 
 
-def breaks(old: Schema, new: Schema) -> list[str]:
-    """Return what breaks from ``old`` to ``new``, in order of appearance; none for compatible schemas."""
-    return list(_compare(old, new, _Roots(old, new), "the message"))
+def breaks(old: Schema, new: Schema, first_bounds: Collection[float] = ()) -> list[str]:
+    """Return what breaks from ``old`` to ``new``, in order of appearance; none for compatible schemas.
+
+    ``first_bounds`` are no breaks where ``old`` has no bound at all.
+    """
+    return list(_compare(old, new, _Roots(old, new, first_bounds), "the message"))
 
 
 class _Roots:
     """Both documents, for references, and the pairs of references that are being compared, so that a recursive schema ends."""
 
-    def __init__(self, old: Schema, new: Schema) -> None:
+    def __init__(self, old: Schema, new: Schema, first_bounds: Collection[float]) -> None:
         self.old, self.new = old, new
+        self.first_bounds = first_bounds
         self.seen: set[tuple[str, str]] = set()
 
 
@@ -72,7 +76,7 @@ def _compare_one(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator
         yield f"{path}: {_typed(old)} is no longer taken, only {new['type']}"
         return
     yield from _values(old, new, path)
-    yield from _bounds(old, new, path)
+    yield from _bounds(old, new, roots.first_bounds, path)
     yield from _properties(old, new, roots, path)
     for keyword, name in (("items", "an item"), ("additionalProperties", "an entry")):
         before, now = old.get(keyword, True), new.get(keyword, True)
@@ -110,9 +114,11 @@ def _allowed(schema: Schema) -> list[Any] | None:
     return [schema["const"]] if "const" in schema else schema.get("enum")
 
 
-def _bounds(old: Schema, new: Schema, path: str) -> Iterator[str]:
+def _bounds(old: Schema, new: Schema, first_bounds: Collection[float], path: str) -> Iterator[str]:
     for keyword, (greater_is_narrower, name) in _BOUNDS.items():
         before, now = old.get(keyword), new.get(keyword)
+        if before is None and now in first_bounds:
+            continue
         if now is not None and (before is None or (now > before if greater_is_narrower else now < before)):
             yield f"{path}: {name} was {'free' if before is None else before} and is {now}"
     for keyword in _FORMS:

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from schemas.bounds import ATTRIBUTES_BYTES, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
 from schemas.events import Action, CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
 from schemas.rejections import Rejection
@@ -242,3 +243,38 @@ def test_null_and_deleted_are_tombstones():
     assert on_product({**PRODUCT, "deleted": "true"}) == Tombstone("p1")
     assert isinstance(on_product({**PRODUCT, "deleted": False}), CatalogProduct)
     assert reason(on_product({"product_id": True, "deleted": True}, key=b"True")) == "schema"
+
+
+def ids(total, each):
+    """Return different ids of so many bytes together."""
+    full = [f"{n:0{each}d}" for n in range(total // each)]
+    return [*full, *(["x" * (total % each)] if total % each else [])]
+
+
+def test_the_ids_of_a_search_are_bounded_together():
+    assert isinstance(on_search({**SEARCH, "query_response_hit_ids": ids(SHOWN_BYTES, 256)}), CleanSearch)
+    outcome = on_search({**SEARCH, "query_response_hit_ids": ids(SHOWN_BYTES + 1, 256)})
+    assert (reason(outcome), outcome.problems[0].loc) == ("schema", "query_response_hit_ids")
+    hits = [{"object_id": i, "rank": n} for n, i in enumerate(ids(SHOWN_BYTES + 1, 256), start=1)]
+    assert on_search({**SEARCH, "hits": hits}).problems[0].loc == "hits"
+
+
+def test_the_ids_of_a_purchase_are_bounded_together():
+    bought = {**CLICK, "action_name": "purchase"}
+    assert isinstance(on_interaction({**bought, "items": [{"object_id": i} for i in ids(ITEM_BYTES, 128)]}), CleanInteraction)
+    outcome = on_interaction({**bought, "items": [{"object_id": i} for i in ids(ITEM_BYTES + 1, 128)]})
+    assert (reason(outcome), outcome.problems[0].loc) == ("schema", "items")
+
+
+def test_a_line_is_worth_what_sums_of_64_bits_can_hold():
+    bought = {**CLICK, "action_name": "purchase"}
+    dearest = {"object_id": 1, "unit_price": LINE_MINOR / 100 / 1000, "quantity": 1000}
+    assert on_interaction({**bought, "items": [dearest]}).lines[0].revenue_minor == LINE_MINOR
+    outcome = on_interaction({**bought, "items": [{"object_id": 1}, {**dearest, "quantity": 1001}]})
+    assert (reason(outcome), outcome.problems[0].loc) == ("schema", "items.1.unit_price")
+
+
+def test_the_attributes_of_a_product_are_bounded_together():
+    assert isinstance(on_product({**PRODUCT, "attributes": {"a": "x" * (ATTRIBUTES_BYTES - 8)}}), CatalogProduct)
+    outcome = on_product({**PRODUCT, "attributes": {"a": "x" * (ATTRIBUTES_BYTES - 7)}})
+    assert (reason(outcome), outcome.problems[0].loc) == ("schema", "attributes")

@@ -1,0 +1,84 @@
+"""What is accepted at most: every bound in one place, each with its reason.
+
+Whatever passes must fit every later record, key, path, column and clock. A bound is reached and still good; one more is refused.
+Characters are Unicode code points, of which UTF-8 takes at most four bytes each.
+"""
+
+# --- ids
+# 256 characters are at most 1,024 bytes: the width of ``product_id`` in the index, where Milvus counts bytes.
+ID_CHARS = 256
+ID_BYTES = 4 * ID_CHARS
+# An integer id is taken as its decimal text. Beyond 64 bits readers of JSON begin to round; such an id is sent as text.
+ID_LEAST, ID_GREATEST = -(2**63), 2**64 - 1
+# It stands twice in keys of contributions, and UBI knows no longer one.
+EVENT_ID_CHARS = 100
+
+# --- texts
+# A pair's key is the query, a tab and a product id, and casefolding may triple a text: about 13 kB at most.
+QUERY_CHARS = 1024
+TITLE_CHARS = 2000
+DESCRIPTION_CHARS = 20_000
+BRAND_CHARS = 256
+NAME_CHARS = 100
+REASON_CHARS = 500
+# A folder or file of a candidate: what file systems take.
+PATH_CHARS = 1024
+
+# --- lists, and their bytes: a list at both bounds at once would be a shopper's state, of which Kafka takes 1 MB
+SHOWN_IDS = 200
+# 200 sha256 in hexadecimal and as much again; 200 ids of 256 characters, 46 times, were a state of 9 MB.
+SHOWN_BYTES = 25_600
+ITEMS = 500
+# 500 lines with two ids of 64 characters each.
+ITEM_BYTES = 64_000
+CATEGORIES = 20
+VARIANTS = 500
+# As long as both texts of a product together; nobody reads more of it.
+ATTRIBUTES_BYTES = 65_536
+
+# --- numbers
+# Positions and generations: what every language's plain integer holds.
+RANK = 2**31 - 1
+# What every reader of JSON holds exactly.
+EXACT_INTEGER = 2**53 - 1
+# 64 bits: room for nanoseconds since 1970. A greater version would bar every later one.
+VERSION = 2**63 - 1
+QUANTITY = 100_000
+PRICE = 1e9
+# A line's value in minor units. Sums are columns of 64 bits: 900,000 such lines of one pair still fit.
+LINE_MINOR = 10**13
+
+# --- clocks
+# Years of a time, both included: written in any zone it stays within what datetime, Kafka and four digits hold. Older than what any
+# shop has kept, but the zero of Excel's calendar is still a date (too old, not unreadable).
+FIRST_YEAR, LAST_YEAR = 1900, 9998
+# The same as an epoch number, in nanoseconds.
+FIRST_EPOCH, LAST_EPOCH = -2_208_988_800 * 10**9, 253_370_764_799 * 10**9
+
+# --- searching
+K = 200
+OFFSET = 1000
+TIMEOUT_MS = 600_000
+FILTERS = 20
+FILTER_CHARS = 1024
+FILTER_LIST = 100
+# Of all conditions together: 2,000 categories took a second of the index.
+FILTER_VALUES = 400
+# A request, and what an operator or a program asks for: seven megabytes of filters kept all others waiting for four seconds.
+REQUEST_BYTES = 65_536
+PARAMS = 50
+
+# --- forms
+# Levels of brackets: what pydantic's parser takes before it says so. The standard library's ends in a RecursionError at about 1,000.
+JSON_DEPTH = 200
+# A correlation id is echoed in the answer, an envelope's id stands in a key.
+HEADER_BYTES = 1024
+# Digits of a number in a header: int() refuses 4,301, and none of ours needs more than a signed 64-bit number.
+HEADER_DIGITS = 20
+# A raw record, whatever the setting says: half of what our producers write in one request, for the dead letter is longer than it.
+RECORD_BYTES = 4 << 20
+# One line of a file, after decompression: more than any record may have, and far from what memory holds.
+LINE_BYTES = 8 << 20
+# An operator's formula. Each level is a few calls of whoever walks it, of which Python allows about 1,000.
+FORMULA_CHARS = 300
+FORMULA_DEPTH = 100
