@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from schemas.products import MAX_VERSION, CatalogProduct
+from schemas.bounds import VERSION
+from schemas.products import CatalogProduct
 
 PATH_SEPARATOR = " > "
 MAX_BYTES = {"product_id": 1024, "title": 1024, "brand": 1024, "category": 2048, "availability": 256}
@@ -84,7 +85,7 @@ def misfit(row: "Row | CatalogProduct") -> str | None:
         return f"product_id {row.product_id[:80]!r} holds a control character"
     if row.price is not None and not 0 <= row.price < math.inf:
         return f"the price of {row.product_id!r} is not a finite amount"
-    if not 0 <= row.version <= MAX_VERSION:
+    if not 0 <= row.version <= VERSION:
         return f"the version of {row.product_id!r} does not fit 64 bits"
     return None
 
