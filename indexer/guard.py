@@ -1,31 +1,40 @@
 """Decide whether the live generation is to be rolled back without anybody asking. Pure, over what the searchers reported.
 
 The reasons, in this order: nobody can serve it, errors, empty answers, latency, clicks. What was measured stands in the sentence.
+Only searchers that live are heard, and of the live generation only what was counted since its own pointer. Errors and empty answers
+are shares per client, of plain requests: neither filters that match nothing nor one loud client speaks for the others.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import median
 
 from indexer.click_test import Clicked, dropped, evidence_of_drop
-from schemas.releases import LATENCY_BOUNDS_MS, LivePointer, SearcherReport, Served
+from schemas.releases import CLIENT_BUCKETS, LATENCY_BOUNDS_MS, LivePointer, SearcherReport, Served
 
 MIN_ANSWERS = 200
 MORE_ERRORS = 0.005
 MORE_EMPTY = 0.02
 SLOWER = 1.5
 SLOWER_BY_MS = 50.0
+FEW_CLIENTS = 5
+LEAST_CAP = 4.0
 GUARDED = frozenset({"promote"})
 ACTOR = "guard"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of the settings: how long a promotion is watched, how long nobody may report it, how sure the click test must be."""
+    """Of the settings: how long a promotion is watched, how long nobody may report it, how sure the click test must be.
+
+    ``alive`` is after how long without a report a searcher counts as gone.
+    """
 
     window: timedelta
     silence: timedelta
     alpha: float
+    alive: timedelta = timedelta(seconds=30)
 
 
 def watched(pointer: LivePointer | None, now: datetime, limits: Limits) -> bool:
@@ -49,29 +58,55 @@ def why_roll_back(
     if pointer.previous is None:
         return None
     known = list(reports)
-    refusing = sorted({r.problem or "" for r in known if r.refused == pointer.live.generation and now - r.at <= limits.silence})
-    if refusing:
-        return f"a searcher refuses it: {refusing[0]}"
+    alive = [r for r in known if now - r.at <= limits.alive and (r.generation is not None or r.problem)]
+    refusing = [r for r in alive if r.refused == pointer.live.generation]
+    if 2 * len(refusing) > len(alive):
+        return f"{len(refusing)} of {len(alive)} searchers refuse it: {min(r.problem or '' for r in refusing)}"
     silent = _silent(pointer, known, max(pointer.at, since), now, limits)
     if silent:
         return silent
-    before, after = (summed(known, r.generation) for r in (pointer.previous, pointer.live))
+    before = summed(alive, pointer.previous.generation)
+    after = summed(alive, pointer.live.generation, since=pointer.sequence)
     slower = _slower(before, after) if now - pointer.at >= limits.silence else None
     return _worse(before, after) or slower or _fewer_clicks(*clicks, alpha=limits.alpha)
 
 
-def summed(reports: Iterable[SearcherReport], generation: int) -> Served:
-    """Return what all searchers together answered with a generation."""
-    parts = [s for r in reports for s in r.served if s.generation == generation]
-    width = len(LATENCY_BOUNDS_MS) + 1
-    counts = [sum(p.latency_counts[i] for p in parts if len(p.latency_counts) == width) for i in range(width)]
+def summed(reports: Iterable[SearcherReport], generation: int, *, since: int = 0) -> Served:
+    """Return what all searchers together answered with a generation, under pointers from the sequence ``since`` on."""
+    parts = [s for r in reports for s in r.served if s.generation == generation and s.sequence >= since]
+
+    def added(name: str, width: int) -> list[int]:
+        lists = [counts for p in parts if len(counts := getattr(p, name)) == width]
+        return [sum(column) for column in zip(*lists, strict=True)] or [0] * width
+
     return Served(
         generation=generation,
+        sequence=since,
         answers=sum(p.answers for p in parts),
         errors=sum(p.errors for p in parts),
         empty=sum(p.empty for p in parts),
-        latency_counts=counts,
+        latency_counts=added("latency_counts", len(LATENCY_BOUNDS_MS) + 1),
+        plain_by_client=added("plain_by_client", CLIENT_BUCKETS),
+        plain_errors_by_client=added("plain_errors_by_client", CLIENT_BUCKETS),
+        plain_empty_by_client=added("plain_empty_by_client", CLIENT_BUCKETS),
     )
+
+
+def share_of_clients(bad: Sequence[int], asked: Sequence[int]) -> tuple[float, float]:
+    """Return the share of bad answers and how many answers it rests on, where no client counts for more than twice the usual one.
+
+    With fewer than ``FEW_CLIENTS`` nothing can be said of clients, and every answer counts.
+
+    >>> share_of_clients([1000, 0, 0, 0, 0], [1000, 2, 2, 2, 2])
+    (0.3333333333333333, 12.0)
+    """
+    active = [(b, n) for b, n in zip(bad, asked, strict=True) if n > 0]
+    if not active:
+        return 0.0, 0.0
+    cap = max(LEAST_CAP, 2 * median(n for _, n in active)) if len(active) >= FEW_CLIENTS else float("inf")
+    weights = [min(float(n), cap) for _, n in active]
+    total = sum(weights)
+    return sum(w * b / n for w, (b, n) in zip(weights, active, strict=True)) / total, total
 
 
 def quantile_ms(counts: Sequence[int], share: float) -> float:
@@ -96,26 +131,28 @@ def _silent(pointer: LivePointer, reports: Sequence[SearcherReport], begun: date
 
 
 def _worse(before: Served, after: Served) -> str | None:
-    if after.answers < MIN_ANSWERS:
+    errors, answers = share_of_clients(after.plain_errors_by_client, after.plain_by_client)
+    errors_before, answers_before = share_of_clients(before.plain_errors_by_client, before.plain_by_client)
+    if answers < MIN_ANSWERS:
         return None
-    errors, errors_before = _share(after.errors, after.answers), _share(before.errors, before.answers)
     if errors > errors_before + MORE_ERRORS:
-        return f"errors {errors:.1%} of {after.answers} answers, before {errors_before:.1%}"
-    if before.answers < MIN_ANSWERS:
+        return f"errors {errors:.1%} of {answers:.0f} answers, before {errors_before:.1%}"
+    if answers_before < MIN_ANSWERS:
         return None
-    empty, empty_before = _share(after.empty, after.answers), _share(before.empty, before.answers)
+    empty, _ = share_of_clients(after.plain_empty_by_client, after.plain_by_client)
+    empty_before, _ = share_of_clients(before.plain_empty_by_client, before.plain_by_client)
     if empty > empty_before + MORE_EMPTY:
-        return f"no hits in {empty:.1%} of {after.answers} answers, before {empty_before:.1%}"
+        return f"no hits in {empty:.1%} of {answers:.0f} answers, before {empty_before:.1%}"
     return None
 
 
 def _slower(before: Served, after: Served) -> str | None:
     """Asked only when a promotion has lasted: a busy moment of the machine right after it is not the generation's."""
-    if min(before.answers, after.answers) < MIN_ANSWERS:
+    if min(sum(before.latency_counts), sum(after.latency_counts)) < MIN_ANSWERS:
         return None
     slow, slow_before = quantile_ms(after.latency_counts, 0.95), quantile_ms(before.latency_counts, 0.95)
     if slow > SLOWER * slow_before and slow > slow_before + SLOWER_BY_MS:
-        return f"p95 of encoding and search {slow:.0f} ms over {after.answers} answers, before {slow_before:.0f} ms"
+        return f"p95 of encoding and search {slow:.0f} ms over {sum(after.latency_counts)} answers, before {slow_before:.0f} ms"
     return None
 
 
@@ -125,7 +162,3 @@ def _fewer_clicks(before: Clicked, after: Clicked, *, alpha: float) -> str | Non
     ratio = evidence_of_drop(before, after)
     shares = f"{after.rate:.1%} of {after.searches} searches are clicked, before {before.rate:.1%} of {before.searches}"
     return f"{shares}; likelihood ratio {ratio:.0f}"
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

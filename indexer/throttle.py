@@ -1,10 +1,12 @@
 """Decide how long a build waits between two steps, from what the searchers report. Pure.
 
-Doubling while searches are slow, halving while they are not: serving wins quickly, and a build still ends.
+Doubling while searches are slow, halving while they are not: serving wins quickly, and a build still ends. One slow searcher of many is
+its own trouble, not that of the build: the median decides.
 """
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from statistics import median_high
 
 from schemas.releases import SearcherReport
 
@@ -13,8 +15,9 @@ FRESH = timedelta(seconds=6)
 
 
 def observed_p95(reports: Iterable[SearcherReport], now: datetime) -> float | None:
-    """Return the slowest recent p95 of the searchers that were heard of lately, None when nobody was asked anything."""
-    return max((r.recent_p95_ms for r in reports if r.recent_p95_ms is not None and now - r.at <= FRESH), default=None)
+    """Return the median recent p95 of the searchers that were heard of lately, of two the slower; None when nobody was asked anything."""
+    heard = [r.recent_p95_ms for r in reports if r.recent_p95_ms is not None and now - r.at <= FRESH]
+    return median_high(heard) if heard else None
 
 
 def next_pause_ms(

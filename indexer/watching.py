@@ -36,7 +36,11 @@ def read_report(record: Record) -> SearcherReport | None:
         report = SearcherReport.from_json(record.value or b"")
     except ValidationError:
         return None
-    counts = [n for s in report.served for n in (s.answers, s.errors, s.empty, *s.latency_counts)]
+    counts = [
+        n
+        for s in report.served
+        for n in (s.answers, s.errors, s.empty, *s.latency_counts, *s.plain_by_client, *s.plain_errors_by_client, *s.plain_empty_by_client)
+    ]
     own = record.key == report.searcher_id.encode()
     return report if own and all(0 <= n <= EXACT for n in counts) else None
 
@@ -55,7 +59,7 @@ class Watch:
         self._reports: dict[str, SearcherReport] = {}
         self._clicks = ClickCounts()
         self._since = datetime.now(UTC)
-        self._limits = Limits(settings.guard_window, settings.guard_silence, settings.guard_alpha)
+        self._limits = Limits(settings.guard_window, settings.guard_silence, settings.guard_alpha, settings.searcher_timeout)
         self._judged = 0
         self._calm_ms: float | None = None
         self._pause_ms = float(settings.build_pause_ms)

@@ -64,9 +64,11 @@ class Counts:
         tally.answers += 1
         tally.errors += failed
         tally.empty += empty
-        tally.latencies[bisect_left(LATENCY_BOUNDS_MS, response.timings.embed_ms + response.timings.search_ms)] += 1
         self._recent.append((time.monotonic(), response.timings.total_ms))
-        if request is None or request.filters or request.offset:
+        if request is not None and (request.filters or request.offset):
+            return  # what it takes is a matter of the filter and the page
+        tally.latencies[bisect_left(LATENCY_BOUNDS_MS, response.timings.embed_ms + response.timings.search_ms)] += 1
+        if request is None:
             return
         client = client_of(request)
         asking = hash((client, request.user_query))

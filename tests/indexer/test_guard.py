@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from indexer.click_test import Clicked
 from indexer.guard import Limits, quantile_ms, watched, why_roll_back
-from schemas.releases import LATENCY_BOUNDS_MS, LivePointer, SearcherReport, Served
+from schemas.releases import CLIENT_BUCKETS, LATENCY_BOUNDS_MS, LivePointer, SearcherReport, Served
 from tests.indexer.builders import NOW, a_release, a_state
 
 LIMITS = Limits(window=timedelta(hours=1), silence=timedelta(seconds=60), alpha=0.01)
@@ -25,8 +25,23 @@ def latencies(ms: float, n: int) -> list[int]:
     return [n if i == place else 0 for i in range(len(LATENCY_BOUNDS_MS) + 1)]
 
 
-def served(generation: int, answers: int = 1000, *, errors: int = 0, empty: int = 0, ms: float = 20.0) -> Served:
-    return Served(generation=generation, answers=answers, errors=errors, empty=empty, latency_counts=latencies(ms, answers))
+def spread(total: int, clients: int = 100) -> list[int]:
+    """So many answers, shared out among clients as evenly as can be."""
+    return [total // clients + (i < total % clients) if i < clients else 0 for i in range(CLIENT_BUCKETS)]
+
+
+def served(generation: int, answers: int = 1000, *, errors: int = 0, empty: int = 0, ms: float = 20.0, sequence: int = 1) -> Served:
+    return Served(
+        generation=generation,
+        sequence=sequence,
+        answers=answers,
+        errors=errors,
+        empty=empty,
+        latency_counts=latencies(ms, answers),
+        plain_by_client=spread(answers),
+        plain_errors_by_client=spread(errors),
+        plain_empty_by_client=spread(empty),
+    )
 
 
 def report(*counts: Served, generation: int | None = 2, at: datetime = LATER, **fields: object) -> SearcherReport:
@@ -83,10 +98,44 @@ def test_without_any_searcher_there_is_nothing_to_protect() -> None:
     assert why(report(generation=1, at=NOW - timedelta(hours=1))) is None
 
 
-def test_one_searcher_that_refuses_is_enough() -> None:
+def test_a_generation_goes_when_most_searchers_refuse_it_and_not_for_one_of_many() -> None:
     refusing = report(generation=1, refused=2, problem="generation 2: no hits for 9 of the last 50 requests")
-    assert "no hits for 9" in (why(refusing, report()) or "")
+    assert "no hits for 9" in (why(refusing) or "")
+    assert "2 of 3 searchers refuse it" in (why(refusing, refusing, report()) or "")
+    assert why(refusing, report()) is None, "half of them is not most"
     assert why(refusing.model_copy(update={"refused": 1}), report()) is None
+
+
+def test_searchers_that_are_gone_say_nothing_any_more() -> None:
+    dead = report(served(1), served(2, errors=500), at=LATER - timedelta(minutes=2))
+    assert why(dead, report(served(1), served(2))) is None
+    assert why(dead.model_copy(update={"refused": 2, "generation": 1}), report(served(1), served(2))) is None
+
+
+def test_what_was_counted_before_the_pointer_is_of_another_promotion() -> None:
+    """A generation that was rolled back and let in again by force was undone within a tenth of a second, on its old counts."""
+    old = report(served(1), served(2, errors=500, ms=2000.0, sequence=0))
+    assert why(old) is None
+    assert "errors" in (why(report(served(1), served(2, errors=500, sequence=1))) or "")
+
+
+def test_one_client_cannot_condemn_it_however_often_it_asks() -> None:
+    loud = served(2, 300).model_copy(
+        update={"plain_by_client": [3] * 100 + [230] + [0] * 27, "plain_empty_by_client": [0] * 100 + [230] + [0] * 27}
+    )
+    assert why(report(served(1), loud)) is None
+    many = loud.model_copy(update={"plain_empty_by_client": [1] * 100 + [0] * 28})
+    assert "no hits" in (why(report(served(1), many)) or "")
+
+
+def test_filtered_and_repeated_requests_condemn_nothing() -> None:
+    filtered = served(2).model_copy(update={"answers": 1230, "empty": 230, "errors": 100})
+    assert why(report(served(1), filtered)) is None
+
+
+def test_with_few_clients_every_answer_counts() -> None:
+    one = {"plain_by_client": [1000] + [0] * 127, "plain_errors_by_client": [20] + [0] * 127}
+    assert "errors 2.0% of 1000" in (why(report(served(1), served(2).model_copy(update=one))) or "")
 
 
 def test_fewer_clicks_condemn_it() -> None:

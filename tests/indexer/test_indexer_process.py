@@ -243,7 +243,9 @@ async def test_a_killed_build_goes_on_and_what_then_serves_badly_is_rolled_back(
         value = SearcherReport(searcher_id="s", generation=generation, sequence=2, ready=True, served=list(served))
         return "s", value.to_json()
 
-    good, bad = Served(generation=1, answers=500), Served(generation=2, answers=300, errors=30)
+    good = Served(generation=1, answers=500, plain_by_client=[5] * 100 + [0] * 28)
+    errors = [1] * 30 + [0] * 98
+    bad = Served(generation=2, sequence=2, answers=300, errors=30, plain_by_client=[3] * 100 + [0] * 28, plain_errors_by_client=errors)
     await desk.send(SEARCHER_REPORTS.name, report(2, good, bad))
     state = await desk.live(1, sequence=3)
     assert state.pointer is not None
