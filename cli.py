@@ -36,11 +36,15 @@ Expected = Annotated[int | None, typer.Option("--expected", help="Refuse unless 
 
 
 @app.command()
-def up(data_dir: DataDir = None) -> None:
+def up(
+    data_dir: DataDir = None,
+    kafka_port: Annotated[int | None, typer.Option(min=1024, max=65535, help="Kafka's port; by default that of last time.")] = None,
+    milvus_port: Annotated[int | None, typer.Option(min=1024, max=65535, help="Milvus' port; by default that of last time.")] = None,
+) -> None:
     """Start Kafka, Milvus and the four processes on this machine, and keep them running until Ctrl-C."""
     from commands.starting import start
 
-    raise SystemExit(start(data_dir))
+    raise SystemExit(start(data_dir, kafka_port=kafka_port, milvus_port=milvus_port))
 
 
 @app.command()

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from broker.producing import open_producer
 from broker.reading import open_reader
@@ -96,7 +97,7 @@ def train(
         else:
             out.print(f"requested as trigger {trigger.trigger_id}; `searchloop runs` shows how it fares")
         return
-    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=err)
+    bar = Progress(SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=err)
     with bar:
         task = bar.add_task("waiting for the trainer", total=None)
 
@@ -113,7 +114,7 @@ def train(
         for decision in asyncio.run(read_decisions(settings)):
             if decision.run_id == run.run_id and decision.checks:
                 show_decision(decision)
-        out.print(f"{run.run_id}: [bold]{run.state.value}[/] {run.error.message if run.error else run.detail}")
+        out.print(Text.assemble(f"{run.run_id}: ", (run.state.value, "bold"), f" {run.error.message if run.error else run.detail}"))
     good = run.state is RunState.DEPLOYED or (dry_run and run.verdict == "pass")
     if not good:
         raise SystemExit(1)
@@ -131,7 +132,7 @@ def cancel(run_id: str, *, timeout_s: float, data_dir: Path | None, as_json: boo
     if as_json:
         show_json(run.model_dump(mode="json"))
     else:
-        out.print(f"{run.run_id}: [bold]{run.state.value}[/] {run.error.message if run.error else run.detail}")
+        out.print(Text.assemble(f"{run.run_id}: ", (run.state.value, "bold"), f" {run.error.message if run.error else run.detail}"))
     if run.state is not RunState.CANCELLED:
         raise SystemExit(1)
 

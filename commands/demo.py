@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from broker.producing import open_producer
 from broker.records import Outgoing
 from broker.requesting import Requester, open_requester
@@ -80,7 +82,7 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
         if not keep and data_dir is None:
             shutil.rmtree(folder, ignore_errors=True)
     for fault in report.faults:
-        err.print(f"[bold red]broken:[/] {fault}", highlight=False)
+        err.print(Text.assemble(("broken:", "bold red"), f" {fault}"))
     show_json(
         {
             "benchmark": "demo",

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from rich.live import Live
 from rich.spinner import Spinner
+from rich.text import Text
 
 from commands.session import err, out
 
@@ -19,7 +20,7 @@ class Report:
 
     def check(self, holds: bool, promise: str) -> None:
         """Note a promise; one that does not hold is a fault."""
-        out.print(f"  [{'green' if holds else 'bold red'}]{'holds' if holds else 'BROKEN'}[/]  {promise}", highlight=False)
+        out.print(Text.assemble("  ", ("holds", "green") if holds else ("BROKEN", "bold red"), f"  {promise}"))
         if not holds:
             self.faults.append(promise)
 
@@ -41,8 +42,8 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         """End the line, and leave how long the step took."""
         self._live.stop()
-        out.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/]  {self._text}", highlight=False)
+        out.print(Text.assemble((f"{time.monotonic() - self._started:6.1f} s", "dim"), f"  {self._text}"))
 
     def say(self, detail: str) -> None:
         """Show where the step is."""
-        self._live.update(Spinner("dots", f"{self._text}  {detail}  {time.monotonic() - self._started:.0f} s"))
+        self._live.update(Spinner("dots", Text(f"{self._text}  {detail}  {time.monotonic() - self._started:.0f} s")))

@@ -15,7 +15,8 @@ import torch
 
 from commands.looking import read_page
 from commands.session import own_settings, show_json, table
-from embedded.jars import kafka_jars
+from embedded.errors import EmbeddedError, JarsMissingError
+from embedded.jars import cache_folder, kafka_jars
 from embedded.runtime import read_runtime
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import PROCESS_SETTINGS, Settings, TrainerSettings
@@ -62,12 +63,12 @@ def _java() -> Finding:
 
 
 def _jars() -> Finding:
-    jars = kafka_jars()
-    return (
-        "kafka jars",
-        "ok" if jars else "warning",
-        f"{len(jars)} jars found" if jars else "not here yet: `searchloop up` fetches them once (43 MB)",
-    )
+    if not cache_folder().is_dir():
+        return "kafka jars", "warning", "not here yet: `searchloop up` fetches them once (43 MB)"
+    try:
+        return "kafka jars", "ok", f"{len(kafka_jars())} jars found, each the one this version was made with"
+    except JarsMissingError as error:
+        return "kafka jars", "fault", str(error)
 
 
 def _model() -> Finding:
@@ -105,7 +106,11 @@ def _training() -> list[Finding]:
 
 
 def _stack(settings: Settings) -> list[Finding]:
-    if read_runtime(settings.data_dir) is None:
+    try:
+        runtime = read_runtime(settings.data_dir)
+    except EmbeddedError as error:
+        return [("stack", "fault", str(error))]
+    if runtime is None:
         return [("stack", "ok", f"not running in {settings.data_dir}; `searchloop up` starts it")]
     pages = {name: read_page(settings, name, "readyz") for name in PROCESS_SETTINGS}
     return [

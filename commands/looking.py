@@ -8,11 +8,13 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
+from rich.text import Text
+
 from broker.reading import open_reader
 from commands.moments import MomentError, moment, runs_at, serving_at
 from commands.session import find_settings, out, show_json, stop, table
 from commands.state import read_decisions, read_releases, read_runs
-from schemas.settings import PROCESS_SETTINGS, Settings
+from schemas.settings import PROCESS_SETTINGS, Settings, without_password
 from schemas.topics import TOPICS, dead_letter_name
 from schemas.training import Check, Decision, TrainingRun
 from trainer.run_folder import REPORT
@@ -111,6 +113,11 @@ def status(*, data_dir: Path | None, as_json: bool) -> None:
     else:
         processes: dict[str, dict[str, object]] = facts["processes"]  # type: ignore[assignment]
         table("processes", ["process", "ready", "detail"], [(n, str(p.pop("ready", False)), json.dumps(p)) for n, p in processes.items()])
+        out.print(
+            f"Kafka: {facts['kafka']}    Milvus: {facts['milvus']}    topics begin with: {settings.topic_prefix}",
+            markup=False,
+            highlight=False,
+        )
         out.print(f"live generation: {facts['generation']}    last run: {facts['last_run']}    events too late to count: {facts['late']}")
         counts: dict[str, int] = facts["topics"]  # type: ignore[assignment]
         table("topics", ["topic", "records written"], list(counts.items()))
@@ -131,6 +138,8 @@ async def _status(settings: Settings) -> dict[str, object]:
         counts[topic.removeprefix(settings.topic_prefix)] += end
     return {
         "ready": ready,
+        "kafka": settings.kafka,
+        "milvus": without_password(settings.milvus),
         "processes": processes,
         "generation": live.live.generation if live else None,
         "last_run": {"run_id": found[-1].run_id, "state": found[-1].state.value} if found else None,
@@ -145,7 +154,7 @@ def read_late(settings: Settings) -> int | None:
         port = json.loads((settings.data_dir / "run" / "stream.json").read_text())["port"]
         with urllib.request.urlopen(f"http://{settings.http_host}:{port}/metrics", timeout=2) as answer:
             lines = answer.read().decode().splitlines()
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return sum(int(float(line.split()[-1])) for line in lines if line.startswith("searchloop_attribute_late_total"))
 
@@ -159,7 +168,7 @@ def read_page(settings: Settings, process: str, page: str) -> dict[str, object]:
             return dict(json.load(answer))
     except urllib.error.HTTPError as error:
         return dict(json.loads(error.read() or b"{}"))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {"process": process, "ready": False, "reason": "does not answer"}
 
 
@@ -181,4 +190,4 @@ def show_decision(decision: Decision) -> None:
         table("nDCG@10 over the whole catalogue, with 95 % intervals", ["system", *segments], rows)
     if decision.checks:
         table("gate", ["check", "verdict", "delta", "reason"], [(c.name, c.verdict, _delta(c), c.reason) for c in decision.checks])
-    out.print(f"[bold]{decision.verdict}[/]  {'; '.join(decision.reasons)}", highlight=False)
+    out.print(Text.assemble((decision.verdict, "bold"), f"  {'; '.join(decision.reasons)}"))

@@ -6,22 +6,34 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from embedded.runtime import read_runtime
+from schemas.printable import printable, printable_json
 from schemas.settings import PROCESS_SETTINGS, Settings, SettingsError
 
 DONE, REFUSED, MISUSED = 0, 1, 2
 _NARROW = 110
-out = Console(width=None if sys.stdout.isatty() else _NARROW)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _NARROW)
+
+
+class SafeConsole(Console):
+    """Shows whatever is printed without the control characters that came with it: the one place for all output of commands."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of a renderable; those of the console itself (colours, a moving line) stay."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+out = SafeConsole(markup=False, width=None if sys.stdout.isatty() else _NARROW)
+err = SafeConsole(markup=False, stderr=True, width=None if sys.stderr.isatty() else _NARROW)
 
 
 def own_settings(data_dir: Path | None = None) -> Settings:
@@ -52,13 +64,13 @@ def find_settings(data_dir: Path | None = None) -> Settings:
 
 def stop(message: str, *, code: int = REFUSED) -> NoReturn:
     """End the command with a reason on stderr."""
-    err.print(f"[bold red]{'refused' if code == REFUSED else 'error'}[/]: {escape(message)}", highlight=False, soft_wrap=True)
+    err.print(Text.assemble(("refused" if code == REFUSED else "error", "bold red"), f": {message}"), soft_wrap=True)
     raise SystemExit(code)
 
 
 def show_json(value: object) -> None:
     """Print one JSON value, and nothing else, on stdout."""
-    sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False) + "\n")
+    sys.stdout.write(printable_json(json.dumps(value, default=str, ensure_ascii=False)) + "\n")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

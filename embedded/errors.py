@@ -5,6 +5,7 @@ EmbeddedError
 ├── ServerMissingError   the Milvus server of the development packages is not installed, or cannot be unpacked
 ├── PortTakenError       something else listens where a server of ours should
 ├── NotReadyError        a server or a process did not come up: it ended, or its deadline passed
+├── DamagedError         a file that a folder keeps for the next start cannot be understood
 └── AlreadyRunningError  another supervisor, or another broker, works on the folder
 """
 
@@ -27,6 +28,10 @@ class PortTakenError(EmbeddedError):
 
 class NotReadyError(EmbeddedError):
     """A server or a process did not come up: it ended, or its deadline passed."""
+
+
+class DamagedError(EmbeddedError):
+    """A file that a folder keeps for the next start cannot be understood."""
 
 
 class AlreadyRunningError(EmbeddedError):

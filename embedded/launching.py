@@ -23,7 +23,7 @@ def child_environ(base: Mapping[str, str], **extra: str) -> dict[str, str]:
 
 
 def tie_to_parent(*, niceness: int = 0) -> Callable[[], None]:
-    """Return what a child does between fork and exec: die when its parent dies (Linux), take SIGINT again, lower its priority."""
+    """Return what a child does between fork and exec: die with its parent (Linux), take SIGINT again, yield, write private files."""
     parent = os.getpid()
     prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
 
@@ -33,6 +33,7 @@ def tie_to_parent(*, niceness: int = 0) -> Callable[[], None]:
             prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
             if os.getppid() != parent:  # it died before the call
                 os._exit(1)
+        os.umask(0o077)
         if niceness:
             os.nice(niceness)
 
@@ -48,7 +49,7 @@ def launch(command: list[str], environ: Mapping[str, str], output: int | IO[byte
         stderr=subprocess.STDOUT,
         env=dict(environ),
         start_new_session=True,
-        preexec_fn=tie_to_parent(niceness=niceness),  # noqa: PLW1509 (it only calls signal, prctl and nice)
+        preexec_fn=tie_to_parent(niceness=niceness),  # noqa: PLW1509 (it only calls signal, prctl, umask and nice)
     )
 
 

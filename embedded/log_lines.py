@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from schemas.printable import printable
+
 _MOST_BYTES = 10 << 20
 _LONGEST_LINE = 64 << 10
 _console = threading.Lock()
@@ -26,7 +28,8 @@ class LineLog:
             path.touch()
 
     def write(self, line: str) -> None:
-        """Add one line. A full disk or a closed terminal loses the line, not the process."""
+        """Add one line. A full disk or a closed terminal loses the line, not the process. Nothing in it controls a terminal."""
+        line = printable(line)
         with suppress(OSError):
             if self.path.exists() and self.path.stat().st_size > _MOST_BYTES:
                 self.path.replace(self.path.with_suffix(".log.1"))

@@ -4,13 +4,13 @@ The server takes its port with SO_REUSEPORT: beside a foreign server on the same
 goes to one of the two by chance. So a port on which anything listens is refused here. The server has no password: never open it.
 """
 
-import json
 import signal
 import socket
 import sys
 from pathlib import Path
 from typing import ClassVar
 
+from embedded.kept import read_kept, write_kept
 from embedded.ports import HOST, free_port, require_free
 from embedded.server import LocalServer
 
@@ -40,11 +40,9 @@ class EmbeddedMilvus(LocalServer):
         kept = self.data_dir / "port.json"
         if self._wanted is not None:
             require_free(self._wanted, "Milvus")
-        self._port = self._wanted or free_port(preferred=json.loads(kept.read_text()) if kept.exists() else None)
+        self._port = self._wanted or free_port(preferred=read_kept(kept, int, remedy="remove it; another port is taken then"))
         self._wanted = self._port  # a restart of this server must be found where its clients look
-        partial = kept.with_suffix(".tmp")
-        partial.write_text(json.dumps(self._port))
-        partial.replace(kept)
+        write_kept(kept, self._port)
 
     def command(self) -> list[str]:
         """Return the server's command line."""

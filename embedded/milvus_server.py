@@ -5,11 +5,11 @@ its configuration cannot change (it only tells others the address 127.0.0.1): ne
 """
 
 import http.client
-import json
 import signal
 from pathlib import Path
 from typing import ClassVar
 
+from embedded.kept import read_kept, write_kept
 from embedded.milvus_wheel import unpacked, write_config
 from embedded.ports import HOST, free_port, require_free
 from embedded.server import LocalServer
@@ -69,16 +69,14 @@ class MilvusServer(LocalServer):
         unpacked()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         kept = self.data_dir / "ports.json"
-        last = json.loads(kept.read_text()) if kept.exists() else {}
+        last = read_kept(kept, dict[str, int], remedy="remove it; other ports are taken then") or {}
         if self._wanted is not None:
             require_free(self._wanted, "Milvus")
         self._ports = {name: free_port(preferred=last.get(name)) for name in _PORTS}
         if self._wanted is not None:
             self._ports["proxy_port"] = self._wanted
         self._wanted = self._ports["proxy_port"]  # a restart of this server must be found where its clients look
-        partial = kept.with_suffix(".tmp")
-        partial.write_text(json.dumps(self._ports))
-        partial.replace(kept)
+        write_kept(kept, self._ports)
         storage = self.data_dir / "data"
         where = {
             "etcd_log_path": self.data_dir / "etcd.log",

@@ -10,6 +10,7 @@ import aiohttp
 
 from embedded.errors import NotReadyError
 from embedded.ports import HOST
+from schemas.settings import without_password
 
 _PATIENCE = aiohttp.ClientTimeout(total=2.0)
 
@@ -20,7 +21,7 @@ async def says_yes(page: str, data_dir: Path, name: str, session: aiohttp.Client
         port = json.loads((data_dir / "run" / f"{name}.json").read_text())["port"]
         async with session.get(f"http://{HOST}:{port}/{page}", timeout=_PATIENCE) as answer:
             return answer.status == 200
-    except (OSError, ValueError, KeyError, aiohttp.ClientError, TimeoutError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, aiohttp.ClientError, TimeoutError):
         return False
 
 
@@ -33,13 +34,13 @@ async def require_kafka(bootstrap: str) -> None:
 
 async def require_milvus(uri: str) -> None:
     """Raise ``NotReadyError`` unless the uri is that of a server, and it takes a connection."""
-    parts = urlsplit(uri)
+    parts, shown = urlsplit(uri), without_password(uri)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise NotReadyError(
-            f"SEARCHLOOP_MILVUS names {uri!r}, and several processes need a server, http://host:port: only one process can open a file"
+            f"SEARCHLOOP_MILVUS names {shown!r}, and several processes need a server, http://host:port: only one process can open a file"
         )
     if not await _listens(parts.hostname, parts.port or (443 if parts.scheme == "https" else 19530)):
-        raise NotReadyError(f"SEARCHLOOP_MILVUS names {uri}, and nothing answers there: start it, or unset it to get one of our own")
+        raise NotReadyError(f"SEARCHLOOP_MILVUS names {shown}, and nothing answers there: start it, or unset it to get one of our own")
 
 
 async def _listens(host: str | None, port: int) -> bool:

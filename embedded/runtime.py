@@ -1,8 +1,8 @@
 """Who runs on a data directory, and where: the lock that keeps it to one supervisor, and ``runtime.json`` for the other commands."""
 
 import fcntl
-import json
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from embedded.errors import AlreadyRunningError
+from embedded.kept import read_kept, write_kept
 
 _LOCK = "up.lock"
 _RUNTIME = "runtime.json"
+_REMEDY = "it is written again when a process of `searchloop up` ends or starts; until then set SEARCHLOOP_KAFKA and SEARCHLOOP_MILVUS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +29,7 @@ class Runtime:
 
     def write(self, data_dir: Path) -> None:
         """Write it as a whole: a reader sees the old or the new one."""
-        partial = data_dir / f"{_RUNTIME}.tmp"
-        partial.write_text(json.dumps(asdict(self), indent=1))
-        partial.replace(data_dir / _RUNTIME)
+        write_kept(data_dir / _RUNTIME, asdict(self))
 
 
 def read_runtime(data_dir: Path) -> Runtime | None:
@@ -41,8 +41,7 @@ def read_runtime(data_dir: Path) -> Runtime | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        path = data_dir / _RUNTIME
-        return Runtime(**json.loads(path.read_text())) if path.exists() else None
+        return read_kept(data_dir / _RUNTIME, Runtime, remedy=_REMEDY)
     finally:
         os.close(descriptor)
     return None
@@ -54,8 +53,8 @@ def claim(data_dir: Path) -> Iterator[None]:
 
     The lock belongs to this process and ends with it, however it ends.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(data_dir / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(data_dir / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not _locked(descriptor):
             owner = os.read(descriptor, 32).decode(errors="replace").strip()
@@ -73,6 +72,20 @@ def claim(data_dir: Path) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def made_private(data_dir: Path) -> str | None:
+    """Take the directory from everybody else on the machine: it holds what shoppers did. Returns the sentence to log, if there is one.
+
+    One that is not ours alone (another's, or one such as /tmp) is left as it is, and told.
+    """
+    found = data_dir.stat()
+    if not found.st_mode & 0o077:
+        return None
+    if found.st_uid != os.geteuid() or found.st_mode & stat.S_ISVTX:
+        return f"others of this machine may read {data_dir}, which holds what shoppers did, and it is not ours to close: choose another"
+    data_dir.chmod(0o700)
+    return f"{data_dir} was readable by others of this machine, and holds what shoppers did: it is closed now (mode 700)"
 
 
 def _locked(descriptor: int) -> bool:

@@ -26,7 +26,7 @@ from embedded.launching import child_environ
 from embedded.log_lines import LineLog
 from embedded.milvus import EmbeddedMilvus
 from embedded.probing import require_kafka, require_milvus, says_yes
-from embedded.runtime import Runtime, claim
+from embedded.runtime import Runtime, claim, made_private
 from embedded.server import LocalServer
 from schemas.settings import PREFIX, PROCESS_SETTINGS, Settings
 
@@ -81,6 +81,8 @@ class Supervisor:
             self._settings(name)
         self._held.enter_context(claim(self.data_dir))
         try:
+            if sentence := made_private(self.data_dir):
+                self.say(sentence)
             self._guardian = Guardian()
             self._tending = asyncio.create_task(self._tend(), name="tend")
             self.kafka = await self._kafka()

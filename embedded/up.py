@@ -65,6 +65,7 @@ async def _run(stack: Supervisor, within_s: float) -> int:
                 return 1
         else:
             stack.say(f"searchloop is up after {asyncio.get_running_loop().time() - begun:.1f} s; Ctrl-C stops it")
+        stack.say(f"clients find Kafka at {stack.kafka} (bootstrap.servers); Milvus is at {stack.milvus}. --kafka-port takes another")
         announcing = asyncio.create_task(_announce(stack))
         try:
             await stack.watch()

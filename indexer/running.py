@@ -25,7 +25,7 @@ from indexer.watching import Watch
 from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
-from schemas.settings import IndexerSettings
+from schemas.settings import IndexerSettings, without_password
 from schemas.topics import CATALOG, DEPLOYMENT_COMMANDS, EVENTS, SEARCHER_REPORTS
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         reports = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(SEARCHER_REPORTS.name)]))
         events = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(EVENTS.name)], start="end"))
         serving, building, encoding = (stack.enter_context(Lane(name)) for name in ("serving", "building", "encoding"))
-        health.detail = {"waiting": f"for Milvus at {settings.milvus}"}
+        health.detail = {"waiting": f"for Milvus at {without_password(settings.milvus)}"}
         store = stack.enter_context(await serving(VectorStore, settings.milvus))
 
         models = Models(encoding, settings.torch_threads)

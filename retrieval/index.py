@@ -23,6 +23,7 @@ from retrieval.naming import collection_name, collection_prefix, is_generation_n
 from retrieval.profile import PROFILES, Backend, backend_of
 from retrieval.rows import MAX_BYTES, SHOWN, Found, Row, check_vectors, from_entity, to_entities, to_found
 from schemas.search import Filter
+from schemas.settings import without_password
 
 __all__ = ["Found", "Row", "StoreError", "VectorStore", "collection_name", "collection_prefix"]
 
@@ -246,7 +247,7 @@ def _connect(uri: str, deadline_s: float) -> tuple[MilvusClient, str]:
             return client, str(client.get_server_version(timeout=10.0))
         except (MilvusException, RpcError) as error:
             if time.monotonic() + pause_s > end:
-                raise StoreError(f"no Milvus at {uri} within {deadline_s:.0f} s: {error}", retryable=True) from error
+                raise StoreError(f"no Milvus at {without_password(uri)} within {deadline_s:.0f} s: {error}", retryable=True) from error
         time.sleep(pause_s)
         pause_s = min(2.0, pause_s * 1.6)
 

@@ -78,6 +78,15 @@ class Settings(BaseModel):
         return {PREFIX + name.upper(): _text(value) for name, value in self if value != type(self).model_fields[name].default}
 
 
+def without_password(uri: str) -> str:
+    """Return an address as it may be shown and logged.
+
+    >>> without_password("http://root:Milvus@10.0.0.7:19530"), without_password("http://127.0.0.1:19530")
+    ('http://***@10.0.0.7:19530', 'http://127.0.0.1:19530')
+    """
+    return re.sub(r"//[^/]*@", "//***@", uri)
+
+
 def _is_service_link(name: str, text: str) -> bool:
     """Say whether a variable has the form of a Kubernetes service link.
 

@@ -53,6 +53,13 @@ async def test_processes_are_started_in_order_told_where_the_servers_are_and_sto
     assert not (running.data_dir / "runtime.json").exists()
 
 
+async def test_what_processes_write_is_for_the_owner_of_the_data_directory_alone(stack: Stack) -> None:
+    async with stack(stream="plain") as running:
+        await running.ready(60)
+        assert running.data_dir.stat().st_mode & 0o077 == 0
+        assert (running.data_dir / "events.txt").stat().st_mode & 0o077 == 0
+
+
 async def test_a_process_that_is_killed_is_started_again_and_ready_again(stack: Stack) -> None:
     async with stack(stream="plain") as running:
         await running.ready(60)

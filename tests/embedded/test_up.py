@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from broker.topics import TopicMismatchError, ensure_topics
+from embedded.ports import free_port
 from embedded.runtime import Runtime, read_runtime
 from schemas.settings import Settings
 from tests.embedded.waiting import commands, is_running, wait_until
@@ -75,6 +76,28 @@ async def test_after_a_signal_it_ends_in_order_with_nothing_left_and_the_next_st
             assert not any(is_running(p.pid) for p in below)
             assert not (tmp_path / "runtime.json").exists()
     assert addresses[0] == addresses[1]
+
+
+def test_a_port_that_was_asked_for_is_kafkas_is_printed_and_kept(milvus: str, tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "cli", "up", "--data-dir", str(tmp_path / "data"), "--kafka-port", str(port)]
+    env = {**os.environ, "SEARCHLOOP_MILVUS": milvus}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as process:
+        try:
+            read_until(process, f"clients find Kafka at 127.0.0.1:{port}")
+            assert running_on(tmp_path / "data").kafka == f"127.0.0.1:{port}"
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+        finally:
+            process.kill()
+    assert json.loads((tmp_path / "data" / "kafka" / "node.json").read_text())["port"] == port
+
+
+def test_a_port_for_a_server_that_is_not_ours_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cli", "up", "--data-dir", str(tmp_path), "--kafka-port", "20001"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "SEARCHLOOP_KAFKA": "other:9092"}, check=False)
+    assert done.returncode == 2
+    assert "--kafka-port is for a server of our own" in done.stderr
 
 
 def test_kill_9_leaves_nothing_running_not_even_what_a_child_had_started(kafka: str, milvus: str, tmp_path: Path) -> None:
