@@ -89,6 +89,8 @@ class SearchError(Fact):
 class SearchResponse(Fact):
     """The one answer to a request: ``search-responses``, or the allowed reply topic that the request named.
 
+    ``request_id`` is empty where none could be read and only a correlation id says who asked.
+
     ``generation``, ``model`` and ``collection`` come from the one release that answered; None only if none was asked.
     """
 

@@ -3,19 +3,21 @@
 Pure. It decides what is valid and where an answer goes; whether the request came too late, and what is found, it does not know.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from broker.records import Headers, Record
 from retrieval.filters import FilterError, expression
+from schemas.base import Id
+from schemas.bounds import HEADER_BYTES, HEADER_DIGITS, REQUEST_BYTES
 from schemas.search import CORRELATION_ID, REPLY_PARTITION, REPLY_TOPIC, SearchError, SearchRequest
 from schemas.text import normalise_query
 
 _BIG_ENDIAN_INT_BYTES = 4
-_MAX_ID_CHARS = 256
+_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,18 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Refused:
-    """A bad request. ``request_id`` None: nobody can be told, because neither the value nor the key names the request."""
+    """A bad request. ``request_id`` None: neither the value nor the key names the request."""
 
     request_id: str | None
     address: Address
     error: SearchError
     sent_ms: int | None
     record: Record
+
+    @property
+    def answerable(self) -> bool:
+        """Whether somebody can be told: by the request's id, or by a correlation id."""
+        return self.request_id is not None or bool(self.address.headers)
 
 
 def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accepted | Refused:
@@ -59,6 +66,9 @@ def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accep
     """
     sent_ms = record.timestamp_ms if record.timestamp_ms >= 0 else None
     address, fault = _address(record, reply_topics, default)
+    if len(record.value or b"") > REQUEST_BYTES:
+        fault = SearchError(code="too_large", message=f"a request has at most {REQUEST_BYTES} bytes")
+        return Refused(_as_id((record.key or b"").decode(errors="replace")), address, fault, sent_ms, record)
     try:
         request = SearchRequest.from_json(record.value or b"")
         if fault is None:
@@ -74,6 +84,13 @@ def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accep
     return Accepted(request, address, sent_ms, record)
 
 
+def refused_for_a_fault(record: Record, kind: str, default: str) -> Refused:
+    """Return the refusal of a record that nobody foresaw: told by its key and its correlation id where it has them, on ``default``."""
+    error = SearchError(code="processing_error", message=f"a fault of the searcher: {kind}")
+    key = _as_id((record.key or b"").decode(errors="replace"))
+    return Refused(key, Address(default, None, _correlation(record) or ()), error, None, record)
+
+
 def _fault(request: SearchRequest) -> SearchError | None:
     if not normalise_query(request.user_query):
         return SearchError(code="blank_query", message="user_query holds no text")
@@ -85,8 +102,9 @@ def _fault(request: SearchRequest) -> SearchError | None:
 
 
 def _address(record: Record, reply_topics: Mapping[str, int], default: str) -> tuple[Address, SearchError | None]:
-    correlation = record.header(CORRELATION_ID)
-    headers: Headers = () if correlation is None else ((CORRELATION_ID, correlation),)
+    headers = _correlation(record)
+    if headers is None:
+        return Address(default), SearchError(code="correlation_id", message=f"a correlation id has at most {HEADER_BYTES} bytes")
     topic = (record.header(REPLY_TOPIC) or default.encode()).decode(errors="replace")
     if topic not in reply_topics:
         return Address(default, None, headers), SearchError(code="reply_topic", message=f"{topic[:200]!r} is no allowed reply topic")
@@ -100,21 +118,32 @@ def _address(record: Record, reply_topics: Mapping[str, int], default: str) -> t
     return Address(topic, partition, headers), None
 
 
+def _correlation(record: Record) -> Headers | None:
+    """Return the correlation header as it came, none where there is none; None when it is too long to be echoed."""
+    correlation = record.header(CORRELATION_ID)
+    if correlation is None:
+        return ()
+    return ((CORRELATION_ID, correlation),) if len(correlation) <= HEADER_BYTES else None
+
+
 def _number(raw: bytes) -> int | None:
     # Spring writes four bytes, big-endian; other clients write decimal digits. Four digits would be partition 1000 and beyond.
     if len(raw) == _BIG_ENDIAN_INT_BYTES:
         return int.from_bytes(raw, "big", signed=True)
-    return int(raw) if raw.isdigit() else None
+    return int(raw) if raw.isdigit() and len(raw) <= HEADER_DIGITS else None
 
 
 def _id_of(record: Record) -> str | None:
     try:
-        value = json.loads(record.value or b"")
-    except ValueError:
+        value = from_json(record.value or b"", allow_inf_nan=False)
+    except ValueError:  # no JSON, or brackets without end
         value = None
-    found = value.get("request_id") if isinstance(value, dict) else None
-    if isinstance(found, int) and not isinstance(found, bool):
-        found = str(found)
-    if not isinstance(found, str) or not found:
-        found = (record.key or b"").decode(errors="replace")
-    return found if 0 < len(found) <= _MAX_ID_CHARS else None
+    found = _as_id(value.get("request_id")) if isinstance(value, dict) else None
+    return found or _as_id((record.key or b"").decode(errors="replace"))
+
+
+def _as_id(found: object) -> str | None:
+    try:
+        return _ID.validate_python(found)
+    except ValidationError:
+        return None

@@ -17,10 +17,12 @@ from functools import partial
 import structlog
 
 from broker.consuming import Assignment, GroupConsumer
+from broker.guarding import judged
 from broker.producing import Producer
 from broker.records import Outgoing, Record
 from retrieval.live import Live
 from retrieval.release import LoadedRelease
+from schemas.rejections import Rejection
 from schemas.search import SearchError, SearchResponse, Status, Timings
 from schemas.settings import SearcherSettings
 from schemas.topics import SEARCH_RESPONSES, SEARCHES
@@ -29,7 +31,7 @@ from searcher.batching import Memory
 from searcher.counting import Counts
 from searcher.metrics import ANSWERS, BATCH_SIZE, REPEATED, TOTAL_SECONDS, UNANSWERABLE
 from searcher.recent import Recent
-from searcher.requests import Accepted, Refused, read
+from searcher.requests import Accepted, Refused, read, refused_for_a_fault
 from searcher.shown import query_id_of, search_event
 
 log = structlog.get_logger(__name__)
@@ -138,7 +140,7 @@ class Server:
         accepted: list[Accepted] = []
         replies: list[Reply] = []
         for record in records:
-            read_as = read(record, self._reply_topics, self._responses)
+            read_as = self._read_as(record)
             if self._repeated(read_as):
                 REPEATED.inc()
             elif isinstance(read_as, Refused):
@@ -165,6 +167,10 @@ class Server:
             self._recent.add(a.request)
         return answer(self._live, [a.request for a in accepted], timeout_s=timeout_s, encoded=encoded)
 
+    def _read_as(self, record: Record) -> Accepted | Refused:
+        found = judged(lambda r: read(r, self._reply_topics, self._responses), record)
+        return refused_for_a_fault(record, found.problems[0].message, self._responses) if isinstance(found, Rejection) else found
+
     def _repeated(self, read_as: Accepted | Refused) -> bool:
         if _position(read_as.record) in self._positions:
             return True
@@ -183,13 +189,13 @@ class Server:
 
     @staticmethod
     def _rejected(refused: Refused) -> list[Reply]:
-        if refused.request_id is None:
+        if not refused.answerable:
             UNANSWERABLE.inc()
             log.warning(
                 "bad request without id", partition=refused.record.partition, offset=refused.record.offset, fault=refused.error.code
             )
             return []
-        return [Reply(refused, SearchResponse(request_id=refused.request_id, status=Status.REJECTED, error=refused.error))]
+        return [Reply(refused, SearchResponse(request_id=refused.request_id or "", status=Status.REJECTED, error=refused.error))]
 
     async def _write(self, replies: Sequence[Reply], records: list[Record]) -> None:
         answers = []
@@ -202,7 +208,7 @@ class Server:
                 Outgoing(
                     address.topic,
                     one.response.to_json(),
-                    key=one.response.request_id.encode(),
+                    key=one.response.request_id.encode() or None,
                     partition=address.partition,
                     headers=address.headers,
                 )
@@ -217,7 +223,8 @@ class Server:
         events = []
         for one in replies:
             if isinstance(one.to, Accepted):
-                at_ms = one.to.sent_ms if one.to.sent_ms is not None else int(time.time() * 1000)
+                now_ms = int(time.time() * 1000)
+                at_ms = min(now_ms, one.to.sent_ms if one.to.sent_ms is not None else now_ms)  # a client's clock may be ahead
                 event = search_event(one.to.request, one.response, at_ms=at_ms)
                 if event is not None:
                     events.append(Outgoing(topic, event.to_json(), key=event.query_id.encode()))

@@ -1,11 +1,14 @@
 """What is a request, and where its answer goes."""
 
 import json
+from typing import Any
 
 import pytest
 
 from broker.records import Headers, Record
-from searcher.requests import Accepted, Refused, read
+from schemas.bounds import HEADER_BYTES, REQUEST_BYTES
+from schemas.search import SearchResponse, Status
+from searcher.requests import Accepted, Address, Refused, read
 
 TOPICS = {"answers": 4, "mine": 2}
 
@@ -75,7 +78,7 @@ def test_a_bad_request_is_refused_under_the_best_id_there_is(value: object, requ
 def test_without_id_and_key_nobody_can_be_answered():
     found = read(record(b"{}", key=None), TOPICS, "answers")
     assert isinstance(found, Refused)
-    assert found.request_id is None
+    assert (found.request_id, found.answerable) == (None, False)
 
 
 def test_a_refusal_never_repeats_the_value():
@@ -94,3 +97,63 @@ def test_a_record_without_timestamp_does_not_expire():
     found = read(record(at=-1), TOPICS, "answers")
     assert isinstance(found, Accepted)
     assert (found.sent_ms, found.remaining_ms(1e15)) == (None, 5000)
+
+
+DEEP = b"[" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("value", "request_id"),
+    [
+        (b"[" * 100_000, "from-key"),
+        (b'{"request_id":"r1","user_query":"tv","x":' + DEEP + b"]" * 5_000 + b"}", "from-key"),
+        (b'{"request_id":"\\ud800","user_query":"tv"}', "from-key"),
+        (b'{"request_id":"r1","user_query":"\\ud800"}', "from-key"),
+        (b'{"request_id":' + b"9" * 5_000 + b"}", "from-key"),
+        (b'{"request_id":"a\\u0000b"}', "from-key"),
+        (b"\xff\xfe", "from-key"),
+        (b'{"request_id":"r1","user_query":"' + b"a" * REQUEST_BYTES + b'"}', "from-key"),
+        (None, "from-key"),
+    ],
+)
+def test_whatever_a_record_holds_it_is_refused_under_an_id_that_can_be_written(value: bytes | None, request_id: str):
+    """Each of these ended the searcher at every start, or would have been the next to do so."""
+    found = read(Record("requests", 0, 7, 1000, b"from-key", value), TOPICS, "answers")
+    assert isinstance(found, Refused)
+    assert found.request_id == request_id
+    assert SearchResponse(request_id=found.request_id, status=Status.REJECTED, error=found.error).to_json()
+
+
+@pytest.mark.parametrize("key", [b"\xff\xfe" * 200, b"\x00", b" ", b"k" * 257])
+def test_a_key_that_is_no_id_names_nobody(key: bytes):
+    found = read(Record("requests", 0, 7, 1000, key, b"{}"), TOPICS, "answers")
+    assert isinstance(found, Refused)
+    assert found.request_id is None
+
+
+def test_a_header_without_a_value_counts_as_absent():
+    nothing: Any = None
+    headers = tuple((name, nothing) for name in ("kafka_correlationId", "kafka_replyTopic", "kafka_replyPartition"))
+    found = read(record(headers=headers), TOPICS, "answers")
+    assert isinstance(found, Accepted)
+    assert found.address == Address("answers")
+
+
+@pytest.mark.parametrize("raw", [b"1" * 5_000, b"0" * 21])
+def test_a_reply_partition_of_more_digits_than_any_number_is_refused(raw: bytes):
+    found = read(record(headers=(("kafka_replyPartition", raw),)), TOPICS, "answers")
+    assert isinstance(found, Refused)
+    assert found.error.code == "reply_partition"
+
+
+def test_a_correlation_id_is_echoed_up_to_its_bound_and_refused_beyond():
+    at, beyond = (read(record(headers=(("kafka_correlationId", b"c" * n),)), TOPICS, "answers") for n in (HEADER_BYTES, HEADER_BYTES + 1))
+    assert isinstance(at, Accepted)
+    assert isinstance(beyond, Refused)
+    assert (beyond.error.code, beyond.address, beyond.request_id) == ("correlation_id", Address("answers"), "r1")
+
+
+def test_a_request_without_id_is_answerable_by_its_correlation_id():
+    found = read(record(b"{}", key=None, headers=(("kafka_correlationId", b"c"),)), TOPICS, "answers")
+    assert isinstance(found, Refused)
+    assert (found.request_id, found.answerable) == (None, True)

@@ -5,6 +5,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,18 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
     assert [a.error.code for a in (elsewhere, broken) if a.error] == ["reply_topic", "invalid_request"]
     assert shop.of("elsewhere")[0][1].headers == (("kafka_correlationId", b"c"),)
 
+    await shop.send_raw(b"{broken", None, headers=(("kafka_correlationId", b"only-this"),))
+    await shop.until(lambda: bool(shop.of("")), "a request without an id but with a correlation id is not answered")
+    assert shop.of("")[0][1].headers == (("kafka_correlationId", b"only-this"),)
+
+    await shop.send("ahead", at_ms=int(time.time() * 1000) + 600_000, query_id="q-ahead")
+    await shop.send_raw(b"[" * 100_000, b"deep")
+    await shop.send_raw(b'{"request_id":"\\ud800","user_query":"tv"}', b"surrogate")
+    await shop.send("far-partition", headers=(("kafka_replyPartition", b"1" * 5_000),))
+    await shop.send("long-correlation", headers=(("kafka_correlationId", b"c" * 4_000_000),))
+    hostile = await shop.answers_to("deep", "surrogate", "far-partition", "long-correlation")
+    assert {a.status for a in hostile} == {Status.REJECTED}, "each of these ended the searcher at every start"
+
     await shop.send("twice")
     await shop.send("twice")
     await send_all(shop, [(f"after-{i}", "yoga mat") for i in range(20)])
@@ -92,8 +105,10 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
     shopped = await shop.ask("from-a-shopper", session_id="s1", k=2)
     named = await shop.ask("from-a-named-search", query_id="q-42", k=2)
     assert shopped.query_id is not None
-    events = [json.loads(r.value or b"") for r in await shop.read("searches", lambda found: len(found) >= 2)]
-    assert {e["query_id"] for e in events} == {shopped.query_id, "q-42"} == {shopped.query_id, named.query_id}
+    events = [json.loads(r.value or b"") for r in await shop.read("searches", lambda found: len(found) >= 3)]
+    assert {e["query_id"] for e in events} == {shopped.query_id, "q-42", "q-ahead"} == {shopped.query_id, named.query_id, "q-ahead"}
+    ahead = next(e for e in events if e["query_id"] == "q-ahead")
+    assert datetime.fromisoformat(ahead["timestamp"]).timestamp() <= time.time(), "the event is stamped by our clock, not the client's"
     event = next(e for e in events if e["query_id"] == shopped.query_id)
     assert (event["session_id"], event["generation"], event["user_query"]) == ("s1", 1, "red hdmi cable")
     assert [h["object_id"] for h in event["hits"]] == [h.product_id for h in shopped.hits]
