@@ -21,10 +21,10 @@ from typing import Any
 from benchmarks.deploy_audit import disagreement, read, unanswered, unsettled
 from benchmarks.deploy_stack import BACKENDS, VICTIMS, DeployStack, open_stack
 from benchmarks.report import finish, say
-from benchmarks.rotated_models import BASE_DIM, Candidates
+from benchmarks.rotated_models import BASE_DIM, Candidates, approval
 from benchmarks.swap_catalogue import PROBES, Catalogue, Churn, a_catalogue
 from broker.errors import BrokerError
-from broker.producing import open_producer
+from broker.producing import Producer, open_producer
 from broker.records import Outgoing
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
@@ -33,7 +33,7 @@ from retrieval.index import StoreError, VectorStore
 from schemas.releases import DeploymentCommand
 from schemas.search import Status
 from schemas.settings import Settings
-from schemas.topics import CATALOG, DEPLOYMENT_COMMANDS
+from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS
 
 # What is killed at: a pattern in the log of the indexer or of the first searcher. "rollback" is sent instead of a promotion.
 STEPS = {
@@ -104,7 +104,7 @@ class Round:
         quiet = asyncio.Event()
         changing = asyncio.create_task(self._churn.run(quiet))
         async with open_producer(self._settings.kafka, linger_ms=0) as producer:
-            await producer.send(Outgoing(self._settings.topic(DEPLOYMENT_COMMANDS.name), command.to_json(), key=b"main"))
+            await self._send(producer, command)
         await self._announced(log, begin, pattern)
         await asyncio.sleep(self._rng.uniform(0, MOMENT_S))
         self._stack.kill(victim)
@@ -119,9 +119,15 @@ class Round:
         """Deploy once without a kill, so that there is a generation to go back to."""
         command = await self._command(1, "ordered")
         async with open_producer(self._settings.kafka, linger_ms=0) as producer:
-            await producer.send(Outgoing(self._settings.topic(DEPLOYMENT_COMMANDS.name), command.to_json(), key=b"main"))
+            await self._send(producer, command)
         if problem := await self._settle(command.command_id):
             raise SystemExit(f"a deployment does not even succeed without a kill: {problem}")
+
+    async def _send(self, producer: Producer, command: DeploymentCommand) -> None:
+        if command.candidate is not None:
+            decision = approval(command.candidate, "crash_deploy")
+            await producer.send(Outgoing(self._settings.topic(DECISIONS.name), decision.to_json(), key=decision.decision_id.encode()))
+        await producer.send(Outgoing(self._settings.topic(DEPLOYMENT_COMMANDS.name), command.to_json(), key=b"main"))
 
     async def _settle(self, command_id: str) -> str | None:
         """Wait until all is well; return what is not when patience ends."""
@@ -165,7 +171,7 @@ class Round:
 async def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Do all rounds under steady traffic; return the fields of the report."""
     shop = a_catalogue(args.products)
-    candidates = await asyncio.to_thread(Candidates, folder / "models", args.seed)
+    candidates = await asyncio.to_thread(Candidates, folder / "indexer" / "runs", args.seed)
     done: list[Kill] = []
     async with open_stack(folder, ENV, args.backend) as stack:
         settings = Settings(kafka=stack.kafka.address, milvus=stack.milvus.address, partitions=2, data_dir=folder)

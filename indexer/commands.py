@@ -13,6 +13,7 @@ from broker.producing import Producer
 from broker.records import Record
 from indexer.deployer import Deployer
 from indexer.metrics import COMMANDS
+from schemas.bounds import NAME_CHARS
 from schemas.rejections import Problem, Reason, Rejection
 from schemas.releases import DeploymentCommand
 
@@ -37,8 +38,20 @@ async def obey(commands: GroupConsumer, producer: Producer, deployer: Deployer, 
                 COMMANDS.labels("unreadable", "dead_letter").inc()
                 await producer.send(dead_letter(record, command, stage="indexer"))
             elif command.deployment == deployment:
-                await deployer.carry_out(command)
+                await deployer.carry_out(command.model_copy(update={"actor": claimed(command.actor)}))
             await commands.commit([record])
+
+
+def claimed(actor: str) -> str:
+    """Return how a command's sender is named: by what it says of itself, and that nobody has checked it.
+
+    Kafka does not tell a reader who has written a record.
+
+    >>> claimed("guard")
+    'guard (claimed)'
+    """
+    mark = " (claimed)"
+    return actor[: NAME_CHARS - len(mark)] + mark
 
 
 def parse(record: Record) -> DeploymentCommand | Rejection:

@@ -4,13 +4,14 @@ The pointer on ``releases`` is written first and is the change; the alias and th
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 import structlog
 
 from broker.guarding import unforeseen
 from indexer import changes
+from indexer.approval import Approvals, misplaced, model_folders
 from indexer.catalog_sync import CatalogSync
 from indexer.deployment import Abort, Accept, Build, Mark, Reject, Repeated, Switch, decide, may_publish
 from indexer.lanes import Lane
@@ -32,7 +33,15 @@ log = structlog.get_logger(__name__)
 class Deployer:
     """Owns the changes of deployment. ``orders`` holds the generations that are to be built."""
 
-    def __init__(self, settings: IndexerSettings, ledger: Ledger, store: VectorStore, lane: Lane, sync: CatalogSync) -> None:
+    def __init__(
+        self,
+        settings: IndexerSettings,
+        ledger: Ledger,
+        store: VectorStore,
+        lane: Lane,
+        sync: CatalogSync,
+        approved: Callable[[], Awaitable[Approvals]],
+    ) -> None:
         self.ledger = ledger
         self.orders: asyncio.Queue[Release] = asyncio.Queue()
         self._settings = settings
@@ -40,6 +49,8 @@ class Deployer:
         self._lane = lane
         self._sync = sync
         self._one = asyncio.Lock()
+        self._approved = approved
+        self.lost: tuple[Release, str] | None = None
         self._prefix = collection_prefix(settings.topic_prefix, settings.deployment)
         self._alias = f"{self._prefix}_live"
 
@@ -64,6 +75,8 @@ class Deployer:
         async with self._one:
             state = self.ledger.state
             verdict = self._verdict(command)
+            if isinstance(verdict, Build) and (objection := await self._objection(verdict.candidate)):
+                verdict = Reject(objection)
             outcome = type(verdict).__name__.lower()
             why = verdict.reason if isinstance(verdict, Reject) else None
             log.info("command", action=command.action, actor=command.actor, command_id=command.command_id, outcome=outcome, reason=why)
@@ -79,6 +92,16 @@ class Deployer:
             return decide(self.ledger.state, command, now=_now(), cooldown=self._settings.cooldown)
         except Exception as error:
             return Reject(f"processing_error: {unforeseen(error).problems[0].message}")
+
+    async def _objection(self, candidate: Candidate) -> str | None:
+        """Say why a candidate must not be built, after everything that stands on ``decisions`` was read."""
+        approvals = await self._approved()
+        folders = model_folders(self._settings.data_dir, self._settings.model_folders)
+        try:
+            lies = misplaced(candidate, base_model=self._settings.base_model, folders=folders)
+        except (OSError, ValueError) as error:  # a path that is none, such as one with a null character
+            lies = f"the path of the candidate cannot be followed: {error}"
+        return approvals.objection(candidate) or lies
 
     async def _accept(self, command: DeploymentCommand, accepted: Accept) -> None:
         state = self.ledger.state
@@ -185,7 +208,7 @@ class Deployer:
     async def restore(self, models: Models) -> None:
         """Load and repair every collection that follows the catalogue, the live one first. One whose model is lost is given up.
 
-        Raises ``ModelError`` when that is the live one.
+        The live one is not: it serves on as it stands, ``lost`` says why it does not follow, and commands can take it out of service.
         """
         state = self.ledger.state
         for release in sorted(state.holding, key=lambda r: r.generation != state.live):
@@ -193,12 +216,28 @@ class Deployer:
                 await models.load(release.model, release.model_sha256)
             except ModelError as error:
                 if release.generation == state.live:
-                    raise
-                await self.give_up(release, str(error))
+                    log.warning("the model of the live generation is lost", generation=release.generation, reason=str(error))
+                    self.lost = (release, str(error))
+                else:
+                    await self.give_up(release, str(error))
             else:
                 await self._sync.ensure(release)
         if state.pointer:
             await self._point_alias(state.pointer.live.collection)
+
+    async def find_again(self, models: Models) -> None:
+        """Try once to take up the generation whose model was lost."""
+        if self.lost is None:
+            return
+        release, _ = self.lost
+        try:
+            await models.load(release.model, release.model_sha256)
+        except ModelError as error:
+            self.lost = (release, str(error))
+            return
+        await self._sync.ensure(release)
+        self.lost = None
+        log.warning("the lost model is there again", generation=release.generation)
 
     async def _switch(self, release: Release, command: DeploymentCommand | None, checks: Sequence[Check] = ()) -> None:
         before = self.ledger.state.pointer
@@ -206,7 +245,7 @@ class Deployer:
         live = live.model_copy(update={"rolled_back": None})
         pointer = changes.switched(before, live, command, deployment=self._settings.deployment, now=_now())
         await self.ledger.pointed(pointer)
-        out = changes.taken_out(pointer, command.reason if command else "")
+        out = changes.taken_out(pointer)
         await self.ledger.recorded(*([live] if live != release else []), *([out] if out else []))
         await self.ledger.decided(
             changes.of_pointer(pointer, before=before.live.generation if before else None, command=command, checks=checks)

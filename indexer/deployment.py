@@ -62,6 +62,8 @@ def decide(state: State, command: DeploymentCommand, *, now: datetime, cooldown:
     """Return what the command does in this state, or why not. A command that comes again is carried out once."""
     if _known(state, command.command_id):
         return Repeated()
+    if command.expires_at is not None and now > command.expires_at:
+        return Reject(f"expired at {command.expires_at:%Y-%m-%d %H:%M:%S} UTC, before it was read: nothing was changed, send it again")
     if command.action == "abort":
         building = state.building
         return Abort(building.generation) if building else Reject("nothing is being built")

@@ -5,14 +5,13 @@
 
 from typing import Self
 
-from pydantic import ValidationError
-
 from broker.claiming import Claims
 from broker.guarding import judged
 from broker.producing import Producer
 from broker.reading import open_reader, read_compacted
-from broker.records import Outgoing, Record
+from broker.records import Outgoing
 from indexer import changes
+from indexer.decided import read_decision
 from indexer.metrics import LIVE_GENERATION, SEQUENCE
 from indexer.state import State, read_state
 from schemas.releases import LivePointer, Release, release_key
@@ -74,13 +73,5 @@ class Ledger:
 async def _decision_ids(settings: Settings) -> set[str]:
     async with open_reader(settings.kafka, [settings.topic(DECISIONS.name)]) as reader:
         ends = await reader.end_offsets()
-        read = [judged(_decision, record) async for record in reader.until(ends)]
+        read = [judged(read_decision, record) async for record in reader.until(ends)]
         return {one.decision_id for one in read if isinstance(one, Decision)}
-
-
-def _decision(record: Record) -> Decision | None:
-    """Return the decision of a record, None where it is none of ours."""
-    try:
-        return Decision.from_json(record.value or b"")
-    except ValidationError:
-        return None

@@ -65,6 +65,10 @@ class Models:
         self._remembered.setdefault(encoder.fingerprint, Remembered())
         return encoder
 
+    def loaded(self, sha256: str) -> bool:
+        """Say whether a model is loaded."""
+        return sha256 in self._loaded
+
     def get(self, sha256: str) -> Encoder:
         """Return a loaded model. Raises ``KeyError`` for another."""
         return self._loaded[sha256]

@@ -17,6 +17,7 @@ from indexer.build import Workshop
 from indexer.builder import Builder
 from indexer.catalog_sync import CatalogSync
 from indexer.commands import obey
+from indexer.decided import Decided
 from indexer.deployer import Deployer
 from indexer.lanes import Lane
 from indexer.ledger import Ledger
@@ -26,12 +27,13 @@ from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
 from schemas.settings import IndexerSettings, without_password
-from schemas.topics import CATALOG, DEPLOYMENT_COMMANDS, EVENTS, SEARCHER_REPORTS
+from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, EVENTS, SEARCHER_REPORTS
 
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.1
 PRUNE_S = 1.0
+FIND_S = 5.0
 
 
 async def work(settings: IndexerSettings, health: Health, stopping: asyncio.Event) -> None:
@@ -51,12 +53,14 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         reports = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(SEARCHER_REPORTS.name)]))
         events = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(EVENTS.name)], start="end"))
         serving, building, encoding = (stack.enter_context(Lane(name)) for name in ("serving", "building", "encoding"))
+        decisions = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(DECISIONS.name)]))
         health.detail = {"waiting": f"for Milvus at {without_password(settings.milvus)}"}
         store = stack.enter_context(await serving(VectorStore, settings.milvus))
 
         models = Models(encoding, settings.torch_threads)
         sync = CatalogSync(store, serving, models)
-        deployer = Deployer(settings, await Ledger.open(settings, producer, claims), store, serving, sync)
+        ledger = await Ledger.open(settings, producer, claims)
+        deployer = Deployer(settings, ledger, store, serving, sync, Decided(decisions).to_the_end)
         watch = Watch(settings, deployer, lambda: builder.current is not None)
         builder = Builder(Workshop(store, building, models, settings, watch.pause_s), sync, deployer)
 
@@ -76,6 +80,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
             tasks.create_task(obey(commands, producer, deployer, settings.deployment))
             tasks.create_task(watch.listen(reports))
             tasks.create_task(watch.count(events))
+            tasks.create_task(_find_again(deployer, models))
             tasks.create_task(_prune(watch, deployer, models, builder))
             tasks.create_task(_report(health, deployer, sync, builder))
 
@@ -96,6 +101,15 @@ async def _first(settings: IndexerSettings, sync: CatalogSync, models: Models, d
     await _until(lambda: deployer.ledger.state.building is None)
     if deployer.ledger.state.pointer is None:
         raise RuntimeError("the first generation could not be published: the reason is in its record on releases")
+
+
+async def _find_again(deployer: Deployer, models: Models) -> None:
+    """Look for the lost model of the live generation until it is there, or another generation serves."""
+    while deployer.lost is not None:
+        await asyncio.sleep(FIND_S)
+        if deployer.lost[0].generation != deployer.ledger.state.live:
+            deployer.lost = None
+        await deployer.find_again(models)
 
 
 async def _prune(watch: Watch, deployer: Deployer, models: Models, builder: Builder) -> None:
@@ -125,8 +139,10 @@ async def _report(health: Health, deployer: Deployer, sync: CatalogSync, builder
             detail |= {"waiting": "for products"}
         if builder.current:
             detail |= {"building": {"generation": builder.current.generation, "rows": builder.rows, "of": products}}
+        if deployer.lost:
+            detail |= {"lost": deployer.lost[1]}
         health.detail = detail
-        health.ready = pointer is not None or not products
+        health.ready = (pointer is not None or not products) and deployer.lost is None
         await asyncio.sleep(TICK_S)
 
 

@@ -30,7 +30,8 @@ class Candidate(Fact):
 class DeploymentCommand(Message):
     """A wish to change what serves. ``expected_generation`` is compared with the live one: a stale command is rejected.
 
-    ``promote`` carries a candidate or names a generation; ``rollback`` without one goes to the previous generation.
+    ``promote`` carries a candidate or names a generation; ``rollback`` without one goes to the previous generation. ``actor`` is what the
+    sender says of itself: history shows it as claimed. After ``expires_at`` the command is refused.
     """
 
     command_id: Id
@@ -43,6 +44,7 @@ class DeploymentCommand(Message):
     reason: Annotated[str, Field(max_length=REASON_CHARS)] = ""
     actor: Annotated[str, Field(max_length=NAME_CHARS)] = "unknown"
     at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+    expires_at: Timestamp | None = None
 
 
 class ReleaseState(StrEnum):

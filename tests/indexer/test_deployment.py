@@ -132,6 +132,16 @@ def test_a_command_that_was_carried_out_is_repeated_without_effect() -> None:
     assert decide(built, a_command("promote", "c2", candidate=a_candidate())) == Repeated()
 
 
+def test_a_command_that_has_expired_is_refused_and_one_that_was_carried_out_is_repeated() -> None:
+    """The command line said that a rollback was refused; thirteen minutes later it was carried out."""
+    soon = NOW + timedelta(seconds=60)
+    command = a_command("rollback", expires_at=soon)
+    assert isinstance(decide(TWO, command, at=soon), Switch)
+    assert "expired" in reason(decide(TWO, command, at=soon + timedelta(seconds=1)))
+    done = a_state(a_release(1), a_release(2), live=1, previous=2, command_id="c1")
+    assert decide(done, command, at=soon + timedelta(days=1)) == Repeated()
+
+
 def test_nothing_is_promoted_before_the_first_generation_is_live() -> None:
     assert "no live generation" in reason(decide(a_state(), a_command("promote", candidate=a_candidate())))
 

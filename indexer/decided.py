@@ -1,0 +1,33 @@
+"""Read ``decisions`` to its end whenever somebody asks, and tell which weights were approved. Thin; ``approval`` judges."""
+
+from pydantic import ValidationError
+
+from broker.guarding import judged
+from broker.reading import Reader
+from broker.records import Record
+from indexer.approval import Approvals
+from schemas.training import Decision
+
+
+class Decided:
+    """The topic ``decisions`` from its beginning, as far as it was read."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._approvals = Approvals()
+
+    async def to_the_end(self) -> Approvals:
+        """Return all approvals that were written before this call."""
+        async for record in self._reader.until(await self._reader.end_offsets()):
+            decision = judged(read_decision, record)
+            if isinstance(decision, Decision):
+                self._approvals.take(decision)
+        return self._approvals
+
+
+def read_decision(record: Record) -> Decision | None:
+    """Return the decision of a record, None where it is none of ours."""
+    try:
+        return Decision.from_json(record.value or b"")
+    except ValidationError:
+        return None

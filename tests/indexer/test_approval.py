@@ -1,0 +1,72 @@
+"""What is needed before a candidate is built: a verdict on its weights, and files where models of ours lie."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer.approval import Approvals, misplaced, model_folders
+from indexer.commands import claimed
+from schemas.bounds import NAME_CHARS
+from schemas.releases import Candidate
+from schemas.training import Decision
+
+
+def approvals(**fields: Any) -> Approvals:
+    found = Approvals()
+    found.take(Decision.model_validate({"decision_id": "d", "verdict": "pass", "candidate_sha256": "new", "run_id": "r1", **fields}))
+    return found
+
+
+def candidate(**fields: Any) -> Candidate:
+    return Candidate.model_validate({"model": "m", "model_sha256": "new", "dim": 4, "run_id": "r1", **fields})
+
+
+def test_weights_that_passed_or_were_forced_with_a_reason_are_approved() -> None:
+    assert approvals().objection(candidate()) is None
+    assert approvals(verdict="forced", reasons=["a drill"]).objection(candidate()) is None
+    assert approvals().objection(candidate(run_id=None)) is None
+
+
+@pytest.mark.parametrize("fields", [{"verdict": "fail"}, {"verdict": "inconclusive"}, {"verdict": "forced"}, {"candidate_sha256": None}])
+def test_weights_that_nobody_let_pass_are_not(fields: dict[str, Any]) -> None:
+    """Whoever could write a command deployed any folder: garbage went live within 35 s, and history said that the gate had passed."""
+    assert "no decision on these weights" in (approvals(**fields).objection(candidate()) or "")
+
+
+def test_a_refusal_names_no_weights_that_would_do() -> None:
+    assert "new" not in (approvals().objection(candidate(model_sha256="other")) or "").split()
+
+
+def test_a_verdict_is_that_of_its_own_run() -> None:
+    assert "not that of run r2" in (approvals().objection(candidate(run_id="r2")) or "")
+
+
+def test_a_later_refusal_takes_no_approval_back() -> None:
+    found = approvals()
+    found.take(Decision(decision_id="main-rejected-x", verdict="fail", candidate_sha256="new"))
+    assert found.objection(candidate()) is None
+
+
+def test_models_lie_in_the_runs_or_in_a_folder_of_the_settings(tmp_path: Path) -> None:
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    (tmp_path / "runs" / "r1").mkdir(parents=True)
+    (tmp_path / "runs" / "link").symlink_to(outside)
+    folders = model_folders(tmp_path, f" {tmp_path / 'more'} ,")
+
+    def why(model: str, vectors: str | None = None) -> str | None:
+        return misplaced(candidate(model=model, vectors=vectors), base_model="base", folders=folders)
+
+    inside = str(tmp_path / "runs" / "r1" / "model")
+    assert why(inside, str(tmp_path / "runs" / "r1" / "vectors.npz")) is None
+    assert why("base") is None
+    assert why(str(tmp_path / "more" / "m")) is None
+    for bad in (str(outside), str(tmp_path / "runs" / ".." / "elsewhere"), str(tmp_path / "runs" / "link"), "model", ""):
+        assert "does not lie" in (why(bad) or ""), bad
+    assert "does not lie" in (why(inside, "/etc/shadow") or "")
+
+
+def test_who_a_command_says_it_is_from_is_marked_as_claimed() -> None:
+    assert claimed("guard") == "guard (claimed)"
+    assert len(claimed("x" * NAME_CHARS)) == NAME_CHARS
