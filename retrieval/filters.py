@@ -1,13 +1,17 @@
 """Typed conditions to one Milvus expression. Nothing a client sends reaches the expression but as an escaped literal.
 
+A value is cleaned as the stored text was, so that a shop finds a brand by the very text it has sent. Ids are taken as they are.
 A category is a path joined by `` > ``; a condition on it holds for the category itself and for all below it.
 A product without a price meets no condition on the price.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
+from retrieval.rows import MAX_BYTES, cut
 from schemas.search import Filter
+from schemas.text import clean_text
 
 _ORDER = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
@@ -56,15 +60,26 @@ def _text(f: Filter) -> str:
         raise FilterError(f"{f.field} {f.op} takes one text; use op 'in' for a list")
     if isinstance(f.value, float):
         return str(int(f.value)) if f.value.is_integer() else repr(f.value)
-    return f.value
+    return _stored(f.field, f.value)
+
+
+@lru_cache(1024)  # a shop has few brands and categories, and repairing a text takes longer than looking it up
+def _stored(field: str, value: str) -> str:
+    """Return the form in which the index holds a text of this field."""
+    if field == "product_id":
+        return value
+    cleaned = cut(clean_text(value), MAX_BYTES[field])
+    if value and not cleaned:
+        raise FilterError(f"{field} is compared with a text that holds nothing to read")
+    return cleaned
 
 
 def _any(f: Filter, one: Callable[[str, str], str]) -> str:
     if not isinstance(f.value, list) or not f.value:
         raise FilterError(f"{f.field} in takes a list of at least one text")
     if f.field == "category":
-        return " or ".join(one(f.field, value) for value in f.value)
-    return f"{f.field} in [{', '.join(literal(value) for value in f.value)}]"
+        return " or ".join(one(f.field, _stored(f.field, value)) for value in f.value)
+    return f"{f.field} in [{', '.join(literal(_stored(f.field, value)) for value in f.value)}]"
 
 
 def _equal(field: str, value: str) -> str:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from retrieval.filters import FilterError, expression, literal
 from schemas.search import Filter
+from schemas.text import clean_text
 
 
 def one(field: str, value: object, op: str = "eq") -> str:
@@ -51,9 +52,37 @@ def test_a_price_may_be_given_as_text_and_an_id_as_number():
         ("brand", ["a"], "eq"),
         ("brand", "a", "in"),
         ("brand", [], "in"),
-        ("brand", "a\nb", "eq"),
+        ("product_id", "a\nb", "eq"),
+        ("brand", "\u200b", "eq"),
+        ("category", ["A", "<b></b>"], "in"),
     ],
 )
 def test_a_condition_that_makes_no_sense_is_refused(field: str, value: object, op: str):
     with pytest.raises(FilterError):
         one(field, value, op)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "L\u2019Or\u00e9al",
+        "L'Ore\u0301al",
+        "\uff2c'Or\u00e9al",
+        "L&#39;Or&eacute;al",
+        " L'Or\u00e9al\u00a0",
+        "L'Or\u00c3\u00a9al",
+        "<i>L'Or\u00e9al</i>",
+        "L'Or\u00e9al\n",
+    ],
+)
+def test_a_shop_finds_a_brand_and_a_category_by_the_very_text_it_sent(sent: str):
+    """What was stored is cleaned, so what is asked for is cleaned in the same way."""
+    stored = clean_text(sent)
+    assert one("brand", sent) == f'(brand == "{stored}")'
+    assert one("brand", [sent, "Sony"], "in") == f'(brand in ["{stored}", "Sony"])'
+    assert one("category", sent, "ne") == one("category", stored, "ne")
+    assert one("category", [sent], "in") == one("category", [stored], "in")
+
+
+def test_an_id_is_asked_for_as_it_is():
+    assert one("product_id", "a&amp;b") == '(product_id == "a&amp;b")'
