@@ -71,7 +71,7 @@ def _everywhere(topic: str) -> Iterator[Fault]:
     yield fault("no object", Reason.NOT_OBJECT, None, with_bytes(lambda _, rng: rng.choice(_ROOTS)))
     yield fault("list of records", Reason.NOT_OBJECT, None, with_bytes(lambda value, _: b"[" + value + b"]"))
     yield fault("five megabytes", Reason.TOO_LARGE, None, with_body(lambda body, _rng, _now: body | {"note": "x" * (5 << 20)}))
-    yield fault("version", Reason.UNSUPPORTED_VERSION, "schema_version", setting("schema_version", 2, 7, "2.0", "v1", 0, -1, None, True))
+    yield fault("version", Reason.UNSUPPORTED_VERSION, "schema_version", setting("schema_version", 2, 7, "2.0", "v1", 0, -1, True))
     yield fault(
         "envelope version",
         Reason.UNSUPPORTED_VERSION,
@@ -108,6 +108,20 @@ def _deep(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
     return replace(sent, value=text_of(body)[:-1] + b',"note":' + nested + b"}")
 
 
+def _versioned(plant: Plant) -> Plant:
+    """Damage a record that also names its version as text."""
+    return lambda sent, body, rng, now: plant(sent, body | {"schema_version": rng.choice(("1", "1.0"))}, rng, now)
+
+
+def _in_base64(*texts: object) -> Plant:
+    return structured(lambda e, rng: {k: v for k, v in e.items() if k != "data"} | {"data_base64": rng.choice(texts)})
+
+
+def _bare(plant: Plant) -> Plant:
+    """Leave the headers out."""
+    return lambda sent, body, rng, now: replace(plant(sent, body, rng, now), headers=())
+
+
 def _torn(sent: Sent, rng: Random) -> Sent:
     return replace(sent, value=cut(sent.value or b"", rng))
 
@@ -122,7 +136,7 @@ def _of_events(topic: str) -> Iterator[Fault]:
     yield fault("envelope conflict", Reason.ENVELOPE_CONFLICT, "event_id", _other_id)
     yield fault("structured conflict", Reason.ENVELOPE_CONFLICT, "event_id", structured(lambda e, rng: e | {"id": f"{rng.random()}"}))
     yield fault("two envelopes", Reason.ENVELOPE_CONFLICT, "ce_id", _two_envelopes)
-    yield fault("event id", Reason.SCHEMA, "event_id", setting("event_id", "", "x" * 101, " ", *CONTROLLED, True, 1.5, []))
+    yield fault("event id", Reason.SCHEMA, "event_id", setting("event_id", "x" * 101, *CONTROLLED, True, 1.5, []))
     yield fault(
         "naive time", Reason.NAIVE_TIMESTAMP, "timestamp", stamped(lambda _, now: iso(now).removesuffix("Z").removesuffix("+00:00"))
     )
@@ -150,21 +164,29 @@ def _of_events(topic: str) -> Iterator[Fault]:
         "9" * 30,
         10**40,
         "NaN",
+        "undefined",
         -(10**40),
     )
     yield fault("garbage time", Reason.SCHEMA, "timestamp", setting("timestamp", *garbage))
     yield fault("no year of ours", Reason.SCHEMA, "timestamp", setting("timestamp", *_NO_YEAR))
     yield fault("no time", Reason.SCHEMA, "timestamp", without("timestamp"))
     yield fault("client id", Reason.SCHEMA, "client_id", setting("client_id", *(v for v in BAD_IDS if v is not None)))
-    yield fault("blank id", Reason.SCHEMA, "client_id", setting("client_id", "", " ", "   "))
+    yield fault("endless id", Reason.SCHEMA, "client_id", literal("client_id", b"9" * 21, b"1" + b"0" * 2000, b"-" + b"9" * 30))
+    yield fault("surrogate beside version", Reason.UNDECODABLE_TEXT, None, _versioned(_lone_surrogate))
+    yield fault("deep beside version", Reason.JSON_DECODE, None, _versioned(_deep))
+    yield fault("envelope base64", Reason.SCHEMA, "data_base64", _in_base64("%%%", "e30", 7, []))
+    yield fault("envelope garbage", Reason.JSON_DECODE, None, _in_base64("", "Zm9v", "ew=="))
+    yield fault("envelope text", Reason.SCHEMA, "data", structured(lambda e, rng: e | {"data": rng.choice(("", "hello", "[1]", "null"))}))
+    yield fault("envelope by content", Reason.SCHEMA, "data", _bare(structured(lambda e, rng: e | {"data": rng.choice((None, [], 1))})))
+    yield fault("envelope header", Reason.TOO_LARGE, "ce_id", lambda s, _b, r, _n: with_headers(s, ce_id=b"x" * r.randrange(1025, 5000)))
     yield fault("controlled id", Reason.SCHEMA, "session_id", setting("session_id", *CONTROLLED))
     yield fault("long id", Reason.SCHEMA, "user_id", with_body(lambda body, rng, _: body | {"user_id": "x" * rng.randrange(257, 5000)}))
     yield fault("bot flag", Reason.SCHEMA, "is_bot", setting("is_bot", "perhaps", 7, [], {}))
 
 
 FAULTS: tuple[Fault, ...] = (
-    *(f for topic in ("searches", "interactions", "products") for f in _everywhere(topic)),
-    *(f for topic in ("searches", "interactions") for f in _of_events(topic)),
+    *(f for topic in ("searches", "interactions", "erasures", "products") for f in _everywhere(topic)),
+    *(f for topic in ("searches", "interactions", "erasures") for f in _of_events(topic)),
     *of_searches(),
     *of_interactions(),
     *of_products(),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from benchmarks.damage import Fault, Sent
+from benchmarks.damage import Fault, Sent, text_of
 from benchmarks.faults import FAULTS
 from benchmarks.report import finish, say
 from benchmarks.unusual import NOW, Good, unusual
@@ -25,7 +25,7 @@ from schemas.settings import StreamSettings
 from simulator.shop import Shop
 from stream.known import KnownProducts
 from stream.locating import locate_interaction
-from stream.validation import validate_interaction, validate_product, validate_search
+from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
 
 SETTINGS = StreamSettings()
 
@@ -40,11 +40,14 @@ class Entry:
 
 
 def good_records(shop: Shop) -> Iterator[Good]:
-    """Yield what a shop without dirt sends, tombstones apart."""
+    """Yield what a shop without dirt sends, tombstones apart; to every search the wish to forget who searched."""
     for record in [*shop.products(), *shop.all_events()]:
         if record.value is not None:
             body = json.loads(record.value)
             yield Good(record.topic_name, Sent(record.key, record.value), body, record.truth.action)
+            if record.topic_name == "searches":
+                wish = {name: body[name] for name in ("event_id", "timestamp", "client_id", "session_id") if name in body}
+                yield Good("erasures", Sent(record.key, text_of(wish)), wish, None)
 
 
 def mixture(goods: Sequence[Good], per_kind: int, rng: Random) -> list[Entry]:
@@ -64,6 +67,8 @@ def judge(entry: Entry, offset: int, known: KnownProducts) -> object:
     record = Record(entry.topic, 0, offset, 0, sent.key, sent.value, sent.headers)
     if entry.topic == "products":
         return validate_product(record, SETTINGS)
+    if entry.topic == "erasures":
+        return validate_erasure(record, NOW, SETTINGS)
     if entry.topic == "searches":
         return validate_search(record, NOW, SETTINGS)
     outcome = validate_interaction(record, NOW, SETTINGS)

@@ -1,11 +1,11 @@
 """The bases of every message: ``Message`` for what others send us, ``Fact`` for what searchloop writes, ``StreamFact`` for the many."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, PlainSerializer, ValidationError
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from schemas.bounds import FIRST_EPOCH, FIRST_YEAR, ID_CHARS, ID_GREATEST, ID_LEAST, LAST_EPOCH, LAST_YEAR
 
@@ -22,9 +22,13 @@ class Message(BaseModel):
         """Return the UTF-8 JSON of the message; absent optional fields are left out."""
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
+    def has_placeholder(self) -> bool:
+        """Say whether an id is one of the words that stand for nobody (``schemas.absent``). Cheap: asked of every message that is read."""
+        return False
+
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
-        """Parse one message. Raises ``pydantic.ValidationError``."""
+        """Parse one message of ours. Raises ``pydantic.ValidationError``; what others send is read by ``schemas.decoding``."""
         return cls.model_validate_json(raw)
 
 
@@ -97,16 +101,36 @@ def _iso_millis(value: datetime) -> str:
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 # An id: text of 1 to 256 characters, not blank, without control characters; an integer is taken as its decimal text.
 # The text comes first, and no Python runs for it: of all that is validated, ids are the most.
+_ID_ERROR: Any = {
+    "custom_error_type": "id",
+    "custom_error_message": f"An id is text of 1 to {ID_CHARS} characters without control characters, or an integer of 64 bits",
+}
 _ID = core_schema.union_schema(
     [
         core_schema.str_schema(min_length=1, max_length=ID_CHARS, pattern=NO_CONTROL),
         core_schema.no_info_after_validator_function(str, core_schema.int_schema(strict=True, ge=ID_LEAST, le=ID_GREATEST)),
     ],
     mode="left_to_right",
-    custom_error_type="id",
-    custom_error_message=f"An id is text of 1 to {ID_CHARS} characters without control characters, or an integer of 64 bits",
+    **_ID_ERROR,
 )
 Id = Annotated[str, GetPydanticSchema(lambda _source, _handler: _ID)]
+# An id that may be absent, for which many clients send "". The contract does not say so: nobody should.
+_NO_ID = core_schema.no_info_after_validator_function(lambda _: None, core_schema.str_schema(max_length=0))
+_OPTIONAL_ID = core_schema.nullable_schema(core_schema.union_schema([*_ID["choices"], _NO_ID], mode="left_to_right", **_ID_ERROR))
+OptionalId = Annotated[
+    str | None,
+    GetPydanticSchema(lambda _source, _handler: _OPTIONAL_ID, lambda _schema, handler: handler(core_schema.nullable_schema(_ID))),
+]
+
+
+def _major(value: object) -> int:
+    """Read ``"1"``, ``"1.4"`` and ``1.2`` as version 1, and refuse every other."""
+    if str(value).partition(".")[0] != "1":
+        raise PydanticCustomError("unsupported_version", "only major version 1 is known here")
+    return 1
+
+
+SchemaVersion = Annotated[int, BeforeValidator(_major)]
 # Event time. Naive values stay naive here: intake refuses or assumes UTC, by its setting.
 Timestamp = Annotated[
     datetime,

@@ -4,12 +4,14 @@ Names follow UBI 1.3 wherever UBI has one. The clean events are micro-batched: s
 """
 
 from enum import StrEnum
+from operator import attrgetter
 from typing import Annotated, ClassVar
 
 import msgspec
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from schemas.base import DAMAGED, NO_CONTROL, Id, Message, StreamFact, Timestamp, refuse_bool
+from schemas.absent import NOBODY
+from schemas.base import DAMAGED, NO_CONTROL, Id, Message, OptionalId, SchemaVersion, StreamFact, Timestamp, refuse_bool
 from schemas.bounds import EVENT_ID_CHARS, ITEMS, NAME_CHARS, PRICE, QUANTITY, QUERY_CHARS, RANK, SHOWN_IDS
 
 
@@ -40,18 +42,26 @@ ACTION_ALIASES = {
 }
 
 
+_IDS = attrgetter("client_id", "session_id", "user_id", "query_id", "event_id")
+_OWN_IDS = attrgetter("client_id", "session_id", "user_id", "query_id", "event_id", "object_id", "order_id")
+
+
 class _Envelope(Message):
     """The fields of every raw event. One of client_id, session_id, user_id or query_id must be there."""
 
     event_id: Annotated[str, Field(min_length=1, max_length=EVENT_ID_CHARS, pattern=NO_CONTROL)] | None = None
-    schema_version: int = 1
+    schema_version: SchemaVersion = 1
     timestamp: Timestamp
     application: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
-    client_id: Id | None = None
-    session_id: Id | None = None
-    user_id: Id | None = None
-    query_id: Id | None = None
+    client_id: OptionalId = None
+    session_id: OptionalId = None
+    user_id: OptionalId = None
+    query_id: OptionalId = None
     is_bot: bool | None = None
+
+    def has_placeholder(self) -> bool:
+        """Say whether one of the ids that every event may have names nobody."""
+        return not NOBODY.isdisjoint(_IDS(self))
 
 
 class Hit(Message):
@@ -72,6 +82,14 @@ class Search(_Envelope):
     )
     hits: Annotated[list[Hit], Field(max_length=SHOWN_IDS)] = Field(default_factory=list)
     generation: int | None = None
+
+    def has_placeholder(self) -> bool:
+        """Say whether an id of the search, or of what it showed, names nobody."""
+        return not (
+            NOBODY.isdisjoint(_IDS(self))
+            and NOBODY.isdisjoint(self.query_response_hit_ids)
+            and (not self.hits or NOBODY.isdisjoint(self.shown()))
+        )
 
     def shown(self) -> list[str]:
         """Return the product ids that were shown, best first; ``hits`` takes precedence."""
@@ -106,7 +124,7 @@ class Item(Message):
     quantity: Annotated[int, Field(ge=1, le=QUANTITY), BeforeValidator(refuse_bool)] = 1
     unit_price: Annotated[float, Field(ge=0, le=PRICE), BeforeValidator(refuse_bool)] | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
-    query_id: Id | None = None
+    query_id: OptionalId = None
     ordinal: Annotated[int, Field(ge=1, le=RANK)] | None = None
 
 
@@ -116,9 +134,18 @@ class Interaction(_Envelope):
     action_name: Annotated[str, Field(min_length=1, max_length=NAME_CHARS)]
     user_query: Annotated[str, Field(max_length=QUERY_CHARS)] | None = None
     event_attributes: EventAttributes | None = None
-    object_id: Id | None = Field(default=None, validation_alias=AliasChoices("object_id", "product_id"))
+    object_id: OptionalId = Field(default=None, validation_alias=AliasChoices("object_id", "product_id"))
     items: Annotated[list[Item], Field(max_length=ITEMS)] = Field(default_factory=list)
-    order_id: Id | None = None
+    order_id: OptionalId = None
+
+    def has_placeholder(self) -> bool:
+        """Say whether an id of the interaction, or of a product in it, names nobody."""
+        if not NOBODY.isdisjoint(_OWN_IDS(self)):
+            return True
+        attributes = self.event_attributes
+        if attributes and attributes.object and attributes.object.object_id in NOBODY:
+            return True
+        return any(not NOBODY.isdisjoint((item.object_id, item.query_id)) for item in self.items) if self.items else False
 
 
 class Erasure(_Envelope):

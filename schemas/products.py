@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from schemas.base import Fact, Id, Message, Timestamp, refuse_bool
+from schemas.absent import NOBODY
+from schemas.base import Fact, Id, Message, SchemaVersion, Timestamp, refuse_bool
 from schemas.bounds import (
     BRAND_CHARS,
     CATEGORIES,
@@ -28,6 +29,7 @@ class ProductImage(Message):
 class Product(Message):
     """A product of the shop: the topic ``products``, keyed by ``product_id``. ``version`` rises with every change."""
 
+    schema_version: SchemaVersion = 1
     product_id: Id
     title: Annotated[str, Field(max_length=TITLE_CHARS)]
     description: Annotated[str, Field(max_length=DESCRIPTION_CHARS)] | None = None
@@ -43,12 +45,21 @@ class Product(Message):
     updated_at: Timestamp | None = None
     deleted: bool = False
 
+    def has_placeholder(self) -> bool:
+        """Say whether the id of the product, or of a variant, names nobody."""
+        return self.product_id in NOBODY or not NOBODY.isdisjoint(self.variant_ids)
+
 
 class Deletion(Message):
     """As much of a product as says that it is gone."""
 
+    schema_version: SchemaVersion = 1
     product_id: Id
     deleted: bool = False
+
+    def has_placeholder(self) -> bool:
+        """Say whether the id names nobody."""
+        return self.product_id in NOBODY
 
 
 class CatalogProduct(Fact):

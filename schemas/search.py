@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from schemas.base import Fact, Id, Message
+from schemas.absent import NOBODY
+from schemas.base import Fact, Id, Message, OptionalId
 from schemas.bounds import FILTER_CHARS, FILTER_LIST, FILTER_VALUES, FILTERS, OFFSET, QUERY_CHARS, TIMEOUT_MS, K
 from schemas.products import Attribute
 
@@ -33,12 +34,16 @@ class SearchRequest(Message):
     k: Annotated[int, Field(ge=1, le=K)] = 10
     offset: Annotated[int, Field(ge=0, le=OFFSET)] = 0
     filters: Annotated[list[Filter], Field(max_length=FILTERS)] = []
-    client_id: Id | None = None
-    session_id: Id | None = None
-    user_id: Id | None = None
-    query_id: Id | None = None
+    client_id: OptionalId = None
+    session_id: OptionalId = None
+    user_id: OptionalId = None
+    query_id: OptionalId = None
     timeout_ms: Annotated[int, Field(ge=1, le=TIMEOUT_MS)] = 5000
     explain: bool = False
+
+    def has_placeholder(self) -> bool:
+        """Say whether an id names nobody."""
+        return not NOBODY.isdisjoint((self.request_id, self.client_id, self.session_id, self.user_id, self.query_id))
 
     @field_validator("filters")
     @classmethod

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Fact, Id, Message, Timestamp
+from schemas.base import Fact, Id, Message, OptionalId, Timestamp
 from schemas.bounds import EXACT_INTEGER, NAME_CHARS, PARAMS, REASON_CHARS
 
 ParamName = Annotated[str, Field(max_length=NAME_CHARS)]
@@ -30,7 +30,7 @@ class Trigger(Message):
     force: bool = False
     force_reason: Annotated[str, Field(max_length=REASON_CHARS)] | None = None
     dry_run: bool = False
-    cancels: Id | None = None
+    cancels: OptionalId = None
     params: Annotated[dict[ParamName, ParamNumber | float | ParamText | bool], Field(max_length=PARAMS)] = {}
 
 

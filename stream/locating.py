@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from schemas.decoding import refuse
 from schemas.events import CleanInteraction, CleanSearch
 from schemas.rejections import Reason, Rejection
 from stream import metrics
-from stream.envelope import refuse
 from stream.known import KnownProducts
 
 

@@ -3,6 +3,7 @@
 Pure: the clock is an argument. Knows nothing of the catalogue; whether a product exists is asked elsewhere.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,16 +11,20 @@ from datetime import UTC, datetime, timedelta
 from pydantic_core import to_json
 
 from broker.records import Record
-from schemas.bounds import ATTRIBUTES_BYTES, EXACT_INTEGER, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
+from schemas.absent import NOBODY, PROGRAM_WORDS
+from schemas.base import NO_CONTROL
+from schemas.bounds import ATTRIBUTES_BYTES, EXACT_INTEGER, ID_CHARS, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
+from schemas.decoding import read, refuse
 from schemas.events import ACTION_ALIASES, Action, CleanInteraction, CleanSearch, Erasure, Forget, Interaction, Line, Search
 from schemas.products import Attribute, CatalogProduct, Deletion, Product
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
 from schemas.text import clean_text, is_placeholder, normalise_query
-from stream.envelope import agreed_id, decode, refuse
+from stream.envelope import agreed_id, decode, open_record
 
 _ACTIONS: dict[str, Action] = {**{a.value: a for a in Action}, **ACTION_ALIASES}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_IS_ID = re.compile(NO_CONTROL.replace("$", r"\Z"))
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -54,6 +59,8 @@ def validate_search(record: Record, now: datetime, settings: StreamSettings) -> 
         return at_ms
     if not query:
         return refuse(Reason.BLANK_TEXT, "user_query")
+    if search.user_query.strip() in PROGRAM_WORDS:
+        return refuse(Reason.PLACEHOLDER_TEXT, "user_query", "a word that programs write where there is nothing")
     shown = list(dict.fromkeys(search.shown()))
     if _too_many_bytes(record, SHOWN_BYTES, shown):
         return refuse(Reason.SCHEMA, "hits" if search.hits else "query_response_hit_ids", f"ids of more than {SHOWN_BYTES} bytes together")
@@ -105,7 +112,7 @@ def validate_interaction(record: Record, now: datetime, settings: StreamSettings
         action=action,
         lines=lines,
         query_id=raw.query_id,
-        query=(normalise_query(raw.user_query) or None) if raw.user_query else None,
+        query=_query(raw.user_query),
         order_id=order_id or (event_id if action is Action.PURCHASE else None),
         session_id=raw.session_id,
     )
@@ -138,15 +145,9 @@ def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct
         key = record.key.decode() if record.key else None
     except UnicodeDecodeError:
         return refuse(Reason.UNDECODABLE_TEXT, "key", "the key is not UTF-8")
-    if record.value is None:
-        return Tombstone(key) if key else refuse(Reason.KEY_MISMATCH, "key", "a tombstone without a key")
-    gone = _deletion(record, record.value, key, settings)
-    if gone is not None:
-        return gone
-    decoded = decode(record, Product, max_bytes=settings.max_record_bytes)
-    if isinstance(decoded, Rejection):
-        return decoded
-    product = decoded.message
+    product = _product_of(record, key, settings)
+    if not isinstance(product, Product):
+        return product
     if product.product_id != key:
         return refuse(Reason.KEY_MISMATCH, "product_id", "the key is another product")
     if _too_many_bytes(record, ATTRIBUTES_BYTES, (to_json(product.attributes).decode(),)):
@@ -184,23 +185,40 @@ def _occurred(timestamp: datetime, now: datetime, settings: StreamSettings) -> i
     return (timestamp - _EPOCH) // _MILLISECOND
 
 
+def _query(text: str | None) -> str | None:
+    return (normalise_query(text) or None) if text and text.strip() not in PROGRAM_WORDS else None
+
+
 def _too_many_bytes(record: Record, most: int, texts: Iterable[str]) -> bool:
     """Say whether texts are more bytes than fit; a record that is itself no longer needs no counting."""
     return len(record.value or b"") > most and sum(len(text.encode()) for text in texts) > most
 
 
-def _deletion(record: Record, value: bytes, key: str | None, settings: StreamSettings) -> Tombstone | Rejection | None:
+def _product_of(record: Record, key: str | None, settings: StreamSettings) -> Product | Tombstone | Rejection:
+    opened = open_record(record, max_bytes=settings.max_record_bytes)
+    if isinstance(opened, Rejection):
+        return opened
+    value = opened.value
+    if value is None and (record.value is None or opened.deletes):
+        named = key is not None and len(key) <= ID_CHARS and _IS_ID.match(key) and key not in NOBODY
+        return Tombstone(key) if key and named else refuse(Reason.KEY_MISMATCH, "key", "a tombstone's key is the id of a product")
+    if value is None:
+        return refuse(Reason.SCHEMA, "data", "a CloudEvents envelope with a JSON object in data or data_base64 is expected")
+    return _deletion(value, key) or read(value, Product, max_bytes=settings.max_record_bytes)
+
+
+def _deletion(value: bytes, key: str | None) -> Tombstone | Rejection | None:
     """Return what a product that may say ``deleted`` deletes; None when it does not."""
     if b'"deleted"' not in value:
         return None
-    gone = decode(record, Deletion, max_bytes=settings.max_record_bytes)
+    gone = read(value, Deletion, max_bytes=len(value))
     if isinstance(gone, Rejection):
         return gone
-    if not gone.message.deleted:
+    if not gone.deleted:
         return None
-    if gone.message.product_id != key:
+    if gone.product_id != key:
         return refuse(Reason.KEY_MISMATCH, "product_id", "the key is another product")
-    return Tombstone(gone.message.product_id)
+    return Tombstone(gone.product_id)
 
 
 def _lines(raw: Interaction, record: Record) -> list[Line] | Rejection:

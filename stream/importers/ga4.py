@@ -4,9 +4,9 @@
 session and words. Google's own samples count ``index`` from 0.
 """
 
+from schemas.decoding import refuse
 from schemas.events import Action
 from schemas.rejections import Reason, Rejection
-from stream.envelope import refuse
 from stream.importers.fields import MAX_SHOWN, derived_id, first_id, first_text, objects, present, rank, section
 from stream.importers.outcome import Body, Records, Skipped, Why
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
-from stream.envelope import refuse
 
 Body = dict[str, object]
 Records = list[tuple[str, Body]]  # the short name of a raw topic, and what to write there

@@ -9,9 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
 from schemas.text import clean_text, is_placeholder
-from stream.envelope import refuse
 from stream.importers.outcome import Body, Outcome, Records, Skipped, Why
 from stream.importers.retail_rows import Row
 

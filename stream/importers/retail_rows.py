@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
-from stream.envelope import refuse
 
 _COLUMNS = {
     "invoice": "invoice",

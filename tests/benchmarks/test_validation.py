@@ -15,6 +15,6 @@ def test_every_planted_fault_is_refused_for_its_reason_and_no_good_record_is():
 
 def test_the_corpus_has_each_fault_once_and_covers_the_raw_topics():
     names = [(f.topic, f.name) for f in FAULTS]
-    assert len(names) == len(set(names)) >= 120
-    assert {topic for topic, _ in names} == {"searches", "interactions", "products"}
+    assert len(names) == len(set(names)) >= 180
+    assert {topic for topic, _ in names} == {"searches", "interactions", "erasures", "products"}
     assert len({f.reason for f in FAULTS}) >= 15

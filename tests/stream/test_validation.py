@@ -1,9 +1,10 @@
 import json
+from base64 import b64encode
 from datetime import timedelta
 
 import pytest
 
-from schemas.bounds import ATTRIBUTES_BYTES, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
+from schemas.bounds import ATTRIBUTES_BYTES, HEADER_BYTES, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
 from schemas.events import Action, CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
 from schemas.rejections import Rejection
@@ -110,7 +111,8 @@ def test_a_rejection_says_where_and_never_what():
         ({"query_id": "a\tb"}, "schema"),
         ({"query_id": True}, "schema"),
         ({"query_id": 1.5}, "schema"),
-        ({"client_id": " "}, "schema"),
+        ({"user_query": "undefined"}, "placeholder_text"),
+        ({"query_id": "[object Object]"}, "schema"),
         ({"event_id": "a\x1f0"}, "schema"),
         ({"user_query": "\u200b\ufeff"}, "blank_text"),
     ],
@@ -233,6 +235,8 @@ def test_the_key_must_be_the_product():
     assert reason(on_product(PRODUCT, key=b"p2")) == "key_mismatch"
     assert reason(on_product(PRODUCT, key=None)) == "key_mismatch"
     assert reason(on_product(None, key=None)) == "key_mismatch"
+    for no_id in (b"x" * 257, b"a\tb", b"a\n", b" ", b"undefined"):
+        assert reason(on_product(None, key=no_id)) == "key_mismatch"
     assert reason(on_product({"product_id": "p2", "deleted": True})) == "key_mismatch"
     assert reason(on_product(PRODUCT, key=b"\xff")) == "undecodable_text"
 
@@ -278,3 +282,60 @@ def test_the_attributes_of_a_product_are_bounded_together():
     assert isinstance(on_product({**PRODUCT, "attributes": {"a": "x" * (ATTRIBUTES_BYTES - 8)}}), CatalogProduct)
     outcome = on_product({**PRODUCT, "attributes": {"a": "x" * (ATTRIBUTES_BYTES - 7)}})
     assert (reason(outcome), outcome.problems[0].loc) == ("schema", "attributes")
+
+
+def test_the_word_undefined_is_nobody_and_the_next_id_counts():
+    nobody = {**CLICK, "client_id": "undefined", "session_id": "s1"}
+    assert on_interaction(nobody).shopper == "s1"
+    assert reason(on_interaction({**nobody, "session_id": "null", "query_id": None})) == "no_identity"
+    assert on_interaction({**CLICK, "action_name": "purchase", "order_id": "undefined"}).order_id == "e1"
+    assert reason(on_interaction({**CLICK, "action_name": "refund", "order_id": "None"})) == "schema"
+    assert on_interaction({**CLICK, "event_id": "NaN"}).event_id != "NaN"
+    assert on_interaction({**CLICK, "user_query": "[object Object]"}).query is None
+    assert reason(on_interaction({**CLICK, "object_id": "null"})) == "no_product"
+
+
+ENVELOPE = {"specversion": "1.0", "id": "e1", "source": "/shop", "type": "shop.click", "data": CLICK}
+
+
+def test_a_structured_envelope_is_known_by_its_content_alone():
+    assert on_interaction(ENVELOPE) == on_interaction(CLICK)
+    assert reason(on_interaction({**ENVELOPE, "id": "e2"})) == "envelope_conflict"
+    assert reason(on_interaction({**ENVELOPE, "specversion": "2.0"})) == "unsupported_version"
+    assert reason(on_interaction({**ENVELOPE, "data": None})) == "schema"
+    assert on_interaction({**CLICK, "note": {"specversion": "9"}}) == on_interaction(CLICK)
+
+
+def test_the_data_of_an_envelope_may_be_base64_or_text():
+    without = {k: v for k, v in ENVELOPE.items() if k != "data"}
+    encoded = b64encode(json.dumps(CLICK).encode()).decode()
+    assert on_interaction({**without, "data_base64": encoded}) == on_interaction(CLICK)
+    assert on_interaction({**ENVELOPE, "data": json.dumps(CLICK)}) == on_interaction(CLICK)
+    assert reason(on_interaction({**without, "data_base64": "%"})) == "schema"
+    assert reason(on_interaction({**without, "data_base64": b64encode(b"[]").decode()})) == "not_object"
+
+
+def test_an_event_without_time_takes_that_of_its_envelope():
+    timeless = {k: v for k, v in CLICK.items() if k != "timestamp"}
+    when = NOW.isoformat()
+    assert on_interaction({**ENVELOPE, "data": timeless, "time": when}).at_ms == T0
+    assert on_interaction({**ENVELOPE, "data": {**timeless, "timestamp": ""}, "time": when}).at_ms == T0
+    assert on_interaction(timeless, headers=[("ce_time", when.encode())]).at_ms == T0
+    assert on_interaction({**ENVELOPE, "time": "2026-01-01T00:00:00Z"}).at_ms == T0
+    assert reason(on_interaction({**ENVELOPE, "data": timeless})) == "schema"
+
+
+def test_an_envelope_without_data_deletes_a_product_when_its_type_says_so():
+    empty = {"specversion": "1.0", "id": "e1", "source": "/shop"}
+    for kind in ("shop.product.deleted", "com.shop.ProductRemoved.removed", "product_delete"):
+        assert on_product({**empty, "type": kind}) == Tombstone("p1")
+    assert reason(on_product({**empty, "type": "shop.product.created"})) == "schema"
+    assert reason(on_product({**empty, "type": "shop.product.deleted"}, key=None)) == "key_mismatch"
+    assert on_product({**empty, "type": "t", "data": {"product_id": "p1", "deleted": True}}) == Tombstone("p1")
+    assert on_product(None, headers=[("ce_type", b"shop.product.deleted")]) == Tombstone("p1")
+
+
+def test_a_header_of_an_envelope_is_bounded():
+    bare = {k: v for k, v in CLICK.items() if k != "event_id"}
+    assert isinstance(on_interaction(bare, headers=[("ce_id", b"x" * HEADER_BYTES)]), CleanInteraction)
+    assert reason(on_interaction(bare, headers=[("ce_id", b"x" * (HEADER_BYTES + 1))])) == "too_large"
