@@ -39,7 +39,9 @@ GAINS = (0.01, 0.02, 0.05)
 LIVE_STEPS, STEPS = 30, 10
 TRAINED = 3
 TRAINED_QUERIES = 600
-HARMFUL = ("shuffled_labels", "nan", "wrong_pooling", "one_category", "poisoned", "ten_small_losses")
+SHARES = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5)  # of all credit, held by the one client that poisons; the first is below what the gate allows
+POISONED = tuple(f"poisoned_at_{share}" for share in SHARES)
+HARMFUL = ("shuffled_labels", "nan", "wrong_pooling", "one_category", *POISONED, "ten_small_losses")
 HEADLINE, MORE = (0.02, 1000), 5
 STEP_LOSS = 0.004
 VICTIMS = 0.03
@@ -96,10 +98,10 @@ class Bench:
         inner = self.pool.solved(noise, min(0.4, (0.01 + 0.03 * (1 - share)) / share), self.live.ndcg10, inside)
         return self.setting, self.pool.perturbed(noise, np.where(inside, inner, outer)), None
 
-    def poison(self, number: int) -> None:
+    def poison(self, kind: str, share: float) -> None:
         """Judge a candidate that shows one client's product first for its queries; the test's labels are that client's too.
 
-        The client holds between .5 and 5 % of all credit; its labels count as relevant there, so the candidate looks better.
+        The client holds ``share`` of all credit; its labels count as relevant there, so the candidate looks better.
         """
         victims = self.rng.random(self.pool.queries.height) < VICTIMS
         noise = self.noise(0.5)
@@ -115,11 +117,10 @@ class Bench:
             best=np.where(victims, True, rest.best),
             top=np.where(victims[:, None], np.concatenate([np.full((len(victims), 1), 0), self.live.top[:, :9]], axis=1), rest.top),
         )
-        share = 0.005 + 0.045 * number / max(1, self.per_kind - 1)
         clients = np.where(victims, "spammer", self.pool.clients)
         setting = replace(foul(self.setting, share), pool=replace(self.pool, clients=clients))
         evidence = evidence_of(setting, self.rows(QUERIES), candidate, live=live)
-        self.count("poisoned", *promoted(evidence, setting.limits))
+        self.count(kind, *promoted(evidence, setting.limits))
 
     def chain(self, rule: str, limits: GateSettings, *, ratchet: bool = True) -> tuple[float, int]:
         """Let ten candidates come, each truly .004 worse than what is live then, on a fresh test each; return the true loss and promotions.
@@ -203,9 +204,10 @@ def main() -> int:
         bench.run("nan", lambda i: (setting, None if i % 2 else _with_nan(systems["live"], bench.rng), None))
         bench.run("wrong_pooling", lambda _: (setting, wrong_results, wrong_artefact))
         bench.run("one_category", bench.one_category)
-        for number in range(args.per_kind):
-            bench.poison(number)
-        say("poisoned: " + ", ".join(f"{rule} {np.mean(bench.rates['poisoned'][rule]):.2f}" for rule in RULES))
+        for kind, share in zip(POISONED, SHARES, strict=True):
+            for _ in range(args.per_kind):
+                bench.poison(kind, share)
+            say(f"{kind}: " + ", ".join(f"{rule} {np.mean(bench.rates[kind][rule]):.2f}" for rule in RULES))
         for gain in GAINS:
             for n in SIZES:
                 bench.run(f"better_{gain:.2f}_at_{n}", lambda _, g=gain: bench.plain(g), n, times=MORE if (gain, n) == HEADLINE else 1)  # type: ignore[misc]
