@@ -11,8 +11,10 @@ from pydantic_core import from_json
 
 from broker.records import Headers, Record
 from retrieval.filters import FilterError, expression
+from schemas import decoding
 from schemas.base import Id
 from schemas.bounds import HEADER_BYTES, HEADER_DIGITS, REQUEST_BYTES
+from schemas.rejections import Rejection
 from schemas.search import CORRELATION_ID, REPLY_PARTITION, REPLY_TOPIC, SearchError, SearchRequest
 from schemas.text import normalise_query
 
@@ -69,16 +71,12 @@ def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accep
     if len(record.value or b"") > REQUEST_BYTES:
         fault = SearchError(code="too_large", message=f"a request has at most {REQUEST_BYTES} bytes")
         return Refused(_as_id((record.key or b"").decode(errors="replace")), address, fault, sent_ms, record)
-    try:
-        request = SearchRequest.from_json(record.value or b"")
-        if fault is None:
-            fault = _fault(request)
-    except ValidationError as error:
-        if fault is None:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "request"
-            fault = SearchError(code="invalid_request", message=f"{where}: {first['msg']}"[:500])
-        return Refused(_id_of(record), address, fault, sent_ms, record)
+    request = decoding.read(record.value, SearchRequest)
+    if isinstance(request, Rejection):
+        first = request.problems[0]
+        message = f"{first.loc or 'request'}: {first.message}"[:500]
+        return Refused(_id_of(record), address, fault or SearchError(code="invalid_request", message=message), sent_ms, record)
+    fault = fault or _fault(request)
     if fault is not None:
         return Refused(request.request_id, address, fault, sent_ms, record)
     return Accepted(request, address, sent_ms, record)

@@ -7,7 +7,7 @@ import pytest
 
 from broker.records import Headers, Record
 from schemas.bounds import HEADER_BYTES, REQUEST_BYTES
-from schemas.search import SearchResponse, Status
+from schemas.search import SearchRequest, SearchResponse, Status
 from searcher.requests import Accepted, Address, Refused, read
 
 TOPICS = {"answers": 4, "mine": 2}
@@ -73,6 +73,14 @@ def test_a_bad_request_is_refused_under_the_best_id_there_is(value: object, requ
     found = read(record(value), TOPICS, "answers")
     assert isinstance(found, Refused)
     assert (found.request_id, found.error.code, found.error.retryable) == (request_id, code, False)
+
+
+def test_null_and_empty_mean_absent_as_generated_models_send_them():
+    value = {"request_id": "r1", "user_query": "tv", "k": None, "offset": None, "filters": None, "client_id": "", "session_id": None,
+             "query_id": "undefined", "timeout_ms": None, "explain": None}  # fmt: skip
+    found = read(record(value), TOPICS, "answers")
+    assert isinstance(found, Accepted)
+    assert found.request == SearchRequest(request_id="r1", user_query="tv")
 
 
 def test_without_id_and_key_nobody_can_be_answered():
