@@ -82,3 +82,9 @@ LINE_BYTES = 8 << 20
 # An operator's formula. Each level is a few calls of whoever walks it, of which Python allows about 1,000.
 FORMULA_CHARS = 300
 FORMULA_DEPTH = 100
+
+# --- training
+# Runs that wait: each wants something else and takes minutes, and in between the trainer can be told to end them.
+WAITING_RUNS = 20
+# Triggers that one run answers: their ids, of 256 characters at most, stand in every record of the run.
+TRIGGERS_OF_A_RUN = 100

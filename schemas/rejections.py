@@ -20,6 +20,7 @@ class Reason(StrEnum):
     FUTURE_TIMESTAMP = "future_timestamp"
     TOO_OLD = "too_old"
     TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
     BLANK_TEXT = "blank_text"
     PLACEHOLDER_TEXT = "placeholder_text"
     UNDECODABLE_TEXT = "undecodable_text"

@@ -148,6 +148,7 @@ class StreamSettings(Settings):
 
 # What a popularity formula may speak of: net of what was taken back, revenue in whole units of money.
 METRICS = ("carts", "clicks", "purchases", "revenue", "units", "views")
+MAX_SEED = 2**32 - 1  # what numpy's and torch's generators both take
 WeightMap = Literal["log", "linear", "inverse", "inverse_sqrt", "constant"]
 
 
@@ -161,7 +162,7 @@ class GateSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_eval_queries: int = Field(100, ge=1, description="With fewer test queries the verdict is inconclusive.")
-    seed: int = Field(1, description="Seed of every random choice of a run.")
+    seed: int = Field(1, ge=0, le=MAX_SEED, description="Seed of every random choice of a run.")
     gate_min_gain: float = Field(
         0.0, description="The lower bound of nDCG@10 against live must be above this. -0.005 lets a fresh model pass that is no worse."
     )
@@ -246,9 +247,12 @@ class TrainerSettings(GateSettings, Settings):
     min_train_pairs: int = Field(50, ge=1, description="With fewer pairs a run is skipped; force overrides.")
     batch_size: int = Field(128, ge=2, description="Pairs in a training batch.")
     passes: float = Field(
-        0.0, ge=0, description="Passes over the pairs to learn; 0: as many as the table of trainer/plan.py says for this amount of data."
+        0.0,
+        ge=0,
+        le=1e6,
+        description="Passes over the pairs to learn; 0: as many as the table of trainer/plan.py says for this amount of data.",
     )
-    max_steps: int = Field(4000, ge=1, description="Upper bound of training steps.")
+    max_steps: int = Field(4000, ge=1, le=100_000, description="Upper bound of training steps.")
     learning_rate: float = Field(3e-4, gt=0, description="Peak rate of the top layers (a tenth when all layers train).")
     scale: float = Field(20.0, gt=0, description="Inverse temperature of the softmax.")
     hard_negatives: int = Field(1, ge=0, le=8, description="Mined hard negatives per pair.")

@@ -12,6 +12,7 @@ from datetime import timedelta
 import structlog
 
 from schemas.settings import TrainerSettings
+from schemas.training import RunState
 from trainer.child import command, environment
 from trainer.run_folder import Outcome, Progress, RunFolder, failed, write_durably
 
@@ -28,7 +29,7 @@ async def execute(run: RunFolder, settings: TrainerSettings, tell: Callable[[Pro
     When this call is cancelled, the process is stopped and the run stays unfinished: it goes on at the next start.
     """
     while True:
-        found = run.find("outcome", Outcome)
+        found = run.outcome()
         if found is not None:
             return found
         attempts = _begin(run)
@@ -64,8 +65,8 @@ async def _follow(
     while process.returncode is None:
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), POLL_S)
-        now = run.find("progress", Progress)
-        if now is not None and now != told and (told is None or now.state != told.state or loop.time() - told_at >= QUIET_S):
+        now = run.progress()
+        if now.state != RunState.QUEUED and now != told and (told is None or now.state != told.state or loop.time() - told_at >= QUIET_S):
             await tell(now)
             told, told_at = now, loop.time()
         if process.returncode is None and loop.time() - began > limit.total_seconds():

@@ -35,6 +35,11 @@ class History:
         """Say whether a run has answered this trigger, or one with the same dedup_key, whatever became of the run."""
         return trigger.trigger_id in self._triggers or (trigger.dedup_key is not None and trigger.dedup_key in self._keys)
 
+    def next_seq(self, run_id: str) -> int:
+        """Return the number of the next state of a run."""
+        known = self._runs.get(run_id)
+        return known.seq + 1 if known else 0
+
     def unfinished(self) -> list[TrainingRun]:
         """Return the runs without a terminal state: those that had begun first, then by age."""
         runs = [run for run in self._runs.values() if not run.state.terminal]

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 
+from broker.guarding import judged
 from broker.reading import open_reader
 from broker.records import Record
 from schemas.releases import LivePointer, Release, ReleaseState
@@ -42,11 +43,13 @@ async def read_history(settings: TrainerSettings) -> tuple[list[Release], list[D
     decisions: list[Decision] = []
     async with open_reader(settings.kafka, topics) as reader:
         async for record in reader.until(await reader.end_offsets()):
-            with suppress(ValidationError):
-                if record.topic == topics[1]:
-                    decisions.append(Decision.from_json(record.value or b""))
-                elif record.key is not None and record.key.startswith(b"generation:"):
-                    release = Release.from_json(record.value or b"")
+            if record.topic == topics[1]:
+                decision = judged(_decision, record)
+                if isinstance(decision, Decision):
+                    decisions.append(decision)
+            elif record.key is not None and record.key.startswith(b"generation:"):
+                release = judged(_release, record)
+                if isinstance(release, Release):
                     releases[release.generation] = release
     return list(releases.values()), decisions
 
@@ -63,7 +66,7 @@ async def await_release(settings: TrainerSettings, run_id: str, command_id: str)
         while loop.time() < end:
             for record in await reader.poll():
                 if record.topic == decisions:
-                    raise_if_rejected(record.value, f"{settings.deployment}-rejected-{command_id}")
+                    raise_if_rejected(record, f"{settings.deployment}-rejected-{command_id}")
                 else:
                     generation = published(record, settings.deployment, run_id, command_id)
                     if generation is not None:
@@ -77,31 +80,41 @@ def published(record: Record, deployment: str, run_id: str, command_id: str) -> 
     if pointer is not None:
         ours = pointer.live.run_id == run_id or (pointer.command_id == command_id and pointer.cause == "promote")
         return pointer.live.generation if ours else None
-    try:
-        release = Release.from_json(record.value or b"")
-    except ValidationError:
-        return None
-    if release.run_id != run_id:
+    release = judged(_release, record)
+    if not isinstance(release, Release) or release.run_id != run_id:
         return None
     if release.state == ReleaseState.FAILED and INTERRUPTED not in (release.error or ""):
         raise RefusedError(f"generation {release.generation} failed: {release.error}")
     return release.generation if release.state in _WAS_LIVE else None
 
 
-def raise_if_rejected(value: bytes | None, decision_id: str) -> None:
+def raise_if_rejected(record: Record, decision_id: str) -> None:
     """Raise ``RefusedError`` when a decision is the indexer's rejection with this id."""
-    try:
-        decision = Decision.from_json(value or b"")
-    except ValidationError:
-        return
-    if decision.decision_id == decision_id:
+    decision = judged(_decision, record)
+    if isinstance(decision, Decision) and decision.decision_id == decision_id:
         raise RefusedError("; ".join(decision.reasons))
+
+
+def _decision(record: Record) -> Decision | None:
+    with suppress(ValidationError):
+        return Decision.from_json(record.value or b"")
+    return None
+
+
+def _release(record: Record) -> Release | None:
+    with suppress(ValidationError):
+        return Release.from_json(record.value or b"")
+    return None
 
 
 def _pointer(record: Record, deployment: str) -> LivePointer | None:
     if record.key != deployment.encode():
         return None
-    try:
+    pointer = judged(_live_pointer, record)
+    return pointer if isinstance(pointer, LivePointer) else None
+
+
+def _live_pointer(record: Record) -> LivePointer | None:
+    with suppress(ValidationError):
         return LivePointer.from_json(record.value or b"")
-    except ValidationError:
-        return None
+    return None

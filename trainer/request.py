@@ -6,9 +6,9 @@ Decides which triggers are acceptable and which two may share a run. Pure.
 from datetime import UTC, datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from schemas.settings import TrainerSettings
+from schemas.settings import MAX_SEED, TrainerSettings
 from schemas.training import Trigger
 
 # Settings that a trigger may override for its run.
@@ -21,7 +21,11 @@ class TriggerError(ValueError):
 
 
 class Request(BaseModel):
-    """One run as it is asked for: the marker ``request`` of its folder. ``settings`` hold the overrides already."""
+    """One run as it is asked for: the marker ``request`` of its folder. ``settings`` hold the overrides already.
+
+    Settings that another version knew are left out when it is read, and those that it did not know have their defaults: a run goes on
+    after an upgrade, and after its undoing.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +39,13 @@ class Request(BaseModel):
     label_shuffle_seed: int | None = None
     at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _of_any_version(cls, settings: object) -> object:
+        if isinstance(settings, dict):
+            return {name: value for name, value in settings.items() if name in TrainerSettings.model_fields}
+        return settings
+
     @classmethod
     def of(cls, run_id: str, trigger: Trigger, settings: TrainerSettings) -> Self:
         """Build the request of a trigger. Raises ``TriggerError`` for a force without reason and for params outside the list."""
@@ -44,13 +55,15 @@ class Request(BaseModel):
         if unknown:
             raise TriggerError(f"params: {', '.join(unknown)} may not be set by a trigger; these may: {', '.join(sorted(OVERRIDES))}")
         shuffle = trigger.params.get(LABEL_SHUFFLE)
-        if shuffle is not None and (isinstance(shuffle, bool) or not isinstance(shuffle, int)):
-            raise TriggerError(f"params.{LABEL_SHUFFLE}: an integer is expected")
+        if shuffle is not None and (isinstance(shuffle, bool) or not isinstance(shuffle, int) or not 0 <= shuffle <= MAX_SEED):
+            raise TriggerError(f"params.{LABEL_SHUFFLE}: an integer from 0 to {MAX_SEED} is expected")
         overrides = {name: value for name, value in trigger.params.items() if name in OVERRIDES}
         try:
             merged = TrainerSettings.model_validate({**settings.model_dump(), **overrides})
         except ValueError as error:
-            raise TriggerError(f"params: {error}") from error
+            problems = error.errors(include_url=False, include_input=False) if isinstance(error, ValidationError) else []
+            words = "; ".join(f"params.{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
+            raise TriggerError(words or f"params: {error}") from error
         return cls(
             run_id=run_id,
             trigger_ids=[trigger.trigger_id],

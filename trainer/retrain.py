@@ -19,7 +19,7 @@ from trainer.past import Past
 from trainer.plan import Training
 from trainer.preparing import Prepared
 from trainer.request import Request
-from trainer.run_folder import Outcome, RunEndedError, RunFolder, failed
+from trainer.run_folder import MarkerError, Outcome, RunEndedError, RunFolder, failed
 from trainer.snapshot import Manifest
 
 log = structlog.get_logger(__name__)
@@ -58,15 +58,17 @@ def main(arguments: list[str]) -> int:
     lower_priority()
     run = RunFolder(Path(arguments[0]))
     with run.locked():
-        request = run.find("request", Request)
-        if request is None:
-            log.error("there is no request", folder=str(run.path))
-            return 2
-        structlog.contextvars.bind_contextvars(run_id=request.run_id)
         try:
+            request = run.find("request", Request)
+            if request is None:
+                log.error("there is no request", folder=str(run.path))
+                return 2
+            structlog.contextvars.bind_contextvars(run_id=request.run_id)
             run.once("outcome", Outcome, lambda: retrain(run, request))
         except RunEndedError as ended:
             run.commit("outcome", ended.outcome)
+        except MarkerError as error:
+            run.commit("outcome", failed("folder_unreadable", str(error), retryable=True).outcome)
         except MemoryError as error:
             run.commit("outcome", failed("memory", f"out of memory: {error}").outcome)
         except Exception as error:  # the one outermost handler: leave the reason for the worker, then end

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.training import RunError, RunState
+from trainer.inbox import is_run_id
 
 M = TypeVar("M", bound=BaseModel)
 REPORT = "report.html"
@@ -58,11 +59,22 @@ def failed(code: str, message: str, *, retryable: bool = False) -> RunEndedError
     return RunEndedError(Outcome(state=RunState.FAILED, detail=message[:1000], error=error))
 
 
+class MarkerError(ValueError):
+    """A marker that this version cannot read: written by another one, or damaged. Says which, and why."""
+
+
 class RunFolder:
     """The folder of one run. Markers are ``<step>.json``; what a step makes lies beside them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+
+    @classmethod
+    def of(cls, data_dir: Path, run_id: str) -> Self:
+        """Return the folder of a run. Raises ``ValueError`` for what is no run id: ids come from Kafka, and no path is made of another."""
+        if not is_run_id(run_id):
+            raise ValueError(f"{run_id[:100]!r} is not the id of a run")
+        return cls(data_dir / "runs" / run_id)
 
     def once(self, step: str, kind: type[M], work: Callable[[], M]) -> M:
         """Return what the step found: from its marker, or by doing the work and then writing the marker."""
@@ -73,11 +85,30 @@ class RunFolder:
         return found
 
     def find(self, step: str, kind: type[M]) -> M | None:
-        """Return the facts of a finished step, or None."""
+        """Return the facts of a finished step, or None. Raises ``MarkerError`` when they are there and cannot be read."""
+        path = self.path / f"{step}.json"
         try:
-            return kind.model_validate_json((self.path / f"{step}.json").read_bytes())
+            return kind.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise MarkerError(f"{path.name} of run {self.path.name} cannot be read by this version: {where}: {problem['msg']}") from error
+
+    def outcome(self) -> Outcome | None:
+        """Return how the run ended, or None; an outcome that cannot be read is a failure, and says so."""
+        try:
+            return self.find("outcome", Outcome)
+        except MarkerError as error:
+            return failed("folder_unreadable", str(error)).outcome
+
+    def progress(self) -> Progress:
+        """Return where the run stands; queued when that is unknown."""
+        try:
+            return self.find("progress", Progress) or Progress(state=RunState.QUEUED)
+        except MarkerError:
+            return Progress(state=RunState.QUEUED)
 
     def commit(self, step: str, facts: BaseModel) -> None:
         """Write a marker: after this, and not before, the step is done, even if the machine fails."""

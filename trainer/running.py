@@ -4,22 +4,23 @@ Only the member of the group that holds the partition acts; another trainer stan
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable
 
 import structlog
-from pydantic import ValidationError
 
 from broker.consuming import GroupConsumer, open_group
+from broker.guarding import judged
 from broker.producing import Producer, open_producer
 from broker.reading import read_compacted
 from broker.records import Outgoing, Record
 from process.health import Health
 from process.running import until_stopped
+from schemas.rejections import Rejection
 from schemas.settings import TrainerSettings
 from schemas.topics import TRAINING_RUNS, TRAINING_TRIGGERS
 from schemas.training import TrainingRun, Trigger
 from trainer.history import History
+from trainer.inbox import is_run_id
 from trainer.scheduler import crontab, keep_time
 from trainer.volume import watch_volume
 from trainer.worker import Worker
@@ -43,9 +44,11 @@ async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Eve
 
 
 async def _act(settings: TrainerSettings, health: Health, triggers: GroupConsumer, producer: Producer) -> None:
-    inbox: deque[Record] = deque()
+    first: list[Record] = []
     while not triggers.assigned():
-        inbox.extend(await triggers.batch(timeout_ms=200, max_records=100))
+        health.ready, health.detail = True, {"standby": True}  # it does all that a second trainer is there for
+        first += await triggers.batch(timeout_ms=200, max_records=100)
+    health.ready, health.detail = False, {}
     history = History(_runs((await read_compacted(settings.kafka, settings.topic(TRAINING_RUNS.name))).records.values()))
     worker = Worker(settings, producer, history)
     await worker.recover()
@@ -57,7 +60,7 @@ async def _act(settings: TrainerSettings, health: Health, triggers: GroupConsume
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.work())
-        tasks.create_task(_consume(triggers, worker, inbox, health))
+        tasks.create_task(_consume(triggers, worker, first, health))
         if settings.cron:
             tasks.create_task(keep_time(settings, write, catch_up=len(history) > 0))
         if settings.volume_pairs:
@@ -65,23 +68,25 @@ async def _act(settings: TrainerSettings, health: Health, triggers: GroupConsume
         health.ready = True
 
 
-async def _consume(triggers: GroupConsumer, worker: Worker, inbox: deque[Record], health: Health) -> None:
-    """Hand triggers over in order; one that must wait holds those behind it. Fetching goes on, so the group keeps us."""
+async def _consume(triggers: GroupConsumer, worker: Worker, records: list[Record], health: Health) -> None:
+    """Hand triggers over in order. Each is dealt with for good before it is committed, so fetching goes on and the group keeps us."""
     while True:
-        while inbox and await worker.accept(inbox[0]):
-            await triggers.commit([inbox.popleft()])
-        await worker.heed(inbox)
-        health.detail = {"run": worker.current, "waiting": worker.waiting.run_id if worker.waiting else None, "triggers": len(inbox)}
-        inbox.extend(await triggers.batch(timeout_ms=200, max_records=100))
+        await worker.accept(records)
+        await triggers.commit(records)
+        waiting = [request.run_id for request in worker.waiting]
+        health.detail = {"run": worker.current, "waiting": waiting[0] if waiting else None, "queued": len(waiting)}
+        records = await triggers.batch(timeout_ms=200, max_records=100)
         if not triggers.assigned():
             raise TakenOverError("another trainer took over the triggers: only one may run")
 
 
 def _runs(records: Iterable[Record]) -> list[TrainingRun]:
+    """Return the runs that can be read. One that is called as no run is called was not written by a trainer."""
     runs = []
     for record in records:
-        try:
-            runs.append(TrainingRun.from_json(record.value or b""))
-        except ValidationError:
+        run = judged(lambda r: TrainingRun.from_json(r.value or b""), record)
+        if isinstance(run, Rejection) or not is_run_id(run.run_id):
             log.warning("a run on training-runs cannot be read", offset=record.offset)
+        else:
+            runs.append(run)
     return runs

@@ -9,17 +9,21 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from broker.guarding import judged
 from broker.reading import Compacted, open_reader, read_compacted
+from broker.records import Record
 from retrieval.document import document_text
 from schemas.base import UNREADABLE
 from schemas.pairs import Pair
 from schemas.products import CatalogProduct
+from schemas.rejections import Rejection
 from schemas.releases import LivePointer
 from schemas.settings import TrainerSettings
 from schemas.topics import CATALOG, INTERACTIONS, PAIRS, PRODUCTS, SEARCHES, dead_letter_name
@@ -38,7 +42,8 @@ PAIR_SCHEMA = pl.Schema(
 )
 CLIENT_SCHEMA = pl.Schema({"query": pl.String, "product_id": pl.String, "client": pl.String, "credit": pl.Int64})
 CATALOG_SCHEMA = pl.Schema({"product_id": pl.String, "title": pl.String, "text": pl.String})
-MAX_REVENUE = 1 << 43  # 88 billion units of money on one day; the column holds a million of them
+MAX_SUM = 1 << 43  # 88 billion units of money on one day; the column holds a million of them
+MAX_DAY = 1 << 24  # 45,000 years
 RAW = (SEARCHES.name, INTERACTIONS.name, PRODUCTS.name)
 # What says where a run came from, and nothing of what it does.
 _PLACES = {"kafka", "milvus", "data_dir", "http_host", "http_port", "log_level", "log_json"}
@@ -97,8 +102,12 @@ def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct]) -> Snapsho
     clients: list[tuple[str, str, str, int]] = []
     for pair in pairs:
         for day, actions in pair.days.items():
-            rows += [(pair.query, pair.product_id, day, action.value, c, u, _bounded(money)) for action, (c, u, money) in actions.items()]
-        clients += [(pair.query, pair.product_id, client, credit) for client, credit in pair.clients.items()]
+            if abs(day) <= MAX_DAY:
+                rows += [
+                    (pair.query, pair.product_id, day, action.value, _bounded(credit), _bounded(units), _bounded(money))
+                    for action, (credit, units, money) in actions.items()
+                ]
+        clients += [(pair.query, pair.product_id, client, _bounded(credit)) for client, credit in pair.clients.items()]
     catalog = [(p.product_id, p.title, document_text(p), p.category_path[0] if p.category_path else "") for p in products]
     return Snapshot(
         pl.DataFrame(rows, schema=PAIR_SCHEMA, orient="row").sort("query", "product_id", "day", "action"),
@@ -107,9 +116,9 @@ def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct]) -> Snapsho
     )
 
 
-def _bounded(revenue: int) -> int:
+def _bounded(total: int) -> int:
     """Bound a sum that hostile orders drove beyond what the column holds."""
-    return max(-MAX_REVENUE, min(MAX_REVENUE, revenue))
+    return max(-MAX_SUM, min(MAX_SUM, total))
 
 
 def settings_digest(settings: TrainerSettings) -> str:
@@ -153,10 +162,12 @@ async def _written(settings: TrainerSettings, names: Iterable[str]) -> int:
 
 
 def _parsed(parse: Callable[[bytes], F], topic: Compacted) -> list[F]:
-    facts = []
-    for record in topic.records.values():
-        try:
-            facts.append(parse(record.value or b""))
-        except UNREADABLE:
-            continue
-    return facts
+    found = (judged(partial(_fact, parse), record) for record in topic.records.values())
+    return [fact for fact in found if fact is not None and not isinstance(fact, Rejection)]
+
+
+def _fact(parse: Callable[[bytes], F], record: Record) -> F | None:
+    try:
+        return parse(record.value or b"")
+    except UNREADABLE:
+        return None

@@ -12,14 +12,17 @@ from broker.records import Outgoing
 from schemas.settings import TrainerSettings
 from schemas.topics import PAIRS, TRAINING_TRIGGERS
 from schemas.training import Trigger
-from trainer.run_folder import RunFolder
+from trainer.run_folder import MarkerError, RunFolder
 from trainer.snapshot import Manifest
 
 
 def newest_offsets(runs: Path) -> dict[int, int]:
     """Return the next offset per partition of ``pairs`` after the newest snapshot; empty when there is none."""
     for folder in sorted(runs.glob("*"), reverse=True):
-        manifest = RunFolder(folder).find("snapshot", Manifest)
+        try:
+            manifest = RunFolder(folder).find("snapshot", Manifest)
+        except MarkerError:
+            continue
         if manifest is not None:
             return manifest.offsets.get(PAIRS.name, {})
     return {}

@@ -1,27 +1,30 @@
-"""Turn triggers into runs: one at a time, at most one waiting, each reported on ``training-runs`` until its one terminal state.
+"""Turn triggers into runs: one at a time, some waiting, each reported on ``training-runs`` until its one terminal state.
 
 A trigger's offset moves only after its run is recorded, and a recorded trigger is known by its id: nothing is lost, nothing runs twice.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
 from prometheus_client import Counter, Gauge
 
 from broker.dead_letters import dead_letter
+from broker.guarding import judged
 from broker.producing import Producer
 from broker.records import Outgoing, Record
 from schemas.rejections import Rejection
 from schemas.settings import TrainerSettings
 from schemas.topics import TRAINING_RUNS
-from schemas.training import RunError, RunState, TrainingRun, Trigger
+from schemas.training import RunError, RunState, TrainingRun
+from trainer.admission import Admission, Begun, Cancels, Joined, admit
 from trainer.execution import execute
 from trainer.history import History
-from trainer.inbox import read_request, read_trigger
+from trainer.inbox import read_trigger
 from trainer.request import Request
-from trainer.run_folder import Outcome, Progress, RunFolder
+from trainer.run_folder import MarkerError, Outcome, Progress, RunFolder
 from trainer.snapshot import Manifest
 
 log = structlog.get_logger(__name__)
@@ -33,81 +36,86 @@ RUNNING = Gauge("searchloop_training_running", "Whether a run is in progress.")
 
 
 class Worker:
-    """The runs of one trainer. ``waiting`` is the run that comes next, if any."""
+    """The runs of one trainer. ``waiting`` are those that have not begun, in their order."""
 
     def __init__(self, settings: TrainerSettings, producer: Producer, history: History) -> None:
         self._settings, self._producer, self._history = settings, producer, history
-        self._resumed: list[Request] = []
+        self._resumed: list[Request] = []  # begun by an earlier process
         self._changed = asyncio.Event()
-        self.waiting: Request | None = None
+        self.waiting: deque[Request] = deque()
         self.current: str | None = None
         self._execution: asyncio.Task[Outcome] | None = None
 
     async def recover(self) -> None:
-        """Take up what an earlier process left: runs whose folder is here go on, the others are failed."""
+        """Take up what an earlier process left: runs whose folder can be read here go on, the others are failed."""
         for run in self._history.unfinished():
-            request = self._folder(run.run_id).find("request", Request)
+            request, error = self._asked(run.run_id)
             if request is None:
-                error = RunError(code="folder_lost", message="the run's folder is not on this machine", retryable=True)
-                await self._end(run.run_id, Outcome(state=RunState.FAILED, detail=error.message, error=error))
-            elif run.state == RunState.QUEUED and self.waiting is None:
-                self.waiting = request.model_copy(update={"trigger_ids": run.trigger_ids})
+                await self._end(run.run_id, Outcome(state=RunState.FAILED, detail=error.message if error else "", error=error))
+            elif run.state == RunState.QUEUED:
+                self.waiting.append(request.model_copy(update={"trigger_ids": run.trigger_ids}))
             else:
                 self._resumed.append(request)
         self._changed.set()
 
-    async def accept(self, record: Record) -> bool:
-        """Take a trigger in; True when it is dealt with for good. False: another run is waiting, try again later."""
+    async def accept(self, records: Sequence[Record]) -> None:
+        """Deal with the records of triggers for good, in their order. Whatever stands in one of them is data: none ends the process."""
+        letters: list[Outgoing] = []
+        joined: dict[str, None] = {}
+        for record in records:
+            await asyncio.sleep(0)  # in a flood the pages and the run have their turn
+            found = judged(self._admission, record)
+            if isinstance(found, Rejection):
+                letters.append(dead_letter(record, found, stage="trainer"))
+                log.warning("trigger refused", offset=record.offset, reason=found.reason.value, problem=_words(found))
+            elif isinstance(found, Begun):
+                await self._begin(found)
+            elif isinstance(found, Joined):
+                self._history.record(found.run.model_copy(update={"seq": self._history.next_seq(found.run.run_id)}))
+                joined[found.run.run_id] = None
+            elif isinstance(found, Cancels):
+                await self._cancel(found.run_id, found.by)
+            else:
+                log.info("nothing to do for a trigger", offset=record.offset, why=found.why)
+        for run_id in joined:  # once for the batch: each such record holds the ids of all triggers before it
+            run = self._history.get(run_id)
+            if run is not None and not run.state.terminal:
+                await self._record(run)
+        await self._producer.send_all(letters)
+        REFUSED.inc(len(letters))
+
+    def _admission(self, record: Record) -> Admission | Rejection:
         trigger = read_trigger(record)
         if isinstance(trigger, Rejection):
-            return await self._refuse(record, trigger)
-        if self._history.taken(trigger):
-            log.info("trigger already answered", trigger_id=trigger.trigger_id, dedup_key=trigger.dedup_key)
-            return True
-        if trigger.cancels:
-            await self._cancel(trigger.cancels, trigger.requested_by)
-            return True
-        request = read_request(trigger, self._settings, datetime.now(UTC))
-        if isinstance(request, Rejection):
-            return await self._refuse(record, request)
-        if trigger.base == "live" and self._history.needs_full_retrain(self._settings.full_after_rejected):
-            request = request.model_copy(update={"base": "pristine"})
-        keys = [trigger.dedup_key] if trigger.dedup_key else []
-        if self.waiting is None:
-            folder = self._folder(request.run_id)
-            folder.path.mkdir(parents=True, exist_ok=True)
-            folder.commit("request", request)
-            queued = TrainingRun(run_id=request.run_id, trigger_ids=[trigger.trigger_id], dedup_keys=keys, state=RunState.QUEUED)
-            await self._record(queued)
-            self.waiting = request
-        elif request.same_work(self.waiting):
-            run = self._history.get(self.waiting.run_id)
-            assert run is not None
-            joined = {"trigger_ids": [*run.trigger_ids, trigger.trigger_id], "dedup_keys": [*run.dedup_keys, *keys]}
-            await self._record(run.model_copy(update={**joined, "detail": "answers several triggers"}))
-        else:
-            return False
-        self._changed.set()
-        return True
+            return trigger
+        return admit(trigger, settings=self._settings, history=self._history, waiting=self.waiting, now=datetime.now(UTC))
 
-    async def heed(self, records: Iterable[Record]) -> None:
-        """Carry out the cancellations among triggers that wait behind another one; they are harmless when they are read again."""
-        for record in records:
-            trigger = read_trigger(record)
-            if isinstance(trigger, Trigger) and trigger.cancels:
-                await self._cancel(trigger.cancels, trigger.requested_by)
+    async def _begin(self, found: Begun) -> None:
+        folder = self._folder(found.request.run_id)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.commit("request", found.request)
+        await self._record(found.run)
+        self.waiting.append(found.request)
+        self._changed.set()
+
+    def _asked(self, run_id: str) -> tuple[Request | None, RunError | None]:
+        """Return what a run was asked to do, or why that cannot be told any more."""
+        try:
+            request = self._folder(run_id).find("request", Request)
+        except MarkerError as error:
+            return None, RunError(code="folder_unreadable", message=str(error)[:1000], retryable=True)
+        if request is None:
+            return None, RunError(code="folder_lost", message="the run's folder is not on this machine", retryable=True)
+        return request, None
 
     async def work(self) -> None:
         """Carry out runs, one after the other, for ever."""
         while True:
-            request = self._resumed.pop(0) if self._resumed else self.waiting
-            if request is None:
+            if self._resumed or self.waiting:
+                await self._carry_out(self._resumed.pop(0) if self._resumed else self.waiting.popleft())
+            else:
                 self._changed.clear()
                 await self._changed.wait()
-                continue
-            if request is self.waiting:
-                self.waiting = None
-            await self._carry_out(request)
 
     async def _carry_out(self, request: Request) -> None:
         run_id, folder = request.run_id, self._folder(request.run_id)
@@ -123,7 +131,7 @@ class Worker:
         try:
             outcome = await self._execution
         except asyncio.CancelledError:
-            found = folder.find("outcome", Outcome)
+            found = folder.outcome()
             if found is None:  # we are stopped, and the run goes on at the next start
                 raise
             outcome = found
@@ -139,12 +147,12 @@ class Worker:
     async def _cancel(self, run_id: str, by: str) -> None:
         """End a run that waits or is in progress. One that is being deployed, or has ended, is left as it is."""
         cancelled = Outcome(state=RunState.CANCELLED, detail=f"cancelled by {by}")
-        progress = self._folder(run_id).find("progress", Progress)
-        if self.waiting is not None and self.waiting.run_id == run_id:
-            self.waiting = None
+        request = next((r for r in (*self.waiting, *self._resumed) if r.run_id == run_id), None)
+        if request is not None:
+            (self.waiting if request in self.waiting else self._resumed).remove(request)
             self._folder(run_id).commit("outcome", cancelled)
             await self._end(run_id, cancelled)
-        elif run_id == self.current and self._execution is not None and (progress is None or progress.state != RunState.DEPLOYING):
+        elif run_id == self.current and self._execution is not None and self._folder(run_id).progress().state != RunState.DEPLOYING:
             self._folder(run_id).commit("outcome", cancelled)
             self._execution.cancel()
         else:
@@ -162,26 +170,21 @@ class Worker:
         await self._record(known.model_copy(update=facts))
 
     async def _record(self, run: TrainingRun) -> None:
-        known = self._history.get(run.run_id)
-        run = run.model_copy(update={"seq": known.seq + 1 if known else 0, "at": datetime.now(UTC)})
+        run = run.model_copy(update={"seq": self._history.next_seq(run.run_id), "at": datetime.now(UTC)})
+        self._history.record(run)  # before it is written, so that two who write have two numbers; a write that fails ends the process
         await self._producer.send(Outgoing(self._settings.topic(TRAINING_RUNS.name), run.to_json(), key=run.run_id.encode()))
-        self._history.record(run)
-
-    async def _refuse(self, record: Record, rejection: Rejection) -> bool:
-        log.warning(
-            "trigger refused", offset=record.offset, reason=rejection.reason.value, problems=[p.message for p in rejection.problems]
-        )
-        await self._producer.send(dead_letter(record, rejection, stage="trainer"))
-        REFUSED.inc()
-        return True
 
     def _folder(self, run_id: str) -> RunFolder:
-        return RunFolder(self._settings.data_dir / "runs" / run_id)
+        return RunFolder.of(self._settings.data_dir, run_id)
+
+
+def _words(rejection: Rejection) -> str:
+    return "; ".join(p.message for p in rejection.problems)[:300]
 
 
 def _with_freshness(folder: RunFolder, outcome: Outcome, now: datetime) -> Outcome:
     """Return the outcome of a deployed run with ``event_to_effect_s``: the age, now that it serves, of the newest pair it has read."""
-    manifest = folder.find("snapshot", Manifest)
+    manifest = _manifest(folder)
     if outcome.state is not RunState.DEPLOYED or manifest is None or manifest.newest_at is None:
         return outcome
     age = (now - manifest.newest_at).total_seconds()
@@ -190,5 +193,13 @@ def _with_freshness(folder: RunFolder, outcome: Outcome, now: datetime) -> Outco
 
 
 def _counts(folder: RunFolder) -> dict[str, int]:
-    manifest = folder.find("snapshot", Manifest)
+    manifest = _manifest(folder)
     return {"pairs": manifest.pairs, "queries": manifest.queries, "products": manifest.products} if manifest else {}
+
+
+def _manifest(folder: RunFolder) -> Manifest | None:
+    """Return the run's manifest where it can be read: what is shown of it is of no weight."""
+    try:
+        return folder.find("snapshot", Manifest)
+    except MarkerError:
+        return None

@@ -7,7 +7,7 @@ from schemas.events import Action
 from schemas.pairs import Pair
 from schemas.settings import TrainerSettings
 from trainer.popularity import Popularity
-from trainer.snapshot import MAX_REVENUE, frames
+from trainer.snapshot import MAX_SUM, frames
 
 
 def _pair(query, product, **actions):
@@ -44,7 +44,7 @@ def test_any_metric_can_be_popularity():
 
 def test_an_absurd_sum_is_bounded_and_not_a_fault():
     absurd = [_pair("q", "absurd", purchase=(1, 1, 1 << 70)), _pair("q", "owed", purchase=(1, 1, -(1 << 70)))]
-    assert frames(absurd, []).pairs["revenue_minor"].to_list() == [MAX_REVENUE, -MAX_REVENUE]
+    assert frames(absurd, []).pairs["revenue_minor"].to_list() == [MAX_SUM, -MAX_SUM]
 
 
 def test_a_formula_is_applied_to_the_sums():

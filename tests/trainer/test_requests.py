@@ -1,19 +1,24 @@
 """Which triggers become runs."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.guarding import judged
 from broker.records import Record
+from schemas.bounds import REQUEST_BYTES, TRIGGERS_OF_A_RUN, WAITING_RUNS
 from schemas.rejections import Reason, Rejection
 from schemas.settings import TrainerSettings
 from schemas.training import RunState, TrainingRun, Trigger
+from trainer.admission import Answered, Begun, Cancels, Joined, admit
 from trainer.history import History
-from trainer.inbox import read_request, read_trigger
+from trainer.inbox import read_trigger, run_id_of
 from trainer.plan import Lineage, choose_start, plan
 from trainer.request import Request
+from trainer.run_folder import RunFolder
 from trainer.scheduler import last_slot, slot_trigger
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -23,9 +28,27 @@ def a_trigger(**changes) -> Trigger:
     return Trigger(**{"trigger_id": "t1", "requested_at": NOW, **changes})
 
 
+def admitted(trigger: Trigger, history: History | None = None, waiting: list[Request] | None = None):
+    return admit(trigger, settings=TrainerSettings(), history=history or History(), waiting=waiting or [], now=NOW)
+
+
+class Desk:
+    """Takes triggers in as the trainer does, and carries nothing out."""
+
+    def __init__(self) -> None:
+        self.history, self.waiting = History(), []
+
+    def take(self, **changes):
+        found = admitted(a_trigger(**changes), self.history, self.waiting)
+        if isinstance(found, Begun):
+            self.waiting.append(found.request)
+        if isinstance(found, Begun | Joined):
+            self.history.record(found.run.model_copy(update={"seq": self.history.next_seq(found.run.run_id)}))
+        return found
+
+
 def test_allowed_params_override_the_settings_of_their_run():
-    found = read_request(a_trigger(params={"max_steps": 3, "test_days": 2, "label_shuffle_seed": 9}), TrainerSettings(), NOW)
-    assert isinstance(found, Request)
+    found = admitted(a_trigger(params={"max_steps": 3, "test_days": 2, "label_shuffle_seed": 9})).request
     assert (found.settings.max_steps, found.settings.test_days, found.label_shuffle_seed) == (3, 2, 9)
     assert found.run_id.startswith("20260131-120000-")
 
@@ -37,12 +60,17 @@ def test_allowed_params_override_the_settings_of_their_run():
         {"params": {"max_steps": 0}},
         {"params": {"label_shuffle_seed": "7"}},
         {"params": {"label_shuffle_seed": True}},
+        {"params": {"label_shuffle_seed": -1}},
+        {"params": {"seed": -1}},
+        {"params": {"seed": 2**32}},
+        {"params": {"max_steps": 10**12}},
+        {"params": {"passes": "inf"}},
         {"force": True},
         {"force": True, "force_reason": "  "},
     ],
 )
 def test_what_a_trigger_may_not_ask_is_refused(changes):
-    found = read_request(a_trigger(**changes), TrainerSettings(), NOW)
+    found = admitted(a_trigger(**changes))
     assert isinstance(found, Rejection)
     assert found.problems
 
@@ -55,9 +83,83 @@ def test_a_record_that_is_no_trigger_is_refused_with_its_reason(value, reason):
 
 
 def test_only_equal_wishes_share_a_run():
-    first, same, dry = (read_request(a_trigger(**c), TrainerSettings(), NOW) for c in ({}, {"trigger_id": "t2"}, {"dry_run": True}))
+    first, same, dry = (admitted(a_trigger(**c)).request for c in ({}, {"trigger_id": "t2"}, {"dry_run": True}))
     assert first.same_work(same)
     assert not first.same_work(dry)
+
+
+@pytest.mark.parametrize(
+    "cancels", ["x" * 256, "../runtime.json", "20260131-120000-1A2B3C4D", "/etc/passwd", "20260131-120000-1a2b3c4d/.."]
+)
+def test_what_is_called_as_no_run_is_called_cannot_be_cancelled(cancels):
+    found = read_trigger(Record("training-triggers", 0, 0, 0, None, a_trigger(cancels=cancels).to_json()))
+    assert isinstance(found, Rejection)
+    assert (found.reason, found.problems[0].loc) == (Reason.SCHEMA, "cancels")
+
+
+def test_only_a_run_that_is_known_is_cancelled():
+    history = History([TrainingRun(run_id="20260131-120000-1a2b3c4d", state=RunState.TRAINING)])
+    assert isinstance(admitted(a_trigger(cancels="20260131-120000-1a2b3c4d"), history), Cancels)
+    assert isinstance(admitted(a_trigger(cancels="20260131-120000-00000000"), history), Answered)
+
+
+def test_a_trigger_is_at_most_so_long():
+    longest = a_trigger().to_json().ljust(REQUEST_BYTES)
+    assert isinstance(read_trigger(Record("training-triggers", 0, 0, 0, None, longest)), Trigger)
+    found = read_trigger(Record("training-triggers", 0, 0, 0, None, longest + b" "))
+    assert isinstance(found, Rejection)
+    assert found.reason == Reason.TOO_LARGE
+
+
+@given(st.one_of(st.none(), st.binary(max_size=300), st.text().map(str.encode), st.integers(1, 5000).map(lambda n: b"[" * n)))
+def test_no_record_is_more_than_refused(value):
+    assert isinstance(judged(read_trigger, Record("training-triggers", 0, 0, 0, None, value)), Rejection)
+
+
+@pytest.mark.parametrize(
+    "value", [b'{"trigger_id":"\\ud800","requested_at":0}', b'{"trigger_id":"a","requested_at":0,"params":{"\\udfff":1}}']
+)
+def test_half_a_surrogate_is_no_text(value):
+    assert read_trigger(Record("training-triggers", 0, 0, 0, None, value)).reason == Reason.JSON_DECODE
+
+
+def test_equal_wishes_share_a_run_until_it_answers_too_many():
+    desk = Desk()
+    found = [desk.take(trigger_id=f"t{n}", dedup_key=f"k{n}") for n in range(TRIGGERS_OF_A_RUN + 2)]
+    assert isinstance(found[0], Begun)
+    assert {type(f) for f in found[1:TRIGGERS_OF_A_RUN]} == {Joined}
+    assert [f.reason for f in found[TRIGGERS_OF_A_RUN:]] == [Reason.TOO_MANY] * 2
+    run = desk.history.get(desk.waiting[0].run_id)
+    assert len(run.trigger_ids) == len(run.dedup_keys) == TRIGGERS_OF_A_RUN
+    assert isinstance(desk.take(trigger_id="t5"), Answered)
+
+
+def test_so_many_runs_wait_in_their_order_and_one_more_is_refused():
+    desk = Desk()
+    found = [desk.take(trigger_id=f"t{n}", params={"seed": n}) for n in range(WAITING_RUNS + 1)]
+    assert {type(f) for f in found[:-1]} == {Begun}
+    assert found[-1].reason == Reason.TOO_MANY
+    assert [r.settings.seed for r in desk.waiting] == list(range(WAITING_RUNS))
+    assert isinstance(desk.take(trigger_id="same", params={"seed": 3}), Joined)
+
+
+def test_two_triggers_whose_hashes_are_one_have_two_runs():
+    first = run_id_of(a_trigger(), NOW)
+    history = History([TrainingRun(run_id=first, trigger_ids=["another"], state=RunState.DEPLOYED)])
+    found = admitted(a_trigger(), history)
+    assert isinstance(found, Begun)
+    assert found.run.run_id != first
+
+
+def test_a_request_of_another_version_is_read_without_what_this_one_does_not_know(tmp_path):
+    run = RunFolder(tmp_path)
+    run.commit("request", admitted(a_trigger(params={"seed": 7})).request)
+    written = json.loads((tmp_path / "request.json").read_text())
+    written["settings"]["a_setting_of_tomorrow"] = 1
+    del written["settings"]["spread"]
+    (tmp_path / "request.json").write_text(json.dumps(written))
+    found = run.find("request", Request)
+    assert (found.settings.seed, found.settings.spread) == (7, TrainerSettings().spread)
 
 
 def test_a_dedup_key_is_remembered_even_when_its_run_failed():

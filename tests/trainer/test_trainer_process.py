@@ -1,26 +1,15 @@
 """A real trainer process on a real broker, killed in the middle of a run; the test takes the indexer's part."""
 
-import asyncio
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from broker.producing import open_producer
-from broker.reading import open_reader
-from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
-from embedded.launching import launch, stop
 from retrieval.encoder import fingerprint, resolve_model
 from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct
-from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState
-from schemas.settings import TrainerSettings
+from schemas.releases import DeploymentCommand
 from schemas.topics import (
     CATALOG,
     DECISIONS,
@@ -31,8 +20,9 @@ from schemas.topics import (
     TRAINING_TRIGGERS,
     dead_letter_name,
 )
-from schemas.training import Decision, RunState, TrainingRun, Trigger
+from schemas.training import Decision, RunState, TrainingRun
 from tests.trainer.builders import a_pair, a_product, a_shop
+from tests.trainer.surroundings import WITHIN_S, Shop, a_pointer
 from trainer.evaluation_files import Evaluation
 from trainer.judgments import keep, read_judgments
 from trainer.pinned import Pin, write_pins
@@ -40,64 +30,6 @@ from trainer.rederiving import rederive
 from trainer.run_folder import REPORT
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
-
-WITHIN_S = 240.0
-
-
-class Shop:
-    """The trainer's surroundings: its topics, and its process."""
-
-    def __init__(self, environ: dict[str, str], log: Path) -> None:
-        self.settings = TrainerSettings.load(environ)
-        self._environ, self._log = environ, log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as output:
-            self._process = launch([sys.executable, "-m", "trainer"], self._environ, output)
-
-    def kill(self) -> None:
-        if self._process:
-            stop(self._process, signal.SIGKILL, 5.0)
-
-    async def send(self, topic: str, *records: tuple[bytes, bytes]) -> None:
-        async with open_producer(self.settings.kafka, linger_ms=0) as producer:
-            await producer.send_all(Outgoing(self.settings.topic(topic), value, key=key) for key, value in records)
-
-    async def trigger(self, trigger_id: str, **fields: object) -> None:
-        trigger = Trigger(trigger_id=trigger_id, requested_at=datetime.now(UTC), **fields)
-        await self.send(TRAINING_TRIGGERS.name, (b"main", trigger.to_json()))
-
-    async def records(self, topic: str) -> list[Record]:
-        """Every record that the topic still holds."""
-        async with open_reader(self.settings.kafka, [self.settings.topic(topic)]) as reader:
-            return [record async for record in reader.until(await reader.end_offsets())]
-
-    async def runs(self) -> list[TrainingRun]:
-        return [TrainingRun.from_json(r.value or b"") for r in await self.records(TRAINING_RUNS.name)]
-
-    async def until(self, topic: str, holds: Callable[[list[Record]], object]) -> list[Record]:
-        end = time.monotonic() + WITHIN_S
-        while True:
-            found = await self.records(topic)
-            if holds(found):
-                return found
-            if time.monotonic() > end:
-                pytest.fail(f"{topic} did not get there; the log says:\n{self._log.read_text()[-3000:]}")
-            await asyncio.sleep(0.2)  # between two looks
-
-
-def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:
-    release = Release(
-        generation=generation,
-        model=model,
-        model_sha256="0" * 64,
-        dim=384,
-        collection=f"c{generation}",
-        state=ReleaseState.RELEASED,
-        run_id=fields.pop("run_id", None),
-    )
-    return LivePointer(sequence=generation, live=release, cause="promote", **fields)
 
 
 @pytest.fixture

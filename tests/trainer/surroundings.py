@@ -1,0 +1,101 @@
+"""A real trainer process and its topics; the test takes everybody else's part."""
+
+import asyncio
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from broker.producing import open_producer
+from broker.reading import open_reader
+from broker.records import Outgoing, Record
+from embedded.launching import launch, stop
+from schemas.releases import LivePointer, Release, ReleaseState
+from schemas.settings import TrainerSettings
+from schemas.topics import TRAINING_RUNS, TRAINING_TRIGGERS
+from schemas.training import TrainingRun, Trigger
+
+WITHIN_S = 240.0
+
+
+class Shop:
+    """The trainer's surroundings: its topics, and its process."""
+
+    def __init__(self, environ: dict[str, str], log: Path) -> None:
+        self.settings = TrainerSettings.load(environ)
+        self._environ, self._log = environ, log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as output:
+            self._process = launch([sys.executable, "-m", "trainer"], self._environ, output)
+
+    def kill(self) -> None:
+        if self._process:
+            stop(self._process, signal.SIGKILL, 5.0)
+
+    def crashes(self) -> int:
+        """How often the process has ended for a fault, and whether it has now."""
+        ended = self._process is not None and self._process.poll() is not None
+        return self._log.read_text().count("crashed") + ended
+
+    async def send(self, topic: str, *records: tuple[bytes, bytes]) -> None:
+        async with open_producer(self.settings.kafka, linger_ms=0) as producer:
+            await producer.send_all(Outgoing(self.settings.topic(topic), value, key=key) for key, value in records)
+
+    async def trigger(self, trigger_id: str, **fields: object) -> None:
+        trigger = Trigger(trigger_id=trigger_id, requested_at=datetime.now(UTC), **fields)
+        await self.send(TRAINING_TRIGGERS.name, (b"main", trigger.to_json()))
+
+    async def records(self, topic: str) -> list[Record]:
+        """Every record that the topic still holds."""
+        async with open_reader(self.settings.kafka, [self.settings.topic(topic)]) as reader:
+            return [record async for record in reader.until(await reader.end_offsets())]
+
+    async def runs(self) -> list[TrainingRun]:
+        return [TrainingRun.from_json(r.value or b"") for r in await self.records(TRAINING_RUNS.name)]
+
+    async def until(self, topic: str, holds: Callable[[list[Record]], object]) -> list[Record]:
+        end = time.monotonic() + WITHIN_S
+        while True:
+            found = await self.records(topic)
+            if holds(found):
+                return found
+            if time.monotonic() > end:
+                pytest.fail(f"{topic} did not get there; the log says:\n{self._log.read_text()[-3000:]}")
+            await asyncio.sleep(0.2)  # between two looks
+
+
+def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:
+    release = Release(
+        generation=generation,
+        model=model,
+        model_sha256="0" * 64,
+        dim=384,
+        collection=f"c{generation}",
+        state=ReleaseState.RELEASED,
+        run_id=fields.pop("run_id", None),
+    )
+    return LivePointer(sequence=generation, live=release, cause="promote", **fields)
+
+
+def page_of(data_dir: Path, page: str) -> tuple[int, dict[str, object]]:
+    """Return a health page of the trainer, asked anew until its process is there."""
+    end = time.monotonic() + WITHIN_S
+    while time.monotonic() < end:
+        with suppress(OSError, ValueError, KeyError):
+            port = json.loads((data_dir / "run" / "trainer.json").read_text())["port"]
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", page)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        time.sleep(0.1)
+    pytest.fail("the trainer has no pages")
