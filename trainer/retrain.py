@@ -4,7 +4,10 @@
 same folder goes on where a killed process stopped. The worker starts it, reads its progress and its outcome, and tells Kafka.
 """
 
+import shutil
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -14,6 +17,7 @@ from schemas.releases import LivePointer
 from schemas.training import Decision, RunState
 from trainer import steps
 from trainer.child import begin_again, die_with_parent, lower_priority
+from trainer.disk import is_full
 from trainer.evaluation_files import EvaluationFacts
 from trainer.past import Past
 from trainer.plan import Training
@@ -58,23 +62,44 @@ def main(arguments: list[str]) -> int:
     lower_priority()
     run = RunFolder(Path(arguments[0]))
     with run.locked():
-        try:
-            request = run.find("request", Request)
-            if request is None:
-                log.error("there is no request", folder=str(run.path))
-                return 2
-            structlog.contextvars.bind_contextvars(run_id=request.run_id)
-            run.once("outcome", Outcome, lambda: retrain(run, request))
-        except RunEndedError as ended:
-            run.commit("outcome", ended.outcome)
-        except MarkerError as error:
-            run.commit("outcome", failed("folder_unreadable", str(error), retryable=True).outcome)
-        except MemoryError as error:
-            run.commit("outcome", failed("memory", f"out of memory: {error}").outcome)
-        except Exception as error:  # the one outermost handler: leave the reason for the worker, then end
-            log.exception("the run stopped")
+        structlog.contextvars.bind_contextvars(run_id=run.path.name)
+        if not (run.path / "request.json").exists():
+            log.error("there is no request", folder=str(run.path))
+            return 2
+        return conclude(run, lambda: _requested(run))
+
+
+def _requested(run: RunFolder) -> Outcome:
+    request = run.find("request", Request)
+    if request is None:
+        raise FileNotFoundError(run.path / "request.json")
+    return retrain(run, request)
+
+
+def conclude(run: RunFolder, work: Callable[[], Outcome]) -> int:
+    """Do the work and leave its outcome, however it ends. Returns the exit code: 1 leaves none, so that the worker tries again.
+
+    A full disk ends a run that has not decided: what it had written is removed, which is what makes room for the outcome.
+    """
+    try:
+        run.once("outcome", Outcome, work)
+    except RunEndedError as ended:
+        run.commit("outcome", ended.outcome)
+    except MarkerError as error:
+        run.commit("outcome", failed("folder_unreadable", str(error), retryable=True).outcome)
+    except MemoryError as error:
+        run.commit("outcome", failed("memory", f"out of memory: {error}").outcome)
+    except Exception as error:  # the one outermost handler: leave the reason for the worker, then end
+        log.exception("the run stopped")
+        with suppress(OSError):
+            decided = (run.path / "decision.json").exists()  # the indexer may have the model by now: it stays
+            if not decided and is_full(error, shutil.disk_usage(run.path).free):
+                run.clear()
+                full = f"the disk of {run.path.parent} is full, and the run's files are removed: make room, then ask for a run again"
+                run.commit("outcome", failed("disk_full", full, retryable=True).outcome)
+                return 0
             (run.path / "fault.txt").write_text(f"{type(error).__name__}: {error}"[:1000])
-            return 1
+        return 1
     return 0
 
 

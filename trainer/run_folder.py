@@ -126,6 +126,14 @@ class RunFolder:
         shutil.rmtree(path, ignore_errors=True)
         return path
 
+    def clear(self) -> None:
+        """Remove what the steps have made, and the markers that say so; the request and the counts of attempts stay."""
+        for path in self.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.suffix in {".json", ".tmp", ".html"} and path.name != "request.json":
+                path.unlink(missing_ok=True)
+
     def report(self, state: RunState, progress: float, detail: str) -> None:
         """Say where the run stands; the worker publishes it."""
         path = self.path / "progress.json"
