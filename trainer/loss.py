@@ -31,12 +31,12 @@ class Table:
 class EngagementLoss(nn.Module):
     """Softmax cross-entropy of each query against the batch's products and the mined negatives; each product competes once.
 
-    The target of a query is its own products of the batch, shared by their weights; its other known products are hidden from it. The mean
-    is over the pairs, each with its weight, so that a pair weighs the same in every batch. ``beta`` > 0 takes ``beta * log Q`` off the
-    scores while training, so that what serves keeps more of the products' popularity. ``symmetric`` adds, for each product, the softmax
-    over the queries. ``spread`` > 0 adds that many times the squared length of the mean vector of the batch's products, which is their mean
-    cosine: it keeps the catalogue from drawing together in few directions (Zhang et al., Spread-out Local Feature Descriptors, 2017).
-    Under DDP a query competes over the products of all processes.
+    The target of a query is its own products of the batch, shared by their weights; its other known products are hidden from it, and so is
+    what has the very vector of a known one: no model can tell them apart. The mean is over the pairs, each with its weight, so that a pair
+    weighs the same in every batch. ``beta`` > 0 takes ``beta * log Q`` off the scores while training, so that what serves keeps more of the
+    products' popularity. ``symmetric`` adds, for each product, the softmax over the queries. ``spread`` > 0 adds that many times the
+    squared length of the mean vector of the batch's products, which is their mean cosine: it keeps the catalogue from drawing together in
+    few directions (Zhang et al., Spread-out Local Feature Descriptors, 2017). Under DDP a query competes over all processes' products.
     """
 
     _known: Tensor
@@ -136,7 +136,10 @@ class EngagementLoss(nn.Module):
         sources, targets, weights = pairs
         at = torch.searchsorted(unique, targets)
         share = torch.zeros_like(scores).index_add(1, at, (own[:, None] == sources[None, :]) * weights[None, :])
-        scores = scores.masked_fill(known(own, unique) & (share == 0), float("-inf"))
+        own_known = known(own, unique) | (share > 0)
+        alike = _alike(columns[first].detach())
+        hidden = (own_known.float() @ alike.float() > 0) & (share == 0)
+        scores = scores.masked_fill(hidden, float("-inf"))
         share = share / share.sum(dim=1, keepdim=True)
         return -(share * F.log_softmax(scores, dim=1).masked_fill(share == 0, 0.0)).sum(dim=1)
 
@@ -146,6 +149,12 @@ def _distinct(ids: Tensor) -> tuple[Tensor, Tensor]:
     unique, where = torch.unique(ids, return_inverse=True)
     places = torch.arange(len(ids), device=ids.device)
     return unique, torch.full((len(unique),), len(ids), device=ids.device).scatter_reduce(0, where, places, "amin")
+
+
+def _alike(vectors: Tensor) -> Tensor:
+    """Return (c, c) booleans: are the two vectors equal, as those of equal texts are."""
+    number: Tensor = torch.unique(vectors, dim=0, return_inverse=True)[1]
+    return number[:, None].eq(number[None, :])
 
 
 def _everywhere(values: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from trainer.sampling import Rows
+from trainer.twins import as_one
 
 MAX_VALIDATION = 300
 MAX_OTHERS = 1000
@@ -29,12 +31,22 @@ class Numbers:
     gains: list[dict[int, float]] = field(default_factory=list)  # of each validation query, by product
 
     @classmethod
-    def of(cls, pairs: pl.DataFrame, known: pl.DataFrame, inner: pl.DataFrame | None = None) -> Self:
+    def of(
+        cls, pairs: pl.DataFrame, known: pl.DataFrame, inner: pl.DataFrame | None = None, twins: Mapping[str, str] = MappingProxyType({})
+    ) -> Self:
         """Number the pairs (query, product_id, weight), all known engagement, and validation queries (query, product_id, gain).
 
-        At most ``MAX_VALIDATION`` validation queries are taken, evenly over their sorted order.
+        At most ``MAX_VALIDATION`` validation queries are taken, evenly over their sorted order. ``twins``: the product that stands for
+        another one of the same text; what is known of either is known of it, its popularity is that of all, its gain the best one's.
         """
-        judged = [] if inner is None else inner.sort("query").group_by("query", maintain_order=True).agg("product_id", "gain").rows()
+        popularity = _known_popularity(known, twins)
+        pairs, known = as_one(pairs, twins), as_one(known, twins)
+        inner = None if inner is None else as_one(inner, twins).group_by("query", "product_id").agg(pl.col("gain").max())
+        judged = (
+            []
+            if inner is None
+            else inner.sort("query", "product_id").group_by("query", maintain_order=True).agg("product_id", "gain").rows()
+        )
         judged = judged[:: -(-len(judged) // MAX_VALIDATION)] if judged else judged
         queries = sorted(set(pairs["query"].to_list()))
         engaged = {*pairs["product_id"].to_list(), *known["product_id"].to_list()}
@@ -50,7 +62,7 @@ class Numbers:
             product,
             pairs["weight"].to_numpy().astype(np.float32),
             np.concatenate([np.array(both, dtype=np.int64).reshape(-1, 2), np.stack([query, product], axis=1)]),
-            _log_popularity(known, product, p_of),
+            _log_popularity(popularity, product, p_of),
             [q for q, _, _ in judged],
             [{p_of[p]: gain for p, gain in zip(ids, gains, strict=True)} for _, ids, gains in judged],
         )
@@ -79,10 +91,18 @@ class Numbers:
         return len(self.queries) + np.arange(len(self.validation))
 
 
-def _log_popularity(known: pl.DataFrame, product: Rows, p_of: Mapping[str, int]) -> npt.NDArray[np.float64]:
+def _known_popularity(known: pl.DataFrame, twins: Mapping[str, str]) -> dict[str, float]:
+    """Return the log popularity of each product that the frame tells it of; that of twins is the log of their sum."""
+    if "log_popularity" not in known.columns:
+        return {}
+    each = as_one(known.select("product_id", "log_popularity").unique("product_id", keep="last"), twins)
+    summed = each.group_by("product_id").agg(pl.col("log_popularity").exp().sum().log())
+    return dict(summed.iter_rows())
+
+
+def _log_popularity(known: Mapping[str, float], product: Rows, p_of: Mapping[str, int]) -> npt.NDArray[np.float64]:
     counts = np.bincount(product, minlength=len(p_of)) + 1.0
     popularity: npt.NDArray[np.float64] = np.log(counts / counts.sum())
-    if "log_popularity" in known.columns:
-        for number, value in zip(map(p_of.__getitem__, known["product_id"]), known["log_popularity"], strict=True):
-            popularity[number] = value
+    for name, value in known.items():
+        popularity[p_of[name]] = value
     return popularity

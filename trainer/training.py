@@ -31,11 +31,12 @@ from trainer.loss import EngagementLoss, Table
 from trainer.mining import mine
 from trainer.numbering import Numbers
 from trainer.plan import LINEAGE, Lineage, Plan, Training
-from trainer.precision import bf16_is_faster
+from trainer.precision import bf16_pays
 from trainer.resuming import checkpoint_folder, newest_checkpoint, smaller_until_it_fits
 from trainer.sampling import Rows
 from trainer.stepping import Step, StepReport, TrainingError, inner_scores, latest_sound
 from trainer.towers import TopTower, Tower, WholeTower, build, vectors
+from trainer.twins import stand_ins
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +75,8 @@ def fine_tune(
     began, began_cpu = time.perf_counter(), time.process_time()
     torch.set_num_threads(plan.threads)
     transformers.utils.logging.disable_progress_bar()
-    numbers = Numbers.of(pairs, known, inner)
+    told = {product for frame in (pairs, known, inner) if frame is not None for product in frame["product_id"].to_list()}
+    numbers = Numbers.of(pairs, known, inner, stand_ins({product: texts[product] for product in told}))
     folder = checkpoint_folder(output, start, pairs, plan)
     new = np.flatnonzero(pairs["new"].to_numpy()) if "new" in pairs.columns else np.arange(pairs.height)
 
@@ -173,7 +175,7 @@ def _train(
     if isinstance(tower, TopTower):
         trained = _UpperLayers(modules=list(model), device=plan.device)
         trained.tower = tower
-    bf16 = plan.device == "cuda" or bf16_is_faster(tower, len(numbers.queries))
+    bf16 = plan.device == "cuda" or bf16_pays(folder, tower, len(numbers.queries))
     mined = None
     if plan.hard_negatives:
         products = vectors(tower, numbers.product_texts(np.arange(len(numbers.products))))

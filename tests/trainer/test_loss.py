@@ -94,6 +94,19 @@ def test_a_known_positive_of_another_row_pushes_nothing():
     assert a_loss([0, 1], [0, 1]).of_vectors(torch.arange(2), vectors, other).item() > 0.0
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_what_has_the_vector_of_a_positive_pushes_nothing(symmetric):
+    import torch
+
+    one, other = some_vectors(2)[0]
+    same = torch.stack([one, one])
+    assert a_loss([0, 1], [0, 1], symmetric=symmetric).of_vectors(torch.arange(2), same, same).item() == 0.0
+    mined = torch.stack([one, other])
+    loss = a_loss([0, 1], [0, 1], symmetric=symmetric, scale=1.0)
+    assert loss.of_vectors(torch.arange(2), same, same, mined, torch.tensor([2, 3])).item() > 0.0  # the other one is a negative
+    assert loss.of_vectors(torch.arange(2), same, same, mined[:1], torch.tensor([2])).item() == 0.0
+
+
 def test_a_pair_pulls_by_its_weight_whoever_shares_its_batch():
     import torch
 
