@@ -24,7 +24,7 @@ REASON_CHARS = 500
 # A folder or file of a candidate: what file systems take.
 PATH_CHARS = 1024
 
-# --- lists, and their bytes: a list at both bounds at once would be a shopper's state, of which Kafka takes 1 MB
+# --- lists, and their bytes
 SHOWN_IDS = 200
 # 200 sha256 in hexadecimal and as much again; 200 ids of 256 characters, 46 times, were a state of 9 MB.
 SHOWN_BYTES = 25_600
@@ -35,6 +35,12 @@ CATEGORIES = 20
 VARIANTS = 500
 # As long as both texts of a product together; nobody reads more of it.
 ATTRIBUTES_BYTES = 65_536
+
+# --- states, each one record of a compacted topic: a broker with Kafka's default takes 1,048,588 bytes
+# What attribution remembers of one shopper; key, fence and counters come to it, 2 kB at most.
+SHOPPER_BYTES = 786_432
+# The shown products that are remembered of one search, if several records carry one query_id.
+SEEN_BYTES = 64_000
 
 # --- numbers
 # Positions and generations: what every language's plain integer holds.

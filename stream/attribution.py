@@ -6,23 +6,20 @@ There is no clock and there are no timers. See ``stream.crediting`` for the rule
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
 from schemas.pairs import Contribution, client_of
+from stream.bounding import cut_shown, forget_old, forget_too_much
 from stream.crediting import credit_purchase, credit_touch
-from stream.shopper import DAY_MS, LATENESS_MS, MINUTE_MS, Credit, Earned, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
+from stream.shopper import DAY_MS, MINUTE_MS, Credit, Earned, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
 
-# Of one query_id, so many shown products are remembered: those with the smallest ids, so that order does not matter.
-MAX_SHOWN = 500
 _SEPARATOR = "\x1f"  # no id holds it
 # Reading a member from its enum costs as much as a third of a credit.
 _IMPRESSION, _CART, _REMOVE, _PURCHASE, _REFUND = (
     Action.IMPRESSION, Action.ADD_TO_CART, Action.REMOVE_FROM_CART, Action.PURCHASE, Action.REFUND
 )  # fmt: skip
 
-F = TypeVar("F")
 Change = tuple[str, Action, Earned]
 
 
@@ -55,7 +52,7 @@ def absorb(
         return []
     if at_ms > state.newest_ms:
         state.newest_ms = at_ms
-        _forget_old(state, rules)
+        forget_old(state, rules)
     crowded_before = _crowded(state, rules)
     products = _insert_search(state, event) if isinstance(event, CleanSearch) else _insert_interaction(state, event)
     crowded = _crowded(state, rules)
@@ -64,7 +61,7 @@ def absorb(
     changes: list[Change] = []
     for product in sorted(products):
         changes += _settle_product(state, product, rules, crowded)
-    _forget_too_many(state, rules)
+    forget_too_much(state, rules)
     return contributions_of(changes, event.shopper, source, position) if changes else []
 
 
@@ -91,15 +88,16 @@ def contributions_of(changes: Iterable[Change], shopper: str, source: int, posit
 
 def _insert_search(state: Shopper, event: CleanSearch) -> set[str]:
     """Remember a search; return the products whose lines it can affect."""
-    new = SeenSearch(event.at_ms, event.event_id, event.query, tuple(event.shown), event.session_id)
+    new = SeenSearch(event.at_ms, event.event_id, event.query, cut_shown(event.shown), event.session_id)
     known = state.searches.get(event.query_id)
     if known is not None:
         first = min(known, new, key=lambda s: (s.at_ms, s.event_id))
         both = set(known.shown).union(new.shown)
-        new = first._replace(shown=known.shown if len(both) == len(known.shown) else tuple(sorted(both)[:MAX_SHOWN]))
+        new = first._replace(shown=known.shown if len(both) == len(known.shown) else cut_shown(sorted(both)))
         if new == known:
             return set()
     state.searches[event.query_id] = new
+    state.charge(event.query_id, new)
     query_id, at_ms, shown = event.query_id, new.at_ms, new.shown  # without its name, a search is credited only for what comes after it
     touched = {t.product for t in state.touches.values() if t.query_id == query_id or (t.at_ms >= at_ms and t.product in shown)}
     return touched | {x.product for x in state.lines.values() if query_id in x.query_ids or (x.at_ms >= at_ms and x.product in shown)}
@@ -116,7 +114,8 @@ def _insert_interaction(state: Shopper, event: CleanInteraction) -> set[str]:
             _insert_order_line(state, event, line, number)
         elif action is _REFUND:
             key = f"{event.event_id}{_SEPARATOR}{index}"
-            state.refunds.setdefault(key, Refund(line.product_id, event.order_id or "", line.units, event.at_ms))
+            refund = state.refunds.setdefault(key, Refund(line.product_id, event.order_id or "", line.units, event.at_ms))
+            state.charge(key, refund)
         else:
             _insert_touch(state, event, line, index)
     return {line.product_id for line in event.lines}
@@ -130,6 +129,7 @@ def _insert_order_line(state: Shopper, event: CleanInteraction, line: Line, numb
         line.product_id, order_id, number, event.at_ms, event.event_id, line.units, line.revenue_minor, named, event.query, event.session_id
     )
     known = state.lines.get(key)
+    state.charge(key, new)
     if known is None:
         state.lines[key] = new
     elif (new.at_ms, new.event_id) < (known.at_ms, known.event_id):
@@ -146,6 +146,7 @@ def _insert_touch(state: Shopper, event: CleanInteraction, line: Line, index: in
         first = min(known, new, key=lambda t: (t.at_ms, t.event_id))
         new = first._replace(last_ms=max(known.last_ms, new.last_ms), credit=known.credit, earned=known.earned)
     state.touches[key] = new
+    state.charge(key, new)
 
 
 def _crowded(state: Shopper, rules: Rules) -> set[int]:
@@ -192,7 +193,8 @@ def _settle_touches(state: Shopper, touches: dict[str, Touch], rules: Rules, cro
                 earned = Earned(credit.query, touch.at_ms // DAY_MS, credit.rate, 0, 0)
                 counted.add(once)
         if credit != touch.credit or earned != touch.earned:
-            touches[key] = state.touches[key] = touch.settled(credit, earned)
+            touches[key] = state.touches[key] = after = touch.settled(credit, earned)
+            state.charge(key, after)
             changes += _difference(touch.product, touch.action, touch.earned, earned)
     return changes
 
@@ -213,7 +215,10 @@ def _settle_lines(state: Shopper, product: str, lines: dict[str, OrderLine]) -> 
         if line.credit and kept:
             credit, revenue = line.credit.rate * kept // line.units, line.revenue_minor * kept // line.units
             earned = Earned(line.credit.query, line.at_ms // DAY_MS, credit, kept, revenue)
-        state.lines[key] = line if earned == line.earned else line._replace(earned=earned)
+        after = line if earned == line.earned else line._replace(earned=earned)
+        if after is not state.lines[key]:
+            state.lines[key] = after
+            state.charge(key, after)
         changes += _difference(product, _PURCHASE, line.earned, earned)
     return changes
 
@@ -263,43 +268,3 @@ def _difference(product: str, action: Action, was: Earned | None, now: Earned | 
         return [(product, action, more)]
     gone = [(product, action, was._replace(credit=-was.credit, units=-was.units, revenue_minor=-was.revenue_minor))] if was else []
     return [*gone, (product, action, now)] if now else gone
-
-
-def _forget_old(state: Shopper, rules: Rules) -> None:
-    """Drop what is too old. What the dropped facts have earned stays earned.
-
-    Comes before anything new is looked at, so that it makes no difference whether the shopper was put to rest meanwhile.
-    """
-    if state.newest_ms - state.swept_ms >= LATENESS_MS:
-        cutoff = state.newest_ms - rules.retention_ms
-        state.swept_ms = state.newest_ms
-        state.searches = {k: s for k, s in state.searches.items() if s.at_ms >= cutoff}
-        state.touches = {k: t for k, t in state.touches.items() if t.last_ms >= cutoff}
-        state.lines = {k: x for k, x in state.lines.items() if x.at_ms >= cutoff}
-        state.refunds = {k: r for k, r in state.refunds.items() if r.at_ms >= cutoff}
-
-
-def _forget_too_many(state: Shopper, rules: Rules) -> None:
-    """Drop the oldest beyond the bounds. What they have earned stays earned."""
-    most = rules.max_touches
-    if len(state.searches) > rules.max_searches:
-        _bound(state, state.searches, rules.max_searches, lambda s: s.at_ms)
-    if len(state.touches) <= most and len(state.lines) <= most and len(state.refunds) <= most:
-        return
-    floors = (
-        _bound(state, state.touches, most, lambda t: t.last_ms),
-        _bound(state, state.lines, most, lambda x: x.at_ms),
-        _bound(state, state.refunds, most, lambda r: r.at_ms),
-    )
-    # An event as old as what was dropped could be the dropped one again, and would count twice.
-    state.floor_ms = max(state.floor_ms, *floors)
-
-
-def _bound(state: Shopper, facts: dict[str, F], limit: int, time_of: Callable[[F], int]) -> int:
-    """Drop the oldest facts beyond the limit; return the time of the newest dropped, or -1."""
-    newest = -1
-    while len(facts) > limit:
-        key = min(facts, key=lambda k: (time_of(facts[k]), k))
-        newest = time_of(facts.pop(key))
-        state.evicted += 1
-    return newest

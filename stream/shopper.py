@@ -1,14 +1,16 @@
 """What attribution remembers of one shopper, and its bytes.
 
-Facts only, keyed so that inserting one twice changes nothing, plus what each has earned so far. Bounded by number and event time.
+Facts only, keyed so that inserting one twice changes nothing, plus what each has earned so far. See ``stream.bounding`` for how much.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from schemas.bounds import SHOPPER_BYTES
 from schemas.events import Action
 from schemas.settings import StreamSettings
 
@@ -34,6 +36,7 @@ class Rules:
     max_touches_per_minute: int
     max_event_age_ms: int
     max_future_ms: int
+    max_bytes: int = SHOPPER_BYTES
 
     @classmethod
     def of(cls, settings: StreamSettings) -> Self:
@@ -142,7 +145,8 @@ class Shopper:
     """The state of one shopper. Facts are replaced, never changed; whoever changes the rest works on a ``copy`` of its own.
 
     ``floor_ms``: interactions up to here may have been forgotten, so older ones are late. ``forgotten_ms``: the shopper has asked to be
-    forgotten up to here, so whatever is older is late.
+    forgotten up to here, so whatever is older is late. ``taken``: what the facts take at most when they are stored, in bytes; it is not
+    stored, and says only when it is time to measure.
     """
 
     fence: Fence = START
@@ -156,6 +160,11 @@ class Shopper:
     evicted: int = 0
     late: int = 0
     forgotten_ms: int = -1
+    taken: int = field(default=0, compare=False)
+
+    def charge(self, key: str, fact: Any) -> None:
+        """Count a fact that has been put in, also where it takes the place of another."""
+        self.taken += len(_ENCODER.encode(fact)) + 6 * len(key) + 8
 
     def copy(self) -> "Shopper":
         """Return a state that can be changed without changing this one."""
@@ -171,6 +180,7 @@ class Shopper:
             self.evicted,
             self.late,
             self.forgotten_ms,
+            self.taken,
         )
 
     def to_bytes(self) -> bytes:
@@ -217,7 +227,13 @@ def shopper_from_bytes(stored: bytes) -> Shopper:
         evicted=body.evicted,
         late=body.late,
         forgotten_ms=body.forgotten_ms,
+        taken=len(stored),
     )
+
+
+def stored_bytes(facts: Mapping[str, Any]) -> int:
+    """Return how many bytes facts take in the stored form."""
+    return len(_ENCODER.encode(facts))
 
 
 def newest_of(stored: bytes) -> int:

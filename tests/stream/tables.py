@@ -1,0 +1,54 @@
+"""A table and a log in memory, and the records that a step is given."""
+
+from types import SimpleNamespace
+
+from schemas.batches import pack
+from schemas.settings import StreamSettings
+
+SETTINGS = StreamSettings(partitions=3)
+
+
+class Table:
+    """A table that keeps bytes, and the partition of the record that each came with."""
+
+    def __init__(self):
+        self.rows, self.partitions = {}, {}
+
+    def read(self, key):
+        return self.rows.get(key)
+
+    def write(self, key, value, event):
+        self.rows[key] = value
+        self.partitions[key] = event.message.partition
+
+    def remove(self, key, event):
+        assert event.message.partition == self.partitions.pop(key)
+        del self.rows[key]
+
+    def keys_of(self, partition):
+        return [key for key, at in self.partitions.items() if at == partition]
+
+    def holding(self, text):
+        return [key for key, value in self.rows.items() if text in value]
+
+    async def flush(self):
+        pass
+
+
+class Log:
+    """A producer that keeps what was sent, in order."""
+
+    def __init__(self):
+        self.sent = []
+
+    async def send_all(self, records):
+        self.sent += records
+
+
+def record(topic, partition, offset, facts):
+    return SimpleNamespace(message=SimpleNamespace(topic=topic, partition=partition, offset=offset), value=pack(f.to_json() for f in facts))
+
+
+def all_of_it(partition):
+    """Return what is committed of a partition: more than any test writes."""
+    return 1 << 40
