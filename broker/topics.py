@@ -1,12 +1,36 @@
-"""Make the topics of ``schemas.topics`` exist, and refuse to run on ones that do not fit."""
+"""Make the topics of ``schemas.topics`` exist, and refuse to run on ones that do not fit.
+
+Three kinds have a number of partitions of their own. The counted ones share one for ever: a fence is a place in a partition, and a key
+must stay where its newest record lies. Raw topics and those of searches may have any, and more later. The others have one.
+"""
 
 import asyncio
+from collections.abc import Mapping
+from typing import TypeVar
 
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
 from schemas.settings import Settings
-from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, TOPICS, Topic, dead_letter_name
+from schemas.topics import (
+    CATALOG,
+    CONTRIBUTIONS,
+    EVENTS,
+    PAIRS,
+    SEARCH_REQUESTS,
+    SEARCH_RESPONSES,
+    SHOPPERS,
+    TOPICS,
+    Topic,
+    dead_letter_name,
+)
+
+log = structlog.get_logger(__name__)
+
+S = TypeVar("S", bound=Settings)
+COUNTED = (EVENTS, SHOPPERS, CONTRIBUTIONS, PAIRS, CATALOG)
+SEARCHED = (SEARCH_REQUESTS, SEARCH_RESPONSES)
 
 _DAY_MS = 86_400_000
 _COMPACT = {"min.cleanable.dirty.ratio": "0.5", "delete.retention.ms": str(7 * _DAY_MS), "segment.ms": str(_DAY_MS)}
@@ -21,7 +45,7 @@ def _configs(topic: Topic) -> dict[str, str]:
         return {"cleanup.policy": "compact", **_COMPACT}
     retention = -1 if topic.retention is None else int(topic.retention.total_seconds() * 1000)
     # Event time may lie far back, so retention counts from the broker's clock. Requests keep the client's: their timeout counts from it.
-    clock = "CreateTime" if topic in {SEARCH_REQUESTS, SEARCH_RESPONSES} else "LogAppendTime"
+    clock = "CreateTime" if topic in SEARCHED else "LogAppendTime"
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(retention),
@@ -35,7 +59,8 @@ def plan(settings: Settings) -> dict[str, NewTopic]:
     planned: dict[str, NewTopic] = {}
     for topic in TOPICS:
         name = settings.topic(topic.name)
-        partitions = settings.partitions if topic.scaled else 1
+        scaled = settings.search_partitions if topic in SEARCHED else settings.partitions
+        partitions = scaled if topic.scaled else 1
         planned[name] = NewTopic(name, partitions, settings.replication, topic_configs=_configs(topic))
         if topic.dead_letters:
             dlq = dead_letter_name(name)
@@ -49,34 +74,68 @@ def plan(settings: Settings) -> dict[str, NewTopic]:
     return planned
 
 
-async def ensure_topics(settings: Settings, *, deadline_s: float = 60.0) -> None:
-    """Create what is missing; wait for a broker that is still starting, up to the deadline.
+async def ensure_topics(settings: S, *, deadline_s: float = 60.0) -> S:
+    """Create what is missing; wait for a broker that is still starting, up to the deadline. Returns the settings as the topics are.
 
-    Raises ``TopicMismatchError`` for a wrong number of partitions and ``KafkaError`` when the broker is not reached.
+    Where the settings do not name a number of partitions, that of the counted topics which exist is taken. Raises ``TopicMismatchError``
+    for topics that cannot be worked on, and ``KafkaError`` when the broker is not reached.
     """
     admin = await _connect(settings.kafka, deadline_s)
     try:
-        planned = plan(settings)
-        existing = set(await admin.list_topics())
-        missing = [topic for name, topic in planned.items() if name not in existing]
-        if missing:
+        there = set(await admin.list_topics())
+        found = await _partitions(admin, [name for name in plan(settings) if name in there], deadline_s)
+        fitting = fitted(settings, found)
+        planned = plan(fitting)
+        if missing := [topic for name, topic in planned.items() if name not in there]:
             response = await admin.create_topics(missing)
             for name, code, *_ in response.topic_errors:
-                if code not in {0, 36}:  # 36: another process was faster
+                if code not in {0, 36}:  # 36: another process was faster, perhaps with other settings
                     raise for_code(code)(name)
-        for name, found in (await _partitions(admin, list(planned), deadline_s)).items():
-            wanted = planned[name].num_partitions
-            if found != wanted:
-                raise TopicMismatchError(
-                    f"topic {name!r} has {found} partitions, the settings say {wanted}: "
-                    f"set SEARCHLOOP_PARTITIONS={found}, or use another SEARCHLOOP_TOPIC_PREFIX"
-                )
+            fitting = fitted(settings, await _partitions(admin, list(planned), deadline_s))
+        return fitting
     finally:
         await admin.close()
 
 
+def fitted(settings: S, found: Mapping[str, int]) -> S:
+    """Return the settings with the number of partitions of the counted topics among ``found``. Raises ``TopicMismatchError``."""
+    counted = {name: found[name] for topic in COUNTED if (name := settings.topic(topic.name)) in found}
+    numbers = set(counted.values())
+    if len(numbers) > 1:
+        told = ", ".join(f"{name} has {n}" for name, n in counted.items())
+        raise TopicMismatchError(
+            f"{told} partitions, and all of them must have as many: one was changed, and what was counted no longer lies where "
+            "it is looked for. Use another SEARCHLOOP_TOPIC_PREFIX and send the raw topics there again"
+        )
+    for name, n in counted.items():
+        if n != settings.partitions and "partitions" in settings.model_fields_set:
+            raise TopicMismatchError(
+                f"topic {name!r} has {n} partitions, the settings say {settings.partitions}: "
+                f"set SEARCHLOOP_PARTITIONS={n}, or use another SEARCHLOOP_TOPIC_PREFIX"
+            )
+    fitting = settings.model_copy(update={"partitions": numbers.pop()}) if numbers else settings
+    if fitting.partitions != settings.partitions:
+        log.info("the topics were made with another number of partitions, which is kept", found=fitting.partitions, now=settings.partitions)
+    _judge_others(fitting, found)
+    return fitting
+
+
+def _judge_others(settings: Settings, found: Mapping[str, int]) -> None:
+    for name, topic in plan(settings).items():
+        n = found.get(name, topic.num_partitions)
+        if n == topic.num_partitions:
+            continue
+        if topic.num_partitions == 1 and not name.endswith(".dlq"):
+            raise TopicMismatchError(
+                f"topic {name!r} has {n} partitions and must have one, since its order matters: use another SEARCHLOOP_TOPIC_PREFIX"
+            )
+        log.info("a topic has another number of partitions than the settings say, and is taken as it is", topic=name, partitions=n)
+
+
 async def _partitions(admin: AIOKafkaAdminClient, names: list[str], deadline_s: float) -> dict[str, int]:
     """Return the partitions of each topic, once the broker knows all of them: a topic is created before it is seen."""
+    if not names:
+        return {}
     end = asyncio.get_running_loop().time() + deadline_s
     while True:
         found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics(names)}

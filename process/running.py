@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -47,9 +47,10 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
     watching = asyncio.create_task(watch_brokers(settings.kafka, pulse))
     try:
         async with serve_health(name, settings, health):
-            await until_stopped(stopping, asyncio.create_task(ensure_topics(settings)))
+            preparing = asyncio.create_task(ensure_topics(settings))
+            await until_stopped(stopping, preparing)
             if not stopping.is_set():
-                await work(settings, health, stopping)
+                await work(preparing.result(), health, stopping)
     except (TopicMismatchError, SettingsError) as error:
         log.critical("refused to start", reason=str(error))
         return MISUSED
@@ -63,7 +64,7 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
     return 0
 
 
-async def until_stopped(stopping: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+async def until_stopped(stopping: asyncio.Event, *tasks: asyncio.Task[Any]) -> None:
     """Wait until ``stopping`` is set or a task ends; then cancel the tasks. A task's exception is raised."""
     waiter = asyncio.create_task(stopping.wait())
     await asyncio.wait({waiter, *tasks}, return_when=asyncio.FIRST_COMPLETED)

@@ -38,7 +38,16 @@ class Settings(BaseModel):
     milvus: str = Field("http://127.0.0.1:19530", description="Address of Milvus.")
     data_dir: Path = Field(Path(".searchloop"), description="Folder of everything that searchloop keeps on this machine.")
     topic_prefix: str = Field("searchloop.", pattern=r"^[A-Za-z0-9._-]*$", description="Put before every topic name.")
-    partitions: int = Field(4, ge=1, le=512, description="Partitions of the scaled topics. Fixed once the topics exist.")
+    partitions: int = Field(
+        12,
+        ge=1,
+        le=512,
+        description="Partitions of the raw and internal topics, for ever: what was counted lies where its key leads with this number. "
+        "Topics that exist with another one keep it, unless this names one: then it is refused. It is also the most `stream` workers.",
+    )
+    search_partitions: int = Field(
+        12, ge=1, le=512, description="Partitions of search-requests and search-responses when they are made, and so the most searchers."
+    )
     replication: int = Field(1, ge=1, le=7, description="Replicas of every topic; 3 in production.")
     deployment: str = Field("main", description="Name of the deployment: the key of the live pointer.")
     http_host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /metrics listen.")
@@ -75,7 +84,8 @@ class Settings(BaseModel):
 
     def environ(self) -> dict[str, str]:
         """Return the variables that make ``load`` build these settings again: how the supervisor tells its children."""
-        return {PREFIX + name.upper(): _text(value) for name, value in self if value != type(self).model_fields[name].default}
+        said = self.model_fields_set  # a default that was said is another wish than none
+        return {PREFIX + n.upper(): _text(value) for n, value in self if n in said or value != type(self).model_fields[n].default}
 
 
 def without_password(uri: str) -> str:

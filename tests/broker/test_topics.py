@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from broker.topics import TopicMismatchError, ensure_topics, plan
+from broker.topics import TopicMismatchError, ensure_topics, fitted, plan
 from schemas.settings import Settings
 from schemas.topics import TOPICS
 
@@ -35,6 +35,49 @@ def test_history_is_kept_by_the_broker_s_clock_and_requests_expire_by_the_client
     assert planned["pairs"].topic_configs["cleanup.policy"] == "compact"
 
 
+def there(settings: Settings, **others: int) -> dict[str, int]:
+    """The partitions of every topic as ``settings`` would make them, with some of them otherwise."""
+    made = {name: topic.num_partitions for name, topic in plan(settings).items()}
+    return made | {settings.topic(name.replace("_", "-")): n for name, n in others.items()}
+
+
+def test_by_default_raw_and_internal_topics_and_those_of_searches_have_twelve_partitions_each_by_a_setting_of_its_own() -> None:
+    made = there(Settings(topic_prefix=""))
+    assert {made[n] for n in ("searches", "products", "events", "pairs", "catalog", "search-requests", "search-responses")} == {12}
+    made = there(Settings(topic_prefix="", partitions=6, search_partitions=48))
+    assert (made["searches"], made["pairs"], made["search-requests"], made["search-responses"]) == (6, 6, 48, 48)
+
+
+def test_a_folder_made_with_four_keeps_its_four_where_the_settings_do_not_say_another_number() -> None:
+    found = there(Settings(partitions=4, search_partitions=4))
+    assert fitted(Settings(), found).partitions == 4
+    assert fitted(Settings(partitions=4), found).partitions == 4
+    with pytest.raises(TopicMismatchError, match="has 4 partitions, the settings say 12: set SEARCHLOOP_PARTITIONS=4"):
+        fitted(Settings.load({"SEARCHLOOP_PARTITIONS": "12"}), found)
+
+
+def test_a_number_that_is_the_default_and_was_said_is_told_to_children() -> None:
+    said = Settings.load({"SEARCHLOOP_PARTITIONS": "12"})
+    with pytest.raises(TopicMismatchError):
+        fitted(Settings.load(said.environ()), there(Settings(partitions=4)))
+
+
+@pytest.mark.parametrize("counted", ["events", "shoppers", "contributions", "pairs", "catalog"])
+def test_one_counted_topic_with_another_number_than_its_fellows_is_refused(counted: str) -> None:
+    with pytest.raises(TopicMismatchError, match=rf"searchloop\.{counted} has 13.*all of them must have as many"):
+        fitted(Settings(), there(Settings(), **{counted: 13}))
+
+
+@pytest.mark.parametrize("open_", ["searches", "interactions", "erasures", "products", "search_requests", "search_responses"])
+def test_raw_topics_and_those_of_searches_may_have_more_partitions_than_was_said(open_: str) -> None:
+    assert fitted(Settings(partitions=12), there(Settings(), **{open_: 15})).partitions == 12
+
+
+def test_a_topic_whose_order_matters_has_one_partition() -> None:
+    with pytest.raises(TopicMismatchError, match=r"deployment-commands' has 2 partitions and must have one"):
+        fitted(Settings(), there(Settings(), deployment_commands=2))
+
+
 async def test_without_a_broker_the_wait_ends_with_its_address() -> None:
     with pytest.raises(KafkaError, match=r"127\.0\.0\.1:9 "):
         await ensure_topics(Settings(kafka="127.0.0.1:9"), deadline_s=0.0)
@@ -44,7 +87,7 @@ async def test_without_a_broker_the_wait_ends_with_its_address() -> None:
 async def test_topics_are_created_once_and_as_the_table_says(kafka: str, topic_prefix: str) -> None:
     settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=3)
     await ensure_topics(settings)
-    await ensure_topics(settings)
+    assert (await ensure_topics(Settings(kafka=kafka, topic_prefix=topic_prefix))).partitions == 3
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:

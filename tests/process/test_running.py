@@ -24,6 +24,8 @@ async def work(settings, health, stopping):
     health.ready = True
     if "fault" in sys.argv:
         raise ConnectionError("the broker has gone")
+    if "partitions" in sys.argv:
+        sys.exit(f"works with {settings.partitions} partitions")
     await stopping.wait()
 
 run_process("example", Settings, work)
@@ -64,6 +66,16 @@ def test_a_stop_while_the_broker_is_still_awaited_is_heeded(tmp_path: Path) -> N
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
+
+
+@pytest.mark.broker
+def test_a_process_works_with_the_partitions_that_the_topics_were_made_with_and_refuses_others_that_were_said(
+    tmp_path: Path, kafka: str, topic_prefix: str
+) -> None:
+    there = {"kafka": kafka, "topic_prefix": topic_prefix}
+    for said, found in (({"partitions": "4"}, "works with 4"), ({}, "works with 4"), ({"partitions": "12"}, "set SEARCHLOOP_PARTITIONS=4")):
+        _, errors = start(tmp_path, "partitions", **there, **said).communicate(timeout=60)
+        assert found in errors
 
 
 @pytest.mark.broker

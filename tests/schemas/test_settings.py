@@ -65,7 +65,7 @@ def test_the_environment_that_settings_write_builds_them_again(kind: type[Settin
     assert changed != kind()
     environ = changed.environ()
     assert kind.load(environ) == changed
-    assert set(environ) == {f"{PREFIX}{name.upper()}" for name, value in changed if value != getattr(kind(), name)}
+    assert set(environ) == {f"{PREFIX}{name.upper()}" for name, _ in changed}
 
 
 CHOICES = {
