@@ -4,7 +4,6 @@ Reads Kafka, loads the release's model from its folder, changes nothing that ser
 """
 
 import asyncio
-import gzip
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from commands.lines import ensure_readable, read_lines
 from commands.session import MISUSED, find_settings, out, show_json, stop, table
 from commands.state import read_catalog, read_pairs, read_releases
 from schemas.releases import Release
@@ -108,9 +108,8 @@ async def _fetch(settings: Settings, generation: int | None) -> tuple[Release, S
 
 
 def _read(path: Path) -> pl.DataFrame:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as lines:
-        judged, problems = read_judgments(lines)
+    ensure_readable(str(path))
+    judged, problems = read_judgments(read_lines(str(path)))
     if problems:
         told = "\n".join(f"line {p.line}: {p.reason}" for p in problems[:_TOLD])
         more = f"\nand {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""

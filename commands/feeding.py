@@ -1,17 +1,14 @@
 """``send``: put files of JSON lines on raw topics, in order of event time, checked before by the same rules that intake applies."""
 
 import asyncio
-import gzip
 import heapq
-import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from pydantic import AliasChoices
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -19,12 +16,16 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
+from commands.lines import ensure_readable, numbered_lines
 from commands.session import err, find_settings, out, show_json, stop
+from schemas.absent import NOBODY
 from schemas.base import Message, parse_timestamp
+from schemas.decoding import load
 from schemas.events import Erasure, Interaction, Search
 from schemas.products import Product
 from schemas.rejections import Rejection
 from schemas.settings import Settings, StreamSettings
+from stream.envelope import Opened, open_record
 from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
 
 Validator = Callable[[Record, datetime, StreamSettings], object]
@@ -38,69 +39,64 @@ CONTRACTS: dict[str, type[Message]] = {"searches": Search, "interactions": Inter
 _CHUNK = 500
 
 
-def read_lines(file: str) -> Iterator[bytes]:
-    """Yield the non-empty lines of a file, a ``.gz`` file, or ``-`` for stdin."""
-    return (line for _, line in numbered_lines(file))
-
-
-def numbered_lines(file: str) -> Iterator[tuple[int, bytes]]:
-    """Yield the non-empty lines with their numbers in the file, which begin at 1."""
-    source: IO[bytes] | gzip.GzipFile
-    if file == "-":
-        source = sys.stdin.buffer
-    elif file.endswith(".gz"):
-        source = gzip.open(file, "rb")  # noqa: SIM115 (closed below with the others)
-    else:
-        source = Path(file).open("rb")  # noqa: SIM115
-    with source:
-        for number, line in enumerate(source, start=1):
-            if line.strip():
-                yield number, line.strip()
-
-
-def in_order(sources: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, int, bytes]]:
+def in_order(sources: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, int, bytes | Rejection]]:
     """Yield (topic, file, line number, line) of several files in the order of event time, each file in its own order; products first.
 
-    Searches of a month and then its clicks would be a month of disorder, and a shopper is remembered for a week.
+    Searches of a month and then its clicks would be a month of disorder, and a shopper is remembered for a week. A time that intake would
+    refuse does not order: a line of 2099 would hold back all of its file that comes after it.
     """
+    now, rules = datetime.now(UTC), StreamSettings.load(os.environ)
+    first, last = (now - rules.max_event_age).timestamp(), (now + rules.max_future).timestamp()
 
-    def timed(topic: str, file: str) -> Iterator[tuple[float, tuple[str, str, int, bytes]]]:
+    def timed(topic: str, file: str) -> Iterator[tuple[float, tuple[str, str, int, bytes | Rejection]]]:
         at = float("-inf")
         for number, line in numbered_lines(file):
-            if topic != "products" and len(sources) > 1:
-                at = max(at, _time_of(line))
+            if topic != "products" and len(sources) > 1 and isinstance(line, bytes):
+                found = _time_of(line)
+                at = max(at, found) if found is not None and first <= found <= last else at
             yield at, (topic, file, number, line)
 
     return (item for _, item in heapq.merge(*(timed(topic, file) for topic, file in sources), key=lambda found: found[0]))
 
 
-def _time_of(line: bytes) -> float:
+def _time_of(line: bytes) -> float | None:
+    """Return the event time of a line, also of one in an envelope, in epoch seconds; None when it has none."""
     try:
-        at = parse_timestamp(json.loads(line).get("timestamp"))
+        at = parse_timestamp(_fields(line).get("timestamp"))
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
-        return at.replace(tzinfo=at.tzinfo or UTC).timestamp() if isinstance(at, datetime) else float("-inf")
-    except (ValueError, AttributeError):
-        return float("-inf")
+        return at.replace(tzinfo=at.tzinfo or UTC).timestamp() if isinstance(at, datetime) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _fields(line: bytes) -> dict[str, Any]:
+    """Return the fields of a line's message, taken out of its envelope; none when it cannot be read."""
+    opened = open_record(Record("", 0, 0, 0, None, line), max_bytes=len(line))
+    loaded = None if isinstance(opened, Rejection) or opened.value is None else load(opened.value)
+    if loaded is None or isinstance(loaded, Rejection):
+        return {}
+    return {"timestamp": opened.envelope_time} | loaded if isinstance(opened, Opened) and opened.envelope_time else loaded
+
+
+def judge_line(topic: str, number: int, line: bytes | Rejection, rules: StreamSettings) -> object:
+    """Return what intake would make of a line: a clean message, or a rejection."""
+    if isinstance(line, Rejection):
+        return line
+    return VALIDATORS[topic](Record(topic, 0, number, 0, key_of(topic, line), line), datetime.now(UTC), rules)
 
 
 def key_of(topic: str, line: bytes) -> bytes | None:
     """Return the record key of a line: the product id, or the shopper; None when it has neither."""
-    try:
-        fields = json.loads(line)
-    except ValueError:
-        return None
+    fields = _fields(line)
     names = ("product_id",) if topic == "products" else ("client_id", "session_id", "user_id", "query_id")
-    found = next((fields[n] for n in names if isinstance(fields, dict) and fields.get(n) is not None), None)
+    found = next((fields[n] for n in names if fields.get(n) not in (None, "") and str(fields[n]) not in NOBODY), None)
     return None if found is None else str(found).encode()
 
 
 def unknown_fields(topic: str, line: bytes) -> set[str]:
     """Return the top-level names of a line that its topic's contract does not have: nobody reads them. Empty for a CloudEvents envelope."""
-    try:
-        fields = json.loads(line)
-    except ValueError:
-        return set()
-    if not isinstance(fields, dict) or "specversion" in fields:
+    fields = load(line)
+    if isinstance(fields, Rejection) or "specversion" in fields:
         return set()
     known: set[object] = set()
     for name, field in CONTRACTS[topic].model_fields.items():
@@ -113,8 +109,7 @@ def send(sources: Sequence[tuple[str, str]], *, data_dir: Path | None, as_json: 
     for topic, file in sources:
         if topic not in VALIDATORS:
             stop(f"unknown topic {topic!r}: expected one of {', '.join(VALIDATORS)}", code=2)
-        if file != "-" and not Path(file).is_file():
-            stop(f"{file!r} is not a file", code=2)
+        ensure_readable(file)
     sent, refused, unknown, first = asyncio.run(_send(find_settings(data_dir), sources, send_invalid=send_invalid))
     if as_json:
         show_json({"sent": dict(sent), "refused": dict(refused), "unknown_fields": dict(unknown)})
@@ -143,8 +138,8 @@ async def _send(
             task = bar.add_task("sending", total=None)
             chunk: list[Outgoing] = []
             for topic, file, number, line in in_order(sources):
-                full, key = settings.topic(topic), key_of(topic, line)
-                verdict = VALIDATORS[topic](Record(full, 0, number, 0, key, line), datetime.now(UTC), rules)
+                full, key = settings.topic(topic), key_of(topic, line) if isinstance(line, bytes) else None
+                verdict = judge_line(topic, number, line, rules)
                 if isinstance(verdict, Rejection):
                     refused[verdict.reason.value] += 1
                     if len(first) < 10:
@@ -152,6 +147,9 @@ async def _send(
                         first.append((f"{file} line {number}", f"{verdict.reason}: {problems}"))
                     if not send_invalid:
                         continue
+                if isinstance(line, Rejection):  # there is nothing that could be sent
+                    continue
+                if isinstance(verdict, Rejection):
                     key = key or sha256(line).hexdigest().encode()  # a compacted topic takes nothing without a key
                 chunk.append(Outgoing(full, line, key=key))
                 sent[topic] += 1

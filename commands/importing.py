@@ -19,14 +19,16 @@ from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
-from commands.feeding import VALIDATORS, key_of, read_lines
+from commands.feeding import VALIDATORS, key_of
+from commands.lines import ensure_readable, numbered_lines, read_lines
 from commands.session import err, find_settings, out, own_settings, show_json, stop, table
+from schemas.decoding import refuse
 from schemas.events import Interaction, Search
-from schemas.rejections import Rejection
+from schemas.rejections import Reason, Rejection
 from schemas.settings import Settings, StreamSettings
 from stream.envelope import decode
 from stream.importers import algolia, ga4, google, retail, segment, ubi
-from stream.importers.outcome import Body, Convert, Outcome, Skipped, convert_lines
+from stream.importers.outcome import Body, Convert, Outcome, Skipped, convert_numbered
 from stream.importers.retail_rows import read_rows
 from stream.importers.tally import Tally
 from stream.importers.ubi_export import events_of, query_of
@@ -48,10 +50,24 @@ _CHUNK = 500
 def outcomes(form: str, file: str, *, position_base: int | None, product_field: str | None) -> Iterator[Outcome]:
     """Yield what becomes of every line of a file. Raises ``ValueError`` for a CSV without the needed columns."""
     if form == RETAIL:
-        yield from retail.convert_rows(read_rows(line.decode("utf-8-sig", "replace") + "\n" for line in read_lines(file)), {})
+        yield from retail.convert_rows(read_rows(map(_text, read_lines(file))), {})
         return
     options = {"position_base": position_base, "product_field": product_field}
-    yield from convert_lines(read_lines(file), partial(CONVERTERS[form], **{k: v for k, v in options.items() if v is not None}))
+    yield from convert_numbered(numbered_lines(file), partial(CONVERTERS[form], **{k: v for k, v in options.items() if v is not None}))
+
+
+def _text(line: bytes | Rejection) -> str | Rejection:
+    """Return a line of CSV: UTF-8, or else Windows' form of Latin-1, in which most copies of such ledgers are."""
+    if isinstance(line, Rejection):
+        return line
+    try:
+        return line.decode("utf-8-sig") + "\n"
+    except UnicodeDecodeError:
+        pass
+    try:
+        return line.decode("cp1252") + "\n"
+    except UnicodeDecodeError as error:
+        return refuse(Reason.UNDECODABLE_TEXT, message=f"neither UTF-8 nor Latin-1 at byte {error.start}")
 
 
 def judge(
@@ -75,6 +91,7 @@ def judge(
             tally.refuse(outcome.lines, refused)
             continue
         tally.accept(len(outcome.lines), outcome.result)
+        tally.skip_parts(outcome.skipped)
         yield from ready
 
 
@@ -92,8 +109,7 @@ def import_file(
     """Import a file, say where every line went; exit code 1 when anything was refused, unless that is allowed."""
     if form not in FORMATS:
         stop(f"unknown format {form!r}: expected one of {', '.join(FORMATS)}", code=2)
-    if file != "-" and not Path(file).exists():
-        stop(f"file {file!r} does not exist", code=2)
+    ensure_readable(file)
     if position_base is not None and form not in WITH_POSITIONS:
         stop(f"{form} has no positions; --position-base is for {', '.join(sorted(WITH_POSITIONS))}", code=2)
     if product_field is not None and form != "segment":
@@ -139,6 +155,8 @@ def _show(tally: Tally, *, dry_run: bool) -> None:
     out.print(f"{verb} " + (", ".join(f"{n} to {topic}" for topic, n in tally.records.items()) or "nothing"))
     if tally.actions:
         out.print(f"interactions: {_details(tally.actions)}")
+    if tally.parts_skipped:
+        out.print(f"parts of imported lines that say nothing we use: {_details(tally.parts_skipped)}")
     if tally.derived_refused:
         out.print(f"derived records refused: {dict(tally.derived_refused)}")
     for example in tally.examples:

@@ -14,7 +14,7 @@ from schemas.bounds import JSON_DEPTH, REQUEST_BYTES
 from schemas.rejections import Problem, Reason, Rejection
 
 M = TypeVar("M", bound=Message)
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _MAX_PROBLEMS = 20
 
 
@@ -32,7 +32,7 @@ def read(raw: bytes | None, kind: type[M], *, max_bytes: int = REQUEST_BYTES) ->
         return refuse(Reason.NOT_OBJECT, message="the record has no value")
     if len(raw) > max_bytes:
         return refuse(Reason.TOO_LARGE, message=f"{len(raw)} bytes, at most {max_bytes}")
-    value = raw.removeprefix(_BOM)
+    value = raw.removeprefix(BOM)
     # JSON has neither; a model's parser takes both. One letter is found faster than a word.
     if (b"N" in value and b"NaN" in value) or (b"I" in value and b"Infinity" in value):
         loaded = load(value)
@@ -47,7 +47,7 @@ def read(raw: bytes | None, kind: type[M], *, max_bytes: int = REQUEST_BYTES) ->
 
 def load(raw: bytes) -> dict[str, Any] | Rejection:
     """Return the JSON object that ``raw`` holds."""
-    value = raw.removeprefix(_BOM)
+    value = raw.removeprefix(BOM)
     try:
         loaded = from_json(value, allow_inf_nan=False)
     except ValueError as error:

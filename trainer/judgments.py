@@ -15,6 +15,8 @@ import polars as pl
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from schemas.base import Id, refuse_bool
+from schemas.decoding import BOM
+from schemas.rejections import Rejection
 from schemas.text import normalise_query
 from trainer.run_folder import write_durably
 
@@ -44,8 +46,10 @@ class Problem:
     reason: str
 
 
-def read_judgments(lines: Iterable[bytes]) -> tuple[pl.DataFrame, list[Problem]]:
-    """Return the judgments, sorted by query and product, and every problem. Blank lines do not count; nothing in gives nothing out.
+def read_judgments(lines: Iterable[bytes | Rejection]) -> tuple[pl.DataFrame, list[Problem]]:
+    """Return the judgments, sorted by query and product, and every problem: a line that could not be read is one.
+
+    Blank lines do not count; nothing in gives nothing out.
 
     Queries are normalised as everywhere. The same judgment twice is one; two that disagree are a problem, as is a query of which no
     product is relevant, since nothing could be ranked right or wrong.
@@ -53,10 +57,13 @@ def read_judgments(lines: Iterable[bytes]) -> tuple[pl.DataFrame, list[Problem]]
     found: dict[tuple[str, str], tuple[float, int]] = {}
     problems: list[Problem] = []
     for number, line in enumerate(lines, 1):
+        if isinstance(line, Rejection):
+            problems.append(Problem(number, line.problems[0].message))
+            continue
         if not line.strip():
             continue
         try:
-            judgment = Judgment.model_validate_json(line)
+            judgment = Judgment.model_validate_json(line.removeprefix(BOM))
         except ValidationError as error:
             problems.append(Problem(number, _reason(error)))
             continue

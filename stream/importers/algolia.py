@@ -6,8 +6,10 @@ Insights knows a search only by its ``queryID``: the words and the hits come fro
 from itertools import zip_longest
 
 from schemas.events import Action
-from stream.importers.fields import MAX_SHOWN, derived_id, first_id, first_text, listed, objects, present, rank
-from stream.importers.outcome import Body, Records, Skipped, Why
+from schemas.rejections import Rejection
+from stream.importers.fields import MAX_SHOWN, Identity, derived_id, first_id, first_text, listed, objects, present, rank
+from stream.importers.outcome import Batch, Body, Records, Skipped, Why
+from stream.importers.wrapping import together, unnamed, unwrapped
 
 _ACTIONS = {
     ("view", None): Action.IMPRESSION,
@@ -17,15 +19,22 @@ _ACTIONS = {
 }
 
 
-def convert(record: Body, *, position_base: int = 1) -> Records | Skipped:
+def convert(record: Body, *, position_base: int = 1) -> Records | Batch | Skipped | Rejection:
     """Return the interaction of an event, or the search of a logged answer.
 
     ``objectIDs[i]`` stands with ``positions[i]`` and ``objectData[i]``; a line's own ``queryID`` wins later over the event's. A conversion
-    that is neither cart nor purchase says nothing we use, and an event about filters has no product.
+    that is neither cart nor purchase says nothing we use, and an event about filters has no product. A request body is its events.
     """
+    sent = unwrapped(record, ("events",), ("results",))
+    if sent is not None and record.get("eventType") is None:
+        return together(sent, lambda part: _convert(part, position_base))
+    return _convert(record, position_base)
+
+
+def _convert(record: Body, position_base: int) -> Records | Skipped | Rejection:
     kind = record.get("eventType")
-    if kind is None and "hits" in record:
-        return _search(record)
+    if kind is None:
+        return _search(record) if "hits" in record else unnamed("eventType")
     subtype = record.get("eventSubtype")
     action = _ACTIONS.get((kind, subtype)) if isinstance(kind, str) and (subtype is None or isinstance(subtype, str)) else None
     if action is None:
@@ -42,13 +51,13 @@ def convert(record: Body, *, position_base: int = 1) -> Records | Skipped:
     return [("interactions", body)]
 
 
-def _item(product: str | int, ordinal: int | None, data: Body, currency: object) -> Body:
+def _item(product: Identity, ordinal: int | None, data: Body, currency: object) -> Body:
     price = data.get("price")
     return present(
         object_id=product,
         quantity=data.get("quantity"),
         unit_price=price,
-        currency=currency if price is not None else None,
+        currency=first_text(currency) if price is not None else None,
         query_id=first_id(data.get("queryID")),
         ordinal=ordinal,
     )
@@ -58,7 +67,7 @@ def _search(record: Body) -> Records | Skipped:
     query = first_text(record.get("query"))
     if query is None:
         return Skipped(Why.NO_QUERY)
-    shown = [hit.get("objectID") for hit in objects(record["hits"])][:MAX_SHOWN]
+    shown = [found for hit in objects(record["hits"]) if (found := first_id(hit.get("objectID"))) is not None][:MAX_SHOWN]
     return [
         ("searches", present(**_envelope(record), query_id=first_id(record.get("queryID")), user_query=query, query_response_hit_ids=shown))
     ]

@@ -7,15 +7,22 @@ import json
 from collections.abc import Mapping
 from uuid import NAMESPACE_URL, uuid5
 
+from schemas.absent import NOBODY, PROGRAM_WORDS
+from schemas.bounds import EXACT_INTEGER
 from stream.importers.outcome import Body
 
+Identity = str | int | float
 # What one search may name in our contract; of a longer list the first are taken.
 MAX_SHOWN = 200
 
 
 def present(**fields: object) -> Body:
     """Return the fields that say something: None, blank text and empty lists and objects are left out."""
-    return {name: value for name, value in fields.items() if value is not None and value not in ("", [], {})}
+    return {name: value for name, value in fields.items() if value is not None and value not in ("", [], {}) and not _is_blank(value)}
+
+
+def _is_blank(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def section(record: Mapping[str, object], name: str) -> Body:
@@ -34,24 +41,31 @@ def listed(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def first_id(*candidates: object) -> str | int | None:
-    """Return the first candidate that can be an id: text that is not blank, or an integer."""
+def first_id(*candidates: object) -> Identity | None:
+    """Return the first candidate that can be an id: text that is not blank and names somebody, or a number.
+
+    ``12345.0``, as pandas writes an integer of a column with gaps, is the whole number. Another fraction stays one, for intake to refuse.
+    """
     for found in candidates:
-        if isinstance(found, str) and found.strip():
+        if isinstance(found, str) and found.strip() and found.strip() not in NOBODY:
             return found.strip()
+        if isinstance(found, float):
+            return int(found) if found.is_integer() and abs(found) <= EXACT_INTEGER else found
         if isinstance(found, int) and not isinstance(found, bool):
             return found
     return None
 
 
 def first_text(*candidates: object) -> str | None:
-    """Return the first candidate that is a text and not blank."""
-    return next((found for found in candidates if isinstance(found, str) and found.strip()), None)
+    """Return the first candidate that is a text, not blank, and no word that programs write where there is nothing."""
+    return next((f for f in candidates if isinstance(f, str) and f.strip() and f.strip() not in PROGRAM_WORDS), None)
 
 
 def rank(position: object, base: int) -> int | None:
     """Return a foreign position, counted from ``base``, counted from 1; None when it is none or lies before the first."""
     if isinstance(position, str) and position.strip().isdigit():
+        position = int(position)
+    if isinstance(position, float) and position.is_integer():
         position = int(position)
     if not isinstance(position, int) or isinstance(position, bool):
         return None

@@ -7,8 +7,9 @@ session and words. Google's own samples count ``index`` from 0.
 from schemas.decoding import refuse
 from schemas.events import Action
 from schemas.rejections import Reason, Rejection
-from stream.importers.fields import MAX_SHOWN, derived_id, first_id, first_text, objects, present, rank, section
+from stream.importers.fields import MAX_SHOWN, Identity, derived_id, first_id, first_text, objects, present, rank, section
 from stream.importers.outcome import Body, Records, Skipped, Why
+from stream.importers.wrapping import unnamed
 
 _ACTIONS = {
     "view_item_list": Action.IMPRESSION,
@@ -20,32 +21,32 @@ _ACTIONS = {
     "refund": Action.REFUND,
 }
 _ORDERS = frozenset({Action.PURCHASE, Action.REFUND})
-_NOT_SET = "(not set)"
 
 
 def convert(record: Body, *, position_base: int = 0) -> Records | Skipped | Rejection:
     """Return the search or the interaction of an event. A body with several events is refused: split it, one line each."""
     sent = objects(record.get("events"))
     if len(sent) > 1:
-        return refuse(Reason.SCHEMA, "events", "one event per line is expected")
+        return refuse(
+            Reason.SCHEMA,
+            "events",
+            "a body holds several events: one event per line is expected, split it (jq -c '.events[] as $e | .events = [$e]')",
+        )
     event = {**record, **sent[0]} if sent else record
     name = first_text(event.get("event_name"), event.get("name"))
     params = section(event, "params") or _params(event)
-    items = [(item, product) for item in _items(event, params) if (product := _said(item.get("item_id"))) is not None]
+    items = [(item, product) for item in _items(event, params) if (product := first_id(item.get("item_id"))) is not None]
     envelope = _envelope(event, record, params)
     if name == "view_search_results":
-        query = first_text(params.get("search_term"))
-        if query is None:
-            return Skipped(Why.NO_QUERY)
-        envelope["query_id"] = envelope["query_id"] or envelope["event_id"]
-        shown = [product for _, product in items][:MAX_SHOWN]
-        return [("searches", present(**envelope, user_query=query, query_response_hit_ids=shown))]
-    action = _ACTIONS.get(name or "")
+        return _search(envelope, params, [product for _, product in items])
+    if name is None:
+        return unnamed("event_name")
+    action = _ACTIONS.get(name)
     if action is None:
-        return Skipped(Why.UNUSED_ACTION, str(name))
+        return Skipped(Why.UNUSED_ACTION, name)
     if not items:
-        return Skipped(Why.NO_PRODUCT, str(name))
-    order_id = _said(params.get("transaction_id")) or _said(section(event, "ecommerce").get("transaction_id"))
+        return Skipped(Why.NO_PRODUCT, name)
+    order_id = first_id(params.get("transaction_id")) or first_id(section(event, "ecommerce").get("transaction_id"))
     body = present(
         **envelope,
         action_name=action.value,
@@ -56,14 +57,22 @@ def convert(record: Body, *, position_base: int = 0) -> Records | Skipped | Reje
     return [("interactions", body)]
 
 
-def _item(product: str | int, item: Body, currency: object, base: int) -> Body:
+def _search(envelope: Body, params: Body, shown: list[Identity]) -> Records | Skipped:
+    query = first_text(params.get("search_term"))
+    if query is None:
+        return Skipped(Why.NO_QUERY)
+    envelope["query_id"] = envelope["query_id"] or envelope["event_id"]
+    return [("searches", present(**envelope, user_query=query, query_response_hit_ids=shown[:MAX_SHOWN]))]
+
+
+def _item(product: Identity, item: Body, currency: object, base: int) -> Body:
     index = item.get("index")
     price = item.get("price")
     return present(
         object_id=product,
         quantity=item.get("quantity"),
         unit_price=price,
-        currency=currency if price is not None else None,
+        currency=first_text(currency) if price is not None else None,
         ordinal=rank(item.get("item_list_index") if index is None else index, base),
     )
 
@@ -79,7 +88,7 @@ def _envelope(event: Body, record: Body, params: Body) -> Body:
         # GA4 numbers sessions within a client.
         "session_id": f"{client}.{session}" if client is not None and session is not None else session,
         "user_id": first_id(event.get("user_id")),
-        "query_id": _said(params.get("query_id")),
+        "query_id": first_id(params.get("query_id")),
     }
 
 
@@ -96,7 +105,3 @@ def _params(event: Body) -> Body:
         if isinstance(key, str):
             found[key] = value
     return found
-
-
-def _said(value: object) -> str | int | None:
-    return None if value == _NOT_SET else first_id(value)

@@ -4,8 +4,10 @@
 """
 
 from schemas.events import Action
-from stream.importers.fields import MAX_SHOWN, derived_id, first_id, first_text, objects, present, section
-from stream.importers.outcome import Body, Records, Skipped, Why
+from schemas.rejections import Rejection
+from stream.importers.fields import MAX_SHOWN, Identity, derived_id, first_id, first_text, objects, present, section
+from stream.importers.outcome import Batch, Body, Records, Skipped, Why
+from stream.importers.wrapping import together, unnamed, unwrapped
 
 _MAX_ID = 256  # of our contract
 _ACTIONS = {
@@ -16,9 +18,23 @@ _ACTIONS = {
 }
 
 
-def convert(record: Body) -> Records | Skipped:
-    """Return the search or the interaction of an event. A search for a category alone has no words and is skipped."""
+def convert(record: Body) -> Records | Batch | Skipped | Rejection:
+    """Return the search or the interaction of an event. A search for a category alone has no words and is skipped.
+
+    The body of an import request is its ``userEvents``.
+    """
+    sent = unwrapped(
+        record, ("userEvents",), ("userEventInlineSource", "userEvents"), ("inputConfig", "userEventInlineSource", "userEvents")
+    )
+    return together(sent, _convert) if sent is not None else _convert(record)
+
+
+def _convert(record: Body) -> Records | Skipped | Rejection:
+    if isinstance(record.get("userEvent"), dict):
+        record = section(record, "userEvent")
     kind = record.get("eventType")
+    if kind is None:
+        return unnamed("eventType")
     details = [(detail, product) for detail in objects(record.get("productDetails")) if (product := _product(detail)) is not None]
     if kind == "search":
         query = first_text(record.get("searchQuery"))
@@ -49,7 +65,7 @@ def convert(record: Body) -> Records | Skipped:
     return [("interactions", body)]
 
 
-def _item(product: str | int, detail: Body, currency: object) -> Body:
+def _item(product: Identity, detail: Body, currency: object) -> Body:
     info = section(section(detail, "product"), "priceInfo")
     price = info.get("price")
     return present(
@@ -60,7 +76,7 @@ def _item(product: str | int, detail: Body, currency: object) -> Body:
     )
 
 
-def _product(detail: Body) -> str | int | None:
+def _product(detail: Body) -> Identity | None:
     """Return the product's id, or the last part of its resource name."""
     product = section(detail, "product")
     name = first_text(product.get("name"))
@@ -78,7 +94,7 @@ def _envelope(record: Body) -> Body:
     }
 
 
-def _token(value: object) -> str | int | None:
+def _token(value: object) -> Identity | None:
     """Return the token, or for one longer than our ids an id derived from it: the same for the search and for what followed it."""
     token = first_id(value)
     return derived_id("google-token", {"token": token}) if isinstance(token, str) and len(token) > _MAX_ID else token

@@ -3,13 +3,12 @@
 Every line of an input belongs to exactly one outcome, so the numbers of a summary add up. Knows no format.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas.decoding import refuse
-from schemas.rejections import Reason, Rejection
+from schemas.decoding import load
+from schemas.rejections import Rejection
 
 Body = dict[str, object]
 Records = list[tuple[str, Body]]  # the short name of a raw topic, and what to write there
@@ -27,6 +26,7 @@ class Why(StrEnum):
     NOT_A_PRODUCT = "not_a_product"
     STOCK_ADJUSTMENT = "stock_adjustment"
     TOO_LONG = "too_long"
+    OTHER_KIND = "other_kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +38,33 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """What became of a line that holds several records: those of ours, and the parts that say nothing we use."""
+
+    records: Records
+    skipped: list[Skipped]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of some lines, numbered from 1. Without lines: records derived from the whole file."""
+    """What became of some lines, numbered from 1. Without lines: records derived from the whole file. ``skipped``: parts of the lines."""
 
     lines: tuple[int, ...]
     result: Records | Skipped | Rejection
+    skipped: Sequence[Skipped] = ()
 
 
-Convert = Callable[[Body], Records | Skipped | Rejection]
+Convert = Callable[[Body], Records | Batch | Skipped | Rejection]
 
 
 def convert_lines(lines: Iterable[bytes], convert: Convert) -> Iterator[Outcome]:
-    """Yield one outcome per JSON line. A line that is no JSON object is refused, and the next one is read."""
-    for number, line in enumerate(lines, start=1):
-        parsed = _parse(line)
-        yield Outcome((number,), parsed if isinstance(parsed, Rejection) else convert(parsed))
+    """Yield one outcome per JSON line, numbered from 1."""
+    return convert_numbered(enumerate(lines, start=1), convert)
 
 
-def _parse(line: bytes) -> Body | Rejection:
-    try:
-        record = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        return refuse(Reason.UNDECODABLE_TEXT, message=f"not UTF-8 at byte {error.start}")
-    except (ValueError, RecursionError) as error:
-        return refuse(Reason.JSON_DECODE, message=f"not JSON at character {getattr(error, 'pos', 0)}")
-    return record if isinstance(record, dict) else refuse(Reason.NOT_OBJECT, message="a JSON object is expected")
+def convert_numbered(lines: Iterable[tuple[int, bytes | Rejection]], convert: Convert) -> Iterator[Outcome]:
+    """Yield one outcome per numbered line. One that could not be read, or is no JSON object, is refused, and the next one is read."""
+    for number, line in lines:
+        parsed = line if isinstance(line, Rejection) else load(line)
+        found = parsed if isinstance(parsed, Rejection) else convert(parsed)
+        yield Outcome((number,), found.records, found.skipped) if isinstance(found, Batch) else Outcome((number,), found)

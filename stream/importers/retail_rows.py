@@ -4,9 +4,11 @@ Decides whether a row can be read; what a row means is decided in ``stream.impor
 """
 
 import csv
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import StringIO
 
 from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
@@ -24,6 +26,8 @@ _COLUMNS = {
     "country": "country",
 }
 _NEEDED = ("invoice", "stock_code", "description", "quantity", "invoice_date", "price", "customer_id")
+# Of one row: a description may hold line breaks, a book may not.
+_MOST_LINES = 20
 _DATES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y %H:%M")
 
 
@@ -47,18 +51,56 @@ class Row:
         return self.invoice[:1] in ("C", "c")
 
 
-def read_rows(lines: Iterable[str]) -> Iterator[tuple[int, Row | Rejection]]:
-    """Yield every data row with its number. Raises ``ValueError`` when the header lacks a column."""
-    reader = csv.reader(lines)
-    header = [_COLUMNS.get("".join(c for c in name.casefold() if c.isalnum()), "") for name in next(reader, [])]
+def read_rows(lines: Iterable[str | Rejection]) -> Iterator[tuple[int, Row | Rejection]]:
+    """Yield every data row with its number. Raises ``ValueError`` when the header lacks a column.
+
+    A quoted cell may go on over a few lines. A quote that nothing closes spoils its own line and no other; a line that could not be read
+    is a row that is refused.
+    """
+    rows = _cells(lines)
+    first: list[str] | Rejection = next(rows, [])
+    if isinstance(first, Rejection):
+        raise ValueError(f"the CSV header cannot be read: {first.problems[0].message}")  # noqa: TRY004 - it is the operator's file
+    header = [_COLUMNS.get("".join(c for c in name.casefold() if c.isalnum()), "") for name in first]
     missing = [name for name in _NEEDED if name not in header]
     if missing:
         raise ValueError(f"the CSV header lacks {', '.join(missing)}")
-    for number, cells in enumerate(filter(None, reader), start=1):
-        if len(cells) != len(header):
+    for number, cells in enumerate((row for row in rows if row), start=1):
+        if isinstance(cells, Rejection):
+            yield number, cells
+        elif len(cells) != len(header):
             yield number, refuse(Reason.SCHEMA, message=f"{len(cells)} cells, {len(header)} columns")
         else:
             yield number, _row(number, {name: cell.strip() for name, cell in zip(header, cells, strict=True) if name})
+
+
+def _cells(lines: Iterable[str | Rejection]) -> Iterator[list[str] | Rejection]:
+    """Yield the cells of every row: a row is a line, or a few of them where a quote is open."""
+    waiting: deque[str | Rejection] = deque()
+    source = iter(lines)
+    while True:
+        line = waiting.popleft() if waiting else next(source, None)
+        if line is None:
+            return
+        if isinstance(line, Rejection):
+            yield line
+            continue
+        taken = [line]
+        while "".join(taken).count('"') % 2 and len(taken) < _MOST_LINES:
+            following = waiting.popleft() if waiting else next(source, None)
+            if not isinstance(following, str):
+                waiting.extendleft([following] if following else [])
+                break
+            taken.append(following)
+        text = "".join(taken)
+        if text.count('"') % 2:
+            waiting.extendleft(reversed(taken[1:]))
+            yield refuse(Reason.SCHEMA, message="a quote that nothing closes")
+            continue
+        try:
+            yield from csv.reader(StringIO(text, newline=""))
+        except csv.Error as error:
+            yield refuse(Reason.SCHEMA, message=f"no row of CSV: {error}")
 
 
 def _row(number: int, cells: Mapping[str, str]) -> Row | Rejection:

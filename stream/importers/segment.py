@@ -5,8 +5,10 @@ and later events find it by session and words.
 """
 
 from schemas.events import Action
-from stream.importers.fields import MAX_SHOWN, derived_id, first_id, first_text, objects, present, rank, section
-from stream.importers.outcome import Body, Records, Skipped, Why
+from schemas.rejections import Rejection
+from stream.importers.fields import MAX_SHOWN, Identity, derived_id, first_id, first_text, objects, present, rank, section
+from stream.importers.outcome import Batch, Body, Records, Skipped, Why
+from stream.importers.wrapping import together, unnamed, unwrapped
 
 _ACTIONS = {
     "Product List Viewed": Action.IMPRESSION,
@@ -21,25 +23,29 @@ _ACTIONS = {
 _ORDERS = frozenset({Action.PURCHASE, Action.REFUND})
 
 
-def convert(record: Body, *, position_base: int = 1, product_field: str = "product_id") -> Records | Skipped:
+def convert(record: Body, *, position_base: int = 1, product_field: str = "product_id") -> Records | Batch | Skipped | Rejection:
     """Return the search or the interaction of a call; ``product_field`` names the catalogue's id in it (``sku``, say).
 
-    A refund that lists no products gives everything back, but does not say what that was: skipped.
+    A refund that lists no products gives everything back, but does not say what that was: skipped. A body of the batch API is its calls.
     """
+    batch = unwrapped(record, ("batch",))
+    if batch is not None:
+        shared = {name: value for name, value in record.items() if name not in {"batch", "messageId"}}
+        return together(batch, lambda call: _convert(shared | call, position_base, product_field))
+    return _convert(record, position_base, product_field)
+
+
+def _convert(record: Body, position_base: int, product_field: str) -> Records | Skipped | Rejection:
     event = record.get("event")
+    if event is None and record.get("type") in {None, "track"}:
+        return unnamed("event")
     if record.get("type", "track") != "track" or not isinstance(event, str):
         return Skipped(Why.UNUSED_ACTION, str(event or record.get("type")))
     properties = section(record, "properties")
     products = [(p, first_id(p.get(product_field))) for p in objects(properties.get("products")) or [properties]]
     found = [(p, product) for p, product in products if product is not None]
     if event == "Products Searched":
-        query = first_text(properties.get("query"))
-        if query is None:
-            return Skipped(Why.NO_QUERY)
-        envelope = _envelope(record, properties)
-        envelope["query_id"] = envelope["query_id"] or envelope["event_id"]
-        shown = [product for _, product in found][:MAX_SHOWN]
-        return [("searches", present(**envelope, user_query=query, query_response_hit_ids=shown))]
+        return _search(_envelope(record, properties), properties, [product for _, product in found])
     action = _ACTIONS.get(event)
     if action is None:
         return Skipped(Why.UNUSED_ACTION, event)
@@ -55,7 +61,15 @@ def convert(record: Body, *, position_base: int = 1, product_field: str = "produ
     return [("interactions", body)]
 
 
-def _item(product: str | int, properties: Body, event: Body, base: int) -> Body:
+def _search(envelope: Body, properties: Body, shown: list[Identity]) -> Records | Skipped:
+    query = first_text(properties.get("query"))
+    if query is None:
+        return Skipped(Why.NO_QUERY)
+    envelope["query_id"] = envelope["query_id"] or envelope["event_id"]
+    return [("searches", present(**envelope, user_query=query, query_response_hit_ids=shown[:MAX_SHOWN]))]
+
+
+def _item(product: Identity, properties: Body, event: Body, base: int) -> Body:
     """``properties`` are the product's own, or the event's where the event is about one product."""
     price = properties.get("price")
     return present(

@@ -1,6 +1,7 @@
 """Count where every line of an imported file went. The numbers add up, or there is a fault here."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from schemas.rejections import Rejection
@@ -20,6 +21,7 @@ class Tally:
     details: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     records: Counter[str] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)  # of the interactions among the records
+    parts_skipped: Counter[str] = field(default_factory=Counter)  # within lines that were imported
     derived_refused: Counter[str] = field(default_factory=Counter)  # of records that come from no single line
     examples: list[str] = field(default_factory=list)
 
@@ -31,6 +33,10 @@ class Tally:
             details = self.details[skipped.why.value]
             detail = skipped.detail[:60]
             details[detail if detail in details or len(details) < _DETAILS else "(others)"] += lines
+
+    def skip_parts(self, parts: Iterable[Skipped]) -> None:
+        """Count what says nothing we use within lines that are taken."""
+        self.parts_skipped.update(f"{part.why.value} {part.detail[:60]}".strip() for part in parts)
 
     def refuse(self, lines: tuple[int, ...], rejection: Rejection) -> None:
         """Count lines that are broken, and keep the first as examples."""
@@ -55,6 +61,7 @@ class Tally:
             "skipped": dict(self.skipped),
             "skipped_details": {why: dict(found) for why, found in self.details.items()},
             "refused": dict(self.refused),
+            "parts_skipped": dict(self.parts_skipped),
             "derived_refused": dict(self.derived_refused),
             "records": dict(self.records),
             "actions": dict(self.actions),

@@ -4,16 +4,30 @@ Takes what the schema, its documentation and its samples disagree on: ``query_re
 ordinal from 0 or 1 (``position_base``) or inside ``{"index": n}`` as in 1.2, timestamps in milliseconds.
 """
 
+from collections.abc import Callable
+
 from schemas.events import Action
+from schemas.rejections import Rejection
 from stream.importers.fields import MAX_SHOWN, derived_id, first_id, first_text, listed, present, rank, section
-from stream.importers.outcome import Body, Records, Skipped, Why
+from stream.importers.outcome import Batch, Body, Records, Skipped, Why
+from stream.importers.wrapping import Part, together, unnamed, unwrapped
 
 ACTIONS = {**{a.value: a for a in Action}, "click_through": Action.CLICK, "watch": Action.VIEW}
+# What a query record has and no event does.
+_OF_QUERIES = {"user_query", "query_response_id", "query_response_hit_ids", "query_response_objects_ids", "query_id"}
 _ORDERS = frozenset({Action.PURCHASE, Action.REFUND})
 
 
-def convert_query(record: Body) -> Records | Skipped:
-    """Return the search of a query record. One without ``user_query`` (a recommendation, say) is skipped."""
+def convert_query(record: Body) -> Records | Batch | Skipped | Rejection:
+    """Return the search of a query record. One without ``user_query`` (a recommendation, say) is skipped, and so is an event."""
+    return _each(record, _convert_query)
+
+
+def _convert_query(record: Body) -> Records | Skipped | Rejection:
+    if "action_name" in record:
+        return Skipped(Why.OTHER_KIND, f"event {record['action_name']}")
+    if not _OF_QUERIES & record.keys():
+        return unnamed("user_query")
     query = first_text(record.get("user_query"))
     if query is None:
         return Skipped(Why.NO_QUERY)
@@ -27,12 +41,18 @@ def convert_query(record: Body) -> Records | Skipped:
     return [("searches", body)]
 
 
-def convert_event(record: Body, *, position_base: int = 1) -> Records | Skipped:
+def convert_event(record: Body, *, position_base: int = 1) -> Records | Batch | Skipped | Rejection:
     """Return the interaction of an event record; ``position_base`` is the ordinal of the first hit.
 
     Actions outside of UBI's and ours (a page, a filter, a client-side ``search``) are skipped by name. Quantity, price, currency and order
     stand in ``event_attributes``, where UBI leaves room for them.
     """
+    return _each(record, lambda part: _convert_event(part, position_base))
+
+
+def _convert_event(record: Body, position_base: int) -> Records | Skipped | Rejection:
+    if "action_name" not in record:
+        return Skipped(Why.OTHER_KIND, "query") if _OF_QUERIES & record.keys() else unnamed("action_name")
     name = record.get("action_name")
     action = ACTIONS.get(name) if isinstance(name, str) else None
     if action is None:
@@ -55,11 +75,22 @@ def convert_event(record: Body, *, position_base: int = 1) -> Records | Skipped:
     return [("interactions", body)]
 
 
+def _each(record: Body, convert: Callable[[Body], Part]) -> Records | Batch | Skipped | Rejection:
+    """Convert what an index's own forms hold: a document of a dump (``_source``), an answer (``hits.hits``), a line of a bulk request."""
+    if len(record) == 1 and isinstance(next(iter(record.values())), dict) and next(iter(record)) in {"index", "create", "delete"}:
+        return Skipped(Why.UNUSED_ACTION, "an instruction to an index")
+    found = unwrapped(record, ("hits", "hits"))
+    if found is not None:
+        return together(found, lambda part: convert(section(part, "_source")))
+    source = record.get("_source")
+    return convert(source if isinstance(source, dict) else record)
+
+
 def _envelope(record: Body, source: str) -> Body:
     return {
         "event_id": first_text(record.get("event_id")) or derived_id(source, record),
         "timestamp": record.get("timestamp"),
-        "application": record.get("application"),
+        "application": first_text(record.get("application")),
         "client_id": first_id(record.get("client_id")),
         "session_id": first_id(record.get("session_id")),
         "user_id": first_id(record.get("user_id")),

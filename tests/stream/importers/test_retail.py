@@ -1,9 +1,12 @@
 """Invoice lines: purchases, refunds that find their order, and a reason for every line that is neither."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commands.importing import outcomes
 from schemas.rejections import Rejection
 from stream.importers.outcome import Skipped
 from stream.importers.retail import MAX_ITEMS, Bought, convert_rows, take_back
@@ -160,3 +163,40 @@ def test_every_line_stands_in_exactly_one_outcome(lines) -> None:
     outcomes = convert(*lines)
     assert sorted(n for o in outcomes for n in o.lines) == list(range(1, len(lines) + 1))
     assert all(o.result != [] for o in outcomes)
+
+
+def ledger(tmp_path: Path, *rows: bytes) -> str:
+    path = tmp_path / "ledger.csv"
+    path.write_bytes(b"\n".join([HEADER.encode(), *rows]))
+    return str(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "latin-1"])
+def test_a_title_is_read_in_the_encoding_that_it_is_in(tmp_path, encoding) -> None:
+    row = line(description="CAF\u00c9 SIGN \u00a35 OFF").encode(encoding.removesuffix("-sig"))
+    path = ledger(tmp_path, row)
+    if encoding == "utf-8-sig":
+        Path(path).write_bytes(b"\xef\xbb\xbf" + Path(path).read_bytes())
+    [product, _] = [body for o in outcomes("online-retail", path, position_base=None, product_field=None) for _, body in o.result]
+    assert product["title"] == "CAF\u00c9 SIGN \u00a35 OFF"
+
+
+def test_a_row_in_no_encoding_is_refused_and_the_others_are_taken(tmp_path) -> None:
+    path = ledger(tmp_path, line().encode(), b"\x81\xff" + line("2").encode(), line("3").encode())
+    found = list(outcomes("online-retail", path, position_base=None, product_field=None))
+    assert {o.lines: o.result.reason.value for o in found if isinstance(o.result, Rejection)} == {(2,): "undecodable_text"}
+    assert len(events(found)) == 2
+
+
+def test_a_quote_that_nothing_closes_spoils_its_own_row_only() -> None:
+    good = [line(str(n), code=f"{10000 + n}") for n in range(60)]
+    found = convert(*good[:30], line("99", description='"12 INCH'), *good[30:])
+    assert [o.lines for o in found if isinstance(o.result, Rejection)] == [(31,)]
+    assert len(events(found)) == 60
+
+
+def test_a_description_may_go_on_over_a_few_lines() -> None:
+    first, rest = '1,85048,"A MUG\n', 'WITH ""A"" HANDLE",2,2009-12-01 07:45:00,6.95,7,UK\n'
+    found = convert(first, rest, line("2", code="22222", description="B"))
+    assert found[0].result == [("products", {"product_id": "85048", "title": 'A MUG\nWITH "A" HANDLE'})]
+    assert len(events(found)) == 2

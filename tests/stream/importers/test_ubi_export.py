@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from schemas.absent import NOBODY, PROGRAM_WORDS
 from schemas.events import EventAttributes, EventObject, Interaction, Item, Position, Search
 from stream.importers.outcome import Skipped
 from stream.importers.ubi import ACTIONS, convert_event, convert_query
 from stream.importers.ubi_export import events_of, query_of
 from tests.stream.importers.ubi_schema import UbiEvent, UbiQuery, is_instant
 
-IDS = st.text(st.characters(min_codepoint=33, max_codepoint=0x24F, exclude_categories=["Cc", "Zs"]), min_size=1, max_size=100)
+IDS = st.text(st.characters(min_codepoint=33, max_codepoint=0x24F, exclude_categories=["Cc", "Zs"]), min_size=1, max_size=100).filter(
+    lambda i: i not in NOBODY
+)
 TIMES = (
     st.integers(0, 4_000_000_000_000)
     .map(lambda ms: datetime.fromtimestamp(ms / 1000, UTC))
@@ -28,7 +31,9 @@ ENVELOPE = {
     "user_id": st.none() | IDS,
     "is_bot": st.none() | st.booleans(),
 }
-QUERIES = st.text(min_size=1, max_size=50).filter(lambda q: q.strip() and q.encode("utf-8", "ignore").decode() == q)
+QUERIES = st.text(min_size=1, max_size=50).filter(
+    lambda q: q.strip() and q.strip() not in PROGRAM_WORDS and q.encode("utf-8", "ignore").decode() == q
+)
 SEARCHES = st.builds(
     Search,
     **ENVELOPE,
