@@ -198,5 +198,5 @@ def test_a_quote_that_nothing_closes_spoils_its_own_row_only() -> None:
 def test_a_description_may_go_on_over_a_few_lines() -> None:
     first, rest = '1,85048,"A MUG\n', 'WITH ""A"" HANDLE",2,2009-12-01 07:45:00,6.95,7,UK\n'
     found = convert(first, rest, line("2", code="22222", description="B"))
-    assert found[0].result == [("products", {"product_id": "85048", "title": 'A MUG\nWITH "A" HANDLE'})]
+    assert found[0].result == [("products", {"product_id": "85048", "title": 'A MUG WITH "A" HANDLE'})]
     assert len(events(found)) == 2
