@@ -284,13 +284,15 @@ class TrainerSettings(GateSettings, Settings):
     full_after_rejected: int = Field(
         3, ge=1, description="After so many rejected candidates in a row the next training begins from the base model."
     )
-    max_minutes: int = Field(240, ge=1, description="A run that takes longer is stopped and failed.")
+    max_minutes: int = Field(240, ge=1, description="A run that takes longer before its promotion is stopped and failed.")
     pinned_queries: str = Field(
         "pinned_queries.jsonl",
         min_length=1,
         description="File of the pinned queries (`gate pin`), in the data directory or an absolute path.",
     )
-    deploy_timeout: Duration = Field(timedelta(minutes=30), description="How long a run waits for the indexer after a promote.")
+    deploy_timeout: Duration = Field(
+        timedelta(minutes=30), description="How long the indexer has to begin with a promotion; later it refuses it and the run fails."
+    )
 
     @field_validator("popularity")
     @classmethod

@@ -41,7 +41,7 @@ async def execute(run: RunFolder, settings: TrainerSettings, tell: Callable[[Pro
             *command("trainer.retrain", run.path), env=environment(os.environ, settings.torch_threads), stdin=asyncio.subprocess.DEVNULL
         )
         try:
-            in_time = await _follow(run, process, timedelta(minutes=settings.max_minutes), tell)
+            in_time = await follow(run, process, timedelta(minutes=settings.max_minutes), tell)
         except asyncio.CancelledError:
             _forgive(run)
             raise
@@ -56,9 +56,10 @@ async def execute(run: RunFolder, settings: TrainerSettings, tell: Callable[[Pro
             log.warning("the run's process ended", code=process.returncode, attempt=attempts, run=run.path.name)
 
 
-async def _follow(
+async def follow(
     run: RunFolder, process: asyncio.subprocess.Process, limit: timedelta, tell: Callable[[Progress], Awaitable[None]]
 ) -> bool:
+    """Tell of a run's progress until its process ends; False when it has not been deploying at the limit, and goes on."""
     loop = asyncio.get_running_loop()
     began = told_at = loop.time()
     told: Progress | None = None
@@ -69,7 +70,7 @@ async def _follow(
         if now.state != RunState.QUEUED and now != told and (told is None or now.state != told.state or loop.time() - told_at >= QUIET_S):
             await tell(now)
             told, told_at = now, loop.time()
-        if process.returncode is None and loop.time() - began > limit.total_seconds():
+        if process.returncode is None and now.state != RunState.DEPLOYING and loop.time() - began > limit.total_seconds():
             return False
     return True
 

@@ -1,19 +1,21 @@
 """What the trainer reads of ``releases`` and ``decisions``: the live generation, and what became of a promotion."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
 from broker.guarding import judged
 from broker.reading import open_reader
 from broker.records import Record
-from schemas.releases import LivePointer, Release, ReleaseState
+from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState
 from schemas.settings import TrainerSettings
 from schemas.topics import DECISIONS, RELEASES
 from schemas.training import Decision
 
+EXPIRY_GRACE = timedelta(minutes=1)  # by how much the clocks of two machines may differ
 INTERRUPTED = "interrupted"  # a build that the indexer's restart cut off; the indexer tries it again
 _WAS_LIVE = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED, ReleaseState.DROPPED})
 
@@ -54,24 +56,46 @@ async def read_history(settings: TrainerSettings) -> tuple[list[Release], list[D
     return list(releases.values()), decisions
 
 
-async def await_release(settings: TrainerSettings, run_id: str, command_id: str) -> int | None:
+async def await_release(
+    settings: TrainerSettings,
+    command: DeploymentCommand,
+    run_id: str,
+    *,
+    building: Callable[[Release], None] = lambda _: None,
+    grace: timedelta = EXPIRY_GRACE,
+) -> int | None:
     """Return the generation that serves a run's candidate, from the topics' beginnings, so that it also answers after a restart.
 
-    None when nothing is known within ``deploy_timeout``. Raises ``RefusedError`` when the indexer rejected the command or failed the build.
+    Waits for as long as the indexer builds it, which ``building`` is told of. None when the indexer had not begun ``grace`` after the
+    command expired: from then on it refuses it, so that no run is said to have failed whose generation goes live later. Raises
+    ``RefusedError`` when the indexer rejected the command or failed the build.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + settings.deploy_timeout.total_seconds()
     decisions = settings.topic(DECISIONS.name)
+    begun = None
     async with open_reader(settings.kafka, [settings.topic(RELEASES.name), decisions]) as reader:
-        while loop.time() < end:
-            for record in await reader.poll():
+        while True:
+            expired = command.expires_at is not None and datetime.now(UTC) > command.expires_at + grace
+            last_look = expired and begun is None
+            for record in [r async for r in reader.until(await reader.end_offsets())] if last_look else await reader.poll():
                 if record.topic == decisions:
-                    raise_if_rejected(record, f"{settings.deployment}-rejected-{command_id}")
-                else:
-                    generation = published(record, settings.deployment, run_id, command_id)
-                    if generation is not None:
-                        return generation
-    return None
+                    raise_if_rejected(record, f"{settings.deployment}-rejected-{command.command_id}")
+                    continue
+                generation = published(record, settings.deployment, run_id, command.command_id)
+                if generation is not None:
+                    return generation
+                found = build_of(record, run_id)
+                if found is not None:
+                    begun = found
+                    building(found)
+            if last_look and begun is None:
+                return None
+
+
+def build_of(record: Record, run_id: str) -> Release | None:
+    """Return the generation of a run's candidate if the record says that the indexer builds it."""
+    release = judged(_release, record)
+    ours = isinstance(release, Release) and release.run_id == run_id and release.state in {ReleaseState.BUILDING, ReleaseState.VERIFIED}
+    return release if ours and isinstance(release, Release) else None
 
 
 def published(record: Record, deployment: str, run_id: str, command_id: str) -> int | None:

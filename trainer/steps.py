@@ -159,7 +159,7 @@ def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decis
         decision,
         candidate,
         dry_run=request.dry_run,
-        deploying=lambda: run.report(RunState.DEPLOYING, 0.97, "waiting for the indexer to publish the candidate"),
+        deploying=lambda what: run.report(RunState.DEPLOYING, 0.97, what),
     )
 
 
