@@ -15,6 +15,7 @@ from retrieval.index import Row, StoreError, VectorStore, collection_name
 from retrieval.profile import PROFILES, backend_of
 from retrieval.rows import MAX_BYTES, RowError
 from schemas.search import Filter
+from schemas.text import clean_text
 from tests.retrieval.small_index import BRANDS, DIM, catalogue, fill, unit
 
 pytestmark = pytest.mark.broker
@@ -183,9 +184,12 @@ def test_a_write_replaces_the_row_and_a_delete_takes_it_away(store: VectorStore,
 def test_hostile_ids_and_texts_come_back_and_each_can_be_found_and_deleted_alone(store: VectorStore, name: str) -> None:
     """A catalogue of another dimension than the other collections, beside them."""
     vectors = unit(len(HOSTILE), dim=8)
-    fill(store, name, [Row(text, v, 1, text, text, text, 1.0, text[:60]) for text, v in zip(HOSTILE, vectors, strict=True)], dim=8)
+    stored = {text: clean_text(text) for text in HOSTILE}  # as intake would: filters are cleaned alike
+    rows = [Row(text, v, 1, text, stored[text], stored[text], 1.0, text[:60]) for text, v in zip(HOSTILE, vectors, strict=True)]
+    fill(store, name, rows, dim=8)
     assert store.ids(name, page=7) == set(HOSTILE)
-    assert [(r.product_id, r.title, r.brand, r.category) for r in store.rows(name, HOSTILE)] == [(t, t, t, t) for t in HOSTILE]
+    found_rows = [(r.product_id, r.title, r.brand, r.category) for r in store.rows(name, HOSTILE)]
+    assert found_rows == [(t, t, stored[t], stored[t]) for t in HOSTILE]
     for field in ("product_id", "brand", "category"):
         for text in HOSTILE:
             found = store.search(name, vectors[:1], len(HOSTILE), filters=[Filter(field=field, value=text)])[0]
