@@ -28,7 +28,7 @@ def test_with_nothing_running_a_command_says_what_to_start(tmp_path: Path, verb:
     ("arguments", "environ", "words"),
     [
         (["search", "x", "--k", "0"], {"SEARCHLOOP_KAFKA": "127.0.0.1:1"}, "greater than or equal to 1"),
-        (["send", "searches", "/nowhere.jsonl"], {}, "is not a file"),
+        (["send", "searches", "/nowhere.jsonl"], {}, "does not exist"),
         (["send", "nonsense", "x"], {}, "unknown topic"),
         (["send", "searches"], {}, "pairs"),
         (["train", "--param", "nonsense=3"], {"SEARCHLOOP_KAFKA": "127.0.0.1:1"}, "may not be set"),
