@@ -10,6 +10,7 @@ from heapq import heapify, heappop, heappush
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
+from broker.fetching import Pace
 from broker.reading import as_record
 from broker.records import Record
 
@@ -33,9 +34,10 @@ class _Moves(ConsumerRebalanceListener):  # type: ignore[misc] # ships no types
 class GroupConsumer:
     """A member of a consumer group. At least once: what is not committed comes again, to this member or another."""
 
-    def __init__(self, inner: AIOKafkaConsumer, topics: list[str]) -> None:
+    def __init__(self, inner: AIOKafkaConsumer, topics: list[str], pace: Pace) -> None:
         """Take a consumer that has subscribed to nothing yet."""
         self._inner = inner
+        self._pace = pace
         self._moves = _Moves()
         inner.subscribe(topics, listener=self._moves)
         self._read: dict[TopicPartition, int] = {}
@@ -43,6 +45,7 @@ class GroupConsumer:
     async def batch(self, *, timeout_ms: int, max_records: int) -> list[Record]:
         """Return what is there, at the latest after the timeout; an empty list when nothing is."""
         batches = await self._inner.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        self._pace.note(moved=bool(batches))
         return [as_record(raw) for records in batches.values() for raw in records]
 
     async def commit(self, records: list[Record]) -> None:
@@ -69,6 +72,7 @@ class GroupConsumer:
 
     async def ends(self, topic: str) -> dict[int, int]:
         """Return the next offset to be written, of every partition of a topic of this group, held by this member or not."""
+        self._pace.note(moved=True)
         partitions = self._inner.partitions_for_topic(topic) or set()
         ends = await self._inner.end_offsets([TopicPartition(topic, p) for p in partitions])
         return {tp.partition: int(end) for tp, end in ends.items()}
@@ -113,8 +117,8 @@ class OrderedGroupConsumer(GroupConsumer):
     PATIENCE_S = 2.0
     AHEAD = 2000
 
-    def __init__(self, inner: AIOKafkaConsumer, topics: list[str]) -> None:
-        super().__init__(inner, topics)
+    def __init__(self, inner: AIOKafkaConsumer, topics: list[str], pace: Pace) -> None:
+        super().__init__(inner, topics, pace)
         self._held: dict[TopicPartition, deque[Record]] = {}
 
     async def batch(self, *, timeout_ms: int, max_records: int) -> list[Record]:
@@ -126,7 +130,9 @@ class OrderedGroupConsumer(GroupConsumer):
             self._held = {tp: self._held.get(tp, deque()) for tp in owned}
             wanted = [tp for tp, held in self._held.items() if len(held) < self.AHEAD]
             wait_ms = 0 if any(self._held.values()) else int(max(0.0, end - loop.time()) * 1000)
-            for tp, records in (await self._inner.getmany(*wanted, timeout_ms=wait_ms) if wanted else {}).items():
+            batches = await self._inner.getmany(*wanted, timeout_ms=wait_ms) if wanted else {}
+            self._pace.note(moved=bool(batches))
+            for tp, records in batches.items():
                 self._held.setdefault(tp, deque()).extend(as_record(raw) for raw in records)
             more = {tp for tp in self._held if await self._has_more(tp)}
             if loop.time() > patience:
@@ -185,7 +191,7 @@ async def open_group(
     )
     group_of = OrderedGroupConsumer if in_order else GroupConsumer
     try:
-        member = group_of(inner, topics)
+        member = group_of(inner, topics, Pace(inner, fetch_wait_ms))
         await inner.start()
         yield member
     finally:

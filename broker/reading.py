@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from broker.fetching import Pace
 from broker.records import Record
 
 
@@ -33,12 +34,14 @@ class Compacted:
 class Reader:
     """An open reader of one or more topics, all partitions, without group and without commits."""
 
-    def __init__(self, inner: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+    def __init__(self, inner: AIOKafkaConsumer, partitions: list[TopicPartition], pace: Pace) -> None:
         self._inner = inner
         self._partitions = partitions
+        self._pace = pace
 
     async def end_offsets(self) -> dict[tuple[str, int], int]:
         """Return the next offset to be written, per topic and partition."""
+        self._pace.note(moved=True)
         ends = await self._inner.end_offsets(self._partitions)
         return {(tp.topic, tp.partition): int(end) for tp, end in ends.items()}
 
@@ -49,6 +52,7 @@ class Reader:
     async def poll(self, *, timeout_ms: int = 200, max_records: int = 2000) -> list[Record]:
         """Return what has arrived, at the latest after the timeout; the order is that of the log within a partition."""
         batches = await self._inner.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        self._pace.note(moved=bool(batches))
         return [as_record(raw) for records in batches.values() for raw in records]
 
     async def until(self, ends: Mapping[tuple[str, int], int]) -> AsyncIterator[Record]:
@@ -92,7 +96,7 @@ async def open_reader(
             await inner.seek_to_beginning(*partitions)
             for (topic, partition), offset in start.items() if not isinstance(start, str) else ():
                 inner.seek(TopicPartition(topic, partition), offset)
-        yield Reader(inner, partitions)
+        yield Reader(inner, partitions, Pace(inner, fetch_wait_ms))
     finally:
         await inner.stop()
 

@@ -20,7 +20,10 @@ class KnownProducts:
         self._versions: dict[str, int] = {}
         self._product_of: dict[str, str] = {}
         self._variants: dict[str, list[str]] = {}
-        self._waiting: list[asyncio.Future[None]] = []
+        self._places: dict[tuple[str, int], int] = {}  # up to here all is applied, per topic and partition
+        self._applied = asyncio.Condition()
+        self._reader: Reader | None = None
+        self._opened = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._versions)
@@ -55,26 +58,24 @@ class KnownProducts:
 
     async def catch_up(self) -> None:
         """Return when everything that was on ``catalog`` at the time of the call is known here."""
-        asked = asyncio.get_running_loop().create_future()
-        self._waiting.append(asked)
-        await asked
+        await self._opened.wait()
+        assert self._reader is not None
+        ends = await self._reader.end_offsets()
+        async with self._applied:
+            await self._applied.wait_for(lambda: all(self._places.get(tp, 0) >= end for tp, end in ends.items()))
 
     async def follow(self, settings: StreamSettings) -> None:
         """Read ``catalog`` from its beginning and then on for ever. Never returns by itself."""
         async with open_reader(settings.kafka, [settings.topic(CATALOG.name)], fetch_wait_ms=50) as reader:
+            self._places = await reader.positions()
+            self._reader = reader
+            self._opened.set()
             while True:
-                asked, self._waiting = self._waiting, []
-                if asked:
-                    await self._read_to_end(reader)
-                    for future in asked:
-                        if not future.done():
-                            future.set_result(None)
-                self._apply(await reader.poll(timeout_ms=20))
-
-    async def _read_to_end(self, reader: Reader) -> None:
-        ends = await reader.end_offsets()
-        async for record in reader.until(ends):
-            self._apply([record])
+                self._apply(await reader.poll(timeout_ms=500))
+                places = await reader.positions()
+                async with self._applied:
+                    self._places = places
+                    self._applied.notify_all()
 
     def _apply(self, records: list[Record]) -> None:
         for record in records:

@@ -1,0 +1,50 @@
+"""The ids of the catalogue are known up to the end that ``catalog`` had when it was asked."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from broker.producing import open_producer
+from broker.records import Outgoing
+from broker.topics import ensure_topics
+from schemas.settings import StreamSettings
+from stream.known import KnownProducts
+
+
+@pytest.fixture
+async def settings(kafka: str, topic_prefix: str) -> StreamSettings:
+    settings = StreamSettings(kafka=kafka, topic_prefix=topic_prefix, partitions=3)
+    await ensure_topics(settings)
+    return settings
+
+
+@pytest.fixture
+async def known(settings: StreamSettings) -> AsyncIterator[KnownProducts]:
+    known = KnownProducts()
+    following = asyncio.create_task(known.follow(settings))
+    yield known
+    following.cancel()
+    await asyncio.wait([following])
+
+
+@pytest.mark.broker
+async def test_an_empty_catalogue_is_caught_up_with_at_once(known: KnownProducts) -> None:
+    async with asyncio.timeout(30):
+        await asyncio.gather(known.catch_up(), known.catch_up())
+    assert len(known) == 0
+
+
+@pytest.mark.broker
+async def test_what_was_acknowledged_before_the_question_is_known_after_it(known: KnownProducts, settings: StreamSettings) -> None:
+    topic = settings.topic("catalog")
+    async with asyncio.timeout(60), open_producer(settings.kafka) as producer:
+        for number in range(30):
+            name = f"p{number}"
+            await producer.send(Outgoing(topic, b'{"version": 1, "variant_ids": ["%b-red"]}' % name.encode(), key=name.encode()))
+            await known.catch_up()
+            assert known.find(f"{name}-red") == name
+        await producer.send(Outgoing(topic, None, key=b"p0"))
+        await known.catch_up()
+    assert known.find("p0") is None
+    assert known.find("p0-red") is None
