@@ -7,23 +7,25 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable
+from html.entities import html5
 
 import ftfy
+
+from schemas.invisible import without_invisible
 
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
 _SPACE = re.compile(r"\s+")
 _MAX_PASSES = 6
 # Control, surrogate, private and unassigned characters.
 _UNREADABLE = frozenset({"Cc", "Cs", "Co", "Cn"})
-# Drawn as nothing, though they are no spaces: zero-width and other format characters (Cf), and the blanks of some scripts.
-_INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0 ")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _PLACEHOLDERS = frozenset(
     {"n/a", "na", "null", "none", "nil", "undefined", "unknown", "test", "tbd", "todo", "nan", "-", "--", "?", ".", "x", "xxx"}
 )
 
 
 def clean_text(raw: str) -> str:
-    """Return ``raw`` with mojibake repaired, HTML and control characters out, NFC, whitespace collapsed.
+    """Return ``raw`` with mojibake repaired, HTML, control and invisible characters out, NFC, whitespace collapsed.
 
     Idempotent. Returns ``""`` when nothing readable is left.
     """
@@ -58,15 +60,26 @@ def _settled(step: Callable[[str], str], text: str) -> str:
 def _repair(text: str) -> str:
     text = _without_entities(ftfy.fix_text(text, normalization="NFC", unescape_html=False))
     text = "".join(" " if unicodedata.category(c) in _UNREADABLE else c for c in _TAG.sub(" ", text))
-    text = _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip()
-    return "" if all(c in _INVISIBLE or unicodedata.category(c) == "Cf" for c in text) else text
+    return _SPACE.sub(" ", unicodedata.normalize("NFC", without_invisible(text))).strip()
 
 
 def _without_entities(text: str) -> str:
-    """Unescape HTML, also what was escaped several times over; deeper nesting is nobody's text and loses its ampersands."""
+    """Unescape HTML, also what was escaped several times over; deeper nesting is nobody's text and loses its ampersands.
+
+    HTML also knows 106 names without a semicolon, by which ``garden&center`` would hold a cent sign.
+    """
     for _ in range(_MAX_PASSES):
-        after = html.unescape(text)
+        after = _ENTITY.sub(_character, text)
         if after == text:
             return text
         text = after
     return text.replace("&", " ")
+
+
+def _character(entity: re.Match[str]) -> str:
+    """Return what an entity stands for; ``&Amp;`` is ``&amp;``, for a query is folded and a title not. A name that is none stays."""
+    found = entity[0]
+    if found[1] == "#":
+        return html.unescape(found)
+    name = found[1:]
+    return html5.get(name) or html5.get(name.casefold(), found)

@@ -31,6 +31,16 @@ FRAGMENTS = [
     " ",
     "\t",
     "\x00",
+    "center",
+    "COPY;",
+    "\u200b",
+    "\u200d",
+    "\ufe0f",
+    "\u0d4d",
+    "\U0001f469",
+    "\U0001f3f4",
+    "\U000e0067",
+    "\u3164",
 ]
 ANY_TEXT = st.text(max_size=40) | st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)
 
@@ -84,6 +94,57 @@ def test_a_normalised_query_is_its_own_normal_form(raw: str) -> None:
     query = normalise_query(raw)
     assert normalise_query(query) == query
     assert "\t" not in query
+
+
+@pytest.mark.parametrize(
+    "text", ["Garden&Center", "Sewing&Notions", "Food&Sections", "R&D", "a &not b", "&notit;", "&#xZZ;", "AT&T;", "?a=1&copy=2"]
+)
+def test_only_an_entity_with_its_semicolon_is_one(text: str) -> None:
+    assert clean_text(text) == text
+
+
+@given(ANY_TEXT)
+def test_the_same_words_are_the_same_text_as_title_and_as_query(raw: str) -> None:
+    assert normalise_query(clean_text(raw)) == normalise_query(raw)
+
+
+@pytest.mark.parametrize("raw", ["&Copy; &AMP; &EACUTE; x", "ROCK &Amp; Roll", "&#X26;", "&OHM;"])
+def test_an_entity_is_decoded_however_it_is_written_so_that_folding_uncovers_none(raw: str) -> None:
+    assert normalise_query(raw) == unicodedata.normalize("NFC", clean_text(raw).casefold())
+    assert ";" not in clean_text(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "nike shoe\u200e", "\u200fnike shoe", "nike\u200b shoe", "nike\ufffc shoe",
+        "ni\u00adke shoe", "\ufeffnike shoe", "nike \u2066shoe\u2069", "nike\u2060 shoe",
+        "ni\u200dke shoe", "nike\ufe0f shoe", "nike\u3164shoe", "nike shoe\u200c", "nike\u034f shoe",
+        "nike shoe\U000e0041", "nike&#8203; shoe",
+        "nike\u2800shoe", "&shy;nike shoe", "nike\u180e shoe",
+    ],
+)  # fmt: skip
+def test_what_nobody_sees_splits_no_query(raw: str) -> None:
+    assert normalise_query(raw) == "nike shoe"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\U0001f469\u200d\u2764\ufe0f\u200d\U0001f468 mug",  # a couple
+        "\U0001f3f3\ufe0f\u200d\U0001f308",  # the rainbow flag
+        "\U0001f9d1\U0001f3fd\u200d\U0001f4bb",  # a person with a skin tone at a computer
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",  # the flag of Scotland
+        "1\ufe0f\u20e3",  # a keycap
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian, with a non-joiner
+        "\u0d28\u0d4d\u200d",  # Malayalam: a letter that ends in a joiner
+        "\u0915\u094d\u200d\u0937",  # Devanagari: a half letter
+        "\u845b\U000e0100",  # an ideograph in one of its forms
+        "\u0600\u0661",  # an Arabic number sign, which is drawn
+    ],
+)
+def test_what_emoji_and_scripts_need_stays(text: str) -> None:
+    assert clean_text(text) == text == normalise_query(text)
 
 
 @pytest.mark.parametrize("raw", ["XBox 360", " xbox  360 ", "<b>XBOX</b> 360", "xbox&nbsp;360"])
