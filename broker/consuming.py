@@ -10,6 +10,7 @@ from heapq import heapify, heappop, heappush
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
+from broker.decoding import install
 from broker.fetching import Pace
 from broker.reading import as_record
 from broker.records import Record
@@ -178,6 +179,7 @@ async def open_group(
 
     ``in_order``: across partitions too, see ``OrderedGroupConsumer``.
     """
+    install()
     inner = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         group_id=group,

@@ -1,62 +1,123 @@
 """Writing: a record counts as written when the broker has acknowledged it on all replicas, not before."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
+import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
 
 from broker.records import Outgoing
 
+log = structlog.get_logger(__name__)
+
+# Below what the topics take (``broker.topics``), by more than a batch with one record is larger than its record.
+MAX_REQUEST_BYTES = (8 << 20) - 1024
+# A record above this waits for the ones before it, and the ones behind wait for it.
 _ALONE_BYTES = 1 << 20
 
 
 class Producer:
     """An idempotent producer with acks=all. Every method returns after the acknowledgement, or raises ``KafkaError``."""
 
-    def __init__(self, inner: AIOKafkaProducer) -> None:
-        self._inner = inner
+    def __init__(self, build: Callable[[], AIOKafkaProducer]) -> None:
+        """Take how to make the producer; it is made and started by ``start``, and made anew when it cannot go on."""
+        self._build = build
+        self._inner = build()
+        self._renewing = asyncio.Lock()
 
-    async def send(self, record: Outgoing) -> None:
+    async def start(self) -> None:
+        """Connect."""
+        await self._inner.start()
+
+    async def stop(self) -> None:
+        """Write what waits, and disconnect."""
+        await self._inner.stop()
+
+    async def send(self, record: Outgoing, *, instead: Callable[[Outgoing], Outgoing] | None = None) -> None:
         """Write one record."""
-        await self.send_all([record])
+        await self.send_all([record], instead=instead)
 
-    async def send_all(self, records: Iterable[Outgoing]) -> None:
-        """Write records; those of one partition keep their order. Returns when all are acknowledged."""
-        waiting = []
-        for r in records:
-            sent = await self._inner.send(
-                r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers), timestamp_ms=r.timestamp_ms
-            )
-            waiting.append(sent)
-            if len(r.value or b"") > _ALONE_BYTES:
-                # The library puts a batch of each partition into one request, without a bound: a broker closes the connection at its
-                # own (socket.request.max.bytes), and the request would be sent again for ever.
-                await sent
-        if waiting:
-            await asyncio.gather(*waiting)
+    async def send_all(self, records: Iterable[Outgoing], *, instead: Callable[[Outgoing], Outgoing] | None = None) -> None:
+        """Write records; those of one partition keep their order. Returns when all are acknowledged.
+
+        For a record that is too large, for us or for the broker, what ``instead`` makes of it is written, after the others (what shared
+        its batch may be late, too). Without ``instead``, or when that is too large as well, ``MessageSizeTooLargeError`` is raised, after
+        the others are written.
+        """
+        too_large = await self._write(list(records))
+        if not too_large:
+            return
+        if instead is None:
+            raise MessageSizeTooLargeError(f"{len(too_large)} records for {too_large[0].topic} are too large for the broker")
+        log.warning("records are too large and were replaced by smaller ones", topic=too_large[0].topic, records=len(too_large))
+        if left := await self._write([instead(record) for record in too_large]):
+            raise MessageSizeTooLargeError(f"what {left[0].topic} takes is too small even for a record without content")
 
     async def partitions(self, topic: str) -> int:
         """Return the number of partitions of a topic."""
         return len(await self._inner.partitions_for(topic))
 
+    async def _write(self, records: list[Outgoing]) -> list[Outgoing]:
+        """Write records and return those that are too large."""
+        inner = self._inner
+        too_large: list[Outgoing] = []
+        waiting: list[tuple[Outgoing, asyncio.Future[object]]] = []
+        for r in records:
+            try:
+                sent = await inner.send(
+                    r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers), timestamp_ms=r.timestamp_ms
+                )
+            except MessageSizeTooLargeError:
+                too_large.append(r)
+            else:
+                waiting.append((r, sent))
+                if len(r.value or b"") > _ALONE_BYTES:
+                    # The library puts a batch of each partition into one request, without a bound: a broker closes the connection at its
+                    # own (socket.request.max.bytes), and the request would be sent again for ever.
+                    await asyncio.wait([sent])
+        outcomes = await asyncio.gather(*(sent for _, sent in waiting), return_exceptions=True)
+        refused = [r for (r, _), outcome in zip(waiting, outcomes, strict=True) if isinstance(outcome, MessageSizeTooLargeError)]
+        if refused:
+            await self._renew(inner)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, MessageSizeTooLargeError):
+                raise outcome
+        if len(records) > 1:  # a batch is refused as a whole, for what may be one of its records
+            refused = [record for sent in refused for record in await self._write([sent])]
+        return too_large + refused
+
+    async def _renew(self, inner: AIOKafkaProducer) -> None:
+        """Go on with another producer: aiokafka has counted the refused batch, so the broker would refuse all that follows."""
+        async with self._renewing:
+            if self._inner is inner:
+                fresh = self._build()
+                await fresh.start()
+                self._inner = fresh
+                await inner.stop()
+
 
 @asynccontextmanager
 async def open_producer(bootstrap: str, *, linger_ms: int = 5, client_id: str = "searchloop") -> AsyncIterator[Producer]:
     """Open a producer for the length of the block. ``linger_ms`` 0 for latency, 20 and more for throughput."""
-    inner = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        client_id=client_id,
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=linger_ms,
-        max_batch_size=1 << 18,
-        max_request_size=8 << 20,
-        compression_type="zstd" if linger_ms else None,
-        request_timeout_ms=60_000,
-    )
+
+    def build() -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=bootstrap,
+            client_id=client_id,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=linger_ms,
+            max_batch_size=1 << 18,
+            max_request_size=MAX_REQUEST_BYTES,
+            compression_type="zstd" if linger_ms else None,
+            request_timeout_ms=60_000,
+        )
+
+    producer = Producer(build)
     try:
-        await inner.start()
-        yield Producer(inner)
+        await producer.start()
+        yield producer
     finally:
-        await inner.stop()
+        await producer.stop()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from broker.decoding import install
 from broker.fetching import Pace
 from broker.records import Record
 
@@ -79,6 +80,7 @@ async def open_reader(
     A partition that ``start`` does not name is read from its beginning. ``only``: these partitions of the topics, else all.
     Raises ``LookupError`` when a topic does not exist.
     """
+    install()
     partitions = [tp for tp in await _partitions(bootstrap, topics) if only is None or (tp.topic, tp.partition) in only]
     inner = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,

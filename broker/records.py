@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from aiokafka.partitioner import murmur2
 
-Headers = tuple[tuple[str, bytes], ...]
+# Kafka allows a header without a value, and names that are no UTF-8: those come with the odd bytes written as ``\xNN``.
+Headers = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Record:
     headers: Headers = ()
 
     def header(self, name: str) -> bytes | None:
-        """Return the last header of that name, or None."""
+        """Return the last header of that name; None when there is none, or it has no value."""
         return next((v for k, v in reversed(self.headers) if k == name), None)
 
 
@@ -34,6 +35,12 @@ class Outgoing:
     partition: int | None = None
     headers: Headers = ()
     timestamp_ms: int | None = None
+
+
+def bytes_of(record: Record | Outgoing) -> int:
+    """Return the size of key, value and headers together, in bytes."""
+    headers = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
 
 
 def partition_of(key: str, partitions: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.dead_letters import MAX_REPLAYS, again, origin_of_letter, reason_of
+from broker.dead_letters import MAX_REPLAYS, again, identity_of_letter, reason_of
 from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
@@ -100,7 +100,7 @@ def replay_letters(
     Of a record that was refused again after a replay, only its newest letter counts.
     """
     settings = find_settings(data_dir)
-    newest = {origin_of_letter(r): r for r in asyncio.run(read_letters(settings, topic=topic, reason=None, since=None, until=None))}
+    newest = {identity_of_letter(r): r for r in asyncio.run(read_letters(settings, topic=topic, reason=None, since=None, until=None))}
     letters = chosen(newest.values(), reason, since, until)
     ready = [r for r in map(again, letters) if r is not None]
     sending = ready[:limit]

@@ -7,7 +7,7 @@ import structlog
 from pydantic import ValidationError
 
 from broker.consuming import GroupConsumer
-from broker.dead_letters import dead_letter
+from broker.dead_letters import cut, dead_letter
 from broker.guarding import judged
 from broker.producing import Producer
 from broker.records import Record
@@ -36,7 +36,7 @@ async def obey(commands: GroupConsumer, producer: Producer, deployer: Deployer, 
             if isinstance(command, Rejection):
                 log.warning("command refused", reason=command.reason.value, offset=record.offset)
                 COMMANDS.labels("unreadable", "dead_letter").inc()
-                await producer.send(dead_letter(record, command, stage="indexer"))
+                await producer.send(dead_letter(record, command, stage="indexer"), instead=cut)
             elif command.deployment == deployment:
                 await deployer.carry_out(command.model_copy(update={"actor": claimed(command.actor)}))
             await commands.commit([record])

@@ -15,6 +15,7 @@ import faust
 import structlog
 
 from broker.claiming import Claims, open_claims
+from broker.decoding import install
 from broker.producing import Producer, open_producer
 from process.running import CRASHED
 from schemas.settings import StreamSettings
@@ -48,6 +49,7 @@ async def learn(settings: StreamSettings, health: Callable[[bool], None]) -> Non
 def build_app(settings: StreamSettings, producer: Producer, claims: Claims) -> Any:
     """Return the app with its topics, tables and agents declared. To be called in the running loop."""
     logging.getLogger("stream.recovery").setLevel(logging.WARNING)  # faust's services log under the module of their class
+    install()  # faust reads with aiokafka's fetcher
     app = faust.App(
         f"{settings.topic_prefix}learn",
         broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),

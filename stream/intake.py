@@ -8,14 +8,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 
 import structlog
 
 from broker.consuming import GroupConsumer, open_group
-from broker.dead_letters import dead_letter
+from broker.dead_letters import cut, dead_letter
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing, Record
 from schemas.events import CleanInteraction, CleanSearch, Forget
@@ -33,8 +32,6 @@ from stream.validation import Ignored, Tombstone, validate_erasure, validate_int
 log = structlog.get_logger(__name__)
 
 STAGE = "intake"
-# A dead letter holds at most this much of its original, and then says what the original was.
-MAX_DEAD_LETTER_BYTES = 2 << 20
 # The group of products stands still for this long: what it has not written by then is not waited for.
 STALLED_S = 30.0
 
@@ -133,7 +130,8 @@ class Intake:
             else:
                 clean.append(_catalog_record(topic, outcome))
                 self._known.put(outcome.product_id, outcome.version, outcome.variant_ids)
-        await producer.send_all([*clean, *map(_letter, refused)])
+        await producer.send_all(clean)
+        await producer.send_all(map(_letter, refused), instead=cut)
         self._count(PRODUCTS.name, len(clean), refused, {"stale_version": ignored})
 
     async def _take_events(self, group: GroupConsumer, products: GroupConsumer, producer: Producer) -> None:
@@ -172,7 +170,8 @@ class Intake:
             else:
                 facts.append((located.shopper, located.to_json()))
                 accepted[0] += 1
-        await producer.send_all([*pack_by_key(facts, s.topic(EVENTS.name), s.partitions), *letters])
+        await producer.send_all(pack_by_key(facts, s.topic(EVENTS.name), s.partitions))
+        await producer.send_all(letters, instead=cut)
         for name, (refused, ignored, accepted) in counts.items():
             self._count(name, accepted[0], refused, ignored)
 
@@ -221,13 +220,4 @@ def _catalog_record(topic: str, product: CatalogProduct) -> Outgoing:
 
 
 def _letter(refused: Refused) -> Outgoing:
-    """Return the dead letter of a record, cut when the broker would not take the whole."""
-    record, rejection = refused
-    size = len(record.value or b"") + len(record.key or b"") + sum(len(k) + len(v) for k, v in record.headers)
-    if size <= MAX_DEAD_LETTER_BYTES:
-        return dead_letter(record, rejection, stage=STAGE)
-    value = record.value or b""
-    cut = replace(record, value=value[: MAX_DEAD_LETTER_BYTES // 2], key=(record.key or b"")[:1024], headers=())
-    letter = dead_letter(cut, rejection, stage=STAGE)
-    facts = (("dlq.original_bytes", str(len(value)).encode()), ("dlq.original_sha256", sha256(value).hexdigest().encode()))
-    return replace(letter, headers=(*letter.headers, *facts))
+    return dead_letter(*refused, stage=STAGE)

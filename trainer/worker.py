@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import structlog
 from prometheus_client import Counter, Gauge
 
-from broker.dead_letters import dead_letter
+from broker.dead_letters import cut, dead_letter
 from broker.guarding import judged
 from broker.producing import Producer
 from broker.records import Outgoing, Record
@@ -81,7 +81,7 @@ class Worker:
             run = self._history.get(run_id)
             if run is not None and not run.state.terminal:
                 await self._record(run)
-        await self._producer.send_all(letters)
+        await self._producer.send_all(letters, instead=cut)
         REFUSED.inc(len(letters))
 
     def _admission(self, record: Record) -> Admission | Rejection:

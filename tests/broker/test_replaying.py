@@ -41,8 +41,22 @@ def test_after_three_times_a_record_stays_where_it_is():
     assert again(refused_again(record, 99)) is None
 
 
-@pytest.mark.parametrize("headers", [(), ((ORIGIN, b"t.interactions/1/2"),)])
+@pytest.mark.parametrize("headers", [(), ((ORIGIN, b"t.interactions/1/2"),), ((REPLAYED, b"abc"),), ((REPLAYED, None),)])
 def test_the_headers_of_the_producer_come_back_and_ours_do_not_pile_up(headers: Headers):
     replayed = again(refused_again(Record("t.interactions", 1, 2, 0, None, b"x", (("trace", b"1"), *headers)), 5))
     assert replayed is not None
     assert sorted(replayed.headers) == [(ORIGIN, b"t.interactions/1/2"), (REPLAYED, b"1"), ("trace", b"1")]
+
+
+def test_a_letter_goes_back_to_the_topic_whose_letters_it_lies_among_whatever_it_says():
+    letter = Record(
+        "t.interactions.dlq", 0, 5, 0, b"k", b"{}", (("__connect.errors.topic", b"t.releases"), ("__connect.errors.topic", None))
+    )
+    replayed = again(letter)
+    assert replayed is not None
+    assert replayed.topic == "t.interactions"
+
+
+def test_a_letter_that_was_cut_is_not_sent_again():
+    record = Record("t.interactions", 0, 5, 0, b"k", b"x" * (3 << 20))
+    assert again(refused_again(record, 1)) is None

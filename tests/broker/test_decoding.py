@@ -1,0 +1,136 @@
+"""Whatever is written to a topic can be read from it: odd header names, and batches that unpack to more than memory."""
+
+import asyncio
+import gzip
+import resource
+from typing import Self
+
+import aiokafka
+import cramjam
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer import message_accumulator
+from aiokafka.producer import producer as producing
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from aiokafka.structs import TopicPartition
+
+from broker import decoding
+from broker.consuming import open_group
+from broker.producing import open_producer
+from broker.reading import open_reader
+from broker.records import Outgoing, Record
+from broker.topics import ensure_topics
+from schemas.settings import Settings
+
+NAME_BYTES = [b"\xff\xfe", b"\xed\xa0\x80", b"", "ж".encode(), b"plain"]
+
+
+def batch_of(headers: list[list[tuple[object, bytes | None]]], codec: int = 0) -> bytes:
+    """Return a batch as a producer of another make could send it."""
+    builder = _DefaultRecordBatchBuilderPy(2, codec, 0, -1, -1, -1, 1 << 20)
+    for offset, pairs in enumerate(headers):
+        assert builder.append(offset, offset + 1000, b"k", b"v%d" % offset, pairs) is not None
+    return bytes(builder.build())
+
+
+class Odd(str):
+    """A header name that is encoded as the bytes it was made of."""
+
+    __slots__ = ("raw",)
+
+    def __new__(cls, raw: bytes) -> Self:
+        made = super().__new__(cls, raw.decode(errors="backslashreplace"))
+        made.raw = raw
+        return made
+
+    def encode(self, *_: object) -> bytes:
+        return self.raw
+
+
+def records_in(raw: bytes, start: int = 0) -> list[tuple[int, bytes, tuple[tuple[str, bytes | None], ...]]]:
+    records = decoding.Records(TopicPartition("t", 0), decoding.Batches(raw), None, start, None, None, True, 0)
+    return [(r.offset, r.value, r.headers) for r in records]
+
+
+def test_this_was_written_for_the_aiokafka_that_is_installed() -> None:
+    assert aiokafka.__version__.startswith(decoding.WRITTEN_FOR)
+
+
+@pytest.mark.parametrize("codec", [0, 1, 2, 3, 4], ids=["none", "gzip", "snappy", "lz4", "zstd"])
+def test_header_names_of_any_bytes_are_read_and_nothing_beside_them_is_lost_or_repeated(codec: int) -> None:
+    decoding.install()
+    pairs = [[("a", b"1"), ("b", None)], *[[(Odd(name), b"x")] for name in NAME_BYTES], [("z", b"2")]]
+    found = records_in(batch_of(pairs, codec))
+    assert [offset for offset, _, _ in found] == list(range(len(pairs)))
+    assert found[0][2] == (("a", b"1"), ("b", None))
+    assert [headers[0][0] for _, _, headers in found[1:-1]] == ["\\xff\\xfe", "\\xed\\xa0\\x80", "", "ж", "plain"]
+    assert records_in(batch_of(pairs, codec), start=3) == found[3:]
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("zstd_decode", lambda data: bytes(cramjam.zstd.compress(data))),
+        ("lz4_decode", lambda data: bytes(cramjam.lz4.compress(data))),
+        ("gzip_decode", gzip.compress),
+        ("snappy_decode", lambda data: bytes(cramjam.snappy.compress_raw(data))),
+    ],
+)
+def test_a_batch_is_unpacked_up_to_its_bound_and_not_a_byte_further(name: str, packed) -> None:
+    unpack = decoding._UNPACKERS[name]
+    assert len(unpack(packed(bytes(decoding.MAX_BATCH_BYTES)))) == decoding.MAX_BATCH_BYTES
+    with pytest.raises(decoding.OversizedBatchError):
+        unpack(packed(bytes(decoding.MAX_BATCH_BYTES + 1)))
+    with pytest.raises(decoding.OversizedBatchError):
+        unpack(b"\x00 no such thing")
+
+
+@pytest.fixture
+async def topic(kafka: str, topic_prefix: str) -> str:
+    settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=1)
+    await ensure_topics(settings)
+    return settings.topic("searches")
+
+
+async def read_all(kafka: str, topic: str) -> list[Record]:
+    async with open_reader(kafka, [topic]) as reader:
+        return [r async for r in reader.until(await reader.end_offsets())]
+
+
+@pytest.mark.broker
+async def test_a_running_consumer_goes_past_odd_names_and_bombs(kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (message_accumulator, producing):
+        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)  # writes any name
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka, compression_type="zstd", max_request_size=1 << 30, max_batch_size=1 << 16
+    ) as producer:
+        await producer.send_and_wait(topic, b"first", headers=[(Odd(b"\xff"), b"1")])
+        for _ in range(4):
+            await producer.send_and_wait(topic, bytes(300 << 20))
+        await producer.send_and_wait(topic, b"last", headers=[("n", None)])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    async with open_group(kafka, [topic], topic) as group:
+        found: list[Record] = []
+        async with asyncio.timeout(30):
+            while len(found) < 6:
+                found += await group.batch(timeout_ms=200, max_records=100)
+        await group.commit(found)
+    assert (found[0].value, found[0].headers) == (b"first", (("\\xff", b"1"),))
+    assert [(r.value, r.headers[0][0]) for r in found[1:-1]] == [(None, decoding.OVERSIZED)] * 4
+    assert (found[-1].value, found[-1].headers) == (b"last", (("n", None),))
+    assert [r.offset for r in found] == list(range(6))
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10 < 200
+    assert found == await read_all(kafka, topic)
+
+
+@pytest.mark.broker
+async def test_large_records_are_handed_out_a_few_at_a_time_and_all_of_them(kafka: str, topic: str) -> None:
+    async with open_producer(kafka) as producer:
+        await producer.send_all(Outgoing(topic, bytes(1 << 20), headers=(("n", b"%d" % n),)) for n in range(40))
+    async with open_reader(kafka, [topic]) as reader:
+        polls: list[list[Record]] = []
+        async with asyncio.timeout(30):
+            while sum(map(len, polls)) < 40:
+                polls.append(await reader.poll())
+    assert max(map(len, polls)) <= decoding.MAX_POLL_BYTES >> 20
+    assert [r.offset for poll in polls for r in poll] == list(range(40))

@@ -1,0 +1,39 @@
+"""A record that is too large costs its writer nothing but that record."""
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import MessageSizeTooLargeError
+
+from broker.dead_letters import cut
+from broker.producing import MAX_REQUEST_BYTES, open_producer
+from broker.reading import open_reader
+from broker.records import Outgoing
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+async def small(kafka: str, topic_prefix: str) -> str:
+    name = f"{topic_prefix}small"
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.create_topics([NewTopic(name, 1, 1, topic_configs={"max.message.bytes": "20000"})])
+    await admin.close()
+    return name
+
+
+async def values(kafka: str, topic: str) -> list[bytes | None]:
+    async with open_reader(kafka, [topic]) as reader:
+        return [r.value async for r in reader.until(await reader.end_offsets())]
+
+
+@pytest.mark.parametrize("size", [30_000, MAX_REQUEST_BYTES + 1], ids=["for the broker", "for the producer"])
+async def test_what_is_too_large_is_replaced_and_the_producer_goes_on(kafka: str, small: str, size: int) -> None:
+    async with open_producer(kafka, linger_ms=0) as producer:
+        await producer.send_all([Outgoing(small, b"a"), Outgoing(small, bytes(size), headers=(("dlq.reason", b"x"),))], instead=cut)
+        await producer.send_all([Outgoing(small, b"b")])
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_all([Outgoing(small, bytes(size)), Outgoing(small, b"c")])
+        await producer.send(Outgoing(small, b"d"))
+    found = await values(kafka, small)
+    assert sorted(v or b"" for v in found) == [b"", b"a", b"b", b"c", b"d"]
