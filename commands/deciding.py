@@ -19,12 +19,12 @@ from rich.text import Text
 
 from broker.producing import open_producer
 from broker.reading import open_reader
-from broker.records import Outgoing
+from broker.records import Outgoing, Record
 from commands.looking import show_decision
 from commands.patience import Patience, StuckError
 from commands.session import err, find_settings, out, show_json, stop
 from commands.state import read_decisions, read_releases
-from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState
+from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState, is_release_key
 from schemas.settings import Settings, TrainerSettings
 from schemas.training import Decision, RunState, TrainingRun, Trigger
 from trainer.request import Request, TriggerError
@@ -175,10 +175,10 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
             for record in await reader.poll(timeout_ms=50):
                 took = time.monotonic() - started
                 if record.topic == topics[0] and record.key == settings.deployment.encode() and record.value:
-                    pointer = LivePointer.from_json(record.value)
-                    if pointer.command_id == command.command_id:
+                    pointer = _pointer(record.value)
+                    if pointer and pointer.command_id == command.command_id:
                         return pointer, "done", took
-                elif record.topic == topics[0] and command.action == "abort" and _aborted(record.value):
+                elif record.topic == topics[0] and command.action == "abort" and _aborted(record, settings.deployment):
                     return (await read_releases(settings))[0], "aborted before anything served", took
                 elif record.topic == topics[1] and record.value and command.command_id.encode() in record.value:
                     reasons = _refusal(record.value)
@@ -189,9 +189,18 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
     return None, waits, deadline_s
 
 
-def _aborted(raw: bytes | None) -> bool:
+def _pointer(raw: bytes) -> LivePointer | None:
     try:
-        release = Release.from_json(raw or b"")
+        return LivePointer.from_json(raw)
+    except ValidationError:
+        return None
+
+
+def _aborted(record: Record, deployment: str) -> bool:
+    if not is_release_key(record.key or b"", deployment):
+        return False
+    try:
+        release = Release.from_json(record.value or b"")
     except ValidationError:
         return False
     return release.state is ReleaseState.FAILED and (release.error or "").startswith("aborted by")

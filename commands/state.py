@@ -12,7 +12,7 @@ from broker.records import Record
 from schemas.base import UNREADABLE
 from schemas.pairs import Pair
 from schemas.products import CatalogProduct
-from schemas.releases import LivePointer, Release
+from schemas.releases import LivePointer, Release, is_release_key
 from schemas.settings import Settings
 from schemas.training import Decision, TrainingRun
 
@@ -30,7 +30,7 @@ async def read_releases(settings: Settings) -> tuple[LivePointer | None, list[Re
     """Return the live pointer of the deployment, if there is one, and every generation in order."""
     state = await read_compacted(settings.kafka, settings.topic("releases"))
     pointer = state.records.get(settings.deployment.encode())
-    releases = _readable(Release.from_json, (r for key, r in state.records.items() if key.startswith(b"generation:")))
+    releases = _readable(Release.from_json, (r for key, r in state.records.items() if is_release_key(key, settings.deployment)))
     live = next(iter(_readable(LivePointer.from_json, [pointer] if pointer else [])), None)
     return live, sorted(releases, key=lambda r: r.generation)
 

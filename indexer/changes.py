@@ -89,6 +89,20 @@ def of_pointer(
     )
 
 
+def of_overruled(pointer: LivePointer, records: int, now: datetime) -> Decision:
+    """Return the evidence that records of somebody else on ``releases`` were overruled; the same generation serves."""
+    return Decision(
+        decision_id=decision_id(pointer),
+        run_id=pointer.live.run_id,
+        verdict="pass",
+        reasons=["overruled", f"{records} records on releases were not written by the indexer: who may write there?"],
+        generation_before=pointer.live.generation,
+        generation_after=pointer.live.generation,
+        actor="indexer",
+        at=now,
+    )
+
+
 def of_refusal(command: DeploymentCommand, reason: str, live: int | None, now: datetime) -> Decision:
     """Return the evidence of a command that was rejected."""
     candidate = command.candidate

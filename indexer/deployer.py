@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from broker.guarding import unforeseen
+from broker.reading import Reader
 from indexer import changes
 from indexer.approval import Approvals, misplaced, model_folders
 from indexer.catalog_sync import CatalogSync
@@ -27,6 +28,7 @@ from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState
 from schemas.settings import IndexerSettings
 from schemas.training import Check
 
+REST_S = 0.5  # between two corrections: whoever floods the topic must not make us do the same
 log = structlog.get_logger(__name__)
 
 
@@ -122,6 +124,15 @@ class Deployer:
                 await self.ledger.decided(changes.of_failure(release, [release.error or ""], [], state.live, _now(), actor=command.actor))
             case Repeated():
                 return
+
+    async def keep_truth(self, releases: Reader) -> None:
+        """Overrule what somebody else writes to ``releases``, for ever; ``releases`` is read from the ledger's beginning on."""
+        while True:
+            foreign = self.ledger.foreign(await releases.poll(timeout_ms=100))
+            if foreign:
+                async with self._one:
+                    await self.ledger.overrule(foreign)
+                await asyncio.sleep(REST_S)
 
     async def order_first(self, sha256: str, dim: int) -> None:
         """Order generation 1 of the base model, unless something is live or being built."""

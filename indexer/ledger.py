@@ -1,42 +1,73 @@
 """Write ``releases`` and ``decisions``: a change counts when the broker has it, and only then the state in memory follows.
 
-``releases`` is written by claim: an indexer that slept while another took over is refused by the broker, whatever it believes.
+``releases`` is written by claim: an indexer that slept while another took over is refused by the broker, whatever it believes. What
+somebody else has written there all the same is overruled: the pointer is written again, and names the stranger's as one that it follows.
 """
 
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Self
+
+import structlog
 
 from broker.claiming import Claims
 from broker.guarding import judged
 from broker.producing import Producer
-from broker.reading import open_reader, read_compacted
-from broker.records import Outgoing
+from broker.reading import open_reader
+from broker.records import Outgoing, Record
 from indexer import changes
 from indexer.decided import read_decision
-from indexer.metrics import LIVE_GENERATION, SEQUENCE
+from indexer.metrics import FOREIGN_RELEASES, LIVE_GENERATION, SEQUENCE
 from indexer.state import State, read_state
-from schemas.releases import LivePointer, Release, release_key
+from retrieval.chain import Chain, Lineage, digest
+from schemas.releases import LivePointer, Release, is_release_key, release_key
 from schemas.settings import Settings
 from schemas.topics import DECISIONS, RELEASES
 from schemas.training import Decision
 
+log = structlog.get_logger(__name__)
+TELL_EVERY = timedelta(minutes=10)
+
 
 class Ledger:
-    """The state as the topics tell it. One writer: this process."""
+    """The state as the topics tell it. One writer: this process. ``begins`` is the offset of ``releases`` from which on it writes."""
 
-    def __init__(self, settings: Settings, producer: Producer, claims: Claims, state: State) -> None:
+    def __init__(self, settings: Settings, producer: Producer, claims: Claims, state: State, lineage: Lineage, begins: int) -> None:
         self._claims = claims
         self._settings = settings
         self._producer = producer
+        self._topic = settings.topic(RELEASES.name)
+        self._lineage = lineage
+        self._own: Counter[tuple[bytes, bytes | None]] = Counter()
+        self._told_at = datetime.min.replace(tzinfo=UTC)
+        self.begins = begins
         self.state = state
         self._show()
 
     @classmethod
     async def open(cls, settings: Settings, producer: Producer, claims: Claims) -> Self:
         """Claim ``releases``, then read the state. Writes the decision of the live pointer if a crash came between the two."""
-        await claims.take([(settings.topic(RELEASES.name), 0)])
-        topic = await read_compacted(settings.kafka, settings.topic(RELEASES.name))
-        records = ((key, record.value) for key, record in topic.records.items() if record.value is not None)
-        ledger = cls(settings, producer, claims, read_state(records, settings.deployment))
+        topic = settings.topic(RELEASES.name)
+        begins = (await claims.take([(topic, 0)]))[topic, 0]
+        chain, lineage, newest, strangers = Chain(), Lineage(), dict[bytes, bytes | None](), list[str]()
+        key = settings.deployment.encode()
+        async with open_reader(settings.kafka, [topic]) as reader:
+            async for record in reader.until({(topic, 0): begins}):
+                if record.key is None or record.offset >= begins:
+                    continue
+                if record.key != key:
+                    newest[record.key] = record.value
+                elif record.value is not None and judged(lambda r: chain.take(r.value or b""), record) is True:
+                    newest[key] = record.value
+                    lineage.wrote(record.value)
+                else:
+                    strangers.append(digest(record.value or b""))
+        state = read_state(((k, v) for k, v in newest.items() if v is not None), settings.deployment)
+        known = (chain.known.follows or []) if chain.known else []
+        ledger = cls(settings, producer, claims, state, Lineage([*known, *lineage.ours], strangers), begins)
+        if not set(strangers) <= set(known):
+            await ledger.overrule([], told=len(strangers))
         pointer = ledger.state.pointer
         if pointer and changes.decision_id(pointer) not in await _decision_ids(settings):
             before = pointer.previous.generation if pointer.previous else None
@@ -45,24 +76,63 @@ class Ledger:
 
     async def recorded(self, *releases: Release) -> None:
         """Write the records of generations, in order."""
-        if not releases:
-            return
-        topic = self._settings.topic(RELEASES.name)
-        await self._claims.write_all(Outgoing(topic, r.to_json(), key=release_key(r.generation), partition=0) for r in releases)
+        await self._write(*((self._key(r.generation), r.to_json()) for r in releases))
         for release in releases:
             self.state = self.state.with_release(release)
 
     async def pointed(self, pointer: LivePointer) -> None:
-        """Write the live pointer: from the acknowledgement on, its generation serves."""
-        record = Outgoing(self._settings.topic(RELEASES.name), pointer.to_json(), key=pointer.deployment.encode(), partition=0)
-        await self._claims.write_all([record])
+        """Write the live pointer: the change of what serves."""
+        pointer = pointer.model_copy(update={"follows": self._lineage.follows})
+        value = pointer.to_json()
+        await self._write((pointer.deployment.encode(), value))
         self.state = self.state.with_pointer(pointer)
+        self._lineage.wrote(value)
         self._show()
 
     async def decided(self, decision: Decision) -> None:
         """Write the evidence of a verdict or a change."""
         key = (decision.run_id or decision.decision_id).encode()
         await self._producer.send(Outgoing(self._settings.topic(DECISIONS.name), decision.to_json(), key=key))
+
+    def foreign(self, records: Iterable[Record]) -> list[Record]:
+        """Return those of the records from ``begins`` on that have a key of ours and that this process has not written."""
+        pointer_key = self._settings.deployment.encode()
+        found = []
+        for record in records:
+            if record.key is None or not (record.key == pointer_key or is_release_key(record.key, self._settings.deployment)):
+                continue
+            if self._own[record.key, record.value]:
+                self._own -= Counter([(record.key, record.value)])
+            else:
+                found.append(record)
+        return found
+
+    async def overrule(self, records: Iterable[Record], *, told: int = 0) -> None:
+        """Write again what strangers' records would have changed."""
+        values: dict[bytes, bytes | None] = {}
+        for record in records:
+            told += 1
+            key = record.key or b""
+            if key == self._settings.deployment.encode():
+                self._lineage.saw([record.value or b""])
+            else:
+                values[key] = next((r.to_json() for r in self.state.releases.values() if self._key(r.generation) == key), None)
+        FOREIGN_RELEASES.inc(told)
+        log.error("releases holds records that this indexer did not write: they are overruled", records=told)
+        if values:
+            await self._write(*values.items())
+        if (before := self.state.pointer) is not None:
+            await self.pointed(before.model_copy(update={"sequence": before.sequence + 1}))
+            if (now := datetime.now(UTC)) - self._told_at >= TELL_EVERY:
+                self._told_at = now
+                await self.decided(changes.of_overruled(self.state.pointer or before, told, now))
+
+    def _key(self, generation: int) -> bytes:
+        return release_key(generation, self._settings.deployment)
+
+    async def _write(self, *records: tuple[bytes, bytes | None]) -> None:
+        self._own.update(records)  # before the broker has them: they may be read before the acknowledgement
+        await self._claims.write_all(Outgoing(self._topic, value, key=key, partition=0) for key, value in records)
 
     def _show(self) -> None:
         if pointer := self.state.pointer:

@@ -11,6 +11,7 @@ CATALOG_UNREADABLE = Gauge(
     "searchloop_catalog_unreadable", "Catalogue records passed over because they do not fit the contract, since the start."
 )
 ROWS_WRITTEN = Counter("searchloop_index_rows_written", "Rows written to collections.", ["cause"])
+FOREIGN_RELEASES = Counter("searchloop_foreign_releases", "Records on releases that this indexer did not write, overruled.")
 ROWS_REFUSED = Counter("searchloop_index_rows_refused", "Rows that the index cannot hold, passed over.")
 ROWS_DELETED = Counter("searchloop_index_rows_deleted", "Rows deleted from collections.")
 VECTORS_REUSED = Counter("searchloop_build_vectors_reused", "Vectors of a build that were taken over from the candidate.")

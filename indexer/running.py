@@ -27,7 +27,7 @@ from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
 from schemas.settings import IndexerSettings, without_password
-from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, EVENTS, SEARCHER_REPORTS
+from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, EVENTS, RELEASES, SEARCHER_REPORTS
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +60,8 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         models = Models(encoding, settings.torch_threads)
         sync = CatalogSync(store, serving, models)
         ledger = await Ledger.open(settings, producer, claims)
+        own = {(settings.topic(RELEASES.name), 0): ledger.begins}
+        releases = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(RELEASES.name)], start=own))
         deployer = Deployer(settings, ledger, store, serving, sync, Decided(decisions).to_the_end)
         watch = Watch(settings, deployer, lambda: builder.current is not None)
         builder = Builder(Workshop(store, building, models, settings, watch.pause_s), sync, deployer)
@@ -72,6 +74,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         await deployer.restore(models)
 
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(deployer.keep_truth(releases))
             tasks.create_task(sync.follow(catalog))
             tasks.create_task(sync.write())
             tasks.create_task(sync.erase())

@@ -8,12 +8,11 @@ from types import MappingProxyType
 import structlog
 from pydantic import ValidationError
 
-from schemas.releases import LivePointer, Release, ReleaseState, RolledBack, release_key
+from schemas.releases import LivePointer, Release, ReleaseState, RolledBack, is_release_key, release_key
 
 log = structlog.get_logger(__name__)
 HOLDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
 UNFINISHED = frozenset({ReleaseState.BUILDING, ReleaseState.VERIFIED})
-_GENERATION = b"generation:"
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,9 @@ def read_state(records: Iterable[tuple[bytes, bytes]], deployment: str) -> State
     state = State()
     for key, value in records:
         try:
-            if key.startswith(_GENERATION):
+            if is_release_key(key, deployment):
                 release = Release.from_json(value)
-                if key == release_key(release.generation):
+                if key == release_key(release.generation, deployment):
                     state = state.with_release(release)
             elif key == deployment.encode():
                 state = state.with_pointer(LivePointer.from_json(value))

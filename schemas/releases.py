@@ -16,6 +16,9 @@ from schemas.bounds import EXACT_INTEGER, NAME_CHARS, PATH_CHARS, REASON_CHARS
 Generation = Annotated[int, Field(ge=-EXACT_INTEGER, le=EXACT_INTEGER)]
 
 
+MAIN = "main"
+
+
 class Candidate(Fact):
     """A saved model that is proposed for release. ``model`` is a folder; ``vectors`` an optional file of catalogue vectors."""
 
@@ -109,6 +112,7 @@ class LivePointer(Fact):
 
     Both releases are whole, so that a searcher needs nothing else. ``command_id`` is the last command that was carried out,
     ``carried_out`` the last few, the newest last: none of them is carried out twice. ``forced``: no searcher may refuse this generation.
+    ``follows`` are the digests (``retrieval.chain``) of the pointers before it, and of strangers' that it overrules: readers take no other.
     """
 
     deployment: str = "main"
@@ -123,11 +127,21 @@ class LivePointer(Fact):
     paused: bool = False
     pinned: bool = False
     at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+    follows: list[str] | None = None
 
 
-def release_key(generation: int) -> bytes:
-    """Return the key of a generation's own record on ``releases``; sorts by generation."""
-    return f"generation:{generation:06d}".encode()
+def release_key(generation: int, deployment: str = MAIN) -> bytes:
+    """Return the key of a generation's own record on ``releases``; sorts by generation.
+
+    >>> release_key(7), release_key(7, "shop-b")
+    (b'generation:000007', b'shop-b/generation:000007')
+    """
+    return f"{'' if deployment == MAIN else deployment + '/'}generation:{generation:06d}".encode()
+
+
+def is_release_key(key: bytes, deployment: str = MAIN) -> bool:
+    """Say whether a key is that of a generation of the deployment."""
+    return key.startswith(release_key(0, deployment)[:-6])
 
 
 LATENCY_BOUNDS_MS = (5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 70.0, 100.0, 150.0, 250.0, 500.0, 1000.0, 2500.0)

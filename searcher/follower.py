@@ -14,6 +14,7 @@ import structlog
 
 from broker.reading import Reader, open_reader
 from process.health import Health
+from retrieval.chain import Chain
 from retrieval.encoder import EncodingError, ModelError
 from retrieval.index import StoreError, VectorStore
 from retrieval.live import Live
@@ -22,7 +23,7 @@ from schemas.releases import LivePointer, Release
 from schemas.settings import SearcherSettings
 from schemas.topics import RELEASES
 from searcher.metrics import GENERATION, LOAD_FAILURES, LOAD_SECONDS, SEQUENCE
-from searcher.pointer import newest_pointer
+from searcher.pointer import take_pointers
 from searcher.recent import Recent
 from searcher.replaying import replay
 from searcher.shadow import ShadowError, objection
@@ -57,7 +58,7 @@ class Follower:
         self._changed = changed
         self._adopted = adopted
         self._open: dict[int, LoadedRelease] = {}
-        self._failed: tuple[int, float] = (-1, 0.0)
+        self._failed: tuple[LivePointer | None, float] = (None, 0.0)
         self._retry_s = RETRY_S
         self.refused: int | None = None
         self.problem: str | None = None
@@ -66,28 +67,26 @@ class Follower:
 
     async def follow(self, stopping: asyncio.Event) -> None:
         """Follow until ``stopping`` is set. Raises ``KafkaError`` when the broker is gone for good."""
-        wanted: LivePointer | None = None
+        chain = Chain()
         async with open_reader(self._settings.kafka, [self._settings.topic(RELEASES.name)], fetch_wait_ms=100) as reader:
-            wanted = await self._to_the_end(reader)
+            await self._to_the_end(reader, chain)
             while not stopping.is_set():
-                if wanted is not None and self._due(wanted):
-                    await self._adopt(wanted)
-                wanted = newest_pointer(await reader.poll(timeout_ms=100), self._settings.deployment, wanted)
+                if chain.known is not None and self._due(chain.known):
+                    await self._adopt(chain.known)
+                take_pointers(chain, await reader.poll(timeout_ms=100), self._settings.deployment)
 
-    async def _to_the_end(self, reader: Reader) -> LivePointer | None:
-        pointer: LivePointer | None = None
+    async def _to_the_end(self, reader: Reader, chain: Chain) -> None:
         async for record in reader.until(await reader.end_offsets()):
-            pointer = newest_pointer([record], self._settings.deployment, pointer)
-        if pointer is None:
+            take_pointers(chain, [record], self._settings.deployment)
+        if chain.known is None:
             self._health.detail["waiting"] = "no release yet"
-        return pointer
 
     def _due(self, wanted: LivePointer) -> bool:
-        sequence, at = self._failed
-        if sequence != wanted.sequence:
+        failed, at = self._failed
+        if failed is not wanted:
             self._retry_s = RETRY_S
-        rested = sequence != wanted.sequence or time.monotonic() >= at + self._retry_s
-        return rested and (self.served is None or wanted.sequence > self.served.sequence)
+        rested = failed is not wanted or time.monotonic() >= at + self._retry_s
+        return rested and self.served is not wanted
 
     async def _adopt(self, pointer: LivePointer) -> None:
         started = time.monotonic()
@@ -149,7 +148,7 @@ class Follower:
                 log.warning("serves the previous generation", generation=release.generation)
         if self._live.current is not None:
             self._health.detail["generation"] = self._live.current.generation
-        self._failed = (pointer.sequence, time.monotonic())
+        self._failed = (pointer, time.monotonic())
         self._retry_s = min(LONGEST_RETRY_S, self._retry_s * 2)
         self._changed()
 

@@ -14,3 +14,4 @@ GENERATION = Gauge("searchloop_searcher_generation", "The generation that serves
 SEQUENCE = Gauge("searchloop_searcher_sequence", "The sequence of the live pointer that serves")
 LOAD_FAILURES = Counter("searchloop_release_load_failures", "Releases that could not be loaded; the one before kept serving")
 LOAD_SECONDS = Gauge("searchloop_release_load_seconds", "How long the newest release took to open and warm")
+FOREIGN_POINTERS = Counter("searchloop_foreign_pointers", "Live pointers on releases that follow none of ours, passed over.")

@@ -1,33 +1,21 @@
-"""Which live pointer holds, out of the records of ``releases``. Order of arrival does not matter, the sequence does."""
+"""Which live pointer holds, out of the records of ``releases``, in the order of the log. ``retrieval.chain`` decides."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import structlog
-from pydantic import ValidationError
 
 from broker.guarding import judged
 from broker.records import Record
-from schemas.releases import LivePointer
+from retrieval.chain import Chain
+from searcher.metrics import FOREIGN_POINTERS
 
 log = structlog.get_logger(__name__)
 
 
-def newest_pointer(records: Sequence[Record], deployment: str, known: LivePointer | None) -> LivePointer | None:
-    """Return the newest pointer of the deployment among ``known`` and the records, by sequence. What does not parse is passed over."""
+def take_pointers(chain: Chain, records: Iterable[Record], deployment: str) -> None:
+    """Bring the chain up to date. What cannot be read, or does not follow the pointer that holds, is passed over and counted."""
+    key = deployment.encode()
     for record in records:
-        if record.key != deployment.encode() or record.value is None:
-            continue
-        pointer = judged(_read, record)
-        if not isinstance(pointer, LivePointer):
-            continue
-        if known is None or pointer.sequence > known.sequence:
-            known = pointer
-    return known
-
-
-def _read(record: Record) -> LivePointer | None:
-    try:
-        return LivePointer.from_json(record.value or b"")
-    except ValidationError as error:
-        log.warning("unreadable live pointer", offset=record.offset, problems=error.error_count())
-        return None
+        if record.key == key and record.value is not None and judged(lambda r: chain.take(r.value or b""), record) is not True:
+            FOREIGN_POINTERS.inc()
+            log.warning("a live pointer that follows none of ours is passed over", offset=record.offset)

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from broker.guarding import judged
 from broker.reading import open_reader
 from broker.records import Record
-from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState
+from retrieval.chain import Chain
+from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState, is_release_key
 from schemas.settings import TrainerSettings
 from schemas.topics import DECISIONS, RELEASES
 from schemas.training import Decision
@@ -29,13 +30,18 @@ async def await_live(settings: TrainerSettings, wait: timedelta) -> LivePointer 
     loop = asyncio.get_running_loop()
     end = loop.time() + wait.total_seconds()
     async with open_reader(settings.kafka, [settings.topic(RELEASES.name)]) as reader:
-        newest = None
+        chain, key = Chain(), settings.deployment.encode()
         async for record in reader.until(await reader.end_offsets()):
-            newest = _pointer(record, settings.deployment) or newest
-        while newest is None and loop.time() < end:
+            _follow(chain, record, key)
+        while chain.known is None and loop.time() < end:
             for record in await reader.poll():
-                newest = _pointer(record, settings.deployment) or newest
-        return newest
+                _follow(chain, record, key)
+        return chain.known
+
+
+def _follow(chain: Chain, record: Record, key: bytes) -> None:
+    if record.key == key and record.value is not None:
+        judged(lambda r: chain.take(r.value or b""), record)
 
 
 async def read_history(settings: TrainerSettings) -> tuple[list[Release], list[Decision]]:
@@ -49,7 +55,7 @@ async def read_history(settings: TrainerSettings) -> tuple[list[Release], list[D
                 decision = judged(_decision, record)
                 if isinstance(decision, Decision):
                     decisions.append(decision)
-            elif record.key is not None and record.key.startswith(b"generation:"):
+            elif record.key is not None and is_release_key(record.key, settings.deployment):
                 release = judged(_release, record)
                 if isinstance(release, Release):
                     releases[release.generation] = release

@@ -6,8 +6,9 @@ from broker.records import Record
 from indexer.clicks import MATURE_S, ClickCounts
 from indexer.state import read_state
 from indexer.watching import read_report
+from retrieval.chain import Chain
 from schemas.releases import SearcherReport, Served
-from searcher.pointer import newest_pointer
+from searcher.pointer import take_pointers
 from tests.indexer.builders import NOW, a_release, a_state
 from tests.indexer.test_clicks import search
 
@@ -31,8 +32,9 @@ def test_garbage_on_releases_hides_no_generation(garbage: bytes) -> None:
     records = [(b"generation:000001", state.releases[1].to_json()), (b"generation:000002", garbage), (b"generation:x", garbage)]
     assert read_state([*records, (b"main", state.pointer.to_json())], "main") == state
     assert read_state([*records, (b"main", garbage)], "main").pointer is None
-    known = newest_pointer([Record("releases", 0, 0, 0, b"main", garbage)], "main", state.pointer)
-    assert known == state.pointer
+    chain = Chain()
+    take_pointers(chain, [Record("releases", 0, 0, 0, b"main", value) for value in (state.pointer.to_json(), garbage)], "main")
+    assert chain.known == state.pointer
 
 
 def test_a_record_under_the_key_of_another_generation_is_none() -> None:

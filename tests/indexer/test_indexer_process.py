@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from indexer.verify import id_set_sha256
+from retrieval.chain import digest
 from retrieval.document import document_hash, document_text
 from retrieval.encoder import Encoder, fingerprint, resolve_model
 from retrieval.index import VectorStore
@@ -290,8 +291,19 @@ async def test_poison_and_forged_promotions_are_refused_and_a_lost_model_leaves_
     await desk.eventually(refused)
     assert len(await desk.dead_letters()) == len(poison)
 
+    pointer = (await desk.state()).pointer
+    assert pointer is not None
+    strange = pointer.live.model_copy(update={"generation": 900_000, "model": forged.model, "model_sha256": forged.model_sha256})
+    stranger = pointer.model_copy(update={"sequence": 999_999, "live": strange})
+    await desk.send(RELEASES.name, ("main", stranger.to_json()), ("generation:000001", strange.to_json()), ("generation:000005", b"{"))
+    state = await desk.live(1, sequence=2)
+    assert state.releases.keys() == {1}
+    assert state.pointer is not None
+    assert {digest(pointer.to_json()), digest(stranger.to_json())} <= set(state.pointer.follows or [])
+    assert "searchloop_foreign_releases_total 3.0" in await desk.metrics()
+
     await desk.command(promote("c3", forged, expected=1))
-    await desk.live(2, sequence=2)
+    await desk.live(2, sequence=3)
     desk.kill()
     shutil.move(forged.model, tmp_path / "away")
     desk.start()
@@ -303,7 +315,7 @@ async def test_poison_and_forged_promotions_are_refused_and_a_lost_model_leaves_
 
     await desk.eventually(lost)
     await desk.command(DeploymentCommand(command_id="c4", action="rollback", actor="ann", reason="its model is lost"))
-    state = await desk.live(1, sequence=3)
+    state = await desk.live(1, sequence=4)
     assert state.pointer is not None
     assert state.pointer.previous is not None
     assert state.pointer.previous.rolled_back is not None, "a searcher must know that it is nothing to fall back to"

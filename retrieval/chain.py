@@ -1,0 +1,82 @@
+"""Decide which live pointer holds, out of the records of ``releases``: each names those that it follows. Pure.
+
+The indexer is the one writer, but who else can write to the topic is the broker's matter. So a pointer counts only when it says that it
+follows one that a reader has taken before: it names the digests of its ancestors, and of strangers' records that the indexer has seen and
+overrules. Whatever a reader has taken in the meantime, it takes the indexer's next pointer. No pointer is taken twice.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from schemas.releases import LivePointer
+
+ANCESTORS = 50
+STRANGERS = 1000
+TAKEN = 100_000  # digests that a reader remembers, some 10 MB: only a flood makes more than a few hundred
+
+
+def digest(value: bytes) -> str:
+    """Return how a pointer's record is named by those that follow it: 32 hexadecimal digits of its sha256.
+
+    >>> len(digest(b"{}"))
+    32
+    """
+    return hashlib.sha256(value).hexdigest()[:32]
+
+
+class Lineage:
+    """What the next pointer names: the last pointers of the indexer, and the last strangers' records, each bounded by itself.
+
+    A flood of strangers' records pushes none of the indexer's own out.
+    """
+
+    def __init__(self, ours: Iterable[str] = (), strangers: Iterable[str] = ()) -> None:
+        self.ours = [*ours][-ANCESTORS:]
+        self.strangers = [*strangers][-STRANGERS:]
+
+    def wrote(self, value: bytes) -> None:
+        """Take a pointer of ours in."""
+        self.ours = [*self.ours, digest(value)][-ANCESTORS:]
+
+    def saw(self, values: Iterable[bytes]) -> None:
+        """Take pointers of strangers in."""
+        self.strangers = [*self.strangers, *map(digest, values)][-STRANGERS:]
+
+    @property
+    def follows(self) -> list[str]:
+        """What the next pointer follows, strangers first."""
+        return [*self.strangers, *self.ours]
+
+
+class Chain:
+    """The pointer that holds, ``known``. The first one that is taken is believed."""
+
+    def __init__(self) -> None:
+        self.known: LivePointer | None = None
+        self._taken: dict[str, None] = {}
+
+    def take(self, value: bytes) -> bool:
+        """Take a record's value in, in the order of the log. False for one that cannot be read or does not follow: nothing changes.
+
+        Where neither it nor the known one names what it follows, an indexer from before the chain has written both: then the greater
+        sequence holds.
+        """
+        try:
+            pointer = LivePointer.from_json(value)
+        except ValidationError:
+            return False
+        name = digest(value)
+        if self.known is not None and not self._follows(pointer, name, self.known):
+            return False
+        self.known = pointer
+        self._taken[name] = None
+        if len(self._taken) > TAKEN:
+            del self._taken[next(iter(self._taken))]
+        return True
+
+    def _follows(self, pointer: LivePointer, name: str, known: LivePointer) -> bool:
+        if pointer.follows is None:
+            return known.follows is None and pointer.sequence > known.sequence
+        return name not in self._taken and any(one in self._taken for one in pointer.follows)
