@@ -20,11 +20,15 @@ _TIMEOUT_MS = 60_000
 
 
 class Claims:
-    """The partitions that this process may write to. A topic that is claimed by some must be written by claim alone."""
+    """The partitions that this process may write to. A topic that is claimed by some must be written by claim alone.
 
-    def __init__(self, bootstrap: str, client_id: str) -> None:
+    ``share``: which part of each partition's keys is claimed, where several writers share a partition by its keys; empty for all.
+    """
+
+    def __init__(self, bootstrap: str, client_id: str, share: str = "") -> None:
         self._bootstrap = bootstrap
         self._client_id = client_id
+        self._share = share
         self._writers: dict[Place, AIOKafkaProducer] = {}
         self._taking = asyncio.Lock()
 
@@ -63,7 +67,7 @@ class Claims:
         writer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id=self._client_id,
-            transactional_id=f"{topic}-{partition}",
+            transactional_id=f"{topic}-{partition}{self._share and '-' + self._share}",
             transaction_timeout_ms=_TIMEOUT_MS,
             linger_ms=5,
             max_batch_size=1 << 18,
@@ -84,9 +88,9 @@ class Claims:
 
 
 @asynccontextmanager
-async def open_claims(bootstrap: str, *, client_id: str = "searchloop") -> AsyncIterator[Claims]:
+async def open_claims(bootstrap: str, *, client_id: str = "searchloop", share: str = "") -> AsyncIterator[Claims]:
     """Hold nothing yet; at the end of the block hold nothing any more."""
-    claims = Claims(bootstrap, client_id)
+    claims = Claims(bootstrap, client_id, share)
     try:
         yield claims
     finally:

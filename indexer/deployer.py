@@ -21,9 +21,10 @@ from indexer.metrics import COMMANDS
 from indexer.models import Models
 from indexer.recovery import recover
 from indexer.retention import retain
-from indexer.state import UNFINISHED, moved
+from indexer.state import HOLDING, UNFINISHED, moved
 from retrieval.encoder import ModelError
-from retrieval.index import VectorStore, collection_name, collection_prefix
+from retrieval.index import VectorStore
+from retrieval.naming import collection_name, collection_prefix, earlier_prefix, is_generation_name
 from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState, SearcherReport
 from schemas.settings import IndexerSettings
 from schemas.training import Check
@@ -55,11 +56,15 @@ class Deployer:
         self.lost: tuple[Release, str] | None = None
         self._prefix = collection_prefix(settings.topic_prefix, settings.deployment)
         self._alias = f"{self._prefix}_live"
+        self._earlier_alias = f"{earlier_prefix(settings.topic_prefix, settings.deployment)}_live"
 
     async def recover(self) -> None:
-        """Make Milvus and the records agree with the live pointer; go on with the build that a crash ended."""
-        prefix = f"{self._prefix}_g"
-        there = [name for name in await self._lane(self._store.collections) if name.startswith(prefix)]
+        """Make Milvus and the records agree with the live pointer; go on with the build that a crash ended.
+
+        What another deployment owns is not looked at; collections of ours that were named by an earlier version serve on.
+        """
+        named = {r.collection for r in self.ledger.state.releases.values() if r.state in HOLDING | UNFINISHED}
+        there = [n for n in await self._lane(self._store.collections) if n in named or is_generation_name(n, self._prefix)]
         plan = recover(self.ledger.state, there, _now())
         for release in plan.records:
             log.warning("repaired", generation=release.generation, state=release.state.value, reason=release.error)
@@ -68,6 +73,8 @@ class Deployer:
             self.orders.put_nowait(plan.resume)
         if plan.alias in there:
             await self._point_alias(plan.alias)
+        if self._earlier_alias != self._alias and await self._lane(self._store.alias_target, self._earlier_alias) in named:
+            await self._lane(self._store.drop_alias, self._earlier_alias)  # it would keep its collection for ever
         for name in plan.orphans:
             log.warning("dropping an orphan", collection=name)
             await self._lane(self._store.drop, name)

@@ -26,6 +26,7 @@ from indexer.watching import Watch
 from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
+from schemas.releases import MAIN
 from schemas.settings import IndexerSettings, without_password
 from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, EVENTS, RELEASES, SEARCHER_REPORTS
 
@@ -48,7 +49,8 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         commands = await stack.enter_async_context(open_group(settings.kafka, topics, group, session_timeout_ms=SHORT_SESSION_MS))
         await _alone(commands, health)
         producer = await stack.enter_async_context(open_producer(settings.kafka, linger_ms=0, client_id="searchloop-indexer"))
-        claims = await stack.enter_async_context(open_claims(settings.kafka, client_id="searchloop-indexer"))
+        own = open_claims(settings.kafka, client_id="searchloop-indexer", share=share_of(settings.deployment))
+        claims = await stack.enter_async_context(own)
         catalog = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(CATALOG.name)], fetch_wait_ms=100))
         reports = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(SEARCHER_REPORTS.name)]))
         events = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(EVENTS.name)], start="end"))
@@ -60,8 +62,8 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         models = Models(encoding, settings.torch_threads)
         sync = CatalogSync(store, serving, models)
         ledger = await Ledger.open(settings, producer, claims)
-        own = {(settings.topic(RELEASES.name), 0): ledger.begins}
-        releases = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(RELEASES.name)], start=own))
+        since = {(settings.topic(RELEASES.name), 0): ledger.begins}
+        releases = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(RELEASES.name)], start=since))
         deployer = Deployer(settings, ledger, store, serving, sync, Decided(decisions).to_the_end)
         watch = Watch(settings, deployer, lambda: builder.current is not None)
         builder = Builder(Workshop(store, building, models, settings, watch.pause_s), sync, deployer)
@@ -86,6 +88,11 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
             tasks.create_task(_find_again(deployer, models))
             tasks.create_task(_prune(watch, deployer, models, builder))
             tasks.create_task(_report(health, deployer, sync, builder))
+
+
+def share_of(deployment: str) -> str:
+    """Return which part of ``releases`` the deployment claims. That of ``main`` has no name, as in every version."""
+    return "" if deployment == MAIN else deployment
 
 
 async def _alone(commands: GroupConsumer, health: Health) -> None:

@@ -98,7 +98,9 @@ class Watch:
                 self._reports.pop((record.key or b"").decode(errors="replace"), None)
                 continue
             report = judged(read_report, record)
-            if isinstance(report, SearcherReport) and report.at <= datetime.now(UTC) + AHEAD:
+            if not isinstance(report, SearcherReport) or report.deployment not in {None, self._settings.deployment}:
+                continue
+            if report.at <= datetime.now(UTC) + AHEAD:
                 self._reports[report.searcher_id] = report
                 if len(self._reports) > SEARCHERS:
                     del self._reports[min(self._reports, key=lambda i: self._reports[i].at)]

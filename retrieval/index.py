@@ -212,6 +212,10 @@ class VectorStore:
         change = self._client.create_alias if self.alias_target(alias) is None else self._client.alter_alias
         self._do(lambda: change(name, alias, timeout=30.0))
 
+    def drop_alias(self, alias: str) -> None:
+        """Take an alias away; its collection stays."""
+        self._do(lambda: self._client.drop_alias(alias, timeout=30.0))
+
     def alias_target(self, alias: str) -> str | None:
         """Return the collection that an alias points to, or None when there is no such alias."""
         try:

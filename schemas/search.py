@@ -27,7 +27,10 @@ class Filter(Message):
 
 
 class SearchRequest(Message):
-    """A query to answer: the topic ``search-requests``. ``timeout_ms`` counts from the record's Kafka timestamp."""
+    """A query to answer: the topic ``search-requests``. ``timeout_ms`` counts from the record's Kafka timestamp.
+
+    ``deployment`` names the one whose searchers answer; without it those of every deployment of the prefix do.
+    """
 
     request_id: Id
     user_query: Annotated[str, Field(max_length=QUERY_CHARS)]
@@ -40,6 +43,7 @@ class SearchRequest(Message):
     query_id: OptionalId = None
     timeout_ms: Annotated[int, Field(ge=1, le=TIMEOUT_MS)] = 5000
     explain: bool = False
+    deployment: OptionalId = None
 
     def has_placeholder(self) -> bool:
         """Say whether an id names nobody."""

@@ -49,7 +49,12 @@ class Settings(BaseModel):
         12, ge=1, le=512, description="Partitions of search-requests and search-responses when they are made, and so the most searchers."
     )
     replication: int = Field(1, ge=1, le=7, description="Replicas of every topic; 3 in production.")
-    deployment: str = Field("main", description="Name of the deployment: the key of the live pointer.")
+    deployment: str = Field(
+        "main",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="Name of the deployment: the key of the live pointer. Several under one prefix share what is learnt, each with its own "
+        "indexer, searchers and collections; a search request may name the one that answers it.",
+    )
     http_host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /metrics listen.")
     http_port: int = Field(0, ge=0, le=65535, description="Their port; 0 takes a free one and logs it.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Level of our own log lines.")

@@ -37,6 +37,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
             serving, pointer = live.current, follower.served
             return SearcherReport(
                 searcher_id=searcher_id,
+                deployment=settings.deployment,
                 generation=serving.generation if serving else None,
                 sequence=pointer.sequence if pointer else 0,
                 ready=serving is not None,

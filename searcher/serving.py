@@ -145,6 +145,8 @@ class Server:
                 REPEATED.inc()
             elif isinstance(read_as, Refused):
                 replies += self._rejected(read_as)
+            elif read_as.request.deployment not in {None, self._settings.deployment}:
+                continue  # the searchers of that one answer it
             elif read_as.remaining_ms(now_ms) <= 0:
                 replies.append(Reply(read_as, _expired(read_as)))
             else:
