@@ -12,6 +12,7 @@ import polars as pl
 
 from schemas.settings import TrainerSettings, WeightMap
 from trainer.popularity import Popularity
+from trainer.trust import believed
 
 MAX_CREDIT = 64.0  # beyond it more of the same teaches nothing: sampling or weighing by raw counts hurt unseen queries
 MIN_SHARE = 0.05
@@ -35,6 +36,7 @@ def weigh_by(settings: TrainerSettings, train: pl.DataFrame, clients: pl.DataFra
         min_clients=settings.min_clients,
         max_client_share=settings.max_client_share,
         weight_map=settings.weight_map,
+        newcomer_deviations=settings.newcomer_deviations,
     )
 
 
@@ -48,16 +50,22 @@ def weigh(
     min_clients: int,
     max_client_share: float,
     weight_map: WeightMap = "log",
+    newcomer_deviations: float | None = None,
 ) -> pl.DataFrame:
     """Return one row per pair, sorted: query, product_id, credit (> 0), last_day, weight (mean 1).
 
     A pair with fewer than ``min_clients`` distinct clients is left out. What one client has above ``max_client_share`` of a pair is taken
-    off its credit. Pairs whose reversals outweigh the rest are left out. Empty in, empty out.
+    off its credit, and so is what ``trust`` does not believe of newcomers (``newcomer_deviations`` None: all is believed). Pairs whose
+    reversals outweigh the rest are left out. Empty in, empty out.
     """
     decay = (-(newest_day - pl.col("day")) / half_life_days * np.log(2)).exp()
     summed = worth.credits_by_pair(train, factor=decay).join(
         _client_share(clients), on=["query", "product_id"], how="left", maintain_order="left"
     )
+    if newcomer_deviations is not None:
+        trusted = believed(clients, deviations=newcomer_deviations)
+        summed = summed.join(trusted, on=["query", "product_id"], how="left", maintain_order="left")
+        summed = summed.with_columns(credit=pl.col("credit") * pl.col("believed").fill_null(1.0))
     over = (pl.col("top_share").fill_null(0.0) - max_client_share).clip(lower_bound=0.0)
     return (
         summed.filter(pl.col("clients").fill_null(0) >= min_clients if min_clients > 1 else pl.lit(value=True))
