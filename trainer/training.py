@@ -31,7 +31,6 @@ from trainer.loss import EngagementLoss, Table
 from trainer.mining import mine
 from trainer.numbering import Numbers
 from trainer.plan import LINEAGE, Lineage, Plan, Training
-from trainer.precision import bf16_pays
 from trainer.resuming import checkpoint_folder, newest_checkpoint, smaller_until_it_fits
 from trainer.sampling import Rows
 from trainer.stepping import Step, StepReport, TrainingError, inner_scores, latest_sound
@@ -175,7 +174,7 @@ def _train(
     if isinstance(tower, TopTower):
         trained = _UpperLayers(modules=list(model), device=plan.device)
         trained.tower = tower
-    bf16 = plan.device == "cuda" or bf16_pays(folder, tower, len(numbers.queries))
+    bf16 = plan.device == "cuda"
     mined = None
     if plan.hard_negatives:
         products = vectors(tower, numbers.product_texts(np.arange(len(numbers.products))))
