@@ -64,12 +64,16 @@ class GroupConsumer:
                 return
 
     async def commit_read(self) -> None:
-        """Say that all that was handed out is done, transaction markers between and after records included."""
+        """Say that all that was handed out is done, transaction markers and what was rolled back included."""
         with suppress(CommitFailedError, IllegalStateError):
-            offsets = {tp: await self._inner.position(tp) for tp in self._inner.assignment()}
+            offsets = {tp: await self._next(tp) for tp in self._inner.assignment()}
             if offsets and offsets != self._read:
                 await self._inner.commit(offsets)
                 self._read = offsets
+
+    async def _next(self, tp: TopicPartition) -> int:
+        """Return the offset of the next record to be handed out, or of what may come."""
+        return int(await self._inner.position(tp))
 
     async def ends(self, topic: str) -> dict[int, int]:
         """Return the next offset to be written, of every partition of a topic of this group, held by this member or not."""
@@ -143,14 +147,15 @@ class OrderedGroupConsumer(GroupConsumer):
                 return found
             await asyncio.sleep(0.002)
 
-    async def commit_read(self) -> None:
-        """Commit nothing: what was read is not yet handed out."""
+    async def _next(self, tp: TopicPartition) -> int:
+        held = self._held.get(tp)
+        return held[0].offset if held else await super()._next(tp)
 
     async def _has_more(self, tp: TopicPartition) -> bool:
         if tp not in self._inner.assignment():
             return False
-        high = self._inner.highwater(tp)
-        return high is None or await self._inner.position(tp) < high
+        end = self._inner.last_stable_offset(tp)  # behind it lie open transactions, which may take minutes
+        return end is None or await self._inner.position(tp) < end
 
 
 def take_in_order(held: Mapping[TopicPartition, deque[Record]], more: AbstractSet[TopicPartition], limit: int) -> list[Record]:
@@ -173,11 +178,19 @@ def take_in_order(held: Mapping[TopicPartition, deque[Record]], more: AbstractSe
 
 @asynccontextmanager
 async def open_group(
-    bootstrap: str, topics: list[str], group: str, *, fetch_wait_ms: int = 100, session_timeout_ms: int = 10_000, in_order: bool = False
+    bootstrap: str,
+    topics: list[str],
+    group: str,
+    *,
+    fetch_wait_ms: int = 100,
+    session_timeout_ms: int = 10_000,
+    in_order: bool = False,
+    committed: bool = True,
 ) -> AsyncIterator[GroupConsumer]:
     """Join a group for the length of the block. A group without a commit starts at the beginning of its topics.
 
-    ``in_order``: across partitions too, see ``OrderedGroupConsumer``.
+    ``in_order``: across partitions too, see ``OrderedGroupConsumer``. ``committed``: of transactions only what was committed, which makes
+    all behind an open one wait; else everything, at once.
     """
     install()
     inner = AIOKafkaConsumer(
@@ -185,6 +198,7 @@ async def open_group(
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level="read_committed" if committed else "read_uncommitted",
         fetch_max_wait_ms=fetch_wait_ms,
         session_timeout_ms=session_timeout_ms,
         heartbeat_interval_ms=max(500, session_timeout_ms // 4),

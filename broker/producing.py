@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -11,6 +12,8 @@ from aiokafka.errors import MessageSizeTooLargeError
 from broker.records import Outgoing
 
 log = structlog.get_logger(__name__)
+
+Codec = Literal["zstd", "gzip"]
 
 # Below what the topics take (``broker.topics``), by more than a batch with one record is larger than its record.
 MAX_REQUEST_BYTES = (8 << 20) - 1024
@@ -99,8 +102,13 @@ class Producer:
 
 
 @asynccontextmanager
-async def open_producer(bootstrap: str, *, linger_ms: int = 5, client_id: str = "searchloop") -> AsyncIterator[Producer]:
-    """Open a producer for the length of the block. ``linger_ms`` 0 for latency, 20 and more for throughput."""
+async def open_producer(
+    bootstrap: str, *, linger_ms: int = 5, client_id: str = "searchloop", codec: Codec = "zstd"
+) -> AsyncIterator[Producer]:
+    """Open a producer for the length of the block. ``linger_ms`` 0 for latency, uncompressed; 20 and more for throughput.
+
+    ``codec``: gzip for what others read too, since not every Kafka client has the others built in (kafkajs has gzip alone).
+    """
 
     def build() -> AIOKafkaProducer:
         return AIOKafkaProducer(
@@ -111,7 +119,7 @@ async def open_producer(bootstrap: str, *, linger_ms: int = 5, client_id: str = 
             linger_ms=linger_ms,
             max_batch_size=1 << 18,
             max_request_size=MAX_REQUEST_BYTES,
-            compression_type="zstd" if linger_ms else None,
+            compression_type=codec if linger_ms else None,
             request_timeout_ms=60_000,
         )
 

@@ -74,11 +74,13 @@ async def open_reader(
     start: Mapping[tuple[str, int], int] | str = "beginning",
     only: Collection[tuple[str, int]] | None = None,
     fetch_wait_ms: int = 200,
+    committed: bool = True,
 ) -> AsyncIterator[Reader]:
     """Open a reader for the length of the block. ``start``: ``"beginning"``, ``"end"``, or the next offset per (topic, partition).
 
     A partition that ``start`` does not name is read from its beginning. ``only``: these partitions of the topics, else all.
-    Raises ``LookupError`` when a topic does not exist.
+    ``committed``: of transactions only what was committed, and ends lie before the first open one; else everything. Raises ``LookupError``
+    when a topic does not exist.
     """
     install()
     partitions = [tp for tp in await _partitions(bootstrap, topics) if only is None or (tp.topic, tp.partition) in only]
@@ -86,6 +88,7 @@ async def open_reader(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level="read_committed" if committed else "read_uncommitted",
         fetch_max_wait_ms=fetch_wait_ms,
         max_partition_fetch_bytes=8 << 20,
     )

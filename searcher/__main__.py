@@ -55,7 +55,12 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                 group = settings.topic(f"searcher-{settings.deployment}")
                 topics = [settings.topic(SEARCH_REQUESTS.name)]
                 async with open_group(
-                    settings.kafka, topics, group, fetch_wait_ms=settings.fetch_wait_ms, session_timeout_ms=SHORT_SESSION_MS
+                    settings.kafka,
+                    topics,
+                    group,
+                    fetch_wait_ms=settings.fetch_wait_ms,
+                    session_timeout_ms=SHORT_SESSION_MS,
+                    committed=False,  # an answer does no harm, and nobody's open transaction may keep others waiting
                 ) as consumer:
                     await Server(settings, live, recent, counts, consumer, producer, searching).serve(stopping)
 

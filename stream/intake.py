@@ -10,16 +10,20 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
 from broker.consuming import GroupConsumer, open_group
 from broker.dead_letters import cut, dead_letter
+from broker.decoding import OVERSIZED
+from broker.guarding import judged
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing, Record
+from schemas.decoding import refuse
 from schemas.events import CleanInteraction, CleanSearch, Forget
 from schemas.products import CatalogProduct
-from schemas.rejections import Rejection
+from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
 from schemas.topics import CATALOG, ERASURES, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
 from stream import metrics
@@ -67,6 +71,7 @@ class Intake:
         self._clock = clock
         self._known = KnownProducts()
         self._settled_ends: dict[int, int] | None = None
+        self._letters: Producer
 
     async def run(self, ready: Callable[[bool], None]) -> None:
         """Take in records until cancelled. ``ready`` hears when the catalogue is known and partitions are held."""
@@ -74,6 +79,7 @@ class Intake:
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._known.follow(s))
             producer = await stack.enter_async_context(open_producer(s.kafka, linger_ms=5, client_id="searchloop-intake"))
+            self._letters = await stack.enter_async_context(open_producer(s.kafka, client_id="searchloop-letters", codec="gzip"))
             await self._known.catch_up()
             silence_ms = int(s.broker_session_timeout_s * 1000)
             products = await stack.enter_async_context(
@@ -119,20 +125,26 @@ class Intake:
         refused: list[Refused] = []
         ignored = 0
         for record in records:
-            outcome = validate_product(record, self._settings)
+            outcome = judged(self._judged_product, record)
             if isinstance(outcome, Rejection):
                 refused.append((record, outcome))
             elif isinstance(outcome, Tombstone):
                 clean.append(Outgoing(topic, None, key=outcome.product_id.encode()))
                 self._known.remove(outcome.product_id)
-            elif self._known.is_stale(outcome.product_id, outcome.version):
-                ignored += 1
             else:
-                clean.append(_catalog_record(topic, outcome))
-                self._known.put(outcome.product_id, outcome.version, outcome.variant_ids)
+                product, value = outcome
+                if self._known.is_stale(product.product_id, product.version):
+                    ignored += 1
+                    continue
+                clean.append(Outgoing(topic, value, key=product.product_id.encode()))
+                self._known.put(product.product_id, product.version, product.variant_ids)
         await producer.send_all(clean)
-        await producer.send_all(map(_letter, refused), instead=cut)
+        await self._letters.send_all(map(_letter, refused), instead=cut)
         self._count(PRODUCTS.name, len(clean), refused, {"stale_version": ignored})
+
+    def _judged_product(self, record: Record) -> tuple[CatalogProduct, bytes] | Tombstone | Rejection:
+        found = _unread(record) or validate_product(record, self._settings)
+        return (found, found.to_json()) if isinstance(found, CatalogProduct) else found
 
     async def _take_events(self, group: GroupConsumer, products: GroupConsumer, producer: Producer) -> None:
         while True:
@@ -140,6 +152,8 @@ class Intake:
             if records:
                 await self._events_step(records, products, producer)
                 await group.commit(records)
+            else:
+                await group.commit_read()
 
     async def _gather(self, group: GroupConsumer) -> list[Record]:
         """Return a batch. After the first record it waits ``flush_ms`` for more, so that few large records are written."""
@@ -153,7 +167,11 @@ class Intake:
     async def _events_step(self, records: Sequence[Record], products: GroupConsumer, producer: Producer) -> None:
         s, now = self._settings, self._clock()
         names = {s.topic(name): name for name in _VALIDATORS}
-        outcomes = [(r, _VALIDATORS[names[r.topic]](r, now, s)) for r in records]
+
+        def judge(record: Record) -> Outcome:
+            return _unread(record) or _VALIDATORS[names[record.topic]](record, now, s)
+
+        outcomes = [(r, judged(judge, r)) for r in records]
         if has_unknown((o for _, o in outcomes), self._known):
             await self._await_products(products)
         facts: list[tuple[str, bytes]] = []
@@ -161,19 +179,24 @@ class Intake:
         counts: dict[str, tuple[list[Refused], dict[str, int], list[int]]] = {}
         for record, outcome in outcomes:
             refused, ignored, accepted = counts.setdefault(names[record.topic], ([], {}, [0]))
-            located = self._locate(outcome)
+            located = judged(partial(self._written, outcome), record)
             if isinstance(located, Rejection):
                 refused.append((record, located))
                 letters.append(_letter((record, located)))
             elif isinstance(located, Ignored):
                 ignored[located.why] = ignored.get(located.why, 0) + 1
             else:
-                facts.append((located.shopper, located.to_json()))
+                facts.append(located)
                 accepted[0] += 1
         await producer.send_all(pack_by_key(facts, s.topic(EVENTS.name), s.partitions))
-        await producer.send_all(letters, instead=cut)
+        await self._letters.send_all(letters, instead=cut)
         for name, (refused, ignored, accepted) in counts.items():
             self._count(name, accepted[0], refused, ignored)
+
+    def _written(self, outcome: Outcome, _: Record) -> tuple[str, bytes] | Rejection | Ignored:
+        """Return the shopper of a fact and the fact as bytes, or why there is none."""
+        located = self._locate(outcome)
+        return located if isinstance(located, Rejection | Ignored) else (located.shopper, located.to_json())
 
     def _locate(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, CleanSearch):
@@ -215,8 +238,10 @@ class Intake:
             self.conservation.count(topic, "ignored", why, times)
 
 
-def _catalog_record(topic: str, product: CatalogProduct) -> Outgoing:
-    return Outgoing(topic, product.to_json(), key=product.product_id.encode())
+def _unread(record: Record) -> Rejection | None:
+    """Return the refusal of what stands for a batch that nobody unpacks."""
+    found = record.header(OVERSIZED) if record.value is None and record.headers else None
+    return refuse(Reason.TOO_LARGE, message=found.decode(errors="replace")[:200]) if found is not None else None
 
 
 def _letter(refused: Refused) -> Outgoing:

@@ -7,8 +7,10 @@ import asyncio
 
 from pydantic_core import from_json
 
+from broker.guarding import judged
 from broker.reading import Reader, open_reader
 from broker.records import Record
+from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from schemas.topics import CATALOG
 
@@ -81,9 +83,20 @@ class KnownProducts:
         for record in records:
             if record.key is None:
                 continue
-            product_id = record.key.decode()
-            if record.value is None:
+            told = judged(_told, record)
+            if isinstance(told, Rejection):
+                continue  # it has been logged; only intake writes here
+            product_id, version, variant_ids = told
+            if version is None:
                 self.remove(product_id)
             else:
-                product = from_json(record.value)
-                self.put(product_id, product["version"], product.get("variant_ids", []))
+                self.put(product_id, version, variant_ids)
+
+
+def _told(record: Record) -> tuple[str, int | None, list[str]]:
+    """Return the id, the version and the variants of a record of ``catalog``; without a version it is a deletion."""
+    product_id = (record.key or b"").decode()
+    if record.value is None:
+        return product_id, None, []
+    product = from_json(record.value)
+    return product_id, int(product["version"]), [str(v) for v in product.get("variant_ids", [])]

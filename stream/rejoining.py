@@ -9,13 +9,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from broker.consuming import open_group
 from broker.dead_letters import REPLAYED, again, reason_of
+from broker.guarding import judged
 from broker.producing import Producer
 from broker.records import Outgoing, Record
 from schemas.events import CleanInteraction
-from schemas.rejections import Reason
+from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
 from schemas.topics import INTERACTIONS, dead_letter_name
 from stream import metrics
@@ -38,7 +40,8 @@ class Pending:
     def take(self, letters: Sequence[Record], now: datetime) -> None:
         """Hold letters; one that is not waiting for a product is held without products, only for its place."""
         for letter in letters:
-            self.held.append((letter, self._products(letter, now)))
+            products = judged(partial(self._products, now=now), letter)
+            self.held.append((letter, () if isinstance(products, Rejection) else products))
 
     def ripe(self, now: datetime) -> list[Outgoing]:
         """Return what goes back now; those letters, and those too old or too many, wait no longer."""
@@ -75,7 +78,7 @@ class Pending:
         """How many letters wait."""
         return sum(1 for _, products in self.held if products)
 
-    def _products(self, letter: Record, now: datetime) -> tuple[str, ...]:
+    def _products(self, letter: Record, *, now: datetime) -> tuple[str, ...]:
         """Return the products a letter waits for; none when it was refused for another reason, or was sent again before."""
         if reason_of(letter) != Reason.UNKNOWN_PRODUCT or letter.header(REPLAYED):
             return ()

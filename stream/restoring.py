@@ -45,7 +45,8 @@ class Restoring:
             return
         start = {place: table.next_offset(place[1]) for place, table in held.items()}
         topics = sorted({topic for topic, _ in held})
-        async with open_reader(self._bootstrap, topics, start=start, only=held.keys()) as reader:
+        # Whatever lies there is true, committed or not (ADR 0005).
+        async with open_reader(self._bootstrap, topics, start=start, only=held.keys(), committed=False) as reader:
             async for r in reader.until({place: mark + 1 for place, mark in marks.items()}):
                 if r.key is not None and r.key != CLAIM_KEY:
                     held[r.topic, r.partition].restore(r.partition, r.offset, r.key, r.value)

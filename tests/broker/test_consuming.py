@@ -4,10 +4,12 @@ import asyncio
 from collections import deque
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from broker.consuming import GroupConsumer, open_group, take_in_order
+from broker.lag import open_lag_reader
 from broker.producing import open_producer
+from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from schemas.settings import Settings
@@ -95,3 +97,28 @@ async def test_a_backlog_is_read_in_the_order_in_which_it_was_sent(kafka: str, t
     assert sorted(found) == list(range(240))
     # Two records of one millisecond may change places.
     assert max(abs(place - number) for place, number in enumerate(found)) < 12
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+async def test_what_was_rolled_back_is_not_read_and_leaves_no_lag(kafka: str, searches: str, topic_prefix: str, *, in_order: bool) -> None:
+    name = f"{topic_prefix}g"
+    async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=f"{topic_prefix}shop") as shop:
+        for value, kept in ((b"kept", True), (b"rolled back", False)):
+            await shop.begin_transaction()
+            await shop.send_and_wait(searches, value, partition=0)
+            await (shop.commit_transaction() if kept else shop.abort_transaction())
+        async with open_group(kafka, [searches], name, in_order=in_order) as group, open_lag_reader(kafka) as lags:
+            found = await take(group, 11)
+            await group.commit(found)
+            await shop.begin_transaction()
+            await shop.send_and_wait(searches, b"open", partition=0)
+            async with asyncio.timeout(1):  # what is open keeps nothing waiting but itself
+                assert await group.batch(timeout_ms=200, max_records=10) == []
+            await shop.abort_transaction()
+            async with asyncio.timeout(30):
+                while await lags.lag(name, [searches]) != {searches: 0}:
+                    assert await group.batch(timeout_ms=200, max_records=10) == []
+                    await group.commit_read()
+    assert sorted(r.value or b"" for r in found) == sorted([*(str(n).encode() for n in range(10)), b"kept"])
+    async with open_reader(kafka, [searches]) as reader:
+        assert len([r async for r in reader.until(await reader.end_offsets())]) == 11

@@ -44,7 +44,13 @@ async def test_what_was_acknowledged_before_the_question_is_known_after_it(known
             await producer.send(Outgoing(topic, b'{"version": 1, "variant_ids": ["%b-red"]}' % name.encode(), key=name.encode()))
             await known.catch_up()
             assert known.find(f"{name}-red") == name
+        # What nobody of ours writes is passed over.
+        await producer.send_all(
+            Outgoing(topic, value, key=b"p1") for value in (b"{", b"[]", b'{"version": null}', b'{"version": "\\ud800"}')
+        )
+        await producer.send_all([Outgoing(topic, b"{}", key=b"\xff"), Outgoing(topic, None, key=b"\xff")])
         await producer.send(Outgoing(topic, None, key=b"p0"))
         await known.catch_up()
     assert known.find("p0") is None
     assert known.find("p0-red") is None
+    assert known.find("p1-red") == "p1"
