@@ -31,6 +31,7 @@ from stream.known import KnownProducts
 from stream.locating import locate_interaction, locate_search
 from stream.shopper import Rules, Shopper
 from stream.validation import Tombstone, validate_interaction, validate_product, validate_search
+from stream.versions import Held
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTINGS = StreamSettings()
@@ -61,7 +62,7 @@ def take_in(records: Iterator[RawRecord]) -> Taken:
         if raw.topic_name == "products":
             product = validate_product(record, SETTINGS)
             if isinstance(product, CatalogProduct):
-                known.put(product.product_id, product.version, product.variant_ids)
+                known.put(product.product_id, Held(product.version), product.variant_ids)
             elif isinstance(product, Tombstone):
                 known.remove(product.product_id)
             continue

@@ -26,6 +26,7 @@ from simulator.shop import Shop
 from stream.known import KnownProducts
 from stream.locating import locate_interaction
 from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
+from stream.versions import Held
 
 SETTINGS = StreamSettings()
 
@@ -98,7 +99,7 @@ def measure(seed: int, per_kind: int, *, sessions: int, fuzz: int) -> dict[str, 
     goods = list(good_records(shop))
     known = KnownProducts()
     for product in shop.catalog:
-        known.put(product.product_id, 1, [])
+        known.put(product.product_id, Held(1), [])
     counts: Counter[str] = Counter()
     slipped: Counter[str] = Counter()
     wrong: Counter[str] = Counter()

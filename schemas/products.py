@@ -65,7 +65,8 @@ class Deletion(Message):
 class CatalogProduct(Fact):
     """A product whose texts are clean: the topic ``catalog``, the only catalogue that training and serving read.
 
-    ``version`` is the shop's, or the position of the record it came from; a lower or equal one is stale.
+    ``version`` rises with every change until the product is deleted: it is the shop's where that is above the one before.
+    ``shop_version`` is what the shop sent, ``place`` the partition, the offset and the broker's time in ms of its record.
     """
 
     product_id: str
@@ -80,3 +81,5 @@ class CatalogProduct(Fact):
     variant_ids: list[str] = []
     image_key: str | None = None
     version: int
+    shop_version: int | None = None
+    place: tuple[int, int, int] | None = None

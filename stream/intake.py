@@ -32,6 +32,7 @@ from stream.locating import has_unknown, locate_interaction, locate_search
 from stream.packing import pack_by_key
 from stream.rejoining import rejoin
 from stream.validation import Ignored, Tombstone, validate_erasure, validate_interaction, validate_product, validate_search
+from stream.versions import Held, numbered
 
 log = structlog.get_logger(__name__)
 
@@ -128,23 +129,25 @@ class Intake:
             outcome = judged(self._judged_product, record)
             if isinstance(outcome, Rejection):
                 refused.append((record, outcome))
+            elif isinstance(outcome, Ignored):
+                ignored += 1
             elif isinstance(outcome, Tombstone):
                 clean.append(Outgoing(topic, None, key=outcome.product_id.encode()))
                 self._known.remove(outcome.product_id)
             else:
                 product, value = outcome
-                if self._known.is_stale(product.product_id, product.version):
-                    ignored += 1
-                    continue
                 clean.append(Outgoing(topic, value, key=product.product_id.encode()))
-                self._known.put(product.product_id, product.version, product.variant_ids)
+                self._known.put(product.product_id, Held(product.version, product.shop_version, product.place), product.variant_ids)
         await producer.send_all(clean)
         await self._letters.send_all(map(_letter, refused), instead=cut)
         self._count(PRODUCTS.name, len(clean), refused, {"stale_version": ignored})
 
-    def _judged_product(self, record: Record) -> tuple[CatalogProduct, bytes] | Tombstone | Rejection:
+    def _judged_product(self, record: Record) -> tuple[CatalogProduct, bytes] | Tombstone | Ignored | Rejection:
         found = _unread(record) or validate_product(record, self._settings)
-        return (found, found.to_json()) if isinstance(found, CatalogProduct) else found
+        if not isinstance(found, CatalogProduct):
+            return found
+        product = numbered(found, self._known.held(found.product_id))
+        return (product, product.to_json()) if product is not None else Ignored("stale_version")
 
     async def _take_events(self, group: GroupConsumer, products: GroupConsumer, producer: Producer) -> None:
         while True:

@@ -13,13 +13,14 @@ from broker.records import Record
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from schemas.topics import CATALOG
+from stream.versions import Held
 
 
 class KnownProducts:
     """The ids of the catalogue. A variant's id stands for its product."""
 
     def __init__(self) -> None:
-        self._versions: dict[str, int] = {}
+        self._held: dict[str, Held] = {}
         self._product_of: dict[str, str] = {}
         self._variants: dict[str, list[str]] = {}
         self._places: dict[tuple[str, int], int] = {}  # up to here all is applied, per topic and partition
@@ -28,29 +29,30 @@ class KnownProducts:
         self._opened = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._versions)
+        return len(self._held)
 
     def find(self, object_id: str) -> str | None:
         """Return the product an id stands for, or None."""
-        return object_id if object_id in self._versions else self._product_of.get(object_id)
+        return object_id if object_id in self._held else self._product_of.get(object_id)
 
-    def is_stale(self, product_id: str, version: int) -> bool:
-        """Say whether the catalogue holds this version of the product, or a newer one."""
-        return self._versions.get(product_id, -1) >= version
+    def held(self, product_id: str) -> Held | None:
+        """Return what the catalogue holds of a product, or None."""
+        return self._held.get(product_id)
 
-    def put(self, product_id: str, version: int, variant_ids: list[str]) -> None:
+    def put(self, product_id: str, held: Held, variant_ids: list[str]) -> None:
         """Learn of a product. A version older than the known one is passed over."""
-        if self._versions.get(product_id, -1) > version:
+        known = self._held.get(product_id)
+        if known is not None and known.version > held.version:
             return
         self._forget_variants(product_id)
-        self._versions[product_id] = version
+        self._held[product_id] = held
         if variant_ids:
             self._variants[product_id] = variant_ids
             self._product_of.update(dict.fromkeys(variant_ids, product_id))
 
     def remove(self, product_id: str) -> None:
         """Learn that a product is gone."""
-        self._versions.pop(product_id, None)
+        self._held.pop(product_id, None)
         self._forget_variants(product_id)
 
     def _forget_variants(self, product_id: str) -> None:
@@ -86,17 +88,19 @@ class KnownProducts:
             told = judged(_told, record)
             if isinstance(told, Rejection):
                 continue  # it has been logged; only intake writes here
-            product_id, version, variant_ids = told
-            if version is None:
+            product_id, held, variant_ids = told
+            if held is None:
                 self.remove(product_id)
             else:
-                self.put(product_id, version, variant_ids)
+                self.put(product_id, held, variant_ids)
 
 
-def _told(record: Record) -> tuple[str, int | None, list[str]]:
-    """Return the id, the version and the variants of a record of ``catalog``; without a version it is a deletion."""
+def _told(record: Record) -> tuple[str, Held | None, list[str]]:
+    """Return the id of a record of ``catalog``, what is held of it (None: it is a deletion) and the variants."""
     product_id = (record.key or b"").decode()
     if record.value is None:
         return product_id, None, []
     product = from_json(record.value)
-    return product_id, int(product["version"]), [str(v) for v in product.get("variant_ids", [])]
+    place = product.get("place")
+    held = Held(int(product["version"]), product.get("shop_version"), None if place is None else tuple(map(int, place)))
+    return product_id, held, [str(v) for v in product.get("variant_ids", [])]

@@ -139,7 +139,7 @@ def validate_erasure(record: Record, now: datetime, settings: StreamSettings) ->
 def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct | Tombstone | Rejection:  # noqa: PLR0911 - one return per refusal
     """Return the product with clean texts. A null value, or ``deleted: true`` whatever stands beside it, deletes.
 
-    The key must be the product_id. Without a version the record's offset is the version.
+    The key must be the product_id. Without a version the record's offset stands for it (``stream.versions`` makes it rise).
     """
     try:
         key = record.key.decode() if record.key else None
@@ -169,6 +169,8 @@ def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct
         attributes={name: _clean_attribute(value) for name, value in product.attributes.items()},
         variant_ids=product.variant_ids,
         version=record.offset if product.version is None else product.version,
+        shop_version=product.version,
+        place=(record.partition, record.offset, record.timestamp_ms),
     )
 
 

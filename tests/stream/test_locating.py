@@ -1,12 +1,13 @@
 from schemas.rejections import Reason, Rejection
 from stream.known import KnownProducts
 from stream.locating import has_unknown, locate_interaction, locate_search
+from stream.versions import Held
 from tests.stream.builders import act, search
 
 
 def catalog():
     known = KnownProducts()
-    known.put("p1", 1, ["sku-1", "sku-2"])
+    known.put("p1", Held(1), ["sku-1", "sku-2"])
     return known
 
 

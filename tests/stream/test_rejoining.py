@@ -9,6 +9,7 @@ from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
 from stream.known import KnownProducts
 from stream.rejoining import MAX_PENDING, Pending
+from stream.versions import Held
 from tests.stream.builders import NOW, T0
 
 SETTINGS = StreamSettings()
@@ -24,7 +25,7 @@ def letter(offset, *products, reason=Reason.UNKNOWN_PRODUCT, partition=0, at_ms=
 def pending(*letters, known=()):
     products = KnownProducts()
     for product in known:
-        products.put(product, 1, [])
+        products.put(product, Held(1), [])
     found = Pending(products, SETTINGS)
     found.take(letters, NOW)
     return found
@@ -34,7 +35,7 @@ def test_it_goes_back_when_the_last_of_its_products_is_known_and_keeps_where_it_
     held = pending(letter(0, "p1", "p2"), known=["p1"])
     assert held.ripe(NOW) == []
     assert (held.count, held.done()) == (1, [])
-    held.known.put("p2", 1, [])
+    held.known.put("p2", Held(1), [])
     (sent,) = held.ripe(NOW)
     assert (sent.topic, sent.key) == ("t.interactions", b"ann")
     assert dict(sent.headers) == {ORIGIN: b"t.interactions/0/0", REPLAYED: b"1"}
@@ -46,7 +47,7 @@ def test_the_place_in_the_log_stays_behind_the_oldest_that_waits_of_its_partitio
     held = pending(letter(0, "p1"), letter(1, "p9"), letter(2, "p1"), letter(5, "p1", partition=1), known=["p1"])
     assert len(held.ripe(NOW)) == 3
     assert [(r.partition, r.offset) for r in held.done()] == [(0, 0), (1, 5)]
-    held.known.put("p9", 1, [])
+    held.known.put("p9", Held(1), [])
     assert len(held.ripe(NOW)) == 1
     assert [r.offset for r in held.done()] == [1, 2]
 
