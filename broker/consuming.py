@@ -15,6 +15,8 @@ from broker.fetching import Pace
 from broker.reading import as_record
 from broker.records import Record
 
+# After so long at most it is seen that a topic has more partitions, was deleted, or is there again.
+METADATA_AGE_MS = 20_000
 SHORT_SESSION_MS = 6_000  # for members that somebody waits for; the least that a broker allows by default
 Assignment = AbstractSet[TopicPartition]
 
@@ -38,6 +40,7 @@ class GroupConsumer:
     def __init__(self, inner: AIOKafkaConsumer, topics: list[str], pace: Pace) -> None:
         """Take a consumer that has subscribed to nothing yet."""
         self._inner = inner
+        self._topics = topics
         self._pace = pace
         self._moves = _Moves()
         inner.subscribe(topics, listener=self._moves)
@@ -105,6 +108,10 @@ class GroupConsumer:
     async def settled(self) -> None:
         """Wait while the group is being assigned anew: what was answered meanwhile, another member may answer too."""
         await self._moves.over.wait()
+
+    def missing(self) -> list[str]:
+        """Return the topics of this group that do not exist now, as far as the broker has told."""
+        return [topic for topic in self._topics if not self._inner.partitions_for_topic(topic)]
 
     def assigned(self) -> bool:
         """Say whether this member holds at least one partition."""
@@ -203,6 +210,7 @@ async def open_group(
         session_timeout_ms=session_timeout_ms,
         heartbeat_interval_ms=max(500, session_timeout_ms // 4),
         max_poll_interval_ms=600_000,
+        metadata_max_age_ms=METADATA_AGE_MS,
         max_partition_fetch_bytes=4 << 20,
     )
     group_of = OrderedGroupConsumer if in_order else GroupConsumer

@@ -7,6 +7,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+_FORGET_EVERY = 30
+
 
 class LagReader:
     """Asks the broker, three requests per call, whatever the number of members of the groups."""
@@ -15,6 +17,7 @@ class LagReader:
         self._admin = admin
         self._inner = inner
         self._known: dict[str, list[TopicPartition]] = {}
+        self._asked = 0
 
     async def committed(self, group: str) -> dict[tuple[str, int], int]:
         """Return the next offset to process, per topic and partition; a partition that the group has never committed is left out."""
@@ -26,12 +29,16 @@ class LagReader:
 
         A partition without a commit counts from its beginning, a topic that does not exist counts 0.
         """
+        self._asked += 1
+        if self._asked % _FORGET_EVERY == 0:
+            self._known = {}  # a topic may have got more partitions, or was made anew
         try:
             parts = {topic: await self._partitions(topic) for topic in topics}
             every = [tp for tps in parts.values() for tp in tps]
             ends, begins = await self._inner.end_offsets(every), await self._inner.beginning_offsets(every)
             done = await self.committed(group)
         except KafkaError:
+            self._known = {}
             return None
         return {
             topic: sum(max(0, ends[tp] - max(done.get((tp.topic, tp.partition), 0), begins[tp])) for tp in tps)

@@ -41,6 +41,7 @@ def main() -> None:
         if "intake" in halves:
             intake = Intake(settings)
             health.detail["intake"] = intake.conservation.topics
+            health.faults["raw topics"] = intake.fault
             tasks.append(asyncio.create_task(intake.run(lambda state: report("intake", state))))
         if "learn" in halves:
             tasks.append(asyncio.create_task(learn(settings, lambda state: report("learn", state))))

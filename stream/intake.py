@@ -73,6 +73,7 @@ class Intake:
         self._known = KnownProducts()
         self._settled_ends: dict[int, int] | None = None
         self._letters: Producer
+        self._groups: list[GroupConsumer] = []
 
     async def run(self, ready: Callable[[bool], None]) -> None:
         """Take in records until cancelled. ``ready`` hears when the catalogue is known and partitions are held."""
@@ -103,12 +104,18 @@ class Intake:
                     in_order=True,
                 )
             )
+            self._groups = [products, events]
             tasks.create_task(self._take_products(products, producer))
             tasks.create_task(self._take_events(events, products, producer))
             tasks.create_task(rejoin(s, self._known, producer, clock=self._clock))
             while True:
                 ready(events.assigned() or products.assigned())
                 await asyncio.sleep(0.5)
+
+    def fault(self) -> str | None:
+        """Return why nothing can be taken in from a raw topic, in words; None while all of them exist."""
+        missing = [topic for group in self._groups for topic in group.missing()]
+        return f"{', '.join(missing)} does not exist, so nothing is taken in from there" if missing else None
 
     async def _take_products(self, group: GroupConsumer, producer: Producer) -> None:
         while True:

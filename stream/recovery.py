@@ -121,7 +121,17 @@ class SafeRecovery(Recovery):  # type: ignore[misc]
     """
 
     async def _build_highwaters(self, _consumer: Any, _tps: set[Any], destination: Any, _title: str) -> None:
+        self.app.consumer.verify_event_path = self._verify_event_path  # asked of every partition, every few seconds
         destination.clear()
+
+    def _verify_event_path(self, now: float, tp: Any) -> None:
+        """Watch what is read, as upstream does: not changelogs, which are assigned and always paused, nor anything while tables recover.
+
+        Upstream reports each of those as a stream that stands still, every ten seconds, from the fifth minute on.
+        """
+        if self.completed.is_set() and not self._is_changelog_tp(tp):
+            consumer = self.app.consumer
+            type(consumer).verify_event_path(consumer, now, tp)
 
     async def _build_offsets(self, _consumer: Any, _tps: set[Any], destination: Any, _title: str) -> None:
         destination.clear()

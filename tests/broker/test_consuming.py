@@ -5,7 +5,9 @@ from collections import deque
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from broker import consuming
 from broker.consuming import GroupConsumer, open_group, take_in_order
 from broker.lag import open_lag_reader
 from broker.producing import open_producer
@@ -122,3 +124,24 @@ async def test_what_was_rolled_back_is_not_read_and_leaves_no_lag(kafka: str, se
     assert sorted(r.value or b"" for r in found) == sorted([*(str(n).encode() for n in range(10)), b"kept"])
     async with open_reader(kafka, [searches]) as reader:
         assert len([r async for r in reader.until(await reader.end_offsets())]) == 11
+
+
+async def test_a_topic_that_is_made_anew_with_more_partitions_is_read_from_its_beginning(
+    kafka: str, searches: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consuming, "METADATA_AGE_MS", 500)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    async with open_group(kafka, [searches], f"{topic_prefix}g") as group:
+        await group.commit(await take(group, 10))
+        assert group.missing() == []
+        await admin.delete_topics([searches])
+        async with asyncio.timeout(30):
+            while group.missing() != [searches]:
+                await group.batch(timeout_ms=200, max_records=10)
+        await admin.create_topics([NewTopic(searches, 3, 1)])
+        await admin.close()
+        async with open_producer(kafka) as producer:
+            await producer.send_all(Outgoing(searches, b"new", partition=n) for n in range(3))
+        assert [r.offset for r in await take(group, 3)] == [0, 0, 0]
+        assert group.missing() == []

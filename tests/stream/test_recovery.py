@@ -3,6 +3,8 @@ from importlib.metadata import version
 
 import faust
 import pytest
+from faust.exceptions import ConsumerNotStarted
+from faust.types import TP
 
 from broker.claiming import open_claims
 from stream.contiguity import Contiguity
@@ -75,3 +77,16 @@ def test_missing_offsets_are_counted_and_replays_are_not():
     assert seen.missed("events", 0, 9) == 0
     assert seen.missed("events", 1, 77) == 0
     assert seen.missed("events", 1, 79) == 1
+
+
+async def test_the_watchdog_looks_only_at_what_is_read(app, table):
+    """Faust's own reports a changelog as a stream that stands still, for as long as the process is idle."""
+    recovery = app.tables.recovery
+    app.tables.add(table)
+    await recovery._build_highwaters(app.consumer, set(), {}, "")
+    recovery.completed.set()
+    app.consumer.verify_event_path(1e9, TP("numbers", 0))
+    with pytest.raises(ConsumerNotStarted):  # upstream is asked
+        app.consumer.verify_event_path(1e9, TP("events", 0))
+    recovery.completed.clear()
+    app.consumer.verify_event_path(1e9, TP("events", 0))
