@@ -41,6 +41,8 @@ ATTRIBUTES_BYTES = 65_536
 SHOPPER_BYTES = 786_432
 # The shown products that are remembered of one search, if several records carry one query_id.
 SEEN_BYTES = 64_000
+# Days of one pair with rows of their own: 400 bytes each if every action stands in it.
+PAIR_DAYS = 1000
 
 # --- numbers
 # Positions and generations: what every language's plain integer holds.

@@ -4,9 +4,11 @@ Weights, decay and caps are not decided here: the trainer weighs, from these int
 """
 
 import re
+from heapq import nsmallest
 
 from msgspec.structs import replace
 
+from schemas.bounds import PAIR_DAYS
 from schemas.events import Action
 from schemas.pairs import MAX_CLIENTS, Contribution, Counts, Pair
 
@@ -16,13 +18,15 @@ BLOCKS = ((728, 728, 409), (0, 91, 45))
 _ZERO: Counts = (0, 0, 0)
 # No text of a pair holds a quotation mark that is not escaped, and nothing else maps a number to an object.
 _DAY_OF = re.compile(rb'"(\d+)":\{')
+_CLIENTS = b'"clients":{'
 
 
 def aggregate(pair: Pair, contribution: Contribution) -> Pair:
     """Return the pair with the contribution in it, or the same pair when its fence has passed the contribution's position.
 
     Rows and clients whose net is zero are left out, so that what was taken back leaves no trace. The client sketch keeps the
-    ``MAX_CLIENTS`` smallest hashes: exact up to that number of distinct clients.
+    ``MAX_CLIENTS`` smallest hashes: exact up to that number of distinct clients. Beyond ``PAIR_DAYS`` days, which no clock but that of an
+    import reaches between two folds, the two oldest are summed under the older.
     """
     passed = pair.fence.get(contribution.source)
     if passed is not None and contribution.position <= passed:
@@ -48,6 +52,11 @@ def _with_counts(days: dict[int, dict[Action, Counts]], c: Contribution) -> dict
     after = {**days, c.day: row}
     if not row:
         del after[c.day]
+    if len(after) > PAIR_DAYS:
+        oldest, next_oldest = nsmallest(2, after)
+        after[oldest] = _summed(after[oldest], after.pop(next_oldest))
+        if not after[oldest]:
+            del after[oldest]
     return after
 
 
@@ -69,14 +78,19 @@ def fold_days(pair: Pair, through_day: int) -> Pair:
     """
     days: dict[int, dict[Action, Counts]] = {}
     for day, row in pair.days.items():
-        into = days.setdefault(_folded(day, through_day), {})
-        for action, counts in row.items():
-            credit, units, revenue = into.get(action, _ZERO)
-            into[action] = (credit + counts[0], units + counts[1], revenue + counts[2])
+        into = _folded(day, through_day)
+        days[into] = _summed(days.get(into, {}), row)
     if days.keys() == pair.days.keys():
         return pair
-    kept = {day: {action: c for action, c in row.items() if c != _ZERO} for day, row in days.items()}
-    return replace(pair, days={day: row for day, row in kept.items() if row}, revision=pair.revision + 1)
+    return replace(pair, days={day: row for day, row in days.items() if row}, revision=pair.revision + 1)
+
+
+def _summed(one: dict[Action, Counts], other: dict[Action, Counts]) -> dict[Action, Counts]:
+    both = dict(one)
+    for action, (credit, units, revenue) in other.items():
+        before = both.get(action, _ZERO)
+        both[action] = (before[0] + credit, before[1] + units, before[2] + revenue)
+    return {action: counts for action, counts in both.items() if counts != _ZERO}
 
 
 def has_days_to_fold(stored: bytes, through_day: int) -> bool:
@@ -102,6 +116,12 @@ def canonical(pair: Pair) -> bytes:
     """Return the bytes of a pair as it is stored: days, actions and clients in order, so that equal pairs are equal bytes."""
     days = {day: dict(sorted(pair.days[day].items())) for day in sorted(pair.days)}
     return replace(pair, days=days, clients=dict(sorted(pair.clients.items())), fence=dict(sorted(pair.fence.items()))).to_json()
+
+
+def clients_in(stored: bytes) -> list[bytes]:
+    """Return the hashes of the clients that a stored pair names, in order, without parsing it."""
+    begin = stored.rfind(_CLIENTS)
+    return stored[begin : stored.index(b"}", begin)].split(b'"')[3::2] if begin >= 0 else []
 
 
 def supersedes(new: bytes, old: bytes) -> bool:

@@ -22,6 +22,7 @@ from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS
 from stream import aggregation, shopper
 from stream.contiguity import Contiguity
+from stream.holders import Names
 from stream.recovery import FencedTable, SafeTableManager, committed, crash_of, recovered
 from stream.restoring import Restoring
 from stream.steps import AggregateStep, AttributeStep
@@ -78,8 +79,8 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims) -> A
     contiguity = Contiguity()
     app.tables.begin_at = contiguity.begin_at
     app.tables.restoring = Restoring(settings.kafka, claims)
-    shoppers = _table(app, "shoppers", settings.topic(SHOPPERS.name), shopper.supersedes, settings, claims)
-    pairs = _table(app, "pairs", settings.topic(PAIRS.name), aggregation.supersedes, settings, claims)
+    shoppers = _table(app, "shoppers", settings.topic(SHOPPERS.name), shopper.supersedes, shopper.names_in, settings, claims)
+    pairs = _table(app, "pairs", settings.topic(PAIRS.name), aggregation.supersedes, aggregation.clients_in, settings, claims)
     steps: dict[str, Step] = {
         EVENTS.name: AttributeStep(shoppers, producer, settings, contiguity, partial(committed, app, settings.topic(EVENTS.name))),
         CONTRIBUTIONS.name: AggregateStep(pairs, settings, contiguity),
@@ -91,7 +92,7 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims) -> A
 
 
 def _table(
-    app: Any, name: str, changelog: str, supersedes: Callable[[bytes, bytes], bool], settings: StreamSettings, claims: Claims
+    app: Any, name: str, changelog: str, supersedes: Callable[[bytes, bytes], bool], names: Names, settings: StreamSettings, claims: Claims
 ) -> FencedTable:
     topic = app.topic(changelog, key_type=bytes, value_type=bytes, partitions=settings.partitions, compacting=True)
     table = FencedTable(
@@ -103,6 +104,7 @@ def _table(
         changelog_topic=topic,
         supersedes=supersedes,
         claims=claims,
+        names=names,
     )
     app.tables.add(table)
     return table

@@ -19,6 +19,7 @@ from faust.types import TP
 
 from broker.claiming import Claims
 from broker.records import Outgoing
+from stream.holders import Holders, Names
 from stream.restoring import Restoring
 
 WRITTEN_FOR = "0.15.3"
@@ -42,12 +43,13 @@ class FencedTable(Table):  # type: ignore[misc]
     It writes under a claim, which ends when another worker recovers the partition: one that wakes up late writes nothing (ADR 0005).
     """
 
-    def __init__(self, app: Any, *, supersedes: Callable[[bytes, bytes], bool], claims: Claims, **options: Any) -> None:
+    def __init__(self, app: Any, *, supersedes: Callable[[bytes, bytes], bool], claims: Claims, names: Names, **options: Any) -> None:
         super().__init__(app, **options)
         self._supersedes = supersedes
         self._claims = claims
+        self._holders = Holders(names)
         self._unwritten: list[Outgoing] = []
-        self._keys: dict[int, set[bytes]] = {}
+        self._keys: dict[int, dict[bytes, bytes]] = {}  # each key under itself, so that the index holds no second copy
         self._next_offsets: dict[int, int] = {}
 
     def read(self, key: bytes) -> bytes | None:
@@ -57,11 +59,14 @@ class FencedTable(Table):  # type: ignore[misc]
 
     def write(self, key: bytes, value: bytes, event: Any) -> None:
         """Store bytes under a key that came with ``event``. Durable after the next ``flush``."""
+        old = self.data.get(key)
         with event_scope(event):
             self[key] = value
+        self._holders.replaced(self._keys[event.message.partition][key], old, value)
 
     def remove(self, key: bytes, event: Any) -> None:
         """Remove a key that is there. Durable after the next ``flush``."""
+        self._holders.replaced(key, self.data[key], None)
         with event_scope(event):
             del self[key]
 
@@ -69,9 +74,10 @@ class FencedTable(Table):  # type: ignore[misc]
         """Return the keys of a partition that this worker has."""
         return list(self._keys.get(partition, ()))
 
-    def holding(self, text: bytes) -> list[bytes]:
-        """Return the keys whose stored bytes hold the text. Looks at every value that this worker has."""
-        return [key for key, value in self.data.items() if text in value]
+    def holding(self, partition: int, name: bytes) -> list[bytes]:
+        """Return the keys of a partition whose stored values hold the name; ``names`` reads names out of stored bytes."""
+        keys = self._keys.get(partition, {})
+        return [key for key in self._holders.holding(name) if key in keys]
 
     async def flush(self) -> None:
         """Write the changes to the changelog; returns when the broker has acknowledged them, or raises ``KafkaError``."""
@@ -81,20 +87,20 @@ class FencedTable(Table):  # type: ignore[misc]
     def on_key_set(self, key: bytes, value: bytes) -> None:
         """Remember a change for ``flush`` instead of sending it unawaited. Called by faust on every assignment."""
         partition = self.partition_for_key(key)
-        self._keys.setdefault(partition, set()).add(key)
+        self._keys.setdefault(partition, {}).setdefault(key, key)
         self._unwritten.append(Outgoing(self.changelog_topic_name, value, key=key, partition=partition))
 
     def on_key_del(self, key: bytes) -> None:
         """Remember a removal for ``flush``. Called by faust on every deletion."""
         partition = self.partition_for_key(key)
-        self._keys.get(partition, set()).discard(key)
+        self._keys.get(partition, {}).pop(key, None)
         self._unwritten.append(Outgoing(self.changelog_topic_name, None, key=key, partition=partition))
 
     def keep(self, partitions: set[int]) -> None:
         """Forget the values of all other partitions."""
         for partition in self._keys.keys() - partitions:
             for key in self._keys.pop(partition):
-                del self.data[key]
+                self._holders.replaced(key, self.data.pop(key), None)
         self._next_offsets = {p: offset for p, offset in self._next_offsets.items() if p in partitions}
 
     def next_offset(self, partition: int) -> int:
@@ -106,10 +112,11 @@ class FencedTable(Table):  # type: ignore[misc]
         old = self.data.get(key)
         if value is None:
             self.data.pop(key, None)
-            self._keys.get(partition, set()).discard(key)
+            self._keys.get(partition, {}).pop(key, None)
+            self._holders.replaced(key, old, None)
         elif old is None or self._supersedes(value, old):
             self.data[key] = value
-            self._keys.setdefault(partition, set()).add(key)
+            self._holders.replaced(self._keys.setdefault(partition, {}).setdefault(key, key), old, value)
         self._next_offsets[partition] = offset + 1
 
 

@@ -4,15 +4,14 @@ Order matters: outputs first, then the table, so that a crash in between repeats
 Raises only for infrastructure. A fact that cannot be read is not ours; it is counted and passed over.
 """
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 from msgspec import DecodeError
 
 from broker.producing import Producer
-from broker.records import partition_of
 from schemas.batches import unpack
 from schemas.events import Action, CleanEvent, CleanInteraction, Forget, Tick, read_clean_event
 from schemas.pairs import SINGLE_DAYS, ClientErasure, Contribution, Pair, pair_key
@@ -37,7 +36,7 @@ _IMPRESSION = Action.IMPRESSION
 class KeyedTable(SweptTable, Protocol):
     """What a step needs of a table."""
 
-    def holding(self, text: bytes) -> list[bytes]: ...  # noqa: D102
+    def holding(self, partition: int, name: bytes) -> list[bytes]: ...  # noqa: D102
     async def flush(self) -> None: ...  # noqa: D102
 
 
@@ -173,13 +172,14 @@ class AggregateStep:
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its pairs are acknowledged."""
         touched: dict[bytes, tuple[Pair, Any]] = {}
+        named: defaultdict[tuple[int, str], set[bytes]] = defaultdict(set)
         fenced = applied = 0
         for record, _, raw in _facts(batch, self._contiguity):
             c = _contribution(raw)
             if c is None:
                 continue
             if isinstance(c, ClientErasure):
-                self._erase(c, record, touched)
+                self._erase(c, record, touched, named)
                 continue
             self._sweep.hear(record.message.partition, c.day * DAY_MS)
             key = pair_key(c.query, c.product_id)
@@ -188,6 +188,7 @@ class AggregateStep:
             fenced += after is before
             applied += after is not before
             touched[key] = (after, record)
+            named[record.message.partition, c.client].add(key)
         for key, (pair, record) in touched.items():
             self._states.store(key, canonical(pair), pair, record)
         folded = self._sweep.run(batch)
@@ -201,17 +202,19 @@ class AggregateStep:
         through = (now_ms - self._single_ms) // DAY_MS
         return canonical(fold_days(Pair.from_json(stored), through)) if has_days_to_fold(stored, through) else stored
 
-    def _erase(self, erasure: ClientErasure, record: Any, touched: dict[bytes, tuple[Pair, Any]]) -> None:
-        """Erase a client from every pair of the record's partition, those that this batch has changed included."""
-        named = [key for key in self._table.holding(erasure.client.encode()) if key not in touched]
-        held = [(key, self._states.load(key)) for key in named]
-        held += [(key, pair) for key, (pair, _) in touched.items()]
-        for key, before in held:
-            if before is not None and partition_of(before.query, self._partitions) == record.message.partition:
-                after = erase_client(before, erasure)
-                if after is not before:
-                    metrics.ERASED.inc()
-                    touched[key] = (after, record)
+    def _erase(
+        self, erasure: ClientErasure, record: Any, touched: dict[bytes, tuple[Pair, Any]], named: Mapping[tuple[int, str], set[bytes]]
+    ) -> None:
+        """Erase a client from every pair of the record's partition; ``named``: those in which this batch has counted it."""
+        here = record.message.partition
+        for key in {*self._table.holding(here, erasure.client.encode()), *named.get((here, erasure.client), ())}:
+            before = touched[key][0] if key in touched else self._states.load(key)
+            if before is None:
+                continue
+            after = erase_client(before, erasure)
+            if after is not before:
+                metrics.ERASED.inc()
+                touched[key] = (after, record)
 
 
 def _event(raw: bytes) -> CleanEvent | None:

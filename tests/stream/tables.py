@@ -28,8 +28,8 @@ class Table:
     def keys_of(self, partition):
         return [key for key, at in self.partitions.items() if at == partition]
 
-    def holding(self, text):
-        return [key for key, value in self.rows.items() if text in value]
+    def holding(self, partition, name):
+        return [key for key, value in self.rows.items() if name in value and self.partitions[key] == partition]
 
     async def flush(self):
         pass

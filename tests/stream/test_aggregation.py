@@ -1,6 +1,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from schemas.bounds import PAIR_DAYS
 from schemas.events import Action
 from schemas.pairs import MAX_CLIENTS, Pair
 from stream.aggregation import aggregate, canonical, fold_days, has_days_to_fold, supersedes
@@ -72,6 +74,28 @@ def test_any_interleaving_with_any_replay_gives_the_same_bytes(streams, random):
         at[s] += 1
     assert canonical(mixed) == canonical(straight)
     assert mixed.revision == sum(map(len, sources))
+
+
+def test_beyond_so_many_days_the_two_oldest_are_summed_and_nothing_is_lost():
+    at_bound = _all([contribution(day=day, position=(day, 0, 0), action=Action.CLICK) for day in range(PAIR_DAYS)])
+    assert len(at_bound.days) == PAIR_DAYS
+    one_more = aggregate(at_bound, contribution(day=PAIR_DAYS, position=(PAIR_DAYS, 0, 0)))
+    assert list(one_more.days) == [0, *range(2, PAIR_DAYS + 1)]
+    assert one_more.days[0] == {Action.CLICK: (2000, 0, 0)}
+
+
+def test_the_largest_pair_is_a_record_that_kafka_takes():
+    tea, much = "\U0001f375" * 1024, 10**13
+    days = [
+        contribution(
+            much, query=tea, product=tea[:256], day=day, position=(day, 0, 0), action=action, units=much, client=f"{day % 99:016x}"
+        )
+        for day in range(20_000, 20_000 + PAIR_DAYS + 10)
+        for action in Action
+    ]
+    [pair] = fold(replace(c, position=(n, 0, 0)) for n, c in enumerate(days)).values()
+    pair = replace(pair, fence=dict.fromkeys(range(512), (1 << 50, 999, 999)))
+    assert len(canonical(pair)) < 1_000_000
 
 
 TIMES = st.lists(st.tuples(st.integers(17_000, 20_500), st.sampled_from([1000, -1000, 300]), st.sampled_from(list(Action))), max_size=20)

@@ -1,5 +1,6 @@
 import asyncio
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import faust
 import pytest
@@ -9,6 +10,10 @@ from faust.types import TP
 from broker.claiming import open_claims
 from stream.contiguity import Contiguity
 from stream.recovery import FAUST_VERSION, WRITTEN_FOR, FencedTable, SafeRecovery, SafeTableManager
+
+
+class Event(SimpleNamespace):
+    """What faust refers to weakly."""
 
 
 @pytest.fixture
@@ -23,7 +28,13 @@ async def table(app):
     async with open_claims("127.0.0.1:1") as claims:
         topic = app.topic("numbers", key_type=bytes, value_type=bytes, partitions=4)
         yield FencedTable(
-            app, name="numbers", partitions=4, changelog_topic=topic, supersedes=lambda new, old: int(new) >= int(old), claims=claims
+            app,
+            name="numbers",
+            partitions=4,
+            changelog_topic=topic,
+            supersedes=lambda new, old: int(new) >= int(old),
+            claims=claims,
+            names=lambda value: [value[n : n + 1] for n in range(len(value))],
         )
 
 
@@ -51,9 +62,24 @@ async def test_what_belongs_to_another_worker_is_forgotten_and_read_again_from_t
     table.keep({2})
     assert (table.read(b"a"), table.read(b"b")) == (None, b"1")
     assert (table.next_offset(1), table.next_offset(2)) == (0, 10)
-    assert table.holding(b"1") == [b"b"]
+    assert (table.holding(1, b"1"), table.holding(2, b"1")) == ([], [b"b"])
     table.keep(set())
+    assert table.holding(2, b"1") == []
     assert table.read(b"b") is None
+
+
+async def test_who_stands_in_a_value_is_known_through_writes_removals_and_restoring(table):
+    table.restore(1, 0, b"a", b"12")
+    table.restore(2, 1, b"b", b"23")
+    table._verified_source_topics_for_partitions.add("words")  # of which faust would ask a broker
+    at = Event(message=SimpleNamespace(topic="words", partition=1))
+    table.write(b"c", b"2", at)
+    assert [sorted(table.holding(p, b"2")) for p in (1, 2)] == [[b"a", b"c"], [b"b"]]
+    table.write(b"a", b"91", at)
+    table.remove(b"c", at)
+    table.restore(2, 2, b"b", None)
+    assert [table.holding(p, b"2") for p in (1, 2)] == [[], []]
+    assert (table.holding(1, b"9"), table.holding(1, b"1")) == ([b"a"], [b"a"])
 
 
 async def test_a_step_of_recovery_that_takes_too_long_is_a_fault_and_not_a_stop(app):

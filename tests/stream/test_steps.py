@@ -73,6 +73,17 @@ async def test_an_erasure_reaches_the_pairs_of_its_own_partition_those_of_the_sa
             assert table.partitions[key] == partition_of(query, 3)
 
 
+async def test_erasing_clients_who_have_nothing_looks_at_no_pair():
+    table = Table()
+    step = AggregateStep(table, SETTINGS, Contiguity())
+    await step([record("contributions", 0, 0, [contribution(query=f"q{n}", client=ANN, position=(0, n, 0)) for n in range(50)])])
+    looks, read, table.holding = [], table.read, lambda _partition, _name: []
+    table.read = lambda key: looks.append(key) or read(key)
+    wishes = [ClientErasure(client=client_of(f"c{n}"), through_day=1, source=0, position=(1, n, 0)) for n in range(500)]
+    await step([record("contributions", 0, 1, wishes)])
+    assert looks == []
+
+
 async def test_a_shopper_of_whom_nothing_is_heard_any_more_is_removed_once_no_replay_can_bring_its_events():
     table, log, committed = Table(), Log(), {0: 1}
     step = AttributeStep(table, log, SETTINGS, Contiguity(), committed.__getitem__)
