@@ -258,11 +258,10 @@ class TrainerSettings(GateSettings, Settings):
         description="A pair counts at most its credit without what one client has above this share, once it has min_clients.",
     )
     newcomer_deviations: float = Field(
-        3.0,
+        4.0,
         ge=0,
-        le=1e6,
         description="A pair's clients with little other activity count up to what is usual in the shop and so many standard deviations; "
-        "beyond it they add nothing. 1e6: all count. Protects against made up clients.",
+        "beyond it they add nothing. 0: everybody counts. Protects against made up clients.",
     )
     test_days: int = Field(7, ge=1, description="The newest event days are the test.")
     heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of queries, by stable hash, that is never trained.")

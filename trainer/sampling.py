@@ -50,19 +50,19 @@ def weigh(
     min_clients: int,
     max_client_share: float,
     weight_map: WeightMap = "log",
-    newcomer_deviations: float | None = None,
+    newcomer_deviations: float = 0.0,
 ) -> pl.DataFrame:
     """Return one row per pair, sorted: query, product_id, credit (> 0), last_day, weight (mean 1).
 
     A pair with fewer than ``min_clients`` distinct clients is left out. What one client has above ``max_client_share`` of a pair is taken
-    off its credit, and so is what ``trust`` does not believe of newcomers (``newcomer_deviations`` None: all is believed). Pairs whose
+    off its credit, and so is what ``trust`` does not believe of newcomers (``newcomer_deviations`` 0: all is believed). Pairs whose
     reversals outweigh the rest are left out. Empty in, empty out.
     """
     decay = (-(newest_day - pl.col("day")) / half_life_days * np.log(2)).exp()
     summed = worth.credits_by_pair(train, factor=decay).join(
         _client_share(clients), on=["query", "product_id"], how="left", maintain_order="left"
     )
-    if newcomer_deviations is not None:
+    if newcomer_deviations:
         trusted = believed(clients, deviations=newcomer_deviations)
         summed = summed.join(trusted, on=["query", "product_id"], how="left", maintain_order="left")
         summed = summed.with_columns(credit=pl.col("credit") * pl.col("believed").fill_null(1.0))

@@ -12,6 +12,8 @@ from schemas.pairs import MAX_CLIENTS
 KEYS = ("query", "product_id")
 # A newcomer by each of these numbers of other pairs: who gives each made up client a little other activity is seen at the next one.
 BREADTHS = (1, 2, 4, 8)
+USUAL_CREDIT = 0.99  # a newcomer's credit for a pair is looked at up to what so many rows of clients have at most
+MOST = 8  # clients by which one pair tells what is usual, so that a pair with hundreds of made up ones does not make them usual
 MIN_SEEN = 200  # with fewer rows of clients nothing is usual yet
 _HASHES = 1 << 32
 
@@ -22,7 +24,8 @@ def believed(clients: pl.DataFrame, *, deviations: float) -> pl.DataFrame:
     ``clients``: the snapshot's, one row per pair and client, credit > 0 is looked at. With a share s of newcomers in the shop, a pair with
     n broad clients is believed (n + 1) s / (1 - s) newcomers and ``deviations`` standard deviations, sqrt((n + 1) s) / (1 - s), but one
     at least: mean and deviation of the newcomers that come before the next broad client (negative binomial). The least of ``BREADTHS``
-    counts. Of more than ``MAX_CLIENTS`` clients the sketch is taken for all. Sorted by pair.
+    counts, and of one newcomer as much credit as is usual for a client. Of more than ``MAX_CLIENTS`` clients the sketch is taken for all.
+    Sorted by pair.
     """
     seen = clients.filter(pl.col("credit") > 0)
     alone = seen.select(*KEYS).unique().sort(*KEYS).with_columns(believed=pl.lit(1.0))
@@ -30,14 +33,15 @@ def believed(clients: pl.DataFrame, *, deviations: float) -> pl.DataFrame:
         return alone
     elsewhere = seen.with_columns(
         others=pl.len().over("client") - pl.len().over("client", "query") - pl.len().over("client", "product_id") + 1
-    ).with_columns(scale=_distinct() / pl.len().over(*KEYS))
-    by_breadth = [_counted(elsewhere, breadth, deviations) for breadth in BREADTHS]
+    ).with_columns(scale=_distinct() / pl.len().over(*KEYS), says=(MOST / pl.len().over(*KEYS)).clip(upper_bound=1.0))
+    most = float(seen["credit"].quantile(USUAL_CREDIT) or 0.0)
+    by_breadth = [_counted(elsewhere, breadth, deviations, most) for breadth in BREADTHS]
     return pl.concat([alone, *by_breadth]).group_by(*KEYS).agg(pl.col("believed").min()).sort(*KEYS)
 
 
-def _counted(clients: pl.DataFrame, breadth: int, deviations: float) -> pl.DataFrame:
+def _counted(clients: pl.DataFrame, breadth: int, deviations: float, most: float) -> pl.DataFrame:
     new = pl.col("others") < breadth
-    usual = float(clients.select(new.mean()).item())
+    usual = float(clients.select(pl.col("says").filter(new).sum() / pl.col("says").sum()).item())
     if usual >= 1.0:
         return clients.clear().select(*KEYS, believed=pl.lit(1.0))
     ahead = (pl.col("broad") + 1) * usual
@@ -46,11 +50,12 @@ def _counted(clients: pl.DataFrame, breadth: int, deviations: float) -> pl.DataF
     summed = clients.group_by(*KEYS).agg(
         new=pl.col("scale").filter(new).sum(),
         broad=pl.col("scale").filter(~new).sum(),
-        earned_new=pl.col("credit").filter(new).sum(),
+        of_new=pl.col("credit").filter(new).clip(upper_bound=most).sum(),
+        of_broad=pl.col("credit").filter(~new).sum(),
         earned=pl.col("credit").sum(),
     )
     counts = pl.when(pl.col("new") > 0).then(share).otherwise(1.0)
-    return summed.select(*KEYS, believed=1 - (1 - counts) * pl.col("earned_new") / pl.col("earned"))
+    return summed.select(*KEYS, believed=(pl.col("of_broad") + counts * pl.col("of_new")) / pl.col("earned"))
 
 
 def _distinct() -> pl.Expr:

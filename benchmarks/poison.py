@@ -1,0 +1,186 @@
+"""Made up clients against what is learnt: where an unrelated product ends up, and what honest new shoppers pay for the protection.
+
+A simulated shop's history, once as it is and once with every attack in it (``poison_shop``), is weighed and trained by the trainer's own
+code, each with trust in clients (``trainer.trust``) and without. All follows from ``--seed``; nothing is chosen on what is reported here.
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks.gate_shop import END, snapshot_of
+from benchmarks.poison_shop import Attack, attacked, choose
+from benchmarks.report import finish, say
+from retrieval.encoder import Encoder, resolve_model
+from schemas.settings import TrainerSettings
+from simulator.shop import Shop
+from trainer.bootstrap import Floats, interval, resampled_means
+from trainer.metrics import ndcg
+from trainer.plan import plan
+from trainer.rankers import Catalog, Embedded, dense
+from trainer.sampling import log_popularity, weigh_by, worth_of
+from trainer.snapshot import Snapshot
+from trainer.splits import Split, split
+from trainer.training import fine_tune
+from trainer.trust import believed
+
+MAX_CREDIT_LOST, MAX_NDCG_LOST, MAX_IN_TEN = 0.01, 0.01, 0.1
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A trained model on the shop: the rank (from 1) of each attack's product, and nDCG@10 by test query."""
+
+    ranks: list[int]
+    ndcg10: Floats
+
+
+class Bench:
+    """One shop and its attacks."""
+
+    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
+        self.settings = TrainerSettings.load(os.environ, seed=args.seed, max_steps=args.steps)
+        self.folder, self.base = folder, resolve_model(self.settings.base_model)
+        shop = Shop(args.seed, end=END, products=args.products, shoppers=2 * args.sessions, weeks=4, sessions_per_week=args.sessions)
+        self.honest = snapshot_of(shop)
+        self.catalog = Catalog.of(self.honest.catalog)
+        self.parts = self.split(self.honest)
+        self.attacks = choose(self.honest, self.parts.train, each=args.each, seed=args.seed)
+        first = int(self.parts.train["day"].to_numpy().min())
+        self.poisoned = attacked(self.honest, self.attacks, days=range(first, self.parts.cut_day), seed=args.seed)
+        self.tests = self.parts.qrels.group_by("query").agg("product_id", "gain").sort("query")
+
+    def split(self, snapshot: Snapshot) -> Split:
+        """Divide as a run does."""
+        return split(
+            snapshot.pairs, self.catalog.ids, worth=worth_of(self.settings), test_days=self.settings.test_days,
+            heldout_share=self.settings.heldout_share,
+        )  # fmt: skip
+
+    def weights(self, snapshot: Snapshot, *, trust: bool) -> pl.DataFrame:
+        """Weigh as a run does."""
+        settings = self.settings if trust else self.settings.model_copy(update={"newcomer_deviations": 0.0})
+        parts = self.split(snapshot)
+        return weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
+
+    def learn(self, name: str, snapshot: Snapshot, *, trust: bool) -> Learnt:
+        """Train from the base model as a run does, and look where the products are."""
+        pairs = self.weights(snapshot, trust=trust)
+        known = worth_of(self.settings).credits_by_pair(self.split(snapshot).train).select("query", "product_id", "credit")
+        output = self.folder / name
+        fine_tune(
+            self.base, output,
+            pairs=pairs, known=known.select("query", "product_id").join(log_popularity(known), on="product_id", how="left"),
+            inner=self.parts.inner, texts=dict(self.honest.catalog.select("product_id", "text").iter_rows()),
+            plan=plan(self.settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device="cpu"),
+        )  # fmt: skip
+        found = self.look(output)
+        shutil.rmtree(output)
+        say(f"{name}: {pairs.height} pairs trained, nDCG@10 {found.ndcg10.mean():.4f}, median rank of the pushed {np.median(found.ranks)}")
+        return found
+
+    def look(self, model: Path) -> Learnt:
+        """Rank the entire catalogue for the attacked queries and for the test."""
+        queries = [attack.query for attack in self.attacks] + self.tests["query"].to_list()
+        ranked = dense(Embedded.of(Encoder.load(model, threads=1), queries, self.catalog), self.catalog, depth=len(self.catalog.ids))
+        count = len(self.attacks)
+        ranks = [own.index(attack.product_id) + 1 for own, attack in zip(ranked[:count], self.attacks, strict=True)]
+        gains = [dict(zip(*row, strict=True)) for row in self.tests.select("product_id", "gain").iter_rows()]
+        return Learnt(ranks, np.array([ndcg(own[:10], gain) for own, gain in zip(ranked[count:], gains, strict=True)]))
+
+    def newcomers(self) -> pl.DataFrame:
+        """Return the honest rows of clients who engaged nowhere else, with what is believed of their pairs."""
+        seen = self.honest.clients.filter(pl.col("credit") > 0)
+        once = seen.filter(pl.col("query").n_unique().over("client") == 1)
+        return once.join(believed(seen, deviations=self.settings.newcomer_deviations), on=["query", "product_id"])
+
+    def price(self, on: Learnt, off: Learnt) -> dict[str, Any]:
+        """Say what honest shoppers lose where nobody attacks: credit, and nDCG@10 on minus off, over all queries and those of newcomers."""
+        kept, full = (self.weights(self.honest, trust=trust) for trust in (True, False))
+        both = full.join(kept.select("query", "product_id", kept=pl.col("credit")), on=["query", "product_id"], how="left")
+        new = self.newcomers()
+        share = new.group_by("query").agg(new=pl.len()).join(self.honest.clients.group_by("query").agg(all=pl.len()), on="query")
+        theirs = self.tests["query"].is_in(share.filter(pl.col("new") >= 0.5 * pl.col("all"))["query"].to_list()).to_numpy()
+        rows_of = {"all": np.ones_like(theirs), "newcomers": theirs}
+        return {
+            "credit_lost": round(1 - float(both["kept"].sum()) / float(both["credit"].sum()), 5),
+            "newcomers": new["client"].n_unique(),
+            "newcomers_credit_lost": round(1 - float((new["believed"] * new["credit"]).sum()) / max(1.0, float(new["credit"].sum())), 5),
+            "pairs_discounted": round(float((both["kept"].fill_null(0) < both["credit"] * 0.999).mean() or 0.0), 5),
+            "ndcg10": {name: _difference((on.ndcg10 - off.ndcg10)[rows], self.settings.seed) for name, rows in rows_of.items()},
+        }
+
+    def protection(self, by: dict[str, Learnt]) -> dict[str, dict[str, Any]]:
+        """Return per arm the credit that the pair is weighed by, and the ranks, by system in one order of queries."""
+        weighed = {name: self.weights(self.poisoned, trust=name == "on") for name in ("on", "off")}
+        credit = {name: {(row[0], row[1]): row[2] for row in frame.iter_rows()} for name, frame in weighed.items()}
+        told: dict[str, dict[str, Any]] = {}
+        for name, own in _by_arm(self.attacks).items():
+            pairs = [(self.attacks[i].query, self.attacks[i].product_id) for i in own]
+            told[name] = {
+                "credit": {kind: round(float(np.mean([by_pair.get(pair, 0.0) for pair in pairs])), 2) for kind, by_pair in credit.items()},
+                "rank": {system: [found.ranks[i] for i in own] for system, found in by.items()},
+            }
+        return told
+
+
+def _by_arm(attacks: list[Attack]) -> dict[str, list[int]]:
+    arms: dict[str, list[int]] = defaultdict(list)
+    for number, attack in enumerate(attacks):
+        arms[f"{attack.pattern}_{attack.clients}" if attack.clients > 1 or attack.pattern == "plain" else attack.pattern].append(number)
+    return arms
+
+
+def _difference(change: Floats, seed: int) -> dict[str, float]:
+    if not len(change):
+        return {"n": 0}
+    low, high = interval(resampled_means(change[:, None], resamples=2000, seed=seed)[:, 0], 0.025)
+    return {"mean": round(float(change.mean()), 4), "low": round(low, 4), "high": round(high, 4), "n": len(change)}
+
+
+def main() -> int:
+    """Parse the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--products", type=int, default=600)
+    parser.add_argument("--sessions", type=int, default=1700, help="in each of four weeks")
+    parser.add_argument("--each", type=int, default=3, help="queries that each attack is tried on")
+    parser.add_argument("--steps", type=int, default=4000, help="upper bound of training steps")
+    args = parser.parse_args()
+    started, cpu = time.monotonic(), time.process_time()
+    folder = Path(tempfile.mkdtemp(prefix="searchloop-poison-"))
+    try:
+        bench = Bench(args, folder)
+        say(f"{bench.honest.clients['client'].n_unique()} honest clients, {len(bench.attacks)} attacks")
+        by = {"untrained": bench.look(bench.base)}
+        by |= {name: bench.learn(name, bench.poisoned, trust=name == "on") for name in ("on", "off")}
+        clean = {name: bench.learn(f"clean_{name}", bench.honest, trust=name == "on") for name in ("on", "off")}
+        protection, price = bench.protection(by), bench.price(clean["on"], clean["off"])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    plain = [arm["rank"] for name, arm in protection.items() if name.startswith("plain_")]
+    far = [(on, off) for rank in plain for before, on, off in zip(rank["untrained"], rank["on"], rank["off"], strict=True) if before > 10]
+    in_ten = {name: round(float(np.mean([ranks[column] <= 10 for ranks in far])), 4) for column, name in enumerate(("on", "off"))}
+    goals = {
+        "protected": in_ten["on"] <= MAX_IN_TEN,
+        "newcomers_keep_their_credit": price["newcomers_credit_lost"] <= MAX_CREDIT_LOST,
+        "no_less_relevant": price["ndcg10"]["all"]["high"] > -MAX_NDCG_LOST,
+    }
+    return finish(
+        "poison", seed=args.seed, started=started, ok=all(goals.values()), goals=goals, in_first_ten=in_ten, protection=protection,
+        price=price,
+        clients=bench.honest.clients["client"].n_unique(), products=len(bench.catalog.ids), cpu_s=round(time.process_time() - cpu, 1),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
