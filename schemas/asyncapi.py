@@ -9,6 +9,9 @@ from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, TOPICS, Topic, dea
 from schemas.yaml import Plain
 
 _SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
+JSON = "application/json"
+# One record, several facts: no reader takes it for one JSON document.
+JSON_LINES = "application/x-ndjson"
 _TOPIC_PREFIX = Settings.model_fields["topic_prefix"].default
 
 
@@ -32,10 +35,16 @@ def asyncapi() -> dict[str, Plain]:
             "description": f"Every topic of searchloop. Names carry the prefix {PREFIX}TOPIC_PREFIX; the one here is its default.",
             "license": {"name": "Apache-2.0"},
         },
-        "defaultContentType": "application/json",
+        "defaultContentType": JSON,
         "channels": channels,
         "operations": operations,
+        # Under a name: generators call what they make of a payload by it, and an unnamed one AnonymousSchema_1.
+        "components": {"schemas": {_class_name(t): {"$ref": f"./json/{t.name}.json"} for t in TOPICS if t.value is not None}},
     }
+
+
+def _class_name(topic: Topic) -> str:
+    return "".join(part.capitalize() for part in topic.name.split("-"))
 
 
 def _operation(topic: Topic, *, received: bool) -> dict[str, Plain]:
@@ -57,11 +66,13 @@ def _channel(topic: Topic) -> dict[str, Plain]:
         " One record holds up to about 100 facts, one JSON object to a line; the schema is that of a line." if topic.micro_batched else ""
     )
     message: dict[str, Plain] = {
+        "name": topic.name,
+        "contentType": JSON_LINES if topic.micro_batched else JSON,
         "summary": topic.summary + batched,
         "bindings": {"kafka": {"key": {"type": "string", "description": topic.key}}},
     }
     if topic.value is not None:
-        message["payload"] = {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$ref": f"./json/{topic.name}.json"}}
+        message["payload"] = {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$ref": f"#/components/schemas/{_class_name(topic)}"}}
     if topic in {SEARCH_REQUESTS, SEARCH_RESPONSES}:
         names = (CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION) if topic is SEARCH_REQUESTS else (CORRELATION_ID,)
         message["headers"] = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
@@ -78,6 +89,7 @@ def _dead_letter_channel(topic: Topic) -> dict[str, Plain]:
     headers: dict[str, Plain] = {"dlq.reason": {"type": "string", "enum": reasons}, "dlq.errors": {"type": "string"}}
     headers |= {f"__connect.errors.{part}": {"type": "string"} for part in ("topic", "partition", "offset", "stage", "exception.message")}
     message: dict[str, Plain] = {
+        "name": name,
         "summary": f"What was refused from {topic.name}: the original bytes, and headers that say why.",
         "contentType": "application/octet-stream",
         "headers": {"type": "object", "properties": headers},

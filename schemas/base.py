@@ -130,7 +130,7 @@ def _major(value: object) -> int:
     return 1
 
 
-SchemaVersion = Annotated[int, BeforeValidator(_major)]
+SchemaVersion = Annotated[int, Field(ge=1, le=1), BeforeValidator(_major)]
 # Event time. Naive values stay naive here: intake refuses or assumes UTC, by its setting.
 Timestamp = Annotated[
     datetime,

@@ -8,10 +8,11 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
-from pydantic import BaseModel, Field, TypeAdapter, create_model
+from pydantic import BaseModel, TypeAdapter, create_model
+from pydantic.json_schema import GenerateJsonSchema
 
 from schemas.asyncapi import asyncapi
 from schemas.base import StreamFact
@@ -48,19 +49,29 @@ def json_schema(topic: Topic) -> dict[str, Plain]:
     """
     if topic.value is None:
         raise LookupError(f"{topic.name} is read by its writer only and has no published schema")
-    schema = _adapter_of(topic).json_schema(mode="validation")
+    schema = _adapter_of(topic).json_schema(mode="validation", schema_generator=_WithoutFieldTitles)
     return {"$schema": DIALECT, "title": topic.name, **{k: v for k, v in schema.items() if k != "title"}}
 
 
+class _WithoutFieldTitles(GenerateJsonSchema):
+    """Only messages have titles: generators of code make a class of every title they find."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 (pydantic's own)
+        return False
+
+
 def _adapter_of(topic: Topic) -> TypeAdapter[Any]:
-    """Topics may carry more than one kind of fact: which one, the fact itself says (``kind``), or its key."""
+    """Topics may carry more than one kind of fact: which one, the fact itself says (``kind``), or its key.
+
+    The published schema knows that by the constant of each kind alone: ``discriminator`` is OpenAPI's word, which validators refuse.
+    """
     match topic.name:
         case EVENTS.name:
-            return _adapter((CleanSearch, CleanInteraction, Forget, Tick), told_by_kind=True)
+            return _adapter((CleanSearch, CleanInteraction, Forget, Tick))
         case CONTRIBUTIONS.name:
-            return _adapter((Contribution, ClientErasure), told_by_kind=False)
+            return _adapter((Contribution, ClientErasure))
         case PAIRS.name:
-            return _adapter((Pair,), told_by_kind=False)
+            return _adapter((Pair,))
         case RELEASES.name:
             return TypeAdapter(LivePointer | Release)
         case _:
@@ -80,10 +91,9 @@ def _as_model(kind: type[StreamFact]) -> type[BaseModel]:
     return create_model(kind.__name__, __doc__=kind.__doc__, **fields)
 
 
-def _adapter(kinds: Sequence[type[StreamFact]], *, told_by_kind: bool) -> TypeAdapter[Any]:
+def _adapter(kinds: Sequence[type[StreamFact]]) -> TypeAdapter[Any]:
     models: Any = Union[tuple(_as_model(kind) for kind in kinds)]  # noqa: UP007 (made at run time)
-    kind: Any = Annotated[models, Field(discriminator="kind")] if told_by_kind else models
-    return TypeAdapter(kind)
+    return TypeAdapter(models)
 
 
 def configuration() -> str:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from schemas.asyncapi import asyncapi
-from schemas.publish import DIALECT, differing, main, publish, published
+from schemas.publish import DIALECT, differing, json_schema, main, publish, published
 from schemas.settings import PREFIX, known_names
 from schemas.topics import TOPICS, dead_letter_name
 from schemas.yaml import to_yaml
@@ -74,10 +74,46 @@ def test_asyncapi_is_yaml_and_its_references_resolve() -> None:
     assert document == asyncapi()
     for reference in find(document, "$ref"):
         if reference.startswith("#/"):
-            _, kind, name = reference.split("/")
-            assert name in document[kind]
+            found = document
+            for part in reference.split("/")[1:]:
+                found = found[part]
         else:
             assert (ROOT / "schemas" / reference).is_file()
+
+
+def test_every_payload_has_a_name_of_its_own_by_which_generators_call_its_class() -> None:
+    document = asyncapi()
+    named = {name: schema["$ref"].removeprefix("./json/") for name, schema in document["components"]["schemas"].items()}
+    assert sorted(named.values()) == sorted(f"{t.name}.json" for t in TOPICS if t.value is not None)
+    assert all(name.isalpha() and name[0].isupper() for name in named)
+
+
+def test_a_micro_batch_is_no_json_document_and_does_not_say_so() -> None:
+    channels = asyncapi()["channels"]
+    for topic in TOPICS:
+        expected = "application/x-ndjson" if topic.micro_batched else "application/json"
+        assert channels[topic.name]["messages"][topic.name]["contentType"] == expected, topic.name
+
+
+@pytest.mark.parametrize("topic", [t for t in TOPICS if t.value is not None], ids=lambda t: t.name)
+def test_a_json_schema_holds_no_word_of_another_standard_and_a_title_for_every_message_only(topic) -> None:
+    """Strict validators refuse ``discriminator``; generators make a class of every title."""
+    schema = json_schema(topic)
+    assert not {"discriminator", "nullable", "example"} & keywords(schema)
+    assert schema["title"] == topic.name
+    for definition in (schema, *schema.get("$defs", {}).values()):
+        assert definition["title"]
+        assert not any("title" in field for field in definition.get("properties", {}).values())
+
+
+def keywords(schema: object) -> set[str]:
+    """Return the keywords of a schema, without the names of fields."""
+    if isinstance(schema, list):
+        return set().union(*map(keywords, schema))
+    if not isinstance(schema, dict):
+        return set()
+    inner = [list(v.values()) if k in {"properties", "$defs"} else v for k, v in schema.items() if k not in {"default", "enum", "const"}]
+    return set(schema) | set().union(*map(keywords, inner))
 
 
 @pytest.mark.parametrize(
