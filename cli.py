@@ -388,6 +388,21 @@ def dlq_replay(
     )
 
 
+@dlq_app.command("skip")
+def dlq_skip(
+    topic: Annotated[str, typer.Argument(help="Name without prefix, such as interactions.")],
+    partition: Annotated[int, typer.Argument(min=0)],
+    offset: Annotated[int, typer.Argument(min=0)],
+    reason: Annotated[str, typer.Option("--reason", help="Why; stands in the dead letter and in the topic skipped.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pass over a record that ends a process at every start. It becomes a dead letter that names you."""
+    from commands.dead_letters import skip_record
+
+    skip_record(topic, partition, offset, reason=reason, data_dir=data_dir, as_json=as_json)
+
+
 @gate_app.command("power")
 def gate_power(
     gain: Annotated[float | None, typer.Option(help="A gain in nDCG@10, such as 0.02; by default several.")] = None,

@@ -68,9 +68,10 @@ class Producer:
         too_large: list[Outgoing] = []
         waiting: list[tuple[Outgoing, asyncio.Future[object]]] = []
         for r in records:
+            key = b"" if r.key is None and r.value is None else r.key  # Kafka takes a record with neither, aiokafka does not
             try:
                 sent = await inner.send(
-                    r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers), timestamp_ms=r.timestamp_ms
+                    r.topic, r.value, key=key, partition=r.partition, headers=list(r.headers), timestamp_ms=r.timestamp_ms
                 )
             except MessageSizeTooLargeError:
                 too_large.append(r)

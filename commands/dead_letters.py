@@ -1,19 +1,24 @@
-"""``dlq list|show|replay``: what was refused and why, and sending it again after a mend."""
+"""``dlq list|show|replay|skip``: what was refused and why, sending it again after a mend, and passing over what nobody foresaw."""
 
 import asyncio
+import getpass
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.dead_letters import MAX_REPLAYS, again, identity_of_letter, reason_of
+from broker.dead_letters import MAX_REPLAYS, again, cut, dead_letter, identity_of_letter, reason_of
 from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
+from broker.skipping import Skip, skip
+from broker.topics import ensure_topics
 from commands.session import find_settings, out, show_json, stop, table
-from schemas.rejections import Reason
+from schemas.rejections import Problem, Reason, Rejection
 from schemas.settings import Settings
-from schemas.topics import TOPICS, dead_letter_name
+from schemas.topics import RAW, SEARCH_REQUESTS, TOPICS, dead_letter_name
+
+SKIPPABLE = (*(t for t in TOPICS if t.dead_letters), SEARCH_REQUESTS)
 
 
 async def read_letters(
@@ -99,9 +104,12 @@ def replay_letters(
 
     Of a record that was refused again after a replay, only its newest letter counts.
     """
+    if topic is not None and topic not in {t.name for t in RAW}:
+        stop(f"only raw topics get their letters again: {', '.join(t.name for t in RAW)}; what is meant for {topic!r} is said anew", code=2)
     settings = find_settings(data_dir)
+    raw = {settings.topic(dead_letter_name(t.name)) for t in RAW}
     newest = {identity_of_letter(r): r for r in asyncio.run(read_letters(settings, topic=topic, reason=None, since=None, until=None))}
-    letters = chosen(newest.values(), reason, since, until)
+    letters = chosen((r for r in newest.values() if r.topic in raw), reason, since, until)
     ready = [r for r in map(again, letters) if r is not None]
     sending = ready[:limit]
     if not dry_run:
@@ -120,6 +128,41 @@ def replay_letters(
             f"found {facts['found']}, {'would replay' if dry_run else 'replayed'} {len(sending)}, "
             f"{facts['capped']} were replayed {MAX_REPLAYS} times already, {facts['left']} left by the limit"
         )
+
+
+def skip_record(topic: str, partition: int, offset: int, *, reason: str, data_dir: Path | None, as_json: bool) -> None:
+    """Make every process pass over one record from its next start on: it becomes a dead letter that says who wanted it and why."""
+    if topic not in {t.name for t in SKIPPABLE}:
+        stop(f"{topic!r} is none of {', '.join(t.name for t in SKIPPABLE)}", code=2)
+    settings = find_settings(data_dir)
+    order = skip(settings.topic(topic), partition, offset, by=getpass.getuser(), reason=reason, now=datetime.now(UTC))
+    letter = asyncio.run(_skip(settings, order))
+    facts = {"topic": order.topic, "partition": partition, "offset": offset, "by": order.by, "reason": reason, "dead_letter": letter}
+    if as_json:
+        show_json(facts)
+    else:
+        kept = "its bytes are a dead letter" if letter else "nothing of it is kept"
+        out.print(f"{order.topic}/{partition}/{offset} is passed over by every process that starts from now on; {kept}")
+
+
+async def _skip(settings: Settings, order: Skip) -> bool:
+    """Write the order, and first the letter of a topic that has letters; say whether there is one."""
+    place = (order.topic, order.partition)
+    await ensure_topics(settings)
+    async with open_reader(settings.kafka, [order.topic], start="end") as reader:
+        end = (await reader.end_offsets()).get(place, 0)
+    if order.offset >= end:
+        stop(f"{order.topic}/{order.partition} has no offset {order.offset}: it ends before {end}", code=2)
+    async with open_reader(settings.kafka, [order.topic], only=[place], start={place: order.offset}) as reader:
+        first = [r async for r in reader.until({place: order.offset + 1})][:1]
+    problem = Problem(loc="", type="skipped", message=f"passed over by {order.by} at {order.at}: {order.reason}")
+    rejection = Rejection(reason=Reason.PROCESSING_ERROR, problems=[problem])
+    known = {settings.topic(t.name) for t in TOPICS if t.dead_letters}
+    letters = [dead_letter(r, rejection, stage="operator") for r in first if r.offset == order.offset and r.topic in known]
+    async with open_producer(settings.kafka, codec="gzip") as producer:
+        await producer.send_all(letters, instead=cut)
+        await producer.send(order.outgoing(settings))
+    return bool(letters)
 
 
 async def _send(settings: Settings, records: list[Outgoing]) -> None:

@@ -71,7 +71,7 @@ def origin(letter: Record) -> Record:
 
     def number(name: str, otherwise: int) -> int:
         text = letter.header(f"__connect.errors.{name}") or b""
-        return int(text) if text.isdigit() else otherwise
+        return int(text) if text.isdigit() and len(text) <= 18 else otherwise
 
     topic = (letter.header("__connect.errors.topic") or letter.topic.removesuffix(".dlq").encode()).decode(errors="replace")
     place = number("partition", letter.partition), number("offset", letter.offset)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import structlog
 
 from broker.pulse import Pulse, watch_brokers
+from broker.skipping import obey_skips
 from broker.topics import TopicMismatchError, ensure_topics
 from process.health import Health, serve_health
 from process.logs import configure_logs
@@ -47,7 +48,7 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
     watching = asyncio.create_task(watch_brokers(settings.kafka, pulse))
     try:
         async with serve_health(name, settings, health):
-            preparing = asyncio.create_task(ensure_topics(settings))
+            preparing = asyncio.create_task(_prepare(settings))
             await until_stopped(stopping, preparing)
             if not stopping.is_set():
                 await work(preparing.result(), health, stopping)
@@ -62,6 +63,12 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
         await asyncio.gather(watching, return_exceptions=True)
     log.info("stopped")
     return 0
+
+
+async def _prepare(settings: S) -> S:
+    fitting = await ensure_topics(settings)
+    await obey_skips(fitting)
+    return fitting
 
 
 async def until_stopped(stopping: asyncio.Event, *tasks: asyncio.Task[Any]) -> None:

@@ -178,10 +178,21 @@ SEARCH_REQUESTS = Topic(
 SEARCH_RESPONSES = Topic(
     name="search-responses", key="request_id", value=SearchResponse, written_by="searcher", summary="Answers.", retention=timedelta(hours=1)
 )
+SKIPPED = Topic(
+    name="skipped",
+    key="topic/partition/offset",
+    value=None,
+    written_by="operators",
+    summary="Records that processes pass over, with who said so and why (`searchloop dlq skip`).",
+    scaled=False,
+    cleanup="compact",
+)
 
+# What producers write. A dead letter is sent again to one of these, and to nothing else.
+RAW = (SEARCHES, INTERACTIONS, ERASURES, PRODUCTS)
 TOPICS = (
     SEARCHES, INTERACTIONS, ERASURES, PRODUCTS, EVENTS, CATALOG, SHOPPERS, CONTRIBUTIONS, PAIRS, TRAINING_TRIGGERS, TRAINING_RUNS,
-    DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES,
+    DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES, SKIPPED,
 )  # fmt: skip
 
 

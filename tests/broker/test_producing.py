@@ -27,6 +27,12 @@ async def values(kafka: str, topic: str) -> list[bytes | None]:
         return [r.value async for r in reader.until(await reader.end_offsets())]
 
 
+async def test_a_record_without_key_and_value_is_written(kafka: str, small: str) -> None:
+    async with open_producer(kafka) as producer:
+        await producer.send_all([Outgoing(small, None, headers=(("dlq.reason", b"schema"),)), Outgoing(small, b"a")])
+    assert await values(kafka, small) == [None, b"a"]
+
+
 @pytest.mark.parametrize("size", [30_000, MAX_REQUEST_BYTES + 1], ids=["for the broker", "for the producer"])
 async def test_what_is_too_large_is_replaced_and_the_producer_goes_on(kafka: str, small: str, size: int) -> None:
     async with open_producer(kafka, linger_ms=0) as producer:
