@@ -101,6 +101,18 @@ class GroupConsumer:
                 total += max(0, high - await self._inner.position(tp))
         return total
 
+    async def read_up_ms(self) -> float | None:
+        """Return when (epoch ms) the broker has told of every assigned partition that all has been handed out; None while more is there."""
+        told: list[float] = []
+        with suppress(IllegalStateError, AssertionError):  # a partition that is just being taken
+            for tp in self._inner.assignment():
+                high, at_ms = self._inner.highwater(tp), self._inner.last_poll_timestamp(tp)
+                if high is None or at_ms is None or await self._inner.position(tp) < high:
+                    return None
+                told.append(float(at_ms))
+            return min(told, default=None)
+        return None
+
     def assignment(self) -> Assignment:
         """Return the partitions of this member: one object until the next assignment, under which reading begins at the commits anew."""
         partitions: Assignment = self._inner.assignment()

@@ -88,11 +88,12 @@ class Timings(Fact):
 
 
 class SearchError(Fact):
-    """Why there are no hits. ``retryable`` says whether the same request may succeed later."""
+    """Why there are no hits. ``retryable`` says whether the same request may succeed later, ``retry_after_ms`` when."""
 
     code: str
     message: str
     retryable: bool = False
+    retry_after_ms: int | None = None
 
 
 class SearchResponse(Fact):

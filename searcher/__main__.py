@@ -1,24 +1,30 @@
 """``python -m searcher``: put the pieces together and run them until the process is told to stop."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from broker.consuming import SHORT_SESSION_MS, open_group
-from broker.producing import open_producer
+from broker.foreign import TopicFacts, facts_of, open_foreign_producer
+from broker.producing import Producer, open_producer
 from process.health import Health
 from process.running import run_process
 from retrieval.index import VectorStore
 from retrieval.live import Live
 from retrieval.release import LoadedRelease
 from schemas.releases import SearcherReport
-from schemas.settings import SearcherSettings
-from schemas.topics import SEARCH_REQUESTS, SEARCHER_REPORTS
+from schemas.settings import SearcherSettings, SettingsError
+from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, SEARCHER_REPORTS
 from searcher.counting import Counts
 from searcher.follower import Follower
 from searcher.recent import Recent
+from searcher.replying import Replies
 from searcher.reporting import new_searcher_id, report
 from searcher.serving import BATCHES, Server
+
+PATIENCE_S = 5.0
 
 
 async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Event) -> None:
@@ -26,6 +32,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
     live: Live[LoadedRelease] = Live()
     recent, counts, searcher_id = Recent(), Counts(), new_searcher_id()
     changed = asyncio.Event()
+    topics = await reply_topics(settings)
     with (
         await asyncio.to_thread(VectorStore, settings.milvus) as store,
         _threads("search", BATCHES) as searching,
@@ -47,22 +54,57 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                 recent_p95_ms=counts.recent_p95_ms(),
             )
 
-        async with open_producer(settings.kafka, linger_ms=0, client_id="searcher") as producer, asyncio.TaskGroup() as tasks:
+        async with open_producer(settings.kafka, linger_ms=0, client_id="searchloop-searcher") as producer, asyncio.TaskGroup() as tasks:
             tasks.create_task(_wake(changed, stopping))
             tasks.create_task(follower.follow(stopping))
             tasks.create_task(report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping))
             if await _first(follower.ready, stopping):
                 group = settings.topic(f"searcher-{settings.deployment}")
-                topics = [settings.topic(SEARCH_REQUESTS.name)]
-                async with open_group(
-                    settings.kafka,
-                    topics,
-                    group,
-                    fetch_wait_ms=settings.fetch_wait_ms,
-                    session_timeout_ms=SHORT_SESSION_MS,
-                    committed=False,  # an answer does no harm, and nobody's open transaction may keep others waiting
-                ) as consumer:
-                    await Server(settings, live, recent, counts, consumer, producer, searching).serve(stopping)
+                asked = [settings.topic(SEARCH_REQUESTS.name)]
+                async with (
+                    _replies(settings, producer, topics) as replies,
+                    open_group(
+                        settings.kafka,
+                        asked,
+                        group,
+                        fetch_wait_ms=settings.fetch_wait_ms,
+                        session_timeout_ms=SHORT_SESSION_MS,
+                        committed=False,  # an answer does no harm, and nobody's open transaction may keep others waiting
+                    ) as consumer,
+                ):
+                    partitions = {topic: facts.partitions for topic, facts in topics.items()}
+                    await Server(settings, live, recent, counts, consumer, producer, replies, partitions, searching).serve(stopping)
+
+
+async def reply_topics(settings: SearcherSettings) -> dict[str, TopicFacts]:
+    """Return what is known of the default reply topic and the further ones. Raises ``SettingsError`` for one that does not exist.
+
+    A topic that was made a moment ago is not known to every broker at once: a missing one is asked for again, for ``PATIENCE_S``.
+    """
+    wanted = [settings.topic(SEARCH_RESPONSES.name), *(t.strip() for t in settings.reply_topics.split(",") if t.strip())]
+    end = time.monotonic() + PATIENCE_S
+    while missing := [topic for topic in wanted if topic not in (found := await facts_of(settings.kafka, wanted))]:
+        if time.monotonic() > end:
+            raise SettingsError(
+                f"SEARCHLOOP_REPLY_TOPICS names {', '.join(map(repr, missing))}, which the broker does not have: "
+                "create the topic, or correct the name (full names, without the prefix being put before them)"
+            )
+        await asyncio.sleep(0.25)
+    return found
+
+
+@asynccontextmanager
+async def _replies(settings: SearcherSettings, producer: Producer, topics: Mapping[str, TopicFacts]) -> AsyncIterator[Replies]:
+    """Open what writes answers: to further topics by a producer of its own, in batches that the smallest of them takes."""
+    default = settings.topic(SEARCH_RESPONSES.name)
+    limits = {topic: facts.record_bytes for topic, facts in topics.items()}
+    async with AsyncExitStack() as stack:
+        further = None
+        if least := min((size for topic, size in limits.items() if topic != default), default=None):
+            further = await stack.enter_async_context(
+                open_foreign_producer(settings.kafka, client_id="searchloop-searcher-replies", record_bytes=least)
+            )
+        yield Replies(producer, further, default, limits)
 
 
 def _threads(name: str, count: int) -> ThreadPoolExecutor:

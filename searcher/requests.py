@@ -40,6 +40,11 @@ class Accepted:
     sent_ms: int | None
     record: Record
 
+    @property
+    def bytes(self) -> int:
+        """The size of the record's value."""
+        return len(self.record.value or b"")
+
     def remaining_ms(self, now_ms: float) -> float:
         """Return how long the client still waits; 0 or less once it does not."""
         return self.request.timeout_ms - (0.0 if self.sent_ms is None else max(0.0, now_ms - self.sent_ms))

@@ -1,17 +1,17 @@
-"""The loop of a searcher: a batch of requests in, exactly one answer each out, what was shown on ``searches``, then the commit.
+"""The loop of a searcher: requests in, exactly one answer each out, what was shown on ``searches``, then the commit.
 
-At least once: after a crash a request that was answered but not committed comes again and is answered again, by the same id.
-Within one process a request that comes again gets no second answer. While batches are searched and written, the next is encoded: it is
-put together when the encoder is free and not before, so that it holds all that has come by then. Requests are read ahead of that, since
-a broker that waits for one partition's records hands out those of no other.
+At least once: after a crash a request that was answered but not committed comes again and is answered again, by the same id. Within one
+process a record that is read again gets no second answer, and a request that is sent again gets the same one.
+
+Requests are read as they come and wait here, for a fair share and not for their turn in the log (``waiting``); one that would expire
+before its turn is told at once. While batches are searched and written, the next is encoded: it is put together when the encoder is
+free and not before, so that it holds all that has come by then. Batches end in any order; what is committed is done without a gap.
 """
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -19,36 +19,35 @@ import structlog
 from broker.consuming import Assignment, GroupConsumer
 from broker.guarding import judged
 from broker.producing import Producer
-from broker.records import Outgoing, Record
+from broker.records import Outgoing
 from retrieval.live import Live
 from retrieval.release import LoadedRelease
 from schemas.rejections import Rejection
-from schemas.search import SearchError, SearchResponse, Status, Timings
+from schemas.search import SearchResponse, Timings
 from schemas.settings import SearcherSettings
 from schemas.topics import SEARCH_RESPONSES, SEARCHES
+from searcher.admission import Admission
+from searcher.answered import Answered, same
 from searcher.answering import answer
-from searcher.batching import Memory
+from searcher.costing import heavy
 from searcher.counting import Counts
-from searcher.metrics import ANSWERS, BATCH_SIZE, REPEATED, TOTAL_SECONDS, UNANSWERABLE
+from searcher.endings import expired, failed, overloaded
+from searcher.metrics import AGAIN, BATCH_SIZE, UNANSWERABLE
 from searcher.recent import Recent
-from searcher.requests import Accepted, Refused, read, refused_for_a_fault
+from searcher.replying import Replies, Reply
+from searcher.requests import Accepted
 from searcher.shown import query_id_of, search_event
+from searcher.waiting import Asked
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED = 50_000
+ANSWERS, ANSWERS_BYTES = 20_000, 32 << 20
+SENT_AGAIN = 100  # sendings of one request that may wait for its first answer
 POLL_MS = 200
+READ = 64
 BATCHES = 3  # one is encoded, one searched, one written
 MIN_SEARCH_S = 0.5
 MAX_SEARCH_S = 10.0
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer on its way, and the request it is for (None where the request could not be read)."""
-
-    to: Accepted | Refused
-    response: SearchResponse
 
 
 class Server:
@@ -62,189 +61,173 @@ class Server:
         counts: Counts,
         group: GroupConsumer,
         producer: Producer,
+        replies: Replies,
+        reply_topics: dict[str, int],
         executor: Executor,
     ) -> None:
+        """``reply_topics`` are those that a request may name, with their partitions."""
         self._settings = settings
         self._live = live
         self._recent = recent
         self._counts = counts
         self._group = group
         self._producer = producer
+        self._replies_to = replies
         self._executor = executor
-        self._positions = Memory(REMEMBERED)
-        self._finished = Memory(REMEMBERED)
-        self._responses = settings.topic(SEARCH_RESPONSES.name)
-        self._reply_topics: dict[str, int] = {}
-        self._read: asyncio.Queue[tuple[Assignment, Record]] = asyncio.Queue(BATCHES * settings.batch_max)
+        self._admission = Admission(reply_topics, settings.topic(SEARCH_RESPONSES.name), settings.deployment)
+        self._assignment: Assignment | None = None
+        self._read_up_ms: float | None = None
+        self._answered = Answered(ANSWERS, ANSWERS_BYTES)
+        self._searching: dict[object, list[Accepted]] = {}
+        self._heavy = False
+        self._stirred = asyncio.Event()
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set, and finish the open batches; what was read ahead is left to the next member.
 
         Raises ``KafkaError`` when the broker is gone for good.
         """
-        further = [t.strip() for t in self._settings.reply_topics.split(",") if t.strip()]
-        self._reply_topics = {topic: await self._producer.partitions(topic) for topic in (self._responses, *further)}
-        open_batches: deque[asyncio.Task[None]] = deque()
-        reading = asyncio.create_task(self._read_ahead())
+        open_batches: set[asyncio.Task[None]] = set()
+        reading = asyncio.create_task(self._read_on())
         try:
             while not (stopping.is_set() or reading.done()):
-                while open_batches and (open_batches[0].done() or len(open_batches) == BATCHES):
-                    await open_batches.popleft()
-                if records := await self._batch():
+                for ended in {batch for batch in open_batches if batch.done()}:
+                    open_batches.remove(ended)
+                    ended.result()
+                if len(open_batches) == BATCHES:
+                    await asyncio.wait(open_batches, return_when=asyncio.FIRST_COMPLETED)
+                elif asked := await self._next():
                     encoded = asyncio.Event()
-                    before = open_batches[-1] if open_batches else None
-                    open_batches.append(asyncio.create_task(self._serve_batch(records, before, encoded)))
+                    open_batches.add(asyncio.create_task(self._serve_batch(asked, encoded)))
                     await encoded.wait()
         finally:
             reading.cancel()
-            ended = await asyncio.gather(reading, *open_batches, return_exceptions=True)
-        for fault in ended:
+            results = await asyncio.gather(reading, *open_batches, return_exceptions=True)
+        for fault in results:
             if isinstance(fault, Exception):
                 raise fault
 
-    async def _read_ahead(self) -> None:
+    async def _read_on(self) -> None:
         while True:
-            records = await self._group.batch(timeout_ms=POLL_MS, max_records=self._settings.batch_max)
-            assignment = self._group.assignment()
-            for record in records:
-                await self._read.put((assignment, record))
+            records = await self._group.batch(timeout_ms=POLL_MS, max_records=READ)
+            self._renew()
+            now_ms, read_up_ms = time.time() * 1000, self._read_up_ms
+            await self._finish([r for record in records for r in self._admission.take_in(record, now_ms=now_ms, read_up_ms=read_up_ms)])
+            self._read_up_ms = await self._group.read_up_ms() or self._read_up_ms
+            self._stirred.set()
 
-    async def _batch(self) -> list[Record]:
-        """Return what was read ahead, up to a batch; nothing when nothing comes for a while, or while partitions move.
+    def _renew(self) -> None:
+        if self._group.assignment() is not self._assignment:
+            self._assignment = self._group.assignment()
+            self._admission.begin()
+            self._read_up_ms = None
 
-        What was read under an earlier assignment is passed over: under this one it was read again, from the commit.
-        """
+    async def _next(self) -> list[Asked]:
+        """Return the next batch, once there is one; nothing when nothing comes for a while, or while partitions move."""
         try:
             async with asyncio.timeout(POLL_MS / 1000):
-                await self._group.settled()
-                read = [await self._read.get()]
+                while True:
+                    await self._group.settled()
+                    self._renew()
+                    self._stirred.clear()
+                    if asked := self._admission.take(self._settings.batch_max, heavy_too=not self._heavy):
+                        return asked
+                    await self._stirred.wait()
         except TimeoutError:
             return []
-        while len(read) < self._settings.batch_max and not self._read.empty():
-            read.append(self._read.get_nowait())
-        assignment = self._group.assignment()
-        return [record for under, record in read if under is assignment]
 
-    async def _serve_batch(self, records: list[Record], before: asyncio.Task[None] | None, encoded: asyncio.Event) -> None:
-        """Answer and write one batch, after the one before: offsets are committed in order, and none past a failure."""
+    async def _serve_batch(self, asked: list[Asked], encoded: asyncio.Event) -> None:
+        alone = heavy(asked[0].cost)
+        self._heavy = self._heavy or alone
         try:
-            replies = await self._replies(records, encoded)
+            replies = await self._replies(asked, encoded)
         finally:
             encoded.set()
-        if before is not None:
-            await before
-        await self._write(replies, records)
+            if alone:
+                self._heavy = False
+            self._stirred.set()
+        await self._finish(replies)
 
-    async def _replies(self, records: Sequence[Record], encoded: asyncio.Event) -> list[Reply]:
+    async def _replies(self, asked: Sequence[Asked], encoded: asyncio.Event) -> list[Reply]:
         now_ms = time.time() * 1000
-        accepted: list[Accepted] = []
+        fresh: list[Asked] = []
         replies: list[Reply] = []
-        for record in records:
-            read_as = self._read_as(record)
-            if self._repeated(read_as):
-                REPEATED.inc()
-            elif isinstance(read_as, Refused):
-                replies += self._rejected(read_as)
-            elif read_as.request.deployment not in {None, self._settings.deployment}:
-                continue  # the searchers of that one answer it
-            elif read_as.remaining_ms(now_ms) <= 0:
-                replies.append(Reply(read_as, _expired(read_as)))
+        for waited in asked:
+            one = waited.accepted
+            key = same(one.request)
+            if known := self._answered.get(key):
+                AGAIN.inc()
+                replies.append(Reply(one, *known, again=True))
+            elif one.remaining_ms(now_ms) <= 0:
+                replies.append(Reply(one, expired(one, now_ms=now_ms, skew_ms=0.0)))
+            elif key not in self._searching:
+                self._searching[key] = []
+                fresh.append(waited)
+            elif len(self._searching[key]) < SENT_AGAIN:
+                self._searching[key].append(one)
             else:
-                accepted.append(read_as)
-        if accepted:
-            BATCH_SIZE.observe(len(accepted))
-            patience_s = min(a.remaining_ms(now_ms) for a in accepted) / 1000
-            timeout_s = min(MAX_SEARCH_S, max(MIN_SEARCH_S, patience_s))
-            loop = asyncio.get_running_loop()
-            free = partial(loop.call_soon_threadsafe, encoded.set)
-            responses = await loop.run_in_executor(self._executor, self._answer, accepted, timeout_s, free)
-            replies += [Reply(a, _timed(a, r, now_ms)) for a, r in zip(accepted, responses, strict=True)]
-        for one in replies:
-            self._remember(one)
-            self._counts.add(one.response, one.to.request if isinstance(one.to, Accepted) else None)
+                replies.append(Reply(one, overloaded(one, wait_s=0.0)))
+        if fresh:
+            cost, started = sum(a.cost for a in fresh), time.monotonic()
+            replies += await self._searched([a.accepted for a in fresh], now_ms, encoded)
+            self._admission.pace.note(cost, started, time.monotonic())
         return replies
 
-    def _answer(self, accepted: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]) -> list[SearchResponse]:
-        for a in accepted:
-            self._recent.add(a.request)
-        return answer(self._live, [a.request for a in accepted], timeout_s=timeout_s, encoded=encoded)
+    async def _searched(self, fresh: Sequence[Accepted], now_ms: float, encoded: asyncio.Event) -> list[Reply]:
+        BATCH_SIZE.observe(len(fresh))
+        patience_s = max(a.remaining_ms(now_ms) for a in fresh) / 1000
+        timeout_s = min(MAX_SEARCH_S, max(MIN_SEARCH_S, patience_s))
+        loop = asyncio.get_running_loop()
+        free = partial(loop.call_soon_threadsafe, encoded.set)
+        responses = await loop.run_in_executor(self._executor, self._answer, fresh, timeout_s, free)
+        replies = []
+        for one, response in zip(fresh, responses, strict=True):
+            timed = _timed(one, response, now_ms)
+            raw, key = timed.to_json(), same(one.request)
+            replies.append(Reply(one, timed, raw))
+            for again in self._searching.pop(key):
+                AGAIN.inc()
+                replies.append(Reply(again, timed, raw, again=True))
+            self._answered.add(key, timed, raw)
+            self._counts.add(timed, one.request)
+        return replies
 
-    def _read_as(self, record: Record) -> Accepted | Refused:
-        found = judged(lambda r: read(r, self._reply_topics, self._responses), record)
-        return refused_for_a_fault(record, found.problems[0].message, self._responses) if isinstance(found, Rejection) else found
+    def _answer(self, fresh: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]) -> list[SearchResponse]:
+        """Search a batch; one that fails in a way that nobody foresaw is searched one by one, so that no other is lost by it."""
+        for one in fresh:
+            self._recent.add(one.request)
+        found = self._tried(fresh, timeout_s, encoded)
+        if not isinstance(found, Rejection):
+            return found
+        singly = [self._tried([one], timeout_s, encoded) for one in fresh]
+        return [failed(one, r.problems[0].message) if isinstance(r, Rejection) else r[0] for one, r in zip(fresh, singly, strict=True)]
 
-    def _repeated(self, read_as: Accepted | Refused) -> bool:
-        if _position(read_as.record) in self._positions:
-            return True
-        self._positions.add(_position(read_as.record))
-        if isinstance(read_as, Refused):
-            return False
-        if read_as.request.request_id in self._finished:
-            return True
-        self._finished.add(read_as.request.request_id)
-        return False
+    def _tried(self, fresh: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]) -> list[SearchResponse] | Rejection:
+        requests = [one.request for one in fresh]
+        return judged(lambda _: answer(self._live, requests, timeout_s=timeout_s, encoded=encoded), fresh[0].record)
 
-    def _remember(self, reply: Reply) -> None:
-        """Let a client ask again under the same id after an answer that says it may."""
-        if reply.response.error is not None and reply.response.error.retryable:
-            self._finished.discard(reply.response.request_id)
-
-    @staticmethod
-    def _rejected(refused: Refused) -> list[Reply]:
-        if not refused.answerable:
-            UNANSWERABLE.inc()
-            log.warning(
-                "bad request without id", partition=refused.record.partition, offset=refused.record.offset, fault=refused.error.code
-            )
-            return []
-        return [Reply(refused, SearchResponse(request_id=refused.request_id or "", status=Status.REJECTED, error=refused.error))]
-
-    async def _write(self, replies: Sequence[Reply], records: list[Record]) -> None:
-        answers = []
-        for one in replies:
-            ANSWERS.labels(one.response.status.value).inc()
-            if one.to.sent_ms is not None:
-                TOTAL_SECONDS.observe(max(0.0, time.time() - one.to.sent_ms / 1000))
-            address = one.to.address
-            answers.append(
-                Outgoing(
-                    address.topic,
-                    one.response.to_json(),
-                    key=one.response.request_id.encode() or None,
-                    partition=address.partition,
-                    headers=address.headers,
-                )
-            )
-        await asyncio.gather(self._producer.send_all(answers), self._producer.send_all(self._shown(replies)))
-        await self._group.commit(records)
+    async def _finish(self, replies: Sequence[Reply]) -> None:
+        """Write the answers and what was shown, then commit what is done without a gap."""
+        if replies:
+            answerable = [one for one in replies if isinstance(one.to, Accepted) or one.to.answerable]
+            UNANSWERABLE.inc(len(replies) - len(answerable))
+            await asyncio.gather(self._replies_to.write(answerable), self._producer.send_all(self._shown(replies)))
+            self._admission.done(replies)
+        if done := self._admission.committable():
+            await self._group.commit(done)
 
     def _shown(self, replies: Sequence[Reply]) -> list[Outgoing]:
         if not self._settings.emit_searches:
             return []
-        topic = self._settings.topic(SEARCHES.name)
-        events = []
+        topic, events = self._settings.topic(SEARCHES.name), []
         for one in replies:
-            if isinstance(one.to, Accepted):
+            if isinstance(one.to, Accepted) and not one.again:
                 now_ms = int(time.time() * 1000)
                 at_ms = min(now_ms, one.to.sent_ms if one.to.sent_ms is not None else now_ms)  # a client's clock may be ahead
                 event = search_event(one.to.request, one.response, at_ms=at_ms)
                 if event is not None:
                     events.append(Outgoing(topic, event.to_json(), key=event.query_id.encode()))
         return events
-
-
-def _position(record: Record) -> tuple[int, int, int]:
-    return (record.partition, record.offset, record.timestamp_ms)
-
-
-def _expired(accepted: Accepted) -> SearchResponse:
-    message = f"the request waited longer than its timeout of {accepted.request.timeout_ms} ms"
-    return SearchResponse(
-        request_id=accepted.request.request_id,
-        query_id=accepted.request.query_id,
-        status=Status.EXPIRED,
-        error=SearchError(code="expired", message=message, retryable=True),
-    )
 
 
 def _timed(accepted: Accepted, response: SearchResponse, started_ms: float) -> SearchResponse:

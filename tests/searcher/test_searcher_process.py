@@ -100,7 +100,15 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
     await shop.send("twice")
     await send_all(shop, [(f"after-{i}", "yoga mat") for i in range(20)])
     await shop.answers_to("twice", *(f"after-{i}" for i in range(20)))
-    assert len(shop.of("twice")) == 1
+    await shop.until(lambda: len(shop.of("twice")) == 2, "a request that is sent again gets no answer")
+    assert len({record.value for _, record in shop.of("twice")}) == 1, "it gets the same one"
+    await shop.send("twice")
+    await shop.until(lambda: len(shop.of("twice")) == 3, "a request that is sent again long after its answer gets none")
+    assert len({record.value for _, record in shop.of("twice")}) == 1, "it gets the same one"
+    other = shop.answers[-1]
+    await shop.send("twice", "yoga mat")
+    await shop.until(lambda: len(shop.of("twice")) == 4, "another query under a known id gets no answer")
+    assert shop.answers[-1][0].hits != other[0].hits
 
     shopped = await shop.ask("from-a-shopper", session_id="s1", k=2)
     named = await shop.ask("from-a-named-search", query_id="q-42", k=2)

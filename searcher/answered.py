@@ -1,0 +1,39 @@
+"""The last answers, so that a request that comes again gets the same one, and those that are being searched. For one thread.
+
+A request is the same when all but its timeout is: one that only shares its id with an earlier one is searched for itself.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from schemas.search import SearchRequest, SearchResponse
+
+
+def same(request: SearchRequest) -> Hashable:
+    """Return what two sendings of one request have in common."""
+    r = request
+    said = (r.user_query, r.k, r.offset, r.explain, r.client_id, r.session_id, r.user_id, r.query_id, repr(r.filters) if r.filters else "")
+    return r.request_id, hash(said)
+
+
+class Answered:
+    """The newest answers with their JSON, at most ``most`` and ``most_bytes`` together; the oldest go first."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most, self._most_bytes, self._bytes = most, most_bytes, 0
+        self._answers: OrderedDict[Hashable, tuple[SearchResponse, bytes]] = OrderedDict()
+
+    def get(self, asked: Hashable) -> tuple[SearchResponse, bytes] | None:
+        """Return the answer without its hits, and its whole JSON; None for what was not answered or is no longer known."""
+        return self._answers.get(asked)
+
+    def add(self, asked: Hashable, response: SearchResponse, raw: bytes) -> None:
+        """Remember an answer. One that a client may ask for again as not yet given (``retryable``) is not remembered."""
+        if response.error is not None and response.error.retryable:
+            return
+        if known := self._answers.pop(asked, None):
+            self._bytes -= len(known[1])
+        self._answers[asked] = (response.model_copy(update={"hits": []}), raw)
+        self._bytes += len(raw)
+        while len(self._answers) > self._most or self._bytes > self._most_bytes:
+            self._bytes -= len(self._answers.popitem(last=False)[1][1])

@@ -1,0 +1,50 @@
+"""What a request costs beside an ordinary search, and what an ordinary search takes now: so that waiting can be foretold. Pure.
+
+The unit is one ordinary search: a query encoded, ten hits found. The weights were measured on Milvus Lite; see ``benchmarks.crowding``.
+"""
+
+from collections.abc import Sequence
+
+from schemas.search import SearchRequest
+
+HITS = 40  # hits that cost as much as one ordinary search, on their way from the index to the answer
+VALUES = 20  # values of conditions that do: each is compared with every product
+CHARACTERS = 4096  # characters of conditions that do
+# What costs more is searched alone, and one at a time.
+HEAVY = 8.0
+_NEWEST = 0.3
+_LONGEST_S = 1.0
+
+
+def cost_of(request: SearchRequest) -> float:
+    """Return the cost, 1 for an ordinary search.
+
+    >>> cost_of(SearchRequest(request_id="r", user_query="tv"))
+    1.25
+    """
+    values: Sequence[str] = [v for f in request.filters for v in (f.value if isinstance(f.value, list) else [str(f.value)])]
+    return 1.0 + (request.k + request.offset) / HITS + len(values) / VALUES + sum(map(len, values)) / CHARACTERS
+
+
+def heavy(cost: float) -> bool:
+    """Say whether a request of this cost is searched alone."""
+    return cost > HEAVY
+
+
+class Pace:
+    """How long a unit of cost takes now, in seconds, where there is enough to do: 0 until that was seen."""
+
+    def __init__(self) -> None:
+        self.unit_s = 0.0
+        self._ended = 0.0
+
+    def note(self, cost: float, started: float, ended: float) -> None:
+        """Take a batch of this cost, between two moments in seconds: of batches that overlap, what each has added.
+
+        A small batch costs about as much as one of many requests: it says that a unit takes less than was thought, never more. One that
+        hung says little: it counts as ``_LONGEST_S`` a unit at most.
+        """
+        sample = min(_LONGEST_S, max(0.0, ended - max(started, self._ended)) / max(1.0, cost))
+        self._ended = max(self._ended, ended)
+        if cost >= HEAVY or sample < self.unit_s:
+            self.unit_s += _NEWEST * (sample - self.unit_s)

@@ -1,0 +1,99 @@
+"""Whose turn it is: shares of clients, costs, bounds."""
+
+from searcher.waiting import Asked, Waiting
+from tests.searcher.asking import asked
+
+
+def waiting(*those: Asked) -> Waiting:
+    line = Waiting(1000, 1 << 20)
+    for one in those:
+        assert line.add(one) == []
+    return line
+
+
+def turns(line: Waiting, batch: int = 1) -> list[str]:
+    """Return whose turn comes, to the end."""
+    found = []
+    while taken := line.take(batch, 2.0 * batch, heavy_too=True):
+        found += [one.accepted.request.request_id for one in taken]
+    return found
+
+
+def test_a_client_that_floods_waits_behind_its_own_requests_and_nobody_behind_it():
+    flood = [asked(f"flood-{n}", client_id="greedy") for n in range(50)]
+    line = waiting(*flood, asked("honest", client_id="other"))
+    assert turns(line).index("honest") <= 1
+
+
+def test_requests_of_one_client_keep_their_order():
+    line = waiting(*(asked(str(n), client_id="one") for n in range(9)))
+    assert turns(line, 4) == [str(n) for n in range(9)]
+
+
+def test_what_names_nobody_has_the_share_of_its_key():
+    line = waiting(*(asked("same-key") for _ in range(20)), asked("other-key"))
+    assert turns(line).index("other-key") <= 1
+
+
+def test_a_costly_request_waits_for_cheap_ones_that_come_later():
+    line = waiting(asked("deep", k=200, offset=1000, client_id="a"), asked("cheap", client_id="b"))
+    assert turns(line) == ["cheap", "deep"]
+
+
+def test_three_hundred_clients_with_one_costly_request_each_keep_no_cheap_one_waiting():
+    line = waiting(*(asked(f"deep-{n}", k=200, offset=1000, client_id=f"greedy-{n}") for n in range(300)))
+    for n in range(100):
+        line.take(1, 2.0, heavy_too=True)
+        line.add(asked(f"cheap-{n}", client_id=f"honest-{n}"))
+        assert [one.accepted.request.request_id for one in line.take(1, 2.0, heavy_too=True)] == [f"cheap-{n}"]
+
+
+def test_a_costly_request_is_not_kept_waiting_for_ever_by_new_clients():
+    line = waiting(asked("deep", k=200, offset=1000, client_id="patient"), *(asked(str(n), client_id=str(n)) for n in range(5)))
+    turn = 0
+    while line.take(1, 2.0, heavy_too=True)[0].accepted.request.request_id != "deep":
+        line.add(asked(f"cheap-{turn}", client_id=f"new-{turn}"))  # one comes for each that goes: five cheap ones wait always
+        turn += 1
+        assert turn < 300, "never its turn"
+    assert turn > 100, "it costs as much as thirty of each of five others"
+
+
+def test_a_costly_request_is_taken_alone_and_passed_over_while_another_is_searched():
+    line = waiting(asked("deep", 30.0, client_id="a"), asked("cheap", 100.0 / 8, client_id="b"))
+    assert [len(line.take(8, 16.0, heavy_too=True)) for _ in range(3)] == [1, 1, 0]
+    line = waiting(asked("deep", 30.0, client_id="a"), *(asked(f"cheap-{n}", 2.0, client_id="b") for n in range(40)))
+    assert all(one.cost == 2.0 for _ in range(40) for one in line.take(1, 2.0, heavy_too=False))
+    assert len(line) == 1
+
+
+def test_a_batch_has_neither_more_requests_nor_more_cost_than_it_may():
+    line = waiting(*(asked(str(n), 2.0) for n in range(20)))
+    assert len(line.take(5, 100.0, heavy_too=True)) == 5
+    assert len(line.take(5, 7.0, heavy_too=True)) == 3
+    assert len(line.take(5, 1.0, heavy_too=True)) == 1, "one goes always"
+
+
+def test_when_there_is_no_room_the_last_in_line_goes_and_it_is_the_greediest():
+    line = Waiting(3, 1 << 20)
+    greedy = [asked(f"greedy-{n}", client_id="greedy") for n in range(3)]
+    assert [line.add(one) for one in greedy] == [[], [], []]
+    assert line.add(asked("honest", client_id="other")) == [greedy[-1]]
+    late = asked("one-more", client_id="greedy")
+    assert line.add(late) == [late]
+    assert len(line) == 3
+
+
+def test_the_bytes_that_wait_are_bounded():
+    one = asked("r", user_query="x" * 500)
+    line = Waiting(1000, 3 * one.accepted.bytes)
+    assert sum(len(line.add(asked("r", user_query="x" * 500))) for _ in range(10)) == 7
+    line.take(1, 2.0, heavy_too=True)
+    assert line.add(asked("r", user_query="x" * 500)) == []
+
+
+def test_what_is_ahead_of_a_request_is_only_what_would_be_taken_before_it():
+    line = waiting(*(asked(f"f{n}", 2.0, client_id="greedy") for n in range(10)))
+    assert line.ahead(asked("next", 2.0, client_id="greedy")) == 20.0
+    assert line.ahead(asked("honest", 1.0, client_id="other")) == 0.0
+    line.clear()
+    assert line.ahead(asked("next", 2.0, client_id="greedy")) == 0.0
