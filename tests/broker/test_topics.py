@@ -1,12 +1,14 @@
 """Topics are created once, from the table, and a cluster that does not fit is refused."""
 
+import re
 from datetime import timedelta
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
+from broker.topic_settings import problems, wrong_settings
 from broker.topics import TopicMismatchError, ensure_topics, fitted, plan
 from schemas.settings import Settings
 from schemas.topics import TOPICS
@@ -98,6 +100,37 @@ async def test_topics_are_created_once_and_as_the_table_says(kafka: str, topic_p
         assert configs["retention.ms"] == str(int(timedelta(hours=1).total_seconds() * 1000))
     finally:
         await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "named"),
+    [
+        ("products", {"cleanup.policy": "delete"}, "products': cleanup.policy=delete .* set cleanup.policy=compact"),
+        ("events", {"cleanup.policy": "compact,delete"}, "events': cleanup.policy=compact,delete .* set cleanup.policy=delete"),
+        ("decisions", {"retention.ms": str(DAY_MS)}, "decisions': retention.ms=86400000 keeps records for 1 days; set retention.ms=-1"),
+        ("searches.dlq", {"max.message.bytes": "1000"}, "searches.dlq': max.message.bytes=1000 .* set max.message.bytes=8388608"),
+    ],
+)
+@pytest.mark.broker
+async def test_a_topic_that_does_not_keep_what_it_must_is_named(
+    kafka: str, topic_prefix: str, name: str, changed: dict[str, str], named: str
+) -> None:
+    settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=1, search_partitions=1)
+    made = plan(settings)[settings.topic(name)]
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.create_topics([NewTopic(made.name, 1, 1, topic_configs={**made.topic_configs, **changed})])
+    await admin.close()
+    await ensure_topics(settings)
+    (problem,) = await wrong_settings(settings)
+    assert re.search(named, problem)
+
+
+def test_keeping_more_is_no_problem() -> None:
+    planned = {"cleanup.policy": "delete", "retention.ms": "1000", "max.message.bytes": "100"}
+    assert problems(planned, {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "900"}) == []
+    assert problems(planned, {}) == []  # what may not be seen is not judged
+    assert problems(planned, {**planned, "max.message.bytes": "1"}, any_size=True) == []
 
 
 @pytest.mark.broker
