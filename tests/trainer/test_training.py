@@ -149,7 +149,8 @@ def test_remembered_lower_layers_give_the_vectors_of_the_saved_folder(trained):
     from sentence_transformers import SentenceTransformer
 
     from retrieval.encoder import Encoder
-    from trainer.towers import Tokens, TopTower
+    from trainer.tokens import Tokens
+    from trainer.towers import TopTower
 
     texts = ["zorvel", "kettle model 1", "a somewhat longer text with many more words", "x"]
     model = SentenceTransformer(str(trained[0]), device="cpu", local_files_only=True)
