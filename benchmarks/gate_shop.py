@@ -30,7 +30,7 @@ from trainer.evaluation_files import Evaluation
 from trainer.evidence import DataFacts
 from trainer.plan import plan
 from trainer.rankers import Catalog
-from trainer.sampling import weigh, worth_of
+from trainer.sampling import weigh_by, worth_of
 from trainer.snapshot import Snapshot, frames
 from trainer.splits import split
 from trainer.training import fine_tune
@@ -95,17 +95,22 @@ class Ground:
         settings = TrainerSettings.load(os.environ, seed=seed)
         shop = Shop(seed, end=END, products=products, shoppers=2 * sessions, weeks=4, sessions_per_week=sessions)
         snapshot, worth = snapshot_of(shop), worth_of(settings)
-        parts = split(snapshot.pairs, snapshot.catalog["product_id"].to_list(), worth=worth, test_days=7, heldout_share=0.1)
-        weighted = weigh(
-            parts.train, snapshot.clients, newest_day=parts.newest_day, half_life_days=14, worth=worth, min_clients=1, max_client_share=0.5
+        parts = split(
+            snapshot.pairs,
+            snapshot.catalog["product_id"].to_list(),
+            worth=worth,
+            test_days=settings.test_days,
+            heldout_share=settings.heldout_share,
         )
+        weighted = weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
         data = facts_of(snapshot, cut_day=parts.cut_day, received=10_000, refused=100)
-        older = weighted.filter(pl.col("last_day") < parts.cut_day - 7)
+        older = weighted.filter(pl.col("last_day") < parts.cut_day - settings.test_days)
         return cls(snapshot, parts.qrels, weighted, older, data, settings)
 
-    def train(self, start: Path, output: Path, pairs: pl.DataFrame, *, steps: int, seed: int, rate: float = 3e-4) -> Path:
-        """Fine-tune with the trainer's own code and return the new model's folder."""
-        settings = TrainerSettings(seed=seed, max_steps=steps, batch_size=BATCH, learning_rate=rate)
+    def train(self, start: Path, output: Path, pairs: pl.DataFrame, *, steps: int, seed: int, rate: float | None = None) -> Path:
+        """Fine-tune with the trainer's own code and return the new model's folder. ``rate`` None: that of the settings."""
+        learning_rate = self.settings.learning_rate if rate is None else rate
+        settings = TrainerSettings(seed=seed, max_steps=steps, batch_size=BATCH, learning_rate=learning_rate)
         fine_tune(
             start, output,
             pairs=pairs, known=pairs.select("query", "product_id"),

@@ -27,6 +27,7 @@ SPREAD = 1.2  # of log popularity
 NOISE = 0.8  # of what the content shows of it
 STEPS, BATCH = 500, 256
 _DAY = 1
+SETTINGS = TrainerSettings()
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def learn(shop: Planted, variant: Variant, seed: int) -> dict[str, float]:
         pl.DataFrame(schema=CLIENT_SCHEMA),
         newest_day=_DAY,
         half_life_days=1.0,
-        worth=Popularity.of(TrainerSettings()),
+        worth=Popularity.of(SETTINGS),
         min_clients=1,
         max_client_share=1.0,
         weight_map=variant.weight_map,
@@ -100,6 +101,7 @@ def learn(shop: Planted, variant: Variant, seed: int) -> dict[str, float]:
     loss = EngagementLoss(
         None,
         Table(query, product, torch.tensor(pairs["weight"].to_list()), torch.stack([query, product], dim=1), _log_popularity(pairs)),
+        scale=SETTINGS.scale,
         beta=variant.beta,
     )
     left, right = _tower(LATENT), _tower(LATENT + 1)

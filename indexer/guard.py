@@ -34,7 +34,7 @@ class Limits:
     window: timedelta
     silence: timedelta
     alpha: float
-    alive: timedelta = timedelta(seconds=30)
+    alive: timedelta
 
 
 def watched(pointer: LivePointer | None, now: datetime, limits: Limits) -> bool:

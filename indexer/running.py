@@ -26,8 +26,7 @@ from indexer.watching import Watch
 from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
-from schemas.releases import MAIN
-from schemas.settings import IndexerSettings, without_password
+from schemas.settings import MAIN, IndexerSettings, without_password
 from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, EVENTS, RELEASES, SEARCHER_REPORTS
 
 log = structlog.get_logger(__name__)

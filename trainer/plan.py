@@ -82,17 +82,17 @@ class Plan:
     seed: int
     device: str
     threads: int
-    symmetric: bool = False
-    beta: float = 0.0
-    spread: float = 0.0
-    blend: float = 1.0
+    symmetric: bool
+    beta: float
+    spread: float
+    blend: float
     warm_up: float = 0.1
     checkpoint_steps: int = 1
     patience: int = 2
 
 
 def choose_start(
-    asked: Literal["live", "pristine"], live: Lineage | None, *, cut_day: int, heldout_share: float, new_pairs: int, full_every: int = 0
+    asked: Literal["live", "pristine"], live: Lineage | None, *, cut_day: int, heldout_share: float, new_pairs: int, full_every: int
 ) -> tuple[Literal["live", "base"], str]:
     """Return what the fine-tune starts from, and why. ``live`` is the live model's lineage, ``new_pairs`` those it has not seen.
 

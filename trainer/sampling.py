@@ -49,7 +49,7 @@ def weigh(
     worth: Popularity,
     min_clients: int,
     max_client_share: float,
-    weight_map: WeightMap = "log",
+    weight_map: WeightMap,
     newcomer_deviations: float = 0.0,
 ) -> pl.DataFrame:
     """Return one row per pair, sorted: query, product_id, credit (> 0), last_day, weight (mean 1).

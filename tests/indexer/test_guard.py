@@ -9,7 +9,7 @@ from indexer.guard import Limits, quantile_ms, watched, why_roll_back
 from schemas.releases import CLIENT_BUCKETS, LATENCY_BOUNDS_MS, LivePointer, SearcherReport, Served
 from tests.indexer.builders import NOW, a_release, a_state
 
-LIMITS = Limits(window=timedelta(hours=1), silence=timedelta(seconds=60), alpha=0.01)
+LIMITS = Limits(window=timedelta(hours=1), silence=timedelta(seconds=60), alpha=0.01, alive=timedelta(seconds=30))
 LATER = NOW + timedelta(minutes=5)
 NO_CLICKS = (Clicked(), Clicked())
 

@@ -29,12 +29,12 @@ def evidence(seed: int = 1) -> Evidence:
 
 
 def failed(e: Evidence) -> list[str]:
-    return [reason.split(":")[0] for reason in failures(verify(e, generation=2, dim=DIM, min_recall=0.95))]
+    return [reason.split(":")[0] for reason in failures(verify(e, generation=2, dim=DIM, min_recall=0.95, max_latency_ratio=1.5))]
 
 
 def test_a_collection_that_is_right_passes_every_check() -> None:
     assert failed(evidence()) == []
-    assert len(verify(evidence(), generation=2, dim=DIM, min_recall=0.95)) == 9
+    assert len(verify(evidence(), generation=2, dim=DIM, min_recall=0.95, max_latency_ratio=1.5)) == 9
 
 
 def test_an_empty_collection_fails() -> None:

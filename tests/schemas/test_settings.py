@@ -1,11 +1,13 @@
 """Settings: read from the environment, refused when unknown, handed on to child processes."""
 
+import ast
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from schemas.settings import FOREIGN, PREFIX, PROCESS_SETTINGS, IndexerSettings, Settings, SettingsError, StreamSettings, known_names
+from schemas.settings import FOREIGN, GATE, PREFIX, PROCESS_SETTINGS, IndexerSettings, Settings, SettingsError, StreamSettings, known_names
 
 
 @pytest.mark.parametrize("kind", PROCESS_SETTINGS.values())
@@ -105,3 +107,46 @@ def test_every_setting_says_what_it_is_for() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().partitions = 2  # type: ignore[misc]
+
+
+ROOT = Path(__file__).resolve().parents[2]
+# A value that switches something off, or says that nobody chose, is no second copy of a default.
+NEUTRAL = (None, False, 0, "")
+
+
+def defaults_in(tree: ast.AST) -> Iterator[tuple[int, str, object]]:
+    """Yield line, name and value of each literal default of a parameter or a field."""
+    for node in ast.walk(tree):
+        found: list[tuple[str, ast.expr | None]] = []
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            own = [*node.args.posonlyargs, *node.args.args]
+            found += [(arg.arg, value) for arg, value in zip(reversed(own), reversed(node.args.defaults), strict=False)]
+            found += [(arg.arg, value) for arg, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.append((node.target.id, node.value))
+        for name, value in found:
+            if isinstance(value, ast.Constant):
+                yield node.lineno, name, value.value  # type: ignore[attr-defined]
+
+
+def test_no_default_of_a_setting_is_written_a_second_time() -> None:
+    settings: dict[str, set[object]] = {}
+    for kind in PROCESS_SETTINGS.values():
+        for name, field in kind.model_fields.items():
+            settings.setdefault(name.removeprefix(GATE), set()).add(field.default)
+    files = [path for path in ROOT.glob("*/*.py") if path.parent.name not in {"tests", ".venv"} and path.name != "settings.py"]
+    assert len(files) > 200
+    again = [
+        f"{path.relative_to(ROOT)}:{line} {name}={value!r}"
+        for path in files
+        for line, name, value in defaults_in(ast.parse(path.read_text()))
+        if value not in NEUTRAL and value in settings.get(name, ())
+    ]
+    assert not again, "take it from the settings, or make it required"
+
+
+def test_a_setting_of_several_processes_has_one_default() -> None:
+    seen: dict[str, object] = {}
+    for kind in PROCESS_SETTINGS.values():
+        for name, field in kind.model_fields.items():
+            assert seen.setdefault(name, field.default) == field.default, name

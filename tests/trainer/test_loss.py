@@ -41,6 +41,7 @@ def a_loss(q, p, w=None, known=(), log_q=None, **options):
     from trainer.loss import EngagementLoss, Table
 
     known = torch.tensor(list(known), dtype=torch.int64).reshape(-1, 2)
+    options = {"scale": 20.0, **options}
     return EngagementLoss(None, Table(torch.tensor(q), torch.tensor(p), torch.tensor(w or [1.0] * len(q)), known, log_q), **options)
 
 

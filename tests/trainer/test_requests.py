@@ -185,12 +185,12 @@ def test_three_rejected_candidates_in_a_row_call_for_a_full_retrain():
 
 def test_the_start_is_never_a_model_that_knows_the_test():
     seen = Lineage(cut_day=100, heldout_share=0.1, parent_sha256="x")
-    ask = {"heldout_share": 0.1, "new_pairs": 5}
+    ask = {"heldout_share": 0.1, "new_pairs": 5, "full_every": 0}
     assert choose_start("live", seen, cut_day=100, **ask)[0] == "live"
     assert choose_start("live", seen, cut_day=99, **ask)[0] == "base"
     assert [choose_start("live", seen, cut_day=day, **ask)[0] for day in (190, 191)] == ["live", "base"]
-    assert choose_start("live", seen, cut_day=120, heldout_share=0.2, new_pairs=5)[0] == "base"
-    assert choose_start("live", seen, cut_day=100, heldout_share=0.1, new_pairs=0)[0] == "base"
+    assert choose_start("live", seen, cut_day=120, **{**ask, "heldout_share": 0.2})[0] == "base"
+    assert choose_start("live", seen, cut_day=100, **{**ask, "new_pairs": 0})[0] == "base"
     assert choose_start("live", None, cut_day=100, **ask)[0] == "base"
     assert choose_start("pristine", seen, cut_day=100, **ask)[0] == "base"
 

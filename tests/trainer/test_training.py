@@ -47,7 +47,14 @@ def _train(
     shop = a_shop()
     parts = split(shop.pairs, shop.catalog["product_id"].to_list(), worth=WORTH, test_days=3, heldout_share=0.2)
     pairs = weigh(
-        parts.train, shop.clients, newest_day=parts.newest_day, half_life_days=14, worth=WORTH, min_clients=1, max_client_share=1.0
+        parts.train,
+        shop.clients,
+        newest_day=parts.newest_day,
+        half_life_days=14,
+        worth=WORTH,
+        min_clients=1,
+        max_client_share=1.0,
+        weight_map="log",
     )
     settings = TrainerSettings(max_steps=max_steps, batch_size=16, passes=9, learning_rate=learning_rate, blend=blend)
     facts = fine_tune(

@@ -114,7 +114,16 @@ def test_the_weights_of_a_run_follow_and_one_setting_ends_it():
     )
     assert off["credit"].item() == pytest.approx(60)
     assert on["credit"].item() < 6
-    plain = weigh(snapshot.pairs, snapshot.clients, newest_day=100, half_life_days=1e9, worth=WORTH, min_clients=1, max_client_share=1.0)
+    plain = weigh(
+        snapshot.pairs,
+        snapshot.clients,
+        newest_day=100,
+        half_life_days=1e9,
+        worth=WORTH,
+        min_clients=1,
+        max_client_share=1.0,
+        weight_map="log",
+    )
     assert plain.filter(product_id="spam")["credit"].item() == pytest.approx(60)
 
 
