@@ -34,9 +34,9 @@ class Unclaimed:
 
 
 @asynccontextmanager
-async def unclaimed(bootstrap: str, *, client_id: str) -> AsyncIterator[Unclaimed]:
+async def unclaimed(bootstrap: str, *, role: str) -> AsyncIterator[Unclaimed]:
     """Stand where ``open_claims`` stands."""
-    async with open_producer(bootstrap, client_id=client_id) as producer:
+    async with open_producer(bootstrap, role=role) as producer:
         yield Unclaimed(producer)
 
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer
 
+from broker.naming import client_id
 from broker.records import Outgoing
 
 Place = tuple[str, int]
@@ -25,9 +26,9 @@ class Claims:
     ``share``: which part of each partition's keys is claimed, where several writers share a partition by its keys; empty for all.
     """
 
-    def __init__(self, bootstrap: str, client_id: str, share: str = "") -> None:
+    def __init__(self, bootstrap: str, name: str, share: str = "") -> None:
         self._bootstrap = bootstrap
-        self._client_id = client_id
+        self._client_id = name
         self._share = share
         self._writers: dict[Place, AIOKafkaProducer] = {}
         self._taking = asyncio.Lock()
@@ -88,9 +89,9 @@ class Claims:
 
 
 @asynccontextmanager
-async def open_claims(bootstrap: str, *, client_id: str = "searchloop", share: str = "") -> AsyncIterator[Claims]:
+async def open_claims(bootstrap: str, *, role: str = "", share: str = "") -> AsyncIterator[Claims]:
     """Hold nothing yet; at the end of the block hold nothing any more."""
-    claims = Claims(bootstrap, client_id, share)
+    claims = Claims(bootstrap, client_id(role), share)
     try:
         yield claims
     finally:

@@ -12,6 +12,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from broker.decoding import install
 from broker.fetching import Pace
+from broker.naming import client_id
 from broker.reading import as_record
 from broker.records import Record
 from broker.skipping import passed_over
@@ -215,6 +216,7 @@ async def open_group(
     install()
     inner = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
+        client_id=client_id(),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
+from broker.naming import client_id
 from broker.producing import MAX_REQUEST_BYTES
 from broker.records import Outgoing
 
@@ -29,7 +30,7 @@ class TopicFacts:
 
 async def facts_of(bootstrap: str, topics: list[str]) -> dict[str, TopicFacts]:
     """Return the facts of topics. One that does not exist is left out, and is not created by asking for it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id())
     try:
         await admin.start()
         # All topics, not these: asking a broker for a topic by name may create it.
@@ -71,11 +72,11 @@ class ForeignProducer:
 
 
 @asynccontextmanager
-async def open_foreign_producer(bootstrap: str, *, client_id: str, record_bytes: int) -> AsyncIterator[ForeignProducer]:
+async def open_foreign_producer(bootstrap: str, *, record_bytes: int) -> AsyncIterator[ForeignProducer]:
     """Open one for the length of the block. ``record_bytes`` is what the smallest of its topics takes: no batch is larger than that."""
     inner = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
-        client_id=client_id,
+        client_id=client_id("replies"),
         acks="all",
         enable_idempotence=False,
         linger_ms=0,

@@ -7,6 +7,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from broker.naming import client_id
+
 _FORGET_EVERY = 30
 
 
@@ -55,8 +57,8 @@ class LagReader:
 @asynccontextmanager
 async def open_lag_reader(bootstrap: str) -> AsyncIterator[LagReader]:
     """Open a reader of lags for the length of the block. Raises ``KafkaError`` when no broker is reached."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    inner = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id())
+    inner = AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=client_id(), enable_auto_commit=False)
     try:
         await admin.start()
         await inner.start()

@@ -9,6 +9,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
+from broker.naming import client_id
 from broker.records import Outgoing
 
 log = structlog.get_logger(__name__)
@@ -103,18 +104,18 @@ class Producer:
 
 
 @asynccontextmanager
-async def open_producer(
-    bootstrap: str, *, linger_ms: int = 5, client_id: str = "searchloop", codec: Codec = "zstd"
-) -> AsyncIterator[Producer]:
+async def open_producer(bootstrap: str, *, linger_ms: int = 5, role: str = "", codec: Codec = "zstd") -> AsyncIterator[Producer]:
     """Open a producer for the length of the block. ``linger_ms`` 0 for latency, uncompressed; 20 and more for throughput.
 
+    ``role``: what it writes, where the process has more than one.
     ``codec``: gzip for what others read too, since not every Kafka client has the others built in (kafkajs has gzip alone).
     """
+    name = client_id(role)
 
     def build() -> AIOKafkaProducer:
         return AIOKafkaProducer(
             bootstrap_servers=bootstrap,
-            client_id=client_id,
+            client_id=name,
             acks="all",
             enable_idempotence=True,
             linger_ms=linger_ms,

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from broker.naming import client_id
+
 ASK_S = 3.0
 SILENT_S = 10.0  # without an answer for so long nobody should be sent here
 
@@ -38,7 +40,7 @@ class Pulse:
 async def watch_brokers(bootstrap: str, pulse: Pulse) -> None:
     """Ask for the topics every ``ASK_S`` seconds, for ever; a connection that gives no answer is made anew."""
     while True:
-        inner = AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id="searchloop-pulse", request_timeout_ms=int(ASK_S * 1000))
+        inner = AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=client_id("pulse"), request_timeout_ms=int(ASK_S * 1000))
         try:
             await asyncio.wait_for(inner.start(), SILENT_S)
             while True:

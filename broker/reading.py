@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from broker.decoding import install
 from broker.fetching import Pace
+from broker.naming import client_id
 from broker.records import Record
 
 
@@ -86,6 +87,7 @@ async def open_reader(
     partitions = [tp for tp in await _partitions(bootstrap, topics) if only is None or (tp.topic, tp.partition) in only]
     inner = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
+        client_id=client_id(),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed" if committed else "read_uncommitted",
@@ -107,7 +109,7 @@ async def open_reader(
 
 
 async def _partitions(bootstrap: str, topics: list[str]) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id())
     try:
         await admin.start()
         # All topics, not these: asking a broker for a topic by name may create it.

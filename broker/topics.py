@@ -12,6 +12,7 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
+from broker.naming import client_id
 from schemas.settings import Settings
 from schemas.topics import (
     CATALOG,
@@ -151,7 +152,7 @@ async def _connect(bootstrap: str, deadline_s: float) -> AIOKafkaAdminClient:
     loop = asyncio.get_running_loop()
     end = loop.time() + deadline_s
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id(), request_timeout_ms=15_000)
         try:
             await admin.start()
         except KafkaError as error:

@@ -47,8 +47,8 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         topics = [settings.topic(DEPLOYMENT_COMMANDS.name)]
         commands = await stack.enter_async_context(open_group(settings.kafka, topics, group, session_timeout_ms=SHORT_SESSION_MS))
         await _alone(commands, health)
-        producer = await stack.enter_async_context(open_producer(settings.kafka, linger_ms=0, client_id="searchloop-indexer"))
-        own = open_claims(settings.kafka, client_id="searchloop-indexer", share=share_of(settings.deployment))
+        producer = await stack.enter_async_context(open_producer(settings.kafka, linger_ms=0))
+        own = open_claims(settings.kafka, share=share_of(settings.deployment))
         claims = await stack.enter_async_context(own)
         catalog = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(CATALOG.name)], fetch_wait_ms=100))
         reports = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(SEARCHER_REPORTS.name)]))

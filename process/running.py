@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from broker.naming import name_process
 from broker.pulse import Pulse, watch_brokers
 from broker.skipping import obey_skips
 from broker.topic_settings import told_wrong
@@ -34,6 +35,7 @@ def run_process(name: str, kind: type[S], work: Callable[[S, Health, asyncio.Eve
     except SettingsError as error:
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(MISUSED) from error
+    name_process(name)
     configure_logs(settings.log_level, json_lines=settings.log_json)
     structlog.contextvars.bind_contextvars(process=name)
     raise SystemExit(asyncio.run(_main(name, settings, work)))

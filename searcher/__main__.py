@@ -54,7 +54,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                 recent_p95_ms=counts.recent_p95_ms(),
             )
 
-        async with open_producer(settings.kafka, linger_ms=0, client_id="searchloop-searcher") as producer, asyncio.TaskGroup() as tasks:
+        async with open_producer(settings.kafka, linger_ms=0) as producer, asyncio.TaskGroup() as tasks:
             tasks.create_task(_wake(changed, stopping))
             tasks.create_task(follower.follow(stopping))
             tasks.create_task(report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping))
@@ -101,9 +101,7 @@ async def _replies(settings: SearcherSettings, producer: Producer, topics: Mappi
     async with AsyncExitStack() as stack:
         further = None
         if least := min((size for topic, size in limits.items() if topic != default), default=None):
-            further = await stack.enter_async_context(
-                open_foreign_producer(settings.kafka, client_id="searchloop-searcher-replies", record_bytes=least)
-            )
+            further = await stack.enter_async_context(open_foreign_producer(settings.kafka, record_bytes=least))
         yield Replies(producer, further, default, limits)
 
 

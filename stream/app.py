@@ -16,6 +16,7 @@ import structlog
 
 from broker.claiming import Claims, open_claims
 from broker.decoding import install
+from broker.naming import client_id
 from broker.producing import Producer, open_producer
 from process.running import CRASHED
 from schemas.settings import StreamSettings
@@ -36,8 +37,8 @@ Step = Callable[[Sequence[Any]], Awaitable[None]]
 async def learn(settings: StreamSettings, health: Callable[[bool], None]) -> None:
     """Run both agents until cancelled. ``health`` hears whether the tables are recovered. Never returns by itself."""
     async with (
-        open_producer(settings.kafka, linger_ms=5, client_id="searchloop-learn") as producer,
-        open_claims(settings.kafka, client_id="searchloop-tables") as claims,
+        open_producer(settings.kafka, linger_ms=5, role="learn") as producer,
+        open_claims(settings.kafka, role="tables") as claims,
         _running(settings, producer, claims) as app,
     ):
         while True:
@@ -54,6 +55,7 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims) -> A
     app = faust.App(
         f"{settings.topic_prefix}learn",
         broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),
+        broker_client_id=client_id(),
         datadir=str(settings.data_dir / "faust"),
         store="memory://",
         key_serializer="raw",

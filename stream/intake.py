@@ -80,8 +80,8 @@ class Intake:
         s = self._settings
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._known.follow(s))
-            producer = await stack.enter_async_context(open_producer(s.kafka, linger_ms=5, client_id="searchloop-intake"))
-            self._letters = await stack.enter_async_context(open_producer(s.kafka, client_id="searchloop-letters", codec="gzip"))
+            producer = await stack.enter_async_context(open_producer(s.kafka, linger_ms=5, role="intake"))
+            self._letters = await stack.enter_async_context(open_producer(s.kafka, role="letters", codec="gzip"))
             await self._known.catch_up()
             silence_ms = int(s.broker_session_timeout_s * 1000)
             products = await stack.enter_async_context(

@@ -60,7 +60,7 @@ async def _conclude(
 ) -> Outcome:
     verdict: Literal["pass", "fail", "inconclusive"] = overall(decision.checks) if decision.verdict == "forced" else decision.verdict
     base = Outcome(state=RunState.SKIPPED, verdict=verdict, metrics=metrics_of(decision), detail="; ".join(decision.reasons)[:1000])
-    async with open_producer(settings.kafka, linger_ms=0, client_id="searchloop-trainer") as producer:
+    async with open_producer(settings.kafka, linger_ms=0) as producer:
         key = (decision.run_id or decision.decision_id).encode()
         await producer.send(Outgoing(settings.topic(DECISIONS.name), decision.to_json(), key=key))
         if decision.verdict in {"fail", "inconclusive"}:

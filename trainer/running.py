@@ -37,7 +37,7 @@ async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Eve
     if settings.cron:
         crontab(settings.cron)  # a line that is none is said before anything is begun
     async with (
-        open_producer(settings.kafka, client_id="searchloop-trainer", codec="gzip") as producer,
+        open_producer(settings.kafka, codec="gzip") as producer,
         open_group(settings.kafka, [settings.topic(TRAINING_TRIGGERS.name)], f"{settings.topic_prefix}trainer") as triggers,
     ):
         await until_stopped(stopping, asyncio.create_task(_act(settings, health, triggers, producer)))

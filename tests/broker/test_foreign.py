@@ -23,7 +23,7 @@ async def test_what_a_topic_takes_is_asked_and_a_missing_one_is_neither_found_no
 async def test_a_record_that_is_refused_takes_no_other_with_it_and_stops_none_that_follows(kafka: str, topic_prefix: str):
     topic = topic_prefix + "small"
     await make_topic(kafka, topic, max_bytes=2000)
-    async with open_foreign_producer(kafka, client_id="test", record_bytes=2000) as producer:
+    async with open_foreign_producer(kafka, record_bytes=2000) as producer:
         values = [b"a", b"x" * 5000, b"b"]
         faults = await producer.send_each([Outgoing(topic, value) for value in values])
         assert [type(fault) for fault in faults] == [type(None), MessageSizeTooLargeError, type(None)]

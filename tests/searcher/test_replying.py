@@ -52,7 +52,7 @@ async def test_every_answer_is_written_somewhere_whatever_a_topic_takes(kafka: s
     too_long_there, refused, late = reply(small, 50), reply(falls_short, 20), reply(falls_short, 0)
     async with (
         open_producer(kafka, linger_ms=0) as own,
-        open_foreign_producer(kafka, client_id="test", record_bytes=20_000) as further,
+        open_foreign_producer(kafka, record_bytes=20_000) as further,
     ):
         replies = Replies(own, further, default, limits)
         await replies.write([too_long_there, refused, fits, too_long, fits_small])
