@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from broker.records import Headers, Record
+from broker.records import Headers, Record, bytes_of
 from retrieval.filters import FilterError, expression
 from schemas import decoding
 from schemas.base import Id
@@ -42,8 +42,8 @@ class Accepted:
 
     @property
     def bytes(self) -> int:
-        """The size of the record's value."""
-        return len(self.record.value or b"")
+        """The size of the record that is kept for it."""
+        return bytes_of(self.record)
 
     def remaining_ms(self, now_ms: float) -> float:
         """Return how long the client still waits; 0 or less once it does not."""

@@ -155,7 +155,7 @@ class Server:
         for waited in asked:
             one = waited.accepted
             key = same(one.request)
-            if known := self._answered.get(key):
+            if known := self._answered.get(key, now=time.monotonic()):
                 AGAIN.inc()
                 replies.append(Reply(one, *known, again=True))
             elif one.remaining_ms(now_ms) <= 0:
@@ -188,7 +188,7 @@ class Server:
             for again in self._searching.pop(key):
                 AGAIN.inc()
                 replies.append(Reply(again, timed, raw, again=True))
-            self._answered.add(key, timed, raw)
+            self._answered.add(key, timed, raw, now=time.monotonic())
             self._counts.add(timed, one.request)
         return replies
 

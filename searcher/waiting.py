@@ -27,7 +27,7 @@ class Asked:
     @property
     def flow(self) -> str:
         """Whose share it takes: the client's; of a request that names nobody, its record's key."""
-        return client_of(self.accepted.request) or f"key:{self.accepted.record.key!r}"
+        return client_of(self.accepted.request) or f"key:{hash(self.accepted.record.key)}"
 
 
 Place = tuple[float, int, Asked]

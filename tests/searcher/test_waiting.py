@@ -1,5 +1,7 @@
 """Whose turn it is: shares of clients, costs, bounds."""
 
+from dataclasses import replace
+
 from searcher.waiting import Asked, Waiting
 from tests.searcher.asking import asked
 
@@ -89,6 +91,14 @@ def test_the_bytes_that_wait_are_bounded():
     assert sum(len(line.add(asked("r", user_query="x" * 500))) for _ in range(10)) == 7
     line.take(1, 2.0, heavy_too=True)
     assert line.add(asked("r", user_query="x" * 500)) == []
+
+
+def test_a_key_of_megabytes_counts_among_the_bytes_and_costs_no_time():
+    small, long = asked("small"), asked("long")
+    long = replace(long, accepted=replace(long.accepted, record=replace(long.accepted.record, key=b"k" * 4_000_000)))
+    line = waiting(small)
+    assert line.add(long) == [long]
+    assert len(long.flow) < 100
 
 
 def test_what_is_ahead_of_a_request_is_only_what_would_be_taken_before_it():
