@@ -31,6 +31,7 @@ from trainer.evaluation_files import Evaluation
 from trainer.gate import decide
 from trainer.past import LAST
 from trainer.power import DEFAULT_SD
+from trainer.trust import believed
 
 PRODUCTS, SESSIONS = 400, 1700
 QUERIES = 1000
@@ -307,7 +308,8 @@ def _changes(evaluation: Evaluation) -> Floats:
 
 
 def _judge_trained(ground: Ground, evaluation: Evaluation, kind: str, category: str, victims: list[str]) -> dict[str, Any]:
-    evidence = replace(evidence_of_files(evaluation, ground.snapshot, ground.weighted), data=ground.data, pinned=[])
+    trusted = believed(ground.snapshot.clients, deviations=ground.settings.newcomer_deviations)
+    evidence = replace(evidence_of_files(evaluation, ground.snapshot, ground.weighted, trusted), data=ground.data, pinned=[])
     spam = set(victims) if kind == "poisoned" else set[str]()
     queries = evaluation.queries.sort("query")["query"].to_list()
     if spam:

@@ -6,6 +6,7 @@ The first is how a snapshot is taken, the second how a process follows ``release
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -46,6 +47,12 @@ class Reader:
         self._pace.note(moved=True)
         ends = await self._inner.end_offsets(self._partitions)
         return {(tp.topic, tp.partition): int(end) for tp, end in ends.items()}
+
+    async def offsets_at(self, moment: datetime) -> dict[tuple[str, int], int]:
+        """Return the offset of the first record that is not older, per topic and partition; a partition without one is left out."""
+        at = int(moment.timestamp() * 1000)
+        found = await self._inner.offsets_for_times(dict.fromkeys(self._partitions, at))
+        return {(tp.topic, tp.partition): int(first.offset) for tp, first in found.items() if first is not None}
 
     async def positions(self) -> dict[tuple[str, int], int]:
         """Return the next offset to be read, per topic and partition."""

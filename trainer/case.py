@@ -11,15 +11,17 @@ import polars as pl
 from trainer.bootstrap import Floats, clusters_of
 from trainer.data_facts import facts_of, leading_clients
 from trainer.evaluation_files import Evaluation
-from trainer.evidence import Evidence, Pinned
+from trainer.evidence import Evidence, Pinned, RankChange
 from trainer.exposure import exposure_of, overlap
 from trainer.past import Past
 from trainer.pinned import Pin, PinError, compare, read_pins
 from trainer.preparing import Prepared
+from trainer.rank_changes import rank_changes
 from trainer.request import Request
 from trainer.run_folder import M, RunFolder
 from trainer.segments import CATEGORY, SEGMENTS
 from trainer.snapshot import Manifest, Snapshot
+from trainer.trust import believed
 
 PINS = "pinned.jsonl"  # the pinned queries as they were when the run was evaluated
 PINNED = "pinned.parquet"  # their rankings by the candidate: query, top
@@ -65,7 +67,8 @@ class Case:
 
     def evidence(self) -> Evidence:
         """Return the evaluation, the data and the pinned queries as one."""
-        plain = evidence_of(self.evaluation, self.snapshot, self.weighted)
+        trusted = believed(self.snapshot.clients, deviations=self.request.settings.newcomer_deviations)
+        plain = evidence_of(self.evaluation, self.snapshot, self.weighted, trusted)
         data = facts_of(self.snapshot, cut_day=self.prepared.cut_day, received=self.manifest.received, refused=self.manifest.refused)
         pinned, problem = self._pinned()
         problems = {**plain.problems, **({"pinned": problem} if problem else {})}
@@ -84,8 +87,8 @@ class Case:
         return compare(pins, dict(pl.read_parquet(path).select("query", "top").iter_rows())), ""
 
 
-def evidence_of(evaluation: Evaluation, snapshot: Snapshot, weighted: pl.DataFrame) -> Evidence:
-    """Return the evaluation as arrays in the order of its queries. ``weighted``: the training pairs with their credit."""
+def evidence_of(evaluation: Evaluation, snapshot: Snapshot, weighted: pl.DataFrame, trusted: pl.DataFrame) -> Evidence:
+    """Return the evaluation as arrays in the order of its queries. ``weighted``: the training pairs with their credit, as ``trusted``."""
     queries = evaluation.queries
     ndcg10, recall50, mrr, best = (dict(_columns(evaluation, name)) for name in ("ndcg10", "recall50", "mrr", "best_in_10"))
     tops = dict(_tops(evaluation, ("candidate", "live")))
@@ -106,6 +109,7 @@ def evidence_of(evaluation: Evaluation, snapshot: Snapshot, weighted: pl.DataFra
         exposure={system: exposure_of(shown, ids, known) for system, shown in tops.items()},
         overlap=_overlap(tops),
         judged={name: dict(_columns(own, "ndcg10")) for name, own in evaluation.judged.items()},
+        rank_changes=_moved(queries, tops, weighted, snapshot.clients, trusted),
     )
 
 
@@ -143,6 +147,15 @@ def _overlap(tops: dict[str, list[list[str]]]) -> float | None:
         return None
     both = [overlap(a, b) for a, b in zip(tops["candidate"], tops["live"], strict=True)]
     return float(np.mean(both)) if both else 1.0
+
+
+def _moved(
+    queries: pl.DataFrame, tops: dict[str, list[list[str]]], weighted: pl.DataFrame, clients: pl.DataFrame, trusted: pl.DataFrame
+) -> list[RankChange]:
+    if len(tops) < 2:
+        return []
+    texts = queries["query"].to_list()
+    return rank_changes(texts, tops["live"], tops["candidate"], weighted=weighted, clients=clients, trusted=trusted)
 
 
 def _revenue(queries: pl.DataFrame, pairs: pl.DataFrame) -> Floats:

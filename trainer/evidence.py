@@ -16,7 +16,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 class DataFacts(BaseModel):
-    """What is known of the data of a run. Shares are of credit. ``received`` and ``refused`` count raw records; None: not counted.
+    """What is known of the data of a run. Shares are of credit. ``received`` and ``refused`` count raw records of late; None: not counted.
 
     ``category_shift`` and ``length_shift`` compare the test with what is trained: the greatest difference of a category's share, and the
     Jensen-Shannon distance of the queries' numbers of words, both from 0 to 1. ``volume_ratio``: credit a day, test to training.
@@ -56,6 +56,24 @@ class Pinned(BaseModel):
     missing: list[str]
 
 
+class RankChange(BaseModel):
+    """A product that the candidate ranks higher than live for a query by which it was trained. Rank 11: not among the first ten.
+
+    ``credit``: what the pair is trained by. ``clients``: as many as the pair still names. ``believed``: the share of its credit that
+    ``trust`` lets count.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    query: str
+    product_id: str
+    before: int
+    after: int
+    credit: float
+    clients: int
+    believed: float
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What was measured, by system (candidate, live, base, best, bm25, popularity): arrays (queries,) in one common order.
@@ -63,7 +81,8 @@ class Evidence:
     ``segments`` are masks (queries,) by name; ``problems`` say why a system has no numbers. ``further``: other metrics by name and system.
     ``traffic`` and ``revenue`` weigh queries. ``categories`` and ``clients`` say to which category a query belongs and which one client
     holds most of its credit ("": none). ``overlap`` is the mean agreement of the first ten with live's. ``judged``: nDCG@10 by named set
-    of judgments and system. ``pinned`` None: the pinned queries could not be checked, ``problems["pinned"]`` says why.
+    of judgments and system. ``rank_changes``: the greatest first. ``pinned`` None: the pinned queries could not be checked,
+    ``problems["pinned"]`` says why.
     """
 
     ndcg10: Mapping[str, Floats]
@@ -82,6 +101,7 @@ class Evidence:
     overlap: float | None = None
     judged: Mapping[str, Mapping[str, Floats]] = field(default_factory=dict)
     pinned: Sequence[Pinned] | None = ()
+    rank_changes: Sequence[RankChange] = ()
 
     @property
     def queries(self) -> int:

@@ -13,7 +13,7 @@ from schemas.training import Check, Score
 from trainer.bootstrap import interval, resampled_means
 from trainer.evidence import Evidence, Verdict
 from trainer.relevance_checks import relevance_checks
-from trainer.side_checks import churn_check, data_checks, exposure_checks, pinned_check
+from trainer.side_checks import churn_check, data_checks, exposure_checks, pinned_check, rank_changes_check
 from trainer.soundness import artefact_checks
 
 
@@ -21,7 +21,7 @@ def decide(evidence: Evidence, limits: GateSettings) -> tuple[Verdict, list[Chec
     """Return the verdict and one check per rule: fail if any fails, else inconclusive if any is, else pass."""
     relevance = relevance_checks(evidence, limits)
     checks = [*data_checks(evidence, limits), *artefact_checks(evidence), *relevance, pinned_check(evidence)]
-    checks += [*exposure_checks(evidence, limits, relevance[0]), churn_check(evidence, limits, relevance[0])]
+    checks += [*exposure_checks(evidence, limits, relevance[0]), churn_check(evidence, limits, relevance[0]), rank_changes_check(evidence)]
     return overall(checks), checks
 
 

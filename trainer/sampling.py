@@ -62,10 +62,9 @@ def weigh(
     summed = worth.credits_by_pair(train, factor=decay).join(
         _client_share(clients), on=["query", "product_id"], how="left", maintain_order="left"
     )
-    if newcomer_deviations:
-        trusted = believed(clients, deviations=newcomer_deviations)
-        summed = summed.join(trusted, on=["query", "product_id"], how="left", maintain_order="left")
-        summed = summed.with_columns(credit=pl.col("credit") * pl.col("believed").fill_null(1.0))
+    trusted = believed(clients, deviations=newcomer_deviations)
+    summed = summed.join(trusted, on=["query", "product_id"], how="left", maintain_order="left")
+    summed = summed.with_columns(credit=pl.col("credit") * pl.col("believed").fill_null(1.0))
     over = (pl.col("top_share").fill_null(0.0) - max_client_share).clip(lower_bound=0.0)
     return (
         summed.filter(pl.col("clients").fill_null(0) >= min_clients if min_clients > 1 else pl.lit(value=True))

@@ -1,4 +1,4 @@
-"""The rows of the gate beside relevance: data (D1 to D3), pinned queries (Q6), diversity (Q8), churn (Q9). Pure."""
+"""The rows of the gate beside relevance: data (D1 to D3), pinned queries (Q6), diversity (Q8), churn (Q9), whose pairs moved. Pure."""
 
 from typing import Literal
 
@@ -9,6 +9,9 @@ from trainer.evidence import Evidence, Verdict
 MAX_CATEGORY_SHIFT = 0.3
 MAX_LENGTH_SHIFT = 0.3
 MAX_VOLUME_RATIO = 2.0
+MIN_VOLUME_BESIDE_GARBAGE = 0.8
+DOUBTFUL = 0.5  # a pair is doubtful when less of its credit is believed
+NAMED = 5  # rank changes in a reason
 SURE_GAIN = 0.02
 
 
@@ -35,10 +38,7 @@ def data_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
     if data.received is None or data.refused is None:
         checks.append(Check(name="data_refused", verdict="fail", reason="missing: counts of received and refused records"))
     else:
-        share = data.refused / data.received if data.received else 0.0
-        checks.append(
-            _row("data_refused", share, limits.gate_max_refused_share, "share of raw records that were refused, at most", most=True)
-        )
+        checks.append(_refused(data.refused / data.received if data.received else 0.0, data.volume_ratio, limits.gate_max_refused_share))
     alarms = [
         _alarm("drift_category", data.category_shift, MAX_CATEGORY_SHIFT, "greatest change of a category's share from training to test"),
         _alarm("drift_length", data.length_shift, MAX_LENGTH_SHIFT, "distance of the queries' lengths between training and test"),
@@ -101,6 +101,36 @@ def pinned_check(evidence: Evidence) -> Check:
     told = "; ".join(f"{p.query!r} has not {', '.join(p.missing)} in its first {p.k}" for p in broken[:5])
     reason = told or ("all pinned queries hold" if evidence.pinned else "no query is pinned")
     return Check(name="pinned", verdict="fail" if broken else "pass", reason=reason, candidate_value=len(broken), n=len(evidence.pinned))
+
+
+def rank_changes_check(evidence: Evidence) -> Check:
+    """Return the row that names the pairs by which most changed: an alarm where their clients are hardly believed, and never a veto."""
+    changes = evidence.rank_changes
+    doubtful = [change for change in changes if change.believed < DOUBTFUL]
+    shown = [*doubtful, *(change for change in changes if change.believed >= DOUBTFUL)][:NAMED]
+    told = "; ".join(
+        f"{c.query!r} {c.product_id} from {'beyond 10' if c.before > 10 else c.before} to {c.after}: "
+        f"{c.clients} clients, {c.believed:.0%} of their credit believed"
+        for c in shown
+    )
+    return Check(
+        name="rank_changes",
+        verdict="pass",
+        reason=f"{'ALARM: ' if doubtful else ''}{len(changes)} pairs rose within the first ten{': ' if told else ''}{told}",
+        baseline="live",
+        candidate_value=len(doubtful),
+        n=len(changes),
+        alarm=bool(doubtful),
+    )
+
+
+def _refused(share: float, volume: float | None, most: float) -> Check:
+    """Refused records fail a run where what was accepted has become less too: whoever only sends garbage beside it holds up nobody."""
+    row = _row("data_refused", share, most, "share of the raw records of late that were refused, at most", most=True)
+    if row.verdict == "pass" or volume is None or volume < MIN_VOLUME_BESIDE_GARBAGE:
+        return row
+    told = f"ALARM: {row.reason}; what was accepted is {volume:.2f} of what it was"
+    return row.model_copy(update={"verdict": "pass", "alarm": True, "reason": told})
 
 
 def _row(

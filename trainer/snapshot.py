@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -44,6 +44,7 @@ CLIENT_SCHEMA = pl.Schema({"query": pl.String, "product_id": pl.String, "client"
 CATALOG_SCHEMA = pl.Schema({"product_id": pl.String, "title": pl.String, "text": pl.String})
 MAX_SUM = 1 << 43  # 88 billion units of money on one day; the column holds a million of them
 MAX_DAY = 1 << 24  # 45,000 years
+LATELY = timedelta(days=7)  # by Kafka's time of the records; what is older holds up no verdict
 RAW = (SEARCHES.name, INTERACTIONS.name, PRODUCTS.name)
 # What says where a run came from, and nothing of what it does.
 _PLACES = {"kafka", "milvus", "data_dir", "http_host", "http_port", "log_level", "log_json"}
@@ -75,8 +76,8 @@ class Snapshot:
 class Manifest(BaseModel):
     """Which moment a snapshot is of. ``offsets`` are next offsets per topic and partition; ``live`` is what served then.
 
-    ``received`` and ``refused`` count all records that the raw topics and their dead letters have ever held. ``newest_at`` is when the
-    newest of the pairs was written.
+    ``received`` and ``refused`` count what came to the raw topics and their dead letters in the last ``LATELY`` before the snapshot.
+    ``newest_at`` is when the newest of the pairs was written.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -151,14 +152,16 @@ def take(settings: TrainerSettings, folder: Path, live: LivePointer) -> Manifest
 
 
 async def _read(settings: TrainerSettings) -> tuple[Compacted, Compacted, int, int]:
-    counts = [await _written(settings, names) for names in (RAW, [dead_letter_name(name) for name in RAW])]
+    since = datetime.now(UTC) - LATELY
+    counts = [await _written(settings, names, since) for names in (RAW, [dead_letter_name(name) for name in RAW])]
     pairs = await read_compacted(settings.kafka, settings.topic(PAIRS.name))
     return pairs, await read_compacted(settings.kafka, settings.topic(CATALOG.name)), counts[0], counts[1]
 
 
-async def _written(settings: TrainerSettings, names: Iterable[str]) -> int:
+async def _written(settings: TrainerSettings, names: Iterable[str], since: datetime) -> int:
     async with open_reader(settings.kafka, [settings.topic(name) for name in names], start="end") as reader:
-        return sum((await reader.end_offsets()).values())
+        firsts, ends = await reader.offsets_at(since), await reader.end_offsets()
+        return sum(end - firsts.get(tp, end) for tp, end in ends.items())
 
 
 def _parsed(parse: Callable[[bytes], F], topic: Compacted) -> list[F]:

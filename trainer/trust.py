@@ -25,11 +25,11 @@ def believed(clients: pl.DataFrame, *, deviations: float) -> pl.DataFrame:
     n broad clients is believed (n + 1) s / (1 - s) newcomers and ``deviations`` standard deviations, sqrt((n + 1) s) / (1 - s), but one
     at least: mean and deviation of the newcomers that come before the next broad client (negative binomial). The least of ``BREADTHS``
     counts, and of one newcomer as much credit as is usual for a client. Of more than ``MAX_CLIENTS`` clients the sketch is taken for all.
-    Sorted by pair.
+    ``deviations`` 0: everybody is believed. Sorted by pair.
     """
     seen = clients.filter(pl.col("credit") > 0)
     alone = seen.select(*KEYS).unique().sort(*KEYS).with_columns(believed=pl.lit(1.0))
-    if seen.height < MIN_SEEN:
+    if seen.height < MIN_SEEN or not deviations:
         return alone
     elsewhere = seen.with_columns(
         others=pl.len().over("client") - pl.len().over("client", "query") - pl.len().over("client", "product_id") + 1

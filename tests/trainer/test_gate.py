@@ -5,7 +5,7 @@ import pytest
 
 from schemas.settings import GateSettings
 from trainer.artefact import Artefact
-from trainer.evidence import DataFacts, Evidence, Exposure, Pinned
+from trainer.evidence import DataFacts, Evidence, Exposure, Pinned, RankChange
 from trainer.gate import decide, overall, scores
 from trainer.soundness import sound
 
@@ -245,6 +245,37 @@ def test_foul_or_scarce_data_is_said_by_its_own_row(change, name, verdict):
     assert found[name].verdict == verdict
     assert found[name].alarm == name.startswith("drift")
     assert {c.name for c in found.values() if c.verdict != "pass"} == ({name} if verdict != "pass" else set())
+
+
+def test_garbage_beside_a_full_stream_is_an_alarm_and_no_veto():
+    garbage = CLEAN.model_copy(update={"refused": 5000, "volume_ratio": 0.9})
+    verdict, checks = decide(evidence(0.03, noise=0.1, data=garbage), LIMITS)
+    row = by_name((verdict, checks))["data_refused"]
+    assert (verdict, row.verdict, row.alarm) == ("pass", "pass", True)
+
+
+def test_refused_records_where_less_was_accepted_fail():
+    broken = CLEAN.model_copy(update={"refused": 5000, "volume_ratio": 0.7})
+    assert by_name(decide(evidence(0.03, data=broken), LIMITS))["data_refused"].verdict == "fail"
+
+
+def _rise(query, after, share, clients=60):
+    return RankChange(query=query, product_id="spam", before=11, after=after, credit=2.0, clients=clients, believed=share)
+
+
+def test_the_pairs_by_which_most_changed_are_named_and_doubtful_ones_are_an_alarm():
+    changes = [_rise("kettle", 1, 1.0, 9), *[_rise(f"q{n}", 2, 1.0) for n in range(9)], _rise("lamp", 3, 0.03)]
+    verdict, checks = decide(evidence(0.03, noise=0.1, rank_changes=changes), LIMITS)
+    row = by_name((verdict, checks))["rank_changes"]
+    assert (verdict, row.verdict, row.alarm, row.candidate_value, row.n) == ("pass", "pass", True, 1, 11)
+    assert "'lamp' spam from beyond 10 to 3: 60 clients, 3% of their credit believed" in row.reason
+    assert "'kettle' spam from beyond 10 to 1: 9 clients" in row.reason
+
+
+def test_without_doubtful_pairs_the_row_of_rank_changes_is_quiet():
+    row = by_name(decide(evidence(0.03, rank_changes=[_rise("kettle", 1, 1.0)]), LIMITS))["rank_changes"]
+    assert (row.verdict, row.alarm, row.n) == ("pass", False, 1)
+    assert by_name(decide(evidence(0.03), LIMITS))["rank_changes"].n == 0
 
 
 def test_in_a_small_shop_a_client_may_hold_ten_times_the_average():

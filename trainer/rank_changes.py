@@ -1,0 +1,47 @@
+"""Which trained pairs a candidate's greatest changes of rank came by: what a person looks at first where poison is feared. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from trainer.evidence import RankChange
+
+DEPTH = 10
+KEYS = ("query", "product_id")
+
+
+def rank_changes(
+    queries: Sequence[str],
+    before: Sequence[Sequence[str]],
+    after: Sequence[Sequence[str]],
+    *,
+    weighted: pl.DataFrame,
+    clients: pl.DataFrame,
+    trusted: pl.DataFrame,
+) -> list[RankChange]:
+    """Return the products that rank higher than before for a query that taught them: the greatest rise first.
+
+    ``before`` and ``after``: the first ten of live and candidate, in the order of ``queries``; what is not among ten was eleventh. Of
+    equal rises the one whose clients are believed least comes first, then the greatest credit, then by text. ``weighted``: the trained
+    pairs with their credit; ``clients``: the snapshot's, of all days; ``trusted``: what ``trust`` believes of each pair.
+    """
+    columns = {"query": pl.String, "product_id": pl.String, "before": pl.Int64, "after": pl.Int64}
+    rows = pl.DataFrame(list(_rises(queries, before, after)), schema=columns, orient="row")
+    counted = clients.filter(pl.col("credit") > 0).group_by(*KEYS).agg(clients=pl.len())
+    found = (
+        rows.join(weighted.select(*KEYS, "credit"), on=KEYS)
+        .join(counted, on=KEYS, how="left")
+        .join(trusted, on=KEYS, how="left")
+        .with_columns(pl.col("clients").fill_null(0), pl.col("believed").fill_null(1.0), rise=pl.col("before") - pl.col("after"))
+        .sort("rise", "believed", "credit", *KEYS, descending=[True, False, True, False, False])
+    )
+    return [RankChange.model_validate(row) for row in found.drop("rise").iter_rows(named=True)]
+
+
+def _rises(queries: Sequence[str], before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]) -> Iterable[tuple[str, str, int, int]]:
+    for query, old, new in zip(queries, before, after, strict=True):
+        ranks = {product: rank for rank, product in enumerate(old[:DEPTH], 1)}
+        for rank, product in enumerate(new[:DEPTH], 1):
+            was = ranks.get(product, DEPTH + 1)
+            if rank < was:
+                yield query, product, was, rank
