@@ -23,6 +23,7 @@ from benchmarks.report import finish, say
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import TrainerSettings
 from simulator.shop import Shop
+from trainer.arrival import Earlier, in_time
 from trainer.bootstrap import Floats, interval, resampled_means
 from trainer.metrics import ndcg
 from trainer.plan import plan
@@ -55,8 +56,8 @@ class Bench:
         self.catalog = Catalog.of(self.honest.catalog)
         self.parts = self.split(self.honest)
         self.attacks = choose(self.honest, self.parts.train, each=args.each, seed=args.seed)
-        first = int(self.parts.train["day"].to_numpy().min())
-        self.poisoned = attacked(self.honest, self.attacks, days=range(first, self.parts.cut_day), seed=args.seed)
+        self.days = range(int(self.parts.train["day"].to_numpy().min()), self.parts.cut_day)
+        self.poisoned = attacked(self.honest, self.attacks, days=self.days, seed=args.seed)
         self.tests = self.parts.qrels.group_by("query").agg("product_id", "gain").sort("query")
 
     def split(self, snapshot: Snapshot) -> Split:
@@ -132,6 +133,23 @@ class Bench:
             }
         return told
 
+    def dated_back(self) -> dict[str, float]:
+        """Return per arm the share of its credit that is left when a run of the day before had seen the shop, each attack by itself."""
+        newest = self.parts.newest_day
+        path = self.folder / "yesterday.parquet"
+        self.honest.pairs.filter(pl.col("day") < newest).write_parquet(path)
+        left: dict[str, float] = {}
+        for name, own in _by_arm(self.attacks).items():
+            attack = self.attacks[own[0]]
+            if attack.pattern in {"control", "campaign"}:
+                continue
+            snapshot = attacked(self.honest, [attack], days=self.days, seed=self.settings.seed)
+            rows = self.split(snapshot).train
+            kept = in_time(rows, [Earlier(newest - 1, path)], newest_day=newest, settled_days=self.settings.settled_days)
+            mine = [frame.filter(query=attack.query, product_id=attack.product_id)["credit"].sum() for frame in (kept, rows)]
+            left[name] = round(float(mine[0]) / max(1.0, float(mine[1])), 4)
+        return left
+
 
 def _by_arm(attacks: list[Attack]) -> dict[str, list[int]]:
     arms: dict[str, list[int]] = defaultdict(list)
@@ -164,7 +182,7 @@ def main() -> int:
         by = {"untrained": bench.look(bench.base)}
         by |= {name: bench.learn(name, bench.poisoned, trust=name == "on") for name in ("on", "off")}
         clean = {name: bench.learn(f"clean_{name}", bench.honest, trust=name == "on") for name in ("on", "off")}
-        protection, price = bench.protection(by), bench.price(clean["on"], clean["off"])
+        protection, price, late = bench.protection(by), bench.price(clean["on"], clean["off"]), bench.dated_back()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     plain = [arm["rank"] for name, arm in protection.items() if name.startswith("plain_")]
@@ -178,6 +196,7 @@ def main() -> int:
     return finish(
         "poison", seed=args.seed, started=started, ok=all(goals.values()), goals=goals, in_first_ten=in_ten, protection=protection,
         price=price,
+        left_of_dated_back=late,
         clients=bench.honest.clients["client"].n_unique(), products=len(bench.catalog.ids), cpu_s=round(time.process_time() - cpu, 1),
     )  # fmt: skip
 

@@ -265,6 +265,12 @@ class TrainerSettings(GateSettings, Settings):
         description="A pair's clients with little other activity count up to what is usual in the shop and so many standard deviations; "
         "beyond it they add nothing. 0: everybody counts. Protects against made up clients.",
     )
+    settled_days: int = Field(
+        2,
+        ge=0,
+        description="Credit for a day that was this old when an earlier run saw it counts from a week after it came, unless so much came "
+        "(over a fifth of all) that it is an import. 0: at once. Protects against bursts that are dated back.",
+    )
     test_days: int = Field(7, ge=1, description="The newest event days are the test.")
     heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of queries, by stable hash, that is never trained.")
     min_train_pairs: int = Field(50, ge=1, description="With fewer pairs a run is skipped; force overrides.")

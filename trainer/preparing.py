@@ -1,5 +1,6 @@
 """The step ``split`` of a run: from a snapshot to the files that training and evaluation read. Pure decisions, files in between."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +8,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from schemas.training import RunState
+from trainer.arrival import Earlier, in_time
 from trainer.plan import choose_start, lineage_of
 from trainer.request import Request
 from trainer.run_folder import Outcome, RunEndedError
@@ -16,7 +18,10 @@ from trainer.splits import split
 
 
 class Prepared(BaseModel):
-    """What there is to train and to test. Pairs are distinct (query, product); ``start`` is where the fine-tune begins and why."""
+    """What there is to train and to test. Pairs are distinct (query, product); ``start`` is where the fine-tune begins and why.
+
+    ``late_rows``: rows of pair, day and action whose credit came so late that it does not count in full yet.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,14 +33,15 @@ class Prepared(BaseModel):
     test_queries: int
     start: Literal["live", "base"]
     why: str
+    late_rows: int = 0
 
 
-def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path) -> Prepared:
+def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path, earlier: Sequence[Earlier] = ()) -> Prepared:
     """Write ``train``, ``known``, ``weighted``, ``qrels`` and ``inner`` (Parquet) into ``folder``.
 
-    ``weighted`` are the training pairs as counted; ``train`` is the same unless labels are shuffled. ``known``: all engagement before
-    the cut, and how popular its products are. Raises ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any
-    pair at all.
+    ``weighted`` are the training pairs as counted, without what came late by the runs ``earlier``; ``train`` is the same unless labels are
+    shuffled. ``known``: all engagement before the cut, and how popular its products are. Raises ``RunEndedError`` (skipped) when there are
+    too few pairs; force goes on with any pair at all.
     """
     settings = request.settings
     worth = worth_of(settings)
@@ -46,7 +52,8 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
         test_days=settings.test_days,
         heldout_share=settings.heldout_share,
     )
-    weighted = weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
+    train_rows = in_time(parts.train, earlier, newest_day=parts.newest_day, settled_days=settings.settled_days)
+    weighted = weigh_by(settings, train_rows, snapshot.clients, newest_day=parts.newest_day)
     if weighted.height < (1 if request.force else settings.min_train_pairs):
         detail = f"{weighted.height} pairs to train on, at least {settings.min_train_pairs} are needed"
         raise RunEndedError(Outcome(state=RunState.SKIPPED, detail=detail))
@@ -83,4 +90,5 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
         test_queries=parts.qrels["query"].n_unique(),
         start=start,
         why=why,
+        late_rows=parts.train.join(train_rows, on=["query", "product_id", "day", "action", "credit"], how="anti").height,
     )

@@ -4,6 +4,8 @@ import asyncio
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from schemas.releases import Candidate, LivePointer
 from schemas.training import Decision, RunState
 from trainer import promote as promotion
 from trainer import snapshot as snapshots
+from trainer.arrival import Earlier
 from trainer.case import PINS, Case
 from trainer.child import command, environment
 from trainer.deciding import build_decision
@@ -26,7 +29,7 @@ from trainer.plan import Lineage, Training, lineage_of, plan
 from trainer.preparing import Prepared, prepare
 from trainer.report import render
 from trainer.request import Request
-from trainer.run_folder import REPORT, Outcome, RunFolder, failed, write_durably
+from trainer.run_folder import REPORT, MarkerError, Outcome, RunFolder, failed, write_durably
 from trainer.snapshot import Manifest, Snapshot
 from trainer.stepping import Step, TrainingError
 from trainer.training import device_of, fine_tune
@@ -53,7 +56,8 @@ def take_snapshot(run: RunFolder, request: Request, live: LivePointer) -> Manife
 
 def split(run: RunFolder, request: Request, live: LivePointer) -> Prepared:
     """Divide the snapshot into ``split/``."""
-    return prepare(request, Snapshot.read(run.path / "snapshot"), _folder(live.live.model), run.fresh("split"))
+    earlier = list(_earlier(run)) if request.settings.settled_days else []
+    return prepare(request, Snapshot.read(run.path / "snapshot"), _folder(live.live.model), run.fresh("split"), earlier)
 
 
 def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepared) -> Training:
@@ -161,6 +165,15 @@ def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decis
         dry_run=request.dry_run,
         deploying=lambda what: run.report(RunState.DEPLOYING, 0.97, what),
     )
+
+
+def _earlier(run: RunFolder) -> Iterator[Earlier]:
+    for folder in run.path.parent.iterdir():
+        pairs = folder / "snapshot" / "pairs.parquet"
+        with suppress(MarkerError):
+            prepared = RunFolder(folder).find("split", Prepared) if folder != run.path else None
+            if prepared is not None and pairs.is_file():
+                yield Earlier(prepared.newest_day, pairs)
 
 
 def _there(model: str) -> bool:
