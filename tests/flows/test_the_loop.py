@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.fuzz import fuzz
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
 from commands.asking import ask
@@ -54,6 +55,10 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
 
         await until(swapped, "answers of generation 2", deadline_s=30)
         assert TARGET in (await _hits(settings, JARGON))[1][:3]
+
+        found = await fuzz(stack, settings, 200, seed=3)
+        assert (found["faults"], found["processing_errors"]) == ([], 0), found
+        assert (await _hits(settings, JARGON))[0] == 2
 
 
 async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_it(tmp_path: Path) -> None:
