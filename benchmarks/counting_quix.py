@@ -7,6 +7,7 @@ import json
 import sys
 import time
 import uuid
+from typing import Any
 
 from quixstreams import Application
 
@@ -16,7 +17,7 @@ def count(bootstrap: str, topic: str, events: int) -> dict[str, float]:
     app = Application(broker_address=bootstrap, consumer_group=uuid.uuid4().hex, auto_offset_reset="earliest", loglevel="WARNING")
     seen: dict[str, float] = {"events": 0}
 
-    def one(_value, state):  # noqa: ANN001, ANN202 (run by another Python, without our types)
+    def one(_value: object, state: Any) -> dict[str, int]:
         if not seen["events"]:
             seen["begun"], seen["cpu"] = time.monotonic(), time.process_time()
         seen["events"] += 1

@@ -39,6 +39,7 @@ SIZES = (200, 500, 1000, 2000)
 GAINS = (0.01, 0.02, 0.05)
 LIVE_STEPS, STEPS = 30, 10
 TRAINED = 3
+IN_A_ROW = 10
 TRAINED_QUERIES = 600
 SHARES = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5)  # of all credit, held by the one client that poisons; the first is below what the gate allows
 POISONED = tuple(f"poisoned_at_{share}" for share in SHARES)
@@ -51,9 +52,9 @@ VICTIMS = 0.03
 class Bench:
     """The planted cases of one seed. ``rates`` collects promotions by kind and rule, ``why`` the checks that stopped the gate."""
 
-    def __init__(self, setting: Setting, seed: int, sigma: float, per_kind: int) -> None:
+    def __init__(self, setting: Setting, seed: int, sigma: float, per_kind: int, in_a_row: int = IN_A_ROW) -> None:
         self.setting, self.pool, self.live = setting, setting.pool, setting.systems["live"]
-        self.rng, self.sigma, self.per_kind = np.random.default_rng(seed), sigma, per_kind
+        self.rng, self.sigma, self.per_kind, self.in_a_row = np.random.default_rng(seed), sigma, per_kind, in_a_row
         self.rates: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
         self.why: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
 
@@ -124,12 +125,12 @@ class Bench:
         self.count(kind, *promoted(evidence, setting.limits))
 
     def chain(self, rule: str, limits: GateSettings, *, ratchet: bool = True) -> tuple[float, int]:
-        """Let ten candidates come, each truly .004 worse than what is live then, on a fresh test each; return the true loss and promotions.
+        """Let candidates come one after the other, each truly .004 worse than what is live then; return the true loss and promotions.
 
-        What is live next to the best of the last ten is chosen as the trainer does: by the chain of measured gains.
+        Each has a fresh test. What is live next to the best of the last ten is chosen as the trainer does: by the chain of measured gains.
         """
         served = [(self.live, 0.0, self.pool.noise(self.rng, 0.0))]
-        for _ in range(10):
+        for _ in range(self.in_a_row):
             live, level, drawn = served[-1]
             noise = drawn + self.noise(0.5)
             candidate = self.pool.perturbed(noise, self.pool.solved(noise, -STEP_LOSS, live.ndcg10))
@@ -167,9 +168,12 @@ def main() -> int:
     parser.add_argument("--per-kind", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--trained", type=int, default=TRAINED, help="really trained candidates of each kind")
+    parser.add_argument("--in-a-row", type=int, default=IN_A_ROW, help="candidates of a chain of small losses")
+    parser.add_argument("--products", type=int, default=PRODUCTS, help="of the simulated shop")
+    parser.add_argument("--sessions", type=int, default=SESSIONS, help="visits a week of the simulated shop")
     args = parser.parse_args()
     started, cpu = time.monotonic(), time.process_time()
-    ground = Ground.of(args.seed, products=PRODUCTS, sessions=SESSIONS)
+    ground = Ground.of(args.seed, products=args.products, sessions=args.sessions)
     folder = Path(tempfile.mkdtemp(prefix="searchloop-gate-"))
     try:
         base = resolve_model(ground.settings.base_model)
@@ -191,7 +195,7 @@ def main() -> int:
         wrong = Encoder.load(with_pooling(live, folder / "cls", "cls"), threads=1)
         wrong_results = pool.dense(wrong)
         wrong_artefact = examine(wrong, wrong.encode_documents(pool.catalog.texts), ["a query"])
-        bench = Bench(setting, args.seed + 2, sigma, args.per_kind)
+        bench = Bench(setting, args.seed + 2, sigma, args.per_kind, args.in_a_row)
         example = bench.plain(0.02)[1].ndcg10 - systems["live"].ndcg10
         spread |= {
             "noise": round(sigma, 3),

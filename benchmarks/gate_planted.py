@@ -104,7 +104,7 @@ class Pool:
             ndcg10=first @ DISCOUNT / self.ideal,
             recall50=hit.sum(axis=1) / self.relevant,
             mrr=np.where(hit.any(axis=1), 1 / (1 + places), 0.0),
-            best=(first >= self.greatest[:, None]).any(axis=1),
+            best=np.asarray((first >= self.greatest[:, None]).any(axis=1)),
             top=products[:, :10],
         )
 

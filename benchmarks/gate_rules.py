@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.gate_planted import Bools, Floats, Ints, Pool, Results
+from benchmarks.gate_planted import Floats, Ints, Pool, Results
 from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.artefact import Artefact
-from trainer.evidence import DataFacts, Evidence
+from trainer.evidence import Bools, DataFacts, Evidence
 from trainer.exposure import exposure_of, overlap
 from trainer.gate import decide
 

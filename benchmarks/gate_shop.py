@@ -154,8 +154,8 @@ def poisoned(ground: Ground, seed: int, *, victims: int, credit: float) -> tuple
     others = ground.weighted.join(bought, on=["query", "product_id"], how="anti")
     last = int(ground.weighted["last_day"].to_numpy().max())
     train = bought.with_columns(credit=pl.lit(credit), last_day=pl.lit(last, dtype=pl.Int32), weight=pl.lit(gain))
-    train = pl.concat([others, train.select(others.columns).cast(dict(others.schema))])
+    train = pl.concat([others, train.select(others.columns).cast(others.schema)])
     unseen = dict(ground.qrels.select("query", "unseen").iter_rows())
     rows = bought.with_columns(credit=pl.lit(credit), gain=pl.lit(gain), unseen=pl.Series([unseen[q] for q in chosen]))
     clean = ground.qrels.join(bought, on=["query", "product_id"], how="anti")
-    return train, pl.concat([clean, rows.select(clean.columns).cast(dict(clean.schema))]), spam, chosen
+    return train, pl.concat([clean, rows.select(clean.columns).cast(clean.schema)]), spam, chosen

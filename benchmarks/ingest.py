@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ import numpy as np
 import psutil
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from benchmarks.environments import QUIXSTREAMS, NotInstalledError, interpreter_with
 from benchmarks.lasting import recovery
 from benchmarks.load import catalog_of, events_of, shop_of
 from benchmarks.report import finish, say
@@ -238,8 +238,10 @@ async def measure(args: argparse.Namespace) -> int:
     shop = shop_of(args.seed, datetime.now(UTC))
     if args.repeat < 1:
         raise SystemExit("--repeat must be 1 or more")
-    if args.quix_python is not None and shutil.which(args.quix_python) is None:
-        raise SystemExit(f"{args.quix_python} cannot be run")
+    try:
+        args.quix_python = interpreter_with(QUIXSTREAMS) if args.with_quixstreams else None
+    except NotInstalledError as error:
+        raise SystemExit(str(error)) from error
     rounds: list[dict[str, Cost]] = []
     for number in reversed(range(args.repeat)):
         found, contributions, more = await once(shop, args, 0 if number else args.recovery_pairs)
@@ -268,7 +270,7 @@ async def measure(args: argparse.Namespace) -> int:
         intake_per_s_per_core=per_core,
         contributions=contributions,
         goals=goals,
-        left_out={} if quix else {"quixstreams": "no Python with quixstreams was named (--quix-python)"},
+        left_out={} if quix else {"quixstreams": "not asked for (--with-quixstreams)"},
         **more,
     )
 
@@ -283,7 +285,7 @@ def main() -> int:
     parser.add_argument(
         "--recovery-pairs", type=int, default=1_000_000, help="with so many the tables come back, and a tenth as many shoppers; 0: left out"
     )
-    parser.add_argument("--quix-python", type=Path, default=None, help="a Python with quixstreams installed, to measure it too")
+    parser.add_argument("--with-quixstreams", action="store_true", help="measure quixstreams too, installed into an environment of its own")
     return asyncio.run(measure(parser.parse_args()))
 
 

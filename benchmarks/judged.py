@@ -89,7 +89,7 @@ def weigh_as_purchases(pairs: pl.DataFrame, settings: TrainerSettings) -> pl.Dat
         credit=(pl.col("gain") * 1000).round().cast(pl.Int64),
         units=pl.lit(1),
         revenue_minor=pl.lit(0),
-    ).cast(dict(PAIR_SCHEMA))
+    ).cast(pl.Schema(PAIR_SCHEMA))
     return weigh(
         rows,
         pl.DataFrame(schema=CLIENT_SCHEMA),

@@ -156,7 +156,7 @@ def _moved(event: CleanEvent, number: int) -> CleanEvent:
     def own(name: str | None) -> str | None:
         return f"{name}-{number}" if name else None
 
-    ids = {
+    ids: dict[str, Any] = {
         "event_id": own(event.event_id),
         "shopper": own(event.shopper),
         "query_id": own(event.query_id),

@@ -110,7 +110,7 @@ def learn(shop: Planted, variant: Variant, seed: int) -> dict[str, float]:
     for drawn in batches(rows, rows[:0], steps=STEPS, batch_size=BATCH, replay_share=0.0, seed=seed):
         batch = torch.from_numpy(drawn)
         optimiser.zero_grad()
-        loss.of_vectors(batch, left(queries[query[batch]]), right(products[product[batch]])).backward()
+        loss.of_vectors(batch, left(queries[query[batch]]), right(products[product[batch]])).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     with torch.no_grad():
         vectors = (nn.functional.normalize(x, dim=-1).numpy() for x in (left(queries[shop.unseen]), right(products)))

@@ -116,7 +116,7 @@ class Bench:
             "credit_lost": round(1 - float(both["kept"].sum()) / float(both["credit"].sum()), 5),
             "newcomers": new["client"].n_unique(),
             "newcomers_credit_lost": round(1 - float((new["believed"] * new["credit"]).sum()) / max(1.0, float(new["credit"].sum())), 5),
-            "pairs_discounted": round(float((both["kept"].fill_null(0) < both["credit"] * 0.999).mean() or 0.0), 5),
+            "pairs_discounted": round(float((both["kept"].fill_null(0) < both["credit"] * 0.999).sum()) / max(1, both.height), 5),
             "ndcg10": {name: _difference((on.ndcg10 - off.ndcg10)[rows], self.settings.seed) for name, rows in rows_of.items()},
         }
 

@@ -82,7 +82,7 @@ def records_of(clicks: Iterable[Click]) -> list[RawRecord]:
             searched.add(query_id)
             search = common | {"event_id": f"s-{query_id}", "timestamp": c.query_time}
             timed.append((c.query_time, 0, RawRecord("searches", c.session.encode(), json.dumps(search).encode())))
-        click = common | {"event_id": f"c-{number}-{query_id}", "timestamp": c.click_time, "action_name": "click"}
+        click: dict[str, Any] = common | {"event_id": f"c-{number}-{query_id}", "timestamp": c.click_time, "action_name": "click"}
         click["event_attributes"] = {"object": {"object_id": c.product_id}}
         timed.append((c.click_time, 1, RawRecord("interactions", c.session.encode(), json.dumps(click).encode())))
     return [record for _, _, record in sorted(timed, key=lambda t: (t[0], t[1]))]

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +84,10 @@ def _no_parts() -> dict[str, list[float]]:
     return {"embed": [], "search": [], "kafka": []}
 
 
+def _one_by_one(stand: Stand, queries: Sequence[str]) -> list[tuple[float, float]]:
+    return list(one_by_one(stand.encoder, stand.store, stand.collection, queries))
+
+
 async def alone(stand: Stand, requests: int) -> dict[str, Any]:
     """Measure one request at a time, in turns with each bare part."""
     per_turn = max(1, requests // _TURNS)
@@ -97,9 +101,7 @@ async def alone(stand: Stand, requests: int) -> dict[str, Any]:
                 await stand.one(taken)
             busy_s += time.perf_counter() - started
             some = list(itertools.islice(stand.queries, per_turn))
-            for embed, search in await asyncio.to_thread(
-                lambda some=some: list(one_by_one(stand.encoder, stand.store, stand.collection, some))
-            ):
+            for embed, search in await asyncio.to_thread(_one_by_one, stand, some):
                 parts["embed"].append(embed)
                 parts["search"].append(search)
             parts["kafka"] += await echo.round_trips(per_turn, asked)

@@ -79,7 +79,7 @@ class Shop:
 
     async def command(self, action: str, **fields: Any) -> None:
         """Send a deployment command."""
-        command = DeploymentCommand(command_id=uuid.uuid4().hex, action=action, actor="swap", reason="benchmark", **fields)  # type: ignore[arg-type] # checked by pydantic
+        command = DeploymentCommand(command_id=uuid.uuid4().hex, action=action, actor="swap", reason="benchmark", **fields)
         topic = self.settings.topic(DEPLOYMENT_COMMANDS.name)
         if command.candidate is not None:
             decision = approval(command.candidate, "swap")
@@ -275,7 +275,7 @@ async def _measure(backend: str, args: argparse.Namespace, settings: SearcherSet
 async def run(args: argparse.Namespace) -> int:
     """Run the backends one after the other; return the exit code."""
     started = time.monotonic()
-    results = {}
+    results: dict[str, Any] = {}
     for backend in args.backend:
         results[backend] = await measure(backend, args)
     return finish("swap", seed=args.seed, started=started, ok=all(r["ok"] for r in results.values()), **results)

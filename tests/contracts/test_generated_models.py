@@ -6,7 +6,6 @@ The generator is installed into an environment of its own, from the registry tha
 import json
 import subprocess
 import sys
-import venv
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from benchmarks.environments import NotInstalledError, interpreter_with
 from broker.records import Record
 from commands.feeding import VALIDATORS
 from schemas.base import Message
@@ -49,15 +49,14 @@ OF_UNIONS["releases"] = {"Release", "LivePointer"}
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory) -> ModuleType:
     """Return the package that the generator makes of all schemas, without any option of how."""
+    try:
+        python = interpreter_with(GENERATOR)
+    except NotInstalledError as error:
+        pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("generated")
-    python = folder / "venv" / "bin" / "python"
-    venv.create(folder / "venv", with_pip=True)
-    installed = subprocess.run([python, "-m", "pip", "install", "-q", GENERATOR], capture_output=True, text=True, timeout=240, check=False)
-    if installed.returncode:
-        pytest.skip(f"{GENERATOR} cannot be installed here: {installed.stderr.strip()[-300:]}")
     name = f"models_of_{folder.name.replace('-', '_')}"
     command = [
-        folder / "venv/bin/datamodel-codegen", "--input", Path(__file__).parents[2] / "schemas" / "json",
+        python.with_name("datamodel-codegen"), "--input", Path(__file__).parents[2] / "schemas" / "json",
         "--input-file-type", "jsonschema", "--output-model-type", "pydantic_v2.BaseModel", "--output", folder / name,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
