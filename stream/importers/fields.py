@@ -50,10 +50,15 @@ def first_id(*candidates: object) -> Identity | None:
         if isinstance(found, str) and found.strip() and found.strip() not in NOBODY:
             return found.strip()
         if isinstance(found, float):
-            return int(found) if found.is_integer() and abs(found) <= EXACT_INTEGER else found
+            return whole(found)
         if isinstance(found, int) and not isinstance(found, bool):
             return found
     return None
+
+
+def whole(number: float) -> int | float:
+    """Return ``12345.0`` as the whole number, and another fraction, or one that no reader of JSON holds exactly, as it is."""
+    return int(number) if number.is_integer() and abs(number) <= EXACT_INTEGER else number
 
 
 def first_text(*candidates: object) -> str | None:

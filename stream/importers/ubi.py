@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from schemas.events import Action
 from schemas.rejections import Rejection
-from stream.importers.fields import MAX_SHOWN, derived_id, first_id, first_text, listed, present, rank, section
+from stream.importers.fields import MAX_SHOWN, derived_id, first_id, first_text, listed, present, rank, section, whole
 from stream.importers.outcome import Batch, Body, Records, Skipped, Why
 from stream.importers.wrapping import Part, together, unnamed, unwrapped
 
@@ -35,7 +35,7 @@ def _convert_query(record: Body) -> Records | Skipped | Rejection:
     body = present(
         **_envelope(record, "ubi-query"),
         user_query=query,
-        query_response_hit_ids=shown[:MAX_SHOWN],
+        query_response_hit_ids=[whole(found) if isinstance(found, float) else found for found in shown[:MAX_SHOWN]],
         generation=section(record, "query_attributes").get("generation"),
     )
     return [("searches", body)]

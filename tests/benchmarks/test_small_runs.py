@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+# Seconds on a quiet machine; a busy one shall not fail.
+pytestmark = pytest.mark.timeout(900)
 COLOURS = ("red", "green", "blue", "black", "white", "yellow")
 THINGS = ("mug", "lamp", "chair", "kettle", "rug", "clock")
 MONDAY = datetime(2011, 8, 1, 12, tzinfo=UTC)  # ISO week 31

@@ -113,6 +113,12 @@ def test_a_whole_number_with_a_point_is_that_number_as_any_id(form) -> None:
     assert "12.5" in json.dumps(broken)  # intake refuses it, with words
 
 
+@pytest.mark.parametrize("name", ["query_response_hit_ids", "query_response_objects_ids"])
+def test_a_whole_number_with_a_point_is_that_number_among_what_was_shown(name) -> None:
+    [(_, body)] = converted("ubi-queries", QUERY | {"query_response_hit_ids": [], name: [12345.0, "7.0", 8, 2.5]}).result
+    assert body["query_response_hit_ids"] == [12345, "7.0", 8, 2.5]  # intake refuses the last one, with words
+
+
 @pytest.mark.parametrize("form", ["segment", "algolia", "google", "ubi-events", "ga4"])
 @pytest.mark.parametrize("word", sorted(NOBODY))
 def test_a_word_of_a_program_names_nobody_and_nothing(form, word) -> None:
