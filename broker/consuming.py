@@ -28,11 +28,13 @@ class _Moves(ConsumerRebalanceListener):  # type: ignore[misc] # ships no types
 
     def __init__(self) -> None:
         self.over = asyncio.Event()
+        self.joined = False
 
     async def on_partitions_revoked(self, _: object) -> None:
         self.over.clear()
 
     async def on_partitions_assigned(self, _: object) -> None:
+        self.joined = True
         self.over.set()
 
 
@@ -126,6 +128,10 @@ class GroupConsumer:
     def missing(self) -> list[str]:
         """Return the topics of this group that do not exist now, as far as the broker has told."""
         return [topic for topic in self._topics if not self._inner.partitions_for_topic(topic)]
+
+    def joined(self) -> bool:
+        """Say whether the group has taken this member in, be it with partitions or as one that stands by."""
+        return self._moves.joined
 
     def assigned(self) -> bool:
         """Say whether this member holds at least one partition."""

@@ -20,4 +20,10 @@ COMMANDS = Counter("searchloop_deployment_commands", "Deployment commands.", ["a
 BUILDS = Counter("searchloop_builds", "Generations built.", ["outcome"])
 BUILD_PAUSE = Gauge("searchloop_build_pause_seconds", "What a build waits between two steps, so that searches keep their latency.")
 GUARD_ROLLBACKS = Counter("searchloop_guard_rollbacks", "Generations that the guard condemned.")
+CLICKS_CAME = Gauge("searchloop_click_searches", "Searches with a seal that came back on events since the start.", ["generation"])
+CLICKS_UNPROVEN = Gauge(
+    "searchloop_click_searches_unproven", "Searches that name a generation and have no seal of a searcher, since the start."
+)
+CLICK_SHARE = Gauge("searchloop_click_share", "Share of the searches that the click test counts, drawn by a hash; 1 for all.")
+CLICK_BLIND = Gauge("searchloop_click_guard_blind", "1 while the click guard does not see the searches of the generation it watches.")
 BUILD_SECONDS = Histogram("searchloop_build_seconds", "Time from the start of a build to its end.", buckets=(1, 5, 20, 60, 300, 1200, 3600))

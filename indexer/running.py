@@ -86,7 +86,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
             tasks.create_task(watch.count(events))
             tasks.create_task(_find_again(deployer, models))
             tasks.create_task(_prune(watch, deployer, models, builder))
-            tasks.create_task(_report(health, deployer, sync, builder))
+            tasks.create_task(_report(health, deployer, sync, builder, watch))
 
 
 def share_of(deployment: str) -> str:
@@ -95,8 +95,13 @@ def share_of(deployment: str) -> str:
 
 
 async def _alone(commands: GroupConsumer, health: Health) -> None:
+    """Stand by, ready, while another holds the commands: to take over is all that a second indexer is there for."""
     health.detail = {"waiting": "for the commands: another indexer may hold them"}
-    await _until(commands.assigned)
+    while not commands.assigned():
+        if commands.joined():
+            health.ready, health.detail = True, {"standby": True}
+        await asyncio.sleep(TICK_S)
+    health.ready, health.detail = False, {}
 
 
 async def _first(settings: IndexerSettings, sync: CatalogSync, models: Models, deployer: Deployer) -> None:
@@ -130,7 +135,7 @@ async def _prune(watch: Watch, deployer: Deployer, models: Models, builder: Buil
         await asyncio.sleep(PRUNE_S)
 
 
-async def _report(health: Health, deployer: Deployer, sync: CatalogSync, builder: Builder) -> None:
+async def _report(health: Health, deployer: Deployer, sync: CatalogSync, builder: Builder, watch: Watch) -> None:
     """Say what is so. Ready: a generation serves and follows the catalogue, or there is nothing to build one from yet."""
     while True:
         pointer = deployer.ledger.state.pointer
@@ -148,6 +153,8 @@ async def _report(health: Health, deployer: Deployer, sync: CatalogSync, builder
             detail |= {"waiting": "for products"}
         if builder.current:
             detail |= {"building": {"generation": builder.current.generation, "rows": builder.rows, "of": products}}
+        if watch.blind:
+            detail |= {"click_guard_blind": watch.blind}
         if deployer.lost:
             detail |= {"lost": deployer.lost[1]}
         health.detail = detail

@@ -16,8 +16,9 @@ from broker.reading import Reader
 from broker.records import Record
 from indexer.clicks import ClickCounts
 from indexer.deployer import Deployer
-from indexer.guard import ACTOR, Limits, watched, why_roll_back
-from indexer.metrics import BUILD_PAUSE, GUARD_ROLLBACKS
+from indexer.guard import ACTOR, Limits, summed, watched, why_roll_back
+from indexer.metrics import BUILD_PAUSE, CLICK_BLIND, CLICK_SHARE, CLICKS_CAME, CLICKS_UNPROVEN, GUARD_ROLLBACKS
+from indexer.sight import Sight
 from indexer.throttle import next_pause_ms, observed_p95
 from schemas.releases import DeploymentCommand, SearcherReport
 from schemas.settings import IndexerSettings
@@ -61,6 +62,8 @@ class Watch:
         self._since = datetime.now(UTC)
         self._limits = Limits(settings.guard_window, settings.guard_silence, settings.guard_alpha, settings.searcher_timeout)
         self._judged = 0
+        self._sight = Sight()
+        self.blind: str | None = None
         self._calm_ms: float | None = None
         self._pause_ms = float(settings.build_pause_ms)
 
@@ -90,6 +93,8 @@ class Watch:
         while True:
             values = [r.value for r in await events.poll(timeout_ms=500) if r.value]
             self._clicks.take(values, time.monotonic())
+            CLICKS_UNPROVEN.set(self._clicks.unproven)
+            CLICK_SHARE.set(0.5**self._clicks.halvings)
             await asyncio.sleep(0)
 
     def _take(self, records: Iterable[Record]) -> None:
@@ -102,6 +107,7 @@ class Watch:
                 continue
             if report.at <= datetime.now(UTC) + AHEAD:
                 self._reports[report.searcher_id] = report
+                self._clicks.keys.learn(report.seal_key)
                 if len(self._reports) > SEARCHERS:
                     del self._reports[min(self._reports, key=lambda i: self._reports[i].at)]
 
@@ -119,7 +125,14 @@ class Watch:
     async def _judge(self, now: datetime) -> None:
         """Once per pointer at most: a refused rollback (the generation is pinned) is on record and not asked again."""
         pointer = self._deployer.ledger.state.pointer
-        if pointer is None or pointer.previous is None or pointer.sequence <= self._judged or not watched(pointer, now, self._limits):
+        if pointer is None or pointer.previous is None or not watched(pointer, now, self._limits):
+            self._see(None)
+            return
+        answers = summed(self.reports, pointer.live.generation, since=pointer.sequence).answers
+        came = self._clicks.came[pointer.live.generation]
+        CLICKS_CAME.labels(str(pointer.live.generation)).set(came)
+        self._see(self._sight.blind(pointer.sequence, answers, came, time.monotonic()))
+        if pointer.sequence <= self._judged:
             return
         clicks = (self._clicks.of(pointer.previous.generation), self._clicks.of(pointer.live.generation))
         reason = why_roll_back(pointer, self.reports, clicks, now=now, since=self._since, limits=self._limits)
@@ -139,3 +152,10 @@ class Watch:
                 actor=ACTOR,
             )
         )
+
+    def _see(self, blind: str | None) -> None:
+        """Say once when the click test stops seeing, and on ``/readyz`` and ``/metrics`` for as long as it does not."""
+        if blind and not self.blind:
+            log.error("the click guard is blind", reason=blind)
+        self.blind = blind
+        CLICK_BLIND.set(blind is not None)

@@ -73,7 +73,10 @@ class Hit(Message):
 
 
 class Search(_Envelope):
-    """A search that was answered: the topic ``searches``. Hits are in rank order."""
+    """A search that was answered: the topic ``searches``. Hits are in rank order.
+
+    ``generation`` and ``seal`` are for our searchers: by them the click test knows what a generation has shown.
+    """
 
     query_id: Id
     user_query: Annotated[str, Field(max_length=QUERY_CHARS)]
@@ -82,6 +85,7 @@ class Search(_Envelope):
     )
     hits: Annotated[list[Hit], Field(max_length=SHOWN_IDS)] = Field(default_factory=list)
     generation: int | None = None
+    seal: OptionalId = None
 
     def has_placeholder(self) -> bool:
         """Say whether an id of the search, or of what it showed, names nobody."""
@@ -167,6 +171,7 @@ class CleanSearch(StreamFact, frozen=True, tag_field="kind", tag="search"):
     shown: list[str] = []
     session_id: str | None = None
     generation: int | None = None
+    seal: str | None = None
 
 
 class Line(StreamFact, frozen=True):

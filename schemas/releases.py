@@ -177,10 +177,12 @@ class SearcherReport(Fact):
     ``problem`` says why it does not serve the live generation, ``refused`` names the generation that it will not serve.
     ``recent_p95_ms`` is of the last seconds, queue included; None without answers. ``sequence`` is that of the pointer it follows.
     A searcher that is stopped leaves a null value under its id. ``deployment`` is the one it serves; None in reports of earlier versions.
+    ``seal_key`` is what it seals its searches with (``retrieval.seal``), in hexadecimal: for the indexer alone.
     """
 
     searcher_id: str
     deployment: str | None = None
+    seal_key: str | None = None
     generation: int | None = None
     sequence: int
     ready: bool

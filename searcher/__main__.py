@@ -1,6 +1,7 @@
 """``python -m searcher``: put the pieces together and run them until the process is told to stop."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from process.running import run_process
 from retrieval.index import VectorStore
 from retrieval.live import Live
 from retrieval.release import LoadedRelease
+from retrieval.seal import KEY_BYTES
 from schemas.releases import SearcherReport
 from schemas.settings import SearcherSettings, SettingsError
 from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, SEARCHER_REPORTS
@@ -30,7 +32,7 @@ PATIENCE_S = 5.0
 async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Event) -> None:
     """Follow, serve and report until ``stopping``. Requests are not read before a first release is live."""
     live: Live[LoadedRelease] = Live()
-    recent, counts, searcher_id = Recent(), Counts(), new_searcher_id()
+    recent, counts, searcher_id, seal_key = Recent(), Counts(), new_searcher_id(), secrets.token_bytes(KEY_BYTES)
     changed = asyncio.Event()
     topics = await reply_topics(settings)
     with (
@@ -45,6 +47,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
             return SearcherReport(
                 searcher_id=searcher_id,
                 deployment=settings.deployment,
+                seal_key=seal_key.hex(),
                 generation=serving.generation if serving else None,
                 sequence=pointer.sequence if pointer else 0,
                 ready=serving is not None,
@@ -73,7 +76,9 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                     ) as consumer,
                 ):
                     partitions = {topic: facts.partitions for topic, facts in topics.items()}
-                    await Server(settings, live, recent, counts, consumer, producer, replies, partitions, searching).serve(stopping)
+                    await Server(settings, live, recent, counts, consumer, producer, replies, partitions, searching, seal_key).serve(
+                        stopping
+                    )
 
 
 async def reply_topics(settings: SearcherSettings) -> dict[str, TopicFacts]:

@@ -64,6 +64,7 @@ class Server:
         replies: Replies,
         reply_topics: dict[str, int],
         executor: Executor,
+        seal_key: bytes,
     ) -> None:
         """``reply_topics`` are those that a request may name, with their partitions."""
         self._settings = settings
@@ -74,6 +75,7 @@ class Server:
         self._producer = producer
         self._replies_to = replies
         self._executor = executor
+        self._seal_key = seal_key
         self._admission = Admission(reply_topics, settings.topic(SEARCH_RESPONSES.name), settings.deployment)
         self._assignment: Assignment | None = None
         self._read_up_ms: float | None = None
@@ -224,7 +226,7 @@ class Server:
             if isinstance(one.to, Accepted) and not one.again:
                 now_ms = int(time.time() * 1000)
                 at_ms = min(now_ms, one.to.sent_ms if one.to.sent_ms is not None else now_ms)  # a client's clock may be ahead
-                event = search_event(one.to.request, one.response, at_ms=at_ms)
+                event = search_event(one.to.request, one.response, at_ms=at_ms, key=self._seal_key)
                 if event is not None:
                     events.append(Outgoing(topic, event.to_json(), key=event.query_id.encode()))
         return events

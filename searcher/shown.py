@@ -3,6 +3,7 @@
 import uuid
 from datetime import UTC, datetime
 
+from retrieval.seal import seal
 from schemas.events import Hit, Search
 from schemas.search import SearchRequest, SearchResponse, Status
 
@@ -23,8 +24,8 @@ def query_id_of(request: SearchRequest) -> str | None:
     return None
 
 
-def search_event(request: SearchRequest, response: SearchResponse, *, at_ms: int) -> Search | None:
-    """Return the event, or None for an answer without result or without a shopper. ``at_ms`` is epoch milliseconds.
+def search_event(request: SearchRequest, response: SearchResponse, *, at_ms: int, key: bytes) -> Search | None:
+    """Return the event, or None for an answer without result or without a shopper. ``at_ms`` is epoch milliseconds, ``key`` the seal's.
 
     Its event id comes from the request id: when an answer is written twice after a crash, intake counts the search once.
     """
@@ -41,4 +42,5 @@ def search_event(request: SearchRequest, response: SearchResponse, *, at_ms: int
         user_query=request.user_query,
         hits=[Hit(object_id=h.product_id, rank=h.rank, score=h.score) for h in response.hits[:MAX_HITS]],
         generation=response.generation,
+        seal=seal(key, response.query_id, response.generation) if response.generation is not None else None,
     )

@@ -76,7 +76,7 @@ class Intake:
         self._groups: list[GroupConsumer] = []
 
     async def run(self, ready: Callable[[bool], None]) -> None:
-        """Take in records until cancelled. ``ready`` hears when the catalogue is known and partitions are held."""
+        """Take in records until cancelled. ``ready`` hears when the catalogue is known and both groups have taken it in."""
         s = self._settings
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._known.follow(s))
@@ -109,7 +109,7 @@ class Intake:
             tasks.create_task(self._take_events(events, products, producer))
             tasks.create_task(rejoin(s, self._known, producer, clock=self._clock))
             while True:
-                ready(events.assigned() or products.assigned())
+                ready(events.joined() and products.joined())
                 await asyncio.sleep(0.5)
 
     def fault(self) -> str | None:

@@ -73,6 +73,7 @@ def validate_search(record: Record, now: datetime, settings: StreamSettings) -> 
         shown=shown,
         session_id=search.session_id,
         generation=search.generation if search.generation is not None and abs(search.generation) <= EXACT_INTEGER else None,
+        seal=search.seal,
     )
 
 

@@ -46,7 +46,8 @@ async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Eve
 async def _act(settings: TrainerSettings, health: Health, triggers: GroupConsumer, producer: Producer) -> None:
     first: list[Record] = []
     while not triggers.assigned():
-        health.ready, health.detail = True, {"standby": True}  # it does all that a second trainer is there for
+        if triggers.joined():
+            health.ready, health.detail = True, {"standby": True}  # it does all that a second trainer is there for
         first += await triggers.batch(timeout_ms=200, max_records=100)
     health.ready, health.detail = False, {}
     history = History(_runs((await read_compacted(settings.kafka, settings.topic(TRAINING_RUNS.name))).records.values()))

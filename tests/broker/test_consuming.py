@@ -145,3 +145,16 @@ async def test_a_topic_that_is_made_anew_with_more_partitions_is_read_from_its_b
             await producer.send_all(Outgoing(searches, b"new", partition=n) for n in range(3))
         assert [r.offset for r in await take(group, 3)] == [0, 0, 0]
         assert group.missing() == []
+
+
+async def test_a_member_without_partitions_has_joined(kafka: str, topic_prefix: str, searches: str) -> None:
+    """It stands by: that is all it is there for, so it may call itself ready."""
+    async with open_group(kafka, [searches], f"{topic_prefix}g") as first:
+        assert not first.joined()
+        await take(first, 1)
+        async with open_group(kafka, [searches], f"{topic_prefix}g") as second, open_group(kafka, [searches], f"{topic_prefix}g") as third:
+            async with asyncio.timeout(30):
+                while not (second.joined() and third.joined()):
+                    for member in (first, second, third):
+                        await member.batch(timeout_ms=50, max_records=10)
+            assert sum(member.assigned() for member in (first, second, third)) == 2

@@ -3,14 +3,14 @@
 import pytest
 
 from broker.records import Record
-from indexer.clicks import MATURE_S, ClickCounts
+from indexer.clicks import MATURE_S
 from indexer.state import read_state
 from indexer.watching import read_report
 from retrieval.chain import Chain
 from schemas.releases import SearcherReport, Served
 from searcher.pointer import take_pointers
 from tests.indexer.builders import NOW, a_release, a_state
-from tests.indexer.test_clicks import search
+from tests.indexer.test_clicks import counting, search
 
 GARBAGE = [
     b"",
@@ -43,7 +43,7 @@ def test_a_record_under_the_key_of_another_generation_is_none() -> None:
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
 def test_garbage_on_events_stops_no_counting(garbage: bytes) -> None:
-    counts = ClickCounts()
+    counts = counting()
     counts.take([garbage, b'"generation"' + garbage, b'{"generation":"x"}', search("a")], 0.0)
     counts.take([], MATURE_S)
     assert counts.of(2).searches == 1

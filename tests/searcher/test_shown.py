@@ -1,7 +1,10 @@
 """What a search showed, as an event."""
 
+from retrieval.seal import KEY_BYTES, Keys
 from schemas.search import ScoredHit, SearchError, SearchRequest, SearchResponse, Status
 from searcher.shown import query_id_of, search_event
+
+KEY = bytes(range(KEY_BYTES))
 
 
 def request(**fields: object) -> SearchRequest:
@@ -16,25 +19,28 @@ def response(to: SearchRequest, status: Status = Status.OK) -> SearchResponse:
 
 def test_the_event_says_what_was_shown_where_and_by_which_generation():
     to = request(query_id="q1", session_id="s1")
-    event = search_event(to, response(to), at_ms=1_700_000_000_123)
+    event = search_event(to, response(to), at_ms=1_700_000_000_123, key=KEY)
     assert event is not None
     assert (event.query_id, event.session_id, event.user_query, event.generation) == ("q1", "s1", "TV", 3)
     assert [(h.object_id, h.rank) for h in event.hits] == [("p1", 11), ("p2", 12)]
     assert b"2023-11-14T22:13:20.123Z" in event.to_json()
+    keys = Keys()
+    keys.learn(KEY.hex())
+    assert keys.made(event.seal, event.query_id, 3)
 
 
 def test_a_request_that_comes_again_gives_the_same_event():
     to = request(client_id="c1")
-    assert search_event(to, response(to), at_ms=5) == search_event(to, response(to), at_ms=5)
+    assert search_event(to, response(to), at_ms=5, key=KEY) == search_event(to, response(to), at_ms=5, key=KEY)
     assert query_id_of(to) == query_id_of(request(client_id="c1"))
     assert query_id_of(to) != query_id_of(request(client_id="c1", request_id="r2"))
 
 
 def test_an_anonymous_request_teaches_nothing():
     assert query_id_of(request()) is None
-    assert search_event(request(), response(request()), at_ms=5) is None
+    assert search_event(request(), response(request()), at_ms=5, key=KEY) is None
 
 
 def test_an_answer_without_result_is_no_search():
     to = request(client_id="c1")
-    assert [search_event(to, response(to, s), at_ms=5) for s in (Status.ERROR, Status.EXPIRED, Status.REJECTED)] == [None] * 3
+    assert [search_event(to, response(to, s), at_ms=5, key=KEY) for s in (Status.ERROR, Status.EXPIRED, Status.REJECTED)] == [None] * 3
