@@ -18,6 +18,7 @@ from grpc import RpcError  # type: ignore[import-untyped] # ships no types
 from pymilvus import DataType, MilvusClient, MilvusException
 from pymilvus.client.types import LoadState
 
+from retrieval.faults import NOT_LOADED, StoreError, translated
 from retrieval.filters import among, expression, literal
 from retrieval.naming import collection_name, collection_prefix, is_generation_name
 from retrieval.profile import PROFILES, Backend, backend_of
@@ -31,9 +32,6 @@ T = TypeVar("T")
 
 VECTOR = "vector"
 _FIELDS = ["product_id", "generation", "title", "brand", "category", "price", "availability", "version"]
-_MISSING = frozenset({4, 100})
-_NOT_LOADED = frozenset({101, 103})
-_NOT_REACHED = 2
 _NO_ALIAS = frozenset({100, 1600})
 _PAGE = 1000
 _IDS_PAGE = 10_000
@@ -41,19 +39,6 @@ _SLOW_S = 300.0
 _STRONG: dict[str, Any] = {"consistency_level": "Strong", "timeout": 60.0}
 # pymilvus pings every 10 s even when idle, and Lite cuts such a connection off (GOAWAY too_many_pings).
 _GRPC = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls": False}
-
-
-class StoreError(RuntimeError):
-    """A call that Milvus did not carry out. ``missing``: there is no such collection. ``retryable``: later it may work.
-
-    ``refused``: Milvus was reached and said no, for a full disk or too little memory for instance.
-    """
-
-    def __init__(self, message: str, *, missing: bool = False, retryable: bool = False, refused: bool = False) -> None:
-        super().__init__(message)
-        self.refused = refused
-        self.missing = missing
-        self.retryable = retryable
 
 
 class VectorStore:
@@ -124,9 +109,16 @@ class VectorStore:
         self._do(lambda: self._client.create_index(name, params, timeout=_SLOW_S))
 
     def load(self, name: str) -> None:
-        """Make a collection searchable; harmless when it is. One at a time: Lite loses writes when two threads open it at once."""
+        """Make a collection searchable; harmless when it is. One at a time: Lite loses writes when two threads open it at once.
+
+        Waits for as long as it gets on: raises ``StoreError`` once ``_SLOW_S`` went by without progress.
+        """
         with self._load_lock:
-            self._do(lambda: self._client.load_collection(name, timeout=_SLOW_S))
+            while_it_moves(lambda: self._do(lambda: self._client.load_collection(name, timeout=_SLOW_S)), lambda: self._percent(name))
+
+    def _percent(self, name: str) -> int:
+        state = self._do(lambda: self._client.get_load_state(name, timeout=30.0))
+        return int(state.get("progress", 0))
 
     def loaded(self, name: str) -> bool:
         """Say whether a collection is searchable now."""
@@ -223,15 +215,15 @@ class VectorStore:
         except MilvusException as error:
             if error.code in _NO_ALIAS:
                 return None
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def _loaded(self, name: str, call: Callable[[], T]) -> T:
         """Call; when the collection is not loaded (Lite releases all of them at its start), load it and call once more."""
         try:
             return call()
         except (MilvusException, RpcError) as error:
-            if error.code not in _NOT_LOADED:
-                raise _translated(error) from error
+            if error.code not in NOT_LOADED:
+                raise translated(error) from error
         self.load(name)
         return self._do(call)
 
@@ -239,7 +231,20 @@ class VectorStore:
         try:
             return call()
         except (MilvusException, RpcError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
+
+
+def while_it_moves(call: Callable[[], T], progress: Callable[[], int]) -> T:
+    """Call, and call again after a time-out for as long as ``progress`` has grown meanwhile. Raises ``StoreError``."""
+    before = 0
+    while True:
+        try:
+            return call()
+        except StoreError as error:
+            now = progress() if error.late else before
+            if now <= before:
+                raise
+            before = now
 
 
 def _connect(uri: str, deadline_s: float) -> tuple[MilvusClient, str]:
@@ -254,11 +259,3 @@ def _connect(uri: str, deadline_s: float) -> tuple[MilvusClient, str]:
                 raise StoreError(f"no Milvus at {without_password(uri)} within {deadline_s:.0f} s: {error}", retryable=True) from error
         time.sleep(pause_s)
         pause_s = min(2.0, pause_s * 1.6)
-
-
-def _translated(error: Exception) -> StoreError:
-    code = error.code if isinstance(error, MilvusException) else str(error.code())  # type: ignore[attr-defined] # an RpcError
-    text = str(error.message if isinstance(error, MilvusException) else error.details())  # type: ignore[attr-defined]
-    missing = code in _MISSING
-    refused = isinstance(code, int) and code not in _MISSING | _NOT_LOADED | {_NOT_REACHED}
-    return StoreError(f"Milvus: {text or 'no message'} (code {code})", missing=missing, retryable=not missing, refused=refused)

@@ -1,0 +1,82 @@
+"""What a fault of Milvus means."""
+
+import pytest
+from grpc import RpcError, StatusCode  # type: ignore[import-untyped] # ships no types
+from pymilvus import MilvusException
+
+from retrieval.faults import StoreError, translated
+from retrieval.index import while_it_moves
+
+
+class LateError(RpcError):  # type: ignore[misc] # untyped
+    def code(self) -> StatusCode:
+        return StatusCode.DEADLINE_EXCEEDED
+
+    def details(self) -> str:
+        return "Deadline Exceeded"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MilvusException(message="wait for loading collection timeout, collection: c_g000007"),
+        MilvusException(message="wait for flush timeout, collection: c_g000007, flusht_ts: 1"),
+        MilvusException(message="collection c_g000007 create index vector timeout in 300.0s"),
+        MilvusException(code=1, message="[upsert] Retry run out of 75 retry times, message=not ready"),
+        MilvusException(code=StatusCode.UNAVAILABLE, message="[upsert] Retry timeout: 300.0s, <_InactiveRpcError>"),
+        LateError(),
+    ],
+    ids=str,
+)
+def test_what_takes_too_long_is_late_and_not_refused(error: MilvusException) -> None:
+    """A load that took more than five minutes ended the generation, as a full disk would."""
+    found = translated(error)
+    assert (found.late, found.refused, found.retryable) == (True, False, True)
+
+
+@pytest.mark.parametrize("code", [2, 8, 11])
+def test_a_busy_milvus_has_refused_nothing(code: int) -> None:
+    assert not translated(MilvusException(code=code, message="rate limit exceeded")).refused
+
+
+@pytest.mark.parametrize("message", ["No space left on device", "memory quota exceeded", "collection is full"])
+def test_a_full_disk_is_a_refusal(message: str) -> None:
+    found = translated(MilvusException(code=5, message=message))
+    assert (found.refused, found.late) == (True, False)
+
+
+def test_a_collection_that_is_not_there_is_missing() -> None:
+    found = translated(MilvusException(code=100, message="can't find collection"))
+    assert (found.missing, found.refused, found.retryable) == (True, False, False)
+
+
+def loading(percents: list[int], ends_after: int) -> int:
+    """Load what ends after so many calls, each late, and gets on as told. Returns the number of calls."""
+    calls = 0
+
+    def load() -> None:
+        nonlocal calls
+        calls += 1
+        if calls <= ends_after:
+            raise StoreError("late", late=True)
+
+    moved = iter(percents)
+    while_it_moves(load, lambda: next(moved))
+    return calls
+
+
+def test_a_load_that_gets_on_is_waited_for() -> None:
+    assert loading([10, 40, 90], ends_after=3) == 4
+
+
+def test_a_load_that_stands_still_is_given_up() -> None:
+    with pytest.raises(StoreError):
+        loading([10, 10], ends_after=9)
+
+
+def test_a_refusal_is_not_asked_again() -> None:
+    def refuse() -> None:
+        raise StoreError("full", refused=True)
+
+    with pytest.raises(StoreError, match="full"):
+        while_it_moves(refuse, lambda: 50)
