@@ -11,11 +11,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from schemas.bounds import VERSION
+from schemas.bounds import ID_BYTES, VERSION
 from schemas.products import CatalogProduct
 
 PATH_SEPARATOR = " > "
-MAX_BYTES = {"product_id": 1024, "title": 1024, "brand": 1024, "category": 2048, "availability": 256}
+MAX_BYTES = {"product_id": ID_BYTES, "title": 1024, "brand": 1024, "category": 2048, "availability": 256}
 SHOWN = ("title", "brand", "category", "availability")
 NO_PRICE = -1.0
 UNIT_TOLERANCE = 1e-3

@@ -25,3 +25,13 @@ def test_what_was_not_asked_for_the_longest_is_forgotten_first():
     assert remembered.get("b") is None
     assert remembered.get("a") is not None
     assert remembered.get("c") is not None
+
+
+def test_what_is_remembered_keeps_no_more_than_itself_in_memory():
+    """A row of a matrix is a view: one product of a candidate's vectors kept those of the whole catalogue."""
+    matrix = rows(*range(1000))
+    remembered = Remembered()
+    remembered.put_hashed({"h": matrix[7]})
+    remembered.put(["a"], matrix[:1])
+    kept = [remembered.get("a"), remembered._vectors["h"]]
+    assert all(vector is not None and vector.base is None and not np.shares_memory(vector, matrix) for vector in kept)
