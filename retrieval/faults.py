@@ -5,9 +5,6 @@ Codes are those of Milvus 2 (pkg/util/merr) and gRPC. pymilvus gives its own tim
 
 import re
 
-from grpc import RpcError  # type: ignore[import-untyped] # ships no types
-from pymilvus import MilvusException
-
 MISSING = frozenset({4, 100})
 NOT_LOADED = frozenset({101, 103})
 # Not reached, too many requests, rate limit, a clock that lags: later it may work, whatever is asked.
@@ -31,10 +28,8 @@ class StoreError(RuntimeError):
         self.late = late
 
 
-def translated(error: MilvusException | RpcError) -> StoreError:
-    """Return what an exception of pymilvus means."""
-    code = error.code if isinstance(error, MilvusException) else error.code()
-    text = str(error.message if isinstance(error, MilvusException) else error.details())
+def meaning(code: object, text: str) -> StoreError:
+    """Return what a fault means: ``code`` is a number of Milvus or a status of gRPC."""
     number = code if isinstance(code, int) else None
     missing = number in MISSING
     late = not missing and (getattr(code, "name", "") == _LATE_STATUS or _LATE.search(text) is not None)

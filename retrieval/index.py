@@ -18,7 +18,7 @@ from grpc import RpcError  # type: ignore[import-untyped] # ships no types
 from pymilvus import DataType, MilvusClient, MilvusException
 from pymilvus.client.types import LoadState
 
-from retrieval.faults import NOT_LOADED, StoreError, translated
+from retrieval.faults import NOT_LOADED, StoreError, meaning
 from retrieval.filters import among, expression, literal
 from retrieval.naming import collection_name, collection_prefix, is_generation_name
 from retrieval.profile import PROFILES, Backend, backend_of
@@ -215,7 +215,7 @@ class VectorStore:
         except MilvusException as error:
             if error.code in _NO_ALIAS:
                 return None
-            raise translated(error) from error
+            raise _translated(error) from error
 
     def _loaded(self, name: str, call: Callable[[], T]) -> T:
         """Call; when the collection is not loaded (Lite releases all of them at its start), load it and call once more."""
@@ -223,7 +223,7 @@ class VectorStore:
             return call()
         except (MilvusException, RpcError) as error:
             if error.code not in NOT_LOADED:
-                raise translated(error) from error
+                raise _translated(error) from error
         self.load(name)
         return self._do(call)
 
@@ -231,7 +231,7 @@ class VectorStore:
         try:
             return call()
         except (MilvusException, RpcError) as error:
-            raise translated(error) from error
+            raise _translated(error) from error
 
 
 def while_it_moves(call: Callable[[], T], progress: Callable[[], int]) -> T:
@@ -259,3 +259,9 @@ def _connect(uri: str, deadline_s: float) -> tuple[MilvusClient, str]:
                 raise StoreError(f"no Milvus at {without_password(uri)} within {deadline_s:.0f} s: {error}", retryable=True) from error
         time.sleep(pause_s)
         pause_s = min(2.0, pause_s * 1.6)
+
+
+def _translated(error: Exception) -> StoreError:
+    if isinstance(error, MilvusException):
+        return meaning(error.code, str(error.message))
+    return meaning(error.code(), str(error.details()))  # type: ignore[attr-defined] # an RpcError
