@@ -87,7 +87,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=13_196)
     parser.add_argument("--steps", type=int, default=10, help="the peak is reached in the first ones")
     parser.add_argument("--texts", default=",".join(TEXTS), help="comma separated")
-    parser.add_argument("--limit-mb", type=int, default=2048)
+    parser.add_argument("--limit-mb", type=int, default=2560)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--own-process", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()

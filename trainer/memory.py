@@ -34,8 +34,8 @@ class Shape:
 class Memory:
     """The bounds. ``remembered_bytes``: what enters the trained layers, of all texts. ``held_bytes``: what they keep of a batch's side."""
 
-    remembered_bytes: int = 512 << 20
-    held_bytes: int = 768 << 20
+    remembered_bytes: int = 384 << 20
+    held_bytes: int = 512 << 20
 
     def remembered(self, lengths: Tensor, hidden: int) -> Tensor:
         """Return which texts (n,) of these lengths (n,) are remembered: the shortest first, as many as there is room for."""
