@@ -240,13 +240,14 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def pairs(
     query: str,
     days: Annotated[bool, typer.Option("--days", help="Show the counts of every day too.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Weigh beside all pairs, not those of the query's partition.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what was learnt for a query, and what it weighs in training now."""
     from commands.learnt import pairs as run
 
-    run(query, days=days, data_dir=data_dir, as_json=as_json)
+    run(query, days=days, whole=whole, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()

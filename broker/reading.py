@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from broker.decoding import install
 from broker.fetching import Pace
 from broker.naming import client_id
-from broker.records import Record
+from broker.records import Record, partition_of
 
 
 @dataclass
@@ -81,17 +81,19 @@ async def open_reader(
     *,
     start: Mapping[tuple[str, int], int] | str = "beginning",
     only: Collection[tuple[str, int]] | None = None,
+    key: str | None = None,
     fetch_wait_ms: int = 200,
     committed: bool = True,
 ) -> AsyncIterator[Reader]:
     """Open a reader for the length of the block. ``start``: ``"beginning"``, ``"end"``, or the next offset per (topic, partition).
 
-    A partition that ``start`` does not name is read from its beginning. ``only``: these partitions of the topics, else all.
+    A partition that ``start`` does not name is read from its beginning. ``only``: these partitions of the topics, else all. ``key``: of
+    each topic that partition alone in which records of this key lie.
     ``committed``: of transactions only what was committed, and ends lie before the first open one; else everything. Raises ``LookupError``
     when a topic does not exist.
     """
     install()
-    partitions = [tp for tp in await _partitions(bootstrap, topics) if only is None or (tp.topic, tp.partition) in only]
+    partitions = [tp for tp in await _partitions(bootstrap, topics, key) if only is None or (tp.topic, tp.partition) in only]
     inner = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         client_id=client_id(),
@@ -115,7 +117,7 @@ async def open_reader(
         await inner.stop()
 
 
-async def _partitions(bootstrap: str, topics: list[str]) -> list[TopicPartition]:
+async def _partitions(bootstrap: str, topics: list[str], key: str | None) -> list[TopicPartition]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id())
     try:
         await admin.start()
@@ -126,13 +128,15 @@ async def _partitions(bootstrap: str, topics: list[str]) -> list[TopicPartition]
     for topic in topics:
         if not described.get(topic):
             raise LookupError(f"topic {topic!r} does not exist; searchloop creates its topics at the start of every process")
+    if key is not None:
+        return [TopicPartition(topic, partition_of(key, len(described[topic]))) for topic in topics]
     return [TopicPartition(topic, partition) for topic in topics for partition in described[topic]]
 
 
-async def read_compacted(bootstrap: str, topic: str) -> Compacted:
-    """Read a compacted topic from its beginning to the end it has now."""
+async def read_compacted(bootstrap: str, topic: str, *, key: str | None = None) -> Compacted:
+    """Read a compacted topic from its beginning to the end it has now. ``key``: only the partition in which its records lie."""
     state = Compacted()
-    async with open_reader(bootstrap, [topic]) as reader:
+    async with open_reader(bootstrap, [topic], key=key) as reader:
         ends = await reader.end_offsets()
         async for record in reader.until(ends):
             if record.offset < ends[topic, record.partition]:

@@ -1,6 +1,7 @@
 """``pairs``: what was learnt for one query, and what it weighs in training under the settings of now.
 
-The stream counts, the trainer weighs: the weights here are the trainer's own, over all pairs and as if every day were trained.
+The stream counts, the trainer weighs: the weights here are the trainer's own, as if every day were trained; over the pairs of the query's
+partition, which are a random part of all, or over all pairs.
 """
 
 import asyncio
@@ -22,18 +23,21 @@ from trainer.sampling import weigh_by
 from trainer.snapshot import frames
 from trainer.splits import held_out
 
-# Decayed credit in whole credits, and the weight relative to the mean of all pairs, which is 1.
+# Decayed credit in whole credits, and the weight relative to the mean of the pairs that were read, which is 1.
 Weighed = tuple[float, float]
 
 
-def pairs(query: str, *, days: bool, data_dir: Path | None, as_json: bool) -> None:
-    """Show the products of a query with credits, clients and weight; with ``days`` also the counts of every day."""
+def pairs(query: str, *, days: bool, whole: bool, data_dir: Path | None, as_json: bool) -> None:
+    """Show the products of a query with credits, clients and weight; with ``days`` also the counts of every day.
+
+    Reads the query's partition; with ``whole`` all of them, so that 1 is the mean weight of all pairs.
+    """
     wanted, settings = normalise_query(query), find_settings(data_dir)
     try:
         trainer = TrainerSettings.load(os.environ)
     except SettingsError as error:
         stop(str(error), code=2)
-    every = asyncio.run(read_pairs(settings))
+    every = asyncio.run(read_pairs(settings, near=None if whole else wanted))
     weights = weights_of(every, trainer)
     found = sorted((p for p in every if p.query == wanted), key=lambda p: (-_credit(p), p.product_id))
     never = held_out(wanted, trainer.heldout_share)
@@ -43,7 +47,8 @@ def pairs(query: str, *, days: bool, data_dir: Path | None, as_json: bool) -> No
     if not found:
         stop(f"nothing was learnt for {wanted!r} yet")
     columns = ["product", "credit", "by action", "clients", "rows", "decayed", "weight"]
-    table(f"pairs of {wanted!r}, mean weight of all {len(weights)} weighed pairs: 1", columns, [_row(p, weights) for p in found])
+    among = f"all {len(weights)} weighed pairs" if whole else f"the {len(weights)} weighed pairs of its partition"
+    table(f"pairs of {wanted!r}, mean weight of {among}: 1", columns, [_row(p, weights) for p in found])
     if days:
         table("by day", ["product", "day", "action", "credit", "units", "revenue"], [row for p in found for row in day_rows(p)])
     if never:

@@ -44,14 +44,17 @@ async def read_decisions(settings: Settings) -> list[Decision]:
     return decisions
 
 
-async def read_pairs(settings: Settings) -> list[Pair]:
-    """Return every pair that holds something, in no order; what was credited and taken back leaves an empty one."""
-    return [p for p in await read_all_pairs(settings) if p.days]
+async def read_pairs(settings: Settings, *, near: str | None = None) -> list[Pair]:
+    """Return every pair that holds something, in no order; what was credited and taken back leaves an empty one.
+
+    ``near``: only the partition in which the pairs of this query lie, a random part of all pairs.
+    """
+    return [p for p in await read_all_pairs(settings, near=near) if p.days]
 
 
-async def read_all_pairs(settings: Settings) -> list[Pair]:
-    """Return every pair, the empty ones too."""
-    state = await read_compacted(settings.kafka, settings.topic("pairs"))
+async def read_all_pairs(settings: Settings, *, near: str | None = None) -> list[Pair]:
+    """Return every pair, the empty ones too; ``near`` as above."""
+    state = await read_compacted(settings.kafka, settings.topic("pairs"), key=near)
     return _readable(Pair.from_json, state.records.values())
 
 
