@@ -269,14 +269,26 @@ def forget(
     session: Annotated[str | None, typer.Option(help="Its session_id, where the events name no client.")] = None,
     user: Annotated[str | None, typer.Option(help="Its user_id, where they name neither.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until no pair names it any more.")] = True,
+    files_only: Annotated[
+        bool, typer.Option("--files-only", help="Ask nothing of Kafka: only rewrite the files of the runs on this machine.")
+    ] = False,
     timeout_s: float = 60,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forget a shopper: take back what it has earned and erase it from every pair."""
+    """Forget a shopper: take back what it has earned and erase it from every pair and run."""
     from commands.forgetting import forget as run
 
-    run(client=client, session=session, user=user, wait=wait, timeout_s=timeout_s, data_dir=data_dir, as_json=as_json)
+    run(
+        client=client,
+        session=session,
+        user=user,
+        wait=wait,
+        files_only=files_only,
+        timeout_s=timeout_s,
+        data_dir=data_dir,
+        as_json=as_json,
+    )
 
 
 @app.command()

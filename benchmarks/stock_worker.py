@@ -28,9 +28,10 @@ class Unclaimed:
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
 
-    async def write_all(self, records: Iterable[Outgoing]) -> None:
-        """Write records as they come."""
+    async def write_all(self, records: Iterable[Outgoing]) -> dict[tuple[str, int], int]:
+        """Write records as they come; where they lie is not told."""
         await self._producer.send_all(records)
+        return {}
 
 
 @asynccontextmanager

@@ -107,7 +107,7 @@ async def explain_event(settings: Settings, event_id: str, on_read: OnRead = lam
         "event_id": event_id,
         "raw": [_raw_facts(r, settings, rules, trace, taken_in.get((r.topic, r.partition), 0)) for r in trace.raw],
         "dead_letters": [_letter_facts(letter) for letter in trace.letters],
-        "events": [_event_facts(source, position, event, trace) for source, position, event in trace.events],
+        "events": [_event_facts(source, position, event, trace, rules.client_salt) for source, position, event in trace.events],
         "read": trace.read,
     }
 
@@ -147,14 +147,14 @@ def _outcome(record: Record, name: str, rules: StreamSettings, trace: Trace, tak
     return "accepted", "" if trace.events else "its event is no longer kept"
 
 
-def _event_facts(source: int, position: Fence, event: Told, trace: Trace) -> dict[str, Any]:
+def _event_facts(source: int, position: Fence, event: Told, trace: Trace, salt: str) -> dict[str, Any]:
     story = trace.stories[source, position]
     found = trace.contributions.get((source, position), {})
     return {
         "position": [source, *position],
         "kind": event.action.value if isinstance(event, CleanInteraction) else event.kind,
         "occurred_at": datetime.fromtimestamp(event.at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
-        "client": client_of(event.shopper),
+        "client": client_of(event.shopper, salt),
         "why": story.why,
         "contributions": [
             {"query": c.query, "product_id": c.product_id, "action": c.action.value, "day": c.day, "credit": c.credit, "units": c.units}

@@ -41,7 +41,8 @@ class ClientErasure(StreamFact, frozen=True, tag_field="kind", tag="erasure"):
     """The client has been forgotten: every pair of this partition of ``contributions`` that names it must drop it.
 
     It comes after the contributions that took back what is still remembered. What a pair holds of the client beyond that was earned
-    up to ``through_day``; of which day and action, nobody knows any more. ``position`` is that of a contribution.
+    up to ``through_day``; of which day and action, nobody knows any more. ``position`` is that of a contribution. ``others``: hashes of
+    the same shopper under salts of before; what all of them hold counts as one.
     """
 
     kind: ClassVar[str] = "erasure"
@@ -49,6 +50,7 @@ class ClientErasure(StreamFact, frozen=True, tag_field="kind", tag="erasure"):
     through_day: int
     source: int
     position: Position
+    others: tuple[str, ...] = ()
 
 
 class Pair(StreamFact, frozen=True):
@@ -74,9 +76,9 @@ SINGLE_DAYS = 90
 
 
 @lru_cache(maxsize=20_000)
-def client_of(shopper: str) -> str:
-    """Return the hash under which contributions and pairs know a shopper: 16 hexadecimal digits."""
-    return blake2b(shopper.encode(), digest_size=8).hexdigest()
+def client_of(shopper: str, salt: str = "") -> str:
+    """Return the hash under which contributions and pairs know a shopper: 16 hexadecimal digits. Without the salt nobody can guess it."""
+    return blake2b(shopper.encode(), digest_size=8, key=salt.encode()).hexdigest()
 
 
 def pair_key(query: str, product_id: str) -> bytes:

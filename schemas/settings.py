@@ -134,6 +134,18 @@ class StreamSettings(Settings):
         description="Older events are refused as too_old. Raise it to feed history, for intake and learner, until it is learnt.",
     )
     max_future: Duration = Field(timedelta(minutes=5), description="Events further ahead of the clock are refused as future_timestamp.")
+    client_salt: str = Field(
+        "",
+        pattern=r"^$|^[!-+\--~]{16,64}$",
+        repr=False,
+        description="Secret of 16 to 64 characters that `stream` and `forget` mix into the hashes of shoppers, one per deployment: whoever "
+        "reads pairs or runs without it can test no guess. When it is set or changed later, the old one goes to `client_salts_before`.",
+    )
+    client_salts_before: str = Field(
+        "",
+        repr=False,
+        description="Salts of before, separated by commas; `none` stands for no salt. An erasure then also finds what stands under them.",
+    )
     assume_utc: bool = Field(False, description="Take a timestamp without zone as UTC instead of refusing it.")
     max_record_bytes: int = Field(262_144, ge=1024, le=RECORD_BYTES, description="Larger raw records are refused as too_large.")
     intake_batch: int = Field(1000, ge=1, description="Raw records in one step of intake.")
@@ -161,6 +173,12 @@ class StreamSettings(Settings):
     take_records: int = Field(100, ge=1, description="Micro-batches in one step of a Faust agent.")
     take_within_s: float = Field(0.1, gt=0, description="How long an agent waits to fill a step.")
     broker_session_timeout_s: float = Field(12.0, ge=1, description="After this silence Kafka gives a worker's partitions to another.")
+
+    @property
+    def salts_before(self) -> tuple[str, ...]:
+        """Return the salts under which shoppers may stand besides the present one."""
+        said = (text.strip() for text in self.client_salts_before.split(","))
+        return tuple("" if text == "none" else text for text in said if text)
 
 
 # What a popularity formula may speak of: net of what was taken back, revenue in whole units of money.

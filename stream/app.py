@@ -6,7 +6,7 @@ Crash-only: a fault inside a step, or inside faust, ends the process before anyt
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn
@@ -16,6 +16,8 @@ import structlog
 
 from broker.claiming import Claims, open_claims
 from broker.decoding import install
+from broker.errors import BrokerError
+from broker.lag import LagReader, open_lag_reader
 from broker.naming import client_id
 from broker.producing import Producer, open_producer
 from process.running import CRASHED
@@ -23,7 +25,9 @@ from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS
 from stream import aggregation, shopper
 from stream.contiguity import Contiguity
+from stream.dropping import Committed, Place
 from stream.holders import Names
+from stream.lag import learn_group
 from stream.recovery import FencedTable, SafeTableManager, committed, crash_of, recovered
 from stream.restoring import Restoring
 from stream.steps import AggregateStep, AttributeStep
@@ -39,7 +43,8 @@ async def learn(settings: StreamSettings, health: Callable[[bool], None]) -> Non
     async with (
         open_producer(settings.kafka, linger_ms=5, role="learn") as producer,
         open_claims(settings.kafka, role="tables") as claims,
-        _running(settings, producer, claims) as app,
+        open_lag_reader(settings.kafka) as lags,
+        _running(settings, producer, claims, partial(_committed_of, lags, settings)) as app,
     ):
         while True:
             if (reason := crash_of(app)) is not None:
@@ -48,8 +53,18 @@ async def learn(settings: StreamSettings, health: Callable[[bool], None]) -> Non
             await asyncio.sleep(0.2)
 
 
-def build_app(settings: StreamSettings, producer: Producer, claims: Claims) -> Any:
-    """Return the app with its topics, tables and agents declared. To be called in the running loop."""
+async def _committed_of(lags: LagReader, settings: StreamSettings) -> Mapping[Place, int]:
+    try:
+        return await lags.committed(learn_group(settings))
+    except BrokerError:
+        return {}
+
+
+def build_app(settings: StreamSettings, producer: Producer, claims: Claims, everywhere: Committed) -> Any:
+    """Return the app with its topics, tables and agents declared. To be called in the running loop.
+
+    ``everywhere``: what the group has committed, of the partitions of other workers too.
+    """
     logging.getLogger("stream.recovery").setLevel(logging.WARNING)  # faust's services log under the module of their class
     install()  # faust reads with aiokafka's fetcher
     app = faust.App(
@@ -85,7 +100,7 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims) -> A
     pairs = _table(app, "pairs", settings.topic(PAIRS.name), aggregation.supersedes, aggregation.clients_in, settings, claims)
     steps: dict[str, Step] = {
         EVENTS.name: AttributeStep(shoppers, producer, settings, contiguity, partial(committed, app, settings.topic(EVENTS.name))),
-        CONTRIBUTIONS.name: AggregateStep(pairs, settings, contiguity),
+        CONTRIBUTIONS.name: AggregateStep(pairs, settings, contiguity, everywhere),
     }
     for name, step in steps.items():
         topic = app.topic(settings.topic(name), key_type=bytes, value_type=bytes)
@@ -143,8 +158,8 @@ def die(error: BaseException) -> NoReturn:
 
 
 @asynccontextmanager
-async def _running(settings: StreamSettings, producer: Producer, claims: Claims) -> AsyncIterator[Any]:
-    app = build_app(settings, producer, claims)
+async def _running(settings: StreamSettings, producer: Producer, claims: Claims, everywhere: Committed) -> AsyncIterator[Any]:
+    app = build_app(settings, producer, claims, everywhere)
     app.finalize()
     starting = asyncio.ensure_future(app.start())
     try:

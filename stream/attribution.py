@@ -62,12 +62,11 @@ def absorb(
     for product in sorted(products):
         changes += _settle_product(state, product, rules, crowded)
     forget_too_much(state, rules)
-    return contributions_of(changes, event.shopper, source, position) if changes else []
+    return contributions_of(changes, client_of(event.shopper, rules.salt), source, position) if changes else []
 
 
-def contributions_of(changes: Iterable[Change], shopper: str, source: int, position: Fence) -> list[Contribution]:
+def contributions_of(changes: Iterable[Change], client: str, source: int, position: Fence) -> list[Contribution]:
     """Return changes as the contributions of the event at ``position``, numbered in their order."""
-    client = client_of(shopper)
     return [
         Contribution(
             contribution_id=f"{source}-{position[0]}-{position[1]}-{n}",

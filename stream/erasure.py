@@ -30,11 +30,13 @@ def forget(
     reversals = [(p, a, e._replace(credit=-e.credit, units=-e.units, revenue_minor=-e.revenue_minor)) for p, a, e in earned]
     silent = state.fence == START or state.newest_ms < event.at_ms - rules.rest_ms
     beyond_ms = event.at_ms - rules.retention_ms if silent else max(state.floor_ms, state.swept_ms - rules.retention_ms)
+    client = client_of(event.shopper, rules.salt)
     erasure = ClientErasure(
-        client=client_of(event.shopper),
+        client=client,
         through_day=beyond_ms // DAY_MS,
         source=source,
         position=(*position, AFTER_ALL),
+        others=tuple(client_of(event.shopper, salt) for salt in rules.salts_before),
     )
     emptied = Shopper(
         fence=position,
@@ -45,7 +47,7 @@ def forget(
         late=state.late,
         forgotten_ms=max(state.forgotten_ms, event.at_ms),
     )
-    return emptied, contributions_of(reversals, event.shopper, source, position), erasure
+    return emptied, contributions_of(reversals, client, source, position), erasure
 
 
 def erase_client(pair: Pair, erasure: ClientErasure) -> Pair:
@@ -54,10 +56,10 @@ def erase_client(pair: Pair, erasure: ClientErasure) -> Pair:
     The client's net credit is taken off the days up to ``through_day``, newest first, and of a day off the most committed action first.
     Units and revenue shrink with the credit of their row. A net credit below zero is not given back.
     """
-    passed = pair.fence.get(erasure.source)
-    if erasure.client not in pair.clients or (passed is not None and erasure.position <= passed):
+    passed, hashes = pair.fence.get(erasure.source), {erasure.client, *erasure.others}
+    if hashes.isdisjoint(pair.clients) or (passed is not None and erasure.position <= passed):
         return pair
-    left, days = pair.clients[erasure.client], dict(pair.days)
+    left, days = sum(pair.clients.get(client, 0) for client in hashes), dict(pair.days)
     for day in sorted((d for d in days if d <= erasure.through_day), reverse=True):
         left, row = _take_off(left, days[day])
         if row:
@@ -68,7 +70,7 @@ def erase_client(pair: Pair, erasure: ClientErasure) -> Pair:
         query=pair.query,
         product_id=pair.product_id,
         days=days,
-        clients={client: credit for client, credit in pair.clients.items() if client != erasure.client},
+        clients={client: credit for client, credit in pair.clients.items() if client not in hashes},
         fence={**pair.fence, erasure.source: erasure.position},
         revision=pair.revision + 1,
     )

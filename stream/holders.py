@@ -4,18 +4,20 @@ Kept beside the table from the stored bytes, with nothing of its own to store. M
 the key itself, a tuple, or from ``MANY`` on a set.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 MANY = 16
-Names = Callable[[bytes], Iterable[bytes]]
+# Reads the names out of stored bytes; None for values of which nobody will ask.
+Names = Callable[[bytes], Sequence[bytes] | None]
 
 
 class Holders:
-    """From a name to the keys of the values that hold it. ``names`` reads the names out of stored bytes."""
+    """From a name to the keys of the values that hold it; ``unnamed`` are the keys of those that hold none."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
         self._keys: dict[bytes, bytes | tuple[bytes, ...] | set[bytes]] = {}
+        self.unnamed: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -27,11 +29,15 @@ class Holders:
 
     def replaced(self, key: bytes, old: bytes | None, new: bytes | None) -> None:
         """Take in that a key has another value; None stands for none."""
-        before = self._names(old) if old is not None else ()
-        after = self._names(new) if new is not None else ()
+        before = self._names(old) if old is not None else None
+        after = self._names(new) if new is not None else None
         if before == after:
             return
-        gone, come = set(before), set(after)
+        if after is not None and not after:
+            self.unnamed.add(key)
+        else:
+            self.unnamed.discard(key)
+        gone, come = set(before or ()), set(after or ())
         for name in gone - come:
             self._remove(name, key)
         for name in come - gone:
@@ -48,11 +54,10 @@ class Holders:
             self._keys[name] = keys if len(keys) < MANY else set(keys)
 
     def _remove(self, name: bytes, key: bytes) -> None:
-        held = self._keys.pop(name)
+        held = self._keys.pop(name, ())
         if isinstance(held, set):
-            held.remove(key)
+            held.discard(key)
             if held:
                 self._keys[name] = held
-        elif not isinstance(held, bytes):
-            left = tuple(k for k in held if k != key)
+        elif not isinstance(held, bytes) and (left := tuple(k for k in held if k != key)):
             self._keys[name] = left if len(left) > 1 else left[0]

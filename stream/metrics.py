@@ -18,6 +18,7 @@ GONE = Counter("searchloop_gone_shoppers", "Shoppers that are remembered no more
 FOLDED = Counter("searchloop_folded_pairs", "Pairs of which old days were summed.")
 FORGOTTEN = Counter("searchloop_forgotten_shoppers", "Requests to forget a shopper that were carried out.")
 ERASED = Counter("searchloop_erased_pairs", "Pairs from which a forgotten client was erased.")
+DROPPED = Counter("searchloop_dropped_pairs", "Pairs removed because nobody stands in them any more.")
 GAPS = Counter("searchloop_gaps", "Offsets that were never seen between two records: must stay zero.", ["topic"])
 LAG = Gauge("searchloop_lag_records", "Records that the step has still to process, of all workers together.", ["step", "topic"])
 UNREADABLE = Counter("searchloop_unreadable_facts", "Facts on internal topics that are not ours.", ["topic"])

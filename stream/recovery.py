@@ -79,6 +79,11 @@ class FencedTable(Table):  # type: ignore[misc]
         keys = self._keys.get(partition, {})
         return [key for key in self._holders.holding(name) if key in keys]
 
+    def unnamed(self, partition: int) -> list[bytes]:
+        """Return the keys of a partition whose stored values hold no name."""
+        keys = self._keys.get(partition, {})
+        return [key for key in self._holders.unnamed if key in keys]
+
     async def flush(self) -> None:
         """Write the changes to the changelog; returns when the broker has acknowledged them, or raises ``KafkaError``."""
         changes, self._unwritten = self._unwritten, []

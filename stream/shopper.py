@@ -37,6 +37,8 @@ class Rules:
     max_event_age_ms: int
     max_future_ms: int
     max_bytes: int = SHOPPER_BYTES
+    salt: str = ""
+    salts_before: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: StreamSettings) -> Self:
@@ -50,6 +52,8 @@ class Rules:
             settings.max_touches_per_minute,
             settings.max_event_age // _MS,
             settings.max_future // _MS,
+            salt=settings.client_salt,
+            salts_before=settings.salts_before,
         )
 
     @property
@@ -241,9 +245,8 @@ def newest_of(stored: bytes) -> int:
     return int(stored.split(b",", 2)[1])
 
 
-def names_in(_stored: bytes) -> tuple[bytes, ...]:
-    """Return nothing: a shopper is found by its key."""
-    return ()
+def names_in(_stored: bytes) -> None:
+    """Return None: a shopper is found by its key."""
 
 
 def supersedes(new: bytes, old: bytes) -> bool:

@@ -16,11 +16,12 @@ from schemas.batches import unpack
 from schemas.events import Action, CleanEvent, CleanInteraction, Forget, Tick, read_clean_event
 from schemas.pairs import SINGLE_DAYS, ClientErasure, Contribution, Pair, pair_key
 from schemas.settings import StreamSettings
-from schemas.topics import CONTRIBUTIONS
+from schemas.topics import CONTRIBUTIONS, EVENTS
 from stream import metrics
 from stream.aggregation import aggregate, canonical, fold_days, has_days_to_fold
 from stream.attribution import absorb
 from stream.contiguity import Contiguity
+from stream.dropping import Committed, Dropping
 from stream.erasure import erase_client, forget
 from stream.packing import pack_by_key
 from stream.shopper import DAY_MS, Fence, Rules, Shopper, fence_of, newest_of, shopper_from_bytes
@@ -37,6 +38,7 @@ class KeyedTable(SweptTable, Protocol):
     """What a step needs of a table."""
 
     def holding(self, partition: int, name: bytes) -> list[bytes]: ...  # noqa: D102
+    def unnamed(self, partition: int) -> list[bytes]: ...  # noqa: D102
     async def flush(self) -> None: ...  # noqa: D102
 
 
@@ -159,15 +161,16 @@ class AttributeStep:
 
 
 class AggregateStep:
-    """From contributions to pairs. The table's changelog is the topic ``pairs`` itself."""
+    """From contributions to pairs. The table's changelog is the topic ``pairs`` itself. ``committed``: of the group of both agents."""
 
-    def __init__(self, table: KeyedTable, settings: StreamSettings, contiguity: Contiguity) -> None:
+    def __init__(self, table: KeyedTable, settings: StreamSettings, contiguity: Contiguity, committed: Committed) -> None:
         self._table = table
         self._states = ParsedStates(table, Pair.from_json)
         self._partitions = settings.partitions
         self._contiguity = contiguity
         self._single_ms = Rules.of(settings).rest_ms + SINGLE_DAYS * DAY_MS
         self._sweep = Sweep(table, self._folded, 7 * DAY_MS)
+        self._dropping = Dropping(table, committed, events=settings.topic(EVENTS.name), contributions=settings.topic(CONTRIBUTIONS.name))
 
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its pairs are acknowledged."""
@@ -194,6 +197,9 @@ class AggregateStep:
         folded = self._sweep.run(batch)
         self._states.let_go(folded)
         metrics.FOLDED.inc(len(folded))
+        dropped = await self._dropping.run(batch)
+        self._states.let_go(dropped)
+        metrics.DROPPED.inc(len(dropped))
         metrics.FENCED.labels("aggregate").inc(fenced)
         metrics.CONTRIBUTIONS.labels("applied").inc(applied)
         await self._table.flush()
@@ -207,7 +213,9 @@ class AggregateStep:
     ) -> None:
         """Erase a client from every pair of the record's partition; ``named``: those in which this batch has counted it."""
         here = record.message.partition
-        for key in {*self._table.holding(here, erasure.client.encode()), *named.get((here, erasure.client), ())}:
+        hashes = (erasure.client, *erasure.others)
+        keys = {key for client in hashes for key in (*self._table.holding(here, client.encode()), *named.get((here, client), ()))}
+        for key in keys:
             before = touched[key][0] if key in touched else self._states.load(key)
             if before is None:
                 continue

@@ -12,6 +12,7 @@ from retrieval.encoder import ModelError, fingerprint, resolve_model
 from schemas.training import Check, Decision
 from trainer.case import Case, digests
 from trainer.deciding import build_decision
+from trainer.forgetting import MARKER
 from trainer.metrics import ndcg
 from trainer.sampling import worth_of
 from trainer.splits import split
@@ -46,7 +47,8 @@ def rederive(decision: Decision, folder: Path) -> Rederived:
     other = sorted(name for name in found if decision.evidence.get(name) != found[name])
     if gone or other:
         told = [*(f"{name} is missing" for name in gone), *(f"{name} is not the file that was judged" for name in other)]
-        return Rederived(refused="; ".join(told))
+        forgotten = ["a shopper was forgotten since, and what was its alone was taken out of the run"]
+        return Rederived(refused="; ".join([*(forgotten if (folder / f"{MARKER}.json").is_file() else ()), *told]))
     try:
         case = Case.read(folder)
     except (FileNotFoundError, ValueError) as error:

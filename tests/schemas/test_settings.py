@@ -78,6 +78,7 @@ CHOICES = {
     "device": "cpu",
     "data_dir": Path("else where/x"),
     "topic_prefix": "t.",
+    "client_salt": "no-word-of-anybody",
 }
 
 
@@ -102,6 +103,17 @@ def test_every_setting_says_what_it_is_for() -> None:
         for name, field in kind.model_fields.items():
             assert field.description, f"{kind.__name__}.{name}"
     assert set(IndexerSettings.model_fields) <= known_names()
+
+
+def test_a_salt_is_long_enough_not_to_be_guessed_and_those_of_before_are_told_apart() -> None:
+    for wrong in ("short", "x" * 65, "sixteen, and more", "none"):
+        with pytest.raises(SettingsError, match="client_salt"):
+            StreamSettings.load({"SEARCHLOOP_CLIENT_SALT": wrong})
+    settings = StreamSettings.load({"SEARCHLOOP_CLIENT_SALT": "x" * 16, "SEARCHLOOP_CLIENT_SALTS_BEFORE": f" none,{'y' * 20}"})
+    assert settings.salts_before == ("", "y" * 20)
+    assert StreamSettings().salts_before == ()
+    assert "xxxx" not in repr(settings)
+    assert "yyyy" not in repr(settings)
 
 
 def test_settings_do_not_change() -> None:

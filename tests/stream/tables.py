@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 from schemas.batches import pack
 from schemas.settings import StreamSettings
+from stream.aggregation import clients_in
 
 SETTINGS = StreamSettings(partitions=3)
 
@@ -31,6 +32,9 @@ class Table:
     def holding(self, partition, name):
         return [key for key, value in self.rows.items() if name in value and self.partitions[key] == partition]
 
+    def unnamed(self, partition):
+        return [key for key, value in self.rows.items() if not clients_in(value) and self.partitions[key] == partition]
+
     async def flush(self):
         pass
 
@@ -47,6 +51,11 @@ class Log:
 
 def record(topic, partition, offset, facts):
     return SimpleNamespace(message=SimpleNamespace(topic=topic, partition=partition, offset=offset), value=pack(f.to_json() for f in facts))
+
+
+async def nothing_committed():
+    """Return what is committed when the broker cannot tell."""
+    return {}
 
 
 def all_of_it(partition):

@@ -1,5 +1,6 @@
 """Forgetting a shopper: exact for what is remembered, no trace of its hash, the same whatever is replayed."""
 
+import dataclasses
 import json
 import random
 
@@ -208,3 +209,21 @@ def test_an_erasure_read_again_spares_what_the_shopper_has_earned_since():
     late = replace(erasure, through_day=1 << 20)
     assert erase_client(pairs[b"mug\tp1"], late) is pairs[b"mug\tp1"]
     assert pairs[b"mug\tp1"].clients == {ANN: 1000}
+
+
+def test_an_erasure_finds_what_was_counted_before_there_was_a_salt_and_takes_no_one_elses_credit():
+    salted = dataclasses.replace(RULES, salt="0123456789abcdef", salts_before=("",))
+    bob = by("bob", MUGS, CLICK)
+    alone = count(learn(bob, salted)[1])
+    states, facts = learn([*by("ann", MUGS, CLICK), *bob])  # both before there was a salt
+    assert any(ANN in pair.clients for pair in count(facts).values())
+    _, taken_back, erasure = forget(states["ann"], wish(), 0, (99, 0), salted)
+    assert {c.client for c in taken_back} == {erasure.client} == {client_of("ann", salted.salt)} != {ANN}
+    pairs = count([*taken_back, erasure], count(facts))
+    assert not any({ANN, erasure.client} & pair.clients.keys() for pair in pairs.values())
+    assert {k: p.days for k, p in pairs.items() if p.days} == {k: p.days for k, p in alone.items()}
+
+
+def test_two_salts_know_a_shopper_by_two_hashes_and_none_by_that_of_before():
+    assert len({client_of("ann"), client_of("ann", "0123456789abcdef"), client_of("ann", "0123456789abcdeg")}) == 3
+    assert client_of("ann", "") == client_of("ann") == "8d3adf6abf23f3a5"

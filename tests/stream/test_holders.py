@@ -33,3 +33,17 @@ def test_the_clients_of_a_stored_pair_are_read_from_its_bytes_whatever_its_query
     pair = next(iter(fold([contribution(query=query, client=c, position=(n, 0, 0)) for n, c in enumerate(sorted(clients))]).values()), None)
     if pair is not None:
         assert clients_in(canonical(pair)) == [c.encode() for c in sorted(clients)]
+
+
+def test_who_holds_no_name_is_known_and_values_that_nobody_asks_for_are_not_indexed():
+    holders = Holders(letters)
+    holders.replaced(b"k", None, b"")
+    assert holders.unnamed == {b"k"}
+    holders.replaced(b"k", b"", b"a")
+    assert holders.unnamed == set()
+    holders.replaced(b"k", b"a", b"")
+    holders.replaced(b"k", b"", None)
+    assert (holders.unnamed, len(holders)) == (set(), 0)
+    shoppers = Holders(lambda _: None)
+    shoppers.replaced(b"k", None, b"ann")
+    assert (shoppers.unnamed, len(shoppers)) == (set(), 0)

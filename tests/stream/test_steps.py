@@ -24,7 +24,7 @@ from stream.shopper import Rules, Shopper
 from stream.steps import AggregateStep, AttributeStep
 from stream.sweeping import LOOKED_AT_ONCE
 from tests.stream.builders import DAY, HOUR, T0, act, contribution, search
-from tests.stream.tables import SETTINGS, Log, Table, all_of_it, record
+from tests.stream.tables import SETTINGS, Log, Table, all_of_it, nothing_committed, record
 
 ANN = client_of("ann")
 
@@ -48,7 +48,7 @@ async def test_forgetting_writes_what_is_taken_back_and_then_an_erasure_to_every
 
 async def test_an_erasure_reaches_the_pairs_of_its_own_partition_those_of_the_same_batch_included():
     table, queries = Table(), ["mug", "tea", "lamp", "cup", "red", "blue"]
-    step = AggregateStep(table, SETTINGS, Contiguity())
+    step = AggregateStep(table, SETTINGS, Contiguity(), nothing_committed)
     here = partition_of("mug", 3)
 
     def facts(product, number):
@@ -75,7 +75,7 @@ async def test_an_erasure_reaches_the_pairs_of_its_own_partition_those_of_the_sa
 
 async def test_erasing_clients_who_have_nothing_looks_at_no_pair():
     table = Table()
-    step = AggregateStep(table, SETTINGS, Contiguity())
+    step = AggregateStep(table, SETTINGS, Contiguity(), nothing_committed)
     await step([record("contributions", 0, 0, [contribution(query=f"q{n}", client=ANN, position=(0, n, 0)) for n in range(50)])])
     looks, read, table.holding = [], table.read, lambda _partition, _name: []
     table.read = lambda key: looks.append(key) or read(key)
@@ -102,7 +102,10 @@ async def test_a_shopper_of_whom_nothing_is_heard_any_more_is_removed_once_no_re
 
 async def test_who_is_no_longer_remembered_can_still_be_forgotten():
     table, log = Table(), Log()
-    step, counting = AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it), AggregateStep(Table(), SETTINGS, Contiguity())
+    step, counting = (
+        AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it),
+        AggregateStep(Table(), SETTINGS, Contiguity(), nothing_committed),
+    )
     await step([record("events", 0, 0, [search("q1", "mug", ["p1"]), act("click", "p1", at=1, query_id="q1")])])
     await step([record("events", 0, 1, [by("ben", search("q2", "tea", at=39 * DAY))])])
     assert b"ann" not in table.rows
@@ -117,7 +120,7 @@ async def test_who_is_no_longer_remembered_can_still_be_forgotten():
 
 async def test_old_days_of_a_pair_are_summed_when_time_has_gone_on():
     table = Table()
-    step = AggregateStep(table, SETTINGS, Contiguity())
+    step = AggregateStep(table, SETTINGS, Contiguity(), nothing_committed)
     days = [contribution(day=day, position=(day, 0, 0), units=1) for day in range(20_000, 20_400)]
     await step([record("contributions", 1, 0, days)])
     single = {day for day in range(20_000, 20_400) if day >= 20_202}  # 20,202 begins a block of 91 days that is not yet old
@@ -167,7 +170,7 @@ async def test_a_fact_that_nobody_can_read_is_passed_over(fact):
     table, log = Table(), Log()
     strange = SimpleNamespace(message=SimpleNamespace(topic="events", partition=0, offset=0), value=fact)
     await AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it)([strange])
-    await AggregateStep(table, SETTINGS, Contiguity())([strange])
+    await AggregateStep(table, SETTINGS, Contiguity(), nothing_committed)([strange])
     assert (table.rows, log.sent) == ({}, [])
     with pytest.raises(DecodeError):
         Pair.from_json(fact)
