@@ -63,6 +63,10 @@ WITH_A_MODEL = {
     "training_speed": "--clicks {clicks} --products {products} --catalog {products} --documents 8 --week 34",
     "weighting": "--clicks {clicks} --products {products} --weeks 34-34 --variants linear --planted-seeds 0",
 }
+# The others have a broker, Milvus or a whole stack of their own, or take minutes: their parts, `tests/flows` and `tests/clients` run what
+# they use, and they can be loaded.
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+OTHERS = sorted({p.stem for p in FOLDER.glob("*.py") if "def main(" in p.read_text(encoding="utf-8")} - {*OFFLINE, *WITH_A_MODEL})
 # So small a shop has too few queries for the gate to let anything through, and too few purchases to tell ours from the usual joins.
 MAY_MISS_ITS_GOALS = {"attribution", "gate"}
 
@@ -76,3 +80,12 @@ def test_a_benchmark_runs_to_its_report(name: str, files, capsys, monkeypatch) -
     assert report["benchmark"] == name
     assert report["ok"] == (code == 0)
     assert code == 0 or name in MAY_MISS_ITS_GOALS, report
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_benchmark_with_a_stack_can_be_loaded_and_says_what_it_takes(name: str, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        import_module(f"benchmarks.{name}").main()
+    assert "usage: " in capsys.readouterr().out
