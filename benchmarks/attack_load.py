@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import signal
 import socket
 import struct
 import subprocess
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 
 from benchmarks.attack_stand import Sent, Stand, honest_searches, watched_memory
 from embedded.probing import says_yes
@@ -115,8 +114,10 @@ async def hanging_servers(stand: Stand) -> dict[str, Any]:
     """Stop Kafka, then Milvus, without ending it: who needs it must say that it is not ready, and serve again once it goes on."""
     found: dict[str, Any] = {"held": True}
     for server, users in (("kafka", ("stream", "indexer", "searcher", "trainer")), ("milvus", ("indexer", "searcher"))):
-        pid = stand.stack.pid(server) or 0
-        os.kill(pid, signal.SIGSTOP)
+        parent = psutil.Process(stand.stack.pid(server))
+        processes = [parent, *parent.children(recursive=True)]
+        for process in processes:
+            process.suspend()
         told_after: dict[str, float | None] = dict.fromkeys(users)
         try:
             started = time.monotonic()
@@ -127,7 +128,8 @@ async def hanging_servers(stand: Stand) -> dict[str, Any]:
                         told_after[name] = round(time.monotonic() - started, 1)
                 await asyncio.sleep(1)
         finally:
-            os.kill(pid, signal.SIGCONT)
+            for process in processes:
+                process.resume()
         again = await stand.goes_on("searcher")
         found[server] = {"not_ready_after_s": told_after, "search_again_after_s": again}
         found["held"] = found["held"] and None not in told_after.values() and again is not None

@@ -96,7 +96,7 @@ POISON: tuple[Poison, ...] = (
     Poison(
         "A9 a product id of 2,000 digits",
         "indexer",
-        lambda: [Sent(topic="products", value=b'{"product_id":' + b"1" * 2000 + b',"title":"A jacket"}', key=None)],
+        lambda: [Sent(topic="products", value=b'{"product_id":' + b"1" * 2000 + b',"title":"A jacket"}', key=b"1" * 2000)],
         "2 ends in 77 s, the catalogue frozen",
     ),
     Poison(
