@@ -51,7 +51,8 @@ class Grounds:
         """Return the ground of a size: of the file where it has that many products, else of a simulated shop."""
         if size > len(self._listed):
             shop = Shop(seed=self._seed, end=datetime.now(UTC), products=size)
-            found = [_product(json.loads(r.value or b"{}")) for r in shop.products()]
+            sent = (json.loads(r.value or b"{}") for r in shop.products())  # what is soiled may be no object
+            found = [_product(fields) for fields in sent if isinstance(fields, dict)]
             products = list({p.product_id: p for p in found if p is not None}.values())
             queries = [q.text for q in shop.queries(shop.weeks - 1, QUERIES)]
             return Ground(products, self._encode(products), list(dict.fromkeys(queries)))
