@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from trainer.training import fine_tune
 from trainer.trust import believed
 
 MAX_CREDIT_LOST, MAX_NDCG_LOST, MAX_IN_TEN = 0.01, 0.01, 0.1
+WORTH_OF_ONE = 5  # of one made up client's order: as much may any number of them be worth
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Bench:
     """One shop and its attacks."""
 
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
-        self.settings = TrainerSettings.load(os.environ, seed=args.seed, max_steps=args.steps)
+        self.settings = TrainerSettings.load(os.environ, seed=args.seed, max_steps=max(1, args.steps))
         self.folder, self.base = folder, resolve_model(self.settings.base_model)
         shop = Shop(args.seed, end=END, products=args.products, shoppers=2 * args.sessions, weeks=4, sessions_per_week=args.sessions)
         self.honest = snapshot_of(shop)
@@ -104,20 +106,21 @@ class Bench:
         once = seen.filter(pl.col("query").n_unique().over("client") == 1)
         return once.join(believed(seen, deviations=self.settings.newcomer_deviations), on=["query", "product_id"])
 
-    def price(self, on: Learnt, off: Learnt) -> dict[str, Any]:
+    def price(self, clean: Mapping[str, Learnt]) -> dict[str, Any]:
         """Say what honest shoppers lose where nobody attacks: credit, and nDCG@10 on minus off, over all queries and those of newcomers."""
         kept, full = (self.weights(self.honest, trust=trust) for trust in (True, False))
         both = full.join(kept.select("query", "product_id", kept=pl.col("credit")), on=["query", "product_id"], how="left")
         new = self.newcomers()
         share = new.group_by("query").agg(new=pl.len()).join(self.honest.clients.group_by("query").agg(all=pl.len()), on="query")
         theirs = self.tests["query"].is_in(share.filter(pl.col("new") >= 0.5 * pl.col("all"))["query"].to_list()).to_numpy()
-        rows_of = {"all": np.ones_like(theirs), "newcomers": theirs}
+        rows_of = {"all": np.ones_like(theirs), "newcomers": theirs} if clean else {}
+        change = clean["on"].ndcg10 - clean["off"].ndcg10 if clean else np.zeros(0)
         return {
             "credit_lost": round(1 - float(both["kept"].sum()) / float(both["credit"].sum()), 5),
             "newcomers": new["client"].n_unique(),
             "newcomers_credit_lost": round(1 - float((new["believed"] * new["credit"]).sum()) / max(1.0, float(new["credit"].sum())), 5),
             "pairs_discounted": round(float((both["kept"].fill_null(0) < both["credit"] * 0.999).sum()) / max(1, both.height), 5),
-            "ndcg10": {name: _difference((on.ndcg10 - off.ndcg10)[rows], self.settings.seed) for name, rows in rows_of.items()},
+            "ndcg10": {name: _difference(change[rows], self.settings.seed) for name, rows in rows_of.items()},
         }
 
     def protection(self, by: dict[str, Learnt]) -> dict[str, dict[str, Any]]:
@@ -172,27 +175,37 @@ def main() -> int:
     parser.add_argument("--products", type=int, default=600)
     parser.add_argument("--sessions", type=int, default=1700, help="in each of four weeks")
     parser.add_argument("--each", type=int, default=3, help="queries that each attack is tried on")
-    parser.add_argument("--steps", type=int, default=4000, help="upper bound of training steps")
+    parser.add_argument("--steps", type=int, default=4000, help="upper bound of training steps; 0: look at the weights alone, in seconds")
     args = parser.parse_args()
     started, cpu = time.monotonic(), time.process_time()
     folder = Path(tempfile.mkdtemp(prefix="searchloop-poison-"))
     try:
         bench = Bench(args, folder)
         say(f"{bench.honest.clients['client'].n_unique()} honest clients, {len(bench.attacks)} attacks")
-        by = {"untrained": bench.look(bench.base)}
-        by |= {name: bench.learn(name, bench.poisoned, trust=name == "on") for name in ("on", "off")}
-        clean = {name: bench.learn(f"clean_{name}", bench.honest, trust=name == "on") for name in ("on", "off")}
-        protection, price, late = bench.protection(by), bench.price(clean["on"], clean["off"]), bench.dated_back()
+        by: dict[str, Learnt] = {}
+        clean: dict[str, Learnt] = {}
+        if args.steps:
+            by["untrained"] = bench.look(bench.base)
+            by |= {name: bench.learn(name, bench.poisoned, trust=name == "on") for name in ("on", "off")}
+            clean |= {name: bench.learn(f"clean_{name}", bench.honest, trust=name == "on") for name in ("on", "off")}
+        protection, price, late = bench.protection(by), bench.price(clean), bench.dated_back()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    plain = [arm["rank"] for name, arm in protection.items() if name.startswith("plain_")]
-    far = [(on, off) for rank in plain for before, on, off in zip(rank["untrained"], rank["on"], rank["off"], strict=True) if before > 10]
-    in_ten = {name: round(float(np.mean([ranks[column] <= 10 for ranks in far])), 4) for column, name in enumerate(("on", "off"))}
+    plain = [arm for name, arm in protection.items() if name.startswith("plain_")]
     goals = {
-        "protected": in_ten["on"] <= MAX_IN_TEN,
+        "made_up_clients_count_like_a_few": all(
+            arm["credit"]["on"] <= WORTH_OF_ONE * protection["plain_1"]["credit"]["off"] for arm in plain
+        ),
         "newcomers_keep_their_credit": price["newcomers_credit_lost"] <= MAX_CREDIT_LOST,
-        "no_less_relevant": price["ndcg10"]["all"]["high"] > -MAX_NDCG_LOST,
     }
+    in_ten: dict[str, float] = {}
+    if by:
+        ranks = [arm["rank"] for arm in plain]
+        far = [
+            (on, off) for rank in ranks for before, on, off in zip(rank["untrained"], rank["on"], rank["off"], strict=True) if before > 10
+        ]
+        in_ten = {name: round(float(np.mean([pair[column] <= 10 for pair in far])), 4) for column, name in enumerate(("on", "off"))}
+        goals |= {"protected": in_ten["on"] <= MAX_IN_TEN, "no_less_relevant": price["ndcg10"]["all"]["high"] > -MAX_NDCG_LOST}
     return finish(
         "poison", seed=args.seed, started=started, ok=all(goals.values()), goals=goals, in_first_ten=in_ten, protection=protection,
         price=price,
