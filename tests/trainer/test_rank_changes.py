@@ -12,7 +12,16 @@ PAIRS = [a_pair("q", "a", {100: 9}), a_pair("q", "b", {100: 2}, clients=2), a_pa
 
 def found(before, after, *, believed=None):
     snapshot = frames(PAIRS, [])
-    weighted = weigh(snapshot.pairs, snapshot.clients, newest_day=100, half_life_days=1e9, worth=WORTH, min_clients=1, max_client_share=1)
+    weighted = weigh(
+        snapshot.pairs,
+        snapshot.clients,
+        newest_day=100,
+        half_life_days=1e9,
+        worth=WORTH,
+        min_clients=1,
+        max_client_share=1,
+        weight_map="log",
+    )
     rows = [(*pair, share) for pair, share in (believed or {}).items()]
     trusted = pl.DataFrame(rows, schema={"query": pl.String, "product_id": pl.String, "believed": pl.Float64}, orient="row")
     return rank_changes(["q", "r"], before, after, weighted=weighted, clients=snapshot.clients, trusted=trusted)

@@ -121,7 +121,7 @@ def test_the_weights_of_a_run_follow_and_one_setting_ends_it():
         half_life_days=1e9,
         worth=WORTH,
         min_clients=1,
-        max_client_share=1.0,
+        max_client_share=1,
         weight_map="log",
     )
     assert plain.filter(product_id="spam")["credit"].item() == pytest.approx(60)
