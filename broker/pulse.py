@@ -1,11 +1,11 @@
-"""Whether the brokers still answer: asked every few seconds on a connection of its own, so that a process can say so while its work waits.
+"""Whether Kafka and Milvus still answer: asked every few seconds beside the work, so that a process can say so while its work waits.
 
-Decides nothing and ends nothing; a broker that hangs is not a fault of the process that waits for it.
+Decides nothing and ends nothing; a server that hangs is not a fault of the process that waits for it.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
@@ -17,14 +17,15 @@ SILENT_S = 10.0  # without an answer for so long nobody should be sent here
 
 
 class Pulse:
-    """When the brokers answered last. Before the first answer the time counts from the making of this object."""
+    """When a server answered last. Before the first answer the time counts from the making of this object."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, server: str = "Kafka", clock: Callable[[], float] = time.monotonic) -> None:
+        self._server = server
         self._clock = clock
         self._last = clock()
 
     def beat(self) -> None:
-        """Note that the brokers answered now."""
+        """Note that it answered now."""
         self._last = self._clock()
 
     def age_s(self) -> float:
@@ -32,9 +33,9 @@ class Pulse:
         return self._clock() - self._last
 
     def fault(self) -> str | None:
-        """Return what is wrong, in words; None while the brokers answer."""
+        """Return what is wrong, in words; None while it answers."""
         age = self.age_s()
-        return f"Kafka has not answered for {age:.0f} s" if age > SILENT_S else None
+        return f"{self._server} has not answered for {age:.0f} s" if age > SILENT_S else None
 
 
 async def watch_brokers(bootstrap: str, pulse: Pulse) -> None:
@@ -51,3 +52,11 @@ async def watch_brokers(bootstrap: str, pulse: Pulse) -> None:
             await asyncio.sleep(1.0)
         finally:
             await inner.stop()
+
+
+async def watch_server(asked: Callable[[], Awaitable[bool]], pulse: Pulse) -> None:
+    """Ask a server every ``ASK_S`` seconds, for ever; ``asked`` says whether it answered, and ends by itself when it does not."""
+    while True:
+        if await asked():
+            pulse.beat()
+        await asyncio.sleep(ASK_S)

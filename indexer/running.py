@@ -12,6 +12,7 @@ import structlog
 from broker.claiming import open_claims
 from broker.consuming import SHORT_SESSION_MS, GroupConsumer, open_group
 from broker.producing import open_producer
+from broker.pulse import Pulse, watch_server
 from broker.reading import open_reader
 from indexer.build import Workshop
 from indexer.builder import Builder
@@ -57,6 +58,8 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         decisions = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(DECISIONS.name)]))
         health.detail = {"waiting": f"for Milvus at {without_password(settings.milvus)}"}
         store = stack.enter_context(await serving(VectorStore, settings.milvus))
+        milvus = Pulse("Milvus")
+        health.faults["milvus"] = milvus.fault
 
         models = Models(encoding, settings.torch_threads)
         sync = CatalogSync(store, serving, models)
@@ -75,6 +78,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         await deployer.restore(models)
 
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch_server(lambda: asyncio.to_thread(store.answers), milvus))
             tasks.create_task(deployer.keep_truth(releases))
             tasks.create_task(sync.follow(catalog))
             tasks.create_task(sync.write())

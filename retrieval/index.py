@@ -36,6 +36,7 @@ _NO_ALIAS = frozenset({100, 1600})
 _PAGE = 1000
 _IDS_PAGE = 10_000
 _SLOW_S = 300.0
+ANSWER_S = 5.0
 _STRONG: dict[str, Any] = {"consistency_level": "Strong", "timeout": 60.0}
 # pymilvus pings every 10 s even when idle, and Lite cuts such a connection off (GOAWAY too_many_pings).
 _GRPC = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls": False}
@@ -65,6 +66,12 @@ class VectorStore:
         """Give the connection up. Harmless when done twice."""
         with suppress(MilvusException):
             self._client.close()
+
+    def answers(self, within_s: float = ANSWER_S) -> bool:
+        """Say whether the server answers a question that costs nothing. Raises nothing."""
+        with suppress(MilvusException, RpcError):
+            return bool(self._client.get_server_version(timeout=within_s))
+        return False
 
     def create(self, name: str, dim: int) -> None:
         """Create an empty collection without index. Raises ``StoreError`` when it exists."""

@@ -1,5 +1,6 @@
 """What a Milvus that was killed still holds, and how its clients come back to it: on Lite and on a server."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import tenacity
 
+from embedded.launching import signal_group
 from embedded.milvus import EmbeddedMilvus
 from embedded.milvus_server import MilvusServer
 from embedded.server import LocalServer
@@ -54,3 +56,15 @@ def test_what_was_acknowledged_is_there_after_kill_9_and_the_old_connection_work
         assert store.count(name) == len(rows)
         assert store.rows(name, ["p0007"])[0].title == "changed"
         assert store.alias_target("killed_live") == name
+
+
+def test_a_server_that_hangs_is_known_not_to_answer_until_it_goes_on(server: LocalServer) -> None:
+    with server, VectorStore(server.address) as store:
+        assert store.answers()
+        assert server.pid
+        signal_group(server.pid, signal.SIGSTOP)
+        try:
+            assert not all(store.answers(within_s=1.0) for _ in range(10))  # a question just asked may still be answered
+        finally:
+            signal_group(server.pid, signal.SIGCONT)
+        assert any(store.answers() for _ in range(10))
