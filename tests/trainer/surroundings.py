@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from broker.producing import open_producer
@@ -23,7 +24,8 @@ from schemas.settings import TrainerSettings
 from schemas.topics import TRAINING_RUNS, TRAINING_TRIGGERS
 from schemas.training import TrainingRun, Trigger
 
-WITHIN_S = 240.0
+WITHIN_S = 240.0  # without anything that moves
+START_CPU_S = 120.0  # a start takes about 5
 
 
 class Shop:
@@ -44,8 +46,31 @@ class Shop:
 
     def crashes(self) -> int:
         """How often the process has ended for a fault, and whether it has now."""
-        ended = self._process is not None and self._process.poll() is not None
-        return self._log.read_text().count("crashed") + ended
+        return self._log.read_text().count("crashed") + self.ended()
+
+    def ended(self) -> bool:
+        """Whether the process that was started last is no more."""
+        return self._process is not None and self._process.poll() is not None
+
+    def page(self, page: str) -> tuple[int, dict[str, object]]:
+        """Return a health page, asked anew while the process works on its start; a loaded machine gives it its share later."""
+        assert self._process
+        process, last, moved = psutil.Process(self._process.pid), 0.0, time.monotonic()
+        while not self.ended():
+            with suppress(OSError, ValueError, KeyError):
+                port = json.loads((self.settings.data_dir / "run" / "trainer.json").read_text())["port"]
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                connection.request("GET", page)
+                answer = connection.getresponse()
+                return answer.status, json.loads(answer.read())
+            with suppress(psutil.NoSuchProcess):
+                used = sum(process.cpu_times()[:2])
+                if used != last:
+                    last, moved = used, time.monotonic()
+            if last > START_CPU_S or time.monotonic() - moved > WITHIN_S:
+                break
+            time.sleep(0.1)
+        pytest.fail(f"the trainer has no pages; ended: {self.ended()}, CPU: {last} s; the log says:\n{self._log.read_text()[-3000:]}")
 
     async def send(self, topic: str, *records: tuple[bytes, bytes]) -> None:
         async with open_producer(self.settings.kafka, linger_ms=0) as producer:
@@ -64,12 +89,14 @@ class Shop:
         return [TrainingRun.from_json(r.value or b"") for r in await self.records(TRAINING_RUNS.name)]
 
     async def until(self, topic: str, holds: Callable[[list[Record]], object]) -> list[Record]:
-        end = time.monotonic() + WITHIN_S
+        seen, moved = None, time.monotonic()
         while True:
             found = await self.records(topic)
             if holds(found):
                 return found
-            if time.monotonic() > end:
+            if (now := (len(found), self._log.stat().st_size if self._log.exists() else 0)) != seen:
+                seen, moved = now, time.monotonic()
+            if time.monotonic() - moved > WITHIN_S:
                 pytest.fail(f"{topic} did not get there; the log says:\n{self._log.read_text()[-3000:]}")
             await asyncio.sleep(0.2)  # between two looks
 
@@ -85,17 +112,3 @@ def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:
         run_id=fields.pop("run_id", None),
     )
     return LivePointer(sequence=generation, live=release, cause="promote", **fields)
-
-
-def page_of(data_dir: Path, page: str) -> tuple[int, dict[str, object]]:
-    """Return a health page of the trainer, asked anew until its process is there."""
-    end = time.monotonic() + WITHIN_S
-    while time.monotonic() < end:
-        with suppress(OSError, ValueError, KeyError):
-            port = json.loads((data_dir / "run" / "trainer.json").read_text())["port"]
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-            connection.request("GET", page)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        time.sleep(0.1)
-    pytest.fail("the trainer has no pages")
