@@ -1,6 +1,5 @@
 """A real trainer process and its topics; the test takes everybody else's part."""
 
-import asyncio
 import http.client
 import json
 import signal
@@ -89,16 +88,17 @@ class Shop:
         return [TrainingRun.from_json(r.value or b"") for r in await self.records(TRAINING_RUNS.name)]
 
     async def until(self, topic: str, holds: Callable[[list[Record]], object]) -> list[Record]:
+        """Follow a topic from its beginning until what it had holds; fails when neither it nor the log has moved for long."""
+        found: list[Record] = []
         seen, moved = None, time.monotonic()
-        while True:
-            found = await self.records(topic)
-            if holds(found):
-                return found
-            if (now := (len(found), self._log.stat().st_size if self._log.exists() else 0)) != seen:
-                seen, moved = now, time.monotonic()
-            if time.monotonic() - moved > WITHIN_S:
-                pytest.fail(f"{topic} did not get there; the log says:\n{self._log.read_text()[-3000:]}")
-            await asyncio.sleep(0.2)  # between two looks
+        async with open_reader(self.settings.kafka, [self.settings.topic(topic)]) as reader:
+            while not holds(found):
+                if (now := (len(found), self._log.stat().st_size if self._log.exists() else 0)) != seen:
+                    seen, moved = now, time.monotonic()
+                if time.monotonic() - moved > WITHIN_S:
+                    pytest.fail(f"{topic} did not get there; the log says:\n{self._log.read_text()[-3000:]}")
+                found += await reader.poll(timeout_ms=200)
+        return found
 
 
 def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:
