@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from broker.consuming import SHORT_SESSION_MS, open_group
 from broker.foreign import TopicFacts, facts_of, open_foreign_producer
 from broker.producing import Producer, open_producer
+from broker.pulse import Pulse, watch_server
 from process.health import Health
 from process.running import run_process
 from retrieval.index import VectorStore
@@ -40,6 +41,8 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
         _threads("search", BATCHES) as searching,
         _threads("load", 1) as loading,
     ):
+        milvus = Pulse("Milvus")
+        health.faults["milvus"] = milvus.fault
         follower = Follower(settings, live, store, recent, health, loading, changed.set, counts.follow)
 
         def state() -> SearcherReport:
@@ -59,6 +62,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
 
         async with open_producer(settings.kafka, linger_ms=0) as producer, asyncio.TaskGroup() as tasks:
             tasks.create_task(_wake(changed, stopping))
+            watching = tasks.create_task(watch_server(lambda: asyncio.to_thread(store.answers), milvus))
             tasks.create_task(follower.follow(stopping))
             tasks.create_task(report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping))
             if await _first(follower.ready, stopping):
@@ -79,6 +83,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                     await Server(settings, live, recent, counts, consumer, producer, replies, partitions, searching, seal_key).serve(
                         stopping
                     )
+            watching.cancel()
 
 
 async def reply_topics(settings: SearcherSettings) -> dict[str, TopicFacts]:
