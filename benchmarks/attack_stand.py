@@ -33,6 +33,7 @@ from simulator.shop import Shop
 PROBE_S = 120.0
 QUERY = "waterproof jacket"
 _LARGEST = 1 << 30
+_SETTINGS = {"PARTITIONS": "1", "SEARCH_PARTITIONS": "1", "EMPTY_PAIRS_KEPT": "5s"}  # an hour is no time for a benchmark
 OTHERS_WRITE = ("searches", "interactions", "products", "erasures", "search-requests", "training-triggers", "deployment-commands")
 
 
@@ -259,7 +260,7 @@ async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator
     One partition of each topic: so what an honest client sends stands behind the attack, never beside it.
     """
     shop = Shop(seed, end=datetime.now(UTC), products=products, shoppers=100, weeks=1, sessions_per_week=150, dirt_share=0.0)
-    environ = {"SEARCHLOOP_PARTITIONS": "1", "SEARCHLOOP_SEARCH_PARTITIONS": "1", "SEARCHLOOP_MODEL_FOLDERS": str(folder / "models")}
+    environ = {f"SEARCHLOOP_{name}": text for name, text in (_SETTINGS | {"MODEL_FOLDERS": str(folder / "models")}).items()}
     async with Supervisor(data_dir=folder / "stack", env=environ, quiet=True) as stack:
         servers = {"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": str(folder / "stack")}
         settings = Settings.load({**environ, **servers})

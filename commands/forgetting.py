@@ -77,7 +77,7 @@ def later() -> dict[str, str]:
     """Return what goes by itself after a wish has been carried out, and when."""
     kept = {t.name: t.retention for t in TOPICS if t.retention and t.name in _TELLING}
     return {
-        "pairs that were this shopper's alone": "their text, an hour after the wish and with the next record of their partition",
+        "pairs that were this shopper's alone": "their text, after `empty_pairs_kept` (1 h) and with the next record of their partition",
         "shoppers": "the emptied row, when nothing more was heard of it for `max_event_age` and `purchase_window` together",
         "older values of compacted topics": "when Kafka compacts their segment (`segment.ms` is a day)",
         **{name: f"its records, {_told(age)} after each was written" for name, age in kept.items()},

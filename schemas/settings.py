@@ -170,6 +170,10 @@ class StreamSettings(Settings):
     pending_window: Duration = Field(
         timedelta(days=1), description="For this long an event that was refused for its unknown product is joined again when it arrives."
     )
+    empty_pairs_kept: Duration = Field(
+        timedelta(hours=1),
+        description="A pair in which nobody and no credit is left goes from `pairs` so long after both agents have committed all of it.",
+    )
     take_records: int = Field(100, ge=1, description="Micro-batches in one step of a Faust agent.")
     take_within_s: float = Field(0.1, gt=0, description="How long an agent waits to fill a step.")
     broker_session_timeout_s: float = Field(12.0, ge=1, description="After this silence Kafka gives a worker's partitions to another.")

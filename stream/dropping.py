@@ -1,13 +1,14 @@
 """Remove the pairs that are nobody's: no client stands in them and no credit, so all that is left is the text of a query.
 
 An erasure leaves such a pair when it takes the last client, and so do purchases that were all refunded. Its fence must stay as long as
-anything it has counted may come again. So a pair goes when both agents have committed beyond all of it, and then an hour later, for a
-worker that wakes up late and writes once more what was written for it. Needs a record of the partition to go with.
+anything it has counted may come again. So a pair goes when both agents have committed beyond all of it, and then ``empty_pairs_kept``
+later, for a worker that wakes up late and writes once more what was written for it. Needs a record of the partition to go with.
 """
 
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Protocol
 
 from schemas.pairs import Pair
@@ -16,7 +17,6 @@ Place = tuple[str, int]
 # Of the group of both agents: the next offset by topic and partition; empty when the broker cannot tell now.
 Committed = Callable[[], Awaitable[Mapping[Place, int]]]
 EVERY_S = 30.0
-GRACE_S = 3600.0
 # The bytes of a pair when they were first seen, the offset that its partition had then reached, and when that was.
 Seen = tuple[bytes, int, float]
 
@@ -30,13 +30,23 @@ class NamedTable(Protocol):
 
 
 class Dropping:
-    """Looks every ``EVERY_S`` at the pairs without clients of the partitions that have records. ``clock`` counts seconds."""
+    """Looks every ``EVERY_S`` at the pairs without clients of the partitions that have records.
+
+    ``kept``: how long they stay after all of them is counted; ``clock`` counts seconds.
+    """
 
     def __init__(
-        self, table: NamedTable, committed: Committed, *, events: str, contributions: str, clock: Callable[[], float] = time.monotonic
+        self,
+        table: NamedTable,
+        committed: Committed,
+        *,
+        events: str,
+        contributions: str,
+        kept: timedelta,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._table, self._committed, self._clock = table, committed, clock
-        self._events, self._contributions = events, contributions
+        self._events, self._contributions, self._kept_s = events, contributions, kept.total_seconds()
         self._looked: dict[int, float] = {}
         self._seen: dict[int, dict[bytes, Seen]] = {}
 
@@ -51,7 +61,7 @@ class Dropping:
             seen = self._seen[partition] = {
                 key: self._look(key, before.get(key), record.message.offset, now) for key in self._table.unnamed(partition)
             }
-            due = [key for key, (_, _, since) in seen.items() if now - since >= GRACE_S]
+            due = [key for key, (_, _, since) in seen.items() if now - since >= self._kept_s]
             done = await self._committed() if due else {}
             for key in due:
                 if self._is_counted(*seen[key], partition, done):

@@ -170,7 +170,13 @@ class AggregateStep:
         self._contiguity = contiguity
         self._single_ms = Rules.of(settings).rest_ms + SINGLE_DAYS * DAY_MS
         self._sweep = Sweep(table, self._folded, 7 * DAY_MS)
-        self._dropping = Dropping(table, committed, events=settings.topic(EVENTS.name), contributions=settings.topic(CONTRIBUTIONS.name))
+        self._dropping = Dropping(
+            table,
+            committed,
+            events=settings.topic(EVENTS.name),
+            contributions=settings.topic(CONTRIBUTIONS.name),
+            kept=settings.empty_pairs_kept,
+        )
 
     async def __call__(self, batch: Sequence[Any]) -> None:
         """Apply the batch. Returns when its pairs are acknowledged."""

@@ -1,11 +1,14 @@
 """A pair in which nobody stands any more leaves the table, and nothing that may come again counts for that."""
 
 from schemas.pairs import Pair, pair_key
-from stream.dropping import GRACE_S, Dropping, is_nobodys
+from schemas.settings import StreamSettings
+from stream.dropping import Dropping, is_nobodys
 from stream.erasure import ClientErasure, erase_client
 from tests.stream.builders import contribution, fold
 from tests.stream.tables import Table, record
 
+KEPT = StreamSettings.model_fields["empty_pairs_kept"].default
+GRACE_S = KEPT.total_seconds()
 KEY = pair_key("sore back", "p1")
 PLACES = {("events", 0): 8, ("events", 2): 1, ("contributions", 1): 5}
 
@@ -15,7 +18,9 @@ class Shop:
 
     def __init__(self):
         self.table, self.now, self.done = Table(), 0.0, dict(PLACES)
-        self.dropping = Dropping(self.table, self.committed, events="events", contributions="contributions", clock=lambda: self.now)
+        self.dropping = Dropping(
+            self.table, self.committed, events="events", contributions="contributions", kept=KEPT, clock=lambda: self.now
+        )
 
     async def committed(self):
         return self.done
