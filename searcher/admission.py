@@ -4,7 +4,7 @@ It knows what was read under this assignment of partitions, what of it is in han
 the caller writes the replies that it returns, and says when that is done. Times are epoch milliseconds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from broker.guarding import judged
 from broker.records import Record
@@ -12,10 +12,9 @@ from schemas.rejections import Rejection
 from searcher.batching import Memory
 from searcher.clocks import skew_ms
 from searcher.costing import Pace, cost_of
-from searcher.endings import expired, overloaded, rejected
+from searcher.endings import expired, overloaded
 from searcher.metrics import OVERLOADED, REPEATED, SKEWED, WAITING
 from searcher.progress import Progress
-from searcher.refusing import note_refusal
 from searcher.replying import Reply
 from searcher.requests import Accepted, Refused, read, refused_for_a_fault
 from searcher.waiting import Asked, Waiting
@@ -31,12 +30,21 @@ class Admission:
     """The requests of one group member, from the log to their turn. ``reply_topics`` are those they may name, with their partitions."""
 
     def __init__(
-        self, reply_topics: Mapping[str, int], default: str, deployment: str, *, most: int = MOST_WAITING, most_bytes: int = WAITING_BYTES
+        self,
+        reply_topics: Mapping[str, int],
+        default: str,
+        deployment: str,
+        *,
+        refuse: Callable[[Refused], list[Reply]],
+        most: int = MOST_WAITING,
+        most_bytes: int = WAITING_BYTES,
     ) -> None:
+        """``refuse`` says what a bad request is told."""
         self.pace = Pace()
         self._reply_topics = reply_topics
         self._default = default
         self._deployment = deployment
+        self._refuse = refuse
         self._waiting = Waiting(most, most_bytes)
         self._progress = Progress()
         self._known = Memory(REMEMBERED)
@@ -93,8 +101,7 @@ class Admission:
 
     def _judged(self, one: Accepted | Refused, now_ms: float, read_up_ms: float | None) -> list[Reply]:
         if isinstance(one, Refused):
-            note_refusal(one)
-            return [Reply(one, rejected(one))]
+            return self._refuse(one)
         skew = skew_ms(one.sent_ms, read_up_ms=read_up_ms, now_ms=now_ms)
         if skew:
             SKEWED.labels("behind" if skew < 0 else "ahead").inc()

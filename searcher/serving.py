@@ -31,11 +31,12 @@ from searcher.answered import Answered, same
 from searcher.answering import answer
 from searcher.costing import heavy
 from searcher.counting import Counts
-from searcher.endings import expired, failed, overloaded
+from searcher.endings import expired, failed, overloaded, rejected
 from searcher.metrics import AGAIN, BATCH_SIZE, UNANSWERABLE
 from searcher.recent import Recent
+from searcher.refusing import note_refusal
 from searcher.replying import Replies, Reply
-from searcher.requests import Accepted
+from searcher.requests import Accepted, Refused
 from searcher.shown import query_id_of, search_event
 from searcher.waiting import Asked
 
@@ -76,7 +77,7 @@ class Server:
         self._replies_to = replies
         self._executor = executor
         self._seal_key = seal_key
-        self._admission = Admission(reply_topics, settings.topic(SEARCH_RESPONSES.name), settings.deployment)
+        self._admission = Admission(reply_topics, settings.topic(SEARCH_RESPONSES.name), settings.deployment, refuse=self._rejected)
         self._assignment: Assignment | None = None
         self._read_up_ms: float | None = None
         self._answered = Answered(ANSWERS, ANSWERS_BYTES)
@@ -117,6 +118,11 @@ class Server:
             await self._finish([r for record in records for r in self._admission.take_in(record, now_ms=now_ms, read_up_ms=read_up_ms)])
             self._read_up_ms = await self._group.read_up_ms() or self._read_up_ms
             self._stirred.set()
+
+    @staticmethod
+    def _rejected(refused: Refused) -> list[Reply]:
+        note_refusal(refused)
+        return [Reply(refused, rejected(refused))]
 
     def _renew(self) -> None:
         if self._group.assignment() is not self._assignment:

@@ -7,12 +7,13 @@ from broker.records import Record
 from schemas.search import Status
 from searcher.admission import Admission
 from searcher.replying import Reply
+from searcher.serving import Server
 from tests.searcher.asking import NOW_MS, record
 
 
 @pytest.fixture
 def desk() -> Admission:
-    return Admission({"answers": 2}, "answers", "main", most=3)
+    return Admission({"answers": 2}, "answers", "main", refuse=Server._rejected, most=3)
 
 
 def take_in(desk: Admission, read: Record, now_ms: float = NOW_MS + 10, read_up_ms: float | None = None) -> list[Reply]:
