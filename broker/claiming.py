@@ -40,8 +40,10 @@ class Claims:
         """
         return await asyncio.shield(self._take(list(places)))  # half a claim would leave a producer behind
 
-    async def write_all(self, records: Iterable[Outgoing]) -> None:
+    async def write_all(self, records: Iterable[Outgoing]) -> dict[Place, int]:
         """Write records that name their partition; those of one partition keep their order. Returns when all are acknowledged.
+
+        Returns the offset of the last record by place: between the mark of the claim and it lies nothing of anybody else.
 
         Raises ``KafkaError``: ``ProducerFenced`` when another has claimed since; then nothing of that partition counts as written.
         Raises ``LookupError`` for a partition that is not held.
@@ -51,7 +53,8 @@ class Claims:
             if record.partition is None or (record.topic, record.partition) not in self._writers:
                 raise LookupError(f"{record.topic}/{record.partition} is not claimed; held are {sorted(self._writers)}")
             parts[record.topic, record.partition].append(record)
-        await asyncio.gather(*(self._write(self._writers[place], part) for place, part in parts.items()))
+        lasts = await asyncio.gather(*(self._write(self._writers[place], part) for place, part in parts.items()))
+        return dict(zip(parts, lasts, strict=True))
 
     async def _take(self, places: list[Place]) -> dict[Place, int]:
         async with self._taking:
@@ -82,10 +85,11 @@ class Claims:
             marked = await (await writer.send(topic, None, key=CLAIM_KEY, partition=partition))
         return int(marked.offset)
 
-    async def _write(self, writer: AIOKafkaProducer, records: list[Outgoing]) -> None:
+    async def _write(self, writer: AIOKafkaProducer, records: list[Outgoing]) -> int:
         async with writer.transaction():
             waiting = [await writer.send(r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers)) for r in records]
-            await asyncio.gather(*waiting)
+            written = await asyncio.gather(*waiting)
+        return int(written[-1].offset)
 
 
 @asynccontextmanager

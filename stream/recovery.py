@@ -51,6 +51,7 @@ class FencedTable(Table):  # type: ignore[misc]
         self._unwritten: list[Outgoing] = []
         self._keys: dict[int, dict[bytes, bytes]] = {}  # each key under itself, so that the index holds no second copy
         self._next_offsets: dict[int, int] = {}
+        self._whole: set[int] = set()
 
     def read(self, key: bytes) -> bytes | None:
         """Return the stored bytes, or None."""
@@ -87,7 +88,10 @@ class FencedTable(Table):  # type: ignore[misc]
     async def flush(self) -> None:
         """Write the changes to the changelog; returns when the broker has acknowledged them, or raises ``KafkaError``."""
         changes, self._unwritten = self._unwritten, []
-        await self._claims.write_all(changes)
+        whole = self._whole
+        written = await self._claims.write_all(changes)
+        if whole is self._whole:  # else another restoring has begun meanwhile, and looks for itself
+            self._next_offsets.update({p: last + 1 for (_, p), last in written.items() if p in whole})
 
     def on_key_set(self, key: bytes, value: bytes) -> None:
         """Remember a change for ``flush`` instead of sending it unawaited. Called by faust on every assignment."""
@@ -102,14 +106,15 @@ class FencedTable(Table):  # type: ignore[misc]
         self._unwritten.append(Outgoing(self.changelog_topic_name, None, key=key, partition=partition))
 
     def keep(self, partitions: set[int]) -> None:
-        """Forget the values of all other partitions."""
+        """Forget the values of all other partitions. None is whole until it is ``restored``: others may have written to those kept."""
+        self._whole = set()
         for partition in self._keys.keys() - partitions:
             for key in self._keys.pop(partition):
                 self._holders.replaced(key, self.data.pop(key), None)
         self._next_offsets = {p: offset for p, offset in self._next_offsets.items() if p in partitions}
 
     def next_offset(self, partition: int) -> int:
-        """Return from where the changelog has still to be read: after the last restored record, so what was written here comes again."""
+        """Return from where the changelog has still to be read: after all that was restored or, since it was whole, written here."""
         return self._next_offsets.get(partition, 0)
 
     def restore(self, partition: int, offset: int, key: bytes, value: bytes | None) -> None:
@@ -123,6 +128,11 @@ class FencedTable(Table):  # type: ignore[misc]
             self.data[key] = value
             self._holders.replaced(self._keys.setdefault(partition, {}).setdefault(key, key), old, value)
         self._next_offsets[partition] = offset + 1
+
+    def restored(self, partition: int, next_offset: int) -> None:
+        """Take in that all before ``next_offset`` has been restored, and that only this table writes from there on."""
+        self._next_offsets[partition] = next_offset
+        self._whole.add(partition)
 
 
 class SafeRecovery(Recovery):  # type: ignore[misc]

@@ -22,6 +22,9 @@ class Restorable(Protocol):
     def restore(self, partition: int, offset: int, key: bytes, value: bytes | None) -> None:
         """Take in a record, unless what is held supersedes it; None removes the key. All before its offset has been taken in."""
 
+    def restored(self, partition: int, next_offset: int) -> None:
+        """Take in that all before ``next_offset``, the claim's mark among it, has been taken in."""
+
 
 class Restoring:
     """Restores the tables of one worker, again after every change of its partitions."""
@@ -50,3 +53,5 @@ class Restoring:
             async for r in reader.until({place: mark + 1 for place, mark in marks.items()}):
                 if r.key is not None and r.key != CLAIM_KEY:
                     held[r.topic, r.partition].restore(r.partition, r.offset, r.key, r.value)
+        for (topic, partition), table in held.items():
+            table.restored(partition, marks[topic, partition] + 1)

@@ -1,7 +1,9 @@
 """Tables come back from their changelogs whole, and nobody writes behind their back, on a real broker."""
 
 from collections import defaultdict
+from types import SimpleNamespace
 
+import faust
 import pytest
 from aiokafka.errors import ProducerFenced
 
@@ -9,6 +11,7 @@ from broker.claiming import open_claims
 from broker.records import Outgoing
 from broker.topics import ensure_topics
 from schemas.settings import Settings
+from stream.recovery import FencedTable
 from stream.restoring import Restoring
 
 pytestmark = pytest.mark.broker
@@ -20,7 +23,7 @@ class Shelf:
     def __init__(self):
         self.values = defaultdict(dict)
         self.next = {}
-        self.restored = 0
+        self.given = 0
 
     def keep(self, partitions):
         self.values = defaultdict(dict, {p: v for p, v in self.values.items() if p in partitions})
@@ -30,12 +33,15 @@ class Shelf:
         return self.next.get(partition, 0)
 
     def restore(self, partition, offset, key, value):
-        self.restored += 1
+        self.given += 1
         if value is None:
             self.values[partition].pop(key)
         else:
             self.values[partition][key] = max(value, self.values[partition].get(key, b""))
         self.next[partition] = offset + 1
+
+    def restored(self, partition, next_offset):
+        self.next[partition] = next_offset
 
 
 @pytest.fixture
@@ -72,9 +78,50 @@ async def test_a_kept_partition_is_read_on_and_one_that_was_elsewhere_from_its_b
         assert shelf.values == {0: {b"a": b"1"}}
         await other.take([(pairs, 1)])
         await other.write_all([Outgoing(pairs, b"2", key=b"b", partition=1)])
-        before = shelf.restored
+        before = shelf.given
         await restoring.restore({(pairs, 0): shelf, (pairs, 1): shelf})
         assert shelf.values == {0: {b"a": b"1"}, 1: {b"b": b"2"}}
-        assert shelf.restored - before == 2
+        assert shelf.given - before == 2
         await restoring.restore({})
     assert shelf.values[0] == {b"a": b"1"}
+
+
+class Event(SimpleNamespace):
+    """What faust refers to weakly."""
+
+
+class ReadTable(FencedTable):
+    """The table itself, which counts what it is given to restore."""
+
+    given = 0
+
+    def restore(self, partition, offset, key, value):
+        self.given += 1
+        super().restore(partition, offset, key, value)
+
+
+async def test_what_a_table_has_written_itself_is_not_read_again_and_what_another_wrote_meanwhile_is(kafka, topics):
+    pairs, _ = topics
+    app = faust.App("searchloop-test", broker="kafka://127.0.0.1:1", store="memory://")
+    async with open_claims(kafka) as claims, open_claims(kafka) as other:
+        topic = app.topic(pairs, key_type=bytes, value_type=bytes, partitions=2)
+        table = ReadTable(
+            app, name="t", partitions=2, changelog_topic=topic, supersedes=lambda a, b: a >= b, claims=claims, names=lambda _: ()
+        )
+        table._verified_source_topics_for_partitions.add("words")
+        restoring, at = Restoring(kafka, claims), Event(message=SimpleNamespace(topic="words", partition=1))
+        place = {(pairs, 1): table}
+        await restoring.restore(place)
+        for n in range(300):
+            table.write(b"k%d" % (n % 90), b"%03d" % n, at)
+            if n % 100 == 99:
+                await table.flush()
+        await restoring.restore(place)
+        assert table.given == 0
+        await other.take([(pairs, 1)])  # and this worker has not noticed
+        await other.write_all([Outgoing(pairs, b"999", key=b"k7", partition=1)])
+        await restoring.restore(place)
+        assert (table.given, table.read(b"k7"), table.read(b"k8")) == (1, b"999", b"278")
+        table.keep(set())
+        await restoring.restore(place)
+        assert (table.given, table.read(b"k7"), len(table.keys_of(1))) == (302, b"999", 90)
