@@ -135,16 +135,18 @@ def import_(
 
 @app.command()
 def export(
-    form: Annotated[Literal["ubi"], typer.Argument(metavar="FORMAT", help="ubi.")],
-    folder: Annotated[Path, typer.Option("--out", help="Where to write ubi_queries.jsonl and ubi_events.jsonl.")],
+    form: Annotated[
+        Literal["ubi", "pairs"], typer.Argument(metavar="FORMAT", help="ubi: searches and interactions; pairs: what was learnt.")
+    ],
+    folder: Annotated[Path, typer.Option("--out", help="Where to write the files, two of JSON lines.")],
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write searches and interactions as UBI 1.3 files."""
-    from commands.importing import export_ubi as run
+    """Write searches and interactions as UBI 1.3 files, or pairs as flat rows."""
+    from commands.flattening import export_pairs
+    from commands.importing import export_ubi
 
-    del form  # there is one so far
-    run(folder, data_dir=data_dir, as_json=as_json)
+    (export_ubi if form == "ubi" else export_pairs)(folder, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()
