@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
+from broker.naming import client_id
 from broker.topics import plan
 from schemas.settings import Settings
 from schemas.topics import RAW
@@ -22,7 +23,7 @@ Configs = Mapping[str, str | None]
 async def wrong_settings(settings: Settings) -> list[str]:
     """Return what is wrong with the topics that exist, a sentence each. Raises ``KafkaError``; what may not be seen is not judged."""
     planned, any_size = plan(settings), {settings.topic(name) for name in _ANY_SIZE}
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=15_000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id=client_id(), request_timeout_ms=15_000)
     try:
         await admin.start()
         there = sorted(planned.keys() & set(await admin.list_topics()))

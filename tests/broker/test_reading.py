@@ -58,9 +58,9 @@ async def test_a_compacted_topic_reads_as_its_newest_values(kafka: str, catalog:
 @pytest.mark.broker
 async def test_what_came_since_a_moment_is_told_by_offsets(kafka: str, catalog: str) -> None:
     async with open_producer(kafka) as producer:
-        await producer.send_all(Outgoing(catalog, b"old", partition=0, timestamp_ms=1_000_000) for _ in range(3))
-        await producer.send_all(Outgoing(catalog, b"new", partition=0, timestamp_ms=2_000_000) for _ in range(2))
-        await producer.send(Outgoing(catalog, b"old", partition=1, timestamp_ms=1_000_000))
+        await producer.send_all(Outgoing(catalog, b"old", key=b"k", partition=0, timestamp_ms=1_000_000) for _ in range(3))
+        await producer.send_all(Outgoing(catalog, b"new", key=b"k", partition=0, timestamp_ms=2_000_000) for _ in range(2))
+        await producer.send(Outgoing(catalog, b"old", key=b"k", partition=1, timestamp_ms=1_000_000))
     async with open_reader(kafka, [catalog], start="end") as reader:
         assert await reader.offsets_at(datetime.fromtimestamp(1500, UTC)) == {(catalog, 0): 3}
 

@@ -119,7 +119,7 @@ def test_a_hit_of_another_generation_is_dropped_and_counted(generations):
     store, (first, second) = generations
     crossed = first.release.model_copy(update={"collection": second.release.collection})
     before = WRONG_RELEASE_HITS._value.get()
-    assert LoadedRelease.open(crossed, store, encoder=first.encoder).search([TITLES[0]], 3).hits == [[]]
+    assert LoadedRelease.open(crossed, store, encoder=first.encoder, over_fetch=5).search([TITLES[0]], 3).hits == [[]]
     assert WRONG_RELEASE_HITS._value.get() - before == 8
 
 
