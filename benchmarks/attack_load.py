@@ -114,6 +114,7 @@ async def hanging_servers(stand: Stand) -> dict[str, Any]:
     """Stop Kafka, then Milvus, without ending it: who needs it must say that it is not ready, and serve again once it goes on."""
     found: dict[str, Any] = {"held": True}
     for server, users in (("kafka", ("stream", "indexer", "searcher", "trainer")), ("milvus", ("indexer", "searcher"))):
+        await stand.stack.ready(_READY_S)  # what the server before has left must not be taken for this one's
         parent = psutil.Process(stand.stack.pid(server))
         processes = [parent, *parent.children(recursive=True)]
         for process in processes:

@@ -154,10 +154,10 @@ class Stand:
             await reader.positions()
             started = time.monotonic()
             await self.send(records)
-            while (took := time.monotonic() - started) < within_s:
+            while time.monotonic() - started < within_s:
                 for record in await reader.poll(timeout_ms=100):
                     if said in (record.value or b"") or said in (record.key or b""):
-                        return record.value or b"", took
+                        return record.value or b"", time.monotonic() - started
         return None
 
     async def goes_on(self, name: str, *, within_s: float = PROBE_S) -> float | None:
