@@ -85,6 +85,13 @@ class Admission:
         WAITING.set(len(self._waiting))
         return taken
 
+    def late(self, *, now_ms: float) -> list[Reply]:
+        """Return the answers to those that have waited too long, whose turn then does not come."""
+        replies = [Reply(a.accepted, expired(a.accepted, now_ms=now_ms, skew_ms=0.0)) for a in self._waiting.late(now_ms)]
+        for one in replies:
+            self._hold(one.to.record)
+        return replies
+
     def done(self, replies: Sequence[Reply]) -> None:
         """Note that these have been written."""
         for one in replies:

@@ -115,7 +115,9 @@ class Server:
             records = await self._group.batch(timeout_ms=POLL_MS, max_records=READ)
             self._renew()
             now_ms, read_up_ms = time.time() * 1000, self._read_up_ms
-            await self._finish([r for record in records for r in self._admission.take_in(record, now_ms=now_ms, read_up_ms=read_up_ms)])
+            late = self._admission.late(now_ms=now_ms)
+            taken = [r for record in records for r in self._admission.take_in(record, now_ms=now_ms, read_up_ms=read_up_ms)]
+            await self._finish([*late, *taken])
             self._read_up_ms = await self._group.read_up_ms() or self._read_up_ms
             self._stirred.set()
 

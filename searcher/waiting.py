@@ -65,9 +65,23 @@ class Waiting:
         return over
 
     def ahead(self, asked: Asked) -> float:
-        """Return the cost of all that would be taken before this one, were it added now."""
+        """Return the cost of all that would hold this one up, were it added now.
+
+        That is what would be taken before it; but a heavy one is searched beside others, and holds up heavy ones only.
+        """
         place = bisect_right(self._places, self._tag(asked), key=lambda p: p[0])
-        return sum(p[2].cost for p in self._places[:place])
+        alone = heavy(asked.cost)
+        return sum(p[2].cost for p in self._places[:place] if alone or not heavy(p[2].cost))
+
+    def late(self, now_ms: float) -> list[Asked]:
+        """Take out those that have waited too long: they would only keep others from being let in."""
+        late = [place for place in self._places if place[2].accepted.remaining_ms(now_ms) <= 0]
+        if late:
+            numbers = {number for _, number, _ in late}
+            self._places = [p for p in self._places if p[1] not in numbers]
+            for _, _, asked in late:
+                self._leave(asked)
+        return [asked for _, _, asked in late]
 
     def take(self, most: int, budget: float, *, heavy_too: bool) -> list[Asked]:
         """Take the next requests: at most ``most`` of at most ``budget`` together, or one heavy one alone where it is next."""

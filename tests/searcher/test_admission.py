@@ -49,6 +49,16 @@ def test_a_request_that_is_answered_at_once_is_not_committed_past_one_that_waits
     assert desk.committable() == []
 
 
+def test_what_has_waited_too_long_is_told_so_and_committed(desk: Admission):
+    read = record("a", timeout_ms=1000)
+    take_in(desk, read)
+    (late,) = desk.late(now_ms=NOW_MS + 2000)
+    assert (late.response.request_id, late.response.status) == ("a", Status.EXPIRED)
+    assert answered(desk) == []
+    desk.done([late])
+    assert [r.offset for r in desk.committable()] == [read.offset]
+
+
 def test_a_record_that_is_read_again_gets_no_second_answer_and_is_committed_with_its_first(desk: Admission):
     read = record("a")
     take_in(desk, read)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from searcher.waiting import Asked, Waiting
-from tests.searcher.asking import asked
+from tests.searcher.asking import NOW_MS, asked
 
 
 def waiting(*those: Asked) -> Waiting:
@@ -107,3 +107,19 @@ def test_what_is_ahead_of_a_request_is_only_what_would_be_taken_before_it():
     assert line.ahead(asked("honest", 1.0, client_id="other")) == 0.0
     line.clear()
     assert line.ahead(asked("next", 2.0, client_id="greedy")) == 0.0
+
+
+def test_costly_ones_whose_turn_is_next_hold_up_costly_ones_and_no_cheap_one():
+    line = waiting(*(asked(f"deep-{n}", k=200, offset=1000, client_id=f"greedy-{n}") for n in range(300)))
+    for n in range(1000):  # the shares that the costly ones wait for have passed
+        line.add(asked(f"cheap-{n}", client_id="honest"))
+        line.take(1, 2.0, heavy_too=False)
+    assert line.ahead(asked("cheap", client_id="honest")) == 0
+    assert line.ahead(asked("deep", k=200, offset=1000, client_id="other")) > 1000
+
+
+def test_what_has_waited_too_long_leaves_and_holds_nobody_up():
+    line = waiting(asked("late", client_id="a", timeout_ms=1000), asked("on time", client_id="b", timeout_ms=9000))
+    assert [one.accepted.request.request_id for one in line.late(NOW_MS + 2000)] == ["late"]
+    assert line.late(NOW_MS + 2000) == []
+    assert turns(line) == ["on time"]
