@@ -12,12 +12,12 @@ LARGEST_REQUEST_BYTES = 2 * LARGEST_RECORD_BYTES
 
 
 def heap_mb(memory_bytes: int) -> int:
-    """Return the broker's heap for a machine with so much memory: a 64th, between 256 MB and 1 GB.
+    """Return the broker's heap for a machine with so much memory: a 96th, between 256 MB (which the largest records need) and 1 GB.
 
     >>> heap_mb(8 << 30), heap_mb(24 << 30), heap_mb(256 << 30)
-    (256, 384, 1024)
+    (256, 256, 1024)
     """
-    return max(256, min(1024, memory_bytes // 64 // _MB))
+    return max(256, min(1024, memory_bytes // 96 // _MB))
 
 
 def server_properties(data: Path, port: int, controller_port: int, advertised_port: int | None = None, *, heap: int = 256) -> str:
