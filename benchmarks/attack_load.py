@@ -16,7 +16,8 @@ from typing import Any
 import aiohttp
 import psutil
 
-from benchmarks.attack_stand import Sent, Stand, honest_searches, watched_memory
+from benchmarks.attack_beside import honest_searches, watched_memory
+from benchmarks.attack_stand import Sent, Stand
 from embedded.probing import says_yes
 from embedded.supervisor import Supervisor
 from schemas.search import SearchRequest

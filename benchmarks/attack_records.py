@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from benchmarks.attack_stand import OddName, Sent, an_event
+from benchmarks.attack_stand import Sent, an_event
+from benchmarks.odd_names import OddName
 from schemas.search import CORRELATION_ID, REPLY_PARTITION
 
 LARGE = (8 << 20) - 400
@@ -62,7 +63,7 @@ def _everywhere(topic: str, process: str, before: str) -> Iterator[Poison]:
     if topic != "products":  # compacted: Kafka itself takes no record without a key
         yield Poison(f"{topic}: no key and no value", process, _one(topic, None, key=None), before)
     yield Poison(f"{topic}: a header without value", process, _one(topic, b"{", headers=(("h", None),)), before)
-    odd = ((OddName("\xff\xfe"), b"1"),)
+    odd = ((OddName(b"\xff\xfe"), b"1"),)
     yield Poison(f"{topic}: a header name of no text", process, _one(topic, b"{", headers=odd), before)
     yield Poison(f"{topic}: half a surrogate", process, _one(topic, b'{"schema_version":"1","query_id":' + _HALF + b"}"), before)
     yield Poison(f"{topic}: nested 100,000 deep", process, _one(topic, _DEEP), before)

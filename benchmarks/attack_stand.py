@@ -1,4 +1,4 @@
-"""What ``benchmarks.attack`` attacks: a stack of its own with a small shop, honest clients beside it, and what can be seen of it."""
+"""What ``benchmarks.attack`` attacks: a stack of its own with a small shop, and whether each of its processes goes on."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
+from benchmarks.odd_names import OddName
 from broker.reading import open_reader
 from broker.requesting import Requester, open_requester
 from broker.topics import ensure_topics
@@ -37,16 +38,6 @@ _SETTINGS = {"PARTITIONS": "1", "SEARCH_PARTITIONS": "1", "EMPTY_PAIRS_KEPT": "P
 OTHERS_WRITE = ("searches", "interactions", "products", "erasures", "search-requests", "training-triggers", "deployment-commands")
 
 
-class OddName(str):
-    """A header name that is written as the bytes it was made of, whatever they are: one per character."""
-
-    __slots__ = ()
-
-    def encode(self, *_: object) -> bytes:
-        """Return the bytes."""
-        return super().encode("latin-1")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Sent:
     """One record of an attack: topic without prefix, value, key, headers."""
@@ -58,16 +49,6 @@ class Sent:
 
 
 @dataclass
-class Honest:
-    """What honest clients saw while something went on."""
-
-    asked: int = 0
-    answered: int = 0
-    slowest_ms: float = 0.0
-    worst: str = ""
-
-
-@dataclass
 class Stand:
     """A running stack. ``settings`` are those that all its processes have."""
 
@@ -76,7 +57,6 @@ class Stand:
     requester: Requester
     producer: AIOKafkaProducer
     folder: Path
-    peak_mb: dict[str, float] = field(default_factory=dict)
 
     def pids(self) -> dict[str, int | None]:
         """Return the processes as they are now: one that ended has another id, or none."""
@@ -203,54 +183,6 @@ _PROBES: Mapping[str, Callable[[Stand, str], tuple[str, Sent]]] = {
     "trainer": _probe_of_trainer,
     "indexer": _probe_of_indexer,
 }
-
-
-@asynccontextmanager
-async def honest_searches(stand: Stand, *, pause_s: float = 0.5) -> AsyncIterator[Honest]:
-    """Search as an honest client for the length of the block, one request at a time; those of the block end within it."""
-    seen, ending = Honest(), asyncio.Event()
-
-    async def ask_on() -> None:
-        while not ending.is_set():
-            started = time.perf_counter()
-            seen.asked += 1
-            try:
-                status = (await stand.search()).status.value
-            except TimeoutError:
-                status = "no answer"
-            seen.slowest_ms = max(seen.slowest_ms, round((time.perf_counter() - started) * 1000, 1))
-            if status == Status.OK.value:
-                seen.answered += 1
-            else:
-                seen.worst = status
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ending.wait(), pause_s)
-
-    task = asyncio.create_task(ask_on())
-    try:
-        yield seen
-    finally:
-        ending.set()
-        await task
-
-
-@asynccontextmanager
-async def watched_memory(stand: Stand) -> AsyncIterator[dict[str, float]]:
-    """Yield the most that each process rose above where it stood at the start of the block, in MB, ten looks a second."""
-    base = {name: stand.memory_mb(name) for name in PROCESSES}
-    rose = dict.fromkeys(PROCESSES, 0.0)
-
-    async def look() -> None:
-        while True:
-            for name in PROCESSES:
-                rose[name] = round(max(rose[name], stand.memory_mb(name) - base[name]), 1)
-            await asyncio.sleep(0.1)
-
-    task = asyncio.create_task(look())
-    try:
-        yield rose
-    finally:
-        task.cancel()
 
 
 @asynccontextmanager

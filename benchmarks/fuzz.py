@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
-from typing import Any, Self
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -21,6 +21,7 @@ from aiokafka.producer import producer as producing
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from benchmarks.fuzz_records import Strange, bodies, strange
+from benchmarks.odd_names import OddName
 from benchmarks.report import finish, say
 from broker.lag import open_lag_reader
 from broker.reading import open_reader
@@ -33,21 +34,6 @@ from stream.lag import steps_of
 
 _AT_ONCE = 500
 _QUIET_S = 120.0
-
-
-class _Name(str):
-    """A header name that is sent as the bytes it was made of."""
-
-    __slots__ = ("raw",)
-    raw: bytes
-
-    def __new__(cls, raw: bytes) -> Self:
-        made = super().__new__(cls, raw.decode(errors="backslashreplace"))
-        made.raw = raw
-        return made
-
-    def encode(self, *_: object) -> bytes:
-        return self.raw
 
 
 def records(count: int, seed: int, now_ms: int) -> list[Strange]:
@@ -68,7 +54,7 @@ async def send(settings: Settings, found: Iterable[Strange]) -> Counter[str]:
             waiting: list[tuple[str, asyncio.Future[Any]]] = []
             for r in found:
                 key = b"" if r.key is None and r.value is None else r.key  # aiokafka writes no record without both
-                headers = [(_Name(name), value) for name, value in r.headers]
+                headers = [(OddName(name), value) for name, value in r.headers]
                 sent = await producer.send(settings.topic(r.topic), r.value, key=key, headers=headers, timestamp_ms=r.timestamp_ms)
                 waiting.append((r.topic, sent))
                 if len(waiting) >= _AT_ONCE:

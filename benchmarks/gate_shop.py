@@ -30,9 +30,9 @@ from trainer.evaluation_files import Evaluation
 from trainer.evidence import DataFacts
 from trainer.plan import plan
 from trainer.rankers import Catalog
-from trainer.sampling import weigh_by, worth_of
+from trainer.sampling import weigh_by
 from trainer.snapshot import Snapshot, frames
-from trainer.splits import split
+from trainer.splits import split_by
 from trainer.training import fine_tune
 
 END = datetime(2026, 3, 2, tzinfo=UTC)
@@ -94,14 +94,8 @@ class Ground:
         """Simulate four weeks; the last is the test."""
         settings = TrainerSettings.load(os.environ, seed=seed)
         shop = Shop(seed, end=END, products=products, shoppers=2 * sessions, weeks=4, sessions_per_week=sessions)
-        snapshot, worth = snapshot_of(shop), worth_of(settings)
-        parts = split(
-            snapshot.pairs,
-            snapshot.catalog["product_id"].to_list(),
-            worth=worth,
-            test_days=settings.test_days,
-            heldout_share=settings.heldout_share,
-        )
+        snapshot = snapshot_of(shop)
+        parts = split_by(settings, snapshot)
         weighted = weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
         data = facts_of(snapshot, cut_day=parts.cut_day, received=10_000, refused=100)
         older = weighted.filter(pl.col("last_day") < parts.cut_day - settings.test_days)

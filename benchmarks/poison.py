@@ -31,7 +31,7 @@ from trainer.plan import plan
 from trainer.rankers import Catalog, Embedded, dense
 from trainer.sampling import log_popularity, weigh_by, worth_of
 from trainer.snapshot import Snapshot
-from trainer.splits import Split, split
+from trainer.splits import split_by
 from trainer.training import fine_tune
 from trainer.trust import believed
 
@@ -56,29 +56,22 @@ class Bench:
         shop = Shop(args.seed, end=END, products=args.products, shoppers=2 * args.sessions, weeks=4, sessions_per_week=args.sessions)
         self.honest = snapshot_of(shop)
         self.catalog = Catalog.of(self.honest.catalog)
-        self.parts = self.split(self.honest)
+        self.parts = split_by(self.settings, self.honest)
         self.attacks = choose(self.honest, self.parts.train, each=args.each, seed=args.seed)
         self.days = range(int(self.parts.train["day"].to_numpy().min()), self.parts.cut_day)
         self.poisoned = attacked(self.honest, self.attacks, days=self.days, seed=args.seed)
         self.tests = self.parts.qrels.group_by("query").agg("product_id", "gain").sort("query")
 
-    def split(self, snapshot: Snapshot) -> Split:
-        """Divide as a run does."""
-        return split(
-            snapshot.pairs, self.catalog.ids, worth=worth_of(self.settings), test_days=self.settings.test_days,
-            heldout_share=self.settings.heldout_share,
-        )  # fmt: skip
-
     def weights(self, snapshot: Snapshot, *, trust: bool) -> pl.DataFrame:
         """Weigh as a run does."""
         settings = self.settings if trust else self.settings.model_copy(update={"newcomer_deviations": 0.0})
-        parts = self.split(snapshot)
+        parts = split_by(self.settings, snapshot)
         return weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
 
     def learn(self, name: str, snapshot: Snapshot, *, trust: bool) -> Learnt:
         """Train from the base model as a run does, and look where the products are."""
         pairs = self.weights(snapshot, trust=trust)
-        known = worth_of(self.settings).credits_by_pair(self.split(snapshot).train).select("query", "product_id", "credit")
+        known = worth_of(self.settings).credits_by_pair(split_by(self.settings, snapshot).train).select("query", "product_id", "credit")
         output = self.folder / name
         fine_tune(
             self.base, output,
@@ -147,7 +140,7 @@ class Bench:
             if attack.pattern in {"control", "campaign"}:
                 continue
             snapshot = attacked(self.honest, [attack], days=self.days, seed=self.settings.seed)
-            rows = self.split(snapshot).train
+            rows = split_by(self.settings, snapshot).train
             kept = in_time(rows, [Earlier(newest - 1, path)], newest_day=newest, settled_days=self.settings.settled_days)
             mine = [frame.filter(query=attack.query, product_id=attack.product_id)["credit"].sum() for frame in (kept, rows)]
             left[name] = round(float(mine[0]) / max(1.0, float(mine[1])), 4)

@@ -44,8 +44,7 @@ def origin_of(record: Record) -> str:
 def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: str = "0.1.0") -> Outgoing:
     """Return the record to write. Headers of an earlier refusal are replaced, not added to; the original ones are kept.
 
-    Of a record above ``MAX_LETTER_BYTES`` the beginning of its value and key are kept, and no header of its producer. A record of neither
-    key nor value has an empty value in its letter: the client library writes none without both.
+    Of a record above ``MAX_LETTER_BYTES`` the beginning of its value and key are kept, and no header of its producer.
     """
     problems = json.dumps([p.model_dump() for p in rejection.problems])[:4096]
     times = replays_of(record)
@@ -64,7 +63,7 @@ def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: st
     kept = tuple((k, v) for k, v in record.headers if not k.startswith(_OURS))
     letter = Outgoing(
         dead_letter_name(record.topic),
-        record.value if record.value is not None or record.key is not None else b"",
+        record.value,
         key=record.key,
         headers=(*kept, *((k, v.encode(errors="backslashreplace")) for k, v in ours.items())),
         timestamp_ms=record.timestamp_ms if record.timestamp_ms > 0 else None,

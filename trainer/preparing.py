@@ -14,7 +14,7 @@ from trainer.request import Request
 from trainer.run_folder import Outcome, RunEndedError
 from trainer.sampling import log_popularity, shuffle_labels, weigh_by, worth_of
 from trainer.snapshot import Snapshot
-from trainer.splits import split
+from trainer.splits import split_by
 
 
 class Prepared(BaseModel):
@@ -45,13 +45,7 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
     """
     settings = request.settings
     worth = worth_of(settings)
-    parts = split(
-        snapshot.pairs,
-        snapshot.catalog["product_id"].to_list(),
-        worth=worth,
-        test_days=settings.test_days,
-        heldout_share=settings.heldout_share,
-    )
+    parts = split_by(settings, snapshot)
     train_rows = in_time(parts.train, earlier, newest_day=parts.newest_day, settled_days=settings.settled_days)
     weighted = weigh_by(settings, train_rows, snapshot.clients, newest_day=parts.newest_day)
     if weighted.height < (1 if request.force else settings.min_train_pairs):

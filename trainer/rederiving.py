@@ -14,8 +14,7 @@ from trainer.case import Case, digests
 from trainer.deciding import build_decision
 from trainer.forgetting import MARKER
 from trainer.metrics import ndcg
-from trainer.sampling import worth_of
-from trainer.splits import split
+from trainer.splits import split_by
 
 TOLERANCE = 1e-9
 _NUMBERS = ("candidate_value", "baseline_value", "delta", "ci_low", "ci_high", "threshold")
@@ -82,11 +81,7 @@ def _differences(check: Check, other: Check) -> list[str]:
 
 
 def _split(case: Case) -> list[str]:
-    settings = case.request.settings
-    parts = split(
-        case.snapshot.pairs, case.snapshot.catalog["product_id"].to_list(), worth=worth_of(settings),
-        test_days=settings.test_days, heldout_share=settings.heldout_share,
-    )  # fmt: skip
+    parts = split_by(case.request.settings, case.snapshot)
     stored = pl.read_parquet(case.folder / "split" / "qrels.parquet")
     return [] if parts.qrels.equals(stored) else ["the snapshot gives other test labels"]
 

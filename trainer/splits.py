@@ -10,8 +10,11 @@ from hashlib import blake2b
 
 import polars as pl
 
+from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
 from trainer.popularity import Popularity
+from trainer.sampling import worth_of
+from trainer.snapshot import Snapshot
 
 SALT = "searchloop"
 
@@ -51,6 +54,17 @@ def held_out(query: str, share: float, salt: str = SALT) -> bool:
 def window(oldest_day: int, newest_day: int, test_days: int) -> int:
     """Return how many of the newest days are the test: ``test_days``, or half of a history shorter than twice that; 0 for a single day."""
     return min(test_days, (newest_day - oldest_day + 1) // 2)
+
+
+def split_by(settings: TrainerSettings, snapshot: Snapshot) -> Split:
+    """Divide a snapshot as ``split`` does, with what the settings say of worth, test days and held-out queries."""
+    return split(
+        snapshot.pairs,
+        snapshot.catalog["product_id"].to_list(),
+        worth=worth_of(settings),
+        test_days=settings.test_days,
+        heldout_share=settings.heldout_share,
+    )
 
 
 def split(

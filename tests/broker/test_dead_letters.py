@@ -28,11 +28,6 @@ def test_the_bytes_the_key_and_foreign_headers_stay_and_the_reason_is_added() ->
     assert json.loads(headers["dlq.errors"]) == [{"loc": "title", "type": "value_error", "message": "wrong"}]
 
 
-def test_a_record_of_neither_key_nor_value_has_a_letter_that_the_client_library_writes() -> None:
-    assert (refused(Record("searches", 0, 1, 0, None, None), Reason.NOT_OBJECT).value) == b""
-    assert (refused(Record("searches", 0, 1, 0, b"k", None), Reason.NOT_OBJECT).value) is None
-
-
 def test_a_second_refusal_replaces_the_headers_of_the_first() -> None:
     first = refused(Record("products", 0, 1, 0, None, None, (("trace", b"abc"), ("dlq.replayed", b"1"))), Reason.SCHEMA)
     again = refused(Record("products", 0, 9, 0, None, None, first.headers), Reason.BLANK_TEXT)

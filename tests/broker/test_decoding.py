@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import resource
-from typing import Self
 
 import aiokafka
 import cramjam
@@ -14,6 +13,7 @@ from aiokafka.producer import producer as producing
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.structs import TopicPartition
 
+from benchmarks.odd_names import OddName
 from broker import decoding
 from broker.consuming import open_group
 from broker.producing import open_producer
@@ -33,20 +33,6 @@ def batch_of(headers: list[list[tuple[object, bytes | None]]], codec: int = 0) -
     return bytes(builder.build())
 
 
-class Odd(str):
-    """A header name that is encoded as the bytes it was made of."""
-
-    __slots__ = ("raw",)
-
-    def __new__(cls, raw: bytes) -> Self:
-        made = super().__new__(cls, raw.decode(errors="backslashreplace"))
-        made.raw = raw
-        return made
-
-    def encode(self, *_: object) -> bytes:
-        return self.raw
-
-
 def records_in(raw: bytes, start: int = 0) -> list[tuple[int, bytes, tuple[tuple[str, bytes | None], ...]]]:
     records = decoding.Records(TopicPartition("t", 0), decoding.Batches(raw), None, start, None, None, True, 0)
     return [(r.offset, r.value, r.headers) for r in records]
@@ -59,7 +45,7 @@ def test_this_was_written_for_the_aiokafka_that_is_installed() -> None:
 @pytest.mark.parametrize("codec", [0, 1, 2, 3, 4], ids=["none", "gzip", "snappy", "lz4", "zstd"])
 def test_header_names_of_any_bytes_are_read_and_nothing_beside_them_is_lost_or_repeated(codec: int) -> None:
     decoding.install()
-    pairs = [[("a", b"1"), ("b", None)], *[[(Odd(name), b"x")] for name in NAME_BYTES], [("z", b"2")]]
+    pairs = [[("a", b"1"), ("b", None)], *[[(OddName(name), b"x")] for name in NAME_BYTES], [("z", b"2")]]
     found = records_in(batch_of(pairs, codec))
     assert [offset for offset, _, _ in found] == list(range(len(pairs)))
     assert found[0][2] == (("a", b"1"), ("b", None))
@@ -104,7 +90,7 @@ async def test_a_running_consumer_goes_past_odd_names_and_bombs(kafka: str, topi
     async with AIOKafkaProducer(
         bootstrap_servers=kafka, compression_type="zstd", max_request_size=1 << 30, max_batch_size=1 << 16
     ) as producer:
-        await producer.send_and_wait(topic, b"first", headers=[(Odd(b"\xff"), b"1")])
+        await producer.send_and_wait(topic, b"first", headers=[(OddName(b"\xff"), b"1")])
         for _ in range(4):
             await producer.send_and_wait(topic, bytes(300 << 20))
         await producer.send_and_wait(topic, b"last", headers=[("n", None)])

@@ -10,6 +10,7 @@ from schemas.pairs import Pair
 from schemas.products import CatalogProduct
 from schemas.settings import METRICS
 from trainer.popularity import Popularity
+from trainer.sampling import weigh
 from trainer.snapshot import Snapshot, frames
 
 WORTH = Popularity(parse("clicks + purchases", METRICS))
@@ -26,6 +27,20 @@ def a_pair(query: str, product_id: str, days: Mapping[int, int], *, action: Acti
         product_id=product_id,
         days={day: {action: (credit * 1000, credit, 0)} for day, credit in days.items()},
         clients={f"{n:016x}": total // clients for n in range(clients)},
+    )
+
+
+def weighed(snapshot: Snapshot) -> pl.DataFrame:
+    """The pairs of a snapshot as counted: without decay, limits and trust."""
+    return weigh(
+        snapshot.pairs,
+        snapshot.clients,
+        newest_day=100,
+        half_life_days=1e9,
+        worth=WORTH,
+        min_clients=1,
+        max_client_share=1,
+        weight_map="log",
     )
 
 

@@ -2,9 +2,8 @@
 
 import polars as pl
 
-from tests.trainer.builders import WORTH, a_pair
+from tests.trainer.builders import a_pair, weighed
 from trainer.rank_changes import rank_changes
-from trainer.sampling import weigh
 from trainer.snapshot import frames
 
 PAIRS = [a_pair("q", "a", {100: 9}), a_pair("q", "b", {100: 2}, clients=2), a_pair("r", "a", {100: 4}), a_pair("r", "c", {100: 1})]
@@ -12,16 +11,7 @@ PAIRS = [a_pair("q", "a", {100: 9}), a_pair("q", "b", {100: 2}, clients=2), a_pa
 
 def found(before, after, *, believed=None):
     snapshot = frames(PAIRS, [])
-    weighted = weigh(
-        snapshot.pairs,
-        snapshot.clients,
-        newest_day=100,
-        half_life_days=1e9,
-        worth=WORTH,
-        min_clients=1,
-        max_client_share=1,
-        weight_map="log",
-    )
+    weighted = weighed(snapshot)
     rows = [(*pair, share) for pair, share in (believed or {}).items()]
     trusted = pl.DataFrame(rows, schema={"query": pl.String, "product_id": pl.String, "believed": pl.Float64}, orient="row")
     return rank_changes(["q", "r"], before, after, weighted=weighted, clients=snapshot.clients, trusted=trusted)

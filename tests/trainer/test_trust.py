@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.pairs import MAX_CLIENTS, Pair, client_of
 from schemas.settings import TrainerSettings
-from tests.trainer.builders import WORTH, a_pair
-from trainer.sampling import weigh, weigh_by
+from tests.trainer.builders import a_pair, weighed
+from trainer.sampling import weigh_by
 from trainer.snapshot import CLIENT_SCHEMA, Snapshot, frames
 from trainer.trust import MIN_SEEN, believed
 
@@ -114,16 +114,7 @@ def test_the_weights_of_a_run_follow_and_one_setting_ends_it():
     )
     assert off["credit"].item() == pytest.approx(60)
     assert on["credit"].item() < 6
-    plain = weigh(
-        snapshot.pairs,
-        snapshot.clients,
-        newest_day=100,
-        half_life_days=1e9,
-        worth=WORTH,
-        min_clients=1,
-        max_client_share=1,
-        weight_map="log",
-    )
+    plain = weighed(snapshot)
     assert plain.filter(product_id="spam")["credit"].item() == pytest.approx(60)
 
 
