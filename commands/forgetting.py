@@ -76,8 +76,9 @@ def forget(
 def later() -> dict[str, str]:
     """Return what goes by itself after a wish has been carried out, and when."""
     kept = {t.name: t.retention for t in TOPICS if t.retention and t.name in _TELLING}
+    empty = StreamSettings.load(os.environ).empty_pairs_kept
     return {
-        "pairs that were this shopper's alone": "their text, after `empty_pairs_kept` (1 h) and with the next record of their partition",
+        "pairs that were this shopper's alone": f"their text, {_told(empty)} after the wish or later, with a record of their partition",
         "shoppers": "the emptied row, when nothing more was heard of it for `max_event_age` and `purchase_window` together",
         "older values of compacted topics": "when Kafka compacts their segment (`segment.ms` is a day)",
         **{name: f"its records, {_told(age)} after each was written" for name, age in kept.items()},
@@ -95,7 +96,7 @@ def _hashes(shopper: str) -> list[str]:
 
 
 def _told(age: timedelta) -> str:
-    return f"{age.days} days" if age.days else f"{age.seconds // 3600} h"
+    return f"{age.days} days" if age.days else f"{age.seconds // 3600} h" if age.seconds >= 3600 else f"{age.seconds} s"
 
 
 def _of_this_machine(data_dir: Path | None) -> Settings:

@@ -44,7 +44,8 @@ class Settings(BaseModel):
         12,
         ge=1,
         le=512,
-        description="Partitions of the raw and internal topics, for ever: what was counted lies where its key leads with this number. "
+        description="Partitions of the topics when they are made. Raw topics may get more later; internal ones keep theirs for ever: what "
+        "was counted lies where its key leads with this number. "
         "Topics that exist with another one keep it, unless this names one: then it is refused. It is also the most `stream` workers.",
     )
     search_partitions: int = Field(
@@ -172,7 +173,8 @@ class StreamSettings(Settings):
     )
     empty_pairs_kept: Duration = Field(
         timedelta(hours=1),
-        description="A pair in which nobody and no credit is left goes from `pairs` so long after both agents have committed all of it.",
+        description="A pair in which nobody and no credit is left goes from `pairs` so long after a worker first saw it, and not before "
+        "both agents have committed all of it.",
     )
     take_records: int = Field(100, ge=1, description="Micro-batches in one step of a Faust agent.")
     take_within_s: float = Field(0.1, gt=0, description="How long an agent waits to fill a step.")
@@ -217,7 +219,9 @@ class GateSettings(BaseModel):
         0.02, gt=0, le=1, description="Share of all credit that one client may hold; ten times the average is always allowed."
     )
     gate_max_query_share: float = Field(0.2, gt=0, le=1, description="Share of the test's credit that one query may hold.")
-    gate_max_refused_share: float = Field(0.05, ge=0, le=1, description="Share of the raw records that may have been refused.")
+    gate_max_refused_share: float = Field(
+        0.05, ge=0, le=1, description="Share of the raw records of the last seven days that may have been refused."
+    )
     gate_min_coverage: float = Field(
         0.8, ge=0, description="Of the products that live shows in any first ten, the candidate shows this share."
     )

@@ -17,7 +17,7 @@ _LONGEST_S = 1.0
 
 
 def cost_of(request: SearchRequest) -> float:
-    """Return the cost, 1 for an ordinary search.
+    """Return the cost, about 1 for an ordinary search.
 
     >>> cost_of(SearchRequest(request_id="r", user_query="tv"))
     1.25

@@ -1,8 +1,9 @@
 """Remove the pairs that are nobody's: no client stands in them and no credit, so all that is left is the text of a query.
 
 An erasure leaves such a pair when it takes the last client, and so do purchases that were all refunded. Its fence must stay as long as
-anything it has counted may come again. So a pair goes when both agents have committed beyond all of it, and then ``empty_pairs_kept``
-later, for a worker that wakes up late and writes once more what was written for it. Needs a record of the partition to go with.
+anything it has counted may come again. So a pair goes ``empty_pairs_kept`` after it was first seen here, for a worker that wakes up
+late and writes once more what was written for it, and not before both agents have committed beyond all of it. Needs a record of the
+partition to go with.
 """
 
 import math
@@ -32,7 +33,7 @@ class NamedTable(Protocol):
 class Dropping:
     """Looks every ``EVERY_S`` at the pairs without clients of the partitions that have records.
 
-    ``kept``: how long they stay after all of them is counted; ``clock`` counts seconds.
+    ``kept``: how long they stay after they were first seen; ``clock`` counts seconds.
     """
 
     def __init__(
