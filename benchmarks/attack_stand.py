@@ -28,6 +28,7 @@ from schemas.products import Product
 from schemas.releases import DeploymentCommand, LivePointer
 from schemas.search import SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
+from schemas.topics import TRAINING_TRIGGERS, dead_letter_name
 from schemas.training import Trigger
 from simulator.shop import Shop
 
@@ -170,7 +171,9 @@ def _probe_of_stream(_: Stand, mark: str) -> tuple[str, Sent]:
 
 def _probe_of_trainer(stand: Stand, mark: str) -> tuple[str, Sent]:
     trigger = Trigger(trigger_id=mark, requested_at=datetime.now(UTC), params={"nonsense": 1})
-    return "training-triggers.dlq", Sent(topic="training-triggers", value=trigger.to_json(), key=stand.settings.deployment.encode())
+    return dead_letter_name(TRAINING_TRIGGERS.name), Sent(
+        topic=TRAINING_TRIGGERS.name, value=trigger.to_json(), key=stand.settings.deployment.encode()
+    )
 
 
 def _probe_of_indexer(stand: Stand, mark: str) -> tuple[str, Sent]:

@@ -23,7 +23,7 @@ from benchmarks.chaos_workers import working
 from benchmarks.report import finish, say
 from broker.producing import open_producer
 from schemas.settings import StreamSettings
-from stream.lag import learn_group
+from stream.lag import intake_group, learn_group
 
 HEALS_WITHIN_S = 90.0
 FLOW_S = 5.0
@@ -40,7 +40,7 @@ async def run(seed: int, events: int, kills: int, workers: int, rtt_ms: float, f
         settings = ground.settings("chaos.")
         facts, found = await chaos_pass(ground, settings, load, seed, kills, workers)
         wrong = await unaccounted(settings, load.storm)
-        groups = (learn_group(settings), f"{settings.topic_prefix}intake-events", f"{settings.topic_prefix}intake-products")
+        groups = (learn_group(settings), intake_group(settings, "events"), intake_group(settings, "products"))
         formed = rebalances(ground.broker_logs(), groups)
     to_clean, to_reference = compare(found, clean), compare(found, right)
     for line in (*to_clean.examples, *to_reference.examples):

@@ -15,6 +15,7 @@ from broker.records import Record
 from schemas.batches import unpack
 from schemas.pairs import MAX_CLIENTS, Pair, pair_key
 from schemas.settings import Settings
+from schemas.topics import dead_letter_name
 from simulator.records import RawRecord
 from stream.aggregation import canonical
 
@@ -82,7 +83,7 @@ async def unaccounted(settings: Settings, sent: Iterable[RawRecord]) -> dict[str
     accepted = {json.loads(fact)["event_id"] for record in await _all(settings, "events") for _, fact in unpack(record.value or b"")}
     for name in ("searches", "interactions"):
         letters: dict[tuple[int, int], set[str]] = {}
-        for letter in await _all(settings, f"{name}.dlq"):
+        for letter in await _all(settings, dead_letter_name(name)):
             place = int(letter.header("__connect.errors.partition") or -1), int(letter.header("__connect.errors.offset") or -1)
             letters.setdefault(place, set()).add((letter.header("dlq.reason") or b"").decode())
         records = await _all(settings, name)

@@ -80,6 +80,7 @@ class ClickLog:
             min_clients=1,
             max_client_share=1.0,
             weight_map=settings.weight_map,
+            newcomer_deviations=0,
         )
         if new_from is None:
             return weighted.with_columns(new=pl.lit(value=True))

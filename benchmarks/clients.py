@@ -24,6 +24,7 @@ from embedded.supervisor import Supervisor
 from schemas.batches import unpack
 from schemas.events import CleanInteraction, CleanSearch, read_clean_event
 from schemas.settings import Settings
+from schemas.topics import dead_letter_name
 
 SENT = 3  # a product, a search, a purchase
 SETTLE_S = 30.0
@@ -41,7 +42,7 @@ async def audit(settings: Settings, mark: str) -> dict[str, Any]:
                 isinstance(e, CleanSearch | CleanInteraction) and e.shopper == f"{mark}-shopper" and not _own(e) for e in events
             )
     refused: Counter[str] = Counter()
-    letters = [settings.topic(f"{name}.dlq") for name in ("products", "searches", "interactions")]
+    letters = [settings.topic(dead_letter_name(name)) for name in ("products", "searches", "interactions")]
     async with open_reader(settings.kafka, letters) as reader:
         async for record in reader.until(await reader.end_offsets()):
             if f'"{mark}-'.encode() in (record.value or b""):

@@ -99,6 +99,7 @@ def weigh_as_purchases(pairs: pl.DataFrame, settings: TrainerSettings) -> pl.Dat
         min_clients=1,
         max_client_share=1.0,
         weight_map=settings.weight_map,
+        newcomer_deviations=0,
     )
 
 

@@ -95,6 +95,7 @@ def learn(shop: Planted, variant: Variant, seed: int) -> dict[str, float]:
         min_clients=1,
         max_client_share=1.0,
         weight_map=variant.weight_map,
+        newcomer_deviations=0,
     )
     query, product = (torch.tensor([int(text[1:]) for text in pairs[name]]) for name in ("query", "product_id"))
     rows = np.repeat(np.arange(pairs.height), pairs["credit"].round().cast(pl.Int64)) if variant.repeated else np.arange(pairs.height)

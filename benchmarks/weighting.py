@@ -90,6 +90,7 @@ def learn_clicks(
         min_clients=1,
         max_client_share=1.0,
         weight_map=variant.weight_map,
+        newcomer_deviations=0,
     )
     weighted = weighted.sort("last_day", "query", "product_id", descending=[True, False, False]).head(most or weighted.height)
     weighted = weighted.sort("query", "product_id").with_columns(weight=pl.col("weight") / pl.col("weight").mean())

@@ -126,7 +126,7 @@ def _judge_others(settings: Settings, found: Mapping[str, int]) -> None:
         n = found.get(name, topic.num_partitions)
         if n == topic.num_partitions:
             continue
-        if topic.num_partitions == 1 and not name.endswith(".dlq"):
+        if topic.num_partitions == 1 and not name.endswith(dead_letter_name("")):
             raise TopicMismatchError(
                 f"topic {name!r} has {n} partitions and must have one, since its order matters: use another SEARCHLOOP_TOPIC_PREFIX"
             )

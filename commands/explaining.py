@@ -27,6 +27,7 @@ from schemas.rejections import Rejection
 from schemas.settings import Settings, SettingsError, StreamSettings
 from schemas.topics import ERASURES, INTERACTIONS, SEARCHES
 from schemas.training import Decision
+from stream.lag import intake_group
 from stream.shopper import Fence, Rules
 from stream.validation import Ignored, validate_erasure, validate_interaction, validate_search
 from trainer.rederiving import rederive
@@ -102,7 +103,7 @@ async def explain_event(settings: Settings, event_id: str, on_read: OnRead = lam
         stop(str(error), code=2)
     trace = await trace_event(settings, event_id, Rules.of(rules), on_read)
     async with open_lag_reader(settings.kafka) as lags:
-        taken_in = await lags.committed(f"{settings.topic_prefix}intake-events")
+        taken_in = await lags.committed(intake_group(settings, "events"))
     return {
         "event_id": event_id,
         "raw": [_raw_facts(r, settings, rules, trace, taken_in.get((r.topic, r.partition), 0)) for r in trace.raw],

@@ -73,7 +73,7 @@ def origin(letter: Record) -> Record:
         text = letter.header(f"__connect.errors.{name}") or b""
         return int(text) if text.isdigit() and len(text) <= 18 else otherwise
 
-    topic = (letter.header("__connect.errors.topic") or letter.topic.removesuffix(".dlq").encode()).decode(errors="replace")
+    topic = (letter.header("__connect.errors.topic") or letter.topic.removesuffix(dead_letter_name("")).encode()).decode(errors="replace")
     place = number("partition", letter.partition), number("offset", letter.offset)
     return Record(topic, *place, letter.timestamp_ms, letter.key, letter.value, letter.headers)
 

@@ -68,7 +68,7 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
     logging.getLogger("stream.recovery").setLevel(logging.WARNING)  # faust's services log under the module of their class
     install()  # faust reads with aiokafka's fetcher
     app = faust.App(
-        f"{settings.topic_prefix}learn",
+        learn_group(settings),
         broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),
         broker_client_id=client_id(),
         datadir=str(settings.data_dir / "faust"),

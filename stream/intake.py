@@ -28,6 +28,7 @@ from schemas.settings import StreamSettings
 from schemas.topics import CATALOG, ERASURES, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
 from stream import metrics
 from stream.known import KnownProducts
+from stream.lag import intake_group
 from stream.locating import has_unknown, locate_interaction, locate_search
 from stream.packing import pack_by_key
 from stream.rejoining import rejoin
@@ -88,7 +89,7 @@ class Intake:
                 open_group(
                     s.kafka,
                     [s.topic(PRODUCTS.name)],
-                    f"{s.topic_prefix}intake-products",
+                    intake_group(s, "products"),
                     fetch_wait_ms=50,
                     session_timeout_ms=silence_ms,
                 )
@@ -98,7 +99,7 @@ class Intake:
                 open_group(
                     s.kafka,
                     event_topics,
-                    f"{s.topic_prefix}intake-events",
+                    intake_group(s, "events"),
                     fetch_wait_ms=50,
                     session_timeout_ms=silence_ms,
                     in_order=True,

@@ -4,6 +4,7 @@ Groups are measured as a whole: every worker shows the same figures.
 """
 
 import asyncio
+from typing import Literal
 
 from broker.lag import open_lag_reader
 from schemas.settings import Settings, StreamSettings
@@ -16,12 +17,17 @@ INTERVAL_S = 5.0
 def steps_of(settings: StreamSettings, halves: tuple[str, ...]) -> list[tuple[str, str, tuple[str, ...]]]:
     """Return (step, group, short names of its topics) of everything that these halves of the process do."""
     intake = [
-        ("intake", f"{settings.topic_prefix}intake-products", (PRODUCTS.name,)),
-        ("intake", f"{settings.topic_prefix}intake-events", (SEARCHES.name, INTERACTIONS.name, ERASURES.name)),
+        ("intake", intake_group(settings, "products"), (PRODUCTS.name,)),
+        ("intake", intake_group(settings, "events"), (SEARCHES.name, INTERACTIONS.name, ERASURES.name)),
     ]
     group = learn_group(settings)
     learn = [("attribute", group, (EVENTS.name,)), ("aggregate", group, (CONTRIBUTIONS.name,))]
     return [*(intake if "intake" in halves else ()), *(learn if "learn" in halves else ())]
+
+
+def intake_group(settings: Settings, what: Literal["products", "events"]) -> str:
+    """Return the consumer group that takes in the raw products, or the raw searches, interactions and erasures."""
+    return f"{settings.topic_prefix}intake-{what}"
 
 
 def learn_group(settings: Settings) -> str:

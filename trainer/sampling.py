@@ -50,7 +50,7 @@ def weigh(
     min_clients: int,
     max_client_share: float,
     weight_map: WeightMap,
-    newcomer_deviations: float = 0.0,
+    newcomer_deviations: float,
 ) -> pl.DataFrame:
     """Return one row per pair, sorted: query, product_id, credit (> 0), last_day, weight (mean 1).
 

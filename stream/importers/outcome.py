@@ -57,11 +57,6 @@ class Outcome:
 Convert = Callable[[Body], Records | Batch | Skipped | Rejection]
 
 
-def convert_lines(lines: Iterable[bytes], convert: Convert) -> Iterator[Outcome]:
-    """Yield one outcome per JSON line, numbered from 1."""
-    return convert_numbered(enumerate(lines, start=1), convert)
-
-
 def convert_numbered(lines: Iterable[tuple[int, bytes | Rejection]], convert: Convert) -> Iterator[Outcome]:
     """Yield one outcome per numbered line. One that could not be read, or is no JSON object, is refused, and the next one is read."""
     for number, line in lines:

@@ -41,6 +41,7 @@ def weighed(snapshot: Snapshot) -> pl.DataFrame:
         min_clients=1,
         max_client_share=1,
         weight_map="log",
+        newcomer_deviations=0,
     )
 
 

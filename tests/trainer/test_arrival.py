@@ -6,11 +6,13 @@ import polars as pl
 import pytest
 
 from schemas.events import Action
+from schemas.settings import TrainerSettings
 from tests.trainer.builders import a_pair
 from trainer.arrival import Earlier, in_time
 from trainer.snapshot import frames
 
 NEWEST = 130
+SETTLED_DAYS = TrainerSettings().settled_days
 HONEST = [a_pair(f"q{n}", f"p{n}", dict.fromkeys(range(90 + n, NEWEST + 1), 2)) for n in range(10)]
 BURST = a_pair("q0", "spam", dict.fromkeys(range(100, 112), 5), action=Action.PURCHASE)
 
@@ -29,7 +31,7 @@ def run(tmp_path: Path):
     return seen
 
 
-def kept(pairs, earlier, *, settled_days=2) -> pl.DataFrame:
+def kept(pairs, earlier, *, settled_days=SETTLED_DAYS) -> pl.DataFrame:
     return in_time(rows(pairs), earlier, newest_day=NEWEST, settled_days=settled_days)
 
 
@@ -70,4 +72,4 @@ def test_without_an_earlier_run_or_when_turned_off_all_counts(run):
     assert kept(both, []).equals(rows(both))
     assert kept(both, [run(NEWEST, HONEST)]).equals(rows(both))
     assert kept(both, [run(129, HONEST)], settled_days=0).equals(rows(both))
-    assert in_time(rows([]), [run(129, HONEST)], newest_day=NEWEST, settled_days=2).is_empty()
+    assert in_time(rows([]), [run(129, HONEST)], newest_day=NEWEST, settled_days=SETTLED_DAYS).is_empty()

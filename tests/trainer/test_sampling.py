@@ -25,6 +25,7 @@ def _weigh(pairs, *, newest_day=100, half_life_days=10.0, worth=WORTH, min_clien
         min_clients=min_clients,
         max_client_share=max_client_share,
         weight_map=weight_map,
+        newcomer_deviations=0,
     )
 
 

@@ -55,6 +55,7 @@ def _train(
         min_clients=1,
         max_client_share=1.0,
         weight_map="log",
+        newcomer_deviations=0,
     )
     settings = TrainerSettings(max_steps=max_steps, batch_size=16, passes=9, learning_rate=learning_rate, blend=blend)
     facts = fine_tune(

@@ -13,9 +13,10 @@ from commands.importing import CONVERTERS, judge
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from stream.importers import segment, ubi
-from stream.importers.outcome import Skipped, convert_lines
+from stream.importers.outcome import Skipped
 from stream.importers.tally import Tally
 from tests.stream.builders import NOW
+from tests.stream.importers.lines import convert_lines
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = [

@@ -7,7 +7,8 @@ import pytest
 from commands.importing import CONVERTERS
 from schemas.absent import NOBODY, PROGRAM_WORDS
 from schemas.rejections import Rejection
-from stream.importers.outcome import Batch, Skipped, convert_lines
+from stream.importers.outcome import Batch, Skipped
+from tests.stream.importers.lines import convert_lines
 
 AT = "2026-03-10T11:00:00Z"
 SEGMENT = {"type": "track", "event": "Product Clicked", "anonymousId": "a", "timestamp": AT, "properties": {"product_id": "p"}}

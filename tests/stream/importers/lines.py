@@ -1,0 +1,10 @@
+"""Lines of a file that are at hand, as an import converts them."""
+
+from collections.abc import Iterable, Iterator
+
+from stream.importers.outcome import Convert, Outcome, convert_numbered
+
+
+def convert_lines(lines: Iterable[bytes], convert: Convert) -> Iterator[Outcome]:
+    """Yield one outcome per JSON line, numbered from 1."""
+    return convert_numbered(enumerate(lines, start=1), convert)
