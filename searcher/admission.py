@@ -90,6 +90,7 @@ class Admission:
         replies = [Reply(a.accepted, expired(a.accepted, now_ms=now_ms, skew_ms=0.0)) for a in self._waiting.late(now_ms)]
         for one in replies:
             self._hold(one.to.record)
+        WAITING.set(len(self._waiting))
         return replies
 
     def done(self, replies: Sequence[Reply]) -> None:

@@ -6,7 +6,7 @@ and not others behind it; a request that costs a hundred waits while each other 
 """
 
 from bisect import bisect_right, insort
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,14 +74,28 @@ class Waiting:
         return sum(p[2].cost for p in self._places[:place] if alone or not heavy(p[2].cost))
 
     def late(self, now_ms: float) -> list[Asked]:
-        """Take out those that have waited too long: they would only keep others from being let in."""
-        late = [place for place in self._places if place[2].accepted.remaining_ms(now_ms) <= 0]
-        if late:
-            numbers = {number for _, number, _ in late}
-            self._places = [p for p in self._places if p[1] not in numbers]
-            for _, _, asked in late:
+        """Take out those that have waited too long: they would only keep others from being let in.
+
+        Nobody has served them, so their clients get their shares back: what these have waiting moves up, and so does what they send next.
+        """
+        late = {number: asked for _, number, asked in self._places if asked.accepted.remaining_ms(now_ms) <= 0}
+        if not late:
+            return []
+        given_back: defaultdict[str, float] = defaultdict(float)
+        kept: list[Place] = []
+        for tag, number, asked in self._places:
+            flow = asked.flow
+            if number in late:
                 self._leave(asked)
-        return [asked for _, _, asked in late]
+                given_back[flow] += asked.cost
+            else:
+                kept.append((tag - given_back[flow], number, asked))
+        self._places = sorted(kept)
+        for flow, cost in given_back.items():
+            tag = self._last.pop(flow, 0.0) - cost
+            if tag > self._now:
+                self._last[flow] = tag
+        return list(late.values())
 
     def take(self, most: int, budget: float, *, heavy_too: bool) -> list[Asked]:
         """Take the next requests: at most ``most`` of at most ``budget`` together, or one heavy one alone where it is next."""

@@ -142,3 +142,11 @@ def test_a_reply_topic_that_is_not_allowed_is_counted_by_its_name_and_many_made_
         assert reply.to.address.topic == "answers"
     assert counted("refused_reply_topics", topic="'made-up-0'") == 1
     assert counted("refused_reply_topics", topic="(others)") >= 40
+
+
+def test_what_has_waited_too_long_is_counted_among_what_waits_no_more(desk: Admission):
+    take_in(desk, record("late", timeout_ms=1000))
+    assert REGISTRY.get_sample_value("searchloop_search_waiting") == 1
+    (reply,) = desk.late(now_ms=NOW_MS + 2000)
+    assert reply.response.status is Status.EXPIRED
+    assert REGISTRY.get_sample_value("searchloop_search_waiting") == 0

@@ -123,3 +123,32 @@ def test_what_has_waited_too_long_leaves_and_holds_nobody_up():
     assert [one.accepted.request.request_id for one in line.late(NOW_MS + 2000)] == ["late"]
     assert line.late(NOW_MS + 2000) == []
     assert turns(line) == ["on time"]
+
+
+def test_a_client_whose_requests_nobody_served_is_not_kept_behind_them():
+    line = waiting(*(asked(str(n), client_id="unlucky", timeout_ms=1000) for n in range(400)))
+    for n in range(100):
+        line.add(asked(f"other-{n}", client_id="other", timeout_ms=9000))
+    assert len(line.late(NOW_MS + 2000)) == 400
+    assert line.ahead(asked("again", client_id="unlucky")) <= 2.0
+    line.add(asked("again", client_id="unlucky", timeout_ms=9000))
+    assert turns(line).index("again") <= 1
+
+
+def test_what_a_client_has_waiting_moves_up_by_what_was_taken_out_before_it_and_keeps_its_order():
+    line = waiting(*(asked(f"late-{n}", client_id="one", timeout_ms=1000 if n % 2 else 9000) for n in range(9)))
+    line.add(asked("other", client_id="other", timeout_ms=9000))
+    line.late(NOW_MS + 2000)
+    line.add(asked("next", client_id="one", timeout_ms=9000))
+    order = [name for name in turns(line) if name != "other"]
+    assert order == ["late-0", "late-2", "late-4", "late-6", "late-8", "next"]
+
+
+def test_a_share_that_a_client_has_had_is_not_given_back():
+    line = waiting(*(asked(str(n), client_id="greedy", timeout_ms=1000) for n in range(20)), asked("other", client_id="other"))
+    for _ in range(11):
+        line.take(1, 2.0, heavy_too=True)
+    line.add(asked("honest", client_id="honest", timeout_ms=9000))
+    line.late(NOW_MS + 2000)
+    line.add(asked("more", client_id="greedy", timeout_ms=9000))
+    assert turns(line)[0] == "honest"
