@@ -21,7 +21,7 @@ def switched(
         previous = previous.model_copy(update={"rolled_back": past})
     return LivePointer(
         deployment=deployment,
-        sequence=before.sequence + 1 if before else 1,
+        sequence=before.next_sequence if before else 1,
         live=release,
         previous=previous,
         cause=command.action if command else "first",
@@ -39,7 +39,7 @@ def marked(before: LivePointer, command: DeploymentCommand, *, paused: bool, pin
     """Return the pointer with other marks; the same generation serves."""
     return before.model_copy(
         update={
-            "sequence": before.sequence + 1,
+            "sequence": before.next_sequence,
             "cause": command.action,
             "command_id": command.command_id,
             "carried_out": _carried_out(before, command),

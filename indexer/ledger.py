@@ -122,7 +122,7 @@ class Ledger:
         if values:
             await self._write(*values.items())
         if (before := self.state.pointer) is not None:
-            await self.pointed(before.model_copy(update={"sequence": before.sequence + 1}))
+            await self.pointed(before.model_copy(update={"sequence": before.next_sequence}))
             if (now := datetime.now(UTC)) - self._told_at >= TELL_EVERY:
                 self._told_at = now
                 await self.decided(changes.of_overruled(self.state.pointer or before, told, now))

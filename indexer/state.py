@@ -13,6 +13,7 @@ from schemas.releases import LivePointer, Release, ReleaseState, RolledBack, is_
 log = structlog.get_logger(__name__)
 HOLDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
 UNFINISHED = frozenset({ReleaseState.BUILDING, ReleaseState.VERIFIED})
+FAR = 10**9  # no deployment comes so far; above the greatest number that is read nothing could be built
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,11 @@ class State:
 
     @property
     def next_generation(self) -> int:
-        """One more than any generation ever begun: a number is never used twice."""
-        return max(self.releases, default=0) + 1
+        """One more than any generation ever begun: a number is never used twice. What is far off is a stranger's, and only stepped over."""
+        number = max((n for n in self.releases if n < FAR), default=0) + 1
+        while number in self.releases:
+            number += 1
+        return number
 
     @property
     def building(self) -> Release | None:
@@ -72,7 +76,8 @@ class State:
 def read_state(records: Iterable[tuple[bytes, bytes]], deployment: str) -> State:
     """Fold the newest ``(key, value)`` of every key of ``releases``. Pointers of other deployments are passed over.
 
-    So is what cannot be read, or names another generation than its key: one bad record must not hide the others.
+    So is what cannot be read, or names another generation than its key: one bad record must not hide the others. The pointer's releases
+    are whole: where the record of one is bad, or names another collection, what the pointer says of it holds.
     """
     state = State()
     for key, value in records:
@@ -85,6 +90,9 @@ def read_state(records: Iterable[tuple[bytes, bytes]], deployment: str) -> State
                 state = state.with_pointer(LivePointer.from_json(value))
         except ValidationError as error:
             log.warning("a record of releases cannot be read", key=key[:80], problems=error.error_count())
+    for one in (state.pointer.previous, state.pointer.live) if state.pointer else ():
+        if one and (one.generation not in state.releases or state.releases[one.generation].collection != one.collection):
+            state = state.with_release(one)
     return state
 
 

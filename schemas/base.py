@@ -138,3 +138,5 @@ Timestamp = Annotated[
     BeforeValidator(parse_timestamp, json_schema_input_type=datetime | Annotated[float, Field(ge=FIRST_EPOCH, le=LAST_EPOCH)]),
     PlainSerializer(_iso_millis, when_used="json"),
 ]
+# A time in what controls training and deployment, where no setting says what a naive one means: it is UTC.
+ControlTime = Annotated[Timestamp, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]

@@ -9,12 +9,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Fact, Id, Message, Timestamp
+from schemas.base import ControlTime, Fact, Id, Message
 from schemas.bounds import EXACT_INTEGER, NAME_CHARS, PATH_CHARS, REASON_CHARS
 from schemas.settings import MAIN
 
 # A number of ours, which every reader of JSON holds exactly.
 Generation = Annotated[int, Field(ge=-EXACT_INTEGER, le=EXACT_INTEGER)]
+# A number of ours that only rises.
+Counted = Annotated[int, Field(ge=0, le=EXACT_INTEGER)]
 
 
 class Candidate(Fact):
@@ -44,8 +46,8 @@ class DeploymentCommand(Message):
     force: bool = False
     reason: Annotated[str, Field(max_length=REASON_CHARS)] = ""
     actor: Annotated[str, Field(max_length=NAME_CHARS)] = "unknown"
-    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
-    expires_at: Timestamp | None = None
+    at: ControlTime = Field(default_factory=lambda: datetime.now(UTC))
+    expires_at: ControlTime | None = None
 
 
 class ReleaseState(StrEnum):
@@ -71,7 +73,7 @@ class RolledBack(Fact):
 
     actor: str
     reason: str
-    at: Timestamp
+    at: ControlTime
 
 
 class Release(Fact):
@@ -84,7 +86,7 @@ class Release(Fact):
     ``id_set_sha256`` is that of the sorted product ids joined by newlines.
     """
 
-    generation: int
+    generation: Counted
     kind: Literal["full", "refresh"] = "full"
     model: str
     model_sha256: str
@@ -102,7 +104,7 @@ class Release(Fact):
     error: str | None = None
     attempts: int = 1
     rolled_back: RolledBack | None = None
-    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+    at: ControlTime = Field(default_factory=lambda: datetime.now(UTC))
 
 
 class LivePointer(Fact):
@@ -114,7 +116,7 @@ class LivePointer(Fact):
     """
 
     deployment: str = MAIN
-    sequence: int
+    sequence: Counted
     live: Release
     previous: Release | None = None
     cause: str
@@ -124,8 +126,13 @@ class LivePointer(Fact):
     actor: str = "indexer"
     paused: bool = False
     pinned: bool = False
-    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+    at: ControlTime = Field(default_factory=lambda: datetime.now(UTC))
     follows: list[str] | None = None
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence of the pointer after this one. After the greatest it begins anew: a stranger's may be the greatest."""
+        return self.sequence % EXACT_INTEGER + 1
 
 
 def release_key(generation: int, deployment: str = MAIN) -> bytes:
@@ -190,4 +197,4 @@ class SearcherReport(Fact):
     problem: str | None = None
     served: list[Served] = []
     recent_p95_ms: float | None = None
-    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+    at: ControlTime = Field(default_factory=lambda: datetime.now(UTC))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Fact, Id, Message, OptionalId, Timestamp
+from schemas.base import ControlTime, Fact, Id, Message, OptionalId
 from schemas.bounds import EXACT_INTEGER, NAME_CHARS, PARAMS, REASON_CHARS
 
 ParamName = Annotated[str, Field(max_length=NAME_CHARS)]
@@ -24,7 +24,7 @@ class Trigger(Message):
     trigger_id: Id
     reason: Literal["schedule", "manual", "volume", "drift", "rollback_followup", "backfill"] = "manual"
     requested_by: Annotated[str, Field(max_length=NAME_CHARS)] = "unknown"
-    requested_at: Timestamp
+    requested_at: ControlTime
     dedup_key: Annotated[str, Field(max_length=200)] | None = None
     base: Literal["live", "pristine"] = "live"
     force: bool = False
@@ -80,7 +80,7 @@ class TrainingRun(Fact):
     dedup_keys: list[str] = []
     seq: int = 0
     state: RunState
-    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+    at: ControlTime = Field(default_factory=lambda: datetime.now(UTC))
     progress: float = 0.0
     detail: str = ""
     pairs: int | None = None
@@ -148,4 +148,4 @@ class Decision(Fact):
     generation_before: int | None = None
     generation_after: int | None = None
     actor: str = "trainer"
-    at: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+    at: ControlTime = Field(default_factory=lambda: datetime.now(UTC))

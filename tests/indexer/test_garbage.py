@@ -62,3 +62,11 @@ def test_a_report_whose_numbers_cannot_be_added_up_is_passed_over() -> None:
         assert read_report(Record("searcher-reports", 0, 0, 0, b"s", garbage)) is None
     stolen = report()
     assert read_report(Record(stolen.topic, 0, 0, 0, b"another", stolen.value)) is None, "a report stands under its searcher's own key"
+
+
+def test_a_time_without_zone_in_a_report_is_utc_and_ends_nothing() -> None:
+    """It could not be compared with ours, and ended the indexer for as long as the report stood on the topic."""
+    raw = b'{"searcher_id":"s","generation":1,"sequence":1,"ready":true,"at":"2026-01-01T12:00:00"}'
+    read = read_report(Record("searcher-reports", 0, 0, 0, b"s", raw))
+    assert read is not None
+    assert read.at == NOW

@@ -2,7 +2,8 @@ from datetime import timedelta
 
 from indexer.recovery import MAX_ATTEMPTS, recover
 from indexer.retention import retain
-from indexer.state import read_state
+from indexer.state import FAR, read_state
+from schemas.bounds import EXACT_INTEGER
 from schemas.releases import ReleaseState, SearcherReport, release_key
 from tests.indexer.builders import NOW, a_candidate, a_command, a_release, a_state
 
@@ -101,3 +102,35 @@ def test_a_searcher_that_still_serves_a_generation_holds_it_until_it_falls_silen
     report = SearcherReport(searcher_id="s", generation=1, sequence=1, ready=True, at=late - timedelta(seconds=30))
     assert plan(state, [report], at=late).drop == []
     assert [r.generation for r in plan(state, [report], at=late + timedelta(seconds=1)).drop] == [1]
+
+
+def test_a_bad_record_of_a_generation_takes_nothing_from_the_live_and_the_previous_one() -> None:
+    """What was written while no indexer ran dropped the live collection, or ended every start."""
+    for cause in ("promote", "rollback"):
+        whole = a_state(a_release(1), a_release(2), live=1, previous=2, cause=cause)
+        assert whole.pointer is not None
+        others_table = a_release(1, collection="p_g000077").to_json()
+        for bad in (b"garbage", None, others_table):
+            for generation in (1, 2):
+                records = {release_key(g): r.to_json() for g, r in whole.releases.items()}
+                if bad is None:
+                    del records[release_key(generation)]
+                elif bad != others_table or generation == 1:
+                    records[release_key(generation)] = bad
+                state = read_state([*records.items(), (b"main", whole.pointer.to_json())], "main")
+                plan = recover(state, ["p_g000001", "p_g000002"], NOW)
+                assert (plan.orphans, plan.alias) == ([], "p_g000001")
+
+
+def test_a_generation_number_that_a_stranger_has_made_up_bars_no_later_one() -> None:
+    far = a_release(9_007_199_254_740_991)
+    state = read_state([(release_key(r.generation), r.to_json()) for r in (a_release(1), far)], "main")
+    assert state.next_generation == 2
+    state = a_state(a_release(FAR - 1), a_release(FAR))
+    assert state.next_generation == FAR + 1
+
+
+def test_after_the_greatest_sequence_they_begin_anew() -> None:
+    pointer = a_state(a_release(1), live=1).pointer
+    assert pointer is not None
+    assert [pointer.model_copy(update={"sequence": s}).next_sequence for s in (0, 7, EXACT_INTEGER)] == [1, 8, 1]

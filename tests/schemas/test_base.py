@@ -1,5 +1,6 @@
 """Timestamps and ids, in the forms in which shops send them."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import Fact, Id, Message, Timestamp
+from schemas.releases import DeploymentCommand, LivePointer, Release, RolledBack, SearcherReport
+from schemas.training import Decision, TrainingRun, Trigger
 
 TIMESTAMP: TypeAdapter[datetime] = TypeAdapter(Timestamp)
 ID: TypeAdapter[str] = TypeAdapter(Id)
@@ -67,3 +70,27 @@ def test_messages_are_values_and_do_not_change() -> None:
     assert issubclass(Fact, Message)
     with pytest.raises(ValidationError, match="frozen"):
         Example(at=MOMENT).note = "x"  # type: ignore[misc]
+
+
+RELEASE = {"generation": 1, "model": "m", "model_sha256": "0", "dim": 3, "collection": "c", "state": "released"}
+CONTROLS: list[tuple[type[Message], dict[str, object]]] = [
+    (DeploymentCommand, {"command_id": "c", "action": "pause"}),
+    (RolledBack, {"actor": "ann", "reason": "slow"}),
+    (Release, RELEASE),
+    (LivePointer, {"sequence": 1, "live": RELEASE, "cause": "first"}),
+    (SearcherReport, {"searcher_id": "s", "sequence": 1, "ready": True}),
+    (Trigger, {"trigger_id": "t"}),
+    (TrainingRun, {"run_id": "r", "state": "queued"}),
+    (Decision, {"decision_id": "d", "verdict": "pass"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "body"), CONTROLS)
+def test_a_time_of_what_controls_training_and_deployment_is_utc_where_it_names_no_zone(
+    kind: type[Message], body: dict[str, object]
+) -> None:
+    times = [name for name, field in kind.model_fields.items() if "datetime" in str(field.annotation)]
+    assert times
+    for text in ("2024-05-06T07:08:09", "2024-05-06T09:08:09+02:00"):
+        read = kind.from_json(json.dumps(body | dict.fromkeys(times, text)).encode())
+        assert [getattr(read, name) for name in times] == [MOMENT] * len(times)

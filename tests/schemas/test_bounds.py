@@ -12,7 +12,7 @@ from schemas.base import Id, Message, Timestamp
 from schemas.events import Interaction, Search
 from schemas.formula import FormulaError, parse
 from schemas.products import Product
-from schemas.releases import DeploymentCommand
+from schemas.releases import DeploymentCommand, LivePointer, Release
 from schemas.search import SearchRequest
 from schemas.training import Trigger
 
@@ -23,6 +23,8 @@ PRODUCT = {"product_id": "p", "title": "Mug"}
 REQUEST = {"request_id": "r", "user_query": "mug"}
 TRIGGER = {"trigger_id": "t", "requested_at": 1_700_000_000}
 COMMAND = {"command_id": "c", "action": "promote", "at": "2026-03-10T12:00:00Z"}
+RELEASE = {"generation": 1, "model": "m", "model_sha256": "0", "dim": 3, "collection": "c", "state": "released", "at": COMMAND["at"]}
+POINTER = {"sequence": 1, "live": RELEASE, "cause": "first", "at": COMMAND["at"]}
 CANDIDATE = {"model": "m", "model_sha256": "0", "dim": 3}
 
 
@@ -83,6 +85,10 @@ CASES: list[tuple[type[Message], dict[str, object], dict[str, object], dict[str,
     (Trigger, TRIGGER, {"params": {str(n): n for n in range(b.PARAMS)}}, {"params": {str(n): n for n in range(b.PARAMS + 1)}}),
     (Trigger, TRIGGER, {"params": {"a": "x" * b.REASON_CHARS}}, {"params": {"a": "x" * (b.REASON_CHARS + 1)}}),
     (DeploymentCommand, COMMAND, {"target_generation": b.EXACT_INTEGER}, {"target_generation": b.EXACT_INTEGER + 1}),
+    (Release, RELEASE, {"generation": b.EXACT_INTEGER}, {"generation": b.EXACT_INTEGER + 1}),
+    (Release, RELEASE, {"generation": 0}, {"generation": -1}),
+    (LivePointer, POINTER, {"sequence": b.EXACT_INTEGER}, {"sequence": 10**400}),
+    (LivePointer, POINTER, {"sequence": 0}, {"sequence": -1}),
     (DeploymentCommand, COMMAND, {"reason": "x" * b.REASON_CHARS}, {"reason": "x" * (b.REASON_CHARS + 1)}),
     (
         DeploymentCommand,
