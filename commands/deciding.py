@@ -23,10 +23,11 @@ from broker.records import Outgoing, Record
 from commands.looking import show_decision
 from commands.patience import Patience, StuckError
 from commands.session import err, find_settings, out, show_json, stop
-from commands.state import read_decisions, read_releases
+from commands.state import read_chain, read_decisions
 from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState, is_release_key
 from schemas.settings import Settings, TrainerSettings
 from schemas.training import Decision, RunState, TrainingRun, Trigger
+from trainer.live import follow
 from trainer.request import Request, TriggerError
 
 PENDING = "still pending"
@@ -169,17 +170,17 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
         open_producer(settings.kafka, linger_ms=0) as producer,
     ):
         await reader.positions()
+        chain, _ = await read_chain(settings)
         started = time.monotonic()
         await producer.send(Outgoing(settings.topic("deployment-commands"), command.to_json(), key=settings.deployment.encode()))
         while time.monotonic() - started < deadline_s:
             for record in await reader.poll(timeout_ms=50):
                 took = time.monotonic() - started
-                if record.topic == topics[0] and record.key == settings.deployment.encode() and record.value:
-                    pointer = _pointer(record.value)
-                    if pointer and pointer.command_id == command.command_id:
-                        return pointer, "done", took
+                if record.topic == topics[0] and follow(chain, record, settings.deployment):
+                    if chain.known and chain.known.command_id == command.command_id:
+                        return chain.known, "done", took
                 elif record.topic == topics[0] and command.action == "abort" and _aborted(record, settings.deployment):
-                    return (await read_releases(settings))[0], "aborted before anything served", took
+                    return chain.known, "aborted before anything served", took
                 elif record.topic == topics[1] and record.value and command.command_id.encode() in record.value:
                     reasons = _refusal(record.value)
                     if reasons is not None:
@@ -187,13 +188,6 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
     until = f" until {command.expires_at:%H:%M:%S} UTC; after that it is refused" if command.expires_at else ""
     waits = f"{PENDING} after {deadline_s:.0f} s: the command waits for the indexer{until}. `searchloop status` tells whether it runs"
     return None, waits, deadline_s
-
-
-def _pointer(raw: bytes) -> LivePointer | None:
-    try:
-        return LivePointer.from_json(raw)
-    except ValidationError:
-        return None
 
 
 def _aborted(record: Record, deployment: str) -> bool:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
-from broker.reading import open_reader, read_compacted
+from broker.reading import Compacted, open_reader, read_compacted
 from broker.records import Record
+from retrieval.chain import Chain
 from schemas.base import UNREADABLE
 from schemas.pairs import Pair
 from schemas.products import CatalogProduct
 from schemas.releases import LivePointer, Release, is_release_key
 from schemas.settings import Settings
 from schemas.training import Decision, TrainingRun
+from trainer.live import follow
 
 T = TypeVar("T")
 
@@ -28,11 +30,25 @@ async def read_runs(settings: Settings) -> list[TrainingRun]:
 
 async def read_releases(settings: Settings) -> tuple[LivePointer | None, list[Release]]:
     """Return the live pointer of the deployment, if there is one, and every generation in order."""
-    state = await read_compacted(settings.kafka, settings.topic("releases"))
-    pointer = state.records.get(settings.deployment.encode())
-    releases = _readable(Release.from_json, (r for key, r in state.records.items() if is_release_key(key, settings.deployment)))
-    live = next(iter(_readable(LivePointer.from_json, [pointer] if pointer else [])), None)
-    return live, sorted(releases, key=lambda r: r.generation)
+    chain, releases = await read_chain(settings)
+    return chain.known, releases
+
+
+async def read_chain(settings: Settings) -> tuple[Chain, list[Release]]:
+    """Return what tells which live pointer holds, now and after further records, and every generation in order."""
+    async with open_reader(settings.kafka, [settings.topic("releases")]) as reader:
+        ends = await reader.end_offsets()
+        return held([r async for r in reader.until(ends)], settings.deployment)
+
+
+def held(records: Iterable[Record], deployment: str) -> tuple[Chain, list[Release]]:
+    """Fold all records of ``releases`` in the order of the log, as every process does."""
+    chain, generations = Chain(), Compacted()
+    for record in records:
+        follow(chain, record, deployment)
+        if is_release_key(record.key or b"", deployment):
+            generations.apply(record)
+    return chain, sorted(_readable(Release.from_json, generations.records.values()), key=lambda r: r.generation)
 
 
 async def read_decisions(settings: Settings) -> list[Decision]:

@@ -30,18 +30,18 @@ async def await_live(settings: TrainerSettings, wait: timedelta) -> LivePointer 
     loop = asyncio.get_running_loop()
     end = loop.time() + wait.total_seconds()
     async with open_reader(settings.kafka, [settings.topic(RELEASES.name)]) as reader:
-        chain, key = Chain(), settings.deployment.encode()
+        chain = Chain()
         async for record in reader.until(await reader.end_offsets()):
-            _follow(chain, record, key)
+            follow(chain, record, settings.deployment)
         while chain.known is None and loop.time() < end:
             for record in await reader.poll():
-                _follow(chain, record, key)
+                follow(chain, record, settings.deployment)
         return chain.known
 
 
-def _follow(chain: Chain, record: Record, key: bytes) -> None:
-    if record.key == key and record.value is not None:
-        judged(lambda r: chain.take(r.value or b""), record)
+def follow(chain: Chain, record: Record, deployment: str) -> bool:
+    """Take a record of ``releases`` in, in the order of the log. True where it is the deployment's pointer, and from now on holds."""
+    return record.key == deployment.encode() and record.value is not None and judged(lambda r: chain.take(r.value or b""), record) is True
 
 
 async def read_history(settings: TrainerSettings) -> tuple[list[Release], list[Decision]]:
