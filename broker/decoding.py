@@ -24,6 +24,7 @@ MAX_POLL_BYTES = 8 << 20
 OVERSIZED = "searchloop.oversized"
 _LOG_OVERHEAD_BYTES = 12
 _XERIAL_HEADER_BYTES = 16
+_XERIAL_LENGTH_BYTES = 4
 
 _room = threading.local()
 
@@ -65,13 +66,20 @@ class Batches:
         if self._instead is not None:
             batch, self._instead = self._instead, None
             return batch
+        self._last = None
         self._last = self._inner.next_batch()
         self._begin, self._end = self._end, self._end + _LOG_OVERHEAD_BYTES + unpack_from(">i", self._raw, self._end + 8)[0]
         return self._last
 
-    def again(self, *, oversized: bool) -> None:
-        """Give the last batch once more: with odd header names written out, or as one record that says it is oversized."""
-        self._instead = Unreadable(self._last) if oversized else Patient(self._raw[self._begin : self._end])
+    def is_whole(self) -> bool:
+        """Say whether the last batch is what its writer sent, so that it is its writer's fault and not the disk's if it cannot be read."""
+        raw = bytes(self._raw[self._begin : self._end])
+        return self._last is not None and bool(memory_records.MemoryRecords(raw).next_batch().validate_crc())
+
+    def again(self, *, unreadable_from: int | None = None) -> None:
+        """Give the last batch once more: with odd header names written out, or what it has from an offset on as one record that says so."""
+        patient = unreadable_from is None
+        self._instead = Patient(self._raw[self._begin : self._end]) if patient else Unreadable(self._last, unreadable_from)
 
 
 class Patient(default_records._DefaultRecordBatchPy):  # type: ignore[misc] # noqa: SLF001 (upstream's pure form has no other name)
@@ -96,15 +104,16 @@ class _Lenient(bytearray):
 
 
 class Unreadable:
-    """Stands for a batch that is oversized: one record at its first offset. What was in it is not read by anybody."""
+    """Stands for what is left of a batch that is oversized or damaged: one record at its first offset. Nobody reads what was in it."""
 
-    def __init__(self, batch: Any) -> None:
+    def __init__(self, batch: Any, begin: int | None) -> None:
         self.base_offset, self.next_offset = batch.base_offset, batch.next_offset
         self.producer_id = batch.producer_id
         self.is_transactional, self.is_control_batch = batch.is_transactional, False
-        said = f"{batch.next_offset - batch.base_offset} offsets in one batch of more than {MAX_BATCH_BYTES} bytes".encode()
+        first = min(max(batch.base_offset, begin or 0), batch.next_offset - 1)
+        said = f"{batch.next_offset - first} offsets in one batch of more than {MAX_BATCH_BYTES} bytes, or damaged".encode()
         self._record = default_records._DefaultRecordPy(  # noqa: SLF001 (as above)
-            batch.base_offset, batch.max_timestamp, batch.timestamp_type, None, None, [(OVERSIZED, said)]
+            first, batch.max_timestamp, batch.timestamp_type, None, None, [(OVERSIZED, said)]
         )
 
     def validate_crc(self) -> bool:
@@ -127,9 +136,13 @@ class Records(fetcher.PartitionRecords):  # type: ignore[misc] # ships no types
             except StopIteration:
                 self._records_iterator = None
                 raise
-            except (UnicodeDecodeError, OversizedBatchError) as error:
-                self._records.again(oversized=isinstance(error, OversizedBatchError))
-                self._records_iterator = self._unpack_records()  # passes over what lies before ``next_fetch_offset``
+            except UnicodeDecodeError:
+                self._records.again()
+            except Exception:  # whatever a record can be that its writer has signed with the right sum
+                if not self._records.is_whole():
+                    raise
+                self._records.again(unreadable_from=self.next_fetch_offset)
+            self._records_iterator = self._unpack_records()  # passes over what lies before ``next_fetch_offset``
 
 
 class Handout(fetcher.FetchResult):  # type: ignore[misc] # ships no types
@@ -171,9 +184,12 @@ def _unpack_snappy(payload: Any) -> bytes:
     if not _detect_xerial_stream(payload):
         return _snappy_block(payload, MAX_BATCH_BYTES)
     found, view, at = bytearray(), memoryview(payload), _XERIAL_HEADER_BYTES
-    while at < len(view):
-        end = at + 4 + unpack_from("!i", view, at)[0]
-        found += _snappy_block(view[at + 4 : end], MAX_BATCH_BYTES - len(found))
+    while len(view) - at > _XERIAL_LENGTH_BYTES:  # fewer bytes behind the last block are nothing, as for Java's reader
+        length = unpack_from("!i", view, at)[0]
+        if length <= 0:
+            raise OversizedBatchError("a snappy block without length")
+        end = at + _XERIAL_LENGTH_BYTES + length
+        found += _snappy_block(view[at + _XERIAL_LENGTH_BYTES : end], MAX_BATCH_BYTES - len(found))
         at = end
     return bytes(found)
 

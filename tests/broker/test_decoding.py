@@ -2,15 +2,20 @@
 
 import asyncio
 import gzip
+import random
 import resource
+import struct
 
 import aiokafka
 import cramjam
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.codec import snappy_encode
+from aiokafka.errors import CorruptRecordException
 from aiokafka.producer import message_accumulator
 from aiokafka.producer import producer as producing
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
 from benchmarks.odd_names import OddName
@@ -25,12 +30,22 @@ from schemas.settings import Settings
 NAME_BYTES = [b"\xff\xfe", b"\xed\xa0\x80", b"", "ж".encode(), b"plain"]
 
 
-def batch_of(headers: list[list[tuple[object, bytes | None]]], codec: int = 0) -> bytes:
+# Of a batch, before its records; the checksum is over all behind itself.
+BATCH_HEADER_BYTES, SUM_AT = 61, 17
+
+
+def signed(raw: bytes) -> bytes:
+    """Return a batch with the length and the checksum that fit it."""
+    raw = raw[:8] + struct.pack("!i", len(raw) - 12) + raw[12:]
+    return raw[:SUM_AT] + struct.pack("!I", calc_crc32c(raw[SUM_AT + 4 :])) + raw[SUM_AT + 4 :]
+
+
+def batch_of(headers: list[list[tuple[object, bytes | None]]], codec: int = 0, base: int = 0) -> bytes:
     """Return a batch as a producer of another make could send it."""
     builder = _DefaultRecordBatchBuilderPy(2, codec, 0, -1, -1, -1, 1 << 20)
     for offset, pairs in enumerate(headers):
         assert builder.append(offset, offset + 1000, b"k", b"v%d" % offset, pairs) is not None
-    return bytes(builder.build())
+    return struct.pack("!q", base) + bytes(builder.build())[8:]  # the sum is not over this
 
 
 def records_in(raw: bytes, start: int = 0) -> list[tuple[int, bytes, tuple[tuple[str, bytes | None], ...]]]:
@@ -69,6 +84,39 @@ def test_a_batch_is_unpacked_up_to_its_bound_and_not_a_byte_further(name: str, p
         unpack(packed(bytes(decoding.MAX_BATCH_BYTES + 1)))
     with pytest.raises(decoding.OversizedBatchError):
         unpack(b"\x00 no such thing")
+
+
+@pytest.mark.parametrize("codec", [1, 2, 3, 4], ids=["gzip", "snappy", "lz4", "zstd"])
+def test_a_batch_that_is_damaged_by_its_writer_is_read_as_far_as_it_goes_and_never_ends_a_reader(codec: int) -> None:
+    decoding.install()
+    whole, dice = batch_of([[("a", b"1")]] * 20, codec), random.Random(codec)
+    for _ in range(2000):
+        raw = bytearray(whole)
+        body = raw[BATCH_HEADER_BYTES:]
+        for _ in range(dice.randrange(1, 4)):
+            at = dice.randrange(len(body))
+            body[at : at + dice.choice([0, 1])] = dice.choice([b"", bytes([dice.randrange(256)])])
+        if dice.random() < 0.3:
+            body = body[: dice.randrange(1, len(body))] + dice.randbytes(dice.randrange(4))
+        found = records_in(signed(bytes(raw[:BATCH_HEADER_BYTES] + body)) + batch_of([[("next", b"2")]], codec, base=20))
+        assert (found[-1][0], found[-1][2]) == (20, (("next", b"2"),))
+
+
+def test_a_batch_that_the_disk_has_damaged_is_a_fault() -> None:
+    decoding.install()
+    raw = bytearray(batch_of([[]], codec=0))
+    raw[-2] ^= 1
+    with pytest.raises(CorruptRecordException):
+        records_in(bytes(raw))
+
+
+def test_bytes_behind_the_last_snappy_block_are_passed_over_and_a_block_without_length_is_refused() -> None:
+    packed = snappy_encode(b"x" * 100_000)
+    for n in range(4):
+        assert decoding._unpack_snappy(packed + bytes(n)) == b"x" * 100_000
+    for length in (0, -1, -20, -(2**31)):
+        with pytest.raises(decoding.OversizedBatchError):
+            decoding._unpack_snappy(packed + struct.pack("!i", length) + b"more")
 
 
 @pytest.fixture
