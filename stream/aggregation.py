@@ -6,6 +6,7 @@ Weights, decay and caps are not decided here: the trainer weighs, from these int
 import re
 from heapq import nsmallest
 
+from msgspec import DecodeError
 from msgspec.structs import replace
 
 from schemas.bounds import PAIR_DAYS
@@ -122,6 +123,15 @@ def clients_in(stored: bytes) -> list[bytes]:
     """Return the hashes of the clients that a stored pair names, in order, without parsing it."""
     begin = stored.rfind(_CLIENTS)
     return stored[begin : stored.index(b"}", begin)].split(b'"')[3::2] if begin >= 0 else []
+
+
+def is_readable(stored: bytes) -> bool:
+    """Say whether bytes are a stored pair, of which the functions here can read all they ask for."""
+    try:
+        Pair.from_json(stored)
+    except DecodeError:
+        return False
+    return True
 
 
 def supersedes(new: bytes, old: bytes) -> bool:

@@ -22,7 +22,7 @@ from broker.naming import client_id
 from broker.producing import Producer, open_producer
 from process.running import CRASHED
 from schemas.settings import StreamSettings
-from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS
+from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS, Topic
 from stream import aggregation, shopper
 from stream.contiguity import Contiguity
 from stream.dropping import Committed, Place
@@ -96,8 +96,8 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
     contiguity = Contiguity()
     app.tables.begin_at = contiguity.begin_at
     app.tables.restoring = Restoring(settings.kafka, claims)
-    shoppers = _table(app, "shoppers", settings.topic(SHOPPERS.name), shopper.supersedes, shopper.names_in, settings, claims)
-    pairs = _table(app, "pairs", settings.topic(PAIRS.name), aggregation.supersedes, aggregation.clients_in, settings, claims)
+    shoppers = _table(app, SHOPPERS, shopper.is_readable, shopper.supersedes, shopper.names_in, settings, claims)
+    pairs = _table(app, PAIRS, aggregation.is_readable, aggregation.supersedes, aggregation.clients_in, settings, claims)
     steps: dict[str, Step] = {
         EVENTS.name: AttributeStep(shoppers, producer, settings, contiguity, partial(committed, app, settings.topic(EVENTS.name))),
         CONTRIBUTIONS.name: AggregateStep(pairs, settings, contiguity, everywhere),
@@ -109,16 +109,23 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
 
 
 def _table(
-    app: Any, name: str, changelog: str, supersedes: Callable[[bytes, bytes], bool], names: Names, settings: StreamSettings, claims: Claims
+    app: Any,
+    changelog: Topic,
+    readable: Callable[[bytes], bool],
+    supersedes: Callable[[bytes, bytes], bool],
+    names: Names,
+    settings: StreamSettings,
+    claims: Claims,
 ) -> FencedTable:
-    topic = app.topic(changelog, key_type=bytes, value_type=bytes, partitions=settings.partitions, compacting=True)
+    topic = app.topic(settings.topic(changelog.name), key_type=bytes, value_type=bytes, partitions=settings.partitions, compacting=True)
     table = FencedTable(
         app,
-        name=name,
+        name=changelog.name,
         key_type=bytes,
         value_type=bytes,
         partitions=settings.partitions,
         changelog_topic=topic,
+        readable=readable,
         supersedes=supersedes,
         claims=claims,
         names=names,

@@ -19,6 +19,7 @@ from faust.types import TP
 
 from broker.claiming import Claims
 from broker.records import Outgoing
+from stream import metrics
 from stream.holders import Holders, Names
 from stream.restoring import Restoring
 
@@ -43,8 +44,19 @@ class FencedTable(Table):  # type: ignore[misc]
     It writes under a claim, which ends when another worker recovers the partition: one that wakes up late writes nothing (ADR 0005).
     """
 
-    def __init__(self, app: Any, *, supersedes: Callable[[bytes, bytes], bool], claims: Claims, names: Names, **options: Any) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        readable: Callable[[bytes], bool],
+        supersedes: Callable[[bytes, bytes], bool],
+        claims: Claims,
+        names: Names,
+        **options: Any,
+    ) -> None:
+        """Take how values are read: ``supersedes`` and ``names`` are asked of those alone that are ``readable``."""
         super().__init__(app, **options)
+        self._readable = readable
         self._supersedes = supersedes
         self._claims = claims
         self._holders = Holders(names)
@@ -110,7 +122,7 @@ class FencedTable(Table):  # type: ignore[misc]
         self._whole = set()
         for partition in self._keys.keys() - partitions:
             for key in self._keys.pop(partition):
-                self._holders.replaced(key, self.data.pop(key), None)
+                self._holders.replaced(key, self.data.pop(key, None), None)
         self._next_offsets = {p: offset for p, offset in self._next_offsets.items() if p in partitions}
 
     def next_offset(self, partition: int) -> int:
@@ -118,16 +130,22 @@ class FencedTable(Table):  # type: ignore[misc]
         return self._next_offsets.get(partition, 0)
 
     def restore(self, partition: int, offset: int, key: bytes, value: bytes | None) -> None:
-        """Take in a record of the changelog, unless what is held supersedes it; None removes."""
+        """Take in a record of the changelog, unless what is held supersedes it; None removes.
+
+        What is not readable, or of a key that another partition of ours holds, is nobody's of ours: it is counted and passed over.
+        """
+        self._next_offsets[partition] = offset + 1
         old = self.data.get(key)
-        if value is None:
+        elsewhere = old is not None and key not in self._keys.get(partition, {})
+        if elsewhere or (value is not None and not self._readable(value)):
+            metrics.UNREADABLE.labels(self.name).inc()
+        elif value is None:
             self.data.pop(key, None)
             self._keys.get(partition, {}).pop(key, None)
             self._holders.replaced(key, old, None)
         elif old is None or self._supersedes(value, old):
             self.data[key] = value
             self._holders.replaced(self._keys.setdefault(partition, {}).setdefault(key, key), old, value)
-        self._next_offsets[partition] = offset + 1
 
     def restored(self, partition: int, next_offset: int) -> None:
         """Take in that all before ``next_offset`` has been restored, and that only this table writes from there on."""

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from schemas.bounds import SHOPPER_BYTES
+from schemas.base import DAMAGED
+from schemas.bounds import QUANTITY, SHOPPER_BYTES
 from schemas.events import Action
 from schemas.settings import StreamSettings
 
@@ -243,6 +244,15 @@ def stored_bytes(facts: Mapping[str, Any]) -> int:
 def newest_of(stored: bytes) -> int:
     """Return the time of the newest event of a stored shopper, without parsing the rest."""
     return int(stored.split(b",", 2)[1])
+
+
+def is_readable(stored: bytes) -> bool:
+    """Say whether bytes are a stored shopper, of whom the functions here can read all they ask for."""
+    try:
+        lines = shopper_from_bytes(stored).lines.values()
+        return newest_of(stored) >= 0 and fence_of(stored) >= START and all(0 < line.units <= QUANTITY for line in lines)
+    except (ValueError, IndexError, *DAMAGED):  # of msgspec's errors, too, every one is a ``ValueError``
+        return False
 
 
 def names_in(_stored: bytes) -> None:

@@ -13,6 +13,7 @@ from msgspec import DecodeError
 
 from broker.producing import Producer
 from schemas.batches import unpack
+from schemas.bounds import LINE_MINOR, QUANTITY
 from schemas.events import Action, CleanEvent, CleanInteraction, Forget, Tick, read_clean_event
 from schemas.pairs import SINGLE_DAYS, ClientErasure, Contribution, Pair, pair_key
 from schemas.settings import StreamSettings
@@ -104,8 +105,8 @@ class AttributeStep:
         written: list[tuple[str | int, bytes]] = []
         counts: Counter[str] = Counter()  # a counter of prometheus costs more than a fact's share of Kafka, so it hears once a step
         fenced = evicted = late = uncredited = 0
-        for record, index, raw in _facts(batch, self._contiguity):
-            event = _event(raw)
+        for record, index, raw, latest_ms in _facts(batch, self._contiguity, self._rules):
+            event = _event(raw, latest_ms)
             if event is None or isinstance(event, Tick):
                 continue
             counts[event.action if isinstance(event, CleanInteraction) else event.kind] += 1
@@ -168,7 +169,8 @@ class AggregateStep:
         self._states = ParsedStates(table, Pair.from_json)
         self._partitions = settings.partitions
         self._contiguity = contiguity
-        self._single_ms = Rules.of(settings).rest_ms + SINGLE_DAYS * DAY_MS
+        self._rules = Rules.of(settings)
+        self._single_ms = self._rules.rest_ms + SINGLE_DAYS * DAY_MS
         self._sweep = Sweep(table, self._folded, 7 * DAY_MS)
         self._dropping = Dropping(
             table,
@@ -183,8 +185,8 @@ class AggregateStep:
         touched: dict[bytes, tuple[Pair, Any]] = {}
         named: defaultdict[tuple[int, str], set[bytes]] = defaultdict(set)
         fenced = applied = 0
-        for record, _, raw in _facts(batch, self._contiguity):
-            c = _contribution(raw)
+        for record, _, raw, latest_ms in _facts(batch, self._contiguity, self._rules):
+            c = _contribution(raw, latest_ms)
             if c is None:
                 continue
             if isinstance(c, ClientErasure):
@@ -231,19 +233,31 @@ class AggregateStep:
                 touched[key] = (after, record)
 
 
-def _event(raw: bytes) -> CleanEvent | None:
-    """Return what a fact of ``events`` says, or None, counted, when it is not ours."""
+def _event(raw: bytes, latest_ms: int) -> CleanEvent | None:
+    """Return what a fact of ``events`` says, or None, counted, when it is not ours: no intake writes what is out of bounds."""
     try:
-        return read_clean_event(raw)
+        event = read_clean_event(raw)
     except DecodeError:
-        metrics.UNREADABLE.labels("events").inc()
-        return None
+        event = None
+    if event is not None and event.at_ms <= latest_ms and (not isinstance(event, CleanInteraction) or _within_bounds(event)):
+        return event
+    metrics.UNREADABLE.labels("events").inc()
+    return None
 
 
-def _contribution(raw: bytes) -> Contribution | ClientErasure | None:
+def _within_bounds(event: CleanInteraction) -> bool:
+    for line in event.lines:  # noqa: SIM110 (a generator takes twice as long)
+        if not (0 < line.units <= QUANTITY and 0 <= line.revenue_minor <= LINE_MINOR):
+            return False
+    return True
+
+
+def _contribution(raw: bytes, latest_ms: int) -> Contribution | ClientErasure | None:
     """Return what a fact of ``contributions`` says, or None, counted, when it is not ours. Erasures are rare, so they are tried second."""
     try:
-        return Contribution.from_json(raw)
+        c = Contribution.from_json(raw)
+        if c.day * DAY_MS <= latest_ms and abs(c.units) <= QUANTITY and abs(c.revenue_minor) <= LINE_MINOR:
+            return c
     except DecodeError:
         pass
     try:
@@ -253,12 +267,15 @@ def _contribution(raw: bytes) -> Contribution | ClientErasure | None:
         return None
 
 
-def _facts(batch: Sequence[Any], contiguity: Contiguity) -> Iterator[tuple[Any, int, bytes]]:
+def _facts(batch: Sequence[Any], contiguity: Contiguity, rules: Rules) -> Iterator[tuple[Any, int, bytes, int]]:
+    """Yield each record, and of each fact in it the index, the bytes, and the latest time in ms that it may speak of."""
+    ahead_ms = rules.max_future_ms + DAY_MS  # a day, since no two clocks are the same
     for record in batch:
         message = record.message
         missed = contiguity.missed(message.topic, message.partition, message.offset)
         if missed:
             metrics.GAPS.labels(message.topic).inc(missed)
             log.error("offsets were never seen", topic=message.topic, partition=message.partition, before=message.offset, missed=missed)
+        latest_ms = int(message.timestamp * 1000) + ahead_ms  # faust counts in seconds
         for index, raw in unpack(record.value or b""):
-            yield record, index, raw
+            yield record, index, raw, latest_ms

@@ -49,8 +49,16 @@ class Log:
         self.sent += records
 
 
-def record(topic, partition, offset, facts):
-    return SimpleNamespace(message=SimpleNamespace(topic=topic, partition=partition, offset=offset), value=pack(f.to_json() for f in facts))
+# The broker's time of a record, in seconds: years behind all events of the tests, which are not about it.
+LATER_S = 4e9
+
+
+def packed(topic, partition, offset, value, at_s=LATER_S):
+    return SimpleNamespace(message=SimpleNamespace(topic=topic, partition=partition, offset=offset, timestamp=at_s), value=value)
+
+
+def record(topic, partition, offset, facts, at_s=LATER_S):
+    return packed(topic, partition, offset, pack(f.to_json() for f in facts), at_s)
 
 
 async def nothing_committed():

@@ -1,4 +1,5 @@
 import asyncio
+import random
 from importlib.metadata import version
 from types import SimpleNamespace
 
@@ -8,8 +9,15 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from broker.claiming import open_claims
+from schemas.events import Action
+from schemas.pairs import Pair
+from stream import aggregation, shopper
+from stream.aggregation import canonical, fold_days
 from stream.contiguity import Contiguity
+from stream.metrics import UNREADABLE
 from stream.recovery import FAUST_VERSION, WRITTEN_FOR, FencedTable, SafeRecovery, SafeTableManager
+from stream.shopper import fence_of, newest_of, shopper_from_bytes
+from tests.stream.builders import act, run, search
 
 
 class Event(SimpleNamespace):
@@ -32,6 +40,7 @@ async def table(app):
             name="numbers",
             partitions=4,
             changelog_topic=topic,
+            readable=bytes.isdigit,
             supersedes=lambda new, old: int(new) >= int(old),
             claims=claims,
             names=lambda value: [value[n : n + 1] for n in range(len(value))],
@@ -66,6 +75,55 @@ async def test_what_belongs_to_another_worker_is_forgotten_and_read_again_from_t
     table.keep(set())
     assert table.holding(2, b"1") == []
     assert table.read(b"b") is None
+
+
+async def test_garbage_on_a_changelog_is_counted_and_passed_over_and_what_was_true_stays(table):
+    before = UNREADABLE.labels("numbers")._value.get()
+    for offset, (key, value) in enumerate([(b"a", b"3"), (b"a", b"{"), (b"b", b"\xff"), (b"b", b"1")]):
+        table.restore(1, offset, key, value)
+    assert (table.read(b"a"), table.read(b"b"), table.next_offset(1)) == (b"3", b"1", 4)
+    table.restore(2, 7, b"c", b"")
+    assert (table.read(b"c"), table.next_offset(2), table.keys_of(2)) == (None, 8, [])
+    assert UNREADABLE.labels("numbers")._value.get() == before + 3
+
+
+async def test_a_key_that_lies_in_two_partitions_stays_in_the_first_and_can_be_given_away(table):
+    table.restore(1, 0, b"a", b"1")
+    table.restore(2, 5, b"a", b"7")
+    table.restore(2, 6, b"a", None)
+    assert (table.read(b"a"), table.keys_of(2), table.next_offset(2)) == (b"1", [], 7)
+    table._verified_source_topics_for_partitions.add("words")  # of which faust would ask a broker
+    table.write(b"a", b"2", Event(message=SimpleNamespace(topic="words", partition=2)))  # an event that came to the wrong one
+    table.keep(set())
+    assert (table.read(b"a"), table.holding(1, b"2")) == (None, [])
+
+
+STATE = run([search("q1", "mug", ["p1"]), act("purchase", "p1", at=1, query_id="q1")])[0].to_bytes()
+PAIR = canonical(Pair(query="mug", product_id="p1", days={1: {Action.CLICK: (1, 0, 0)}}, clients={"0" * 16: 1}, fence={0: (1, 2, 3)}))
+
+
+@pytest.mark.parametrize(("kind", "stored"), [(shopper, STATE), (aggregation, PAIR)], ids=["shopper", "pair"])
+def test_what_is_called_readable_can_be_read_whatever_it_is(kind, stored):
+    dice = random.Random(7)
+    assert kind.is_readable(stored)
+    readable = 0
+    for _ in range(5000):
+        at, length = dice.randrange(len(stored)), dice.choice([0, 1, 1, 5])
+        value = (
+            stored[:at] + dice.choice([b"", b'"', b"{", b"0", b"-", b",", b"\n", b"9" * 5000, dice.randbytes(2)]) + stored[at + length :]
+        )
+        if kind.is_readable(value):
+            readable += 1
+            assert kind.supersedes(value, stored) in {True, False}
+            assert kind.supersedes(stored, value) in {True, False}
+            if kind is shopper:
+                assert (shopper_from_bytes(value).newest_ms, fence_of(value)) == (newest_of(value), shopper_from_bytes(value).fence)
+            else:
+                canonical(fold_days(Pair.from_json(value), 10_000))
+                aggregation.clients_in(value)
+                aggregation.has_days_to_fold(value, 10_000)
+    assert 0 < readable < 5000
+    assert [kind.is_readable(value) for value in (b"", b"{}", b"1 1\n[]", b"null", b"[" * 5000, b"0" * 5000)] == [False] * 6
 
 
 async def test_who_stands_in_a_value_is_known_through_writes_removals_and_restoring(table):

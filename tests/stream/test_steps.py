@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 from datetime import timedelta
-from types import SimpleNamespace
 
 import hypothesis
 import pytest
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 
 from broker.records import partition_of
 from schemas.batches import unpack
+from schemas.bounds import LINE_MINOR, QUANTITY
 from schemas.events import Action, Forget
 from schemas.pairs import ClientErasure, Contribution, Pair, client_of, pair_key
 from schemas.settings import StreamSettings
@@ -24,7 +24,7 @@ from stream.shopper import Rules, Shopper
 from stream.steps import AggregateStep, AttributeStep
 from stream.sweeping import LOOKED_AT_ONCE
 from tests.stream.builders import DAY, HOUR, T0, act, contribution, search
-from tests.stream.tables import SETTINGS, Log, Table, all_of_it, nothing_committed, record
+from tests.stream.tables import SETTINGS, Log, Table, all_of_it, nothing_committed, packed, record
 
 ANN = client_of("ann")
 
@@ -111,9 +111,7 @@ async def test_who_is_no_longer_remembered_can_still_be_forgotten():
     assert b"ann" not in table.rows
     await step([record("events", 0, 2, [Forget(event_id="f", shopper="ann", at_ms=T0 + 40 * DAY)])])
     for offset, sent in enumerate(log.sent):
-        await counting(
-            [SimpleNamespace(message=SimpleNamespace(topic="contributions", partition=sent.partition, offset=offset), value=sent.value)]
-        )
+        await counting([packed("contributions", sent.partition, offset, sent.value)])
     pair = Pair.from_json(counting._table.rows[pair_key("mug", "p1")])
     assert (pair.days, pair.clients) == ({}, {})
 
@@ -168,12 +166,35 @@ def test_removing_silent_shoppers_changes_nothing_that_is_earned(visits):
 )
 async def test_a_fact_that_nobody_can_read_is_passed_over(fact):
     table, log = Table(), Log()
-    strange = SimpleNamespace(message=SimpleNamespace(topic="events", partition=0, offset=0), value=fact)
+    strange = packed("events", 0, 0, fact)
     await AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it)([strange])
     await AggregateStep(table, SETTINGS, Contiguity(), nothing_committed)([strange])
     assert (table.rows, log.sent) == ({}, [])
     with pytest.raises(DecodeError):
         Pair.from_json(fact)
+
+
+async def test_clean_facts_that_no_intake_writes_earn_nothing_and_move_no_time():
+    table, log, day_ms = Table(), Log(), T0 // DAY * DAY
+    step = AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it)
+    found = search("q1", "mug", ["p1"])
+    await step([record("events", 0, 0, [by("cy", found)], at_s=T0 / 1000)])
+    strange = [act("refund", "p1", at=2, order="o", units=n) for n in (-1, 0, QUANTITY + 1)]
+    strange += [act("purchase", "p1", at=1, order="o", query_id="q1", units=n) for n in (-1, 0, QUANTITY + 1)]
+    strange += [act("purchase", "p1", at=3, query_id="q1", price=n) for n in (-1, LINE_MINOR + 1)]
+    strange += [replace(event, at_ms=T0 + 39 * DAY) for event in (found, Forget(event_id="f", shopper="ann", at_ms=0))]
+    await step([record("events", 0, 1, strange, at_s=T0 / 1000), record("events", 0, 2, [by("ben", found)], at_s=T0 / 1000)])
+    assert (set(table.rows), log.sent) == ({b"cy", b"ben"}, [])
+    pairs = Table()
+    counting = AggregateStep(pairs, SETTINGS, Contiguity(), nothing_committed)
+    ahead = contribution(day=day_ms // DAY + 2)
+    odd = [ahead, contribution(day=1, units=QUANTITY + 1), replace(contribution(day=1), revenue_minor=-LINE_MINOR - 1)]
+    await counting([record("contributions", 0, 0, odd, at_s=day_ms / 1000)])
+    assert pairs.rows == {}
+    await counting(
+        [record("contributions", 0, 1, [replace(ahead, day=ahead.day - 1), contribution(day=-400, query="old")], at_s=day_ms / 1000)]
+    )
+    assert len(pairs.rows) == 2
 
 
 async def test_many_silent_shoppers_are_removed_some_at_a_time():
