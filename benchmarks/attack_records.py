@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 
 from benchmarks.attack_stand import Sent, an_event
 from benchmarks.odd_names import OddName
+from broker.records import TOPIC_BYTES
 from schemas.search import CORRELATION_ID, REPLY_PARTITION
 
-LARGE = (8 << 20) - 400
+LARGE = TOPIC_BYTES - 400
 _DEEP = b"[" * 100_000
 _HALF = b'"\\ud800"'
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaProducer
 
 from broker.naming import client_id
+from broker.producing import BATCH_BYTES, MAX_REQUEST_BYTES
 from broker.records import Outgoing
 
 Place = tuple[str, int]
@@ -74,8 +75,8 @@ class Claims:
             transactional_id=f"{topic}-{partition}{self._share and '-' + self._share}",
             transaction_timeout_ms=_TIMEOUT_MS,
             linger_ms=5,
-            max_batch_size=1 << 18,
-            max_request_size=8 << 20,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
             compression_type="zstd",
             request_timeout_ms=_TIMEOUT_MS,
         )

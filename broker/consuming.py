@@ -15,7 +15,6 @@ from broker.fetching import Pace
 from broker.naming import client_id
 from broker.reading import as_record
 from broker.records import Record
-from broker.skipping import passed_over
 
 # After so long at most it is seen that a topic has more partitions, was deleted, or is there again.
 METADATA_AGE_MS = 20_000
@@ -54,7 +53,7 @@ class GroupConsumer:
         """Return what is there, at the latest after the timeout; an empty list when nothing is."""
         batches = await self._inner.getmany(timeout_ms=timeout_ms, max_records=max_records)
         self._pace.note(moved=bool(batches))
-        return [as_record(raw) for records in batches.values() for raw in records if not passed_over(raw)]
+        return [as_record(raw) for records in batches.values() for raw in records]
 
     async def commit(self, records: list[Record]) -> None:
         """Say that these records, and all before them, are done. A commit that a rebalance overtook is passed over."""
@@ -165,7 +164,7 @@ class OrderedGroupConsumer(GroupConsumer):
             batches = await self._inner.getmany(*wanted, timeout_ms=wait_ms) if wanted else {}
             self._pace.note(moved=bool(batches))
             for tp, records in batches.items():
-                self._held.setdefault(tp, deque()).extend(as_record(raw) for raw in records if not passed_over(raw))
+                self._held.setdefault(tp, deque()).extend(as_record(raw) for raw in records)
             more = {tp for tp in self._held if await self._has_more(tp)}
             if loop.time() > patience:
                 more = set()

@@ -10,6 +10,7 @@ from struct import unpack_from
 from typing import Any
 
 import cramjam
+import structlog
 from aiokafka.codec import _detect_xerial_stream
 from aiokafka.consumer import fetcher
 from aiokafka.record import default_records, memory_records
@@ -26,6 +27,10 @@ _LOG_OVERHEAD_BYTES = 12
 _XERIAL_HEADER_BYTES = 16
 _XERIAL_LENGTH_BYTES = 4
 
+# The records, by topic, partition and offset, that no consumer of this process is given (``broker.skipping``).
+PASSED_OVER: set[tuple[str, int, int]] = set()
+
+log = structlog.get_logger(__name__)
 _room = threading.local()
 
 
@@ -157,6 +162,8 @@ class Handout(fetcher.FetchResult):  # type: ignore[misc] # ships no types
         found: list[Any] = []
         size = 0
         for record in self._partition_records:
+            if PASSED_OVER and _is_passed_over(record):
+                continue
             found.append(record)
             size += len(record.key or b"") + len(record.value or b"")
             if size >= MAX_POLL_BYTES or (max_records is not None and len(found) >= max_records):
@@ -165,6 +172,13 @@ class Handout(fetcher.FetchResult):  # type: ignore[misc] # ships no types
         self._update_position()
         self._partition_records = None
         return found
+
+
+def _is_passed_over(record: Any) -> bool:
+    if (record.topic, record.partition, record.offset) not in PASSED_OVER:
+        return False
+    log.warning("a record is passed over, as an operator said", topic=record.topic, partition=record.partition, offset=record.offset)
+    return True
 
 
 def _unpack_into(unpack_into: Callable[[Any, bytearray], int]) -> Callable[[Any], bytes]:

@@ -11,11 +11,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from broker.naming import client_id
-from broker.producing import MAX_REQUEST_BYTES
+from broker.producing import BATCH_BYTES, MAX_REQUEST_BYTES
 from broker.records import Outgoing
 
 LARGEST_BYTES = MAX_REQUEST_BYTES  # of a record, whatever its topic takes
-_BATCH_BYTES = 1 << 18
 _REFUSED_AFTER_S = 5.0
 _LARGEST = "max.message.bytes"
 
@@ -80,7 +79,7 @@ async def open_foreign_producer(bootstrap: str, *, record_bytes: int) -> AsyncIt
         acks="all",
         enable_idempotence=False,
         linger_ms=0,
-        max_batch_size=min(record_bytes, _BATCH_BYTES),
+        max_batch_size=min(record_bytes, BATCH_BYTES),
         max_request_size=LARGEST_BYTES,
         request_timeout_ms=60_000,
     )

@@ -10,14 +10,16 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
 from broker.naming import client_id
-from broker.records import Outgoing
+from broker.records import TOPIC_BYTES, Outgoing
 
 log = structlog.get_logger(__name__)
 
 Codec = Literal["zstd", "gzip"]
 
-# Below what the topics take (``broker.topics``), by more than a batch with one record is larger than its record.
-MAX_REQUEST_BYTES = (8 << 20) - 1024
+# Below what the topics take, by more than a batch with one record is larger than its record.
+MAX_REQUEST_BYTES = TOPIC_BYTES - 1024
+# Of small records so many bytes travel together, as one batch of a partition.
+BATCH_BYTES = 1 << 18
 # A record above this waits for the ones before it, and the ones behind wait for it.
 _ALONE_BYTES = 1 << 20
 
@@ -58,6 +60,13 @@ class Producer:
         log.warning("records are too large and were replaced by smaller ones", topic=too_large[0].topic, records=len(too_large))
         if left := await self._write([instead(record) for record in too_large]):
             raise MessageSizeTooLargeError(f"what {left[0].topic} takes is too small even for a record without content")
+
+    async def send_fitting(self, records: Iterable[Outgoing]) -> list[Outgoing]:
+        """Write records as ``send_all`` does; return those that are too large, for us or for the broker, which nobody has written."""
+        too_large = await self._write(list(records))
+        if too_large:
+            log.warning("records are too large and were left out", topic=too_large[0].topic, records=len(too_large))
+        return too_large
 
     async def partitions(self, topic: str) -> int:
         """Return the number of partitions of a topic."""
@@ -119,7 +128,7 @@ async def open_producer(bootstrap: str, *, linger_ms: int = 5, role: str = "", c
             acks="all",
             enable_idempotence=True,
             linger_ms=linger_ms,
-            max_batch_size=1 << 18,
+            max_batch_size=BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,
             compression_type=codec if linger_ms else None,
             request_timeout_ms=60_000,

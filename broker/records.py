@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from aiokafka.partitioner import murmur2
 
+# What a broker takes in one batch of the topics that we make, as far as they do not say less.
+TOPIC_BYTES = 8 << 20
 # Kafka allows a header without a value, and names that are no UTF-8: those come with the odd bytes written as ``\xNN``.
 Headers = tuple[tuple[str, bytes | None], ...]
 

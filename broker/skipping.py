@@ -7,17 +7,13 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-import structlog
-from aiokafka import ConsumerRecord
-
+from broker.decoding import PASSED_OVER
 from broker.reading import Compacted, read_compacted
 from broker.records import Outgoing
 from schemas.settings import Settings
 from schemas.topics import SKIPPED
 
-log = structlog.get_logger(__name__)
 Place = tuple[str, int, int]
-_passed_over: set[Place] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ def skip(topic: str, partition: int, offset: int, *, by: str, reason: str, now: 
 
 async def obey_skips(settings: Settings) -> None:
     """Pass over, in this process and from now on, what is told. Raises ``KafkaError``."""
-    _passed_over.update(places_of(await read_compacted(settings.kafka, settings.topic(SKIPPED.name))))
+    PASSED_OVER.update(places_of(await read_compacted(settings.kafka, settings.topic(SKIPPED.name))))
 
 
 def places_of(told: Compacted) -> set[Place]:
@@ -56,11 +52,3 @@ def places_of(told: Compacted) -> set[Place]:
         if topic and place.isascii() and place.isdigit() and offset.isdigit() and len(key) <= 300:
             found.add((topic, int(place), int(offset)))
     return found
-
-
-def passed_over(raw: ConsumerRecord) -> bool:
-    """Say whether this record is one of them, and log that it is."""
-    if not _passed_over or (raw.topic, raw.partition, raw.offset) not in _passed_over:
-        return False
-    log.warning("a record is passed over, as an operator said", topic=raw.topic, partition=raw.partition, offset=raw.offset)
-    return True

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
 from broker.naming import client_id
+from broker.records import TOPIC_BYTES
 from schemas.settings import Settings
 from schemas.topics import (
     CATALOG,
@@ -42,15 +43,16 @@ class TopicMismatchError(RuntimeError):
 
 
 def _configs(topic: Topic) -> dict[str, str]:
-    if topic.cleanup == "compact":
-        return {"cleanup.policy": "compact", **_COMPACT}
-    retention = -1 if topic.retention is None else int(topic.retention.total_seconds() * 1000)
-    # Event time may lie far back, so retention counts from the broker's clock. Requests keep the client's: their timeout counts from it.
+    # Event time may lie far back, so retention counts from the broker's clock, and what is the later record of a product, what is ahead of
+    # its time and how fresh the pairs are is told by it. Requests keep the client's: their timeout counts from it.
     clock = "CreateTime" if topic in SEARCHED else "LogAppendTime"
+    if topic.cleanup == "compact":
+        return {"cleanup.policy": "compact", "message.timestamp.type": clock, **_COMPACT}
+    retention = -1 if topic.retention is None else int(topic.retention.total_seconds() * 1000)
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(retention),
-        "max.message.bytes": str(8 << 20),
+        "max.message.bytes": str(TOPIC_BYTES),
         "message.timestamp.type": clock,
     }
 
@@ -68,7 +70,7 @@ def plan(settings: Settings) -> dict[str, NewTopic]:
             config = {
                 "cleanup.policy": "delete",
                 "retention.ms": str(30 * _DAY_MS),
-                "max.message.bytes": str(8 << 20),
+                "max.message.bytes": str(TOPIC_BYTES),
                 "message.timestamp.type": "LogAppendTime",
             }
             planned[dlq] = NewTopic(dlq, 1, settings.replication, topic_configs=config)

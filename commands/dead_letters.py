@@ -16,9 +16,9 @@ from broker.topics import ensure_topics
 from commands.session import find_settings, out, show_json, stop, table
 from schemas.rejections import Problem, Reason, Rejection
 from schemas.settings import Settings
-from schemas.topics import RAW, SEARCH_REQUESTS, TOPICS, dead_letter_name
+from schemas.topics import RAW, SKIPPED, TOPICS, dead_letter_name
 
-SKIPPABLE = (*(t for t in TOPICS if t.dead_letters), SEARCH_REQUESTS)
+SKIPPABLE = tuple(t for t in TOPICS if t is not SKIPPED)  # that one must be read whole to know what to skip
 
 
 async def read_letters(
@@ -112,21 +112,22 @@ def replay_letters(
     letters = chosen((r for r in newest.values() if r.topic in raw), reason, since, until)
     ready = [r for r in map(again, letters) if r is not None]
     sending = ready[:limit]
-    if not dry_run:
-        asyncio.run(_send(settings, sending))
+    too_large = 0 if dry_run else asyncio.run(_send(settings, sending))
     facts = {
         "found": len(letters),
-        "replayed": 0 if dry_run else len(sending),
+        "replayed": 0 if dry_run else len(sending) - too_large,
         "would_replay": len(sending),
         "capped": len(letters) - len(ready),
         "left": len(ready) - len(sending),
+        "too_large": too_large,
     }
     if as_json:
         show_json(facts)
     else:
         out.print(
-            f"found {facts['found']}, {'would replay' if dry_run else 'replayed'} {len(sending)}, "
-            f"{facts['capped']} were replayed {MAX_REPLAYS} times already, {facts['left']} left by the limit"
+            f"found {facts['found']}, {'would replay' if dry_run else 'replayed'} {len(sending) - too_large}, "
+            f"{facts['capped']} were replayed {MAX_REPLAYS} times already, {facts['left']} left by the limit, "
+            f"{too_large} are too large for the topic and stay dead letters"
         )
 
 
@@ -165,6 +166,7 @@ async def _skip(settings: Settings, order: Skip) -> bool:
     return bool(letters)
 
 
-async def _send(settings: Settings, records: list[Outgoing]) -> None:
+async def _send(settings: Settings, records: list[Outgoing]) -> int:
+    """Write records; return how many are too large."""
     async with open_producer(settings.kafka, linger_ms=20) as producer:
-        await producer.send_all(records)
+        return len(await producer.send_fitting(records))

@@ -15,7 +15,7 @@ import faust
 import structlog
 
 from broker.claiming import Claims, open_claims
-from broker.decoding import install
+from broker.decoding import PASSED_OVER, install
 from broker.errors import BrokerError
 from broker.lag import LagReader, open_lag_reader
 from broker.naming import client_id
@@ -93,7 +93,7 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
         producer_linger=0.02,
         producer_request_timeout=60.0,
     )
-    contiguity = Contiguity()
+    contiguity = Contiguity(PASSED_OVER)
     app.tables.begin_at = contiguity.begin_at
     app.tables.restoring = Restoring(settings.kafka, claims)
     shoppers = _table(app, SHOPPERS, shopper.is_readable, shopper.supersedes, shopper.names_in, settings, claims)

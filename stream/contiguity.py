@@ -1,12 +1,16 @@
 """Watch the offsets that arrive: what is missing between two records was lost, and must be seen by somebody."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 
 class Contiguity:
-    """The next offset expected of every partition. Internal topics are neither compacted nor transactional, so offsets have no holes."""
+    """The next offset expected of every partition. Internal topics are neither compacted nor transactional, so offsets have no holes.
 
-    def __init__(self) -> None:
+    ``passed_over``: the topics, partitions and offsets that are kept from this process, as an operator said.
+    """
+
+    def __init__(self, passed_over: Collection[tuple[str, int, int]] = ()) -> None:
+        self._passed_over = passed_over
         self._next: dict[tuple[str, int], int] = {}
 
     def begin_at(self, positions: Mapping[tuple[str, int], int | None]) -> None:
@@ -17,4 +21,6 @@ class Contiguity:
         """Take an offset in; return how many before it never came: 0 in order and for a replay."""
         expected = self._next.get((topic, partition), offset)
         self._next[topic, partition] = max(expected, offset + 1)
-        return max(0, offset - expected)
+        if offset <= expected:
+            return 0
+        return offset - expected - sum(t == topic and p == partition and expected <= o < offset for t, p, o in self._passed_over)

@@ -5,11 +5,10 @@
 
 import asyncio
 
-from pydantic_core import from_json
-
 from broker.guarding import judged
 from broker.reading import Reader, open_reader
 from broker.records import Record
+from schemas.base import StreamFact
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from schemas.topics import CATALOG
@@ -95,12 +94,19 @@ class KnownProducts:
                 self.put(product_id, held, variant_ids)
 
 
+class _Told(StreamFact, frozen=True):
+    """What is read of a product, as ``CatalogProduct`` has it."""
+
+    version: int
+    shop_version: int | None = None
+    place: tuple[int, int, int] | None = None
+    variant_ids: tuple[str, ...] = ()
+
+
 def _told(record: Record) -> tuple[str, Held | None, list[str]]:
     """Return the id of a record of ``catalog``, what is held of it (None: it is a deletion) and the variants."""
     product_id = (record.key or b"").decode()
     if record.value is None:
         return product_id, None, []
-    product = from_json(record.value)
-    place = product.get("place")
-    held = Held(int(product["version"]), product.get("shop_version"), None if place is None else tuple(map(int, place)))
-    return product_id, held, [str(v) for v in product.get("variant_ids", [])]
+    told = _Told.from_json(record.value)
+    return product_id, Held(told.version, told.shop_version, told.place), list(told.variant_ids)

@@ -97,8 +97,8 @@ async def rejoin(
         while True:
             pending.take(await letters.batch(timeout_ms=200, max_records=1000), clock())
             sent = pending.ripe(clock())
-            await producer.send_all(sent)
-            metrics.REJOINED.inc(len(sent))
+            too_large = await producer.send_fitting(sent)  # those stay dead letters
+            metrics.REJOINED.inc(len(sent) - len(too_large))
             metrics.PENDING.set(pending.count)
             done = pending.done()
             if done:

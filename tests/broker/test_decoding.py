@@ -11,6 +11,7 @@ import cramjam
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.codec import snappy_encode
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import CorruptRecordException
 from aiokafka.producer import message_accumulator
 from aiokafka.producer import producer as producing
@@ -117,6 +118,23 @@ def test_bytes_behind_the_last_snappy_block_are_passed_over_and_a_block_without_
     for length in (0, -1, -20, -(2**31)):
         with pytest.raises(decoding.OversizedBatchError):
             decoding._unpack_snappy(packed + struct.pack("!i", length) + b"more")
+
+
+@pytest.mark.parametrize("most", [None, 1, 2, 500])
+async def test_no_consumer_is_given_what_an_operator_has_skipped(most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "PASSED_OVER", {("t", 0, 0), ("t", 0, 3), ("t", 0, 4), ("t", 1, 2)})
+    place = TopicPartition("t", 0)
+    records = decoding.Records(place, decoding.Batches(batch_of([[]] * 5)), None, 0, None, None, True, 0)
+    subscription = SubscriptionState()
+    subscription.assign_from_user([place])
+    assignment = subscription.subscription.assignment
+    assignment.state_value(place).seek(0)
+    handout = decoding.Handout(place, assignment=assignment, partition_records=records, backoff=0)
+    found: list[int] = []
+    while handout.has_more():
+        found += [r.offset for r in handout.getall(most)]
+    assert found == [1, 2]
+    assert assignment.state_value(place).position == 5
 
 
 @pytest.fixture

@@ -41,5 +41,8 @@ async def test_what_is_too_large_is_replaced_and_the_producer_goes_on(kafka: str
         with pytest.raises(MessageSizeTooLargeError):
             await producer.send_all([Outgoing(small, bytes(size)), Outgoing(small, b"c")])
         await producer.send(Outgoing(small, b"d"))
+        odd = Outgoing(small, b"e", headers=(("n", bytes(size)),))
+        assert await producer.send_fitting([odd, Outgoing(small, b"f"), odd]) == [odd, odd]
+        assert await producer.send_fitting([]) == []
     found = await values(kafka, small)
-    assert sorted(v or b"" for v in found) == [b"", b"a", b"b", b"c", b"d"]
+    assert sorted(v or b"" for v in found) == [b"", b"a", b"b", b"c", b"d", b"f"]

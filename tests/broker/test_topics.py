@@ -30,7 +30,8 @@ def test_every_topic_of_the_table_is_planned_with_its_dead_letters() -> None:
 
 def test_history_is_kept_by_the_broker_s_clock_and_requests_expire_by_the_client_s() -> None:
     planned = plan(Settings(topic_prefix=""))
-    assert planned["interactions"].topic_configs["message.timestamp.type"] == "LogAppendTime"
+    for name in ("interactions", "products", "events", "pairs", "searches.dlq"):  # what is read of their clock is taken for the broker's
+        assert planned[name].topic_configs["message.timestamp.type"] == "LogAppendTime"
     assert planned["interactions"].topic_configs["retention.ms"] == str(90 * DAY_MS)
     assert planned["search-requests"].topic_configs["message.timestamp.type"] == "CreateTime"
     assert planned["decisions"].topic_configs["retention.ms"] == "-1"

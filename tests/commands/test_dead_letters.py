@@ -68,6 +68,7 @@ async def test_a_skipped_record_is_passed_over_from_the_next_start_on_and_its_le
     await asyncio.to_thread(lambda: skip_record("interactions", 0, 1, reason="it ends intake", data_dir=None, as_json=True))
     assert json.loads(capsys.readouterr().out)["dead_letter"] is True
     await obey_skips(settings)
+    assert [r.offset for r in await read(settings, "interactions")] == [0, 2]
     async with open_group(settings.kafka, [topic], f"{settings.topic_prefix}g", in_order=True) as group:
         found: list[Record] = []
         while len(found) < 2:

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from broker.producing import open_producer
-from broker.records import Outgoing
+from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from schemas.settings import StreamSettings
 from stream.known import KnownProducts
+from stream.versions import Held
 
 
 @pytest.fixture
@@ -26,6 +27,29 @@ async def known(settings: StreamSettings) -> AsyncIterator[KnownProducts]:
     yield known
     following.cancel()
     await asyncio.wait([following])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'"version": 9, "shop_version": "x"',
+        b'"version": 9, "shop_version": 1.5',
+        b'"version": 9, "shop_version": [1]',
+        b'"version": 9, "place": [1]',
+        b'"version": 9, "place": [0, 1, 2, 3]',
+        b'"version": 9, "place": ["0", 1, 2]',
+        b'"version": 9, "place": {}',
+        b'"version": 9, "variant_ids": "red"',
+        b'"version": 9, "variant_ids": [1]',
+        b'"version": "9"',
+        b'"version": true',
+        b'"shop_version": 9',
+    ],
+)
+def test_a_product_is_not_known_by_a_record_that_no_later_one_could_follow(odd: bytes) -> None:
+    known = KnownProducts()
+    known._apply([Record("catalog", 0, n, 0, b"p1", b"{%b}" % body) for n, body in enumerate([b'"version": 1, "place": [0, 5, 7]', odd])])
+    assert known.held("p1") == Held(1, None, (0, 5, 7))
 
 
 @pytest.mark.broker

@@ -163,6 +163,14 @@ def test_missing_offsets_are_counted_and_replays_are_not():
     assert seen.missed("events", 1, 79) == 1
 
 
+def test_what_an_operator_has_skipped_is_not_missing():
+    seen = Contiguity({("events", 0, 5), ("events", 0, 7), ("events", 1, 6), ("pairs", 0, 6), ("events", 0, 90)})
+    seen.begin_at({("events", 0): 5})
+    assert seen.missed("events", 0, 6) == 0
+    assert seen.missed("events", 0, 9) == 1
+    assert seen.missed("events", 0, 10) == 0
+
+
 async def test_the_watchdog_looks_only_at_what_is_read(app, table):
     """Faust's own reports a changelog as a stream that stands still, for as long as the process is idle."""
     recovery = app.tables.recovery

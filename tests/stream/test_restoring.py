@@ -106,7 +106,14 @@ async def test_what_a_table_has_written_itself_is_not_read_again_and_what_anothe
     async with open_claims(kafka) as claims, open_claims(kafka) as other:
         topic = app.topic(pairs, key_type=bytes, value_type=bytes, partitions=2)
         table = ReadTable(
-            app, name="t", partitions=2, changelog_topic=topic, supersedes=lambda a, b: a >= b, claims=claims, names=lambda _: ()
+            app,
+            name="t",
+            partitions=2,
+            changelog_topic=topic,
+            readable=bool,
+            supersedes=lambda a, b: a >= b,
+            claims=claims,
+            names=lambda _: (),
         )
         table._verified_source_topics_for_partitions.add("words")
         restoring, at = Restoring(kafka, claims), Event(message=SimpleNamespace(topic="words", partition=1))
