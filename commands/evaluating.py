@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -23,7 +24,7 @@ from trainer.rankers import Catalog
 from trainer.report import render
 from trainer.run_folder import write_durably
 from trainer.sampling import weigh_by, worth_of
-from trainer.snapshot import Snapshot, frames
+from trainer.snapshot import Snapshot, frames, last_day
 from trainer.splits import split
 from trainer.summary import METRICS, Summary, summarise
 
@@ -104,7 +105,7 @@ async def _fetch(settings: Settings, generation: int | None) -> tuple[Release, S
     chosen = next((r for r in releases if r.generation == wanted), None)
     if chosen is None:
         stop(f"there is no generation {wanted}; `searchloop releases` lists them")
-    return chosen, frames(await read_pairs(settings), await read_catalog(settings))
+    return chosen, frames(await read_pairs(settings), await read_catalog(settings), until=last_day(datetime.now(UTC)))
 
 
 def _read(path: Path) -> pl.DataFrame:

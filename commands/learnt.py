@@ -20,7 +20,7 @@ from schemas.pairs import Pair
 from schemas.settings import SettingsError, TrainerSettings
 from schemas.text import normalise_query
 from trainer.sampling import weigh_by
-from trainer.snapshot import frames
+from trainer.snapshot import FIRST_DAY, LAST_DAY, frames, last_day
 from trainer.splits import held_out
 
 # Decayed credit in whole credits, and the weight relative to the mean of the pairs that were read, which is 1.
@@ -60,7 +60,7 @@ def weights_of(every: Iterable[Pair], settings: TrainerSettings) -> dict[tuple[s
 
     Age counts from the newest event day of all pairs, as in a run without test days.
     """
-    snapshot = frames(every, [])
+    snapshot = frames(every, [], until=last_day(datetime.now(UTC)))
     if snapshot.pairs.is_empty():
         return {}
     newest = max(snapshot.pairs["day"].to_list())
@@ -97,4 +97,6 @@ def _credit(pair: Pair) -> float:
 
 
 def _date(day: int) -> str:
+    if not FIRST_DAY <= day <= LAST_DAY:
+        return f"day {day}"
     return (datetime.fromtimestamp(0, UTC) + timedelta(days=day)).date().isoformat()

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +21,8 @@ from broker.reading import Compacted, open_reader, read_compacted
 from broker.records import Record
 from retrieval.document import document_text
 from schemas.base import UNREADABLE
-from schemas.pairs import Pair
+from schemas.bounds import FIRST_YEAR, LAST_YEAR
+from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct
 from schemas.rejections import Rejection
 from schemas.releases import LivePointer
@@ -43,7 +44,9 @@ PAIR_SCHEMA = pl.Schema(
 CLIENT_SCHEMA = pl.Schema({"query": pl.String, "product_id": pl.String, "client": pl.String, "credit": pl.Int64})
 CATALOG_SCHEMA = pl.Schema({"product_id": pl.String, "title": pl.String, "text": pl.String})
 MAX_SUM = 1 << 43  # 88 billion units of money on one day; the column holds a million of them
-MAX_DAY = 1 << 24  # 45,000 years
+_EPOCH = date(1970, 1, 1)
+FIRST_DAY, LAST_DAY = (date(FIRST_YEAR, 1, 1) - _EPOCH).days, (date(LAST_YEAR, 12, 31) - _EPOCH).days
+DAYS_AHEAD = 2  # an event may be dated ahead of the clock by minutes, and clocks differ; no honest row is of a later day
 LATELY = timedelta(days=7)  # by Kafka's time of the records; what is older holds up no verdict
 RAW = (SEARCHES.name, INTERACTIONS.name, PRODUCTS.name)
 # What says where a run came from, and nothing of what it does.
@@ -77,7 +80,8 @@ class Manifest(BaseModel):
     """Which moment a snapshot is of. ``offsets`` are next offsets per topic and partition; ``live`` is what served then.
 
     ``received`` and ``refused`` count what came to the raw topics and their dead letters in the last ``LATELY`` before the snapshot.
-    ``newest_at`` is when the newest of the pairs was written.
+    ``newest_at`` is when the newest of the pairs was written. ``unreadable`` counts records that are no fact or lie under another's key,
+    and rows of days that cannot be.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -97,13 +101,18 @@ class Manifest(BaseModel):
     newest_at: datetime | None = None
 
 
-def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct]) -> Snapshot:
-    """Return messages as frames. No pairs or products give empty frames of the same columns."""
+def last_day(now: datetime) -> int:
+    """Return the latest day that a row may be of: a later one would be the newest of all, and the days of truth too old to be a test."""
+    return (now.date() - _EPOCH).days + DAYS_AHEAD
+
+
+def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct], *, until: int = LAST_DAY) -> Snapshot:
+    """Return messages as frames, rows up to the day ``until``. No pairs or products give empty frames of the same columns."""
     rows: list[tuple[str, str, int, str, int, int, int]] = []
     clients: list[tuple[str, str, str, int]] = []
     for pair in pairs:
         for day, actions in pair.days.items():
-            if abs(day) <= MAX_DAY:
+            if FIRST_DAY <= day <= until:
                 rows += [
                     (pair.query, pair.product_id, day, action.value, _bounded(credit), _bounded(units), _bounded(money))
                     for action, (credit, units, money) in actions.items()
@@ -130,24 +139,30 @@ def settings_digest(settings: TrainerSettings) -> str:
 def take(settings: TrainerSettings, folder: Path, live: LivePointer) -> Manifest:
     """Read both topics to the ends they have now and write them into ``folder``, which must be empty."""
     pairs, catalog, received, refused = asyncio.run(_read(settings))
-    newest = max((record.timestamp_ms for record in pairs.records.values()), default=0)
-    found, products = _parsed(Pair.from_json, pairs), _parsed(CatalogProduct.from_json, catalog)
-    snapshot = frames(found, products)
+    manifest = keep(pairs, catalog, folder, settings=settings, live=live, now=datetime.now(UTC))
+    return manifest.model_copy(update={"received": received, "refused": refused})
+
+
+def keep(pairs: Compacted, catalog: Compacted, folder: Path, *, settings: TrainerSettings, live: LivePointer, now: datetime) -> Manifest:
+    """Write both topics, as they were read, into ``folder``. Anybody may write to them: no time and no day is believed beyond ``now``."""
+    newest = min(max((record.timestamp_ms for record in pairs.records.values()), default=0), int(now.timestamp() * 1000))
+    found, products = _parsed(Pair.from_json, _pair_key, pairs), _parsed(CatalogProduct.from_json, _product_key, catalog)
+    snapshot = frames(found, products, until=last_day(now))
     files = snapshot.write(folder)
+    rows = sum(len(actions) for pair in found for actions in pair.days.values())
+    unread = len(pairs.records) + len(catalog.records) - len(found) - len(products)
     return Manifest(
         offsets={PAIRS.name: pairs.offsets, CATALOG.name: catalog.offsets},
         pairs=snapshot.pairs.select("query", "product_id").n_unique() if snapshot.pairs.height else 0,
         queries=snapshot.pairs["query"].n_unique(),
         products=snapshot.catalog.height,
         rows=snapshot.pairs.height,
-        unreadable=len(pairs.records) + len(catalog.records) - len(found) - len(products),
+        unreadable=unread + rows - snapshot.pairs.height,
         files=files,
         settings_sha256=settings_digest(settings),
         sha256=hashlib.sha256("\n".join(f"{n} {d}" for n, d in sorted(files.items())).encode()).hexdigest(),
         live=live,
-        received=received,
-        refused=refused,
-        newest_at=datetime.fromtimestamp(newest / 1000, UTC) if newest else None,
+        newest_at=datetime.fromtimestamp(newest / 1000, UTC) if newest > 0 else None,
     )
 
 
@@ -164,13 +179,23 @@ async def _written(settings: TrainerSettings, names: Iterable[str], since: datet
         return sum(end - firsts.get(tp, end) for tp, end in ends.items())
 
 
-def _parsed(parse: Callable[[bytes], F], topic: Compacted) -> list[F]:
-    found = (judged(partial(_fact, parse), record) for record in topic.records.values())
+def _parsed(parse: Callable[[bytes], F], key_of: Callable[[F], bytes], topic: Compacted) -> list[F]:
+    found = (judged(partial(_fact, parse, key_of), record) for record in topic.records.values())
     return [fact for fact in found if fact is not None and not isinstance(fact, Rejection)]
 
 
-def _fact(parse: Callable[[bytes], F], record: Record) -> F | None:
+def _fact(parse: Callable[[bytes], F], key_of: Callable[[F], bytes], record: Record) -> F | None:
+    """Return what a record says; None when it cannot be read, or lies under another's key and would count twice."""
     try:
-        return parse(record.value or b"")
+        fact = parse(record.value or b"")
     except UNREADABLE:
         return None
+    return fact if record.key == key_of(fact) else None
+
+
+def _pair_key(pair: Pair) -> bytes:
+    return pair_key(pair.query, pair.product_id)
+
+
+def _product_key(product: CatalogProduct) -> bytes:
+    return product.product_id.encode()

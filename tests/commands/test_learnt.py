@@ -36,3 +36,9 @@ def test_days_come_newest_first_in_whole_units():
         ("p1", "2024-10-04", "purchase", 1.0, 2, 0.0),
     ]
     assert day_rows(Pair(query="mug", product_id="p1")) == []
+
+
+def test_a_day_that_no_calendar_has_is_shown_and_weighs_nothing():
+    foreign = Pair(query="mug", product_id="p2", days={1 << 40: {Action.CLICK: (1000, 1, 0)}})
+    assert day_rows(foreign) == [("p2", f"day {1 << 40}", "click", 1.0, 1, 0.0)]
+    assert weights_of([*PAIRS, foreign], TrainerSettings()) == weights_of(PAIRS, TrainerSettings())
