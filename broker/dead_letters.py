@@ -5,11 +5,12 @@ too large for a letter is cut, with the size and the SHA-256 of what it was. Eve
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
 from broker.records import Outgoing, Record, bytes_of
-from schemas.rejections import Rejection
+from schemas.rejections import Problem, Rejection
 from schemas.topics import dead_letter_name
 
 ORIGIN = "dlq.origin"
@@ -21,6 +22,7 @@ MAX_REPLAYS = 3
 MAX_LETTER_BYTES = 2 << 20
 _CUT_VALUE_BYTES = 1 << 20
 _CUT_KEY_BYTES = 1024
+_MAX_ERRORS_CHARS = 4096
 _OURS = ("__connect.errors.", "dlq.")
 
 
@@ -46,7 +48,6 @@ def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: st
 
     Of a record above ``MAX_LETTER_BYTES`` the beginning of its value and key are kept, and no header of its producer.
     """
-    problems = json.dumps([p.model_dump() for p in rejection.problems])[:4096]
     times = replays_of(record)
     ours = {
         "__connect.errors.topic": record.topic,
@@ -55,7 +56,7 @@ def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: st
         "__connect.errors.stage": stage,
         "__connect.errors.exception.message": "; ".join(f"{p.loc}: {p.message}" for p in rejection.problems)[:500],
         "dlq.reason": rejection.reason.value,
-        "dlq.errors": problems,
+        "dlq.errors": _fitting(rejection.problems),
         "dlq.app_version": version,
         ORIGIN: origin_of(record),
         **({REPLAYED: str(times)} if times else {}),
@@ -69,6 +70,14 @@ def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: st
         timestamp_ms=record.timestamp_ms if record.timestamp_ms > 0 else None,
     )
     return letter if bytes_of(record) <= MAX_LETTER_BYTES else cut(letter, value_bytes=_CUT_VALUE_BYTES)
+
+
+def _fitting(problems: Sequence[Problem]) -> str:
+    """Return the first problems as JSON, as many as have room; of a first one that has none by itself, the beginning of its words."""
+    told = [p.model_dump() for p in problems]
+    while len(text := json.dumps(told)) > _MAX_ERRORS_CHARS:
+        told = told[:-1] or [{name: words[: len(words) // 2] for name, words in told[0].items()}]
+    return text
 
 
 def cut(letter: Outgoing, *, value_bytes: int = 0) -> Outgoing:

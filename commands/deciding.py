@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -23,7 +22,7 @@ from broker.records import Outgoing, Record
 from commands.looking import show_decision
 from commands.patience import Patience, StuckError
 from commands.session import err, find_settings, out, show_json, stop
-from commands.state import read_chain, read_decisions
+from commands.state import read_chain, read_decisions, readable
 from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState, is_release_key
 from schemas.settings import Settings, TrainerSettings
 from schemas.training import Decision, RunState, TrainingRun, Trigger
@@ -58,7 +57,7 @@ async def wait_for_run(
     async with open_reader(settings.kafka, [settings.topic("training-runs")]) as reader:
         while True:
             for record in await reader.poll(timeout_ms=300):
-                run = TrainingRun.from_json(record.value) if record.value else None
+                run = readable(TrainingRun.from_json, record.value)
                 if run is None:
                     continue
                 seen[run.run_id] = f"{run.state.value} {run.progress:.0%} {run.detail}"
@@ -193,16 +192,13 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
 def _aborted(record: Record, deployment: str) -> bool:
     if not is_release_key(record.key or b"", deployment):
         return False
-    try:
-        release = Release.from_json(record.value or b"")
-    except ValidationError:
-        return False
-    return release.state is ReleaseState.FAILED and (release.error or "").startswith("aborted by")
+    release = readable(Release.from_json, record.value)
+    return release is not None and release.state is ReleaseState.FAILED and (release.error or "").startswith("aborted by")
 
 
 def _refusal(raw: bytes) -> str | None:
-    decision = Decision.from_json(raw)
-    return "; ".join(decision.reasons) if decision.verdict == "fail" else None
+    decision = readable(Decision.from_json, raw)
+    return "; ".join(decision.reasons) if decision is not None and decision.verdict == "fail" else None
 
 
 def deploy(

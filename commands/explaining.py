@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic import TypeAdapter
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broker.dead_letters import reason_of
@@ -19,11 +19,12 @@ from broker.records import Record
 from commands.looking import show_decision, show_moment
 from commands.retelling import Told
 from commands.session import err, find_settings, out, show_json, stop, table
-from commands.state import read_decisions
+from commands.state import read_decisions, readable
 from commands.tracing import OnRead, Trace, origin, trace_event
+from schemas.bounds import FIRST_EPOCH, LAST_EPOCH
 from schemas.events import CleanInteraction
 from schemas.pairs import client_of
-from schemas.rejections import Rejection
+from schemas.rejections import Problem, Rejection
 from schemas.settings import Settings, SettingsError, StreamSettings
 from schemas.topics import ERASURES, INTERACTIONS, SEARCHES
 from schemas.training import Decision
@@ -37,6 +38,7 @@ VALIDATORS: dict[str, Callable[[Record, datetime, StreamSettings], object]] = {
     INTERACTIONS.name: validate_interaction,
     ERASURES.name: validate_erasure,
 }
+_PROBLEMS = TypeAdapter(list[Problem])
 
 
 def explain(identifier: str | None, *, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:
@@ -120,7 +122,7 @@ def _raw_facts(record: Record, settings: Settings, rules: StreamSettings, trace:
         "topic": name,
         "partition": record.partition,
         "offset": record.offset,
-        "received_at": datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "received_at": _moment(record.timestamp_ms).isoformat(timespec="milliseconds"),
         "outcome": outcome,
         "why": why,
     }
@@ -128,8 +130,13 @@ def _raw_facts(record: Record, settings: Settings, rules: StreamSettings, trace:
 
 def _letter_facts(letter: Record) -> dict[str, Any]:
     was = origin(letter)
-    problems = from_json(letter.header("dlq.errors") or b"[]")
+    problems = [problem.model_dump() for problem in readable(_PROBLEMS.validate_json, letter.header("dlq.errors")) or []]
     return {"topic": was.topic, "partition": was.partition, "offset": was.offset, "reason": reason_of(letter), "problems": problems}
+
+
+def _moment(at_ms: int) -> datetime:
+    """Return the time that a record claims, within what a datetime holds."""
+    return datetime.fromtimestamp(max(FIRST_EPOCH, min(LAST_EPOCH, at_ms * 10**6)) / 10**9, UTC)
 
 
 def _outcome(record: Record, name: str, rules: StreamSettings, trace: Trace, taken_in: int) -> tuple[str, str]:
@@ -140,7 +147,7 @@ def _outcome(record: Record, name: str, rules: StreamSettings, trace: Trace, tak
             return "refused", reason_of(letter)
     if record.offset >= taken_in:
         return "waiting", "intake has not come to it"
-    judged = VALIDATORS[name](record, datetime.fromtimestamp(record.timestamp_ms / 1000, UTC), rules)
+    judged = VALIDATORS[name](record, _moment(record.timestamp_ms), rules)
     if isinstance(judged, Ignored):
         return "ignored", judged.why
     if isinstance(judged, Rejection):
@@ -154,7 +161,7 @@ def _event_facts(source: int, position: Fence, event: Told, trace: Trace, salt: 
     return {
         "position": [source, *position],
         "kind": event.action.value if isinstance(event, CleanInteraction) else event.kind,
-        "occurred_at": datetime.fromtimestamp(event.at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "occurred_at": _moment(event.at_ms).isoformat(timespec="milliseconds"),
         "client": client_of(event.shopper, salt),
         "why": story.why,
         "contributions": [

@@ -81,10 +81,12 @@ async def read_catalog(settings: Settings) -> list[CatalogProduct]:
     return sorted(products, key=lambda p: p.product_id)
 
 
+def readable(parse: Callable[[bytes], T], raw: bytes | None) -> T | None:
+    """Return what the bytes say; None for none, and for what anybody else has written."""
+    with suppress(*UNREADABLE):
+        return parse(raw) if raw else None
+    return None
+
+
 def _readable(parse: Callable[[bytes], T], records: Iterable[Record]) -> list[T]:
-    found: list[T] = []
-    for record in records:
-        with suppress(*UNREADABLE):
-            if record.value:
-                found.append(parse(record.value))
-    return found
+    return [fact for record in records if (fact := readable(parse, record.value)) is not None]

@@ -14,6 +14,7 @@ from broker.dead_letters import origin_of
 from broker.reading import open_reader
 from broker.records import Record
 from commands.retelling import Retelling, Story, Told
+from commands.state import readable
 from schemas.batches import unpack
 from schemas.events import Tick, read_clean_event
 from schemas.pairs import Contribution, Position
@@ -103,8 +104,8 @@ async def _find_events(settings: Settings, event_id: str, trace: Trace, on_read:
     async for record in _records(settings, [EVENTS.name], trace, on_read):
         for index, raw in unpack(record.value or b""):
             if wanted in raw and len(trace.events) < MAX_KEPT:
-                event = read_clean_event(raw)
-                if not isinstance(event, Tick) and event.event_id == event_id:
+                event = readable(read_clean_event, raw)
+                if event is not None and not isinstance(event, Tick) and event.event_id == event_id:
                     trace.events.append((record.partition, (record.offset, index), event))
 
 
@@ -115,8 +116,8 @@ async def _retell(settings: Settings, trace: Trace, rules: Rules, on_read: OnRea
         async for record in _records(settings, [EVENTS.name], trace, on_read):
             for index, raw in unpack(record.value or b"") if record.partition == source else ():
                 if shopper.encode() in raw:
-                    event = read_clean_event(raw)
-                    if not isinstance(event, Tick) and event.shopper == shopper:
+                    event = readable(read_clean_event, raw)
+                    if event is not None and not isinstance(event, Tick) and event.shopper == shopper:
                         told.take((record.offset, index), event)
         trace.stories.update({(source, position): story for position, story in told.stories().items()})
 
@@ -129,7 +130,7 @@ async def _find_contributions(settings: Settings, trace: Trace, on_read: OnRead)
         for _, raw in unpack(record.value or b""):
             for prefix, place in places.items():
                 if prefix in raw:
-                    found = Contribution.from_json(raw)
-                    if (found.source, found.position[:2]) == place:
+                    found = readable(Contribution.from_json, raw)
+                    if found is not None and (found.source, found.position[:2]) == place:
                         # By its position: a replay writes the same contribution again.
                         trace.contributions.setdefault(place, {})[found.position] = found

@@ -45,6 +45,16 @@ def test_a_record_without_a_time_gets_none() -> None:
 def test_a_long_explanation_is_cut() -> None:
     headers = dict(refused(Record("products", 0, 0, 0, None, None), Reason.SCHEMA, message="x" * 100_000).headers)
     assert sum(map(len, headers.values())) < 10_000
+    [problem] = json.loads(headers["dlq.errors"])
+    assert problem["message"].startswith("xxx")
+
+
+def test_of_many_problems_the_first_that_have_room_are_kept_whole() -> None:
+    problems = [Problem(loc=f"items.{n}", type="value_error", message="é" * 60) for n in range(100)]
+    letter = dead_letter(Record("products", 0, 0, 0, None, None), Rejection(reason=Reason.SCHEMA, problems=problems), stage="intake")
+    told = json.loads(dict(letter.headers)["dlq.errors"])
+    assert 5 < len(told) < len(problems)
+    assert told == [p.model_dump() for p in problems[: len(told)]]
 
 
 def test_a_header_without_value_stays_one() -> None:
