@@ -8,6 +8,7 @@ import polars as pl
 from schemas.training import Decision
 from trainer.case import Case, digests
 from trainer.evaluation_files import Evaluation
+from trainer.evidence import digest_of
 from trainer.gate import decide, scores
 from trainer.soundness import sound
 
@@ -41,7 +42,10 @@ def build_decision(case: Case, *, at: datetime) -> Decision:
 
 
 def examples(evaluation: Evaluation, titles: Mapping[str, str]) -> list[dict[str, str | list[str]]]:
-    """Return up to five queries before and after: the three that gain most and the two that lose most, ties by traffic, then text."""
+    """Return up to five queries before and after: the three that gain most and the two that lose most, ties by traffic, then text.
+
+    The decision is kept for ever: it names each query by its digest; the report shows them with their texts.
+    """
     both = evaluation.queries
     for system in ("live", "candidate"):
         own = evaluation.results.filter(pl.col("system") == system).select("query", pl.col("ndcg10", "top").name.suffix(f"_{system}"))
@@ -52,7 +56,7 @@ def examples(evaluation: Evaluation, titles: Mapping[str, str]) -> list[dict[str
     chosen = pl.concat([changed.filter(pl.col("change") > 0).head(BETTER), changed.filter(pl.col("change") < 0).tail(WORSE)])
     return [
         {
-            "query": row["query"],
+            "query": digest_of(row["query"]),
             "live": [titles.get(p, p) for p in row["top_live"][:SHOWN]],
             "candidate": [titles.get(p, p) for p in row["top_candidate"][:SHOWN]],
             "relevant": [titles.get(p, p) for p in row["relevant"][:SHOWN]],

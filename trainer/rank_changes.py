@@ -8,6 +8,18 @@ from trainer.evidence import RankChange
 
 DEPTH = 10
 KEYS = ("query", "product_id")
+FILE = "rank_changes.parquet"  # beside the evaluation; forgetting a shopper rewrites it like every file of a run
+_SCHEMA = pl.Schema(
+    {
+        "query": pl.String,
+        "product_id": pl.String,
+        "before": pl.Int64,
+        "after": pl.Int64,
+        "credit": pl.Float64,
+        "clients": pl.Int64,
+        "believed": pl.Float64,
+    }
+)
 
 
 def rank_changes(
@@ -36,6 +48,11 @@ def rank_changes(
         .sort("rise", "believed", "credit", *KEYS, descending=[True, False, True, False, False])
     )
     return [RankChange.model_validate(row) for row in found.drop("rise").iter_rows(named=True)]
+
+
+def frame_of(changes: Sequence[RankChange]) -> pl.DataFrame:
+    """Return the changes as one row each, in their order."""
+    return pl.DataFrame([change.model_dump() for change in changes], schema=_SCHEMA)
 
 
 def _rises(queries: Sequence[str], before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]) -> Iterable[tuple[str, str, int, int]]:

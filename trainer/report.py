@@ -10,7 +10,9 @@ import numpy as np
 
 from schemas.training import Decision
 from trainer.evaluation_files import Evaluation
+from trainer.evidence import RankChange, digest_of, doubtful_first
 from trainer.plots import histogram, intervals
+from trainer.rank_changes import DEPTH
 from trainer.summary import METRICS, Change, Summary, changes, summarise
 
 _MEANING = {
@@ -24,6 +26,7 @@ _MEANING = {
     "popularity": "the same products for every query",
 }
 _EXAMPLES = 8
+_RISEN = 20
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem }
@@ -38,13 +41,25 @@ ol { margin: 0; padding-left: 1.2rem } .dim { color: #777 }
 
 
 def render(
-    evaluation: Evaluation, titles: Mapping[str, str], *, title: str, facts: Mapping[str, str], decision: Decision | None, seed: int
+    evaluation: Evaluation,
+    titles: Mapping[str, str],
+    *,
+    title: str,
+    facts: Mapping[str, str],
+    decision: Decision | None,
+    seed: int,
+    risen: Sequence[RankChange] = (),
 ) -> str:
-    """Return the page. ``facts`` are shown as they are; ``decision`` None: nothing was judged. An operator's sets follow the main test."""
+    """Return the page. ``facts`` are shown as they are; ``decision`` None: nothing was judged. An operator's sets follow the main test.
+
+    ``risen``: the pairs by which most changed, whose queries the decision names by their digests.
+    """
     before = "live" if "live" in evaluation.results["system"].to_list() else "base"
     parts = [f"<h1>{escape(title)}</h1>", _table([], [(name, value) for name, value in facts.items()])]
     if decision is not None:
         parts.append(_verdict(decision))
+    if risen:
+        parts.append(_risen(doubtful_first(risen)[:_RISEN], titles))
     parts += _test("Test", evaluation, titles, before, seed)
     for name, own in evaluation.judged.items():
         parts += _test(f"Judgments: {name}", own, titles, before, seed)
@@ -91,6 +106,23 @@ def _verdict(decision: Decision) -> str:
     ]
     heading = f'<h2>Verdict: <span class="{escape(decision.verdict)}">{escape(decision.verdict)}</span></h2>'
     return heading + _table(["check", "verdict", "difference", "95 % interval", "rule"], rows)
+
+
+def _risen(shown: Sequence[RankChange], titles: Mapping[str, str]) -> str:
+    rows = [
+        (
+            digest_of(c.query),
+            c.query,
+            f"{titles.get(c.product_id, '')} ({c.product_id})",
+            "beyond 10" if c.before > DEPTH else str(c.before),
+            str(c.after),
+            str(c.clients),
+            f"{c.believed:.0%}",
+        )
+        for c in shown
+    ]
+    columns = ["digest", "query", "product", "rank before", "rank now", "clients", "credit believed"]
+    return f"<h3>Trained pairs that rose most</h3>{_table(columns, rows)}"
 
 
 def _systems(summary: Summary, words: Mapping[str, float]) -> str:

@@ -4,13 +4,12 @@ from typing import Literal
 
 from schemas.settings import GateSettings
 from schemas.training import Check
-from trainer.evidence import Evidence, Verdict
+from trainer.evidence import Evidence, Verdict, digest_of, doubtful_first
 
 MAX_CATEGORY_SHIFT = 0.3
 MAX_LENGTH_SHIFT = 0.3
 MAX_VOLUME_RATIO = 2.0
 MIN_VOLUME_BESIDE_GARBAGE = 0.8
-DOUBTFUL = 0.5  # a pair is doubtful when less of its credit is believed
 NAMED = 5  # rank changes in a reason
 SURE_GAIN = 0.02
 
@@ -104,12 +103,15 @@ def pinned_check(evidence: Evidence) -> Check:
 
 
 def rank_changes_check(evidence: Evidence) -> Check:
-    """Return the row that names the pairs by which most changed: an alarm where their clients are hardly believed, and never a veto."""
+    """Return the row of the pairs by which most changed: an alarm where their clients are hardly believed, and never a veto.
+
+    It is kept for ever, so it names queries by their digests; ``rank_changes.parquet`` and the report of the run hold the texts.
+    """
     changes = evidence.rank_changes
-    doubtful = [change for change in changes if change.believed < DOUBTFUL]
-    shown = [*doubtful, *(change for change in changes if change.believed >= DOUBTFUL)][:NAMED]
+    doubtful = [change for change in changes if change.doubtful]
+    shown = doubtful_first(changes)[:NAMED]
     told = "; ".join(
-        f"{c.query!r} {c.product_id} from {'beyond 10' if c.before > 10 else c.before} to {c.after}: "
+        f"query {digest_of(c.query)}, product {c.product_id} from {'beyond 10' if c.before > 10 else c.before} to {c.after}: "
         f"{c.clients} clients, {c.believed:.0%} of their credit believed"
         for c in shown
     )

@@ -27,6 +27,7 @@ from trainer.past import Past, look_back
 from trainer.pinned import PinError, path_of, read_pins
 from trainer.plan import Lineage, Training, lineage_of, plan
 from trainer.preparing import Prepared, prepare
+from trainer.rank_changes import FILE, frame_of
 from trainer.report import render
 from trainer.request import Request
 from trainer.run_folder import REPORT, MarkerError, Outcome, RunFolder, failed, write_durably
@@ -140,8 +141,12 @@ def decide(run: RunFolder, request: Request, manifest: Manifest) -> Decision:
     case = Case.read(run.path)
     evaluation, titles = case.evaluation, case.titles
     decision = build_decision(case, at=datetime.now(UTC))
+    risen = case.evidence().rank_changes
+    frame_of(risen).write_parquet(run.path / "evaluation" / FILE)
     facts = {"run": request.run_id, "live generation": str(manifest.live.live.generation), "pairs in the snapshot": str(manifest.pairs)}
-    page = render(evaluation, titles, title=f"Run {request.run_id}", facts=facts, decision=decision, seed=request.settings.seed)
+    page = render(
+        evaluation, titles, title=f"Run {request.run_id}", facts=facts, decision=decision, seed=request.settings.seed, risen=risen
+    )
     write_durably(run.path / REPORT, page.encode())
     return decision
 

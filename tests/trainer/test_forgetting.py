@@ -5,7 +5,10 @@ from datetime import UTC, datetime
 import polars as pl
 
 from tests.trainer.run_folders import a_run
+from trainer.case import Case
+from trainer.evidence import RankChange
 from trainer.forgetting import Forgotten, forget_in_runs
+from trainer.rank_changes import FILE, frame_of
 from trainer.rederiving import rederive
 from trainer.run_folder import REPORT, Outcome, RunFolder
 from trainer.snapshot import Snapshot
@@ -28,6 +31,10 @@ def a_run_in_which_one_client_stands_alone(data_dir):
     shared = clients.filter(pl.col("query") != query).head(1).with_columns(client=mine)
     pl.concat([clients, shared]).write_parquet(folder / "snapshot" / "clients.parquet")
     (folder / REPORT).write_text(f"<p>{query}</p>")
+    risen = Case.read(folder).evidence().rank_changes
+    product = taken.clients.filter(pl.col("query") == query)["product_id"][0]
+    own = RankChange(query=query, product_id=product, before=11, after=1, credit=1.0, clients=1, believed=1.0)
+    frame_of([own, *risen]).write_parquet(folder / "evaluation" / FILE)
     return folder, decision, "f" * 16, query
 
 
@@ -49,9 +56,17 @@ def test_the_hash_and_what_nobody_else_searched_are_gone_from_every_file_and_the
     assert "a shopper was forgotten" in told
     facts = RunFolder(folder).find("forgotten", Forgotten)
     assert facts.at == AT
-    assert "split/train.parquet" in facts.files
+    assert {"split/train.parquet", f"evaluation/{FILE}"} <= set(facts.files)
     again = forget_in_runs(tmp_path, {client}, at=AT)
     assert (again.runs, again.unfinished) == ([], [])
+
+
+def test_the_decision_which_is_kept_for_ever_holds_no_text_of_a_query(tmp_path):
+    decision = a_run(tmp_path / "run")
+    queries = pl.read_parquet(tmp_path / "run" / "split" / "weighted.parquet")["query"].unique().to_list()
+    assert decision.examples
+    assert Case.read(tmp_path / "run").evidence().rank_changes
+    assert not [query for query in queries if query in decision.to_json().decode()]
 
 
 def test_a_run_that_does_not_name_the_client_stays_as_it_is_and_one_that_is_not_ended_is_told(tmp_path):

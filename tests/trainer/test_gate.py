@@ -5,7 +5,7 @@ import pytest
 
 from schemas.settings import GateSettings
 from trainer.artefact import Artefact
-from trainer.evidence import DataFacts, Evidence, Exposure, Pinned, RankChange
+from trainer.evidence import DataFacts, Evidence, Exposure, Pinned, RankChange, digest_of
 from trainer.gate import decide, overall, scores
 from trainer.soundness import sound
 
@@ -268,8 +268,9 @@ def test_the_pairs_by_which_most_changed_are_named_and_doubtful_ones_are_an_alar
     verdict, checks = decide(evidence(0.03, noise=0.1, rank_changes=changes), LIMITS)
     row = by_name((verdict, checks))["rank_changes"]
     assert (verdict, row.verdict, row.alarm, row.candidate_value, row.n) == ("pass", "pass", True, 1, 11)
-    assert "'lamp' spam from beyond 10 to 3: 60 clients, 3% of their credit believed" in row.reason
-    assert "'kettle' spam from beyond 10 to 1: 9 clients" in row.reason
+    assert f"query {digest_of('lamp')}, product spam from beyond 10 to 3: 60 clients, 3% of their credit believed" in row.reason
+    assert f"query {digest_of('kettle')}, product spam from beyond 10 to 1: 9 clients" in row.reason
+    assert not any(word in row.reason for word in ("lamp", "kettle", "q1"))  # a decision is kept for ever, and a shopper may be forgotten
 
 
 def test_without_doubtful_pairs_the_row_of_rank_changes_is_quiet():

@@ -9,6 +9,7 @@ import pytest
 
 from schemas.training import Check, Decision
 from tests.trainer.evaluations import an_evaluation
+from trainer.evidence import RankChange, digest_of
 from trainer.plots import histogram, intervals
 from trainer.report import render
 
@@ -84,6 +85,15 @@ def test_nothing_is_loaded_from_anywhere():
     assert not [attrs for _, attrs in reader.tags if attrs.keys() & {"src", "href", "srcset", "action"}]
     assert not re.search(r"url\(|@import|https?://", page)
     assert "default-src 'none'" in page
+
+
+def test_the_pairs_that_rose_most_are_shown_with_their_texts_and_the_digests_of_the_decision():
+    rise = RankChange(query="<b>lamp</b>", product_id="p1", before=11, after=3, credit=2.0, clients=60, believed=0.03)
+    known = rise.model_copy(update={"query": "tea", "believed": 1.0})
+    _, text = _read(render(an_evaluation(4), {"p1": "Lamp"}, title="Run r1", facts={}, decision=_decision(), seed=1, risen=[known, rise]))
+    for said in (digest_of(rise.query), "<b>lamp</b>", "Lamp (p1)", "beyond 10", "3%"):
+        assert said in text
+    assert text.index("lamp") < text.index("tea")
 
 
 def test_an_evaluation_without_queries_has_a_page_too():

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from broker.topics import ensure_topics
@@ -97,6 +98,7 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> No
     assert {d.verdict for d in decisions} == {"pass"}
     assert decisions[0].ndcg10["live"] == decisions[0].ndcg10["base"]
     assert decisions[0].examples
+    assert {"query", "product_id", "believed"} <= set(pl.read_parquet_schema(folder / "evaluation" / "rank_changes.parquet"))
     assert 0 < last.metrics["event_to_effect_s"] < WITHIN_S * 2
     pinned = next(c for c in decisions[0].checks if c.name == "pinned")
     assert (pinned.verdict, pinned.n) == ("pass", 1)
