@@ -11,7 +11,7 @@ from broker.reading import Compacted, open_reader, read_compacted
 from broker.records import Record
 from retrieval.chain import Chain
 from schemas.base import UNREADABLE
-from schemas.pairs import Pair
+from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct
 from schemas.releases import LivePointer, Release, is_release_key
 from schemas.settings import Settings
@@ -71,13 +71,13 @@ async def read_pairs(settings: Settings, *, near: str | None = None) -> list[Pai
 async def read_all_pairs(settings: Settings, *, near: str | None = None) -> list[Pair]:
     """Return every pair, the empty ones too; ``near`` as above."""
     state = await read_compacted(settings.kafka, settings.topic("pairs"), key=near)
-    return _readable(Pair.from_json, state.records.values())
+    return own(Pair.from_json, lambda p: pair_key(p.query, p.product_id), state)
 
 
 async def read_catalog(settings: Settings) -> list[CatalogProduct]:
     """Return every product of the clean catalogue, by id."""
     state = await read_compacted(settings.kafka, settings.topic("catalog"))
-    products = _readable(CatalogProduct.from_json, state.records.values())
+    products = own(CatalogProduct.from_json, lambda p: p.product_id.encode(), state)
     return sorted(products, key=lambda p: p.product_id)
 
 
@@ -86,6 +86,11 @@ def readable(parse: Callable[[bytes], T], raw: bytes | None) -> T | None:
     with suppress(*UNREADABLE):
         return parse(raw) if raw else None
     return None
+
+
+def own(parse: Callable[[bytes], T], key_of: Callable[[T], bytes], state: Compacted) -> list[T]:
+    """Return the facts that lie under their own keys: under another's a fact would be told twice."""
+    return [fact for key, r in state.records.items() if (fact := readable(parse, r.value)) is not None and key_of(fact) == key]
 
 
 def _readable(parse: Callable[[bytes], T], records: Iterable[Record]) -> list[T]:

@@ -2,12 +2,13 @@
 
 import pytest
 
+from broker.reading import Compacted
 from broker.records import Record
 from commands.deciding import _refusal
 from commands.explaining import _letter_facts, _moment
-from commands.state import readable
+from commands.state import own, readable
 from schemas.events import read_clean_event
-from schemas.pairs import Contribution
+from schemas.pairs import Contribution, Pair, pair_key
 from schemas.training import Decision, TrainingRun
 
 FOREIGN = [None, b"", b"{", b"[]", b'{"a": 1}', b"\xff", b"[" * 100_000]
@@ -17,6 +18,12 @@ FOREIGN = [None, b"", b"{", b"[]", b'{"a": 1}', b"\xff", b"[" * 100_000]
 @pytest.mark.parametrize("parse", [TrainingRun.from_json, Decision.from_json, read_clean_event, Contribution.from_json])
 def test_a_foreign_record_is_none(parse, raw):
     assert readable(parse, raw) is None
+
+
+def test_a_fact_under_the_key_of_another_is_told_once():
+    pair = Pair(query="tea", product_id="p1")
+    records = {key: Record("pairs", 0, 0, 0, key, pair.to_json()) for key in (b"tea\tp1", b"tea\tp2", b"x")}
+    assert own(Pair.from_json, lambda p: pair_key(p.query, p.product_id), Compacted(records)) == [pair]
 
 
 def test_a_foreign_decision_that_holds_a_commands_id_is_no_refusal():
