@@ -6,6 +6,7 @@ producer of their own, whose refusals touch nobody else. A topic that has just r
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 ENVELOPE_BYTES = 1024  # of a record besides key, value and headers: more than Kafka takes
 SPARED_S = 30.0
+MOST_WAITING = 500  # answers that one further topic keeps waiting; what comes beyond them goes to the default topic
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Replies:
         self._default = default
         self._limits = limits
         self._spared: dict[str, tuple[float, str]] = {}
+        self._waiting: Counter[str] = Counter()
+
+    def goes_further(self, reply: Reply) -> bool:
+        """Say whether an answer goes to a topic that is not ours, which may keep it waiting for seconds."""
+        return self._further is not None and reply.to.address.topic != self._default
 
     async def write(self, replies: Sequence[Reply]) -> None:
         """Write every reply, or what takes its place. Raises ``KafkaError`` when the default topic cannot be written."""
@@ -56,7 +63,7 @@ class Replies:
             ANSWERS.labels(one.response.status.value).inc()
             if one.to.sent_ms is not None:
                 TOTAL_SECONDS.observe(max(0.0, time.time() - one.to.sent_ms / 1000))
-            (ours if one.to.address.topic == self._default or self._further is None else others).append(one)
+            (others if self.goes_further(one) else ours).append(one)
         await asyncio.gather(self._own.send_all([self._fitting(one) for one in ours]), self._write_further(others))
 
     async def _write_further(self, replies: Sequence[Reply]) -> None:
@@ -65,7 +72,13 @@ class Replies:
         kinds = [self._spared_for(one.to.address.topic) for one in replies]
         tried = [one for one, kind in zip(replies, kinds, strict=True) if kind is None]
         refused = [(one, kind) for one, kind in zip(replies, kinds, strict=True) if kind is not None]
-        for one, error in zip(tried, await self._further.send_each([self._fitting(one) for one in tried]), strict=True):
+        waiting = Counter(one.to.address.topic for one in tried)
+        self._waiting += waiting
+        try:
+            errors = await self._further.send_each([self._fitting(one) for one in tried])
+        finally:
+            self._waiting -= waiting
+        for one, error in zip(tried, errors, strict=True):
             if error is not None:
                 kind, topic = type(error).__name__, one.to.address.topic
                 if topic not in self._spared:
@@ -81,7 +94,7 @@ class Replies:
         if time.monotonic() < until:
             return kind
         self._spared.pop(topic, None)
-        return None
+        return "too many wait" if self._waiting[topic] >= MOST_WAITING else None
 
     def _fitting(self, reply: Reply) -> Outgoing:
         """Return the record of an answer, or of one without hits where it is larger than the topic takes."""

@@ -19,7 +19,6 @@ import structlog
 from broker.consuming import Assignment, GroupConsumer
 from broker.guarding import judged
 from broker.producing import Producer
-from broker.records import Outgoing
 from retrieval.live import Live
 from retrieval.release import LoadedRelease
 from schemas.rejections import Rejection
@@ -32,12 +31,13 @@ from searcher.answering import answer
 from searcher.costing import heavy
 from searcher.counting import Counts
 from searcher.endings import expired, failed, overloaded, rejected
-from searcher.metrics import AGAIN, BATCH_SIZE, UNANSWERABLE
+from searcher.finishing import Finishing
+from searcher.metrics import AGAIN, BATCH_SIZE
 from searcher.recent import Recent
 from searcher.refusing import note_refusal
 from searcher.replying import Replies, Reply
 from searcher.requests import Accepted, Refused
-from searcher.shown import query_id_of, search_event
+from searcher.shown import query_id_of
 from searcher.waiting import Asked
 
 log = structlog.get_logger(__name__)
@@ -73,11 +73,16 @@ class Server:
         self._recent = recent
         self._counts = counts
         self._group = group
-        self._producer = producer
-        self._replies_to = replies
         self._executor = executor
-        self._seal_key = seal_key
         self._admission = Admission(reply_topics, settings.topic(SEARCH_RESPONSES.name), settings.deployment, refuse=self._rejected)
+        self._finishing = Finishing(
+            self._admission,
+            replies,
+            show=producer.send_all,
+            searches=settings.topic(SEARCHES.name) if settings.emit_searches else None,
+            seal_key=seal_key,
+            commit=group.commit,
+        )
         self._assignment: Assignment | None = None
         self._read_up_ms: float | None = None
         self._answered = Answered(ANSWERS, ANSWERS_BYTES)
@@ -106,6 +111,7 @@ class Server:
         finally:
             reading.cancel()
             results = await asyncio.gather(reading, *open_batches, return_exceptions=True)
+            results += await asyncio.gather(self._finishing.rest(), return_exceptions=True)
         for fault in results:
             if isinstance(fault, Exception):
                 raise fault
@@ -117,7 +123,7 @@ class Server:
             now_ms, read_up_ms = time.time() * 1000, self._read_up_ms
             late = self._admission.late(now_ms=now_ms)
             taken = [r for record in records for r in self._admission.take_in(record, now_ms=now_ms, read_up_ms=read_up_ms)]
-            await self._finish([*late, *taken])
+            await self._finishing.finish([*late, *taken])
             self._read_up_ms = await self._group.read_up_ms() or self._read_up_ms
             self._stirred.set()
 
@@ -156,7 +162,7 @@ class Server:
             if alone:
                 self._heavy = False
             self._stirred.set()
-        await self._finish(replies)
+        await self._finishing.finish(replies)
 
     async def _replies(self, asked: Sequence[Asked], encoded: asyncio.Event) -> list[Reply]:
         now_ms = time.time() * 1000
@@ -215,29 +221,6 @@ class Server:
     def _tried(self, fresh: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]) -> list[SearchResponse] | Rejection:
         requests = [one.request for one in fresh]
         return judged(lambda _: answer(self._live, requests, timeout_s=timeout_s, encoded=encoded), fresh[0].record)
-
-    async def _finish(self, replies: Sequence[Reply]) -> None:
-        """Write the answers and what was shown, then commit what is done without a gap."""
-        if replies:
-            answerable = [one for one in replies if isinstance(one.to, Accepted) or one.to.answerable]
-            UNANSWERABLE.inc(len(replies) - len(answerable))
-            await asyncio.gather(self._replies_to.write(answerable), self._producer.send_all(self._shown(replies)))
-            self._admission.done(replies)
-        if done := self._admission.committable():
-            await self._group.commit(done)
-
-    def _shown(self, replies: Sequence[Reply]) -> list[Outgoing]:
-        if not self._settings.emit_searches:
-            return []
-        topic, events = self._settings.topic(SEARCHES.name), []
-        for one in replies:
-            if isinstance(one.to, Accepted) and not one.again:
-                now_ms = int(time.time() * 1000)
-                at_ms = min(now_ms, one.to.sent_ms if one.to.sent_ms is not None else now_ms)  # a client's clock may be ahead
-                event = search_event(one.to.request, one.response, at_ms=at_ms, key=self._seal_key)
-                if event is not None:
-                    events.append(Outgoing(topic, event.to_json(), key=event.query_id.encode()))
-        return events
 
 
 def _timed(accepted: Accepted, response: SearchResponse, started_ms: float) -> SearchResponse:

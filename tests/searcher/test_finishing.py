@@ -1,0 +1,103 @@
+"""A further reply topic that hangs keeps nobody else waiting, and takes no more than its bound."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from broker.foreign import ForeignProducer
+from broker.producing import Producer
+from broker.records import Outgoing, Record
+from schemas.search import SearchResponse, Status
+from searcher.admission import Admission
+from searcher.finishing import Finishing
+from searcher.replying import MOST_WAITING, Replies, Reply
+from searcher.requests import Accepted, Refused
+from tests.searcher.asking import NOW_MS, record
+
+TOPICS = {"answers": 1, "theirs": 1}
+
+
+class Ours(Producer):
+    """A producer that takes all at once."""
+
+    def __init__(self) -> None:
+        self.written: list[Outgoing] = []
+        self.wrote = asyncio.Event()
+
+    async def send_all(self, records: Iterable[Outgoing]) -> None:
+        self.written += records
+        if self.written:
+            self.wrote.set()
+
+
+class Hanging(ForeignProducer):
+    """A producer whose topics answer when they are let go."""
+
+    def __init__(self) -> None:
+        self.let_go = asyncio.Event()
+        self.written: list[Outgoing] = []
+
+    async def send_each(self, records: Sequence[Outgoing]) -> list[Exception | None]:
+        if records:
+            await self.let_go.wait()
+        self.written += records
+        return [None] * len(records)
+
+
+class Desk:
+    """What finishes requests, and what was read, written and committed."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = Ours(), Hanging()
+        self.committed: list[int] = []
+        self.admission = Admission(TOPICS, "answers", "main", refuse=self._none)
+        replies = Replies(self.ours, self.theirs, "answers", {})
+        self.finishing = Finishing(self.admission, replies, show=self.ours.send_all, searches=None, seal_key=b"", commit=self._committed)
+
+    @staticmethod
+    def _none(_: Refused) -> list[Reply]:
+        return []
+
+    async def _committed(self, records: list[Record]) -> None:
+        self.committed += [r.offset for r in records]
+
+    def answered(self, *topics: str) -> list[Reply]:
+        """Read a request for each topic, and return the answers to them."""
+        for n, topic in enumerate(topics):
+            read = record(f"r{n}", headers=(("kafka_replyTopic", topic.encode()),))
+            assert self.admission.take_in(read, now_ms=NOW_MS, read_up_ms=None) == []
+        taken: list[Accepted] = []
+        while some := self.admission.take(64, heavy_too=True):
+            taken += [one.accepted for one in some]
+        return [Reply(one, SearchResponse(request_id=one.request.request_id, status=Status.OK)) for one in taken]
+
+
+async def test_a_reply_topic_that_hangs_keeps_no_other_answer_and_no_reading_waiting():
+    desk = Desk()
+    replies = desk.answered("answers", "theirs", "answers")
+    async with asyncio.timeout(5):
+        await desk.finishing.finish(replies)
+        await desk.finishing.finish(desk.answered("answers"))
+    assert len(desk.ours.written) == 3
+    offsets = [one.to.record.offset for one in replies]
+    assert desk.committed == offsets[:1], "what hangs is not committed, nor what comes after it"
+    desk.theirs.let_go.set()
+    await desk.finishing.rest()
+    assert len(desk.theirs.written) == 1
+    assert desk.committed[-1] > offsets[-1]
+
+
+async def test_what_one_further_topic_keeps_waiting_is_bounded():
+    desk = Desk()
+    async with asyncio.timeout(5):
+        await desk.finishing.finish(desk.answered(*["theirs"] * MOST_WAITING))
+        await asyncio.sleep(0)
+        await desk.finishing.finish(desk.answered("theirs"))
+        await desk.ours.wrote.wait()
+    (instead,) = desk.ours.written
+    error = SearchResponse.from_json(instead.value or b"").error
+    assert (instead.topic, error.code if error else None) == ("answers", "reply_topic")
+    desk.theirs.let_go.set()
+    await desk.finishing.rest()
+    await desk.finishing.finish(desk.answered("theirs"))
+    await desk.finishing.rest()
+    assert len(desk.theirs.written) == MOST_WAITING + 1
