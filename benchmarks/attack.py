@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.attack_control import forged_pointer, forged_promotion, guard_as_weapon, late_command, lost_model
-from benchmarks.attack_load import bombs, erasures, full_disk, hanging_servers, heavy_requests, promising_connections, triggers
-from benchmarks.attack_records import POISON, Poison
-from benchmarks.attack_stand import Stand, open_stand
-from benchmarks.attack_tools import forged_replay, forgotten_query
-from benchmarks.report import finish, say
+from benchmarks.attacks.control import forged_pointer, forged_promotion, guard_as_weapon, late_command, lost_model
+from benchmarks.attacks.overload import bombs, erasures, full_disk, hanging_servers, heavy_requests, promising_connections, triggers
+from benchmarks.attacks.records import POISON, Poison
+from benchmarks.attacks.target import Stand, open_stand
+from benchmarks.attacks.tools import forged_replay, forgotten_query
+from benchmarks.harness.report import finish, say
 from embedded.supervisor import PROCESSES
 
 _LONGEST_S = 900.0

@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from benchmarks.report import finish, say
-from benchmarks.usual_joins import JOINS
+from benchmarks.exactness.usual_joins import JOINS
+from benchmarks.harness.report import finish, say
 from broker.records import Record
 from schemas.events import Action, CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct

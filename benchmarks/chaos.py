@@ -14,13 +14,13 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from benchmarks.chaos_audit import Pairs, compare, expected, read_learnt, rebalances, unaccounted
-from benchmarks.chaos_contrast import contrast
-from benchmarks.chaos_faults import BROKER, KILL, Faults, plan_faults
-from benchmarks.chaos_ground import Ground, open_ground, settled
-from benchmarks.chaos_load import Load, make_load, send
-from benchmarks.chaos_workers import working
-from benchmarks.report import finish, say
+from benchmarks.exactness.contrast import contrast
+from benchmarks.exactness.disturbances import BROKER, KILL, Faults, plan_faults
+from benchmarks.exactness.ground import Ground, open_ground, settled
+from benchmarks.exactness.pairs_audit import Pairs, compare, expected, read_learnt, rebalances, unaccounted
+from benchmarks.exactness.storm import Load, make_load, send
+from benchmarks.exactness.workers import working
+from benchmarks.harness.report import finish, say
 from broker.producing import open_producer
 from schemas.settings import StreamSettings
 from stream.lag import intake_group, learn_group

@@ -14,8 +14,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.client_kits import KITS, Kit, KitError, snippets
-from benchmarks.report import finish, say
+from benchmarks.harness.report import finish, say
+from benchmarks.interop.client_kits import KITS, Kit, KitError, snippets
 from broker.producing import open_producer
 from broker.reading import open_reader, read_compacted
 from broker.records import Outgoing

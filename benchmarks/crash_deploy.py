@@ -18,11 +18,11 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from benchmarks.deploy_audit import disagreement, read, unanswered, unsettled
-from benchmarks.deploy_stack import BACKENDS, VICTIMS, DeployStack, open_stack
-from benchmarks.report import finish, say
-from benchmarks.rotated_models import BASE_DIM, Candidates, approval
-from benchmarks.swap_catalogue import PROBES, Catalogue, Churn, a_catalogue
+from benchmarks.deployment.changing_catalogue import PROBES, Catalogue, Churn, a_catalogue
+from benchmarks.deployment.crash_audit import disagreement, read, unanswered, unsettled
+from benchmarks.deployment.rotated_models import BASE_DIM, Candidates, approval
+from benchmarks.deployment.stack import BACKENDS, VICTIMS, DeployStack, open_stack
+from benchmarks.harness.report import finish, say
 from broker.errors import BrokerError
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing

@@ -17,10 +17,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import finish, say
+from benchmarks.harness.report import finish, say
 from benchmarks.search import known_products
-from benchmarks.search_shop import Ground, Grounds, fill, publish
-from benchmarks.search_stand import quantile
+from benchmarks.serving.indexed_shop import Ground, Grounds, fill, publish
+from benchmarks.serving.measured_turns import quantile
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing
 from broker.requesting import Requester, open_requester

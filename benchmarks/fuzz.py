@@ -20,9 +20,9 @@ from aiokafka.producer import message_accumulator
 from aiokafka.producer import producer as producing
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from benchmarks.fuzz_records import Strange, bodies, strange
-from benchmarks.odd_names import OddName
-from benchmarks.report import finish, say
+from benchmarks.harness.report import finish, say
+from benchmarks.intake.odd_names import OddName
+from benchmarks.intake.strange_records import Strange, bodies, strange
 from broker.lag import open_lag_reader
 from broker.reading import open_reader
 from broker.topics import ensure_topics

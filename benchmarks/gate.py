@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.gate_planted import Floats, Ints, Pool, Results
-from benchmarks.gate_rules import RULES, Setting, evidence_of, foul, peers, peers_of, promoted
-from benchmarks.gate_shop import Ground, poisoned, with_nan, with_pooling
-from benchmarks.report import finish, say
+from benchmarks.harness.report import finish, say
+from benchmarks.verdicts.planted_candidates import Floats, Ints, Pool, Results
+from benchmarks.verdicts.promotion_rules import RULES, Setting, evidence_of, foul, peers, peers_of, promoted
+from benchmarks.verdicts.trained_shop import Ground, poisoned, with_nan, with_pooling
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import GateSettings
 from trainer.artefact import examine

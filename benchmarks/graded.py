@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.judged import Judged, read_catalog
-from benchmarks.report import data_folder, finish, say
+from benchmarks.harness.report import data_folder, finish, say
+from benchmarks.learning.judged import Judged, read_catalog
 from retrieval.encoder import resolve_model
 from schemas.settings import TrainerSettings
 from trainer.bootstrap import interval, resampled_means

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.report import finish, say
+from benchmarks.harness.report import finish, say
 from broker.producing import open_producer
 from broker.requesting import open_requester
 from commands.asking import ask

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.clicklog import SETTINGS, ClickLog
-from benchmarks.judged import read_catalog
+from benchmarks.harness.report import data_folder, finish, say
+from benchmarks.learning.clicklog import SETTINGS, ClickLog
+from benchmarks.learning.judged import read_catalog
 from benchmarks.prequential import Learner
-from benchmarks.report import data_folder, finish, say
 from retrieval.encoder import Encoder, resolve_model
 from trainer.metrics import ndcg, reciprocal_rank
 from trainer.plan import Training

@@ -24,11 +24,11 @@ import numpy as np
 import psutil
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from benchmarks.environments import QUIXSTREAMS, NotInstalledError, interpreter_with
+from benchmarks.harness.report import finish, say
+from benchmarks.interop.environments import QUIXSTREAMS, NotInstalledError, interpreter_with
 from benchmarks.lasting import recovery
-from benchmarks.load import catalog_of, events_of, shop_of
-from benchmarks.report import finish, say
-from benchmarks.watching import Cost, Moment, Team, Watched, cost, learners, stream_half
+from benchmarks.throughput.load import catalog_of, events_of, shop_of
+from benchmarks.throughput.watching import Cost, Moment, Team, Watched, cost, learners, stream_half
 from broker.producing import Producer, open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing
@@ -161,7 +161,7 @@ class Bench:
         async with open_producer(self.kafka, linger_ms=20) as producer:
             events = events_of(self.shop, settings, self.events)
             await send(producer, (Outgoing(topic, r.value, key=r.key) for r in events))
-        path = Path(__file__).with_name(f"{script}.py")
+        path = Path(__file__).with_name("throughput") / f"{script}.py"
         child = await asyncio.create_subprocess_exec(
             str(python), str(path), self.kafka, topic, str(self.events), stdout=asyncio.subprocess.PIPE, cwd=settings.data_dir
         )

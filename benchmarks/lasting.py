@@ -18,9 +18,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from benchmarks.load import events_of, shop_of
-from benchmarks.report import finish, say
-from benchmarks.watching import stream_half
+from benchmarks.harness.report import finish, say
+from benchmarks.throughput.load import events_of, shop_of
+from benchmarks.throughput.watching import stream_half
 from broker.producing import Producer, open_producer
 from broker.reading import read_compacted
 from broker.records import Outgoing, Record, partition_of

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.gate_shop import END, snapshot_of
-from benchmarks.poison_shop import Attack, attacked, choose
-from benchmarks.report import finish, say
+from benchmarks.attacks.poisoned_shop import Attack, attacked, choose
+from benchmarks.harness.report import finish, say
+from benchmarks.verdicts.trained_shop import END, snapshot_of
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import TrainerSettings
 from simulator.shop import Shop

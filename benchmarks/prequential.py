@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.clicklog import SETTINGS, ClickLog
-from benchmarks.report import data_folder, finish, say
+from benchmarks.harness.report import data_folder, finish, say
+from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from retrieval.encoder import Encoder, resolve_model
 from retrieval.lexical import Lexical
 from schemas.settings import TrainerSettings

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import data_folder, finish, read_jsonl, say
+from benchmarks.harness.report import data_folder, finish, read_jsonl, say
 from broker.producing import open_producer
 from broker.requesting import open_requester
 from broker.topics import ensure_topics

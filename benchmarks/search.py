@@ -20,9 +20,9 @@ from typing import Any
 
 import psutil
 
-from benchmarks.report import finish, say
-from benchmarks.search_shop import Ground, Grounds, fill, publish
-from benchmarks.search_stand import Stand, Taken, alone, crowded, recall
+from benchmarks.harness.report import finish, say
+from benchmarks.serving.indexed_shop import Ground, Grounds, fill, publish
+from benchmarks.serving.measured_turns import Stand, Taken, alone, crowded, recall
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
 from embedded.kafka import EmbeddedKafka

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import finish, say
-from benchmarks.rotated_models import BASE_DIM, Candidates, approval, rotated_model
-from benchmarks.swap_catalogue import Catalogue, Churn, a_catalogue, differences
-from benchmarks.swap_readers import FIRST, Asked, Contrast, Readers
+from benchmarks.deployment.changing_catalogue import Catalogue, Churn, a_catalogue, differences
+from benchmarks.deployment.readers import FIRST, Asked, Contrast, Readers
+from benchmarks.deployment.rotated_models import BASE_DIM, Candidates, approval, rotated_model
+from benchmarks.harness.report import finish, say
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing
 from broker.topics import ensure_topics

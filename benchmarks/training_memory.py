@@ -16,7 +16,7 @@ from random import Random
 
 import polars as pl
 
-from benchmarks.report import finish, say
+from benchmarks.harness.report import finish, say
 from retrieval.encoder import fingerprint, resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query

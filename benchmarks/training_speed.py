@@ -18,10 +18,10 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-from benchmarks.clicklog import SETTINGS, ClickLog
-from benchmarks.judged import read_catalog
+from benchmarks.harness.report import data_folder, finish, say
+from benchmarks.learning.clicklog import SETTINGS, ClickLog
+from benchmarks.learning.judged import read_catalog
 from benchmarks.prequential import Ground, Learner
-from benchmarks.report import data_folder, finish, say
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query

@@ -1,6 +1,6 @@
 """Weighted, unweighted and repeated pairs: the same data, steps and model, by the order shoppers want and by plain relevance.
 
-Two shops. ``planted``: small towers where the truth is known (``benchmarks.planted``). ``clicks``: the trainer's fine-tune of the base
+Two shops. ``planted``: small towers where the truth is known (``learning.planted_shop``). ``clicks``: the trainer's fine-tune of the base
 model on all clicks before the test weeks; relevant is what anybody ever clicked for the query. ``log_beta_*`` is the sweep of logQ's beta.
 """
 
@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.judged import read_catalog
-from benchmarks.planted import Planted, Variant, averaged
-from benchmarks.planted import learn as learn_planted
-from benchmarks.report import data_folder, finish, read_jsonl, say
+from benchmarks.harness.report import data_folder, finish, read_jsonl, say
+from benchmarks.learning.judged import read_catalog
+from benchmarks.learning.planted_shop import Planted, Variant, averaged
+from benchmarks.learning.planted_shop import learn as learn_planted
 from retrieval.encoder import resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query

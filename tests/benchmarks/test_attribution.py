@@ -1,7 +1,7 @@
 """A small run of the attribution benchmark, and the usual joins on a case made for them."""
 
 from benchmarks.attribution import measure
-from benchmarks.usual_joins import JOINS
+from benchmarks.exactness.usual_joins import JOINS
 from tests.stream.builders import DAY, MINUTE, act, search
 
 

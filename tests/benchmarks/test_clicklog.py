@@ -10,7 +10,7 @@ pytestmark = pytest.mark.model
 
 @pytest.fixture
 def log(tmp_path):
-    from benchmarks.clicklog import ClickLog
+    from benchmarks.learning.clicklog import ClickLog
 
     clicks = [("Halo", "p1", "2011-08-15"), ("halo ", "p1", "2011-08-16"), ("fifa", "p2", "2011-08-16"), ("halo", "p2", "2011-08-23")]
     clicks += [("halo", "p1", "2011-08-23"), ("halo", "gone", "2011-08-23"), ("new", "p2", "2011-08-30")]

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from benchmarks.report import commit, finish
+from benchmarks.harness.report import commit, finish
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "RESULTS.md"
 

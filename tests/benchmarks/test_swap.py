@@ -1,6 +1,6 @@
 """The parts of the swap benchmark that judge: they must see what is wrong, or its zeros say nothing."""
 
-from benchmarks.swap_catalogue import PROBES, a_catalogue, differences
+from benchmarks.deployment.changing_catalogue import PROBES, a_catalogue, differences
 
 
 def rows(catalogue):

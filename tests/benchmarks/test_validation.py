@@ -1,6 +1,6 @@
 """A small run of the corpus of planted faults: validation catches every kind, for its reason, and takes what is good."""
 
-from benchmarks.faults import FAULTS
+from benchmarks.intake.faults import FAULTS
 from benchmarks.validation import measure
 
 

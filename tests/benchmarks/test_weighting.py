@@ -8,7 +8,7 @@ pytestmark = pytest.mark.model
 
 @pytest.fixture(scope="module")
 def learnt():
-    from benchmarks.planted import Planted, Variant, learn
+    from benchmarks.learning.planted_shop import Planted, Variant, learn
 
     shop = Planted.of(5)
     variants = {

@@ -19,7 +19,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
-from benchmarks.odd_names import OddName
+from benchmarks.intake.odd_names import OddName
 from broker import decoding
 from broker.consuming import open_group
 from broker.producing import open_producer

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.client_kits import KITS, KitError, snippets
 from benchmarks.clients import held, run
+from benchmarks.interop.client_kits import KITS, KitError, snippets
 
 
 def test_every_snippet_of_the_page_is_run_and_nothing_is_run_that_is_not_on_it():

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from benchmarks.environments import NotInstalledError, interpreter_with
+from benchmarks.interop.environments import NotInstalledError, interpreter_with
 from broker.records import Record
 from commands.feeding import VALIDATORS
 from schemas.base import Message

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.chaos import run
-from benchmarks.chaos_contrast import contrast
+from benchmarks.exactness.contrast import contrast
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from benchmarks.fuzz import records
-from benchmarks.fuzz_records import readable
+from benchmarks.intake.strange_records import readable
 from broker.dead_letters import MAX_LETTER_BYTES, dead_letter
 from broker.records import Record, bytes_of
 from indexer.commands import parse

@@ -1,0 +1,1 @@
+"""What every benchmark uses: its data, its progress and its report."""

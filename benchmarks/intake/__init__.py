@@ -1,0 +1,1 @@
+"""Good, unusual, damaged and strange records, for ``validation`` and ``fuzz``."""

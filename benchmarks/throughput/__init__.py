@@ -1,0 +1,1 @@
+"""Loads of events, processes under measurement, and the bare jobs that ``ingest`` is compared with."""

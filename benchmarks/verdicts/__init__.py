@@ -1,0 +1,1 @@
+"""What ``gate`` judges: a shop with models trained on it, planted candidates, and simpler rules beside the gate."""
