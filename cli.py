@@ -17,7 +17,7 @@ import typer
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A streaming learner for product search."
 )
-dlq_app = typer.Typer(no_args_is_help=True, help="What was refused, and why.")
+dlq_app = typer.Typer(no_args_is_help=True, help="Dead letters: the refused records, and why they were refused.")
 app.add_typer(dlq_app, name="dlq")
 gate_app = typer.Typer(no_args_is_help=True, help="How many queries a verdict needs, and which queries are pinned.")
 app.add_typer(gate_app, name="gate")
@@ -65,8 +65,12 @@ def _process(name: str, *arguments: str) -> None:
 
 
 @app.command()
-def stream(only: Annotated[Literal["intake", "learn"] | None, typer.Option(help="Run only this half.")] = None) -> None:
-    """Run intake and the two learning agents."""
+def stream(
+    only: Annotated[
+        Literal["intake", "learn"] | None, typer.Option(help="Run only intake, or only attribution and aggregation (learn).")
+    ] = None,
+) -> None:
+    """Run intake, attribution and aggregation."""
     _process("stream", *(("--only", only) if only else ()))
 
 
@@ -159,7 +163,7 @@ def search(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask one query over Kafka."""
+    """Send one search over Kafka and show the answer."""
     from commands.asking import search as run
 
     run(query, k=k, client=client, timeout_ms=timeout_ms, explain=explain, data_dir=data_dir, as_json=as_json)
@@ -168,13 +172,15 @@ def search(
 @app.command()
 def train(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; 0 only when deployed.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and judge, deploy nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and evaluate; deploy nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Deploy whatever the verdict, if the artefact is sound.")] = False,
     reason: Annotated[str | None, typer.Option("--reason", help="Needed with --force.")] = None,
-    base: Annotated[Literal["live", "pristine"], typer.Option(help="What to start from.")] = "live",
+    base: Annotated[
+        Literal["live", "pristine"], typer.Option(help="Model to start from: the live one, or the pretrained one (pristine).")
+    ] = "live",
     param: Annotated[list[str] | None, typer.Option("--param", help="name=value, for this run only.")] = None,
     cancel: Annotated[str | None, typer.Option("--cancel", help="End the run with this id instead; 0 only when it was cancelled.")] = None,
-    timeout_s: Annotated[float, typer.Option(help="Give up waiting after so many seconds in which no run moved.")] = 1800,
+    timeout_s: Annotated[float, typer.Option(help="Stop waiting after so many seconds without progress of any run.")] = 1800,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -208,7 +214,7 @@ def evaluate(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a release beside the untrained model and BM25."""
+    """Compare a release with the pretrained model and BM25."""
     from commands.evaluating import evaluate as run
 
     run(release=release, judgments=judgments, name=name, html=html, data_dir=data_dir, as_json=as_json)
@@ -302,7 +308,7 @@ def rollback(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go back to the previous generation, or to one that still has its index."""
+    """Roll back to the previous generation, or to one that still has its index."""
     from commands.deciding import deploy
 
     deploy("rollback", target=to, expected=expected, force=force, reason=reason, data_dir=data_dir, as_json=as_json)

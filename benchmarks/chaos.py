@@ -109,7 +109,7 @@ async def chaos_pass(
             "settle_s": round(time.monotonic() - struck, 1),
             "restarts_by_exit_code": dict(workers.crashes),
             "fenced_writers": workers.said(b"ProducerFenced:"),
-            "gaps": workers.said(b"offsets were never seen"),
+            "gaps": workers.said(b"offsets missing between two records"),
         }
     return facts, found
 

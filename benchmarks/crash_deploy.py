@@ -37,18 +37,18 @@ from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS
 
 # What is killed at: a pattern in the log of the indexer or of the first searcher. "rollback" is sent instead of a promotion.
 STEPS = {
-    "ordered": ("indexer", r"command .*outcome=build"),
+    "ordered": ("indexer", r"deployment command processed .*outcome=build"),
     "created": ("indexer", r"collection created"),
     "rows": ("indexer", r"building "),
-    "flush": ("indexer", r"built .*step=flush"),
-    "index": ("indexer", r"built .*step=build_index"),
-    "load": ("indexer", r"built .*step=load"),
+    "flush": ("indexer", r"build step done .*step=flush"),
+    "index": ("indexer", r"build step done .*step=build_index"),
+    "load": ("indexer", r"build step done .*step=load"),
     "verified": ("indexer", r"verified "),
     "caught_up": ("indexer", r"caught up"),
-    "published": ("indexer", r"live .*cause=promote"),
-    "dropped": ("indexer", r"dropping "),
+    "published": ("indexer", r"live generation changed .*cause=promote"),
+    "dropped": ("indexer", r"dropping a collection"),
     "served": ("searcher", r"serves .*cause=promote"),
-    "rollback": ("indexer", r"live .*cause=rollback"),
+    "rollback": ("indexer", r"live generation changed .*cause=rollback"),
 }
 MOMENT_S = 0.4
 CHANGES_AFTER_S = 1.0

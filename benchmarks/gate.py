@@ -1,6 +1,6 @@
 """Promote rates of planted candidates by the gate and by two simpler rules; harmful ones, equal ones, and truly better ones.
 
-The ground is real: a simulated shop's test week, its queries ranked over the full catalogue by the untrained model and by a live model that
+The ground is real: a simulated shop's test week, its queries ranked over the catalogue by the pretrained model and by a live model that
 is trained here. Planted candidates are perturbations of those rankings (``gate_planted``); of the kinds that training can produce, three
 are also really trained, each with a seed of its own. All follow from ``--seed``. No threshold of the gate is chosen on what is reported
 here: they are those of the settings, read from the environment as the trainer does.

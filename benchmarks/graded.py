@@ -1,4 +1,4 @@
-"""Train on one side of a file of graded judgments, score the other over the whole catalogue: untrained model, BM25, and what was learnt.
+"""Train on one side of a file of graded judgments, score the other over the whole catalogue: pretrained model, BM25, and what was learnt.
 
 ``dense`` is the trained encoder alone, ``served`` the encoder with BM25, weighed on training queries that were not trained. The trainer's
 own code and default settings; nothing is chosen on the test.

@@ -1,7 +1,7 @@
 """Replay a shop's real searches and clicks through the running stack, week by week.
 
 After each week: one training run, its verdict, the swap; then the *served* answers (over ``search-requests``) are scored on the next
-week's queries, beside the untrained model and BM25 over the same catalogue. nDCG@10 per distinct query, gain log2(1 + clicks).
+week's queries, beside the pretrained model and BM25 over the same catalogue. nDCG@10 per distinct query, gain log2(1 + clicks).
 Times are sent as they are; old history is accepted by the setting ``max_event_age``.
 """
 
@@ -106,7 +106,7 @@ def mean_ndcg(ranked: dict[str, list[str]], qrels: Qrels, seen: set[str]) -> dic
 
 
 def offline_rankings(products: list[dict[str, Any]], queries: list[str]) -> dict[str, dict[str, list[str]]]:
-    """Rank the catalogue by the untrained model and by BM25."""
+    """Rank the catalogue by the pretrained model and by BM25."""
     ids, titles = [p["product_id"] for p in products], [p["title"] for p in products]
     encoder = Encoder.load(resolve_model(BUNDLED_MODEL))
     scores = encoder.encode_queries(queries) @ encoder.encode_documents(titles).T

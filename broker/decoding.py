@@ -177,7 +177,7 @@ class Handout(fetcher.FetchResult):  # type: ignore[misc] # ships no types
 def _is_passed_over(record: Any) -> bool:
     if (record.topic, record.partition, record.offset) not in PASSED_OVER:
         return False
-    log.warning("a record is passed over, as an operator said", topic=record.topic, partition=record.partition, offset=record.offset)
+    log.warning("record skipped as ordered by an operator", topic=record.topic, partition=record.partition, offset=record.offset)
     return True
 
 

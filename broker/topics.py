@@ -118,7 +118,9 @@ def fitted(settings: S, found: Mapping[str, int]) -> S:
             )
     fitting = settings.model_copy(update={"partitions": numbers.pop()}) if numbers else settings
     if fitting.partitions != settings.partitions:
-        log.info("the topics were made with another number of partitions, which is kept", found=fitting.partitions, now=settings.partitions)
+        log.info(
+            "topics have another number of partitions than configured; theirs is kept", found=fitting.partitions, now=settings.partitions
+        )
     _judge_others(fitting, found)
     return fitting
 
@@ -132,7 +134,7 @@ def _judge_others(settings: Settings, found: Mapping[str, int]) -> None:
             raise TopicMismatchError(
                 f"topic {name!r} has {n} partitions and must have one, since its order matters: use another SEARCHLOOP_TOPIC_PREFIX"
             )
-        log.info("a topic has another number of partitions than the settings say, and is taken as it is", topic=name, partitions=n)
+        log.info("topic has another number of partitions than configured; its own is kept", topic=name, partitions=n)
 
 
 async def _partitions(admin: AIOKafkaAdminClient, names: list[str], deadline_s: float) -> dict[str, int]:

@@ -143,7 +143,7 @@ def skip_record(topic: str, partition: int, offset: int, *, reason: str, data_di
         show_json(facts)
     else:
         kept = "its bytes are a dead letter" if letter else "nothing of it is kept"
-        out.print(f"{order.topic}/{partition}/{offset} is passed over by every process that starts from now on; {kept}")
+        out.print(f"{order.topic}/{partition}/{offset} will be skipped by every process that starts from now on; {kept}")
 
 
 async def _skip(settings: Settings, order: Skip) -> bool:

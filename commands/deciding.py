@@ -51,7 +51,7 @@ async def wait_for_run(
         "the training run",
         f"the end of run or trigger {wanted}",
         quiet_s=quiet_s,
-        advice="It goes on: `searchloop runs` shows how it fares, `searchloop status` whether the trainer and the indexer are ready.",
+        advice="It goes on: `searchloop runs` shows its progress, `searchloop status` whether the trainer and the indexer are ready.",
     )
     seen: dict[str, str] = {}
     async with open_reader(settings.kafka, [settings.topic("training-runs")]) as reader:
@@ -97,7 +97,7 @@ def train(
         if as_json:
             show_json({"trigger_id": trigger.trigger_id, "state": "requested"})
         else:
-            out.print(f"requested as trigger {trigger.trigger_id}; `searchloop runs` shows how it fares")
+            out.print(f"requested as trigger {trigger.trigger_id}; `searchloop runs` shows its progress")
         return
     bar = Progress(SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=err)
     with bar:

@@ -82,7 +82,7 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
         if not keep and data_dir is None:
             shutil.rmtree(folder, ignore_errors=True)
     for fault in report.faults:
-        err.print(Text.assemble(("broken:", "bold red"), f" {fault}"))
+        err.print(Text.assemble(("failed:", "bold red"), f" {fault}"))
     show_json(
         {
             "benchmark": "demo",
@@ -102,7 +102,7 @@ async def _turn(settings: Settings, servers: Supervisor, shop: Shop, report: Rep
         open_producer(settings.kafka, linger_ms=20) as producer,
         open_requester(settings.kafka, settings.topic("search-responses")) as requester,
     ):
-        with Stage("the catalogue goes in; generation 1 is built from the untrained model"):
+        with Stage("the catalogue goes in; generation 1 is built from the pretrained model"):
             await accounts.send(producer, settings, shop.products())
             await _ready(settings, servers)
         with Stage("shoppers search, click, buy and return things for four weeks") as stage:
@@ -136,7 +136,7 @@ async def _turn(settings: Settings, servers: Supervisor, shop: Shop, report: Rep
             await _deploy(settings, traffic, report)
             after = {q: await _titles(requester, settings, q) for q in examples}
             for query in examples:
-                table(f"{query!r}", ["untrained", "trained"], list(zip(before[query], after[query], strict=False)))
+                table(f"{query!r}", ["pretrained", "trained"], list(zip(before[query], after[query], strict=False)))
             await _refuse_shuffled(settings, traffic, report)
             await _roll_back(settings, traffic, report)
             await _delete(settings, producer, requester, examples, report, limit_s=_bar_s(traffic, 10.0))

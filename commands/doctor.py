@@ -102,7 +102,7 @@ def _training() -> list[Finding]:
     for pairs in SIZES:
         advice = advise(pairs, settings, device)
         time = "time not measured on this device" if advice.minutes is None else f"about {max(1, round(advice.minutes))} min"
-        how = f"{device}, {layers}, {advice.steps} steps of {advice.batch_size} ({advice.passes:g} passes), {time}"
+        how = f"{device}, {layers}, {advice.steps} steps of {advice.batch_size} ({advice.passes:g} epochs), {time}"
         findings.append((f"{pairs} pairs", "ok", f"{how}; {advice.expect}"))
     needed = ", ".join(f"{queries_needed(DEFAULT_SD, gain, 0.8)} for a gain of {gain:g}" for gain in (0.05, 0.02, 0.01))
     return [*findings, ("test queries", "ok", f"a verdict needs about {needed} in nDCG@10 (`gate power` says it for your shop)")]

@@ -1,4 +1,4 @@
-"""``evaluate``: score a release beside the untrained model and BM25, on the newest days as the trainer does, or on an operator's judgments.
+"""``evaluate``: compare a release with the pretrained model and BM25, on the newest days as the trainer does, or on judgments.
 
 Reads Kafka, loads the release's model from its folder, changes nothing that serves. A set of judgments is kept for the next runs' gate.
 """
@@ -150,6 +150,6 @@ def _show(chosen: Release, facts: Mapping[str, str], summary: Summary) -> None:
     differences = [
         (d.theirs, d.segment, d.n, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}") for d in summary.differences if d.theirs == BASE
     ]
-    table(f"generation {chosen.generation} minus the untrained model", ["", "queries of", "n", "nDCG@10", "95 % interval"], differences)
+    table(f"generation {chosen.generation} minus the pretrained model", ["", "queries of", "n", "nDCG@10", "95 % interval"], differences)
     for fact, value in facts.items():
         out.print(f"{fact}: {value}", highlight=False, soft_wrap=True)

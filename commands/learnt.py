@@ -52,7 +52,7 @@ def pairs(query: str, *, days: bool, whole: bool, data_dir: Path | None, as_json
     if days:
         table("by day", ["product", "day", "action", "credit", "units", "revenue"], [row for p in found for row in day_rows(p)])
     if never:
-        out.print("this query is held out: it is never trained, so that it can test what training does to queries nobody taught")
+        out.print("this query is held out: it is never trained, so that it can show how training generalises to unseen queries")
 
 
 def weights_of(every: Iterable[Pair], settings: TrainerSettings) -> dict[tuple[str, str], Weighed]:

@@ -80,7 +80,7 @@ async def fill(
     for call in (shop.store.flush, shop.store.build_index, shop.store.load):
         await shop.lane(call, name)
         progress(len(products))
-        log.info("built", generation=release.generation, step=call.__name__)
+        log.info("build step done", generation=release.generation, step=call.__name__)
     return known
 
 
@@ -97,7 +97,7 @@ async def _missing(shop: Workshop, release: Release, products: Mapping[str, Cata
     wrong = out_of_step(products, there)
     surplus = sorted(wrong - products.keys())
     await lane(store.delete, name, surplus)
-    log.info("build goes on", generation=release.generation, attempt=release.attempts, kept=len(there) - len(wrong & there.keys()))
+    log.info("build resumed", generation=release.generation, attempt=release.attempts, kept=len(there) - len(wrong & there.keys()))
     return wrong & products.keys()
 
 
@@ -139,7 +139,7 @@ async def again_if_slower(measure: Callable[[], Awaitable[Latencies]], max_ratio
     for _ in range(ROUNDS - 1):
         if not slower(latencies, max_ratio):
             break
-        log.info("seems slower than live, asked again")
+        log.info("latency check repeated: seems slower than live")
         await asyncio.sleep(rest_s)
         latencies = await measure()
     return latencies
@@ -177,10 +177,12 @@ def read_vectors(path: str, dim: int) -> dict[str, Vector]:
         with np.load(Path(path), allow_pickle=False) as file:
             hashes, vectors = file["hashes"], np.asarray(file["vectors"], dtype=np.float32)
     except Exception as error:
-        log.warning("vectors of the candidate are not used", path=path, reason=f"{type(error).__name__}: {error}")
+        log.warning("vectors of the training run cannot be reused", path=path, reason=f"{type(error).__name__}: {error}")
         return {}
     if hashes.ndim != 1 or vectors.shape != (len(hashes), dim):
-        log.warning("vectors of the candidate are not used", path=path, reason=f"shape {vectors.shape} for {hashes.shape} texts of {dim}")
+        log.warning(
+            "vectors of the training run cannot be reused", path=path, reason=f"shape {vectors.shape} for {hashes.shape} texts of {dim}"
+        )
         return {}
     return dict(zip(map(str, hashes), vectors, strict=True))
 

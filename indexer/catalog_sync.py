@@ -171,7 +171,7 @@ class CatalogSync:
             await self._lane(self._store.load, name)
             await self._lane(self._store.flush, name)
             target.dirty = dict.fromkeys(out_of_step(self.catalog.products, await versions_there(self._store, self._lane, release)))
-            log.info("collection taken up", collection=name, out_of_step=len(target.dirty))
+            log.info("collection opened", collection=name, out_of_step=len(target.dirty))
         else:
             log.warning("collection is missing and is built again", collection=name, products=len(self.catalog.products))
             await self._lane(self._store.create, name, release.dim)
@@ -249,7 +249,7 @@ class CatalogSync:
 
     def _put_aside(self, product_id: str, error: Exception) -> None:
         """The row that was there before stays, until the product changes again."""
-        log.error("a product does not fit the index and is passed over", product_id=product_id[:80], problem=str(error))
+        log.error("product does not fit the index, skipped", product_id=product_id[:80], problem=str(error))
         self.refused[product_id] = str(error)
         while len(self.refused) > REFUSED_KNOWN:
             self.refused.pop(next(iter(self.refused)))

@@ -76,7 +76,7 @@ class Deployer:
         if self._earlier_alias != self._alias and await self._lane(self._store.alias_target, self._earlier_alias) in named:
             await self._lane(self._store.drop_alias, self._earlier_alias)  # it would keep its collection for ever
         for name in plan.orphans:
-            log.warning("dropping an orphan", collection=name)
+            log.warning("dropping an orphaned collection", collection=name)
             await self._lane(self._store.drop, name)
 
     async def carry_out(self, command: DeploymentCommand) -> None:
@@ -88,7 +88,14 @@ class Deployer:
                 verdict = Reject(objection)
             outcome = type(verdict).__name__.lower()
             why = verdict.reason if isinstance(verdict, Reject) else None
-            log.info("command", action=command.action, actor=command.actor, command_id=command.command_id, outcome=outcome, reason=why)
+            log.info(
+                "deployment command processed",
+                action=command.action,
+                actor=command.actor,
+                command_id=command.command_id,
+                outcome=outcome,
+                reason=why,
+            )
             COMMANDS.labels(command.action, outcome).inc()
             if isinstance(verdict, Reject):
                 await self.ledger.decided(changes.of_refusal(command, verdict.reason, state.live, _now()))
@@ -218,7 +225,7 @@ class Deployer:
 
     async def give_up(self, release: Release, error: str | None = None) -> None:
         """Drop the collection of a generation that does not serve; the record first, so that a crash leaves an orphan at most."""
-        log.info("dropping", generation=release.generation, collection=release.collection, reason=error)
+        log.info("dropping a collection", generation=release.generation, collection=release.collection, reason=error)
         await self.ledger.recorded(moved(release, ReleaseState.DROPPED, _now(), error))
         await self._sync.remove(release.generation)
         await self._lane(self._store.drop, release.collection)
@@ -234,7 +241,7 @@ class Deployer:
                 await models.load(release.model, release.model_sha256)
             except ModelError as error:
                 if release.generation == state.live:
-                    log.warning("the model of the live generation is lost", generation=release.generation, reason=str(error))
+                    log.warning("model of the live generation is missing", generation=release.generation, reason=str(error))
                     self.lost = (release, str(error))
                 else:
                     await self.give_up(release, str(error))
@@ -255,7 +262,7 @@ class Deployer:
             return
         await self._sync.ensure(release)
         self.lost = None
-        log.warning("the lost model is there again", generation=release.generation)
+        log.warning("model of the live generation is available again", generation=release.generation)
 
     async def _switch(self, release: Release, command: DeploymentCommand | None, checks: Sequence[Check] = ()) -> None:
         before = self.ledger.state.pointer
@@ -269,7 +276,7 @@ class Deployer:
             changes.of_pointer(pointer, before=before.live.generation if before else None, command=command, checks=checks)
         )
         await self._point_alias(live.collection)
-        log.info("live", generation=live.generation, sequence=pointer.sequence, cause=pointer.cause, actor=pointer.actor)
+        log.info("live generation changed", generation=live.generation, sequence=pointer.sequence, cause=pointer.cause, actor=pointer.actor)
 
     async def _point_alias(self, collection: str) -> None:
         target: str | None = await self._lane(self._store.alias_target, self._alias)

@@ -118,7 +118,7 @@ class Ledger:
             else:
                 values[key] = next((r.to_json() for r in self.state.releases.values() if self._key(r.generation) == key), None)
         FOREIGN_RELEASES.inc(told)
-        log.error("releases holds records that this indexer did not write: they are overruled", records=told)
+        log.error("releases holds records that this indexer did not write: they are overwritten", records=told)
         if values:
             await self._write(*values.items())
         if (before := self.state.pointer) is not None:

@@ -89,7 +89,7 @@ def read_state(records: Iterable[tuple[bytes, bytes]], deployment: str) -> State
             elif key == deployment.encode():
                 state = state.with_pointer(LivePointer.from_json(value))
         except ValidationError as error:
-            log.warning("a record of releases cannot be read", key=key[:80], problems=error.error_count())
+            log.warning("unreadable record of releases skipped", key=key[:80], problems=error.error_count())
     for one in (state.pointer.previous, state.pointer.live) if state.pointer else ():
         if one and (one.generation not in state.releases or state.releases[one.generation].collection != one.collection):
             state = state.with_release(one)

@@ -156,6 +156,6 @@ class Watch:
     def _see(self, blind: str | None) -> None:
         """Say once when the click test stops seeing, and on ``/readyz`` and ``/metrics`` for as long as it does not."""
         if blind and not self.blind:
-            log.error("the click guard is blind", reason=blind)
+            log.error("click guard receives no searches of the promoted generation", reason=blind)
         self.blind = blind
         CLICK_BLIND.set(blind is not None)

@@ -72,7 +72,7 @@ async def _prepare(settings: S) -> S:
     fitting = await ensure_topics(settings)
     await obey_skips(fitting)
     for problem in await told_wrong(fitting):
-        log.warning("a topic is not set as it should be", problem=problem)
+        log.warning("topic configuration differs", problem=problem)
     return fitting
 
 

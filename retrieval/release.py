@@ -21,7 +21,7 @@ from schemas.search import Filter, ScoredHit
 
 log = structlog.get_logger(__name__)
 
-WRONG_RELEASE_HITS = Counter("searchloop_wrong_release_hits", "Hits that carry another generation than the release that was asked")
+WRONG_RELEASE_HITS = Counter("searchloop_wrong_release_hits", "Hits of another generation than the one searched: must stay 0.")
 DENSE = "dense"
 
 
@@ -120,7 +120,7 @@ class LoadedRelease:
         ours = {h.product_id: h for h in hits if h.generation == self._stamp}
         if foreign := len(hits) - len(ours):
             WRONG_RELEASE_HITS.inc(foreign)
-            log.error("hits of another generation", asked=self._stamp, collection=self.release.collection, hits=foreign)
+            log.error("hits of another generation were dropped", asked=self._stamp, collection=self.release.collection, hits=foreign)
         dense = {product_id: h.score for product_id, h in ours.items()}
         ranked = rank({DENSE: dense}, self.release.ranking, k)
         return [

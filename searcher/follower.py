@@ -120,8 +120,14 @@ class Follower:
         run = asyncio.get_running_loop().run_in_executor
         new = await run(self._executor, replay, release, requests)
         old = await run(self._executor, replay, live, requests)
-        log.info("shadow", generation=release.generation, asked=new.asked, errors=(new.errors, old.errors), empty=(new.empty, old.empty),
-                 p50_ms=(round(new.p50_ms, 1), round(old.p50_ms, 1)))  # fmt: skip
+        log.info(
+            "shadow requests done",
+            generation=release.generation,
+            asked=new.asked,
+            errors=(new.errors, old.errors),
+            empty=(new.empty, old.empty),
+            p50_ms=(round(new.p50_ms, 1), round(old.p50_ms, 1)),
+        )
         reason = objection(new, old)
         if reason and not pointer.forced:
             self._open.pop(release.generation, None)
@@ -133,19 +139,19 @@ class Follower:
         self.problem = f"generation {pointer.live.generation}: {error}"[:500]
         self.refused = pointer.live.generation if isinstance(error, ShadowError) else None
         self._health.detail["load_error"] = self.problem
-        log.warning("release not taken, the one before serves on", generation=pointer.live.generation, reason=str(error))
+        log.warning("release not loaded, the previous one keeps serving", generation=pointer.live.generation, reason=str(error))
         fallback = pointer.previous
         if self._live.current is None and fallback is not None and fallback.rolled_back is None and pointer.cause != "rollback":
             try:
                 release = await self._opened(fallback)
             except UNLOADABLE as second:
-                log.warning("previous release not loaded either", generation=fallback.generation, reason=str(second))
+                log.warning("previous release could not be loaded either", generation=fallback.generation, reason=str(second))
             else:
                 self._live.swap(release)
                 GENERATION.set(release.generation)
                 self._health.ready = True
                 self.ready.set()
-                log.warning("serves the previous generation", generation=release.generation)
+                log.warning("serving the previous generation", generation=release.generation)
         if self._live.current is not None:
             self._health.detail["generation"] = self._live.current.generation
         self._failed = (pointer, time.monotonic())
@@ -158,7 +164,7 @@ class Follower:
             try:
                 await self._opened(pointer.previous)
             except UNLOADABLE as error:
-                log.warning("previous release not open, a rollback will have to load it", reason=str(error))
+                log.warning("previous release is not loaded: a rollback must load it first", reason=str(error))
         kept = {r.generation for r in (pointer.live, pointer.previous) if r is not None}
         for generation in sorted(self._open.keys() - kept):
             retired = self._open.pop(generation)
@@ -166,7 +172,7 @@ class Follower:
                 retired.close()
                 log.info("retired", generation=generation)
             else:
-                log.error("a lease of a retired release did not end, it is left open", generation=generation)
+                log.error("a request still uses a retired release: it is left open", generation=generation)
 
     async def _opened(self, release: Release) -> LoadedRelease:
         if release.generation not in self._open:

@@ -18,4 +18,4 @@ def take_pointers(chain: Chain, records: Iterable[Record], deployment: str) -> N
     for record in records:
         if record.key == key and record.value is not None and judged(lambda r: chain.take(r.value or b""), record) is not True:
             FOREIGN_POINTERS.inc()
-            log.warning("a live pointer that follows none of ours is passed over", offset=record.offset)
+            log.warning("live pointer ignored: it does not continue the indexer's sequence", offset=record.offset)

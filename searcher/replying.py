@@ -82,7 +82,7 @@ class Replies:
             if error is not None:
                 kind, topic = type(error).__name__, one.to.address.topic
                 if topic not in self._spared:
-                    log.warning("a reply topic does not take answers", topic=topic, fault=kind)
+                    log.warning("reply topic does not accept responses", topic=topic, fault=kind)
                 self._spared[topic] = (time.monotonic() + SPARED_S, kind)
                 refused.append((one, kind))
         for one, _ in refused:

@@ -1,7 +1,7 @@
 """The simulated shop: one seed gives its catalogue, weeks of events, and the truth about every record and every query.
 
 Plain data in order of arrival; sending is somebody else's. Events end at ``end``; what a visit leads to after it has not happened yet.
-Measured with the defaults on ``queries(3, 800)``, nDCG@10, seed 2: BM25 .25, untrained MiniLM .37, its query side tuned for two passes
+Measured with the defaults on ``queries(3, 800)``, nDCG@10, seed 2: BM25 .25, pretrained MiniLM .37, its query side tuned for two passes
 on the clicks of the weeks before .70; on queries never typed before .38 becomes .65. Seed 1: .27, .35, after one pass .60; .35 to .53.
 """
 

@@ -233,9 +233,7 @@ class Intake:
             if done != seen:
                 seen, moved = done, loop.time()
             elif loop.time() - moved > STALLED_S:
-                log.warning(
-                    "products are not taken in; their events are judged without them", behind=sum(ends.values()) - sum(done.values())
-                )
+                log.warning("products are not processed; events are validated without them", behind=sum(ends.values()) - sum(done.values()))
                 break
             await asyncio.sleep(0.05)
         await self._known.catch_up()

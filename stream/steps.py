@@ -275,7 +275,13 @@ def _facts(batch: Sequence[Any], contiguity: Contiguity, rules: Rules) -> Iterat
         missed = contiguity.missed(message.topic, message.partition, message.offset)
         if missed:
             metrics.GAPS.labels(message.topic).inc(missed)
-            log.error("offsets were never seen", topic=message.topic, partition=message.partition, before=message.offset, missed=missed)
+            log.error(
+                "offsets missing between two records",
+                topic=message.topic,
+                partition=message.partition,
+                before=message.offset,
+                missed=missed,
+            )
         latest_ms = int(message.timestamp * 1000) + ahead_ms  # faust counts in seconds
         for index, raw in unpack(record.value or b""):
             yield record, index, raw, latest_ms

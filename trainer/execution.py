@@ -53,7 +53,7 @@ async def execute(run: RunFolder, settings: TrainerSettings, tell: Callable[[Pro
         if not in_time:
             return _ended(run, failed("timeout", f"the run took longer than {settings.max_minutes} minutes").outcome)
         if process.returncode:
-            log.warning("the run's process ended", code=process.returncode, attempt=attempts, run=run.path.name)
+            log.warning("training process exited with an error", code=process.returncode, attempt=attempts, run=run.path.name)
 
 
 async def follow(

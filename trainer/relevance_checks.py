@@ -49,7 +49,7 @@ def _live(evidence: Evidence, limits: GateSettings) -> Rule:
 
 
 def _base(evidence: Evidence, limits: GateSettings) -> Rule:
-    reason = f"the loss against the untrained model must be below {limits.gate_max_loss_base} with 95 % confidence"
+    reason = f"the loss against the pretrained model must be below {limits.gate_max_loss_base} with 95 % confidence"
     return _bounded(evidence, "vs_base", "base", reason, -limits.gate_max_loss_base, ceiling=-limits.gate_max_loss_base)
 
 

@@ -19,9 +19,9 @@ _MEANING = {
     "candidate": "the model under test, alone",
     "hybrid": "the same model with BM25, weighed on held-out queries",
     "live": "the model that serves",
-    "base": "the untrained model",
-    "base_hybrid": "the untrained model with BM25, weighed likewise",
-    "rrf": "untrained model and BM25, fused by rank",
+    "base": "the pretrained model",
+    "base_hybrid": "the pretrained model with BM25, weighted likewise",
+    "rrf": "pretrained model and BM25, fused by rank (RRF)",
     "bm25": "words alone",
     "popularity": "the same products for every query",
 }

@@ -1,4 +1,4 @@
-"""How a training goes on after it was killed, and after the device's memory did not suffice. Knows no model."""
+"""How a training is resumed after it was killed, and after the device's memory did not suffice. Knows no model."""
 
 import hashlib
 import shutil

@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     with run.locked():
         structlog.contextvars.bind_contextvars(run_id=run.path.name)
         if not (run.path / "request.json").exists():
-            log.error("there is no request", folder=str(run.path))
+            log.error("the run folder has no request.json", folder=str(run.path))
             return 2
         return conclude(run, lambda: _requested(run))
 
@@ -90,7 +90,7 @@ def conclude(run: RunFolder, work: Callable[[], Outcome]) -> int:
     except MemoryError as error:
         run.commit("outcome", failed("memory", f"out of memory: {error}").outcome)
     except Exception as error:  # the one outermost handler: leave the reason for the worker, then end
-        log.exception("the run stopped")
+        log.exception("run failed with an unexpected error")
         with suppress(OSError):
             decided = (run.path / "decision.json").exists()  # the indexer may have the model by now: it stays
             if not decided and is_full(error, shutil.disk_usage(run.path).free):

@@ -87,7 +87,7 @@ def _runs(records: Iterable[Record]) -> list[TrainingRun]:
     for record in records:
         run = judged(lambda r: TrainingRun.from_json(r.value or b""), record)
         if isinstance(run, Rejection) or not is_run_id(run.run_id):
-            log.warning("a run on training-runs cannot be read", offset=record.offset)
+            log.warning("unreadable record of training-runs skipped", offset=record.offset)
         else:
             runs.append(run)
     return runs

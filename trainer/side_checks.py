@@ -49,7 +49,7 @@ def data_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
 def exposure_checks(evidence: Evidence, limits: GateSettings, vs_live: Check) -> list[Check]:
     """Return the checks of diversity: a model that shows ever fewer products teaches the next one to show even fewer.
 
-    A sure gain turns a breach into an alarm: the first trained model shows what shoppers want more often than an untrained one does.
+    A sure gain turns a breach into an alarm: the first trained model shows what shoppers want more often than a pretrained one does.
     """
     candidate, live = evidence.exposure.get("candidate"), evidence.exposure.get("live")
     if candidate is None or live is None:
@@ -67,7 +67,7 @@ def exposure_checks(evidence: Evidence, limits: GateSettings, vs_live: Check) ->
             candidate.new,
             live.new,
             limits.gate_min_new_exposure,
-            "share of places for untrained products, of live's at least",
+            "share of places for products without training pairs, of live's at least",
         ),
     ]
     gained = _sure_gain(vs_live)

@@ -30,7 +30,7 @@ def artefact_checks(evidence: Evidence) -> list[Check]:
         _rule("finite", float(found.finite), 1.0, good=found.finite, reason="all vectors are finite numbers"),
         _rule("dim", found.dim, dims[0] if dims else 0, good=found.dim in dims, reason=f"the dimension is one of {dims}"),
         _rule("form", float(found.form in forms), 1.0, good=found.form in forms,
-              reason="modules, pooling, prompts and tokenizer are those of the live or the untrained model"),
+              reason="modules, pooling, prompts and tokenizer are those of the live or the pretrained model"),
         _rule("unit_norm", found.norm_error, MAX_NORM_ERROR, good=found.norm_error <= MAX_NORM_ERROR, reason="vectors have length 1"),
         _rule("parity", found.parity, MIN_PARITY, good=found.parity >= MIN_PARITY, reason="a text alone and in a batch get one vector"),
     ]  # fmt: skip

@@ -198,7 +198,7 @@ def _train(
     trainer.remove_callback(PrinterCallback)
     found = newest_checkpoint(folder)
     if found:
-        log.info("training goes on", checkpoint=found.name)
+        log.info("training resumed from a checkpoint", checkpoint=found.name)
     trainer.train(resume_from_checkpoint=str(found) if found else None)
     model.eval()
     blend.apply()

@@ -29,10 +29,12 @@ from trainer.snapshot import Manifest
 
 log = structlog.get_logger(__name__)
 
-ENDED = Counter("searchloop_training_runs", "Runs that ended, by state.", ["state"])
-REFUSED = Counter("searchloop_training_triggers_refused", "Triggers sent to the dead letters.")
-FRESHNESS = Gauge("searchloop_event_to_effect_seconds", "From the newest pair that the live generation has seen to its first answer.")
-RUNNING = Gauge("searchloop_training_running", "Whether a run is in progress.")
+ENDED = Counter("searchloop_training_runs", "Training runs finished, by final state.", ["state"])
+REFUSED = Counter("searchloop_training_triggers_refused", "Invalid training triggers sent to the dead-letter topic.")
+FRESHNESS = Gauge(
+    "searchloop_event_to_effect_seconds", "Age of the newest pair that the live generation was trained on when it first served."
+)
+RUNNING = Gauge("searchloop_training_running", "1 while a training run is in progress, else 0.")
 
 
 class Worker:
@@ -76,7 +78,7 @@ class Worker:
             elif isinstance(found, Cancels):
                 await self._cancel(found.run_id, found.by)
             else:
-                log.info("nothing to do for a trigger", offset=record.offset, why=found.why)
+                log.info("trigger ignored", offset=record.offset, why=found.why)
         for run_id in joined:  # once for the batch: each such record holds the ids of all triggers before it
             run = self._history.get(run_id)
             if run is not None and not run.state.terminal:
@@ -121,7 +123,7 @@ class Worker:
         run_id, folder = request.run_id, self._folder(request.run_id)
         self.current = run_id
         RUNNING.set(1)
-        log.info("run begins", run_id=run_id)
+        log.info("run started", run_id=run_id)
         began = datetime.now(UTC)
 
         async def tell(progress: Progress) -> None:
@@ -156,7 +158,7 @@ class Worker:
             self._folder(run_id).commit("outcome", cancelled)
             self._execution.cancel()
         else:
-            log.info("there is nothing to cancel", run_id=run_id)
+            log.info("no run to cancel", run_id=run_id)
 
     async def _end(self, run_id: str, outcome: Outcome, **facts: object) -> None:
         await self._tell(run_id, progress=1.0, **{name: getattr(outcome, name) for name in Outcome.model_fields}, **facts)

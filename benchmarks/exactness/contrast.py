@@ -51,7 +51,7 @@ async def contrast(seed: int, folder: Path, modules: Mapping[str, str] = MODULES
                     "pairs_wrong": difference.pairs,
                     "lost": difference.lost,
                     "double": difference.double,
-                    "holes": workers.said(b"offsets were never seen"),
+                    "holes": workers.said(b"offsets missing between two records"),
                     "settled": whole,
                 }
             say(f"{name}: {report[name]}")

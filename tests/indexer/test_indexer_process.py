@@ -231,7 +231,7 @@ async def test_a_killed_build_goes_on_and_what_then_serves_badly_is_rolled_back(
     await desk.delete("p0002")
     assert (await desk.state()).live == 1, "the changes came too late to mean anything"
     state = await desk.live(2, sequence=2, deadline_s=90.0)
-    assert re.search(r"build goes on.*kept=(4[0-9]|[5-9][0-9]|[1-3][0-9]{2})", desk.log()), "nothing was kept"
+    assert re.search(r"build resumed.*kept=(4[0-9]|[5-9][0-9]|[1-3][0-9]{2})", desk.log()), "nothing was kept"
 
     async def in_step() -> bool:
         sets = [ids(store, state.releases[g]) for g in (1, 2)]
