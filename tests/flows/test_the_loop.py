@@ -21,6 +21,7 @@ from schemas.settings import Settings
 from schemas.training import RunState
 from tests.flows.shop_records import JARGON, TARGET, VISITS, products, visits
 from tests.flows.turning import ask_for_run, feed, pairs_equal, settings_of, until
+from tests.monitoring import queries, read_query, shown_metrics
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -59,6 +60,9 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
         found = await fuzz(stack, settings, 200, seed=3)
         assert (found["faults"], found["processing_errors"]) == ([], 0), found
         assert (await _hits(settings, JARGON))[0] == 2
+
+        asked = {name for _, expression in queries() for name in read_query(expression).metrics}
+        assert asked - await asyncio.to_thread(shown_metrics, tmp_path) == {"up"}
 
 
 async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_it(tmp_path: Path) -> None:
