@@ -1,5 +1,8 @@
-"""What git keeps: no file whose name says nothing, no path of a developer's machine, no address of a package index."""
+"""What git keeps: no file whose name says nothing, no path of a developer's machine, no address of a package index, no page that names what
+is not there.
+"""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -42,12 +45,54 @@ def machine_traces(root: Path) -> list[str]:
     return found
 
 
+# What a page names: a file of a folder, or of the root, and perhaps something in it: `stream/steps.py:AttributeStep`.
+NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.\w+|\w+\.(?:py|toml|yml))(?::(\w+))?`")
+HISTORY = frozenset({"docs/journal.md"})  # tells what was, by its names of then, like the pages of docs/adr
+
+
+def dead_references(root: Path) -> list[str]:
+    """Return what the pages name and the tree lacks. Paths that begin with no folder of the tree are a user's, and may be anything."""
+    kept = {path.relative_to(root).as_posix() for path in kept_files(root)}
+    folders, files = {name.split("/")[0] for name in kept if "/" in name}, {Path(name).name for name in kept}
+    pages = {name for name in kept if re.fullmatch(r"(README|CONTRIBUTING|docs/[\w-]+)\.md", name)}
+    found = []
+    for page in sorted(pages - HISTORY):
+        for name, inside in NAMED.findall((root / page).read_text()):
+            if "/" in name and name.split("/")[0] not in folders:
+                continue
+            if name not in (kept if "/" in name else files):
+                found.append(f"{page} names {name}")
+            elif inside and name in kept and not re.search(rf"\b{inside}\b", (root / name).read_text()):
+                found.append(f"{page} names {inside} of {name}")
+    return found
+
+
 def test_every_name_says_something() -> None:
     assert badly_named(ROOT) == []
 
 
 def test_no_trace_of_a_machine_or_an_index_is_kept() -> None:
     assert machine_traces(ROOT) == []
+
+
+def test_every_file_that_a_page_names_is_there() -> None:
+    assert dead_references(ROOT) == []
+
+
+def test_how_to_change_answers_many_questions_each_with_a_test() -> None:
+    rows = [line.split("|")[1:-1] for line in (ROOT / "docs" / "how-to-change.md").read_text().splitlines() if line.startswith("| ")]
+    changes = [row for row in rows if row[0].strip() != "to change"]
+    assert len(changes) >= 20
+    assert all(len(row) == 4 and NAMED.search(row[1]) for row in changes)
+    assert [row[0] for row in changes if not re.search(r"tests/|make demo|itself", row[2])] == []
+
+
+@pytest.mark.parametrize("named", ["stream/gone.py", "stream/steps.py:Gone", "gone.py"])
+def test_a_page_that_names_what_is_not_there_is_caught(named: str, tmp_path: Path) -> None:
+    (tmp_path / "stream").mkdir()
+    (tmp_path / "stream" / "steps.py").write_text("class Step: ...\n")
+    (tmp_path / "README.md").write_text(f"`{named}`, `stream/steps.py:Step`, `data/mine.jsonl`\n")
+    assert len(dead_references(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("path", ["media/utils/images.py", "media/helpers.py", "common/README.md"])
