@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from heapq import heapify, heappop, heappush
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from broker.decoding import install
@@ -212,11 +214,13 @@ async def open_group(
     session_timeout_ms: int = 10_000,
     in_order: bool = False,
     committed: bool = True,
+    keeps: bool = False,
 ) -> AsyncIterator[GroupConsumer]:
     """Join a group for the length of the block. A group without a commit starts at the beginning of its topics.
 
     ``in_order``: across partitions too, see ``OrderedGroupConsumer``. ``committed``: of transactions only what was committed, which makes
-    all behind an open one wait; else everything, at once.
+    all behind an open one wait; else everything, at once. ``keeps``: a member keeps its partitions when another joins (KIP-54), for groups
+    of which one member works and the others stand by; one such group in a process, since the assignor keeps its state in its class.
     """
     install()
     inner = AIOKafkaConsumer(
@@ -232,6 +236,7 @@ async def open_group(
         max_poll_interval_ms=600_000,
         metadata_max_age_ms=METADATA_AGE_MS,
         max_partition_fetch_bytes=4 << 20,
+        partition_assignment_strategy=(*((StickyPartitionAssignor,) if keeps else ()), RoundRobinPartitionAssignor),
     )
     group_of = OrderedGroupConsumer if in_order else GroupConsumer
     try:

@@ -46,7 +46,9 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
     async with AsyncExitStack() as stack:
         group = f"{settings.topic_prefix}indexer-{settings.deployment}"
         topics = [settings.topic(DEPLOYMENT_COMMANDS.name)]
-        commands = await stack.enter_async_context(open_group(settings.kafka, topics, group, session_timeout_ms=SHORT_SESSION_MS))
+        commands = await stack.enter_async_context(
+            open_group(settings.kafka, topics, group, session_timeout_ms=SHORT_SESSION_MS, keeps=True)
+        )
         await _alone(commands, health)
         producer = await stack.enter_async_context(open_producer(settings.kafka, linger_ms=0))
         own = open_claims(settings.kafka, share=share_of(settings.deployment))

@@ -38,7 +38,7 @@ async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Eve
         crontab(settings.cron)  # a line that is none is said before anything is begun
     async with (
         open_producer(settings.kafka, codec="gzip") as producer,
-        open_group(settings.kafka, [settings.topic(TRAINING_TRIGGERS.name)], f"{settings.topic_prefix}trainer") as triggers,
+        open_group(settings.kafka, [settings.topic(TRAINING_TRIGGERS.name)], f"{settings.topic_prefix}trainer", keeps=True) as triggers,
     ):
         await until_stopped(stopping, asyncio.create_task(_act(settings, health, triggers, producer)))
 

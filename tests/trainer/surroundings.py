@@ -71,6 +71,12 @@ class Shop:
             time.sleep(0.1)
         pytest.fail(f"the trainer has no pages; ended: {self.ended()}, CPU: {last} s; the log says:\n{self._log.read_text()[-3000:]}")
 
+    def page_when(self, page: str, holds: Callable[[dict[str, object]], object]) -> dict[str, object]:
+        """Return a health page that fulfils the condition; the test's time limit ends it if none does."""
+        while not holds(said := self.page(page)[1]):
+            time.sleep(0.1)
+        return said
+
     async def send(self, topic: str, *records: tuple[bytes, bytes]) -> None:
         async with open_producer(self.settings.kafka, linger_ms=0) as producer:
             await producer.send_all(Outgoing(self.settings.topic(topic), value, key=key) for key, value in records)

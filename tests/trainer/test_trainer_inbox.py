@@ -126,17 +126,19 @@ async def test_a_run_whose_folder_another_version_wrote_is_failed_with_its_reaso
 
 
 async def test_a_second_trainer_stands_by_and_is_ready(shop: Shop, settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+    """The first one keeps its work, and when it is killed the second takes over."""
     await ensure_topics(shop.settings)
     shop.start()
     other = Shop(settings_env(partitions=1, data_dir=tmp_path / "other"), tmp_path / "other.log")
     try:
+        shop.page_when("/readyz", lambda page: page["ready"])
         other.start()
-        pages: list[dict[str, object]] = []
-        while [p.get("ready") for p in pages] != [True, True] or sum("standby" in p for p in pages) != 1:
-            for trainer in (shop, other):
-                if trainer.ended():  # the group gave its triggers to the newcomer: its supervisor starts it again
-                    assert trainer.crashes() < 3
-                    trainer.start()
-            pages = [trainer.page("/readyz")[1] for trainer in (shop, other)]
+        assert other.page_when("/readyz", lambda page: "standby" in page)["ready"] is True
+        assert shop.page("/readyz")[1]["ready"] is True
+        assert "standby" not in shop.page("/readyz")[1]
+        assert (shop.crashes(), other.crashes()) == (0, 0)
+        shop.kill()
+        other.page_when("/readyz", lambda page: page["ready"] and "standby" not in page)
+        assert other.crashes() == 0
     finally:
         other.kill()
