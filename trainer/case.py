@@ -11,12 +11,12 @@ import polars as pl
 from trainer.bootstrap import Floats, clusters_of
 from trainer.data_facts import facts_of, leading_clients
 from trainer.evaluation_files import Evaluation
-from trainer.evidence import Evidence, Pinned, RankChange
+from trainer.evidence import Evidence, Pinned
 from trainer.exposure import exposure_of, overlap
 from trainer.past import Past
 from trainer.pinned import Pin, PinError, compare, read_pins
-from trainer.preparing import Prepared
-from trainer.rank_changes import rank_changes
+from trainer.prepared import Prepared
+from trainer.rank_changes import RankChange, rank_changes
 from trainer.request import Request
 from trainer.run_folder import M, RunFolder
 from trainer.segments import CATEGORY, SEGMENTS

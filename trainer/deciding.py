@@ -8,8 +8,8 @@ import polars as pl
 from schemas.training import Decision
 from trainer.case import Case, digests
 from trainer.evaluation_files import Evaluation
-from trainer.evidence import digest_of
 from trainer.gate import decide, scores
+from trainer.rank_changes import digest_of
 from trainer.soundness import sound
 
 BETTER, WORSE, SHOWN = 3, 2, 5

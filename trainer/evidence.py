@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Literal
 
 import numpy as np
@@ -11,10 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from trainer.artefact import Artefact
 from trainer.bootstrap import Floats, Ints
+from trainer.rank_changes import RankChange
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 Bools = npt.NDArray[np.bool_]
-DOUBTFUL = 0.5
 
 
 class DataFacts(BaseModel):
@@ -56,39 +55,6 @@ class Pinned(BaseModel):
     k: int
     products: list[str]
     missing: list[str]
-
-
-def digest_of(query: str) -> str:
-    """Return what stands for a query where a shopper's words may not be kept for ever: 12 hexadecimal digits of its SHA-256."""
-    return sha256(query.encode()).hexdigest()[:12]
-
-
-class RankChange(BaseModel):
-    """A product that the candidate ranks higher than live for a query by which it was trained. Rank 11: not among the first ten.
-
-    ``credit``: what the pair is trained by. ``clients``: as many as the pair still names. ``believed``: the share of its credit that
-    ``trust`` lets count.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    query: str
-    product_id: str
-    before: int
-    after: int
-    credit: float
-    clients: int
-    believed: float
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether less than half of the pair's credit is believed."""
-        return self.believed < DOUBTFUL
-
-
-def doubtful_first(changes: Sequence[RankChange]) -> list[RankChange]:
-    """Return the changes, the doubtful ones before the others, otherwise in their order."""
-    return sorted(changes, key=lambda change: not change.doubtful)
 
 
 @dataclass(frozen=True)

@@ -2,38 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
 from schemas.training import RunState
 from trainer.arrival import Earlier, in_time
 from trainer.plan import choose_start, lineage_of
+from trainer.prepared import Prepared
 from trainer.request import Request
 from trainer.run_folder import Outcome, RunEndedError
 from trainer.sampling import log_popularity, shuffle_labels, weigh_by, worth_of
 from trainer.snapshot import Snapshot
 from trainer.splits import split_by
-
-
-class Prepared(BaseModel):
-    """What there is to train and to test. Pairs are distinct (query, product); ``start`` is where the fine-tune begins and why.
-
-    ``late_rows``: rows of pair, day and action whose credit came so late that it does not count in full yet.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    newest_day: int
-    cut_day: int
-    test_days: int
-    new_pairs: int
-    old_pairs: int
-    test_queries: int
-    start: Literal["live", "base"]
-    why: str
-    late_rows: int = 0
 
 
 def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path, earlier: Sequence[Earlier] = ()) -> Prepared:

@@ -1,12 +1,13 @@
 """Which trained pairs a candidate's greatest changes of rank came by: what a person looks at first where poison is feared. Pure."""
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 import polars as pl
-
-from trainer.evidence import RankChange
+from pydantic import BaseModel, ConfigDict
 
 DEPTH = 10
+DOUBTFUL = 0.5
 KEYS = ("query", "product_id")
 FILE = "rank_changes.parquet"  # beside the evaluation; forgetting a shopper rewrites it like every file of a run
 _SCHEMA = pl.Schema(
@@ -20,6 +21,39 @@ _SCHEMA = pl.Schema(
         "believed": pl.Float64,
     }
 )
+
+
+def digest_of(query: str) -> str:
+    """Return what stands for a query where a shopper's words may not be kept for ever: 12 hexadecimal digits of its SHA-256."""
+    return sha256(query.encode()).hexdigest()[:12]
+
+
+class RankChange(BaseModel):
+    """A product that the candidate ranks higher than live for a query by which it was trained. Rank 11: not among the first ten.
+
+    ``credit``: what the pair is trained by. ``clients``: as many as the pair still names. ``believed``: the share of its credit that
+    ``trust`` lets count.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    query: str
+    product_id: str
+    before: int
+    after: int
+    credit: float
+    clients: int
+    believed: float
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether less than half of the pair's credit is believed."""
+        return self.believed < DOUBTFUL
+
+
+def doubtful_first(changes: Sequence[RankChange]) -> list[RankChange]:
+    """Return the changes, the doubtful ones before the others, otherwise in their order."""
+    return sorted(changes, key=lambda change: not change.doubtful)
 
 
 def rank_changes(

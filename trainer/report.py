@@ -10,9 +10,8 @@ import numpy as np
 
 from schemas.training import Decision
 from trainer.evaluation_files import Evaluation
-from trainer.evidence import RankChange, digest_of, doubtful_first
 from trainer.plots import histogram, intervals
-from trainer.rank_changes import DEPTH
+from trainer.rank_changes import DEPTH, RankChange, digest_of, doubtful_first
 from trainer.summary import METRICS, Change, Summary, changes, summarise
 
 _MEANING = {

@@ -21,7 +21,7 @@ from trainer.disk import is_full
 from trainer.evaluation_files import EvaluationFacts
 from trainer.past import Past
 from trainer.plan import Training
-from trainer.preparing import Prepared
+from trainer.prepared import Prepared
 from trainer.request import Request
 from trainer.run_folder import MarkerError, Outcome, RunEndedError, RunFolder, failed
 from trainer.snapshot import Manifest

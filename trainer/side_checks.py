@@ -4,7 +4,8 @@ from typing import Literal
 
 from schemas.settings import GateSettings
 from schemas.training import Check
-from trainer.evidence import Evidence, Verdict, digest_of, doubtful_first
+from trainer.evidence import Evidence, Verdict
+from trainer.rank_changes import digest_of, doubtful_first
 
 MAX_CATEGORY_SHIFT = 0.3
 MAX_LENGTH_SHIFT = 0.3

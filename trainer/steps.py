@@ -26,7 +26,8 @@ from trainer.live import await_live, read_history
 from trainer.past import Past, look_back
 from trainer.pinned import PinError, path_of, read_pins
 from trainer.plan import Lineage, Training, lineage_of, plan
-from trainer.preparing import Prepared, prepare
+from trainer.prepared import Prepared
+from trainer.preparing import prepare
 from trainer.rank_changes import FILE, frame_of
 from trainer.report import render
 from trainer.request import Request

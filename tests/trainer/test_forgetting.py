@@ -6,9 +6,8 @@ import polars as pl
 
 from tests.trainer.run_folders import a_run
 from trainer.case import Case
-from trainer.evidence import RankChange
 from trainer.forgetting import Forgotten, forget_in_runs
-from trainer.rank_changes import FILE, frame_of
+from trainer.rank_changes import FILE, RankChange, frame_of
 from trainer.rederiving import rederive
 from trainer.run_folder import REPORT, Outcome, RunFolder
 from trainer.snapshot import Snapshot

@@ -5,8 +5,9 @@ import pytest
 
 from schemas.settings import GateSettings
 from trainer.artefact import Artefact
-from trainer.evidence import DataFacts, Evidence, Exposure, Pinned, RankChange, digest_of
+from trainer.evidence import DataFacts, Evidence, Exposure, Pinned
 from trainer.gate import decide, overall, scores
+from trainer.rank_changes import RankChange, digest_of
 from trainer.soundness import sound
 
 LIMITS = GateSettings(gate_resamples=1000)

@@ -9,8 +9,8 @@ import pytest
 
 from schemas.training import Check, Decision
 from tests.trainer.evaluations import an_evaluation
-from trainer.evidence import RankChange, digest_of
 from trainer.plots import histogram, intervals
+from trainer.rank_changes import RankChange, digest_of
 from trainer.report import render
 
 VOID = {"meta", "br", "line", "circle", "rect"}
