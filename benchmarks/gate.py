@@ -25,13 +25,13 @@ from benchmarks.verdicts.promotion_rules import RULES, Setting, evidence_of, fou
 from benchmarks.verdicts.trained_shop import Ground, poisoned, with_nan, with_pooling
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import GateSettings
-from trainer.artefact import examine
-from trainer.case import evidence_of as evidence_of_files
-from trainer.evaluation_files import Evaluation
-from trainer.gate import decide
-from trainer.past import LAST
-from trainer.power import DEFAULT_SD
-from trainer.trust import believed
+from trainer.data.trust import believed
+from trainer.evaluation.artefact import examine
+from trainer.evaluation.files import Evaluation
+from trainer.evaluation.power import DEFAULT_SD
+from trainer.gate.case import evidence_of as evidence_of_files
+from trainer.gate.past import LAST
+from trainer.gate.verdict import decide
 
 PRODUCTS, SESSIONS = 400, 1700
 QUERIES = 1000

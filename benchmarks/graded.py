@@ -16,13 +16,13 @@ from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.judged import Judged, read_catalog
 from retrieval.encoder import resolve_model
 from schemas.settings import TrainerSettings
-from trainer.bootstrap import interval, resampled_means
-from trainer.evaluation import evaluate
-from trainer.evaluation_files import Evaluation
-from trainer.plan import plan
-from trainer.rankers import Catalog
-from trainer.stepping import Step
-from trainer.training import device_of, fine_tune
+from trainer.evaluation.bootstrap import interval, resampled_means
+from trainer.evaluation.files import Evaluation
+from trainer.evaluation.rankers import Catalog
+from trainer.evaluation.scoring import evaluate
+from trainer.learning.fine_tune import device_of, fine_tune
+from trainer.learning.plan import plan
+from trainer.learning.training_progress import Step
 
 SYSTEMS = {"bm25": "bm25", "base": "base", "rrf": "rrf", "dense": "candidate", "served": "hybrid", "served_untrained": "base_hybrid"}
 DIFFERENCES = (("served", "bm25"), ("dense", "base"), ("served", "served_untrained"))

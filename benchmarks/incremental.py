@@ -18,10 +18,10 @@ from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.judged import read_catalog
 from benchmarks.prequential import Learner
 from retrieval.encoder import Encoder, resolve_model
-from trainer.metrics import ndcg, reciprocal_rank
-from trainer.plan import Training
-from trainer.rankers import Catalog, Embedded, dense
-from trainer.training import device_of
+from trainer.evaluation.rankers import Catalog, Embedded, dense
+from trainer.evaluation.ranking_metrics import ndcg, reciprocal_rank
+from trainer.learning.fine_tune import device_of
+from trainer.learning.plan import Training
 
 OLD_QUERIES = 500
 Turn = Callable[[Learner, int, Path], tuple[Path, Training | None]]

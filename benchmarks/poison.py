@@ -1,7 +1,7 @@
 """Made up clients against what is learnt: where an unrelated product ends up, and what honest new shoppers pay for the protection.
 
 A simulated shop's history, once as it is and once with every attack in it (``poison_shop``), is weighed and trained by the trainer's own
-code, each with trust in clients (``trainer.trust``) and without. All follows from ``--seed``; nothing is chosen on what is reported here.
+code, each with trust in clients (``trust``) and without. All follows from ``--seed``; nothing is chosen on what is reported here.
 """
 
 import argparse
@@ -24,16 +24,16 @@ from benchmarks.verdicts.trained_shop import END, snapshot_of
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import TrainerSettings
 from simulator.shop import Shop
-from trainer.arrival import Earlier, in_time
-from trainer.bootstrap import Floats, interval, resampled_means
-from trainer.metrics import ndcg
-from trainer.plan import plan
-from trainer.rankers import Catalog, Embedded, dense
-from trainer.sampling import log_popularity, weigh_by, worth_of
-from trainer.snapshot import Snapshot
-from trainer.splits import split_by
-from trainer.training import fine_tune
-from trainer.trust import believed
+from trainer.data.arrival import Earlier, in_time
+from trainer.data.snapshot import Snapshot
+from trainer.data.splits import split_by
+from trainer.data.trust import believed
+from trainer.data.weights import log_popularity, weigh_by, worth_of
+from trainer.evaluation.bootstrap import Floats, interval, resampled_means
+from trainer.evaluation.rankers import Catalog, Embedded, dense
+from trainer.evaluation.ranking_metrics import ndcg
+from trainer.learning.fine_tune import fine_tune
+from trainer.learning.plan import plan
 
 MAX_CREDIT_LOST, MAX_NDCG_LOST, MAX_IN_TEN = 0.01, 0.01, 0.1
 WORTH_OF_ONE = 5  # of one made up client's order: as much may any number of them be worth

@@ -20,11 +20,11 @@ from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from retrieval.encoder import Encoder, resolve_model
 from retrieval.lexical import Lexical
 from schemas.settings import TrainerSettings
-from trainer.fusion import Fitted
-from trainer.metrics import ndcg
-from trainer.plan import Training, plan
-from trainer.rankers import FUSED_DEPTH, Catalog, Embedded, bm25, dense, fit_words, hybrid, popularity, rrf
-from trainer.training import device_of, fine_tune
+from trainer.evaluation.fusion import Fitted
+from trainer.evaluation.rankers import FUSED_DEPTH, Catalog, Embedded, bm25, dense, fit_words, hybrid, popularity, rrf
+from trainer.evaluation.ranking_metrics import ndcg
+from trainer.learning.fine_tune import device_of, fine_tune
+from trainer.learning.plan import Training, plan
 
 Gains = Mapping[str, Mapping[str, float]]
 Scores = dict[str, dict[str, float]]

@@ -37,7 +37,7 @@ from schemas.search import SearchRequest
 from schemas.settings import BUNDLED_MODEL, Settings
 from schemas.text import normalise_query
 from schemas.training import Trigger
-from trainer.metrics import ndcg
+from trainer.evaluation.ranking_metrics import ndcg
 
 Qrels = dict[str, dict[str, float]]
 

@@ -21,9 +21,9 @@ from retrieval.encoder import fingerprint, resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
 from simulator.catalog import SimProduct, generate
-from trainer.child import command
-from trainer.plan import plan
-from trainer.training import fine_tune
+from trainer.learning.fine_tune import fine_tune
+from trainer.learning.plan import plan
+from trainer.run.processes import command
 
 # Words of a product's text beyond its title: none, what eight attributes say, more than the model reads.
 TEXTS = {"short": 0, "usual": 24, "longest": 300}

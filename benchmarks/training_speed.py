@@ -25,8 +25,8 @@ from benchmarks.prequential import Ground, Learner
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
-from trainer.plan import Plan, plan
-from trainer.training import device_of
+from trainer.learning.fine_tune import device_of
+from trainer.learning.plan import Plan, plan
 
 # Dense bf16 peak in operations per second, from the makers' data sheets.
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12}

@@ -23,12 +23,12 @@ from benchmarks.learning.planted_shop import learn as learn_planted
 from retrieval.encoder import resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
-from trainer.evaluation import evaluate
-from trainer.plan import plan
-from trainer.rankers import Catalog
-from trainer.sampling import log_popularity, weigh, worth_of
-from trainer.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
-from trainer.training import device_of, fine_tune
+from trainer.data.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
+from trainer.data.weights import log_popularity, weigh, worth_of
+from trainer.evaluation.rankers import Catalog
+from trainer.evaluation.scoring import evaluate
+from trainer.learning.fine_tune import device_of, fine_tune
+from trainer.learning.plan import plan
 
 VARIANTS = {
     "unweighted": Variant("constant"),

@@ -26,8 +26,8 @@ from commands.state import read_chain, read_decisions, readable
 from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState, is_release_key
 from schemas.settings import Settings, TrainerSettings
 from schemas.training import Decision, RunState, TrainingRun, Trigger
-from trainer.live import follow
-from trainer.request import Request, TriggerError
+from trainer.run.generations import follow
+from trainer.run.request import Request, TriggerError
 
 PENDING = "still pending"
 EXPIRY_GRACE_S = 5  # beyond what the command line waits, so that it never tells of an end that it has not seen

@@ -23,8 +23,8 @@ from embedded.jars import cache_folder, kafka_jars
 from embedded.runtime import read_runtime
 from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import PROCESS_SETTINGS, Settings, TrainerSettings
-from trainer.guidance import SIZES, advise
-from trainer.power import DEFAULT_SD, queries_needed
+from trainer.evaluation.power import DEFAULT_SD, queries_needed
+from trainer.learning.guidance import SIZES, advise
 
 Level = Literal["ok", "warning", "fault"]
 Finding = tuple[str, Level, str]

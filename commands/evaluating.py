@@ -17,16 +17,16 @@ from commands.session import MISUSED, find_settings, out, show_json, stop, table
 from commands.state import read_catalog, read_pairs, read_releases
 from schemas.releases import Release
 from schemas.settings import Settings, SettingsError, TrainerSettings
-from trainer.evaluation import evaluate as rank_and_score
-from trainer.evaluation_files import Evaluation
-from trainer.judgments import JudgmentsError, keep, qrels_of, read_judgments
-from trainer.rankers import Catalog
-from trainer.report import render
-from trainer.run_folder import write_durably
-from trainer.sampling import weigh_by, worth_of
-from trainer.snapshot import Snapshot, frames, last_day
-from trainer.splits import split
-from trainer.summary import METRICS, Summary, summarise
+from trainer.data.judgments import JudgmentsError, keep, qrels_of, read_judgments
+from trainer.data.snapshot import Snapshot, frames, last_day
+from trainer.data.splits import split
+from trainer.data.weights import weigh_by, worth_of
+from trainer.evaluation.files import Evaluation
+from trainer.evaluation.rankers import Catalog
+from trainer.evaluation.report_page import render
+from trainer.evaluation.scoring import evaluate as rank_and_score
+from trainer.evaluation.summary import METRICS, Summary, summarise
+from trainer.run.folder import write_durably
 
 _TOLD = 10
 OURS, BASE, NEWEST = "candidate", "base", "newest days"

@@ -31,7 +31,7 @@ from schemas.training import Decision
 from stream.lag import intake_group
 from stream.shopper import Fence, Rules
 from stream.validation import Ignored, validate_erasure, validate_interaction, validate_search
-from trainer.rederiving import rederive
+from trainer.gate.rederivation import rederive
 
 VALIDATORS: dict[str, Callable[[Record, datetime, StreamSettings], object]] = {
     SEARCHES.name: validate_search,

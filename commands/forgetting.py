@@ -27,7 +27,7 @@ from schemas.pairs import client_of
 from schemas.settings import Settings, SettingsError, StreamSettings
 from schemas.topics import CONTRIBUTIONS, ERASURES, TOPICS
 from stream.lag import learn_group
-from trainer.forgetting import forget_in_runs
+from trainer.run.redaction import forget_in_runs
 
 # Topics whose records name shoppers, or say what one has searched.
 _TELLING = {"searches", "interactions", "erasures", "events", "contributions", "search-requests", "search-responses"}

@@ -9,8 +9,8 @@ import polars as pl
 
 from commands.session import out, show_json, stop, table
 from schemas.settings import SettingsError, TrainerSettings
-from trainer.pinned import Pin, PinError, checked, path_of, read_pins, write_pins
-from trainer.power import DEFAULT_SD, GAINS, needs, power_at, queries_needed
+from trainer.evaluation.power import DEFAULT_SD, GAINS, needs, power_at, queries_needed
+from trainer.gate.pinned import Pin, PinError, checked, path_of, read_pins, write_pins
 
 RUNS = 10  # the newest evaluated ones
 

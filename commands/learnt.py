@@ -19,9 +19,9 @@ from commands.state import read_pairs
 from schemas.pairs import Pair
 from schemas.settings import SettingsError, TrainerSettings
 from schemas.text import normalise_query
-from trainer.sampling import weigh_by
-from trainer.snapshot import FIRST_DAY, LAST_DAY, frames, last_day
-from trainer.splits import held_out
+from trainer.data.snapshot import FIRST_DAY, LAST_DAY, frames, last_day
+from trainer.data.splits import held_out
+from trainer.data.weights import weigh_by
 
 # Decayed credit in whole credits, and the weight relative to the mean of the pairs that were read, which is 1.
 Weighed = tuple[float, float]

@@ -17,7 +17,7 @@ from commands.state import read_decisions, read_releases, read_runs
 from schemas.settings import PROCESS_SETTINGS, Settings, without_password
 from schemas.topics import TOPICS, dead_letter_name
 from schemas.training import Check, Decision, TrainingRun
-from trainer.run_folder import REPORT
+from trainer.run.folder import REPORT
 
 
 def runs(run_id: str | None, *, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from schemas.products import CatalogProduct
 from schemas.releases import LivePointer, Release, is_release_key
 from schemas.settings import Settings
 from schemas.training import Decision, TrainingRun
-from trainer.live import follow
+from trainer.run.generations import follow
 
 T = TypeVar("T")
 

@@ -194,7 +194,7 @@ WeightMap = Literal["log", "linear", "inverse", "inverse_sqrt", "constant"]
 
 
 class GateSettings(BaseModel):
-    """The limits of the gate, defined here only: ``trainer.gate`` reads these fields by these names.
+    """The limits of the gate, defined here only: ``trainer.gate.verdict`` reads these fields by these names.
 
     ``gate_min_clients`` and ``gate_max_client_share`` judge the data of a run; ``min_clients`` and ``max_client_share`` of the trainer
     weigh one pair.
@@ -307,7 +307,7 @@ class TrainerSettings(GateSettings, Settings):
         0.0,
         ge=0,
         le=1e6,
-        description="Epochs over the training pairs; 0: as many as the table of trainer/plan.py says for this amount of data.",
+        description="Epochs over the training pairs; 0: as many as the table of trainer/learning/plan.py says for this amount of data.",
     )
     max_steps: int = Field(4000, ge=1, le=100_000, description="Upper bound of training steps.")
     learning_rate: float = Field(3e-4, gt=0, description="Peak rate of the top layers (a tenth when all layers train).")

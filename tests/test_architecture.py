@@ -44,8 +44,8 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "aiokafka": ("broker/",),
     "pymilvus": ("retrieval/index.py",),
     "PIL": ("media/images.py",),
-    "apscheduler": ("trainer/scheduler.py",),
-    "sentence_transformers": ("trainer/training.py", "retrieval/encoder.py"),
+    "apscheduler": ("trainer/service/scheduler.py",),
+    "sentence_transformers": ("trainer/learning/fine_tune.py", "retrieval/encoder.py"),
 }
 SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "msgspec", "ftfy"})
 HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})

@@ -16,15 +16,15 @@ from process.logs import configure_logs
 from schemas.releases import LivePointer
 from schemas.training import Decision, RunState
 from trainer import steps
-from trainer.child import begin_again, die_with_parent, lower_priority
-from trainer.disk import is_full
-from trainer.evaluation_files import EvaluationFacts
-from trainer.past import Past
-from trainer.plan import Training
-from trainer.prepared import Prepared
-from trainer.request import Request
-from trainer.run_folder import MarkerError, Outcome, RunEndedError, RunFolder, failed
-from trainer.snapshot import Manifest
+from trainer.data.prepared import Prepared
+from trainer.data.snapshot import Manifest
+from trainer.evaluation.files import EvaluationFacts
+from trainer.gate.past import Past
+from trainer.learning.plan import Training
+from trainer.run.folder import MarkerError, Outcome, RunEndedError, RunFolder, failed
+from trainer.run.full_disk import is_full
+from trainer.run.processes import begin_again, die_with_parent, lower_priority
+from trainer.run.request import Request
 
 log = structlog.get_logger(__name__)
 

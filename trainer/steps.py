@@ -14,27 +14,27 @@ import polars as pl
 from retrieval.encoder import ModelError, fingerprint, resolve_model
 from schemas.releases import Candidate, LivePointer
 from schemas.training import Decision, RunState
-from trainer import promote as promotion
-from trainer import snapshot as snapshots
-from trainer.arrival import Earlier
-from trainer.case import PINS, Case
-from trainer.child import command, environment
-from trainer.deciding import build_decision
-from trainer.evaluation_files import Evaluation, EvaluationFacts, EvaluationRequest
-from trainer.judgments import named_sets, qrels_of
-from trainer.live import await_live, read_history
-from trainer.past import Past, look_back
-from trainer.pinned import PinError, path_of, read_pins
-from trainer.plan import Lineage, Training, lineage_of, plan
-from trainer.prepared import Prepared
-from trainer.preparing import prepare
-from trainer.rank_changes import FILE, frame_of
-from trainer.report import render
-from trainer.request import Request
-from trainer.run_folder import REPORT, MarkerError, Outcome, RunFolder, failed, write_durably
-from trainer.snapshot import Manifest, Snapshot
-from trainer.stepping import Step, TrainingError
-from trainer.training import device_of, fine_tune
+from trainer import promotion
+from trainer.data import snapshot as snapshots
+from trainer.data.arrival import Earlier
+from trainer.data.judgments import named_sets, qrels_of
+from trainer.data.prepared import Prepared
+from trainer.data.snapshot import Manifest, Snapshot
+from trainer.dataset import prepare
+from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest
+from trainer.evaluation.rank_changes import FILE, frame_of
+from trainer.evaluation.report_page import render
+from trainer.gate.case import PINS, Case
+from trainer.gate.decision import build_decision
+from trainer.gate.past import Past, look_back
+from trainer.gate.pinned import PinError, path_of, read_pins
+from trainer.learning.fine_tune import device_of, fine_tune
+from trainer.learning.plan import Lineage, Training, lineage_of, plan
+from trainer.learning.training_progress import Step, TrainingError
+from trainer.run.folder import REPORT, MarkerError, Outcome, RunFolder, failed, write_durably
+from trainer.run.generations import await_live, read_history
+from trainer.run.processes import command, environment
+from trainer.run.request import Request
 
 LIVE_WAIT = timedelta(seconds=60)
 
@@ -133,7 +133,7 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
     path = folder / "request.json"
     path.write_text(asked.model_dump_json())
     env = environment(os.environ, request.settings.torch_threads)
-    subprocess.run(command("trainer.evaluation", path), env=env, check=True)
+    subprocess.run(command("trainer.evaluation.scoring", path), env=env, check=True)
     return Evaluation.read(folder).facts
 
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from schemas.events import Action
 from schemas.pairs import MAX_CLIENTS, client_of
-from trainer.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA, Snapshot
+from trainer.data.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA, Snapshot
 
 Pattern = Literal["control", "plain", "one_client", "cover", "broad", "campaign"]
 COUNTS = (1, 3, 10, 30, 60, 100, 300)

@@ -16,8 +16,8 @@ from benchmarks.replay_clicks import read_clicks
 from schemas.events import Action
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
-from trainer.sampling import weigh, worth_of
-from trainer.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
+from trainer.data.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
+from trainer.data.weights import weigh, worth_of
 
 _EPOCH = date(1970, 1, 1).toordinal()
 # The shop has clicks only: they are its metric. No client is known well enough to be limited.

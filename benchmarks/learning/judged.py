@@ -19,10 +19,10 @@ from schemas.products import CatalogProduct
 from schemas.settings import StreamSettings, TrainerSettings
 from schemas.text import normalise_query
 from stream.validation import validate_product
-from trainer.sampling import weigh, worth_of
-from trainer.segments import thin
-from trainer.snapshot import CATALOG_SCHEMA, CLIENT_SCHEMA, PAIR_SCHEMA
-from trainer.splits import held_out
+from trainer.data.snapshot import CATALOG_SCHEMA, CLIENT_SCHEMA, PAIR_SCHEMA
+from trainer.data.splits import held_out
+from trainer.data.weights import weigh, worth_of
+from trainer.evaluation.segments import thin
 
 _DAY = 1
 

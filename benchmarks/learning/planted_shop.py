@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from schemas.settings import TrainerSettings, WeightMap
-from trainer.loss import EngagementLoss, Table
-from trainer.popularity import Popularity
-from trainer.sampling import batches, log_popularity, weigh
-from trainer.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
+from trainer.data.popularity import Popularity
+from trainer.data.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
+from trainer.data.weights import batches, log_popularity, weigh
+from trainer.learning.loss import EngagementLoss, Table
 
 Floats = npt.NDArray[np.float32]
 QUERIES, PRODUCTS, RELEVANT, LATENT = 500, 800, 25, 12

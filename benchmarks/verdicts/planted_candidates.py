@@ -15,10 +15,10 @@ import polars as pl
 from benchmarks.verdicts.trained_shop import Ground
 from retrieval.encoder import Encoder
 from retrieval.lexical import Lexical
-from trainer.data_facts import leading_clients
-from trainer.evidence import Bools
-from trainer.rankers import DEPTH, Catalog, Embedded, bm25, dense, popularity
-from trainer.segments import CATEGORY, SEGMENTS, describe
+from trainer.evaluation.rankers import DEPTH, Catalog, Embedded, bm25, dense, popularity
+from trainer.evaluation.segments import CATEGORY, SEGMENTS, describe
+from trainer.gate.data_facts import leading_clients
+from trainer.gate.evidence import Bools
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -8,10 +8,10 @@ import numpy as np
 from benchmarks.verdicts.planted_candidates import Floats, Ints, Pool, Results
 from schemas.settings import GateSettings
 from schemas.training import Check
-from trainer.artefact import Artefact
-from trainer.evidence import Bools, DataFacts, Evidence
-from trainer.exposure import exposure_of, overlap
-from trainer.gate import decide
+from trainer.evaluation.artefact import Artefact
+from trainer.gate.evidence import Bools, DataFacts, Evidence
+from trainer.gate.exposure import exposure_of, overlap
+from trainer.gate.verdict import decide
 
 RULES = ("ours", "mean_higher", "uncorrected_segments")
 UNCORRECTED_LOSS = 0.02

@@ -24,16 +24,16 @@ from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
 from simulator.records import Kind
 from simulator.shop import Shop
-from trainer.data_facts import facts_of
-from trainer.evaluation import evaluate
-from trainer.evaluation_files import Evaluation
-from trainer.evidence import DataFacts
-from trainer.plan import plan
-from trainer.rankers import Catalog
-from trainer.sampling import weigh_by
-from trainer.snapshot import Snapshot, frames
-from trainer.splits import split_by
-from trainer.training import fine_tune
+from trainer.data.snapshot import Snapshot, frames
+from trainer.data.splits import split_by
+from trainer.data.weights import weigh_by
+from trainer.evaluation.files import Evaluation
+from trainer.evaluation.rankers import Catalog
+from trainer.evaluation.scoring import evaluate
+from trainer.gate.data_facts import facts_of
+from trainer.gate.evidence import DataFacts
+from trainer.learning.fine_tune import fine_tune
+from trainer.learning.plan import plan
 
 END = datetime(2026, 3, 2, tzinfo=UTC)
 BATCH = 32

@@ -14,7 +14,7 @@ from schemas.settings import TrainerSettings
 from tests.commands.test_forgetting import searchloop
 from tests.contracts.examples import RELEASE
 from tests.trainer.builders import a_pair, a_product, a_shop
-from trainer.judgments import named_sets, read_judgments
+from trainer.data.judgments import named_sets, read_judgments
 
 pytestmark = pytest.mark.model
 
@@ -67,8 +67,8 @@ def test_judgments_are_scored_against_the_whole_catalogue_and_know_what_was_seen
 
 def test_without_judgments_the_newest_days_are_the_test_as_in_a_run():
     from commands.evaluating import score
-    from trainer.sampling import worth_of
-    from trainer.splits import split
+    from trainer.data.splits import split
+    from trainer.data.weights import worth_of
 
     shop, settings = a_shop(), TrainerSettings(popularity="clicks", test_days=3)
     found = score(shop, settings, {"candidate": BASE, "base": BASE}, None)

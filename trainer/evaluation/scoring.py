@@ -1,0 +1,160 @@
+"""Score candidate, live, base, BM25, popularity and their fusions on the test queries, over the full catalogue.
+
+``python -m trainer.evaluation.scoring REQUEST.json`` does it in a fresh process from the saved folders, so what is scored is what would be
+served. Decides no verdict. Per-query results are kept as Parquet.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+
+from retrieval.encoder import Encoder, EncodingError, ModelError, Vectors, fingerprint, resolve_model
+from retrieval.lexical import Lexical
+from trainer.evaluation.artefact import Artefact, examine
+from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest
+from trainer.evaluation.fusion import Fitted
+from trainer.evaluation.rankers import DEPTH, FUSED_DEPTH, Catalog, Embedded, bm25, dense, embed_queries, fit_words, hybrid, popularity, rrf
+from trainer.evaluation.ranking_metrics import best_in_top, ndcg, recall, reciprocal_rank
+from trainer.evaluation.segments import describe, thin
+from trainer.run.processes import die_with_parent
+
+MODELS = ("base", "live", "candidate")
+HYBRIDS = {"base": "base_hybrid", "candidate": "hybrid"}
+MAX_INNER = 500
+
+
+def evaluate(
+    catalog: Catalog,
+    qrels: pl.DataFrame,
+    weighted: pl.DataFrame,
+    models: Mapping[str, Path],
+    *,
+    inner: pl.DataFrame | None = None,
+    judged: Mapping[str, pl.DataFrame] | None = None,
+    threads: int | None = None,
+) -> Evaluation:
+    """Rank with every system and score it. ``weighted``: the training pairs with their credit; ``models``: folder per system name.
+
+    Besides the models and BM25 alone: ``rrf`` fuses base and BM25 by rank; ``hybrid`` and ``base_hybrid`` add BM25 to the candidate's and
+    the base model's cosine, as much as ``inner`` says (query, product_id, gain: neither trained nor tested; None or too few: nothing).
+    ``judged``: further qrels by name, scored on their own. Products that the catalogue lacks do not count. Systems with the same model
+    share its rankings. A model that cannot be loaded or gives no finite vectors has no rows and is named in ``facts.problems``.
+    """
+    named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
+    tests = {name: describe(own.filter(there), weighted, catalog.categories) for name, own in named.items()}
+    texts = [query for test in tests.values() for query in test["query"].to_list()]
+    lexical = Lexical(catalog.ids, catalog.texts)
+    words = bm25(lexical, texts, depth=FUSED_DEPTH)
+    rankings = {"popularity": popularity(texts, catalog, weighted), "bm25": [ranked[:DEPTH] for ranked in words]}
+    validation = Validation.of(inner)
+    fingerprints: dict[str, str] = {}
+    artefacts: dict[str, Artefact] = {}
+    problems: dict[str, str] = {}
+    fitted: dict[str, Fitted] = {}
+    vectors = None
+    first_with: dict[str, str] = {}
+    for system in sorted(models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)):
+        try:
+            fingerprints[system] = fingerprint(resolve_model(str(models[system])))
+            twin = first_with.setdefault(fingerprints[system], system)
+            if system not in {twin, "candidate"} and twin in rankings:
+                rankings[system], artefacts[system] = rankings[twin], artefacts[twin]
+                continue
+            encoder = Encoder.load(models[system], threads=threads)
+            embedded = Embedded.of(encoder, texts, catalog)
+            deep = dense(embedded, catalog, depth=FUSED_DEPTH)
+            artefacts[system] = examine(encoder, embedded.documents, texts)
+            rankings[system] = [ranked[:DEPTH] for ranked in deep]
+            if system == "base":
+                rankings["rrf"] = rrf(words, deep)
+            if system in HYBRIDS:
+                fitted[HYBRIDS[system]] = found = validation.fit(encoder, embedded.documents, lexical, catalog)
+                rankings[HYBRIDS[system]] = hybrid(embedded, lexical, texts, catalog, found.coefficient)
+        except (ModelError, EncodingError, OSError, ValueError) as error:
+            problems[system] = f"{type(error).__name__}: {error}"[:500]
+            continue
+        if system == "candidate":
+            vectors = embedded.documents
+    facts = EvaluationFacts(
+        queries=tests[""].height,
+        fingerprints=fingerprints,
+        artefacts=artefacts,
+        problems=problems,
+        words={system: found.coefficient for system, found in fitted.items()},
+        validation_queries=max((found.queries for found in fitted.values()), default=0),
+    )
+    scored = {}
+    for name, test in tests.items():
+        results = pl.concat([_score(system, ranked[: test.height], test) for system, ranked in rankings.items()])
+        rankings = {system: ranked[test.height :] for system, ranked in rankings.items()}
+        scored[name] = Evaluation(test, results, facts.model_copy(update={"queries": test.height}))
+    return replace(scored.pop(""), vectors=vectors, judged=scored)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The queries on which a coefficient is fitted, and their gains by product."""
+
+    texts: list[str]
+    gains: list[dict[str, float]]
+
+    @classmethod
+    def of(cls, qrels: pl.DataFrame | None) -> Self:
+        """Take at most ``MAX_INNER`` queries, chosen by a stable hash; None gives none."""
+        if qrels is None or qrels.is_empty():
+            return cls([], [])
+        grouped = thin(qrels.group_by("query").agg("product_id", "gain"), MAX_INNER).sort("query")
+        judged = [dict(zip(*row, strict=True)) for row in grouped.select("product_id", "gain").iter_rows()]
+        return cls(grouped["query"].to_list(), judged)
+
+    def fit(self, encoder: Encoder, documents: Vectors, lexical: Lexical, catalog: Catalog) -> Fitted:
+        """Return how much of BM25 this model wants; ``documents``: its vectors of the catalogue."""
+        return fit_words(embed_queries(encoder, self.texts), documents, lexical, self.texts, self.gains, catalog)
+
+
+def _score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.DataFrame:
+    judged = [dict(zip(*row, strict=True)) for row in queries.select("relevant", "gains").iter_rows()]
+    scored = list(zip(rankings, judged, strict=True))
+    return pl.DataFrame(
+        {
+            "system": [system] * queries.height,
+            "query": queries["query"],
+            "ndcg10": [ndcg(ranked, gains) for ranked, gains in scored],
+            "recall50": [recall(ranked, gains) for ranked, gains in scored],
+            "mrr": [reciprocal_rank(ranked, gains) for ranked, gains in scored],
+            "best_in_10": [best_in_top(ranked, gains) for ranked, gains in scored],
+            "top": pl.Series([ranked[:10] for ranked in rankings], dtype=pl.List(pl.String)),
+        },
+        schema_overrides={"system": pl.String, "ndcg10": pl.Float64, "recall50": pl.Float64, "mrr": pl.Float64, "best_in_10": pl.Boolean},
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Evaluate what the request file says."""
+    die_with_parent()
+    request = EvaluationRequest.model_validate_json(Path(arguments[0]).read_bytes())
+    catalog = Catalog.of(pl.read_parquet(request.catalog))
+    models = {name: Path(folder) for name, folder in request.models.items()}
+    found = evaluate(
+        catalog,
+        pl.read_parquet(request.qrels),
+        pl.read_parquet(request.weighted),
+        models,
+        inner=pl.read_parquet(request.inner) if request.inner else None,
+        judged={name: pl.read_parquet(path) for name, path in request.judged.items()},
+        threads=request.threads,
+    )
+    if request.pinned and found.vectors is not None:
+        encoder = Encoder.load(models["candidate"], threads=request.threads)
+        ranked = dense(Embedded(embed_queries(encoder, request.pinned), found.vectors), catalog)
+        pl.DataFrame({"query": request.pinned, "top": ranked}).write_parquet(request.output / "pinned.parquet")
+    found.write(request.output, catalog.ids, catalog.texts)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,172 @@
+"""The files of a run that its verdict rests on, with their digests: read to decide, and read again to derive the decision once more."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from trainer.data.prepared import Prepared
+from trainer.data.snapshot import Manifest, Snapshot
+from trainer.data.trust import believed
+from trainer.evaluation.bootstrap import Floats, clusters_of
+from trainer.evaluation.files import Evaluation
+from trainer.evaluation.rank_changes import RankChange, rank_changes
+from trainer.evaluation.segments import CATEGORY, SEGMENTS
+from trainer.gate.data_facts import facts_of, leading_clients
+from trainer.gate.evidence import Evidence, Pinned
+from trainer.gate.exposure import exposure_of, overlap
+from trainer.gate.past import Past
+from trainer.gate.pinned import Pin, PinError, compare, read_pins
+from trainer.run.folder import M, RunFolder
+from trainer.run.request import Request
+
+PINS = "pinned.jsonl"  # the pinned queries as they were when the run was evaluated
+PINNED = "pinned.parquet"  # their rankings by the candidate: query, top
+_FILES = (
+    "request.json", "snapshot.json", "split.json", "past.json", "evaluation/facts.json", "evaluation/queries.parquet",
+    "evaluation/results.parquet", f"evaluation/{PINS}", f"evaluation/{PINNED}", "snapshot/pairs.parquet", "snapshot/clients.parquet",
+    "snapshot/catalog.parquet", "split/qrels.parquet", "split/weighted.parquet",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a run's folder says, ready to be judged."""
+
+    request: Request
+    manifest: Manifest
+    prepared: Prepared
+    past: Past
+    evaluation: Evaluation
+    snapshot: Snapshot
+    weighted: pl.DataFrame
+    folder: Path
+
+    @classmethod
+    def read(cls, folder: Path) -> "Case":
+        """Read the folder of a run that was evaluated. Raises ``FileNotFoundError`` when something of it is gone."""
+        run = RunFolder(folder)
+        return cls(
+            request=_marker(run, "request", Request),
+            manifest=_marker(run, "snapshot", Manifest),
+            prepared=_marker(run, "split", Prepared),
+            past=_marker(run, "past", Past),
+            evaluation=Evaluation.read(folder / "evaluation"),
+            snapshot=Snapshot.read(folder / "snapshot"),
+            weighted=pl.read_parquet(folder / "split" / "weighted.parquet"),
+            folder=folder,
+        )
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Return the products' titles by id."""
+        return dict(self.snapshot.catalog.select("product_id", "title").iter_rows())
+
+    def evidence(self) -> Evidence:
+        """Return the evaluation, the data and the pinned queries as one."""
+        trusted = believed(self.snapshot.clients, deviations=self.request.settings.newcomer_deviations)
+        plain = evidence_of(self.evaluation, self.snapshot, self.weighted, trusted)
+        data = facts_of(self.snapshot, cut_day=self.prepared.cut_day, received=self.manifest.received, refused=self.manifest.refused)
+        pinned, problem = self._pinned()
+        problems = {**plain.problems, **({"pinned": problem} if problem else {})}
+        return replace(plain, data=data, pinned=pinned, problems=problems)
+
+    def _pinned(self) -> tuple[list[Pinned] | None, str]:
+        try:
+            pins: list[Pin] = read_pins(self.folder / "evaluation" / PINS)
+        except PinError as error:
+            return None, str(error)
+        if not pins:
+            return [], ""
+        path = self.folder / "evaluation" / PINNED
+        if not path.is_file():
+            return None, "the candidate has not ranked the pinned queries"
+        return compare(pins, dict(pl.read_parquet(path).select("query", "top").iter_rows())), ""
+
+
+def evidence_of(evaluation: Evaluation, snapshot: Snapshot, weighted: pl.DataFrame, trusted: pl.DataFrame) -> Evidence:
+    """Return the evaluation as arrays in the order of its queries. ``weighted``: the training pairs with their credit, as ``trusted``."""
+    queries = evaluation.queries
+    ndcg10, recall50, mrr, best = (dict(_columns(evaluation, name)) for name in ("ndcg10", "recall50", "mrr", "best_in_10"))
+    tops = dict(_tops(evaluation, ("candidate", "live")))
+    ids, known = snapshot.catalog["product_id"].to_list(), set(weighted["product_id"].to_list())
+    segments = [*SEGMENTS, *(name for name in queries.columns if name.startswith(CATEGORY))]
+    return Evidence(
+        ndcg10,
+        {system: np.nan_to_num(values).astype(bool) for system, values in best.items()},
+        {name: queries[name].to_numpy() for name in segments},
+        evaluation.facts.artefacts,
+        evaluation.facts.problems,
+        further={"recall50": recall50, "mrr": mrr},
+        clusters=clusters_of(queries["query"].to_list()),
+        traffic=queries["credit"].cast(pl.Float64).to_numpy(),
+        revenue=_revenue(queries, snapshot.pairs),
+        categories=_categories(queries, snapshot.catalog),
+        clients=leading_clients(snapshot.clients, queries),
+        exposure={system: exposure_of(shown, ids, known) for system, shown in tops.items()},
+        overlap=_overlap(tops),
+        judged={name: dict(_columns(own, "ndcg10")) for name, own in evaluation.judged.items()},
+        rank_changes=_moved(queries, tops, weighted, snapshot.clients, trusted),
+    )
+
+
+def _marker(run: RunFolder, name: str, kind: type[M]) -> M:
+    found = run.find(name, kind)
+    if found is None:
+        raise FileNotFoundError(f"{run.path / name}.json is missing")
+    return found
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file of a run that its verdict rests on, by its name in the folder; absent ones are left out."""
+    judged = sorted(p.relative_to(folder).as_posix() for p in (folder / "evaluation" / "judged").rglob("*") if p.is_file())
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in [*_FILES, *judged] if (folder / name).is_file()}
+
+
+def _columns(evaluation: Evaluation, metric: str) -> Iterator[tuple[str, Floats]]:
+    order = evaluation.queries.select("query")
+    for system in evaluation.results["system"].unique().sort().to_list():
+        own = order.join(evaluation.results.filter(pl.col("system") == system), on="query", how="left", maintain_order="left")
+        yield system, own[metric].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _tops(evaluation: Evaluation, systems: tuple[str, ...]) -> Iterator[tuple[str, list[list[str]]]]:
+    order = evaluation.queries.select("query")
+    for system in systems:
+        rows = evaluation.results.filter(pl.col("system") == system)
+        if rows.height:
+            own = order.join(rows, on="query", how="left", maintain_order="left")
+            yield system, [list(shown or ()) for shown in own["top"].to_list()]
+
+
+def _overlap(tops: dict[str, list[list[str]]]) -> float | None:
+    if len(tops) < 2:
+        return None
+    both = [overlap(a, b) for a, b in zip(tops["candidate"], tops["live"], strict=True)]
+    return float(np.mean(both)) if both else 1.0
+
+
+def _moved(
+    queries: pl.DataFrame, tops: dict[str, list[list[str]]], weighted: pl.DataFrame, clients: pl.DataFrame, trusted: pl.DataFrame
+) -> list[RankChange]:
+    if len(tops) < 2:
+        return []
+    texts = queries["query"].to_list()
+    return rank_changes(texts, tops["live"], tops["candidate"], weighted=weighted, clients=clients, trusted=trusted)
+
+
+def _revenue(queries: pl.DataFrame, pairs: pl.DataFrame) -> Floats:
+    earned = pairs.group_by("query").agg(pl.col("revenue_minor").sum())
+    joined = queries.select("query").join(earned, on="query", how="left", maintain_order="left")
+    revenue: Floats = joined["revenue_minor"].fill_null(0).clip(lower_bound=0).cast(pl.Float64).to_numpy()
+    return revenue
+
+
+def _categories(queries: pl.DataFrame, catalog: pl.DataFrame) -> list[str]:
+    if "category" not in catalog.columns:
+        return [""] * queries.height
+    named = dict(catalog.select("product_id", "category").iter_rows())
+    return [named.get(relevant[0], "") if relevant else "" for relevant in queries["relevant"].to_list()]

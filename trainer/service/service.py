@@ -1,0 +1,93 @@
+"""The trainer's process: hold the triggers' partition, take up unfinished runs, then consume, work and keep time side by side.
+
+Only the member of the group that holds the partition acts; another trainer stands by and takes over with what ``training-runs`` says.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+
+from broker.consuming import GroupConsumer, open_group
+from broker.guarding import judged
+from broker.producing import Producer, open_producer
+from broker.reading import read_compacted
+from broker.records import Outgoing, Record
+from process.health import Health
+from process.running import until_stopped
+from schemas.rejections import Rejection
+from schemas.settings import TrainerSettings
+from schemas.topics import TRAINING_RUNS, TRAINING_TRIGGERS
+from schemas.training import TrainingRun, Trigger
+from trainer.run.triggers import is_run_id
+from trainer.service.history import History
+from trainer.service.scheduler import crontab, keep_time
+from trainer.service.volume import watch_volume
+from trainer.service.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+
+class TakenOverError(RuntimeError):
+    """Another trainer holds the triggers now."""
+
+
+async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Event) -> None:
+    """Train on triggers until stopped. A run in progress is stopped with us and goes on at the next start."""
+    if settings.cron:
+        crontab(settings.cron)  # a line that is none is said before anything is begun
+    async with (
+        open_producer(settings.kafka, codec="gzip") as producer,
+        open_group(settings.kafka, [settings.topic(TRAINING_TRIGGERS.name)], f"{settings.topic_prefix}trainer", keeps=True) as triggers,
+    ):
+        await until_stopped(stopping, asyncio.create_task(_act(settings, health, triggers, producer)))
+
+
+async def _act(settings: TrainerSettings, health: Health, triggers: GroupConsumer, producer: Producer) -> None:
+    first: list[Record] = []
+    while not triggers.assigned():
+        if triggers.joined():
+            health.ready, health.detail = True, {"standby": True}  # it does all that a second trainer is there for
+        first += await triggers.batch(timeout_ms=200, max_records=100)
+    health.ready, health.detail = False, {}
+    history = History(_runs((await read_compacted(settings.kafka, settings.topic(TRAINING_RUNS.name))).records.values()))
+    worker = Worker(settings, producer, history)
+    await worker.recover()
+
+    async def write(trigger: Trigger) -> None:
+        await producer.send(
+            Outgoing(settings.topic(TRAINING_TRIGGERS.name), trigger.to_json(), key=settings.deployment.encode()),
+        )
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(worker.work())
+        tasks.create_task(_consume(triggers, worker, first, health))
+        if settings.cron:
+            tasks.create_task(keep_time(settings, write, catch_up=len(history) > 0))
+        if settings.volume_pairs:
+            tasks.create_task(watch_volume(settings, producer))
+        health.ready = True
+
+
+async def _consume(triggers: GroupConsumer, worker: Worker, records: list[Record], health: Health) -> None:
+    """Hand triggers over in order. Each is dealt with for good before it is committed, so fetching goes on and the group keeps us."""
+    while True:
+        await worker.accept(records)
+        await triggers.commit(records)
+        waiting = [request.run_id for request in worker.waiting]
+        health.detail = {"run": worker.current, "waiting": waiting[0] if waiting else None, "queued": len(waiting)}
+        records = await triggers.batch(timeout_ms=200, max_records=100)
+        if not triggers.assigned():
+            raise TakenOverError("another trainer took over the triggers: only one may run")
+
+
+def _runs(records: Iterable[Record]) -> list[TrainingRun]:
+    """Return the runs that can be read. One that is called as no run is called was not written by a trainer."""
+    runs = []
+    for record in records:
+        run = judged(lambda r: TrainingRun.from_json(r.value or b""), record)
+        if isinstance(run, Rejection) or not is_run_id(run.run_id):
+            log.warning("unreadable record of training-runs skipped", offset=record.offset)
+        else:
+            runs.append(run)
+    return runs

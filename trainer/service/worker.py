@@ -1,0 +1,207 @@
+"""Turn triggers into runs: one at a time, some waiting, each reported on ``training-runs`` until its one terminal state.
+
+A trigger's offset moves only after its run is recorded, and a recorded trigger is known by its id: nothing is lost, nothing runs twice.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from broker.dead_letters import cut, dead_letter
+from broker.guarding import judged
+from broker.producing import Producer
+from broker.records import Outgoing, Record
+from schemas.rejections import Rejection
+from schemas.settings import TrainerSettings
+from schemas.topics import TRAINING_RUNS
+from schemas.training import RunError, RunState, TrainingRun
+from trainer.data.snapshot import Manifest
+from trainer.run.folder import MarkerError, Outcome, Progress, RunFolder
+from trainer.run.request import Request
+from trainer.run.triggers import read_trigger
+from trainer.service.acceptance import Admission, Begun, Cancels, Joined, admit
+from trainer.service.execution import execute
+from trainer.service.history import History
+
+log = structlog.get_logger(__name__)
+
+ENDED = Counter("searchloop_training_runs", "Training runs finished, by final state.", ["state"])
+REFUSED = Counter("searchloop_training_triggers_refused", "Invalid training triggers sent to the dead-letter topic.")
+FRESHNESS = Gauge(
+    "searchloop_event_to_effect_seconds", "Age of the newest pair that the live generation was trained on when it first served."
+)
+RUNNING = Gauge("searchloop_training_running", "1 while a training run is in progress, else 0.")
+
+
+class Worker:
+    """The runs of one trainer. ``waiting`` are those that have not begun, in their order."""
+
+    def __init__(self, settings: TrainerSettings, producer: Producer, history: History) -> None:
+        self._settings, self._producer, self._history = settings, producer, history
+        self._resumed: list[Request] = []  # begun by an earlier process
+        self._changed = asyncio.Event()
+        self.waiting: deque[Request] = deque()
+        self.current: str | None = None
+        self._execution: asyncio.Task[Outcome] | None = None
+
+    async def recover(self) -> None:
+        """Take up what an earlier process left: runs whose folder can be read here go on, the others are failed."""
+        for run in self._history.unfinished():
+            request, error = self._asked(run.run_id)
+            if request is None:
+                await self._end(run.run_id, Outcome(state=RunState.FAILED, detail=error.message if error else "", error=error))
+            elif run.state == RunState.QUEUED:
+                self.waiting.append(request.model_copy(update={"trigger_ids": run.trigger_ids}))
+            else:
+                self._resumed.append(request)
+        self._changed.set()
+
+    async def accept(self, records: Sequence[Record]) -> None:
+        """Deal with the records of triggers for good, in their order. Whatever stands in one of them is data: none ends the process."""
+        letters: list[Outgoing] = []
+        joined: dict[str, None] = {}
+        for record in records:
+            await asyncio.sleep(0)  # in a flood the pages and the run have their turn
+            found = judged(self._admission, record)
+            if isinstance(found, Rejection):
+                letters.append(dead_letter(record, found, stage="trainer"))
+                log.warning("trigger refused", offset=record.offset, reason=found.reason.value, problem=_words(found))
+            elif isinstance(found, Begun):
+                await self._begin(found)
+            elif isinstance(found, Joined):
+                self._history.record(found.run.model_copy(update={"seq": self._history.next_seq(found.run.run_id)}))
+                joined[found.run.run_id] = None
+            elif isinstance(found, Cancels):
+                await self._cancel(found.run_id, found.by)
+            else:
+                log.info("trigger ignored", offset=record.offset, why=found.why)
+        for run_id in joined:  # once for the batch: each such record holds the ids of all triggers before it
+            run = self._history.get(run_id)
+            if run is not None and not run.state.terminal:
+                await self._record(run)
+        await self._producer.send_all(letters, instead=cut)
+        REFUSED.inc(len(letters))
+
+    def _admission(self, record: Record) -> Admission | Rejection:
+        trigger = read_trigger(record)
+        if isinstance(trigger, Rejection):
+            return trigger
+        return admit(trigger, settings=self._settings, history=self._history, waiting=self.waiting, now=datetime.now(UTC))
+
+    async def _begin(self, found: Begun) -> None:
+        folder = self._folder(found.request.run_id)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.commit("request", found.request)
+        await self._record(found.run)
+        self.waiting.append(found.request)
+        self._changed.set()
+
+    def _asked(self, run_id: str) -> tuple[Request | None, RunError | None]:
+        """Return what a run was asked to do, or why that cannot be told any more."""
+        try:
+            request = self._folder(run_id).find("request", Request)
+        except MarkerError as error:
+            return None, RunError(code="folder_unreadable", message=str(error)[:1000], retryable=True)
+        if request is None:
+            return None, RunError(code="folder_lost", message="the run's folder is not on this machine", retryable=True)
+        return request, None
+
+    async def work(self) -> None:
+        """Carry out runs, one after the other, for ever."""
+        while True:
+            if self._resumed or self.waiting:
+                await self._carry_out(self._resumed.pop(0) if self._resumed else self.waiting.popleft())
+            else:
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def _carry_out(self, request: Request) -> None:
+        run_id, folder = request.run_id, self._folder(request.run_id)
+        self.current = run_id
+        RUNNING.set(1)
+        log.info("run started", run_id=run_id)
+        began = datetime.now(UTC)
+
+        async def tell(progress: Progress) -> None:
+            await self._tell(run_id, state=progress.state, progress=progress.progress, detail=progress.detail, **_counts(folder))
+
+        self._execution = asyncio.create_task(execute(folder, request.settings, tell))
+        try:
+            outcome = await self._execution
+        except asyncio.CancelledError:
+            found = folder.outcome()
+            if found is None:  # we are stopped, and the run goes on at the next start
+                raise
+            outcome = found
+        finally:
+            self._execution = None
+        now = datetime.now(UTC)
+        took = (now - began).total_seconds()
+        outcome = _with_freshness(folder, outcome, now)
+        await self._end(run_id, outcome, duration_s=round(took, 1), **_counts(folder))
+        self.current = None
+        RUNNING.set(0)
+
+    async def _cancel(self, run_id: str, by: str) -> None:
+        """End a run that waits or is in progress. One that is being deployed, or has ended, is left as it is."""
+        cancelled = Outcome(state=RunState.CANCELLED, detail=f"cancelled by {by}")
+        request = next((r for r in (*self.waiting, *self._resumed) if r.run_id == run_id), None)
+        if request is not None:
+            (self.waiting if request in self.waiting else self._resumed).remove(request)
+            self._folder(run_id).commit("outcome", cancelled)
+            await self._end(run_id, cancelled)
+        elif run_id == self.current and self._execution is not None and self._folder(run_id).progress().state != RunState.DEPLOYING:
+            self._folder(run_id).commit("outcome", cancelled)
+            self._execution.cancel()
+        else:
+            log.info("no run to cancel", run_id=run_id)
+
+    async def _end(self, run_id: str, outcome: Outcome, **facts: object) -> None:
+        await self._tell(run_id, progress=1.0, **{name: getattr(outcome, name) for name in Outcome.model_fields}, **facts)
+        ENDED.labels(outcome.state.value).inc()
+        log.info("run ended", run_id=run_id, state=outcome.state.value, verdict=outcome.verdict, detail=outcome.detail[:300])
+
+    async def _tell(self, run_id: str, **facts: object) -> None:
+        known = self._history.get(run_id)
+        assert known is not None
+        assert not known.state.terminal, f"run {run_id} has ended as {known.state.value}"
+        await self._record(known.model_copy(update=facts))
+
+    async def _record(self, run: TrainingRun) -> None:
+        run = run.model_copy(update={"seq": self._history.next_seq(run.run_id), "at": datetime.now(UTC)})
+        self._history.record(run)  # before it is written, so that two who write have two numbers; a write that fails ends the process
+        await self._producer.send(Outgoing(self._settings.topic(TRAINING_RUNS.name), run.to_json(), key=run.run_id.encode()))
+
+    def _folder(self, run_id: str) -> RunFolder:
+        return RunFolder.of(self._settings.data_dir, run_id)
+
+
+def _words(rejection: Rejection) -> str:
+    return "; ".join(p.message for p in rejection.problems)[:300]
+
+
+def _with_freshness(folder: RunFolder, outcome: Outcome, now: datetime) -> Outcome:
+    """Return the outcome of a deployed run with ``event_to_effect_s``: the age, now that it serves, of the newest pair it has read."""
+    manifest = _manifest(folder)
+    if outcome.state is not RunState.DEPLOYED or manifest is None or manifest.newest_at is None:
+        return outcome
+    age = (now - manifest.newest_at).total_seconds()
+    FRESHNESS.set(age)
+    return outcome.model_copy(update={"metrics": {**outcome.metrics, "event_to_effect_s": round(age, 3)}})
+
+
+def _counts(folder: RunFolder) -> dict[str, int]:
+    manifest = _manifest(folder)
+    return {"pairs": manifest.pairs, "queries": manifest.queries, "products": manifest.products} if manifest else {}
+
+
+def _manifest(folder: RunFolder) -> Manifest | None:
+    """Return the run's manifest where it can be read: what is shown of it is of no weight."""
+    try:
+        return folder.find("snapshot", Manifest)
+    except MarkerError:
+        return None
