@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "commands": ALL - {"cli", "benchmarks"},
     "cli": ALL - {"benchmarks"},
     "benchmarks": ALL,
+}
+# Within a package: a room (folder) sees itself and these. What stands on top sees all rooms, and no room sees the top.
+ROOMS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "trainer": {
+        "run": frozenset(),
+        "data": frozenset({"run"}),
+        "evaluation": frozenset({"run"}),
+        "learning": frozenset({"data", "evaluation"}),
+        "gate": frozenset({"run", "data", "evaluation"}),
+        "service": frozenset({"run", "data"}),
+    },
 }
 # Library -> the files, or folders ending in "/", that alone may import it. Benchmarks compare with libraries, so they are free.
 HOMES: Mapping[str, tuple[str, ...]] = {
@@ -113,6 +125,19 @@ def forbidden_arrows(root: Path) -> list[str]:
     return found
 
 
+def forbidden_doors(root: Path) -> list[str]:
+    found = []
+    for path, names in tree(root).items():
+        rooms, room = ROOMS.get(package(path), {}), path.split("/")[1] if path.count("/") > 1 else ""
+        for name in names:
+            top, _, rest = name.module.partition(".")
+            target = rest.split(".")[0]
+            if room and rooms and top == package(path) and target not in {room, *rooms.get(room, ())}:
+                seen = f"the room {target}" if target in rooms else "what stands on top"
+                found.append(f"{path}:{name.line} imports {name.module}: the room {room} of {top} may not see {seen}")
+    return found
+
+
 def strays(root: Path) -> list[str]:
     found = []
     for path, names in tree(root).items():
@@ -175,6 +200,7 @@ def heavy_streams(root: Path) -> list[str]:
 
 RULES = {
     "arrows point inward": forbidden_arrows,
+    "rooms see what the table says": forbidden_doors,
     "a library has one home": strays,
     "imports stand at the top": hidden_imports,
     "nothing imports itself": cycles,
@@ -192,12 +218,29 @@ def test_every_package_is_in_the_table() -> None:
     assert packages - {"tests", "conftest"} <= ALL
 
 
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_room_is_in_the_table_and_no_two_see_each_other(package: str) -> None:
+    assert {p.parent.name for p in (ROOT / package).glob("*/__init__.py")} == set(ROOMS[package])
+    TopologicalSorter(ROOMS[package]).prepare()  # raises for a circle
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_the_page_says_of_each_room_what_it_sees(package: str) -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(rf"^\| `{package}/(\w+)/` \|.*\|([^|]*)\|$", page, flags=re.MULTILINE)
+    assert {room: frozenset(re.findall(r"`(\w+)`", sees)) for room, sees in rows} == ROOMS[package]
+
+
 PLANTED = {
     "schemas sees broker": ("arrows point inward", {"schemas/a.py": "from broker import topics"}),
     "a process sees another": ("arrows point inward", {"searcher/a.py": "import indexer.build"}),
     "under TYPE_CHECKING too": ("arrows point inward", {"embedded/a.py": "if TYPE_CHECKING:\n    from stream.app import App"}),
     "by importlib too": ("arrows point inward", {"stream/a.py": "import importlib\nx = importlib.import_module('trainer.gate')"}),
     "a relative import": ("arrows point inward", {"media/a.py": "from . import store"}),
+    "a room sees one above it": ("rooms see what the table says", {"trainer/data/a.py": "from trainer.gate.case import Case"}),
+    "a room sees the top": ("rooms see what the table says", {"trainer/gate/a.py": "from trainer.retrain import main"}),
+    "a room sees another by its name": ("rooms see what the table says", {"trainer/run/a.py": "from trainer import service"}),
+    "a room that nobody has written down": ("rooms see what the table says", {"trainer/attic/a.py": "import trainer.run.folder"}),
     "aiokafka outside broker": ("a library has one home", {"process/a.py": "import aiokafka"}),
     "pymilvus in another file of retrieval": ("a library has one home", {"retrieval/live.py": "from pymilvus import MilvusClient"}),
     "schemas with a library": ("a library has one home", {"schemas/a.py": "import yaml"}),
@@ -228,10 +271,12 @@ def test_what_the_design_allows_is_not_caught(tmp_path: Path) -> None:
         "retrieval/encoder.py": "import torch\nimport sentence_transformers",
         "indexer/a.py": "from retrieval.index import x\nfrom indexer import b",
         "indexer/b.py": "from retrieval import encoder",
+        "trainer/steps.py": "from trainer.gate.a import x",
+        "trainer/gate/a.py": "from trainer.data.a import x\nfrom trainer.gate import b",
         "cli.py": "def up():\n    from stream import app",
         "benchmarks/ingest.py": "import aiokafka\nimport faust",
     }
     for path, source in allowed.items():
-        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(source)
     assert [found for rule in RULES.values() for found in rule(tmp_path)] == []
