@@ -42,7 +42,7 @@ def up(
     milvus_port: Annotated[int | None, typer.Option(min=1024, max=65535, help="Milvus' port; by default that of last time.")] = None,
 ) -> None:
     """Start Kafka, Milvus and the four processes on this machine, and keep them running until Ctrl-C."""
-    from commands.starting import start
+    from commands.up import start
 
     raise SystemExit(start(data_dir, kafka_port=kafka_port, milvus_port=milvus_port))
 
@@ -103,8 +103,8 @@ def send(
     send_invalid: Annotated[bool, typer.Option(help="Send refused lines too; they end as dead letters.")] = False,
 ) -> None:
     """Send JSON lines to raw topics, validated; several files are merged by event time."""
-    from commands.feeding import send as run
-    from commands.session import stop
+    from commands.send import send as run
+    from commands.support.session import stop
 
     if len(sources) % 2:
         stop("a topic and a file are needed, or several such pairs", code=2)
@@ -123,7 +123,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Import another system's events, validated, and say where every line went."""
-    from commands.importing import import_file as run
+    from commands.import_ import import_file as run
 
     run(
         form,
@@ -147,8 +147,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write searches and interactions as UBI 1.3 files, or pairs as flat rows."""
-    from commands.flattening import export_pairs
-    from commands.importing import export_ubi
+    from commands.export import export_pairs
+    from commands.import_ import export_ubi
 
     (export_ubi if form == "ubi" else export_pairs)(folder, data_dir=data_dir, as_json=as_json)
 
@@ -164,7 +164,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Send one search over Kafka and show the answer."""
-    from commands.asking import search as run
+    from commands.search import search as run
 
     run(query, k=k, client=client, timeout_ms=timeout_ms, explain=explain, data_dir=data_dir, as_json=as_json)
 
@@ -185,12 +185,12 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Ask for a training run, or for the end of one."""
-    from commands import deciding
+    from commands import deploy as verbs
 
     if cancel:
-        deciding.cancel(cancel, timeout_s=min(timeout_s, 60), data_dir=data_dir, as_json=as_json)
+        verbs.cancel(cancel, timeout_s=min(timeout_s, 60), data_dir=data_dir, as_json=as_json)
         return
-    deciding.train(
+    verbs.train(
         wait=wait,
         dry_run=dry_run,
         force=force,
@@ -215,7 +215,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Compare a release with the pretrained model and BM25."""
-    from commands.evaluating import evaluate as run
+    from commands.evaluate import evaluate as run
 
     run(release=release, judgments=judgments, name=name, html=html, data_dir=data_dir, as_json=as_json)
 
@@ -223,7 +223,7 @@ def evaluate(
 @app.command()
 def runs(run_id: Annotated[str | None, typer.Argument()] = None, at: At = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List training runs, or show one."""
-    from commands.looking import runs as run
+    from commands.status import runs as run
 
     run(run_id, at=at, data_dir=data_dir, as_json=as_json)
 
@@ -231,7 +231,7 @@ def runs(run_id: Annotated[str | None, typer.Argument()] = None, at: At = None, 
 @app.command()
 def releases(at: At = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List generations, or say what served at a moment and who promoted it."""
-    from commands.looking import releases as run
+    from commands.status import releases as run
 
     run(at=at, data_dir=data_dir, as_json=as_json)
 
@@ -239,7 +239,7 @@ def releases(at: At = None, data_dir: DataDir = None, as_json: AsJson = False) -
 @app.command()
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show what runs and what serves."""
-    from commands.looking import status as run
+    from commands.status import status as run
 
     run(data_dir=data_dir, as_json=as_json)
 
@@ -253,7 +253,7 @@ def pairs(
     as_json: AsJson = False,
 ) -> None:
     """Show what was learnt for a query, and what it weighs in training now."""
-    from commands.learnt import pairs as run
+    from commands.pairs import pairs as run
 
     run(query, days=days, whole=whole, data_dir=data_dir, as_json=as_json)
 
@@ -266,7 +266,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show the evidence of a verdict and derive it again, or what became of an event."""
-    from commands.explaining import explain as run
+    from commands.explain import explain as run
 
     run(identifier, at=at, data_dir=data_dir, as_json=as_json)
 
@@ -285,7 +285,7 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Forget a shopper: take back what it has earned and erase it from every pair and run."""
-    from commands.forgetting import forget as run
+    from commands.forget import forget as run
 
     run(
         client=client,
@@ -309,7 +309,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Roll back to the previous generation, or to one that still has its index."""
-    from commands.deciding import deploy
+    from commands.deploy import deploy
 
     deploy("rollback", target=to, expected=expected, force=force, reason=reason, data_dir=data_dir, as_json=as_json)
 
@@ -324,7 +324,7 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Serve a generation that still has its index."""
-    from commands.deciding import deploy
+    from commands.deploy import deploy
 
     deploy("promote", target=to, expected=expected, force=force, reason=reason, data_dir=data_dir, as_json=as_json)
 
@@ -332,7 +332,7 @@ def promote(
 def _switch(name: Literal["pause", "resume", "pin", "unpin", "abort"], summary: str) -> None:
     @app.command(name, help=summary)
     def run(reason: Reason = "", data_dir: DataDir = None, as_json: AsJson = False) -> None:
-        from commands.deciding import deploy
+        from commands.deploy import deploy
 
         deploy(name, target=None, expected=None, reason=reason, data_dir=data_dir, as_json=as_json)
 
@@ -354,7 +354,7 @@ def dlq_list(
     as_json: AsJson = False,
 ) -> None:
     """Count dead letters by topic and reason."""
-    from commands.dead_letters import list_letters
+    from commands.dlq import list_letters
 
     list_letters(topic=topic, reason=refused_for, since=_hours(since_hours), until=_hours(until_hours), data_dir=data_dir, as_json=as_json)
 
@@ -370,7 +370,7 @@ def dlq_show(
     as_json: AsJson = False,
 ) -> None:
     """Show dead letters with their bytes."""
-    from commands.dead_letters import show_letters
+    from commands.dlq import show_letters
 
     show_letters(
         topic=topic,
@@ -395,7 +395,7 @@ def dlq_replay(
     as_json: AsJson = False,
 ) -> None:
     """Send dead letters back to where they came from, at most three times each."""
-    from commands.dead_letters import replay_letters
+    from commands.dlq import replay_letters
 
     replay_letters(
         topic=topic,
@@ -419,7 +419,7 @@ def dlq_skip(
     as_json: AsJson = False,
 ) -> None:
     """Pass over a record that ends a process at every start. It becomes a dead letter that names you."""
-    from commands.dead_letters import skip_record
+    from commands.dlq import skip_record
 
     skip_record(topic, partition, offset, reason=reason, data_dir=data_dir, as_json=as_json)
 
@@ -432,7 +432,7 @@ def gate_power(
     as_json: AsJson = False,
 ) -> None:
     """Say how many test queries it takes to see a gain with 80 and 90 % power."""
-    from commands.judging import power
+    from commands.gate import power
 
     power(gain=gain, sd=sd, data_dir=data_dir, as_json=as_json)
 
@@ -446,7 +446,7 @@ def gate_pin(
     as_json: AsJson = False,
 ) -> None:
     """Pin products to a query: a candidate that loses one of them fails."""
-    from commands.judging import pin as run
+    from commands.gate import pin as run
 
     run(query, products, k=k, data_dir=data_dir, as_json=as_json)
 
@@ -454,7 +454,7 @@ def gate_pin(
 @gate_app.command("unpin")
 def gate_unpin(query: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Take a pinned query out."""
-    from commands.judging import unpin as run
+    from commands.gate import unpin as run
 
     run(query, data_dir=data_dir, as_json=as_json)
 
@@ -462,7 +462,7 @@ def gate_unpin(query: str, data_dir: DataDir = None, as_json: AsJson = False) ->
 @gate_app.command("list")
 def gate_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the pinned queries."""
-    from commands.judging import list_pins
+    from commands.gate import list_pins
 
     list_pins(data_dir=data_dir, as_json=as_json)
 
@@ -492,8 +492,8 @@ def main() -> None:
     try:
         app()
     except Exception as error:  # the one outermost handler: a sentence for what an operator can mend, a traceback for the rest
-        from commands.failures import sentence
-        from commands.session import stop
+        from commands.support.failures import sentence
+        from commands.support.session import stop
 
         known = sentence(error)
         if known is None:

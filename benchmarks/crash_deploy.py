@@ -28,7 +28,7 @@ from broker.producing import Producer, open_producer
 from broker.records import Outgoing
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
-from commands.traffic import steady_traffic
+from commands.instruments.traffic import steady_traffic
 from retrieval.index import StoreError, VectorStore
 from schemas.releases import DeploymentCommand
 from schemas.search import Status

@@ -19,9 +19,9 @@ import psutil
 from benchmarks.harness.report import finish, say
 from broker.producing import open_producer
 from broker.requesting import open_requester
-from commands.asking import ask
-from commands.conservation import Accounts, settled
-from commands.footprint import memory_mb
+from commands.instruments.conservation import Accounts, settled
+from commands.instruments.footprint import memory_mb
+from commands.search import ask
 from embedded.runtime import read_runtime
 from embedded.supervisor import Supervisor
 from schemas.search import SearchRequest

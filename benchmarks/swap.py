@@ -28,7 +28,7 @@ from benchmarks.harness.report import finish, say
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing
 from broker.topics import ensure_topics
-from commands.state import read_decisions, read_releases
+from commands.support.topic_state import read_decisions, read_releases
 from embedded.milvus_server import MilvusServer
 from embedded.supervisor import Supervisor
 from indexer.guard import ACTOR as GUARD

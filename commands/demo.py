@@ -21,17 +21,17 @@ from broker.producing import open_producer
 from broker.records import Outgoing
 from broker.requesting import Requester, open_requester
 from broker.topics import ensure_topics
-from commands.asking import ask
-from commands.conservation import Accounts, settled
-from commands.deciding import command_and_wait, send_trigger, wait_for_run
-from commands.demo_report import Report, Stage
-from commands.footprint import watch_memory
-from commands.looking import read_page, show_decision
-from commands.parity import count_mixed
-from commands.patience import Patience
-from commands.session import err, out, show_json, table
-from commands.state import read_catalog, read_decisions, read_pairs, read_releases
-from commands.traffic import Traffic, steady_traffic
+from commands.deploy import command_and_wait, send_trigger, wait_for_run
+from commands.instruments.conservation import Accounts, settled
+from commands.instruments.demo_report import Report, Stage
+from commands.instruments.footprint import watch_memory
+from commands.instruments.parity import count_mixed
+from commands.instruments.traffic import Traffic, steady_traffic
+from commands.search import ask
+from commands.status import read_page, show_decision
+from commands.support.patience import Patience
+from commands.support.session import err, out, show_json, table
+from commands.support.topic_state import read_catalog, read_decisions, read_pairs, read_releases
 from embedded.errors import EmbeddedError, NotReadyError
 from embedded.supervisor import PROCESSES, Supervisor
 from schemas.releases import DeploymentCommand

@@ -16,8 +16,8 @@ import torch
 
 from broker.errors import BrokerError
 from broker.topic_settings import wrong_settings
-from commands.looking import read_page
-from commands.session import own_settings, show_json, table
+from commands.status import read_page
+from commands.support.session import own_settings, show_json, table
 from embedded.errors import EmbeddedError, JarsMissingError
 from embedded.jars import cache_folder, kafka_jars
 from embedded.runtime import read_runtime

@@ -4,9 +4,9 @@ import pytest
 
 from broker.reading import Compacted
 from broker.records import Record
-from commands.deciding import _refusal
-from commands.explaining import _letter_facts, _moment
-from commands.state import own, readable
+from commands.deploy import _refusal
+from commands.explain import _letter_facts, _moment
+from commands.support.topic_state import own, readable
 from schemas.events import read_clean_event
 from schemas.pairs import Contribution, Pair, pair_key
 from schemas.training import Decision, TrainingRun

@@ -8,7 +8,7 @@ import pytest
 
 from broker.dead_letters import reason_of
 from broker.records import Record
-from commands.tracing import origin
+from commands.support.tracing import origin
 from schemas import events, pairs, products, rejections, releases, search, training
 from schemas.base import Message, StreamFact
 from schemas.batches import unpack

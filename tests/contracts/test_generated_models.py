@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from benchmarks.interop.environments import NotInstalledError, interpreter_with
 from broker.records import Record
-from commands.feeding import VALIDATORS
+from commands.send import VALIDATORS
 from schemas.base import Message
 from schemas.decoding import read
 from schemas.events import Erasure, Interaction, Search

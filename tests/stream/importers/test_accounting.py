@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from broker.reading import open_reader
 from cli import app
-from commands.importing import judge, outcomes
+from commands.import_ import judge, outcomes
 from schemas.events import Interaction, Search
 from schemas.settings import StreamSettings
 from stream.importers.tally import Tally

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.records import Record
-from commands.feeding import VALIDATORS
-from commands.importing import CONVERTERS, judge
+from commands.import_ import CONVERTERS, judge
+from commands.send import VALIDATORS
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from stream.importers import segment, ubi

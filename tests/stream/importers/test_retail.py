@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.importing import outcomes
+from commands.import_ import outcomes
 from schemas.rejections import Rejection
 from stream.importers.outcome import Skipped
 from stream.importers.retail import MAX_ITEMS, Bought, convert_rows, take_back

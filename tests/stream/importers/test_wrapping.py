@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from commands.importing import CONVERTERS
+from commands.import_ import CONVERTERS
 from schemas.absent import NOBODY, PROGRAM_WORDS
 from schemas.rejections import Rejection
 from stream.importers.outcome import Batch, Skipped

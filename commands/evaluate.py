@@ -1,0 +1,155 @@
+"""``evaluate``: compare a release with the pretrained model and BM25, on the newest days as the trainer does, or on judgments.
+
+Reads Kafka, loads the release's model from its folder, changes nothing that serves. A set of judgments is kept for the next runs' gate.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from commands.support.lines import ensure_readable, read_lines
+from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
+from commands.support.topic_state import read_catalog, read_pairs, read_releases
+from schemas.releases import Release
+from schemas.settings import Settings, SettingsError, TrainerSettings
+from trainer.data.judgments import JudgmentsError, keep, qrels_of, read_judgments
+from trainer.data.snapshot import Snapshot, frames, last_day
+from trainer.data.splits import split
+from trainer.data.weights import weigh_by, worth_of
+from trainer.evaluation.files import Evaluation
+from trainer.evaluation.rankers import Catalog
+from trainer.evaluation.report_page import render
+from trainer.evaluation.scoring import evaluate as rank_and_score
+from trainer.evaluation.summary import METRICS, Summary, summarise
+from trainer.run.folder import write_durably
+
+_TOLD = 10
+OURS, BASE, NEWEST = "candidate", "base", "newest days"
+
+
+def evaluate(
+    *, release: int | None, judgments: Path | None, name: str | None, html: Path | None, data_dir: Path | None, as_json: bool
+) -> None:
+    """Score a release (default: the live one) and print the table. Exit code 1 when it cannot be scored, 2 for a wrong file or name."""
+    if name is not None and judgments is None:
+        stop("--name names a set of judgments: give --judgments FILE too", code=MISUSED)
+    judged = None if judgments is None else _read(judgments)
+    test = NEWEST if judgments is None else name or _default_name(judgments)
+    settings = find_settings(data_dir)
+    try:
+        trainer = TrainerSettings.load(os.environ)
+        chosen, snapshot = asyncio.run(_fetch(settings, release))
+        if judged is not None:
+            keep(settings.data_dir, test, judged)
+    except (SettingsError, JudgmentsError) as error:
+        stop(str(error), code=MISUSED)
+    found = score(snapshot, trainer, {OURS: chosen.model, BASE: trainer.base_model}, judged)
+    _ensure_scored(found, chosen)
+    summary = summarise(found, ours=(OURS,), seed=trainer.seed)
+    facts = {
+        "generation": str(chosen.generation),
+        "model": chosen.model_sha256[:12],
+        "test": test,
+        "products": str(snapshot.catalog.height),
+    }
+    if judged is not None:
+        known = judged.filter(pl.col("product_id").is_in(snapshot.catalog["product_id"].to_list()))
+        facts["judgments"] = f"{judged.height}, of which {judged.height - known.height} on products that the catalogue lacks"
+    if html is not None:
+        titles = dict(snapshot.catalog.select("product_id", "title").iter_rows())
+        page = render(found, titles, title=f"Generation {chosen.generation}: {test}", facts=facts, decision=None, seed=trainer.seed)
+        write_durably(html.absolute(), page.encode())
+        facts["report"] = str(html.absolute())
+    if as_json:
+        show_json(_as_json(chosen, facts, summary, found))
+    else:
+        _show(chosen, facts, summary)
+
+
+def score(snapshot: Snapshot, settings: TrainerSettings, models: Mapping[str, str], judged: pl.DataFrame | None) -> Evaluation:
+    """Return the evaluation on judgments (query, product_id, relevance), or on the newest days of the snapshot as the trainer does."""
+    worth = worth_of(settings)
+    products = snapshot.catalog["product_id"].to_list()
+    parts = split(snapshot.pairs, products, worth=worth, test_days=settings.test_days, heldout_share=settings.heldout_share)
+    weighted = weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
+    qrels = parts.qrels if judged is None else qrels_of(judged, weighted)
+    return rank_and_score(
+        Catalog.of(snapshot.catalog),
+        qrels,
+        weighted,
+        {name: Path(model) for name, model in models.items()},
+        inner=parts.inner,
+        threads=settings.torch_threads,
+    )
+
+
+def _ensure_scored(found: Evaluation, chosen: Release) -> None:
+    if OURS in found.facts.problems:
+        stop(f"generation {chosen.generation} cannot be scored: {found.facts.problems[OURS]}")
+    if found.facts.fingerprints[OURS] != chosen.model_sha256:
+        stop(f"the model in {chosen.model} is not that of generation {chosen.generation}: its files have changed")
+    if found.queries.is_empty():
+        stop("there is nothing to score: no test query has a product that the catalogue holds")
+
+
+async def _fetch(settings: Settings, generation: int | None) -> tuple[Release, Snapshot]:
+    live, releases = await read_releases(settings)
+    wanted = generation if generation is not None else live.live.generation if live else None
+    if wanted is None:
+        stop("nothing serves yet; `searchloop status` says what is missing")
+    chosen = next((r for r in releases if r.generation == wanted), None)
+    if chosen is None:
+        stop(f"there is no generation {wanted}; `searchloop releases` lists them")
+    return chosen, frames(await read_pairs(settings), await read_catalog(settings), until=last_day(datetime.now(UTC)))
+
+
+def _read(path: Path) -> pl.DataFrame:
+    ensure_readable(str(path))
+    judged, problems = read_judgments(read_lines(str(path)))
+    if problems:
+        told = "\n".join(f"line {p.line}: {p.reason}" for p in problems[:_TOLD])
+        more = f"\nand {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""
+        stop(f"{path} has {len(problems)} problem(s); nothing was kept or scored\n{told}{more}", code=MISUSED)
+    if judged.is_empty():
+        stop(f"{path} holds no judgment", code=MISUSED)
+    return judged
+
+
+def _default_name(path: Path) -> str:
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0].lower()
+
+
+def _as_json(chosen: Release, facts: Mapping[str, str], summary: Summary, found: Evaluation) -> dict[str, object]:
+    return {
+        "generation": chosen.generation,
+        "model_sha256": chosen.model_sha256,
+        "test": facts["test"],
+        "judgments": facts.get("judgments"),
+        "report": facts.get("report"),
+        "queries": summary.queries,
+        "means": summary.means,
+        "ndcg10": {system: {segment: s.model_dump() for segment, s in by.items()} for system, by in summary.scores.items()},
+        "differences": [asdict(difference) for difference in summary.differences],
+        "words": found.facts.words,
+        "problems": found.facts.problems,
+    }
+
+
+def _show(chosen: Release, facts: Mapping[str, str], summary: Summary) -> None:
+    rows = []
+    for system, means in summary.means.items():
+        score = summary.scores[system]["all"]
+        label = f"generation {chosen.generation}" if system == OURS else system
+        rows.append((label, means["ndcg10"], f"{score.ci_low:.3f} to {score.ci_high:.3f}", *(means[metric] for metric in METRICS[1:])))
+    table(f"{summary.queries} queries, {facts['test']}", ["system", "nDCG@10", "95 % interval", "recall@50", "MRR"], rows)
+    differences = [
+        (d.theirs, d.segment, d.n, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}") for d in summary.differences if d.theirs == BASE
+    ]
+    table(f"generation {chosen.generation} minus the pretrained model", ["", "queries of", "n", "nDCG@10", "95 % interval"], differences)
+    for fact, value in facts.items():
+        out.print(f"{fact}: {value}", highlight=False, soft_wrap=True)

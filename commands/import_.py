@@ -1,0 +1,229 @@
+"""``import`` and ``export``: other systems' files onto the raw topics, and the raw topics as UBI files.
+
+A line is imported whole or not at all: all its records pass the rules of intake, or the line counts as refused and none is sent.
+"""
+
+import asyncio
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from broker.producing import open_producer
+from broker.reading import open_reader
+from broker.records import Outgoing, Record
+from broker.topics import ensure_topics
+from commands.send import VALIDATORS, key_of
+from commands.support.lines import ensure_readable, numbered_lines, read_lines
+from commands.support.session import err, find_settings, out, own_settings, show_json, stop, table
+from schemas.decoding import refuse
+from schemas.events import Interaction, Search
+from schemas.rejections import Reason, Rejection
+from schemas.settings import Settings, StreamSettings
+from stream.envelope import decode
+from stream.importers import algolia, ga4, google, retail, segment, ubi
+from stream.importers.outcome import Body, Convert, Outcome, Skipped, convert_numbered
+from stream.importers.retail_rows import read_rows
+from stream.importers.tally import Tally
+from stream.importers.ubi_export import events_of, query_of
+
+RETAIL = "online-retail"
+CONVERTERS: dict[str, Convert] = {
+    "ubi-queries": ubi.convert_query,
+    "ubi-events": ubi.convert_event,
+    "algolia": algolia.convert,
+    "segment": segment.convert,
+    "ga4": ga4.convert,
+    "google": google.convert,
+}
+FORMATS = (*CONVERTERS, RETAIL)
+WITH_POSITIONS = frozenset({"ubi-events", "algolia", "segment", "ga4"})
+_CHUNK = 500
+
+
+def outcomes(form: str, file: str, *, position_base: int | None, product_field: str | None) -> Iterator[Outcome]:
+    """Yield what becomes of every line of a file. Raises ``ValueError`` for a CSV without the needed columns."""
+    if form == RETAIL:
+        yield from retail.convert_rows(read_rows(map(_text, read_lines(file))), {})
+        return
+    options = {"position_base": position_base, "product_field": product_field}
+    yield from convert_numbered(numbered_lines(file), partial(CONVERTERS[form], **{k: v for k, v in options.items() if v is not None}))
+
+
+def _text(line: bytes | Rejection) -> str | Rejection:
+    """Return a line of CSV: UTF-8, or else Windows' form of Latin-1, in which most copies of such ledgers are."""
+    if isinstance(line, Rejection):
+        return line
+    try:
+        return line.decode("utf-8-sig") + "\n"
+    except UnicodeDecodeError:
+        pass
+    try:
+        return line.decode("cp1252") + "\n"
+    except UnicodeDecodeError as error:
+        return refuse(Reason.UNDECODABLE_TEXT, message=f"neither UTF-8 nor Latin-1 at byte {error.start}")
+
+
+def judge(
+    found: Iterable[Outcome], topic_name: Callable[[str], str], now: datetime, rules: StreamSettings, tally: Tally
+) -> Iterator[Outgoing]:
+    """Yield the records to send, and count every line in ``tally``."""
+    for outcome in found:
+        if isinstance(outcome.result, Skipped):
+            tally.skip(len(outcome.lines), outcome.result)
+            continue
+        if isinstance(outcome.result, Rejection):
+            tally.refuse(outcome.lines, outcome.result)
+            continue
+        ready = [_outgoing(topic, topic_name(topic), body) for topic, body in outcome.result]
+        verdicts = (
+            VALIDATORS[topic](Record(o.topic, 0, 0, 0, o.key, o.value), now, rules)
+            for (topic, _), o in zip(outcome.result, ready, strict=True)
+        )
+        refused = next((v for v in verdicts if isinstance(v, Rejection)), None)
+        if refused is not None:
+            tally.refuse(outcome.lines, refused)
+            continue
+        tally.accept(len(outcome.lines), outcome.result)
+        tally.skip_parts(outcome.skipped)
+        yield from ready
+
+
+def import_file(
+    form: str,
+    file: str,
+    *,
+    position_base: int | None,
+    product_field: str | None,
+    dry_run: bool,
+    allow_refused: bool,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Import a file, say where every line went; exit code 1 when anything was refused, unless that is allowed."""
+    if form not in FORMATS:
+        stop(f"unknown format {form!r}: expected one of {', '.join(FORMATS)}", code=2)
+    ensure_readable(file)
+    if position_base is not None and form not in WITH_POSITIONS:
+        stop(f"{form} has no positions; --position-base is for {', '.join(sorted(WITH_POSITIONS))}", code=2)
+    if product_field is not None and form != "segment":
+        stop("--product-field is for segment", code=2)
+    # A dry run needs no broker, so nothing has to run.
+    settings, tally = (own_settings if dry_run else find_settings)(data_dir), Tally()
+    found = outcomes(form, file, position_base=position_base, product_field=product_field)
+    records = judge(found, settings.topic, datetime.now(UTC), StreamSettings.load(os.environ), tally)
+    try:
+        asyncio.run(_send(settings, f"importing {file}", records, tally, dry_run=dry_run))
+    except ValueError as error:
+        stop(str(error), code=2)
+    if as_json:
+        show_json({"format": form, "dry_run": dry_run, **tally.summary()})
+    else:
+        _show(tally, dry_run=dry_run)
+    if (tally.refused or tally.derived_refused) and not allow_refused:
+        raise SystemExit(1)
+
+
+async def _send(settings: Settings, title: str, records: Iterable[Outgoing], tally: Tally, *, dry_run: bool) -> None:
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} lines"), TimeElapsedColumn(), console=err
+    ) as bar:
+        task = bar.add_task(title, total=None)
+        if dry_run:
+            for _ in records:
+                bar.update(task, completed=tally.lines)
+            return
+        await ensure_topics(settings, deadline_s=10)
+        async with open_producer(settings.kafka, linger_ms=20) as producer:
+            while chunk := list(islice(records, _CHUNK)):
+                await producer.send_all(chunk)
+                bar.update(task, completed=tally.lines)
+
+
+def _show(tally: Tally, *, dry_run: bool) -> None:
+    rows: list[tuple[str, str, int]] = [("imported", "", tally.imported)]
+    rows += [(f"skipped: {why}", _details(tally.details.get(why)), n) for why, n in tally.skipped.most_common()]
+    rows += [(f"refused: {reason}", "", n) for reason, n in tally.refused.most_common()]
+    table(f"{tally.lines} lines", ["became", "what", "lines"], rows)
+    verb = "would send" if dry_run else "sent"
+    out.print(f"{verb} " + (", ".join(f"{n} to {topic}" for topic, n in tally.records.items()) or "nothing"))
+    if tally.actions:
+        out.print(f"interactions: {_details(tally.actions)}")
+    if tally.parts_skipped:
+        out.print(f"parts of imported lines that say nothing we use: {_details(tally.parts_skipped)}")
+    if tally.derived_refused:
+        out.print(f"derived records refused: {dict(tally.derived_refused)}")
+    for example in tally.examples:
+        err.print(f"  {example}", highlight=False, markup=False)
+
+
+def _details(found: Counter[str] | None) -> str:
+    return ", ".join(f"{name} {n}" for name, n in found.most_common()) if found else ""
+
+
+def _outgoing(topic: str, full_name: str, body: Body) -> Outgoing:
+    value = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return Outgoing(full_name, value, key=key_of(topic, value))
+
+
+def export_ubi(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
+    """Write ``ubi_queries.jsonl`` and ``ubi_events.jsonl`` from all that ``searches`` and ``interactions`` hold now."""
+    settings = find_settings(data_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        counts = {name: asyncio.run(_export(settings, name, folder)) for name in ("queries", "events")}
+    except LookupError as error:
+        stop(str(error))
+    if as_json:
+        show_json({"folder": folder, **counts})
+        return
+    for name, count in counts.items():
+        out.print(f"{folder / f'ubi_{name}.jsonl'}: " + ", ".join(f"{n} {what}" for what, n in count.items()))
+
+
+async def _export(settings: Settings, name: str, folder: Path) -> dict[str, int]:
+    """Write one file beside its place, then move it there: a reader never sees half of it."""
+    topic = settings.topic("searches" if name == "queries" else "interactions")
+    max_bytes = StreamSettings.load(os.environ).max_record_bytes
+    count = Counter[str](records=0, written=0)
+    target = folder / f"ubi_{name}.jsonl"
+    unfinished = target.with_suffix(".unfinished")
+    with unfinished.open("w", encoding="utf-8") as file:
+        async with open_reader(settings.kafka, [topic]) as reader:
+            ends = await reader.end_offsets()
+            async for record in reader.until(ends):
+                if record.offset >= ends[topic, record.partition]:
+                    continue
+                count["records"] += 1
+                found = _as_ubi(record, name, max_bytes)
+                if isinstance(found, str):
+                    count[f"skipped: {found}"] += 1
+                    continue
+                count["written"] += len(found)
+                file.writelines(json.dumps(body, ensure_ascii=False) + "\n" for body in found)
+    unfinished.replace(target)
+    return dict(count)
+
+
+def _as_ubi(record: Record, name: str, max_bytes: int) -> list[Body] | str:
+    """Return the UBI records of one of ours, or why there are none."""
+    found: list[Body] | Body | Skipped
+    if name == "queries":
+        search = decode(record, Search, max_bytes=max_bytes)
+        if isinstance(search, Rejection):
+            return search.reason.value
+        found = query_of(search.message)
+    else:
+        interaction = decode(record, Interaction, max_bytes=max_bytes)
+        if isinstance(interaction, Rejection):
+            return interaction.reason.value
+        found = events_of(interaction.message)
+    if isinstance(found, Skipped):
+        return found.why.value
+    return found if isinstance(found, list) else [found]

@@ -1,0 +1,47 @@
+"""``search``: one query over Kafka, and the answer as a table."""
+
+import asyncio
+import time
+import uuid
+from pathlib import Path
+
+from broker.requesting import Requester, open_requester
+from commands.support.session import find_settings, out, show_json, stop, table
+from schemas.search import SearchRequest, SearchResponse, Status
+from schemas.settings import Settings
+
+
+async def ask(requester: Requester, settings: Settings, request: SearchRequest) -> tuple[SearchResponse, float]:
+    """Return the answer and the milliseconds it took from here to here. Raises ``TimeoutError``."""
+    started = time.perf_counter()
+    record = await requester.ask(
+        settings.topic("search-requests"),
+        request.to_json(),
+        key=request.request_id.encode(),
+        timeout_s=request.timeout_ms / 1000 + 1,
+    )
+    return SearchResponse.from_json(record.value or b""), (time.perf_counter() - started) * 1000
+
+
+def search(query: str, *, k: int, client: str | None, timeout_ms: int, explain: bool, data_dir: Path | None, as_json: bool) -> None:
+    """Ask one query; exit code 1 when it ends in anything but ``ok`` or ``partial``."""
+    settings = find_settings(data_dir)
+    request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=k, client_id=client, timeout_ms=timeout_ms, explain=explain)
+    try:
+        response, took_ms = asyncio.run(_search(settings, request))
+    except TimeoutError:
+        stop(f"no answer within {timeout_ms} ms: is a searcher running and ready? `searchloop status` tells")
+    if as_json:
+        show_json(response.model_dump(mode="json") | {"round_trip_ms": round(took_ms, 2)})
+    else:
+        rows = [(h.rank, h.product_id, h.fields.get("title"), h.score) for h in response.hits]
+        table(f"{query!r}: generation {response.generation}, {took_ms:.0f} ms", ["rank", "product", "title", "score"], rows)
+        if response.error:
+            out.print(f"{response.status}: {response.error.message}", markup=False)
+    if response.status not in {Status.OK, Status.PARTIAL}:
+        raise SystemExit(1)
+
+
+async def _search(settings: Settings, request: SearchRequest) -> tuple[SearchResponse, float]:
+    async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
+        return await ask(requester, settings, request)

@@ -1,0 +1,163 @@
+"""``send``: put files of JSON lines on raw topics, in order of event time, checked before by the same rules that intake applies."""
+
+import asyncio
+import heapq
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from broker.producing import open_producer
+from broker.records import Outgoing, Record
+from broker.topics import ensure_topics
+from commands.support.lines import ensure_readable, numbered_lines
+from commands.support.session import err, find_settings, out, show_json, stop
+from schemas.absent import NOBODY
+from schemas.base import Message, parse_timestamp
+from schemas.decoding import load
+from schemas.events import Erasure, Interaction, Search
+from schemas.products import Product
+from schemas.rejections import Rejection
+from schemas.settings import Settings, StreamSettings
+from stream.envelope import Opened, open_record
+from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
+
+Validator = Callable[[Record, datetime, StreamSettings], object]
+VALIDATORS: dict[str, Validator] = {
+    "searches": validate_search,
+    "interactions": validate_interaction,
+    "erasures": validate_erasure,
+    "products": lambda record, _now, rules: validate_product(record, rules),
+}
+CONTRACTS: dict[str, type[Message]] = {"searches": Search, "interactions": Interaction, "erasures": Erasure, "products": Product}
+_CHUNK = 500
+
+
+def in_order(sources: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, int, bytes | Rejection]]:
+    """Yield (topic, file, line number, line) of several files in the order of event time, each file in its own order; products first.
+
+    Searches of a month and then its clicks would be a month of disorder, and a shopper is remembered for a week. A time that intake would
+    refuse does not order: a line of 2099 would hold back all of its file that comes after it.
+    """
+    now, rules = datetime.now(UTC), StreamSettings.load(os.environ)
+    first, last = (now - rules.max_event_age).timestamp(), (now + rules.max_future).timestamp()
+
+    def timed(topic: str, file: str) -> Iterator[tuple[float, tuple[str, str, int, bytes | Rejection]]]:
+        at = float("-inf")
+        for number, line in numbered_lines(file):
+            if topic != "products" and len(sources) > 1 and isinstance(line, bytes):
+                found = _time_of(line)
+                at = max(at, found) if found is not None and first <= found <= last else at
+            yield at, (topic, file, number, line)
+
+    return (item for _, item in heapq.merge(*(timed(topic, file) for topic, file in sources), key=lambda found: found[0]))
+
+
+def _time_of(line: bytes) -> float | None:
+    """Return the event time of a line, also of one in an envelope, in epoch seconds; None when it has none."""
+    try:
+        at = parse_timestamp(_fields(line).get("timestamp"))
+        at = datetime.fromisoformat(at) if isinstance(at, str) else at
+        return at.replace(tzinfo=at.tzinfo or UTC).timestamp() if isinstance(at, datetime) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _fields(line: bytes) -> dict[str, Any]:
+    """Return the fields of a line's message, taken out of its envelope; none when it cannot be read."""
+    opened = open_record(Record("", 0, 0, 0, None, line), max_bytes=len(line))
+    loaded = None if isinstance(opened, Rejection) or opened.value is None else load(opened.value)
+    if loaded is None or isinstance(loaded, Rejection):
+        return {}
+    return {"timestamp": opened.envelope_time} | loaded if isinstance(opened, Opened) and opened.envelope_time else loaded
+
+
+def judge_line(topic: str, number: int, line: bytes | Rejection, rules: StreamSettings) -> object:
+    """Return what intake would make of a line: a clean message, or a rejection."""
+    if isinstance(line, Rejection):
+        return line
+    return VALIDATORS[topic](Record(topic, 0, number, 0, key_of(topic, line), line), datetime.now(UTC), rules)
+
+
+def key_of(topic: str, line: bytes) -> bytes | None:
+    """Return the record key of a line: the product id, or the shopper; None when it has neither."""
+    fields = _fields(line)
+    names = ("product_id",) if topic == "products" else ("client_id", "session_id", "user_id", "query_id")
+    found = next((fields[n] for n in names if fields.get(n) not in (None, "") and str(fields[n]) not in NOBODY), None)
+    return None if found is None else str(found).encode()
+
+
+def unknown_fields(topic: str, line: bytes) -> set[str]:
+    """Return the top-level names of a line that its topic's contract does not have: nobody reads them. Empty for a CloudEvents envelope."""
+    fields = load(line)
+    if isinstance(fields, Rejection) or "specversion" in fields:
+        return set()
+    known: set[object] = set()
+    for name, field in CONTRACTS[topic].model_fields.items():
+        known |= {name, *(field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ())}
+    return set(fields) - known
+
+
+def send(sources: Sequence[tuple[str, str]], *, data_dir: Path | None, as_json: bool, send_invalid: bool) -> None:
+    """Send every valid line of every (topic, file), say what was refused and why; exit code 1 when anything was refused."""
+    for topic, file in sources:
+        if topic not in VALIDATORS:
+            stop(f"unknown topic {topic!r}: expected one of {', '.join(VALIDATORS)}", code=2)
+        ensure_readable(file)
+    sent, refused, unknown, first = asyncio.run(_send(find_settings(data_dir), sources, send_invalid=send_invalid))
+    if as_json:
+        show_json({"sent": dict(sent), "refused": dict(refused), "unknown_fields": dict(unknown)})
+    else:
+        counts = ", ".join(f"{n} records to {topic}" for topic, n in sent.items()) or "nothing"
+        out.print(f"sent {counts}" + (f", refused {refused.total()}: {dict(refused)}" if refused else ""))
+        for place, reason in first:
+            err.print(f"  {place}: {reason}", highlight=False, markup=False)
+        for name, count in unknown.most_common(10):
+            err.print(
+                f"  {name!r} is not a field of the contract: sent, but nobody reads it ({count} records)", highlight=False, markup=False
+            )
+    if refused and not send_invalid:
+        raise SystemExit(1)
+
+
+async def _send(
+    settings: Settings, sources: Sequence[tuple[str, str]], *, send_invalid: bool
+) -> tuple[Counter[str], Counter[str], Counter[str], list[tuple[str, str]]]:
+    rules = StreamSettings.load(os.environ)
+    sent, refused, unknown, first = Counter[str](), Counter[str](), Counter[str](), list[tuple[str, str]]()
+    await ensure_topics(settings, deadline_s=10)
+    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} sent"), TimeElapsedColumn(), console=err)
+    async with open_producer(settings.kafka, linger_ms=20) as producer:
+        with bar:
+            task = bar.add_task("sending", total=None)
+            chunk: list[Outgoing] = []
+            for topic, file, number, line in in_order(sources):
+                full, key = settings.topic(topic), key_of(topic, line) if isinstance(line, bytes) else None
+                verdict = judge_line(topic, number, line, rules)
+                if isinstance(verdict, Rejection):
+                    refused[verdict.reason.value] += 1
+                    if len(first) < 10:
+                        problems = "; ".join(f"{p.loc} {p.message}" for p in verdict.problems)
+                        first.append((f"{file} line {number}", f"{verdict.reason}: {problems}"))
+                    if not send_invalid:
+                        continue
+                if isinstance(line, Rejection):  # there is nothing that could be sent
+                    continue
+                if isinstance(verdict, Rejection):
+                    key = key or sha256(line).hexdigest().encode()  # a compacted topic takes nothing without a key
+                chunk.append(Outgoing(full, line, key=key))
+                sent[topic] += 1
+                unknown.update(f"{topic}.{name}" for name in unknown_fields(topic, line))
+                if len(chunk) >= _CHUNK:
+                    await producer.send_all(chunk)
+                    chunk = []
+                    bar.update(task, completed=sent.total())
+            await producer.send_all(chunk)
+            bar.update(task, completed=sent.total())
+    return sent, refused, unknown, first

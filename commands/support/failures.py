@@ -1,0 +1,32 @@
+"""What the operator reads when a command fails: one sentence that says what to do, and the exit code. Unknown faults stay tracebacks."""
+
+from msgspec import DecodeError
+from pydantic import ValidationError
+
+from broker.errors import BrokerError
+from commands.support.session import MISUSED, REFUSED
+from embedded.errors import EmbeddedError
+from schemas.settings import SettingsError
+
+
+def sentence(error: BaseException) -> tuple[str, int] | None:
+    """Return the sentence and the exit code of a failure, or None for one that is a defect of ours."""
+    match error:
+        case SettingsError():
+            found = str(error), MISUSED
+        case ValidationError():
+            problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+            found = f"wrong value: {problems}", MISUSED
+        case DecodeError():
+            found = f"a stored fact cannot be read: {error}", REFUSED
+        case LookupError() if str(error.args[0]).startswith("topic"):
+            found = f"{error.args[0]}; `searchloop status` says whether it is still starting", REFUSED
+        case BrokerError():
+            found = f"Kafka was not reached, or refused: {error}; is `searchloop up` running on this data directory?", REFUSED
+        case EmbeddedError() | TimeoutError():
+            found = str(error) or "it took too long", REFUSED
+        case EOFError() | OSError():
+            found = str(error), MISUSED
+        case _:
+            return None
+    return found

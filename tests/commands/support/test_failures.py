@@ -1,0 +1,55 @@
+"""A command that cannot do its work says so in a sentence, with the right exit code, and never in a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}
+    command = [sys.executable, str(ROOT / "cli.py"), *arguments]
+    return subprocess.run(command, env=clean | environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("verb", [["search", "x"], ["status"], ["runs"], ["train"], ["rollback"], ["dlq", "list"]])
+def test_with_nothing_running_a_command_says_what_to_start(tmp_path: Path, verb: list[str]):
+    done = run(*verb, "--data-dir", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "searchloop up" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "words"),
+    [
+        (["search", "x", "--k", "0"], {"SEARCHLOOP_KAFKA": "127.0.0.1:1"}, "greater than or equal to 1"),
+        (["send", "searches", "/nowhere.jsonl"], {}, "does not exist"),
+        (["send", "nonsense", "x"], {}, "unknown topic"),
+        (["send", "searches"], {}, "pairs"),
+        (["train", "--param", "nonsense=3"], {"SEARCHLOOP_KAFKA": "127.0.0.1:1"}, "may not be set"),
+        (["doctor"], {"SEARCHLOOP_CRON": "bad"}, "cron"),
+        (["doctor"], {"SEARCHLOOP_TYPO": "1"}, "SEARCHLOOP_TYPO"),
+    ],
+)
+def test_wrong_usage_is_told_with_exit_code_2(tmp_path: Path, arguments: list[str], environ: dict[str, str], words: str):
+    done = run(*arguments, "--data-dir", str(tmp_path), **environ)
+    assert done.returncode == 2, done
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broker_that_is_not_there_is_a_sentence(tmp_path: Path):
+    done = run("runs", "--data-dir", str(tmp_path), SEARCHLOOP_KAFKA="127.0.0.1:1")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "Kafka" in done.stderr
+
+
+def test_up_on_a_file_is_a_sentence(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    done = run("up", "--data-dir", str(tmp_path / "file"))
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
