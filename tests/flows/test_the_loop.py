@@ -1,6 +1,10 @@
 """The whole loop with real processes: from an event to a served hit, and the same while every process is killed once."""
 
 import asyncio
+import json
+import re
+import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +25,7 @@ from schemas.settings import Settings
 from schemas.training import RunState
 from tests.flows.shop_records import JARGON, TARGET, VISITS, products, visits
 from tests.flows.turning import ask_for_run, feed, pairs_equal, settings_of, until
-from tests.monitoring import queries, read_query, shown_metrics
+from tests.monitoring import ROOT, queries, read_query, shown_metrics
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -60,6 +64,15 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
         found = await fuzz(stack, settings, 200, seed=3)
         assert (found["faults"], found["processing_errors"]) == ([], 0), found
         assert (await _hits(settings, JARGON))[0] == 2
+
+        client = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+        assert client, "the README shows a client"
+        done = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", client[1], stack.kafka, JARGON, "a-reader"], capture_output=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        answer = json.loads(done.stdout)
+        assert (answer["status"], answer["generation"], len(answer["hits"])) == ("ok", 2, 2)
 
         asked = {name for _, expression in queries() for name in read_query(expression).metrics}
         assert asked - await asyncio.to_thread(shown_metrics, tmp_path) == {"up"}
