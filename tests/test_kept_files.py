@@ -87,6 +87,32 @@ def test_how_to_change_answers_many_questions_each_with_a_test() -> None:
     assert [row[0] for row in changes if not re.search(r"tests/|make demo|itself", row[2])] == []
 
 
+def test_decisions_have_one_form_and_stand_in_the_index() -> None:
+    index = (ROOT / "docs" / "adr" / "README.md").read_text()
+    for page in sorted((ROOT / "docs" / "adr").glob("0*.md")):
+        lines = page.read_text().splitlines()
+        title = re.fullmatch(rf"# {page.name[:4]}\. (.+)", lines[0])
+        assert title, f"{page.name} begins with its number and title: # NNNN. Title"
+        status = re.fullmatch(r"Status: ((accepted|superseded by \d{4}), 20\d\d-\d\d-\d\d.*)", lines[2])
+        assert status, f"the third line of {page.name} is its status"
+        assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Alternatives", "## Consequences"], (
+            page
+        )
+        assert f"| [{title[1]}]({page.name}) |" in index, f"docs/adr/README.md lists {page.name}"
+
+
+def test_lines_of_the_pages_fit_beside_a_diff() -> None:
+    """Prose of at most 120 columns; tables and examples of code cannot be broken."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "RESULTS.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    whole = re.compile(r"\||\s*`[^`]+`\S?$|\S+$")  # a row, a command, an address
+    wide = []
+    for page in pages:
+        prose = re.sub(r"^```.*?^```$", lambda m: "\n" * m[0].count("\n"), page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        lines = enumerate(prose.splitlines(), start=1)
+        wide += [f"{page.relative_to(ROOT)}:{n}" for n, line in lines if len(line) > 120 and not whole.match(line)]
+    assert wide == []
+
+
 @pytest.mark.parametrize("named", ["stream/gone.py", "stream/steps.py:Gone", "gone.py"])
 def test_a_page_that_names_what_is_not_there_is_caught(named: str, tmp_path: Path) -> None:
     (tmp_path / "stream").mkdir()
