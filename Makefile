@@ -5,7 +5,7 @@ BENCH ?= replay_clicks search
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate clean
+.PHONY: help setup demo test check docs bench generate clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -19,12 +19,16 @@ demo: setup ## The whole loop on this machine: Kafka, Milvus, four processes, a 
 test: setup ## All tests; ARGS='-m "not broker and not model and not slow"' for the quick ones
 	@$(BIN)/python -m pytest --durations=40 --durations-min=3 $(ARGS)
 
-check: setup ## Format, lint, types, architecture, generated files: under a minute
+check: setup ## Format, lint, types, architecture, generated files, pages: under a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_kept_files.py tests/test_packaging.py tests/test_compose.py -m "not broker"
 	@$(BIN)/python -m schemas.publish --check
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+docs: setup ## The pages of docs/ as a site in build/site; strict, so a dead link fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: setup ## The benchmarks named by BENCH='replay_clicks'; each ends with one JSON line
 	@set -e; for name in $(BENCH); do echo "== $$name" >&2; $(BIN)/python -m benchmarks.$$name $(ARGS); done
