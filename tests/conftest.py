@@ -1,4 +1,4 @@
-"""What tests of every package share: one real broker, one real Milvus Lite server, names of one's own.
+"""What tests of every package share: one real broker, one real Milvus Lite server, names of one's own; and their order.
 
 Imports lie inside the fixtures: a test that asks for none of them starts nothing and loads nothing.
 """
@@ -6,6 +6,7 @@ Imports lie inside the fixtures: a test that asks for none of them starts nothin
 
 import os
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,20 @@ hypothesis.settings.load_profile("searchloop")
 
 if TYPE_CHECKING:
     from embedded.kafka import EmbeddedKafka
+
+
+# Seconds, about, of a test with the marker.
+WEIGHTS = {"slow": 40.0, "model": 5.0, "broker": 5.0}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several workers take one file after the other, the long ones come first: the end must not be one of them alone."""
+    if not hasattr(config, "workerinput"):
+        return
+    weights: Counter[Path] = Counter()
+    for item in items:
+        weights[item.path] += max((w for name, w in WEIGHTS.items() if item.get_closest_marker(name)), default=0.05)
+    items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -46,13 +61,19 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URI of a real Milvus server that lives as long as the session; skips where its wheel is not installed."""
-    from embedded.milvus_server import MilvusServer
+def milvus_wheel() -> None:
+    """Skip where the wheel of the Milvus server is not installed."""
     from embedded.milvus_wheel import WHEEL, wheel_folder
 
     if wheel_folder() is None:
         pytest.skip(f"the wheel {WHEEL} with the Milvus server is not installed (`make setup` does it on x86-64 Linux)")
+
+
+@pytest.fixture(scope="module")
+def milvus_server(milvus_wheel: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URI of a real Milvus server that lives as long as the module, for it works also when nobody asks it anything."""
+    from embedded.milvus_server import MilvusServer
+
     with MilvusServer(tmp_path_factory.mktemp("milvus-server")) as server:
         yield server.address
 
@@ -71,7 +92,7 @@ def settings_env(kafka: str, milvus: str, topic_prefix: str, tmp_path: Path) -> 
         from embedded.launching import child_environ
 
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}
-        values = {"kafka": kafka, "milvus": milvus, "topic_prefix": topic_prefix, "data_dir": tmp_path, **settings}
+        values = {"kafka": kafka, "milvus": milvus, "topic_prefix": topic_prefix, "data_dir": tmp_path, "search_partitions": 2, **settings}
         return child_environ(clean, **{f"SEARCHLOOP_{name.upper()}": str(value) for name, value in values.items()})
 
     return build

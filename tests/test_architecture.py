@@ -75,10 +75,13 @@ class Import:
 @cache
 def tree(root: Path) -> dict[str, tuple[Import, ...]]:
     """Return the imports of every Python file of the packages, by path from the root."""
-    # What earlier tests left may log a traceback when it is collected; in the middle of a parse that breaks CPython 3.11's (issue 106905).
-    gc.collect()
     files = [p for name in ALL for p in [*(root / name).rglob("*.py"), root / f"{name}.py"] if p.is_file()]
-    return {p.relative_to(root).as_posix(): tuple(imports(p.read_text(encoding="utf-8"))) for p in sorted(files)}
+    # What earlier tests left may log a traceback when it is collected; in the middle of a parse that breaks CPython 3.11's (issue 106905).
+    gc.disable()
+    try:
+        return {p.relative_to(root).as_posix(): tuple(imports(p.read_text(encoding="utf-8"))) for p in sorted(files)}
+    finally:
+        gc.enable()
 
 
 def imports(source: str) -> Iterator[Import]:
@@ -160,6 +163,7 @@ def hidden_imports(root: Path) -> list[str]:
     ]
 
 
+@cache
 def graph(root: Path) -> dict[str, set[str]]:
     """Return which file of ours imports which; importing ``a.b`` also runs ``a/__init__.py``."""
     files = tree(root)

@@ -1,6 +1,7 @@
 """``evaluate``: an operator's file is checked before anything starts, and scored like the trainer's own test."""
 # ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
 
+import asyncio
 import json
 
 import pytest
@@ -11,6 +12,7 @@ from broker.topics import ensure_topics
 from schemas.pairs import pair_key
 from schemas.releases import LivePointer, release_key
 from schemas.settings import TrainerSettings
+from tests.commands.in_process import given
 from tests.commands.test_forget import searchloop
 from tests.contracts.examples import RELEASE
 from tests.trainer.builders import a_pair, a_product, a_shop
@@ -87,19 +89,24 @@ async def test_the_command_scores_the_live_release_keeps_the_set_and_writes_the_
     path, page = tmp_path / "Ours.jsonl", tmp_path / "page.html"
     path.write_text(_lines(("kettle model", "p0-0", 3), ("piano", "gone", 1)))
 
-    newest = searchloop(settings, "evaluate")
+    async def evaluate(*arguments, code=0):
+        done = await asyncio.to_thread(given, "evaluate", *arguments, "--json", **settings.environ())
+        assert done.code == code, done
+        return json.loads(done.stdout) if code == 0 else done.stderr
+
+    newest = await asyncio.to_thread(searchloop, settings, "evaluate")
     assert (newest["generation"], newest["test"], newest["judgments"]) == (4, "newest days", None)
     assert newest["means"]["candidate"] == newest["means"]["base"]
-    judged = searchloop(settings, "evaluate", "--release", "4", "--judgments", str(path), "--html", str(page))
+    judged = await evaluate("--release", "4", "--judgments", str(path), "--html", str(page))
     assert (judged["queries"], judged["test"]) == (1, "ours")
     assert judged["judgments"] == "2, of which 1 on products that the catalogue lacks"
     assert [(d["theirs"], d["n"]) for d in judged["differences"] if d["segment"] == "all"] == [("base", 1), ("bm25", 1)]
     assert list(named_sets(settings.data_dir)) == ["ours"]
     assert "Generation 4: ours" in page.read_text()
 
-    assert "there is no generation 9" in searchloop(settings, "evaluate", "--release", "9", code=1)
+    assert "there is no generation 9" in await evaluate("--release", "9", code=1)
     await publish(settings, RELEASE.model_copy(update={"generation": 5, "model": BASE, "model_sha256": "0" * 64}))
-    assert "its files have changed" in searchloop(settings, "evaluate", code=1)
+    assert "its files have changed" in await evaluate(code=1)
 
 
 async def fill(settings, release):

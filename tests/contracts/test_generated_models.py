@@ -33,7 +33,7 @@ from tests.contracts.examples import AT, MESSAGES, RAW
 # The generator writes the default of an enum as text, which pydantic tells when it is serialised; the text is right.
 pytestmark = [
     pytest.mark.clients,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore:Pydantic serializer warnings"),
 ]
 GENERATOR = "datamodel-code-generator==0.89.0"

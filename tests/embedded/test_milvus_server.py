@@ -44,6 +44,6 @@ def test_two_servers_run_side_by_side_and_one_comes_back_on_its_ports_after_kill
     assert not (tmp_path / "configs" / "milvus.yaml").read_text().count("{{")
 
 
-def test_a_port_that_is_taken_is_refused(milvus_server: str, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_refused(milvus_wheel: None, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortTakenError, match="Milvus needs it"):
         MilvusServer(tmp_path, taken.getsockname()[1]).start()

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.chaos import run
 from benchmarks.exactness.contrast import contrast
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 async def test_what_is_learnt_is_the_same_bytes_though_workers_and_broker_are_killed_paused_and_exchanged(tmp_path):

@@ -22,7 +22,7 @@ def settings_of(stack: Supervisor, folder: Path) -> Settings:
     return Settings.load({"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": str(folder)})
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, *, deadline_s: float = 90) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str, *, deadline_s: float = 240) -> None:
     end = time.monotonic() + deadline_s
     while not await condition():
         assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}"

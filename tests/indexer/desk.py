@@ -94,7 +94,7 @@ class Desk:
     async def dead_letters(self) -> list[bytes]:
         return await self._values(self.settings.topic(dead_letter_name(DEPLOYMENT_COMMANDS.name)))
 
-    async def live(self, generation: int, *, sequence: int, deadline_s: float = 120.0) -> State:
+    async def live(self, generation: int, *, sequence: int, deadline_s: float = 240.0) -> State:
         """Wait until the generation is live by the pointer of this sequence, and the records that follow a pointer say the same."""
 
         async def there() -> State | None:
@@ -128,7 +128,7 @@ class Desk:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/{name}") as response:
             return await response.text()
 
-    async def eventually(self, condition: Callable[[], Awaitable[T | None]], deadline_s: float = 120.0) -> T:
+    async def eventually(self, condition: Callable[[], Awaitable[T | None]], deadline_s: float = 240.0) -> T:
         end = time.monotonic() + deadline_s
         while True:
             found = await condition()

@@ -1,6 +1,5 @@
 import re
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -76,6 +75,11 @@ def turned(path: str | None) -> str:
     return str(other)
 
 
+async def work_of(desk: Desk) -> list[str]:
+    """What was built and written so far, as the metrics tell it."""
+    return re.findall(r"^searchloop_(?:builds|index_rows_written)_total.*$", await desk.metrics(), re.MULTILINE)
+
+
 def promote(command_id: str, candidate: Candidate, expected: int) -> DeploymentCommand:
     return DeploymentCommand(command_id=command_id, action="promote", candidate=candidate, expected_generation=expected, actor="ann")
 
@@ -100,7 +104,7 @@ async def test_the_first_generation_appears_and_follows_the_catalogue(desk: Desk
     async def found() -> bool:
         return store.search(live.collection, query, 1)[0][0].product_id == changed.product_id and "p0099" in ids(store, live)
 
-    await desk.eventually(found, 10.0)
+    await desk.eventually(found)
     assert store.rows(live.collection, ["p0003"])[0].version == 2
     assert store.rows(live.collection, ["p0004"])[0].version == 1, "an older version came through"
 
@@ -109,7 +113,7 @@ async def test_the_first_generation_appears_and_follows_the_catalogue(desk: Desk
     async def gone() -> bool:
         return store.search(live.collection, query, 1)[0][0].product_id != changed.product_id
 
-    await desk.eventually(gone, 2.0)
+    await desk.eventually(gone)
     decision = (await desk.decisions())[-1]
     assert (decision.generation_before, decision.generation_after, decision.verdict) == (None, 1, "pass")
     assert {c.name for c in decision.checks} >= {"row_count", "id_set", "recall", "self_retrieval"}
@@ -123,7 +127,7 @@ async def test_the_first_generation_appears_and_follows_the_catalogue(desk: Desk
     async def back() -> bool:
         return store.exists(live.collection) and ids(store, live) == everything
 
-    await desk.eventually(back, 90.0)
+    await desk.eventually(back)
     assert (await desk.state()).pointer == (await desk.live(1, sequence=1)).pointer
 
 
@@ -150,7 +154,7 @@ async def test_promote_stale_command_rollback_and_bad_input(
         sets = [ids(store, state.releases[g]) for g in (1, 2)]
         return versions == [7, 7] and all("p0050" in s and "p0001" not in s and len(s) == 30 for s in sets)
 
-    await desk.eventually(both_in_step, 10.0)
+    await desk.eventually(both_in_step)
     rows = [store.rows(state.releases[g].collection, ["p0050"])[0] for g in (1, 2)]
     assert 0.8 < float(rows[0].vector @ rows[1].vector) < 0.99999, "each generation has the vector of its own model"
 
@@ -160,13 +164,13 @@ async def test_promote_stale_command_rollback_and_bad_input(
     async def rejected() -> bool:
         return any(d.verdict == "fail" and "stale" in " ".join(d.reasons) for d in await desk.decisions())
 
-    await desk.eventually(rejected, 10.0)
+    await desk.eventually(rejected)
     assert await desk.dead_letters() == [b"{not json"]
 
-    started = time.monotonic()
+    worked = await work_of(desk)
     await desk.command(DeploymentCommand(command_id="c3", action="rollback", actor="ann", reason="drill"))
     await desk.live(1, sequence=3)
-    assert time.monotonic() - started < 1.0
+    assert await work_of(desk) == worked, "a rollback moves the pointer and writes no row"
 
     wrong_weights = candidate.model_copy(update={"model_sha256": "0" * 64, "run_id": "wrong"})
     wrong_vectors = other_model(0.07).model_copy(update={"vectors": turned(candidate.vectors)})
@@ -187,7 +191,7 @@ async def test_promote_stale_command_rollback_and_bad_input(
     async def quarantined() -> bool:
         return any("rolled back by ann (claimed) (drill)" in " ".join(d.reasons) for d in await desk.decisions())
 
-    await desk.eventually(quarantined, 60.0)
+    await desk.eventually(quarantined)
     await desk.command(DeploymentCommand(command_id="c7", action="rollback", force=True, reason="the drill is over", actor="ann"))
     state = await desk.live(2, sequence=5)
     assert state.pointer.paused
@@ -196,7 +200,7 @@ async def test_promote_stale_command_rollback_and_bad_input(
         releases = (await desk.state()).releases
         return releases[2].rolled_back is None and releases[1].rolled_back is not None
 
-    await desk.eventually(forgiven, 10.0)
+    await desk.eventually(forgiven)
     assert [d.generation_after for d in await desk.decisions() if d.verdict != "fail" and d.actor != "trainer"] == [1, 2, 1, 1, 2]
 
 
@@ -226,18 +230,18 @@ async def test_a_killed_build_goes_on_and_what_then_serves_badly_is_rolled_back(
         release = (await desk.state()).releases[2]
         return release.attempts == 2 and '"rows"' in await desk.page("readyz")
 
-    await desk.eventually(building_again, 90.0)
+    await desk.eventually(building_again)
     await desk.put(a_product(1001))
     await desk.delete("p0002")
     assert (await desk.state()).live == 1, "the changes came too late to mean anything"
-    state = await desk.live(2, sequence=2, deadline_s=90.0)
+    state = await desk.live(2, sequence=2)
     assert re.search(r"build resumed.*kept=(4[0-9]|[5-9][0-9]|[1-3][0-9]{2})", desk.log()), "nothing was kept"
 
     async def in_step() -> bool:
         sets = [ids(store, state.releases[g]) for g in (1, 2)]
         return sets[0] == sets[1] and all(not s & {"p0000", "p0002"} and s >= {"p1000", "p1001"} and len(s) == 300 for s in sets)
 
-    await desk.eventually(in_step, 10.0)
+    await desk.eventually(in_step)
     assert [store.rows(state.releases[g].collection, ["p0001"])[0].version for g in (1, 2)] == [5, 5]
     assert [r.generation for r in state.holding] == [2, 1]
     assert state.releases[2].row_count == len(ids(store, state.releases[2]))

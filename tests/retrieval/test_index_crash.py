@@ -22,7 +22,7 @@ pytestmark = pytest.mark.broker
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> LocalServer:
     """A server of the test's own, not started."""
     if request.param == "server":
-        request.getfixturevalue("milvus_server")  # skips where it is not installed
+        request.getfixturevalue("milvus_wheel")  # skips where it is not installed
         return MilvusServer(tmp_path)
     return EmbeddedMilvus(tmp_path)
 

@@ -20,7 +20,7 @@ from schemas.releases import LivePointer, Release
 from schemas.search import SearchRequest, SearchResponse
 from schemas.settings import SearcherSettings
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 
 class Shop:

@@ -46,7 +46,7 @@ def stream(settings, *arguments):
         log.close()
 
 
-async def until(condition, settings, deadline_s=90):
+async def until(condition, settings, deadline_s=240):
     async def wait():
         while not await condition():  # noqa: ASYNC110 (another process fulfils it)
             await asyncio.sleep(0.2)  # between two looks

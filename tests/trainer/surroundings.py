@@ -51,10 +51,14 @@ class Shop:
         """Whether the process that was started last is no more."""
         return self._process is not None and self._process.poll() is not None
 
+    def cpu_s(self) -> float:
+        """How much the process that was started last has worked, in seconds."""
+        assert self._process
+        return sum(psutil.Process(self._process.pid).cpu_times()[:2])
+
     def page(self, page: str) -> tuple[int, dict[str, object]]:
         """Return a health page, asked anew while the process works on its start; a loaded machine gives it its share later."""
-        assert self._process
-        process, last, moved = psutil.Process(self._process.pid), 0.0, time.monotonic()
+        last, moved = 0.0, time.monotonic()
         while not self.ended():
             with suppress(OSError, ValueError, KeyError):
                 port = json.loads((self.settings.data_dir / "run" / "trainer.json").read_text())["port"]
@@ -63,7 +67,7 @@ class Shop:
                 answer = connection.getresponse()
                 return answer.status, json.loads(answer.read())
             with suppress(psutil.NoSuchProcess):
-                used = sum(process.cpu_times()[:2])
+                used = self.cpu_s()
                 if used != last:
                     last, moved = used, time.monotonic()
             if last > START_CPU_S or time.monotonic() - moved > WITHIN_S:

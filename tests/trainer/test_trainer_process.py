@@ -30,7 +30,7 @@ from trainer.gate.pinned import Pin, write_pins
 from trainer.gate.rederivation import rederive
 from trainer.run.folder import REPORT
 
-pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.in_process import given
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -32,8 +34,6 @@ def test_with_nothing_running_a_command_says_what_to_start(tmp_path: Path, verb:
         (["send", "nonsense", "x"], {}, "unknown topic"),
         (["send", "searches"], {}, "pairs"),
         (["train", "--param", "nonsense=3"], {"SEARCHLOOP_KAFKA": "127.0.0.1:1"}, "may not be set"),
-        (["doctor"], {"SEARCHLOOP_CRON": "bad"}, "cron"),
-        (["doctor"], {"SEARCHLOOP_TYPO": "1"}, "SEARCHLOOP_TYPO"),
     ],
 )
 def test_wrong_usage_is_told_with_exit_code_2(tmp_path: Path, arguments: list[str], environ: dict[str, str], words: str):
@@ -41,6 +41,14 @@ def test_wrong_usage_is_told_with_exit_code_2(tmp_path: Path, arguments: list[st
     assert done.returncode == 2, done
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(("environ", "words"), [({"SEARCHLOOP_CRON": "bad"}, "cron"), ({"SEARCHLOOP_TYPO": "1"}, "SEARCHLOOP_TYPO")])
+def test_doctor_tells_a_wrong_setting_as_wrong_usage(tmp_path: Path, environ: dict[str, str], words: str):
+    done = given("doctor", "--data-dir", str(tmp_path), **environ)
+    assert done.code == 2, done
+    assert words in " ".join(done.stderr.split())
 
 
 def test_a_broker_that_is_not_there_is_a_sentence(tmp_path: Path):
