@@ -143,12 +143,12 @@ async def _turn(settings: Settings, servers: Supervisor, shop: Shop, report: Rep
         await _judge_traffic(settings, traffic, report)
 
 
-async def _run(settings: Settings, text: str, **trigger: Any) -> tuple[TrainingRun, Decision | None]:
-    wish = Trigger(trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="demo", **trigger)
+async def _run(settings: Settings, text: str, **fields: Any) -> tuple[TrainingRun, Decision | None]:
+    trigger = Trigger(trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="demo", **fields)
     with Stage(text) as stage:
-        await send_trigger(settings, wish)
+        await send_trigger(settings, trigger)
         run = await wait_for_run(
-            settings, wish.trigger_id, quiet_s=RUN_QUIET_S, on_change=lambda r: stage.say(f"{r.state.value} {r.progress:.0%} {r.detail}")
+            settings, trigger.trigger_id, quiet_s=RUN_QUIET_S, on_change=lambda r: stage.say(f"{r.state.value} {r.progress:.0%} {r.detail}")
         )
     return run, next((d for d in await read_decisions(settings) if d.run_id == run.run_id and d.checks), None)
 
@@ -185,9 +185,9 @@ async def _refuse_shuffled(settings: Settings, traffic: Traffic, report: Report)
 
 async def _roll_back(settings: Settings, traffic: Traffic, report: Report) -> None:
     traffic.phase = "rollback"
-    wish = DeploymentCommand(command_id=uuid.uuid4().hex, action="rollback", reason="demo", actor="demo", expected_generation=2)
+    command = DeploymentCommand(command_id=uuid.uuid4().hex, action="rollback", reason="demo", actor="demo", expected_generation=2)
     with Stage("roll back"):
-        pointer, why, took = await command_and_wait(settings, wish, deadline_s=QUIET_S)
+        pointer, why, took = await command_and_wait(settings, command, deadline_s=QUIET_S)
     report.facts["rollback_ms"] = round(took * 1000)
     report.check(pointer is not None and pointer.live.generation == 1, f"rolled back to generation 1 in {took * 1000:.0f} ms ({why})")
     bar = _bar_s(traffic, 1.0)
@@ -245,8 +245,8 @@ async def _hits(requester: Requester, settings: Settings, query: str) -> SearchR
     why: object = "no answer"
     while True:
         with suppress(TimeoutError):
-            wish = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=5, timeout_ms=10_000)
-            response, _ = await ask(requester, settings, wish)
+            request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=5, timeout_ms=10_000)
+            response, _ = await ask(requester, settings, request)
             if response.status in {Status.OK, Status.PARTIAL}:
                 return response
             why = response.error.message if response.error else response.status.value

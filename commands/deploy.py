@@ -1,4 +1,4 @@
-"""``train`` and the deployment verbs: write a wish to Kafka, and wait until it has taken effect.
+"""``train`` and the deployment verbs: write a request to Kafka, and wait until it has taken effect.
 
 "Started" is never printed as success: a verb that waits ends with 0 only when the effect was seen.
 """

@@ -53,7 +53,7 @@ def forget(
     if len(named) != 1:
         stop("exactly one of --client, --session, --user is expected: what the shopper's events name first, in this order", code=2)
     try:
-        wish = Erasure(event_id=str(uuid.uuid4()), timestamp=datetime.now(UTC), client_id=client, session_id=session, user_id=user)
+        request = Erasure(event_id=str(uuid.uuid4()), timestamp=datetime.now(UTC), client_id=client, session_id=session, user_id=user)
     except ValueError:
         stop(f"{named[0]!r} is no id: text of 1 to 256 characters without control characters is expected", code=2)
     settings = _of_this_machine(data_dir) if files_only else find_settings(data_dir)
@@ -66,19 +66,19 @@ def forget(
     try:
         with bar:
             bar.add_task("forgetting", total=None)
-            pairs = asyncio.run(request_erasure(settings, wish, hashed, hashes, deadline_s=timeout_s if wait else None))
+            pairs = asyncio.run(request_erasure(settings, request, hashed, hashes, deadline_s=timeout_s if wait else None))
     except TimeoutError as error:
         stop(f"{error}; the request stays and is carried out once `searchloop stream` runs")
-    facts = {"event_id": wish.event_id, "client": hashed, "pairs_that_named_it": pairs, "state": "forgotten" if wait else "requested"}
+    facts = {"event_id": request.event_id, "client": hashed, "pairs_that_named_it": pairs, "state": "forgotten" if wait else "requested"}
     _tell(facts | _in_files(settings, hashes) | {"later": later()}, as_json=as_json)
 
 
 def later() -> dict[str, str]:
-    """Return what goes by itself after a wish has been carried out, and when."""
+    """Return what goes by itself after a request has been carried out, and when."""
     kept = {t.name: t.retention for t in TOPICS if t.retention and t.name in _TELLING}
     empty = StreamSettings.load(os.environ).empty_pairs_kept
     return {
-        "pairs that were this shopper's alone": f"their text, {_told(empty)} after the wish or later, with a record of their partition",
+        "pairs that were this shopper's alone": f"their text, {_told(empty)} after the request or later, with a record of their partition",
         "shoppers": "the emptied row, when nothing more was heard of it for `max_event_age` and `purchase_window` together",
         "older values of compacted topics": "when Kafka compacts their segment (`segment.ms` is a day)",
         **{name: f"its records, {_told(age)} after each was written" for name, age in kept.items()},
@@ -125,7 +125,7 @@ def _tell(facts: dict[str, Any], *, as_json: bool) -> None:
         table("what goes later", ["what", "when"], list(facts["later"].items()))
 
 
-async def request_erasure(settings: Settings, wish: Erasure, client: str, hashes: set[str], *, deadline_s: float | None) -> int:
+async def request_erasure(settings: Settings, request: Erasure, client: str, hashes: set[str], *, deadline_s: float | None) -> int:
     """Write a request and return how many pairs named the client before, under any of its hashes.
 
     With a deadline it returns once the request has taken effect in every partition, or raises ``TimeoutError``.
@@ -135,7 +135,7 @@ async def request_erasure(settings: Settings, wish: Erasure, client: str, hashes
     async with open_reader(settings.kafka, [settings.topic(CONTRIBUTIONS.name)], start="end", fetch_wait_ms=50) as reader:
         partitions = await reader.positions()
         async with open_producer(settings.kafka, linger_ms=0) as producer:
-            await producer.send(Outgoing(settings.topic(ERASURES.name), wish.to_json(), key=client.encode()))
+            await producer.send(Outgoing(settings.topic(ERASURES.name), request.to_json(), key=client.encode()))
         if deadline_s is None:
             return before
         end = time.monotonic() + deadline_s

@@ -26,7 +26,7 @@ class TakenOverError(RuntimeError):
     """Another indexer of the deployment holds the commands now."""
 
 
-async def obey(commands: GroupConsumer, producer: Producer, deployer: Deployer, deployment: str) -> None:
+async def handle_commands(commands: GroupConsumer, producer: Producer, deployer: Deployer, deployment: str) -> None:
     """Carry out commands of this deployment, for ever. What cannot be read goes to the dead letters."""
     while True:
         if not commands.assigned():

@@ -1,4 +1,4 @@
-"""The indexer from start to end: become the only one, read the truth, repair, then build, follow and obey.
+"""The indexer from start to end: acquire leadership, load state, recover, then build, follow the catalogue and handle commands.
 
 Read this first: ``_serve`` is the process.
 """
@@ -17,7 +17,7 @@ from broker.reading import open_reader
 from indexer.build import Workshop
 from indexer.builder import Builder
 from indexer.catalog_sync import CatalogSync
-from indexer.commands import obey
+from indexer.commands import handle_commands
 from indexer.decided import Decided
 from indexer.deployer import Deployer
 from indexer.lanes import Lane
@@ -87,7 +87,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
             tasks.create_task(sync.erase())
             tasks.create_task(builder.run())
             tasks.create_task(_first(settings, sync, models, deployer))
-            tasks.create_task(obey(commands, producer, deployer, settings.deployment))
+            tasks.create_task(handle_commands(commands, producer, deployer, settings.deployment))
             tasks.create_task(watch.listen(reports))
             tasks.create_task(watch.count(events))
             tasks.create_task(_find_again(deployer, models))

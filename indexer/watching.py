@@ -1,4 +1,4 @@
-"""Listen to the searchers and to the shoppers, and roll back what ``guard`` condemns, as an operator would: by a command.
+"""Watch searcher reports and clicks, and roll back what ``guard`` decides against, as an operator would: by a command.
 
 The same reports throttle builds and hold collections back. Thin: what a report means is decided elsewhere.
 """

@@ -1,4 +1,4 @@
-"""Sum the parts of a score by their coefficients. Pure; serving and evaluation rank by this one function."""
+"""Sum the parts of a score by their coefficients, as serving does. Pure. Evaluation ranks by ``trainer.evaluation`` on its own."""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,1 @@
-"""Every message, file format and setting of searchloop: pydantic, ftfy and the standard library only."""
+"""Every message, file format and setting of searchloop: pydantic, msgspec, ftfy and the standard library only."""

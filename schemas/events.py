@@ -153,7 +153,7 @@ class Interaction(_Envelope):
 
 
 class Erasure(_Envelope):
-    """A wish to forget a shopper: the topic ``erasures``. The shopper is named as its events name it.
+    """A request to forget a shopper: the topic ``erasures``. The shopper is named as its events name it.
 
     What happened up to ``timestamp`` is forgotten, also where it arrives later.
     """

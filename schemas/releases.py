@@ -31,7 +31,7 @@ class Candidate(Fact):
 
 
 class DeploymentCommand(Message):
-    """A wish to change what serves. ``expected_generation`` is compared with the live one: a stale command is rejected.
+    """A request to change what serves. ``expected_generation`` is compared with the live one: a stale command is rejected.
 
     ``promote`` carries a candidate or names a generation; ``rollback`` without one goes to the previous generation. ``actor`` is what the
     sender says of itself: history shows it as claimed. After ``expires_at`` the command is refused.

@@ -92,7 +92,7 @@ class Settings(BaseModel):
 
     def environ(self) -> dict[str, str]:
         """Return the variables that make ``load`` build these settings again: how the supervisor tells its children."""
-        said = self.model_fields_set  # a default that was said is another wish than none
+        said = self.model_fields_set  # a default that was said is another request than none
         return {PREFIX + n.upper(): _text(value) for n, value in self if n in said or value != type(self).model_fields[n].default}
 
 

@@ -15,7 +15,7 @@ ParamNumber = Annotated[int, Field(ge=-EXACT_INTEGER, le=EXACT_INTEGER)]
 
 
 class Trigger(Message):
-    """A wish for a run. A ``dedup_key`` runs at most once, for ever. ``force`` skips the data minimum, never the gate.
+    """A request for a run. A ``dedup_key`` runs at most once, for ever. ``force`` skips the data minimum and deploys whatever the verdict.
 
     ``base`` says what the fine-tune starts from. ``label_shuffle_seed`` trains on shuffled labels: a test of the gate. With ``cancels`` it
     asks for no run, but for the end of the run with this id.

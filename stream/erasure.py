@@ -19,7 +19,7 @@ def forget(
     """Return the emptied state, what its lines had earned as negative contributions, and the erasure for pairs.
 
     A shopper who is not remembered, or would not be if its partition had gone on, has earned nothing within the remembered age before the
-    wish; what pairs hold of it beyond its lines can be of any day before that. Of the state remain the fence, the times and the
+    request; what pairs hold of it beyond its lines can be of any day before that. Of the state remain the fence, the times and the
     counters, so that a replay counts nothing and what is older than the request is late. A position that is not beyond the fence returns
     the same state, nothing, and None.
     """

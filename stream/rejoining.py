@@ -43,7 +43,7 @@ class Pending:
             products = judged(partial(self._products, now=now), letter)
             self.held.append((letter, () if isinstance(products, Rejection) else products))
 
-    def ripe(self, now: datetime) -> list[Outgoing]:
+    def due(self, now: datetime) -> list[Outgoing]:
         """Return what goes back now; those letters, and those too old or too many, wait no longer."""
         oldest = (now - self.settings.pending_window).timestamp() * 1000
         sent: list[Outgoing] = []
@@ -96,7 +96,7 @@ async def rejoin(
     async with open_group(settings.kafka, [topic], f"{settings.topic_prefix}rejoin", session_timeout_ms=silence_ms) as letters:
         while True:
             pending.take(await letters.batch(timeout_ms=200, max_records=1000), clock())
-            sent = pending.ripe(clock())
+            sent = pending.due(clock())
             too_large = await producer.send_fitting(sent)  # those stay dead letters
             metrics.REJOINED.inc(len(sent) - len(too_large))
             metrics.PENDING.set(pending.count)

@@ -1,7 +1,7 @@
 """One step of each agent: a batch of micro-batches in, outputs and table written and acknowledged when it returns.
 
 Order matters: outputs first, then the table, so that a crash in between repeats outputs (which their fences absorb) and never skips them.
-Raises only for infrastructure. A fact that cannot be read is not ours; it is counted and passed over.
+Raises only for infrastructure. Records that fail to decode are counted and skipped.
 """
 
 from collections import Counter, OrderedDict, defaultdict

@@ -107,7 +107,7 @@ def test_lines_of_the_pages_fit_beside_a_diff() -> None:
     whole = re.compile(r"\||\s*`[^`]+`\S?$|\S+$")  # a row, a command, an address
     wide = []
     for page in pages:
-        prose = re.sub(r"^```.*?^```$", lambda m: "\n" * m[0].count("\n"), page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        prose = re.sub(r"^ *```.*?^ *```$", lambda m: "\n" * m[0].count("\n"), page.read_text(), flags=re.MULTILINE | re.DOTALL)
         lines = enumerate(prose.splitlines(), start=1)
         wide += [f"{page.relative_to(ROOT)}:{n}" for n, line in lines if len(line) > 120 and not whole.match(line)]
     assert wide == []

@@ -33,39 +33,39 @@ def pending(*letters, known=()):
 
 def test_it_goes_back_when_the_last_of_its_products_is_known_and_keeps_where_it_first_lay():
     held = pending(letter(0, "p1", "p2"), known=["p1"])
-    assert held.ripe(NOW) == []
+    assert held.due(NOW) == []
     assert (held.count, held.done()) == (1, [])
     held.known.put("p2", Held(1), [])
-    (sent,) = held.ripe(NOW)
+    (sent,) = held.due(NOW)
     assert (sent.topic, sent.key) == ("t.interactions", b"ann")
     assert dict(sent.headers) == {ORIGIN: b"t.interactions/0/0", REPLAYED: b"1"}
     assert [r.offset for r in held.done()] == [0]
-    assert held.ripe(NOW) == []
+    assert held.due(NOW) == []
 
 
 def test_the_place_in_the_log_stays_behind_the_oldest_that_waits_of_its_partition():
     held = pending(letter(0, "p1"), letter(1, "p9"), letter(2, "p1"), letter(5, "p1", partition=1), known=["p1"])
-    assert len(held.ripe(NOW)) == 3
+    assert len(held.due(NOW)) == 3
     assert [(r.partition, r.offset) for r in held.done()] == [(0, 0), (1, 5)]
     held.known.put("p9", Held(1), [])
-    assert len(held.ripe(NOW)) == 1
+    assert len(held.due(NOW)) == 1
     assert [r.offset for r in held.done()] == [1, 2]
 
 
 def test_another_reason_and_a_second_refusal_wait_for_nothing():
     again = letter(1, "p1", headers=((REPLAYED, b"1"),))
     held = pending(letter(0, "p1", reason=Reason.SCHEMA), again, known=["p1"])
-    assert held.ripe(NOW) == []
+    assert held.due(NOW) == []
     assert len(held.done()) == 2
 
 
 def test_it_is_given_up_after_the_window_and_stays_a_dead_letter():
     held = pending(letter(0, "p1"))
-    assert held.ripe(NOW + SETTINGS.pending_window + timedelta(seconds=1)) == []
+    assert held.due(NOW + SETTINGS.pending_window + timedelta(seconds=1)) == []
     assert (held.count, len(held.done())) == (0, 1)
 
 
 def test_the_oldest_are_given_up_when_there_are_too_many():
     held = pending(*(letter(n, "p1") for n in range(MAX_PENDING + 3)))
-    held.ripe(NOW)
+    held.due(NOW)
     assert held.count == MAX_PENDING

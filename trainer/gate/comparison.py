@@ -1,6 +1,6 @@
 """Paired comparisons of the candidate with a baseline, and what follows from each interval. Pure.
 
-All comparisons of one decision are resampled together. A number that is missing or is none is a fail with its reason.
+All comparisons of one decision are resampled together. A missing or NaN value fails the check, with its reason.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from schemas.settings import TrainerSettings
 LINEAGE = "searchloop_training.json"
 CHECKPOINTS = 5  # of one training; at each, the validation queries are looked at
 CUDA_BATCH = 1024
-# From the base model, vectors draw together in the first steps and part again later: a training of so many steps takes twice the spread.
+# Spread x (1 + 12 / steps): from the pretrained model vectors collapse in the first steps, so short trainings need more of it.
 SPREAD_STEPS = 12
 
 

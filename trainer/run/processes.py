@@ -39,7 +39,7 @@ def die_with_parent(interval_s: float = 0.5) -> None:
 
 
 def begin_again(module: str, argument: Path) -> NoReturn:
-    """Become a fresh process that runs the module again, under the same id: what a library does not give back is given back."""
+    """Re-exec the module as a fresh process with the same id, to release memory that libraries hold."""
     os.execv(sys.executable, command(module, argument))  # noqa: S606 (our own module, no shell)
 
 

@@ -15,7 +15,7 @@ from schemas.training import Trigger
 
 
 def slot_trigger(slot: datetime) -> Trigger:
-    """Return the wish for the run of a slot: the same for the same slot."""
+    """Return the trigger of a slot: the same for the same slot."""
     name = f"cron:{slot.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
     return Trigger(trigger_id=name, dedup_key=name, reason="schedule", requested_by="scheduler", requested_at=slot)
 

@@ -1,4 +1,4 @@
-"""The trainer's process: hold the triggers' partition, take up unfinished runs, then consume, work and keep time side by side.
+"""The trainer's process: claim the triggers' partition, resume unfinished runs, then consume, run and schedule side by side.
 
 Only the member of the group that holds the partition acts; another trainer stands by and takes over with what ``training-runs`` says.
 """

@@ -37,11 +37,11 @@ async def watch_volume(settings: TrainerSettings, producer: Producer) -> None:
         while True:
             changed.update(record.key for record in await reader.poll(timeout_ms=1000) if record.key is not None)
             if len(changed) >= settings.volume_pairs:
-                await producer.send(_wish(settings, sum((await reader.positions()).values())))
+                await producer.send(_trigger(settings, sum((await reader.positions()).values())))
                 changed.clear()
 
 
-def _wish(settings: TrainerSettings, position: int) -> Outgoing:
+def _trigger(settings: TrainerSettings, position: int) -> Outgoing:
     name = f"volume:{settings.deployment}:{position}"
     trigger = Trigger(trigger_id=name, dedup_key=name, reason="volume", requested_by="trainer", requested_at=datetime.now(UTC))
     return Outgoing(settings.topic(TRAINING_TRIGGERS.name), trigger.to_json(), key=settings.deployment.encode())
