@@ -30,16 +30,23 @@ class Query(NamedTuple):
     grouped: tuple[tuple[frozenset[str], frozenset[str]], ...]
 
 
-def declared_metrics() -> dict[str, frozenset[str]]:
-    """Return every metric of the code as Prometheus shows it, with its labels; read from the source, nothing is imported."""
-    found: dict[str, frozenset[str]] = {}
+def _declarations() -> Iterator[tuple[str, tuple[str, str, frozenset[str]]]]:
+    """Yield the kind of every metric of the code, and its name, help and labels; read from the source, nothing is imported."""
     for path in (p for package in _PROCESSES for p in sorted((ROOT / package).rglob("*.py"))):
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _SUFFIXES and len(call.args) > 1:
-                name = ast.literal_eval(call.args[0])
-                labels = frozenset(ast.literal_eval(call.args[2])) if len(call.args) > 2 else frozenset()
-                found |= {name + suffix: labels for suffix in _SUFFIXES[call.func.id]}
-    return found
+                name, text, *labels = (ast.literal_eval(argument) for argument in call.args[:3])
+                yield call.func.id, (name, text, frozenset(labels[0]) if labels else frozenset())
+
+
+def declared_metrics() -> dict[str, frozenset[str]]:
+    """Return every metric of the code as Prometheus shows it, with its labels."""
+    return {name + suffix: labels for kind, (name, _, labels) in _declarations() for suffix in _SUFFIXES[kind]}
+
+
+def help_texts() -> dict[str, str]:
+    """Return what each metric says of itself on ``/metrics``."""
+    return {name: text for _, (name, text, _) in _declarations()}
 
 
 def shown_metrics(data_dir: Path) -> set[str]:

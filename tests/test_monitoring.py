@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.monitoring import RULES_FILE, declared_metrics, faults_of, panels, queries, read_query, rules
+from tests.monitoring import RULES_FILE, declared_metrics, faults_of, help_texts, panels, queries, read_query, rules
 
 DECLARED = declared_metrics()
 RULES = rules()
@@ -22,6 +22,12 @@ PROMTOOL = shutil.which("promtool")
 def test_the_metrics_are_found_in_the_source() -> None:
     assert len(DECLARED) > 40
     assert DECLARED["searchloop_intake_records_total"] == {"topic", "outcome", "reason"}
+
+
+def test_every_metric_explains_itself_in_a_sentence() -> None:
+    texts = help_texts()
+    assert [name for name, text in texts.items() if not re.fullmatch(r"[A-Z1].{10,}\.", text)] == []
+    assert len(set(texts.values())) == len(texts)
 
 
 @pytest.mark.parametrize(("source", "expression"), list(queries()), ids=lambda text: text[:40])
