@@ -25,10 +25,11 @@ from retrieval.encoder import Encoder, resolve_model
 from schemas.settings import TrainerSettings
 from simulator.shop import Shop
 from trainer.data.arrival import Earlier, in_time
+from trainer.data.popularity import Popularity
 from trainer.data.snapshot import Snapshot
 from trainer.data.splits import split_by
 from trainer.data.trust import believed
-from trainer.data.weights import log_popularity, weigh_by, worth_of
+from trainer.data.weights import Weighting, log_popularity, weigh
 from trainer.evaluation.bootstrap import Floats, interval, resampled_means
 from trainer.evaluation.rankers import Catalog, Embedded, dense
 from trainer.evaluation.ranking_metrics import ndcg
@@ -66,12 +67,14 @@ class Bench:
         """Weigh as a run does."""
         settings = self.settings if trust else self.settings.model_copy(update={"newcomer_deviations": 0.0})
         parts = split_by(self.settings, snapshot)
-        return weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
+        return weigh(parts.train, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
 
     def learn(self, name: str, snapshot: Snapshot, *, trust: bool) -> Learnt:
         """Train from the base model as a run does, and look where the products are."""
         pairs = self.weights(snapshot, trust=trust)
-        known = worth_of(self.settings).credits_by_pair(split_by(self.settings, snapshot).train).select("query", "product_id", "credit")
+        known = (
+            Popularity.of(self.settings).credits_by_pair(split_by(self.settings, snapshot).train).select("query", "product_id", "credit")
+        )
         output = self.folder / name
         fine_tune(
             self.base, output,

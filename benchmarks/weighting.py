@@ -23,8 +23,9 @@ from benchmarks.learning.planted_shop import learn as learn_planted
 from retrieval.encoder import resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
+from trainer.data.popularity import Popularity
 from trainer.data.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
-from trainer.data.weights import log_popularity, weigh, worth_of
+from trainer.data.weights import Weighting, log_popularity, weigh
 from trainer.evaluation.rankers import Catalog
 from trainer.evaluation.scoring import evaluate
 from trainer.learning.fine_tune import device_of, fine_tune
@@ -71,7 +72,7 @@ class Clicks:
             )
             for tested in (False, True)
         )
-        qrels = worth_of(settings).credits_by_pair(during).drop("last_day").with_columns(gain=(1 + pl.col("credit")).log(2))
+        qrels = Popularity.of(settings).credits_by_pair(during).drop("last_day").with_columns(gain=(1 + pl.col("credit")).log(2))
         return cls(before, qrels.with_columns(unseen=~pl.col("query").is_in(before["query"].unique().to_list())), ever)
 
 
@@ -84,13 +85,8 @@ def learn_clicks(
     weighted = weigh(
         clicks.train,
         pl.DataFrame(schema=CLIENT_SCHEMA),
+        Weighting.as_counted(Popularity.of(settings), variant.weight_map, half_life_days=settings.half_life.total_seconds() / _DAY_S),
         newest_day=newest,
-        half_life_days=settings.half_life.total_seconds() / _DAY_S,
-        worth=worth_of(settings),
-        min_clients=1,
-        max_client_share=1.0,
-        weight_map=variant.weight_map,
-        newcomer_deviations=0,
     )
     weighted = weighted.sort("last_day", "query", "product_id", descending=[True, False, False]).head(most or weighted.height)
     weighted = weighted.sort("query", "product_id").with_columns(weight=pl.col("weight") / pl.col("weight").mean())
@@ -101,7 +97,9 @@ def learn_clicks(
     pairs = weighted
     if variant.repeated:
         counted = (
-            worth_of(settings).credits_by_pair(clicks.train).select("query", "product_id", times=pl.col("credit").round().cast(pl.Int64))
+            Popularity.of(settings)
+            .credits_by_pair(clicks.train)
+            .select("query", "product_id", times=pl.col("credit").round().cast(pl.Int64))
         )
         counted = weighted.join(counted, on=["query", "product_id"], maintain_order="left")
         pairs = counted.select(pl.all().exclude("times").repeat_by("times").explode())

@@ -19,8 +19,8 @@ from schemas.releases import Release
 from schemas.settings import Settings, SettingsError, TrainerSettings
 from trainer.data.judgments import JudgmentsError, keep, qrels_of, read_judgments
 from trainer.data.snapshot import Snapshot, frames, last_day
-from trainer.data.splits import split
-from trainer.data.weights import weigh_by, worth_of
+from trainer.data.splits import split_by
+from trainer.data.weights import Weighting, weigh
 from trainer.evaluation.files import Evaluation
 from trainer.evaluation.rankers import Catalog
 from trainer.evaluation.report_page import render
@@ -73,10 +73,8 @@ def evaluate(
 
 def score(snapshot: Snapshot, settings: TrainerSettings, models: Mapping[str, str], judged: pl.DataFrame | None) -> Evaluation:
     """Return the evaluation on judgments (query, product_id, relevance), or on the newest days of the snapshot as the trainer does."""
-    worth = worth_of(settings)
-    products = snapshot.catalog["product_id"].to_list()
-    parts = split(snapshot.pairs, products, worth=worth, test_days=settings.test_days, heldout_share=settings.heldout_share)
-    weighted = weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
+    parts = split_by(settings, snapshot)
+    weighted = weigh(parts.train, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
     qrels = parts.qrels if judged is None else qrels_of(judged, weighted)
     return rank_and_score(
         Catalog.of(snapshot.catalog),

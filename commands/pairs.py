@@ -21,7 +21,7 @@ from schemas.settings import SettingsError, TrainerSettings
 from schemas.text import normalise_query
 from trainer.data.snapshot import FIRST_DAY, LAST_DAY, frames, last_day
 from trainer.data.splits import held_out
-from trainer.data.weights import weigh_by
+from trainer.data.weights import Weighting, weigh
 
 # Decayed credit in whole credits, and the weight relative to the mean of the pairs that were read, which is 1.
 Weighed = tuple[float, float]
@@ -64,7 +64,7 @@ def weights_of(every: Iterable[Pair], settings: TrainerSettings) -> dict[tuple[s
     if snapshot.pairs.is_empty():
         return {}
     newest = max(snapshot.pairs["day"].to_list())
-    weighed = weigh_by(settings, snapshot.pairs, snapshot.clients, newest_day=newest)
+    weighed = weigh(snapshot.pairs, snapshot.clients, Weighting.of(settings), newest_day=newest)
     return {(query, product): (credit, weight) for query, product, credit, _last_day, weight in weighed.iter_rows()}
 
 

@@ -7,10 +7,11 @@ import polars as pl
 
 from schemas.training import RunState
 from trainer.data.arrival import Earlier, in_time
+from trainer.data.popularity import Popularity
 from trainer.data.prepared import Prepared
 from trainer.data.snapshot import Snapshot
 from trainer.data.splits import split_by
-from trainer.data.weights import log_popularity, shuffle_labels, weigh_by, worth_of
+from trainer.data.weights import Weighting, log_popularity, shuffle_labels, weigh
 from trainer.learning.plan import choose_start, lineage_of
 from trainer.run.folder import Outcome, RunEndedError
 from trainer.run.request import Request
@@ -24,10 +25,10 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
     too few pairs; force goes on with any pair at all.
     """
     settings = request.settings
-    worth = worth_of(settings)
+    worth = Popularity.of(settings)
     parts = split_by(settings, snapshot)
     train_rows = in_time(parts.train, earlier, newest_day=parts.newest_day, settled_days=settings.settled_days)
-    weighted = weigh_by(settings, train_rows, snapshot.clients, newest_day=parts.newest_day)
+    weighted = weigh(train_rows, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
     if weighted.height < (1 if request.force else settings.min_train_pairs):
         detail = f"{weighted.height} pairs to train on, at least {settings.min_train_pairs} are needed"
         raise RunEndedError(Outcome(state=RunState.SKIPPED, detail=detail))

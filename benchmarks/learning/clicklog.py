@@ -16,8 +16,9 @@ from benchmarks.replay_clicks import read_clicks
 from schemas.events import Action
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
+from trainer.data.popularity import Popularity
 from trainer.data.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
-from trainer.data.weights import weigh, worth_of
+from trainer.data.weights import Weighting, weigh
 
 _EPOCH = date(1970, 1, 1).toordinal()
 # The shop has clicks only: they are its metric. No client is known well enough to be limited.
@@ -74,13 +75,8 @@ class ClickLog:
         weighted = weigh(
             rows.drop("week"),
             pl.DataFrame(schema=CLIENT_SCHEMA),
+            Weighting.as_counted(Popularity.of(settings), settings.weight_map, half_life_days=settings.half_life.total_seconds() / 86_400),
             newest_day=_day(rows),
-            half_life_days=settings.half_life.total_seconds() / 86_400,
-            worth=worth_of(settings),
-            min_clients=1,
-            max_client_share=1.0,
-            weight_map=settings.weight_map,
-            newcomer_deviations=0,
         )
         if new_from is None:
             return weighted.with_columns(new=pl.lit(value=True))

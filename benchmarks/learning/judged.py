@@ -19,9 +19,10 @@ from schemas.products import CatalogProduct
 from schemas.settings import StreamSettings, TrainerSettings
 from schemas.text import normalise_query
 from stream.validation import validate_product
+from trainer.data.popularity import Popularity
 from trainer.data.snapshot import CATALOG_SCHEMA, CLIENT_SCHEMA, PAIR_SCHEMA
 from trainer.data.splits import held_out
-from trainer.data.weights import weigh, worth_of
+from trainer.data.weights import Weighting, weigh
 from trainer.evaluation.segments import thin
 
 _DAY = 1
@@ -93,13 +94,8 @@ def weigh_as_purchases(pairs: pl.DataFrame, settings: TrainerSettings) -> pl.Dat
     return weigh(
         rows,
         pl.DataFrame(schema=CLIENT_SCHEMA),
+        Weighting.as_counted(Popularity.of(settings), settings.weight_map, half_life_days=1.0),
         newest_day=_DAY,
-        half_life_days=1.0,
-        worth=worth_of(settings),
-        min_clients=1,
-        max_client_share=1.0,
-        weight_map=settings.weight_map,
-        newcomer_deviations=0,
     )
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from schemas.settings import TrainerSettings, WeightMap
 from trainer.data.popularity import Popularity
 from trainer.data.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
-from trainer.data.weights import batches, log_popularity, weigh
+from trainer.data.weights import Weighting, batches, log_popularity, weigh
 from trainer.learning.loss import EngagementLoss, Table
 
 Floats = npt.NDArray[np.float32]
@@ -89,13 +89,8 @@ def learn(shop: Planted, variant: Variant, seed: int) -> dict[str, float]:
     pairs = weigh(
         shop.pairs(),
         pl.DataFrame(schema=CLIENT_SCHEMA),
+        Weighting.as_counted(Popularity.of(SETTINGS), variant.weight_map, half_life_days=1.0),
         newest_day=_DAY,
-        half_life_days=1.0,
-        worth=Popularity.of(SETTINGS),
-        min_clients=1,
-        max_client_share=1.0,
-        weight_map=variant.weight_map,
-        newcomer_deviations=0,
     )
     query, product = (torch.tensor([int(text[1:]) for text in pairs[name]]) for name in ("query", "product_id"))
     rows = np.repeat(np.arange(pairs.height), pairs["credit"].round().cast(pl.Int64)) if variant.repeated else np.arange(pairs.height)

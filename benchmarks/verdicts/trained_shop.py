@@ -26,7 +26,7 @@ from simulator.records import Kind
 from simulator.shop import Shop
 from trainer.data.snapshot import Snapshot, frames
 from trainer.data.splits import split_by
-from trainer.data.weights import weigh_by
+from trainer.data.weights import Weighting, weigh
 from trainer.evaluation.files import Evaluation
 from trainer.evaluation.rankers import Catalog
 from trainer.evaluation.scoring import evaluate
@@ -96,7 +96,7 @@ class Ground:
         shop = Shop(seed, end=END, products=products, shoppers=2 * sessions, weeks=4, sessions_per_week=sessions)
         snapshot = snapshot_of(shop)
         parts = split_by(settings, snapshot)
-        weighted = weigh_by(settings, parts.train, snapshot.clients, newest_day=parts.newest_day)
+        weighted = weigh(parts.train, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
         data = facts_of(snapshot, cut_day=parts.cut_day, received=10_000, refused=100)
         older = weighted.filter(pl.col("last_day") < parts.cut_day - settings.test_days)
         return cls(snapshot, parts.qrels, weighted, older, data, settings)

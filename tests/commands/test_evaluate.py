@@ -69,13 +69,13 @@ def test_judgments_are_scored_against_the_whole_catalogue_and_know_what_was_seen
 
 def test_without_judgments_the_newest_days_are_the_test_as_in_a_run():
     from commands.evaluate import score
+    from trainer.data.popularity import Popularity
     from trainer.data.splits import split
-    from trainer.data.weights import worth_of
 
     shop, settings = a_shop(), TrainerSettings(popularity="clicks", test_days=3)
     found = score(shop, settings, {"candidate": BASE, "base": BASE}, None)
     products = shop.catalog["product_id"].to_list()
-    parts = split(shop.pairs, products, worth=worth_of(settings), test_days=3, heldout_share=settings.heldout_share)
+    parts = split(shop.pairs, products, worth=Popularity.of(settings), test_days=3, heldout_share=settings.heldout_share)
     assert set(found.queries["query"]) == set(parts.qrels["query"])
 
 

@@ -11,7 +11,7 @@ from schemas.products import CatalogProduct
 from schemas.settings import METRICS
 from trainer.data.popularity import Popularity
 from trainer.data.snapshot import Snapshot, frames
-from trainer.data.weights import weigh
+from trainer.data.weights import Weighting, weigh
 
 WORTH = Popularity(parse("clicks + purchases", METRICS))
 _KINDS = ("kettle", "lamp", "chair", "drill", "tent", "piano", "mirror", "carpet")
@@ -32,17 +32,7 @@ def a_pair(query: str, product_id: str, days: Mapping[int, int], *, action: Acti
 
 def weighed(snapshot: Snapshot) -> pl.DataFrame:
     """The pairs of a snapshot as counted: without decay, limits and trust."""
-    return weigh(
-        snapshot.pairs,
-        snapshot.clients,
-        newest_day=100,
-        half_life_days=1e9,
-        worth=WORTH,
-        min_clients=1,
-        max_client_share=1,
-        weight_map="log",
-        newcomer_deviations=0,
-    )
+    return weigh(snapshot.pairs, snapshot.clients, Weighting.as_counted(WORTH, "log", half_life_days=1e9), newest_day=100)
 
 
 def a_product(product_id: str, title: str) -> CatalogProduct:

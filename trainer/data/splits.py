@@ -14,7 +14,6 @@ from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
 from trainer.data.popularity import Popularity
 from trainer.data.snapshot import Snapshot
-from trainer.data.weights import worth_of
 
 SALT = "searchloop"
 
@@ -61,7 +60,7 @@ def split_by(settings: TrainerSettings, snapshot: Snapshot) -> Split:
     return split(
         snapshot.pairs,
         snapshot.catalog["product_id"].to_list(),
-        worth=worth_of(settings),
+        worth=Popularity.of(settings),
         test_days=settings.test_days,
         heldout_share=settings.heldout_share,
     )

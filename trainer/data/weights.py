@@ -4,7 +4,9 @@ A weight follows from the credit, decayed by age and limited per client, by one 
 models.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,57 +22,57 @@ MIN_SHARE = 0.05
 Rows = npt.NDArray[np.int64]
 
 
-def worth_of(settings: TrainerSettings) -> Popularity:
-    """Return what engagement is worth under these settings."""
-    return Popularity.of(settings)
-
-
-def weigh_by(settings: TrainerSettings, train: pl.DataFrame, clients: pl.DataFrame, *, newest_day: int) -> pl.DataFrame:
-    """Return the pairs as ``weigh`` does, with what the settings say of age, worth, limits and map."""
-    return weigh(
-        train,
-        clients,
-        newest_day=newest_day,
-        half_life_days=settings.half_life / timedelta(days=1),
-        worth=worth_of(settings),
-        min_clients=settings.min_clients,
-        max_client_share=settings.max_client_share,
-        weight_map=settings.weight_map,
-        newcomer_deviations=settings.newcomer_deviations,
-    )
-
-
-def weigh(
-    train: pl.DataFrame,
-    clients: pl.DataFrame,
-    *,
-    newest_day: int,
-    half_life_days: float,
-    worth: Popularity,
-    min_clients: int,
-    max_client_share: float,
-    weight_map: WeightMap,
-    newcomer_deviations: float,
-) -> pl.DataFrame:
-    """Return one row per pair, sorted: query, product_id, credit (> 0), last_day, weight (mean 1).
+@dataclass(frozen=True)
+class Weighting:
+    """How credit becomes a weight: what engagement is worth, how fast it ages, what one client and newcomers count for, and the map.
 
     A pair with fewer than ``min_clients`` distinct clients is left out. What one client has above ``max_client_share`` of a pair is taken
-    off its credit, and so is what ``trust`` does not believe of newcomers (``newcomer_deviations`` 0: all is believed). Pairs whose
-    reversals outweigh the rest are left out. Empty in, empty out.
+    off its credit, and so is what ``trust`` does not believe of newcomers (``newcomer_deviations`` 0: all is believed).
     """
-    decay = (-(newest_day - pl.col("day")) / half_life_days * np.log(2)).exp()
-    summed = worth.credits_by_pair(train, factor=decay).join(
+
+    worth: Popularity
+    half_life_days: float
+    min_clients: int
+    max_client_share: float
+    weight_map: WeightMap
+    newcomer_deviations: float
+
+    @classmethod
+    def of(cls, settings: TrainerSettings) -> Self:
+        """Take what the settings say."""
+        return cls(
+            worth=Popularity.of(settings),
+            half_life_days=settings.half_life / timedelta(days=1),
+            min_clients=settings.min_clients,
+            max_client_share=settings.max_client_share,
+            weight_map=settings.weight_map,
+            newcomer_deviations=settings.newcomer_deviations,
+        )
+
+    @classmethod
+    def as_counted(cls, worth: Popularity, weight_map: WeightMap, *, half_life_days: float) -> Self:
+        """Limit no client and believe all: for pairs whose clients nobody knows."""
+        return cls(worth, half_life_days, min_clients=1, max_client_share=1.0, weight_map=weight_map, newcomer_deviations=0.0)
+
+
+def weigh(train: pl.DataFrame, clients: pl.DataFrame, weighting: Weighting, *, newest_day: int) -> pl.DataFrame:
+    """Return one row per pair, sorted: query, product_id, credit (> 0), last_day, weight (mean 1).
+
+    Age is counted in days back from ``newest_day``. Pairs whose reversals outweigh the rest are left out. Empty in, empty out.
+    """
+    decay = (-(newest_day - pl.col("day")) / weighting.half_life_days * np.log(2)).exp()
+    summed = weighting.worth.credits_by_pair(train, factor=decay).join(
         _client_share(clients), on=["query", "product_id"], how="left", maintain_order="left"
     )
-    trusted = believed(clients, deviations=newcomer_deviations)
+    trusted = believed(clients, deviations=weighting.newcomer_deviations)
     summed = summed.join(trusted, on=["query", "product_id"], how="left", maintain_order="left")
     summed = summed.with_columns(credit=pl.col("credit") * pl.col("believed").fill_null(1.0))
-    over = (pl.col("top_share").fill_null(0.0) - max_client_share).clip(lower_bound=0.0)
+    over = (pl.col("top_share").fill_null(0.0) - weighting.max_client_share).clip(lower_bound=0.0)
     return (
-        summed.filter(pl.col("clients").fill_null(0) >= min_clients if min_clients > 1 else pl.lit(value=True))
+        summed.filter(pl.col("clients").fill_null(0) >= weighting.min_clients if weighting.min_clients > 1 else pl.lit(value=True))
         .with_columns(credit=pl.col("credit") * (1 - over))
         .filter(pl.col("credit") > 0)
-        .with_columns(weight=_MAPS[weight_map])
+        .with_columns(weight=_MAPS[weighting.weight_map])
         .with_columns(weight=pl.col("weight") / pl.col("weight").mean())
         .select("query", "product_id", "credit", "last_day", "weight")
     )

@@ -14,7 +14,7 @@ from schemas.settings import TrainerSettings
 from tests.trainer.builders import a_pair, weighed
 from trainer.data.snapshot import CLIENT_SCHEMA, Snapshot, frames
 from trainer.data.trust import MIN_SEEN, believed
-from trainer.data.weights import weigh_by
+from trainer.data.weights import Weighting, weigh
 
 Bought = dict[tuple[str, str], list[str]]
 
@@ -109,7 +109,9 @@ def test_where_little_is_known_nothing_is_unusual():
 def test_the_weights_of_a_run_follow_and_one_setting_ends_it():
     snapshot = _snapshot(a_crowd() | {("q0", "spam"): fakes(60)})
     on, off = (
-        weigh_by(TrainerSettings(weight_click=1.0, **own), snapshot.pairs, snapshot.clients, newest_day=100).filter(product_id="spam")
+        weigh(snapshot.pairs, snapshot.clients, Weighting.of(TrainerSettings(weight_click=1.0, **own)), newest_day=100).filter(
+            product_id="spam"
+        )
         for own in ({}, {"newcomer_deviations": 0})
     )
     assert off["credit"].item() == pytest.approx(60)

@@ -10,23 +10,15 @@ from hypothesis import strategies as st
 from schemas.events import Action
 from schemas.settings import TrainerSettings
 from tests.trainer.builders import WORTH, a_pair
+from trainer.data.popularity import Popularity
 from trainer.data.snapshot import frames
-from trainer.data.weights import batches, log_popularity, shuffle_labels, weigh, worth_of
+from trainer.data.weights import Weighting, batches, log_popularity, shuffle_labels, weigh
 
 
 def _weigh(pairs, *, newest_day=100, half_life_days=10.0, worth=WORTH, min_clients=1, max_client_share=1.0, weight_map="log"):
     snapshot = frames(pairs, [])
-    return weigh(
-        snapshot.pairs,
-        snapshot.clients,
-        newest_day=newest_day,
-        half_life_days=half_life_days,
-        worth=worth,
-        min_clients=min_clients,
-        max_client_share=max_client_share,
-        weight_map=weight_map,
-        newcomer_deviations=0,
-    )
+    weighting = Weighting(worth, half_life_days, min_clients, max_client_share, weight_map, newcomer_deviations=0)
+    return weigh(snapshot.pairs, snapshot.clients, weighting, newest_day=newest_day)
 
 
 def test_a_credit_one_half_life_old_counts_half():
@@ -74,7 +66,7 @@ def test_popularity_is_the_share_of_all_credit_and_never_zero():
 
 
 def test_actions_weigh_what_the_settings_say_and_a_refund_takes_back_its_purchase():
-    worth = worth_of(TrainerSettings())
+    worth = Popularity.of(TrainerSettings())
     bought = a_pair("q", "a", {99: 2}, action=Action.PURCHASE)
     returned = a_pair("q", "a", {100: -2}, action=Action.REFUND)
     clicked = a_pair("q", "b", {100: 2})

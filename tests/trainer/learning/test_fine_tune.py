@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from schemas.settings import TrainerSettings
 from tests.trainer.builders import WORTH, a_shop, texts_of
 from trainer.data.splits import split
-from trainer.data.weights import weigh
+from trainer.data.weights import Weighting, weigh
 from trainer.learning.plan import Lineage, lineage_of, plan
 
 pytestmark = pytest.mark.model
@@ -46,17 +46,7 @@ def _train(
 
     shop = a_shop()
     parts = split(shop.pairs, shop.catalog["product_id"].to_list(), worth=WORTH, test_days=3, heldout_share=0.2)
-    pairs = weigh(
-        parts.train,
-        shop.clients,
-        newest_day=parts.newest_day,
-        half_life_days=14,
-        worth=WORTH,
-        min_clients=1,
-        max_client_share=1.0,
-        weight_map="log",
-        newcomer_deviations=0,
-    )
+    pairs = weigh(parts.train, shop.clients, Weighting.as_counted(WORTH, "log", half_life_days=14), newest_day=parts.newest_day)
     settings = TrainerSettings(max_steps=max_steps, batch_size=16, passes=9, learning_rate=learning_rate, blend=blend)
     facts = fine_tune(
         resolve_model(BASE),
