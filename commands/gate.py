@@ -10,7 +10,7 @@ import polars as pl
 from commands.support.session import out, show_json, stop, table
 from schemas.settings import SettingsError, TrainerSettings
 from trainer.evaluation.power import DEFAULT_SD, GAINS, needs, power_at, queries_needed
-from trainer.gate.pinned import Pin, PinError, checked, path_of, read_pins, write_pins
+from trainer.gate.pinned import Pin, PinError, checked, read_pins, write_pins
 
 RUNS = 10  # the newest evaluated ones
 
@@ -106,7 +106,7 @@ def _settings(data_dir: Path | None) -> TrainerSettings:
 
 def _path(data_dir: Path | None) -> Path:
     settings = _settings(data_dir)
-    return path_of(settings.data_dir, settings.pinned_queries)
+    return settings.data_dir / settings.pinned_queries
 
 
 def _read(path: Path) -> list[Pin]:

@@ -27,7 +27,7 @@ from trainer.evaluation.report_page import render
 from trainer.gate.case import PINS, Case
 from trainer.gate.decision import build_decision
 from trainer.gate.past import Past, look_back
-from trainer.gate.pinned import PinError, path_of, read_pins
+from trainer.gate.pinned import PinError, read_pins
 from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import Lineage, Training, lineage_of, plan
 from trainer.learning.training_progress import Step, TrainingError
@@ -111,7 +111,7 @@ def find_past(request: Request, live: LivePointer) -> Past:
 def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) -> EvaluationFacts:
     """Score the saved candidate and the baselines in a fresh process, into ``evaluation/``."""
     folder = run.fresh("evaluation")
-    pinned = path_of(request.settings.data_dir, request.settings.pinned_queries)
+    pinned = request.settings.data_dir / request.settings.pinned_queries
     if pinned.is_file():
         shutil.copyfile(pinned, folder / PINS)
     weighted = pl.read_parquet(run.path / "split" / "weighted.parquet")

@@ -31,11 +31,6 @@ class Pin(BaseModel):
     k: Annotated[int, Field(ge=1, le=MAX_K)] = 10
 
 
-def path_of(data_dir: Path, name: str) -> Path:
-    """Return where the pinned queries lie: ``name`` in the data directory, or itself when it is absolute."""
-    return data_dir / name
-
-
 def read_pins(path: Path) -> list[Pin]:
     """Return the pins in the order of the file; no file, no pins. Raises ``PinError`` for a line that is none, or a query pinned twice."""
     if not path.is_file():
