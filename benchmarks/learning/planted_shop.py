@@ -17,8 +17,9 @@ from torch import nn
 from schemas.settings import TrainerSettings, WeightMap
 from trainer.data.popularity import Popularity
 from trainer.data.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
-from trainer.data.weights import Weighting, batches, log_popularity, weigh
+from trainer.data.weights import Weighting, log_popularity, weigh
 from trainer.learning.loss import EngagementLoss, Table
+from trainer.learning.sampling import batches
 
 Floats = npt.NDArray[np.float32]
 QUERIES, PRODUCTS, RELEVANT, LATENT = 500, 800, 25, 12

@@ -1,4 +1,4 @@
-"""What a pair weighs in training, and in which order pairs are seen. Pure: the same seed gives the same batches.
+"""What a pair weighs in training. Pure.
 
 A weight follows from the credit, decayed by age and limited per client, by one of few maps; mean 1 over the pairs. Knows no texts and no
 models.
@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from schemas.settings import TrainerSettings, WeightMap
@@ -18,8 +17,6 @@ from trainer.data.trust import believed
 
 MAX_CREDIT = 64.0  # beyond it more of the same teaches nothing: sampling or weighing by raw counts hurt unseen queries
 MIN_SHARE = 0.05
-
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -111,45 +108,3 @@ def shuffle_labels(pairs: pl.DataFrame, seed: int) -> pl.DataFrame:
     order = np.random.default_rng(seed).permutation(pairs.height)
     shuffled = pairs.with_columns(product_id=pairs["product_id"].gather(order))
     return shuffled.unique(["query", "product_id"], keep="first").sort("query", "product_id")
-
-
-def batches(
-    new: Rows, old: Rows, *, steps: int, batch_size: int, replay_share: float, seed: int, together: Rows | None = None
-) -> list[Rows]:
-    """Return ``steps`` arrays of ``batch_size`` row numbers (fewer when there are fewer rows): new ones, and the replay share of old ones.
-
-    Each kind is passed through in shuffled rounds, so that no row is seen a second time before all were seen once. ``together``: the query
-    of each row; rows of one query follow each other, so that a batch sees a query with most of its products.
-    """
-    rng = np.random.default_rng(seed)
-    size = min(batch_size, len(new) + len(old))
-    n_old = min(round(size * replay_share), size) if len(new) and len(old) else (size if len(old) else 0)
-    from_new, from_old = _Rounds(new, rng, together), _Rounds(old, rng, together)
-    return [np.concatenate([from_new.take(size - n_old), from_old.take(n_old)]) for _ in range(steps)]
-
-
-class _Rounds:
-    """Endless shuffled rounds over rows."""
-
-    def __init__(self, rows: Rows, rng: np.random.Generator, together: Rows | None) -> None:
-        self._rows, self._rng, self._together = rows, rng, together
-        self._left: Rows = rows[:0]
-
-    def take(self, count: int) -> Rows:
-        """Return the next ``count`` rows; within one call a row may repeat only when there are fewer rows than asked."""
-        parts: list[Rows] = []
-        while count:
-            if not len(self._left):
-                self._left = self._shuffled()
-            parts.append(self._left[:count])
-            self._left = self._left[len(parts[-1]) :]
-            count -= len(parts[-1])
-        return np.concatenate(parts) if parts else self._rows[:0]
-
-    def _shuffled(self) -> Rows:
-        rows = self._rng.permutation(self._rows)
-        if self._together is None:
-            return rows
-        _, query = np.unique(self._together[rows], return_inverse=True)
-        turn = self._rng.permutation(query.max() + 1)
-        return rows[np.argsort(turn[query], kind="stable")]

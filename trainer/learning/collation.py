@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainer.data.weights import Rows, batches
 from trainer.learning.hard_negatives import HardNegatives
 from trainer.learning.numbering import Numbers
 from trainer.learning.plan import Plan
+from trainer.learning.sampling import Rows, batches
 from trainer.learning.towers import Tower
 
 

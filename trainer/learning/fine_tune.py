@@ -25,7 +25,6 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
-from trainer.data.weights import Rows
 from trainer.learning.checkpoints import checkpoint_folder, newest_checkpoint, smaller_until_it_fits
 from trainer.learning.collation import Collator, schedule
 from trainer.learning.hard_negatives import mine
@@ -33,6 +32,7 @@ from trainer.learning.interpolation import Blend
 from trainer.learning.loss import EngagementLoss, Table
 from trainer.learning.numbering import Numbers
 from trainer.learning.plan import LINEAGE, Lineage, Plan, Training
+from trainer.learning.sampling import Rows
 from trainer.learning.towers import TopTower, Tower, WholeTower, build, vectors
 from trainer.learning.training_progress import Step, StepReport, TrainingError, inner_scores, latest_sound
 from trainer.learning.twins import stand_ins

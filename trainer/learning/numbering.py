@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trainer.data.weights import Rows
+from trainer.learning.sampling import Rows
 from trainer.learning.twins import as_one
 
 MAX_VALIDATION = 300

@@ -12,7 +12,7 @@ from schemas.settings import TrainerSettings
 from tests.trainer.builders import WORTH, a_pair
 from trainer.data.popularity import Popularity
 from trainer.data.snapshot import frames
-from trainer.data.weights import Weighting, batches, log_popularity, shuffle_labels, weigh
+from trainer.data.weights import Weighting, log_popularity, shuffle_labels, weigh
 
 
 def _weigh(pairs, *, newest_day=100, half_life_days=10.0, worth=WORTH, min_clients=1, max_client_share=1.0, weight_map="log"):
@@ -100,22 +100,3 @@ def test_shuffled_labels_keep_queries_and_products_but_not_their_tie():
     assert shuffled.equals(shuffle_labels(pairs, 7))
     assert sorted(shuffled["product_id"]) == sorted(pairs["product_id"])
     assert sum(q[1:] == p[1:] for q, p in shuffled.select("query", "product_id").iter_rows()) < 10
-
-
-def test_a_batch_holds_the_replay_share_of_old_pairs_and_every_new_pair_comes_once_per_round():
-    new, old = np.arange(8), np.arange(100, 200)
-    drawn = batches(new, old, steps=4, batch_size=8, replay_share=0.5, seed=1)
-    assert [int((rows >= 100).sum()) for rows in drawn] == [4, 4, 4, 4]
-    assert sorted(np.concatenate(drawn[:2])[np.concatenate(drawn[:2]) < 100]) == list(range(8))
-
-
-def test_batches_are_the_same_for_a_seed_and_others_for_another():
-    new, old = np.arange(50), np.arange(0)
-    first, again, other = (batches(new, old, steps=3, batch_size=16, replay_share=0.5, seed=s) for s in (1, 1, 2))
-    assert all((a == b).all() for a, b in zip(first, again, strict=True))
-    assert any((a != b).any() for a, b in zip(first, other, strict=True))
-
-
-def test_with_fewer_pairs_than_a_batch_no_pair_is_doubled():
-    drawn = batches(np.arange(3), np.arange(3, 5), steps=2, batch_size=64, replay_share=0.4, seed=1)
-    assert [sorted(rows.tolist()) for rows in drawn] == [[0, 1, 2, 3, 4]] * 2
