@@ -22,6 +22,7 @@ from trainer.evaluation.rankers import Catalog
 from trainer.evaluation.scoring import evaluate
 from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import plan
+from trainer.learning.training_data import TrainingData
 from trainer.learning.training_progress import Step
 
 SYSTEMS = {"bm25": "bm25", "base": "base", "rrf": "rrf", "dense": "candidate", "served": "hybrid", "served_untrained": "base_hybrid"}
@@ -39,11 +40,8 @@ def learn(catalog: pl.DataFrame, judged: Judged, settings: TrainerSettings, fold
     facts = fine_tune(
         resolve_model(settings.base_model),
         folder,
-        pairs=judged.weighted,
-        known=judged.known,
-        inner=judged.inner,
-        texts=dict(catalog.select("product_id", "text").iter_rows()),
-        plan=plan(settings, new_pairs=judged.weighted.height, old_pairs=0, from_live=False, device=device),
+        TrainingData(judged.weighted, judged.known, dict(catalog.select("product_id", "text").iter_rows()), judged.inner),
+        plan(settings, new_pairs=judged.weighted.height, old_pairs=0, from_live=False, device=device),
         progress=progress,
     )
     return {"pairs": judged.weighted.height, "steps": facts.steps, "batch_size": facts.batch_size, "cpu_s": facts.cpu_s}

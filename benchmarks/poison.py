@@ -35,6 +35,7 @@ from trainer.evaluation.rankers import Catalog, Embedded, dense
 from trainer.evaluation.ranking_metrics import ndcg
 from trainer.learning.fine_tune import fine_tune
 from trainer.learning.plan import plan
+from trainer.learning.training_data import TrainingData
 
 MAX_CREDIT_LOST, MAX_NDCG_LOST, MAX_IN_TEN = 0.01, 0.01, 0.1
 WORTH_OF_ONE = 5  # of one made up client's order: as much may any number of them be worth
@@ -77,11 +78,16 @@ class Bench:
         )
         output = self.folder / name
         fine_tune(
-            self.base, output,
-            pairs=pairs, known=known.select("query", "product_id").join(log_popularity(known), on="product_id", how="left"),
-            inner=self.parts.inner, texts=dict(self.honest.catalog.select("product_id", "text").iter_rows()),
-            plan=plan(self.settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device="cpu"),
-        )  # fmt: skip
+            self.base,
+            output,
+            TrainingData(
+                pairs,
+                known.select("query", "product_id").join(log_popularity(known), on="product_id", how="left"),
+                dict(self.honest.catalog.select("product_id", "text").iter_rows()),
+                self.parts.inner,
+            ),
+            plan(self.settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device="cpu"),
+        )
         found = self.look(output)
         shutil.rmtree(output)
         say(f"{name}: {pairs.height} pairs trained, nDCG@10 {found.ndcg10.mean():.4f}, median rank of the pushed {np.median(found.ranks)}")

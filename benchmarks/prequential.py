@@ -25,6 +25,7 @@ from trainer.evaluation.rankers import FUSED_DEPTH, Catalog, Embedded, bm25, den
 from trainer.evaluation.ranking_metrics import ndcg
 from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import Training, plan
+from trainer.learning.training_data import TrainingData
 
 Gains = Mapping[str, Mapping[str, float]]
 Scores = dict[str, dict[str, float]]
@@ -48,10 +49,12 @@ class Learner:
         facts = fine_tune(
             start or resolve_model(self.settings.base_model),
             output,
-            pairs=pairs,
-            known=self.log.rows.filter(pl.col("week") < week).select("query", "product_id").unique(maintain_order=True),
-            texts=dict(self.log.catalog.select("product_id", "text").iter_rows()),
-            plan=chosen,
+            TrainingData(
+                pairs,
+                self.log.rows.filter(pl.col("week") < week).select("query", "product_id").unique(maintain_order=True),
+                dict(self.log.catalog.select("product_id", "text").iter_rows()),
+            ),
+            chosen,
         )
         say(f"{name} before week {week}: {new} new of {pairs.height} pairs, {facts.steps} steps, {facts.cpu_s:.0f} CPU-s")
         return output, facts

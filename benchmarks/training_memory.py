@@ -23,6 +23,7 @@ from schemas.text import normalise_query
 from simulator.catalog import SimProduct, generate
 from trainer.learning.fine_tune import fine_tune
 from trainer.learning.plan import plan
+from trainer.learning.training_data import TrainingData
 from trainer.run.processes import command
 
 # Words of a product's text beyond its title: none, what eight attributes say, more than the model reads.
@@ -57,11 +58,8 @@ def measured(kind: str, size: int, count: int, steps: int, seed: int) -> dict[st
         facts = fine_tune(
             resolve_model(settings.base_model),
             Path(scratch) / "model",
-            pairs=pairs,
-            known=pairs.select("query", "product_id"),
-            inner=inner,
-            texts=texts_of(products, TEXTS[kind], seed),
-            plan=plan(settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device="cpu"),
+            TrainingData(pairs, pairs.select("query", "product_id"), texts_of(products, TEXTS[kind], seed), inner),
+            plan(settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device="cpu"),
         )
         digest = fingerprint(Path(scratch) / "model")
     return {

@@ -30,6 +30,7 @@ from trainer.evaluation.rankers import Catalog
 from trainer.evaluation.scoring import evaluate
 from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import plan
+from trainer.learning.training_data import TrainingData
 
 VARIANTS = {
     "unweighted": Variant("constant"),
@@ -106,7 +107,7 @@ def learn_clicks(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         texts = dict(catalog.select("product_id", "text").iter_rows())
-        facts = fine_tune(resolve_model(settings.base_model), folder, pairs=pairs, known=known, texts=texts, plan=steps)
+        facts = fine_tune(resolve_model(settings.base_model), folder, TrainingData(pairs, known, texts), steps)
         found = evaluate(Catalog.of(catalog), clicks.qrels, weighted, {"candidate": folder}, threads=1)
     own = found.results.filter(pl.col("system") == "candidate").join(found.queries.select("query", "unseen"), on="query")
     precision = [len(clicks.ever[query].intersection(ids)) / 10 for query, ids in own.select("query", "top").iter_rows()]

@@ -57,7 +57,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "pymilvus": ("retrieval/index.py",),
     "PIL": ("media/images.py",),
     "apscheduler": ("trainer/service/scheduler.py",),
-    "sentence_transformers": ("trainer/learning/fine_tune.py", "retrieval/encoder.py"),
+    "sentence_transformers": ("trainer/learning/fine_tune.py", "trainer/learning/trainer_adapter.py", "retrieval/encoder.py"),
 }
 SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "msgspec", "ftfy"})
 HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})

@@ -30,6 +30,7 @@ from trainer.gate.past import Past, look_back
 from trainer.gate.pinned import PinError, read_pins
 from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import Lineage, Training, lineage_of, plan
+from trainer.learning.training_data import TrainingData
 from trainer.learning.training_progress import Step, TrainingError
 from trainer.run.folder import REPORT, MarkerError, Outcome, RunFolder, failed, write_durably
 from trainer.run.generations import await_live, read_history
@@ -78,11 +79,13 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
         return fine_tune(
             start,
             run.absent("model"),
-            pairs=pl.read_parquet(run.path / "split" / "train.parquet"),
-            known=pl.read_parquet(run.path / "split" / "known.parquet"),
-            inner=pl.read_parquet(run.path / "split" / "inner.parquet"),
-            texts=dict(catalog.select("product_id", "text").iter_rows()),
-            plan=plan(
+            TrainingData(
+                pairs=pl.read_parquet(run.path / "split" / "train.parquet"),
+                known=pl.read_parquet(run.path / "split" / "known.parquet"),
+                texts=dict(catalog.select("product_id", "text").iter_rows()),
+                inner=pl.read_parquet(run.path / "split" / "inner.parquet"),
+            ),
+            plan(
                 settings,
                 new_pairs=prepared.new_pairs,
                 old_pairs=prepared.old_pairs,

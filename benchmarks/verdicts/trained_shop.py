@@ -34,6 +34,7 @@ from trainer.gate.data_facts import facts_of
 from trainer.gate.evidence import DataFacts
 from trainer.learning.fine_tune import fine_tune
 from trainer.learning.plan import plan
+from trainer.learning.training_data import TrainingData
 
 END = datetime(2026, 3, 2, tzinfo=UTC)
 BATCH = 32
@@ -106,11 +107,11 @@ class Ground:
         learning_rate = self.settings.learning_rate if rate is None else rate
         settings = TrainerSettings(seed=seed, max_steps=steps, batch_size=BATCH, learning_rate=learning_rate)
         fine_tune(
-            start, output,
-            pairs=pairs, known=pairs.select("query", "product_id"),
-            texts=dict(self.snapshot.catalog.select("product_id", "text").iter_rows()),
-            plan=plan(settings, new_pairs=max(pairs.height, BATCH * steps), old_pairs=0, from_live=False, device="cpu"),
-        )  # fmt: skip
+            start,
+            output,
+            TrainingData(pairs, pairs.select("query", "product_id"), dict(self.snapshot.catalog.select("product_id", "text").iter_rows())),
+            plan(settings, new_pairs=max(pairs.height, BATCH * steps), old_pairs=0, from_live=False, device="cpu"),
+        )
         return output
 
     def evaluate(self, models: Mapping[str, Path], qrels: pl.DataFrame, judged: Mapping[str, pl.DataFrame] | None = None) -> Evaluation:

@@ -18,6 +18,7 @@ from tests.trainer.builders import WORTH, a_shop, texts_of
 from trainer.data.splits import split
 from trainer.data.weights import Weighting, weigh
 from trainer.learning.plan import Lineage, lineage_of, plan
+from trainer.learning.training_data import TrainingData
 
 pytestmark = pytest.mark.model
 
@@ -51,11 +52,13 @@ def _train(
     facts = fine_tune(
         resolve_model(BASE),
         output,
-        pairs=pairs,
-        known=pairs.select("query", "product_id"),
-        inner=pairs.select("query", "product_id", gain="credit") if validated else None,
-        texts=texts_of(shop),
-        plan=plan(settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device="cpu"),
+        TrainingData(
+            pairs,
+            known=pairs.select("query", "product_id"),
+            texts=texts_of(shop),
+            inner=pairs.select("query", "product_id", gain="credit") if validated else None,
+        ),
+        plan(settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device="cpu"),
         lineage=Lineage(cut_day=parts.cut_day, heldout_share=0.2, parent_sha256="base"),
         progress=lambda step: told(step.step),
     )
