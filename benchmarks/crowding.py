@@ -29,8 +29,9 @@ from commands.search import ask
 from embedded.kafka import EmbeddedKafka
 from embedded.milvus import EmbeddedMilvus
 from embedded.supervisor import Supervisor
-from retrieval.encoder import Encoder, resolve_model
+from retrieval.encoder import Encoder
 from retrieval.index import VectorStore, collection_name
+from retrieval.model_folder import resolve_model
 from schemas.bounds import FILTER_CHARS, FILTER_VALUES, REQUEST_BYTES
 from schemas.search import SearchRequest
 from schemas.settings import SearcherSettings

@@ -23,7 +23,8 @@ from benchmarks.harness.report import finish, say
 from benchmarks.verdicts.planted_candidates import Floats, Ints, Pool, Results
 from benchmarks.verdicts.promotion_rules import RULES, Setting, evidence_of, foul, peers, peers_of, promoted
 from benchmarks.verdicts.trained_shop import Ground, poisoned, with_nan, with_pooling
-from retrieval.encoder import Encoder, resolve_model
+from retrieval.encoder import Encoder
+from retrieval.model_folder import resolve_model
 from schemas.settings import GateSettings
 from trainer.data.trust import believed
 from trainer.evaluation.artefact import examine

@@ -14,7 +14,7 @@ import polars as pl
 
 from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.judged import Judged, read_catalog
-from retrieval.encoder import resolve_model
+from retrieval.model_folder import resolve_model
 from schemas.settings import TrainerSettings
 from trainer.evaluation.bootstrap import interval, resampled_means
 from trainer.evaluation.files import Evaluation

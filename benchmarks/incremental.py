@@ -17,7 +17,8 @@ from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.judged import read_catalog
 from benchmarks.prequential import Learner
-from retrieval.encoder import Encoder, resolve_model
+from retrieval.encoder import Encoder
+from retrieval.model_folder import resolve_model
 from trainer.evaluation.rankers import Catalog, Embedded, dense
 from trainer.evaluation.ranking_metrics import ndcg, reciprocal_rank
 from trainer.learning.fine_tune import device_of

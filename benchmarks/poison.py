@@ -21,7 +21,8 @@ import polars as pl
 from benchmarks.attacks.poisoned_shop import Attack, attacked, choose
 from benchmarks.harness.report import finish, say
 from benchmarks.verdicts.trained_shop import END, snapshot_of
-from retrieval.encoder import Encoder, resolve_model
+from retrieval.encoder import Encoder
+from retrieval.model_folder import resolve_model
 from schemas.settings import TrainerSettings
 from simulator.shop import Shop
 from trainer.data.arrival import Earlier, in_time

@@ -17,8 +17,9 @@ import polars as pl
 
 from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
-from retrieval.encoder import Encoder, resolve_model
+from retrieval.encoder import Encoder
 from retrieval.lexical import Lexical
+from retrieval.model_folder import resolve_model
 from schemas.settings import TrainerSettings
 from trainer.evaluation.fusion import Fitted
 from trainer.evaluation.rankers import FUSED_DEPTH, Catalog, Embedded, bm25, dense, fit_words, hybrid, popularity, rrf

@@ -31,8 +31,9 @@ from commands.instruments.footprint import watch_memory
 from commands.search import ask
 from commands.support.topic_state import read_decisions, read_releases
 from embedded.supervisor import Supervisor
-from retrieval.encoder import Encoder, resolve_model
+from retrieval.encoder import Encoder
 from retrieval.lexical import Lexical
+from retrieval.model_folder import resolve_model
 from schemas.search import SearchRequest
 from schemas.settings import BUNDLED_MODEL, Settings
 from schemas.text import normalise_query

@@ -30,8 +30,9 @@ from embedded.milvus import EmbeddedMilvus
 from embedded.milvus_server import MilvusServer
 from embedded.server import LocalServer
 from embedded.supervisor import Supervisor
-from retrieval.encoder import Encoder, resolve_model
+from retrieval.encoder import Encoder
 from retrieval.index import VectorStore, collection_name
+from retrieval.model_folder import resolve_model
 from schemas.settings import BUNDLED_MODEL, SearcherSettings
 
 SERVERS = {"lite": EmbeddedMilvus, "server": MilvusServer}

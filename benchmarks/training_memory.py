@@ -17,7 +17,7 @@ from random import Random
 import polars as pl
 
 from benchmarks.harness.report import finish, say
-from retrieval.encoder import fingerprint, resolve_model
+from retrieval.model_folder import fingerprint, resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
 from simulator.catalog import SimProduct, generate

@@ -22,7 +22,8 @@ from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.judged import read_catalog
 from benchmarks.prequential import Ground, Learner
-from retrieval.encoder import Encoder, resolve_model
+from retrieval.encoder import Encoder
+from retrieval.model_folder import resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
 from trainer.learning.fine_tune import device_of

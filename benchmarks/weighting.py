@@ -20,7 +20,7 @@ from benchmarks.harness.report import data_folder, finish, read_jsonl, say
 from benchmarks.learning.judged import read_catalog
 from benchmarks.learning.planted_shop import Planted, Variant, averaged
 from benchmarks.learning.planted_shop import learn as learn_planted
-from retrieval.encoder import resolve_model
+from retrieval.model_folder import resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
 from trainer.data.popularity import Popularity

@@ -21,7 +21,8 @@ from commands.support.session import own_settings, show_json, table
 from embedded.errors import EmbeddedError, JarsMissingError
 from embedded.jars import cache_folder, kafka_jars
 from embedded.runtime import read_runtime
-from retrieval.encoder import Encoder, resolve_model
+from retrieval.encoder import Encoder
+from retrieval.model_folder import resolve_model
 from schemas.settings import PROCESS_SETTINGS, Settings, TrainerSettings
 from trainer.evaluation.power import DEFAULT_SD, queries_needed
 from trainer.learning.guidance import SIZES, advise

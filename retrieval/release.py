@@ -12,8 +12,9 @@ from typing import Self
 import structlog
 from prometheus_client import Counter
 
-from retrieval.encoder import Encoder, Vectors, fingerprint, resolve_model
+from retrieval.encoder import Encoder, Vectors
 from retrieval.index import Found, VectorStore
+from retrieval.model_folder import fingerprint, resolve_model
 from retrieval.naming import generation_of
 from retrieval.ranking import rank
 from schemas.releases import Release

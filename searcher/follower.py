@@ -15,9 +15,10 @@ import structlog
 from broker.reading import Reader, open_reader
 from process.health import Health
 from retrieval.chain import Chain
-from retrieval.encoder import EncodingError, ModelError
+from retrieval.encoder import EncodingError
 from retrieval.index import StoreError, VectorStore
 from retrieval.live import Live
+from retrieval.model_folder import ModelError
 from retrieval.release import LoadedRelease, ReleaseError
 from schemas.releases import LivePointer, Release
 from schemas.settings import SearcherSettings

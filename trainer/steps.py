@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from retrieval.encoder import ModelError, fingerprint, resolve_model
+from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from schemas.releases import Candidate, LivePointer
 from schemas.training import Decision, RunState
 from trainer import promotion

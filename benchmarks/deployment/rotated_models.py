@@ -15,7 +15,8 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from retrieval.document import document_hash
-from retrieval.encoder import Encoder, fingerprint, resolve_model
+from retrieval.encoder import Encoder
+from retrieval.model_folder import fingerprint, resolve_model
 from schemas.releases import Candidate
 from schemas.settings import BUNDLED_MODEL
 from schemas.training import Decision

@@ -82,7 +82,7 @@ def test_without_judgments_the_newest_days_are_the_test_as_in_a_run():
 @pytest.mark.broker
 @pytest.mark.slow
 async def test_the_command_scores_the_live_release_keeps_the_set_and_writes_the_page(settings_env, tmp_path):
-    from retrieval.encoder import fingerprint, resolve_model
+    from retrieval.model_folder import fingerprint, resolve_model
 
     settings = TrainerSettings.load(settings_env(partitions=2, popularity="clicks", test_days=3))
     await fill(settings, RELEASE.model_copy(update={"generation": 4, "model": BASE, "model_sha256": fingerprint(resolve_model(BASE))}))

@@ -64,7 +64,7 @@ def test_neither_loading_nor_encoding_touches_the_network(monkeypatch: pytest.Mo
 
 
 def test_a_model_that_is_nowhere_is_named_in_the_error(tmp_path: Path):
-    from retrieval.encoder import ModelError, resolve_model
+    from retrieval.model_folder import ModelError, resolve_model
 
     with pytest.raises(ModelError, match="no-such-model"):
         resolve_model("no-such-model")
@@ -75,7 +75,7 @@ def test_a_model_that_is_nowhere_is_named_in_the_error(tmp_path: Path):
 
 
 def test_the_fingerprint_follows_the_weights_and_not_the_card(model, tmp_path: Path):
-    from retrieval.encoder import fingerprint
+    from retrieval.model_folder import fingerprint
 
     copy = tmp_path / "copy"
     shutil.copytree(model.folder, copy)
@@ -103,7 +103,8 @@ def test_a_model_that_gives_nan_is_an_error_and_not_a_vector(model, tmp_path: Pa
 
 
 def test_unreadable_weights_are_a_model_error(model, tmp_path: Path):
-    from retrieval.encoder import Encoder, ModelError
+    from retrieval.encoder import Encoder
+    from retrieval.model_folder import ModelError
 
     copy = tmp_path / "cut"
     shutil.copytree(model.folder, copy)

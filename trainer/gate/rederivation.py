@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from retrieval.encoder import ModelError, fingerprint, resolve_model
+from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from schemas.training import Check, Decision
 from trainer.data.splits import split_by
 from trainer.evaluation.ranking_metrics import ndcg

@@ -42,7 +42,7 @@ def _train(
     blend: float = 0.75,
     told: Callable[[int], None] = print,
 ):
-    from retrieval.encoder import resolve_model
+    from retrieval.model_folder import resolve_model
     from trainer.learning.fine_tune import fine_tune
 
     shop = a_shop()
@@ -75,7 +75,7 @@ def trained(tmp_path_factory):
 
 
 def test_training_teaches_the_shoppers_words_also_in_queries_never_trained(trained, tmp_path):
-    from retrieval.encoder import resolve_model
+    from retrieval.model_folder import resolve_model
     from trainer.evaluation.files import Evaluation
     from trainer.evaluation.rankers import Catalog
     from trainer.evaluation.scoring import evaluate
@@ -100,7 +100,7 @@ def test_training_teaches_the_shoppers_words_also_in_queries_never_trained(train
 
 
 def test_a_part_of_what_the_weights_have_moved_is_kept(trained, tmp_path):
-    from retrieval.encoder import resolve_model
+    from retrieval.model_folder import resolve_model
 
     _train(tmp_path / "whole", blend=1.0)
     base, kept, whole = (load_file(f / "model.safetensors") for f in (resolve_model(BASE), trained[0], tmp_path / "whole"))
@@ -110,14 +110,14 @@ def test_a_part_of_what_the_weights_have_moved_is_kept(trained, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_weights(trained, tmp_path):
-    from retrieval.encoder import fingerprint
+    from retrieval.model_folder import fingerprint
 
     _train(tmp_path / "again")
     assert fingerprint(tmp_path / "again") == fingerprint(trained[0])
 
 
 def test_a_training_killed_in_the_middle_goes_on_to_the_same_weights(trained, tmp_path):
-    from retrieval.encoder import fingerprint
+    from retrieval.model_folder import fingerprint
 
     folder = tmp_path / "model"
     arguments = [sys.executable, "-c", _KILLED_AT_5, str(folder)]

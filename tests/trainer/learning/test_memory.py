@@ -52,7 +52,7 @@ def test_what_is_computed_again_is_learnt_from_as_what_is_held():
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from retrieval.encoder import resolve_model
+    from retrieval.model_folder import resolve_model
     from trainer.learning.memory import Memory, Shape
     from trainer.learning.tokens import Tokens
     from trainer.learning.towers import TopTower

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from retrieval.encoder import resolve_model
+from retrieval.model_folder import resolve_model
 from schemas.training import RunState
 from tests.small_disk import fill, small_disk
 from tests.trainer.builders import a_shop
