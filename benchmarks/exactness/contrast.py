@@ -21,9 +21,9 @@ SMALL = {"intake_batch": 20, "flush_ms": 1, "take_records": 20}
 MODULES = {"ours": "stream", "stock_faust": "benchmarks.exactness.stock_worker"}
 
 
-async def contrast(seed: int, folder: Path, modules: Mapping[str, str] = MODULES) -> dict[str, dict[str, Any]]:
+async def contrast(seed: int, folder: Path, modules: Mapping[str, str] = MODULES, *, events: int = EVENTS) -> dict[str, dict[str, Any]]:
     """Return per system what the start lost and doubled, in thousandths of a credit, and how many records it never saw."""
-    load = make_load(seed, EVENTS)
+    load = make_load(seed, events)
     right = expected(load.facts)
     half = len(load.facts) // 2
     report: dict[str, dict[str, Any]] = {}

@@ -75,6 +75,7 @@ MAY_MISS_ITS_GOALS = {"attribution", "gate"}
 def test_a_benchmark_runs_to_its_report(name: str, files, capsys, monkeypatch) -> None:
     arguments = (OFFLINE | WITH_A_MODEL)[name].format(**files).split()
     monkeypatch.setattr(sys, "argv", [name, *arguments])
+    monkeypatch.setenv("SEARCHLOOP_GATE_RESAMPLES", "500")
     code = import_module(f"benchmarks.{name}").main()
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["benchmark"] == name

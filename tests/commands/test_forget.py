@@ -43,7 +43,7 @@ def searchloop(settings, *arguments, code=0):
     """Run a verb as an operator does; return what it prints as JSON, or its stderr when it is to fail."""
     command = [sys.executable, "-m", "cli", *arguments, "--json"]
     done = subprocess.run(
-        command, env=child_environ(os.environ, **settings.environ()), capture_output=True, text=True, check=False, timeout=100
+        command, env=child_environ(os.environ, **settings.environ()), capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout) if code == 0 else done.stderr
@@ -52,7 +52,7 @@ def searchloop(settings, *arguments, code=0):
 def metrics_of(settings, name):
     """Return the values of a metric by its labels, as the process shows it."""
     port = json.loads((settings.data_dir / "run" / "stream.json").read_text())["port"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     return {line.partition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)}
 

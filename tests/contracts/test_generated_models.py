@@ -59,7 +59,7 @@ def generated(tmp_path_factory) -> ModuleType:
         python.with_name("datamodel-codegen"), "--input", Path(__file__).parents[2] / "schemas" / "json",
         "--input-file-type", "jsonschema", "--output-model-type", "pydantic_v2.BaseModel", "--output", folder / name,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     sys.path.insert(0, str(folder))
     try:

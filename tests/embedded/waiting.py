@@ -22,7 +22,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, within_s: float = 240.0) -> None:
     end = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > end:

@@ -21,5 +21,5 @@ async def test_what_is_learnt_is_the_same_bytes_though_workers_and_broker_are_ki
 
 async def test_a_start_behind_a_slow_network_loses_nothing(tmp_path):
     """Stock Faust loses here in most starts, but not in all, so the contrast is the benchmark's: ``chaos.py --contrast``."""
-    report = await contrast(5, tmp_path, {"ours": "stream"})
+    report = await contrast(5, tmp_path, {"ours": "stream"}, events=1000)
     assert report["ours"] == {"pairs_wrong": 0, "lost": 0, "double": 0, "holes": 0, "settled": True}

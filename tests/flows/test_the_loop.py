@@ -68,7 +68,11 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
         client = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
         assert client, "the README shows a client"
         done = await asyncio.to_thread(
-            subprocess.run, [sys.executable, "-c", client[1], stack.kafka, JARGON, "a-reader"], capture_output=True, timeout=60, check=False
+            subprocess.run,
+            [sys.executable, "-c", client[1], stack.kafka, JARGON, "a-reader"],
+            capture_output=True,
+            timeout=240,
+            check=False,
         )
         assert done.returncode == 0, done.stderr.decode()
         answer = json.loads(done.stdout)

@@ -26,7 +26,7 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, *, deadline
     end = time.monotonic() + deadline_s
     while not await condition():
         assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.25)
 
 
 async def feed(settings: Settings, records: Iterable[Raw]) -> None:

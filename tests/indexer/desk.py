@@ -128,7 +128,7 @@ class Desk:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/{name}") as response:
             return await response.text()
 
-    async def eventually(self, condition: Callable[[], Awaitable[T | None]], deadline_s: float = 240.0) -> T:
+    async def eventually(self, condition: Callable[[], Awaitable[T | None]], deadline_s: float = 240.0, *, pause_s: float = 0.2) -> T:
         end = time.monotonic() + deadline_s
         while True:
             found = await condition()
@@ -136,7 +136,7 @@ class Desk:
                 return found
             assert time.monotonic() < end, f"not within {deadline_s} s; the indexer says:\n{self.log()[-3000:]}"
             assert self._process is None or self._process.poll() is None, f"the indexer ended:\n{self.log()[-5000:]}"
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause_s)
 
     async def _values(self, topic: str) -> list[bytes]:
         async with open_reader(self.settings.kafka, [topic]) as reader:

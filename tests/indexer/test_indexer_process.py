@@ -13,8 +13,9 @@ from safetensors.numpy import load_file, save_file
 from indexer.verify import id_set_sha256
 from retrieval.chain import digest
 from retrieval.document import document_hash, document_text
-from retrieval.encoder import Encoder, fingerprint, resolve_model
+from retrieval.encoder import Encoder
 from retrieval.index import VectorStore
+from retrieval.model_folder import fingerprint, resolve_model
 from schemas.products import CatalogProduct
 from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState, SearcherReport, Served
 from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS
@@ -215,7 +216,7 @@ async def test_a_killed_build_goes_on_and_what_then_serves_badly_is_rolled_back(
     async def half_built() -> bool:
         return bool(re.search(r'"rows": (4[89]|[5-9][0-9]|1[0-9]{2})\b', await desk.page("readyz")))
 
-    await desk.eventually(half_built)
+    await desk.eventually(half_built, pause_s=0.02)
     desk.kill()
     assert (await desk.state()).releases[2].state == ReleaseState.BUILDING, "the kill came too late to mean anything"
     await desk.delete("p0000")
@@ -230,7 +231,7 @@ async def test_a_killed_build_goes_on_and_what_then_serves_badly_is_rolled_back(
         release = (await desk.state()).releases[2]
         return release.attempts == 2 and '"rows"' in await desk.page("readyz")
 
-    await desk.eventually(building_again)
+    await desk.eventually(building_again, pause_s=0.02)
     await desk.put(a_product(1001))
     await desk.delete("p0002")
     assert (await desk.state()).live == 1, "the changes came too late to mean anything"

@@ -39,7 +39,7 @@ def start(tmp_path: Path, *arguments: str, **settings: str) -> subprocess.Popen[
     return subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_page(tmp_path: Path, page: str, *, timeout_s: float = 30) -> int:
+def wait_for_page(tmp_path: Path, page: str, *, timeout_s: float = 120) -> int:
     """Return the port once the page answers 200. Raises ``TimeoutError``."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -54,7 +54,7 @@ def wait_for_page(tmp_path: Path, page: str, *, timeout_s: float = 30) -> int:
 
 def test_a_wrong_setting_ends_the_process_before_it_starts_and_is_named(tmp_path: Path) -> None:
     process = start(tmp_path, partitons="3")
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == MISUSED
     assert errors == "example: SEARCHLOOP_PARTITONS is not a setting of searchloop; docs/configuration.md lists them all\n"
     assert not (tmp_path / "run").exists()
@@ -64,7 +64,7 @@ def test_a_stop_while_the_broker_is_still_awaited_is_heeded(tmp_path: Path) -> N
     process = start(tmp_path, kafka="127.0.0.1:9")
     wait_for_page(tmp_path, "healthz")
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
 
 
@@ -74,7 +74,7 @@ def test_a_process_works_with_the_partitions_that_the_topics_were_made_with_and_
 ) -> None:
     there = {"kafka": kafka, "topic_prefix": topic_prefix}
     for said, found in (({"partitions": "4"}, "works with 4"), ({}, "works with 4"), ({"partitions": "12"}, "set SEARCHLOOP_PARTITIONS=4")):
-        _, errors = start(tmp_path, "partitions", **there, **said).communicate(timeout=60)
+        _, errors = start(tmp_path, "partitions", **there, **said).communicate(timeout=120)
         assert found in errors
 
 
@@ -83,7 +83,7 @@ def test_a_ready_process_stops_in_order(tmp_path: Path, kafka: str, topic_prefix
     process = start(tmp_path, kafka=kafka, topic_prefix=topic_prefix, log_json="true")
     wait_for_page(tmp_path, "readyz")
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     lines = [json.loads(line) for line in errors.splitlines()]
     told = [line["event"] for line in lines if "NotLeader" not in line["event"]]  # topics that were made a moment ago
@@ -94,7 +94,7 @@ def test_a_ready_process_stops_in_order(tmp_path: Path, kafka: str, topic_prefix
 @pytest.mark.broker
 def test_a_fault_of_the_infrastructure_ends_the_process_with_its_reason(tmp_path: Path, kafka: str, topic_prefix: str) -> None:
     process = start(tmp_path, "fault", kafka=kafka, topic_prefix=topic_prefix)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == CRASHED
     assert "the broker has gone" in errors
 

@@ -62,7 +62,7 @@ class Shop:
         if self._child is None:
             return 0
         self._child.send_signal(number)
-        code = self._child.wait(60)
+        code = self._child.wait(PATIENCE_S)
         self._child = None
         return code
 

