@@ -67,15 +67,12 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
 
         client = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
         assert client, "the README shows a client"
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-c", client[1], stack.kafka, JARGON, "a-reader"],
-            capture_output=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        answer = json.loads(done.stdout)
+        ask = [sys.executable, "-c", client[1], stack.kafka, JARGON, "a-reader"]
+        answer = {"status": "expired"}
+        while answer["status"] == "expired":  # a loaded machine may take longer than a client waits
+            done = await asyncio.to_thread(subprocess.run, ask, capture_output=True, timeout=240, check=False)
+            assert done.returncode == 0, done.stderr.decode()
+            answer = json.loads(done.stdout)
         assert (answer["status"], answer["generation"], len(answer["hits"])) == ("ok", 2, 2)
 
         asked = {name for _, expression in queries() for name in read_query(expression).metrics}
