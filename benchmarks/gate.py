@@ -170,6 +170,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--trained", type=int, default=TRAINED, help="really trained candidates of each kind")
     parser.add_argument("--in-a-row", type=int, default=IN_A_ROW, help="candidates of a chain of small losses")
+    parser.add_argument("--live-steps", type=int, default=LIVE_STEPS, help="training steps of the live model")
     parser.add_argument("--products", type=int, default=PRODUCTS, help="of the simulated shop")
     parser.add_argument("--sessions", type=int, default=SESSIONS, help="visits a week of the simulated shop")
     args = parser.parse_args()
@@ -178,7 +179,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="searchloop-gate-"))
     try:
         base = resolve_model(ground.settings.base_model)
-        live = ground.train(base, folder / "live", ground.older, steps=LIVE_STEPS, seed=args.seed)
+        live = ground.train(base, folder / "live", ground.older, steps=args.live_steps, seed=args.seed)
         say(f"{ground.older.height} older pairs; live is trained")
         encoders = {"live": Encoder.load(live, threads=1), "base": Encoder.load(base, threads=1)}
         pool = Pool.of(ground, encoders["live"])

@@ -73,7 +73,7 @@ class EmbeddedKafka(LocalServer):
             require_free(self._wanted, "Kafka")
         self._port = self._wanted or free_port(preferred=node.get("port"))
         self._wanted = self._port  # a restart of this broker must be found where its clients look
-        controller = free_port(preferred=node.get("controller_port"))
+        controller = free_port(preferred=node.get("controller_port"), besides=[self._port])
         self._cluster_id = node.get("cluster_id") or _formatted_as(self.data_dir / "data" / "meta.properties") or _new_cluster_id()
         (self.data_dir / "server.properties").write_text(
             server_properties(self.data_dir / "data", self._port, controller, self._advertised, heap=self._heap_mb)

@@ -72,9 +72,9 @@ class MilvusServer(LocalServer):
         last = read_kept(kept, dict[str, int], remedy="remove it; other ports are taken then") or {}
         if self._wanted is not None:
             require_free(self._wanted, "Milvus")
-        self._ports = {name: free_port(preferred=last.get(name)) for name in _PORTS}
-        if self._wanted is not None:
-            self._ports["proxy_port"] = self._wanted
+        self._ports = {} if self._wanted is None else {"proxy_port": self._wanted}
+        for name in _PORTS[len(self._ports) :]:
+            self._ports[name] = free_port(preferred=last.get(name), besides=self._ports.values())
         self._wanted = self._ports["proxy_port"]  # a restart of this server must be found where its clients look
         write_kept(kept, self._ports)
         storage = self.data_dir / "data"

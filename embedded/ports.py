@@ -6,6 +6,7 @@ inside that range can connect to itself and so take the port away from the serve
 
 import secrets
 import socket
+from collections.abc import Collection
 
 import psutil
 
@@ -26,13 +27,16 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(*, preferred: int | None = None) -> int:
-    """Return ``preferred`` when it is free, else any free port. It is free at this moment, nobody keeps it."""
-    if preferred is not None and is_free(preferred):
+def free_port(*, preferred: int | None = None, besides: Collection[int] = ()) -> int:
+    """Return ``preferred`` when it is free, else any free port. It is free at this moment, nobody keeps it.
+
+    ``besides``: ports that were chosen and are not listened on yet, so they only look free.
+    """
+    if preferred is not None and preferred not in besides and is_free(preferred):
         return preferred
     for _ in range(1000):
         port = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST)
-        if is_free(port):
+        if port not in besides and is_free(port):
             return port
     raise PortTakenError(f"found no free port of {HOST} between {_LOWEST} and {_HIGHEST} in 1000 tries; end what holds them")
 

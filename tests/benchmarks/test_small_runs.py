@@ -55,7 +55,7 @@ OFFLINE = {
     "validation": "--per-kind 1 --sessions 60 --fuzz 100",
 }
 WITH_A_MODEL = {
-    "gate": "--per-kind 1 --trained 0 --products 80 --sessions 150 --in-a-row 2",
+    "gate": "--per-kind 1 --trained 0 --products 80 --sessions 150 --in-a-row 2 --live-steps 3",
     "graded": "--products {products} --judgments {judgments}",
     "incremental": "--clicks {clicks} --products {products} --general {products} --weeks 33-34 --seeds 1"
     " --strategies from_live_half_replay",
@@ -75,7 +75,6 @@ MAY_MISS_ITS_GOALS = {"attribution", "gate"}
 def test_a_benchmark_runs_to_its_report(name: str, files, capsys, monkeypatch) -> None:
     arguments = (OFFLINE | WITH_A_MODEL)[name].format(**files).split()
     monkeypatch.setattr(sys, "argv", [name, *arguments])
-    monkeypatch.setenv("SEARCHLOOP_GATE_RESAMPLES", "500")
     code = import_module(f"benchmarks.{name}").main()
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["benchmark"] == name
