@@ -23,9 +23,10 @@ from trainer.data.splits import split_by
 from trainer.data.weights import Weighting, weigh
 from trainer.evaluation.files import Evaluation
 from trainer.evaluation.rankers import Catalog
+from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.report_page import render
 from trainer.evaluation.scoring import evaluate as rank_and_score
-from trainer.evaluation.summary import METRICS, Summary, summarise
+from trainer.evaluation.summary import Summary, summarise
 from trainer.run.folder import write_durably
 
 _TOLD = 10
@@ -143,8 +144,9 @@ def _show(chosen: Release, facts: Mapping[str, str], summary: Summary) -> None:
     for system, means in summary.means.items():
         score = summary.scores[system]["all"]
         label = f"generation {chosen.generation}" if system == OURS else system
-        rows.append((label, means["ndcg10"], f"{score.ci_low:.3f} to {score.ci_high:.3f}", *(means[metric] for metric in METRICS[1:])))
-    table(f"{summary.queries} queries, {facts['test']}", ["system", "nDCG@10", "95 % interval", "recall@50", "MRR"], rows)
+        rows.append((label, means["ndcg10"], f"{score.ci_low:.3f} to {score.ci_high:.3f}", *(means[m.name] for m in RANKING_METRICS[1:])))
+    columns = ["system", "nDCG@10", "95 % interval", *(m.title for m in RANKING_METRICS[1:])]
+    table(f"{summary.queries} queries, {facts['test']}", columns, rows)
     differences = [
         (d.theirs, d.segment, d.n, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}") for d in summary.differences if d.theirs == BASE
     ]

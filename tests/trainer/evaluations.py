@@ -3,6 +3,7 @@
 import polars as pl
 
 from trainer.evaluation.files import Evaluation, EvaluationFacts
+from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.segments import describe
 
 
@@ -22,18 +23,14 @@ def an_evaluation(count: int = 40, *, lift: float = 0.2, query: str = "query {:0
                 {
                     "system": [system] * count,
                     "query": names,
-                    "ndcg10": values,
-                    "recall50": values,
-                    "mrr": values,
+                    **{m.name: values for m in RANKING_METRICS},
                     "best_in_10": [True] * count,
                     "top": [["p1", "p2"]] * count,
                 },
                 schema_overrides={
                     "system": pl.String,
                     "query": pl.String,
-                    "ndcg10": pl.Float64,
-                    "recall50": pl.Float64,
-                    "mrr": pl.Float64,
+                    **{m.name: pl.Float64 for m in RANKING_METRICS},
                     "top": pl.List(pl.String),
                 },
             )

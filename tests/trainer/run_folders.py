@@ -15,7 +15,7 @@ from trainer.data.snapshot import Manifest
 from trainer.dataset import prepare
 from trainer.evaluation.artefact import Artefact
 from trainer.evaluation.files import Evaluation, EvaluationFacts
-from trainer.evaluation.ranking_metrics import best_in_top, ndcg, recall, reciprocal_rank
+from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top
 from trainer.evaluation.segments import describe
 from trainer.gate.case import Case
 from trainer.gate.decision import build_decision
@@ -79,9 +79,7 @@ def _scored(system: str, tops: list[list[str]], queries: pl.DataFrame) -> pl.Dat
         {
             "system": [system] * len(tops),
             "query": queries["query"],
-            "ndcg10": [ndcg(t, g) for t, g in rows],
-            "recall50": [recall(t, g) for t, g in rows],
-            "mrr": [reciprocal_rank(t, g) for t, g in rows],
+            **{m.name: [m.of(t, g) for t, g in rows] for m in RANKING_METRICS},
             "best_in_10": [best_in_top(t, g) for t, g in rows],
             "top": tops,
         }

@@ -53,8 +53,8 @@ class EvaluationFacts(BaseModel):
 class Evaluation:
     """What was found, per query.
 
-    ``queries``: one row per test query with its segments (``segments``), sorted by query. ``results``: one row per system and
-    query: ndcg10, recall50, mrr, best_in_10, top (ids of the first ten). ``vectors``: the candidate's, in the order of the catalogue's ids.
+    ``queries``: one row per test query with its segments (``segments``), sorted by query. ``results``: one row per system and query: the
+    ``RANKING_METRICS``, best_in_10, top (ids of the first ten). ``vectors``: the candidate's, in the order of the catalogue's ids.
     ``judged``: the same for each named set of an operator's judgments, with the same facts.
     """
 

@@ -1,10 +1,11 @@
-"""Ranking metrics of one query, and the order of scores. Pure, numpy only.
+"""Ranking metrics of one query, the list of those that every ranking is scored by, and the order of scores. Pure, numpy only.
 
 Gains are graded and linear, as in trec_eval; a product without a gain counts 0. Ties are broken by position, so callers sort ids first.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -56,3 +57,24 @@ def best_in_top(ranked: Sequence[str], gains: Mapping[str, float], k: int = 10) 
 
 def _discounted(gains: Sequence[float]) -> float:
     return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, 1))
+
+
+@dataclass(frozen=True)
+class RankingMetric:
+    """A number of one query, the more the better. ``name``: its column in results; ``title``: what a person reads.
+
+    ``vetoes``: the gate fails a candidate that is confidently worse than live by it (``docs/gate.md``).
+    """
+
+    name: str
+    title: str
+    of: Callable[[Sequence[str], Mapping[str, float]], float]
+    vetoes: bool = False
+
+
+# The only list: results, summaries, pages and tables, and the gate's rows of further metrics follow it. The first one is the main one.
+RANKING_METRICS = (
+    RankingMetric("ndcg10", "nDCG@10", ndcg),
+    RankingMetric("recall50", "recall@50", recall, vetoes=True),
+    RankingMetric("mrr", "MRR", reciprocal_rank, vetoes=True),
+)

@@ -12,7 +12,8 @@ from schemas.training import Decision
 from trainer.evaluation.files import Evaluation
 from trainer.evaluation.plots import histogram, intervals
 from trainer.evaluation.rank_changes import DEPTH, RankChange, digest_of, doubtful_first
-from trainer.evaluation.summary import METRICS, Change, Summary, changes, summarise
+from trainer.evaluation.ranking_metrics import RANKING_METRICS
+from trainer.evaluation.summary import Change, Summary, changes, summarise
 
 _MEANING = {
     "candidate": "the model under test, alone",
@@ -125,13 +126,13 @@ def _risen(shown: Sequence[RankChange], titles: Mapping[str, str]) -> str:
 
 
 def _systems(summary: Summary, words: Mapping[str, float]) -> str:
-    rows = []
+    rows, others = [], [m for m in RANKING_METRICS[1:] if all(m.name in means for means in summary.means.values())]
     for system, means in summary.means.items():
         added = f", BM25 at {words[system]:g}" if system in words else ""
         score = summary.scores[system].get("all")
         spread = f"{score.ci_low:.3f} to {score.ci_high:.3f}" if score else ""
-        rows.append((system, _MEANING.get(system, "") + added, f"{means['ndcg10']:.3f}", spread, *(f"{means[m]:.3f}" for m in METRICS[1:])))
-    return _table(["system", "", "nDCG@10", "95 % interval", "recall@50", "MRR"], rows)
+        rows.append((system, _MEANING.get(system, "") + added, f"{means['ndcg10']:.3f}", spread, *(f"{means[m.name]:.3f}" for m in others)))
+    return _table(["system", "", "nDCG@10", "95 % interval", *(m.title for m in others)], rows)
 
 
 def _slices(summary: Summary) -> str:

@@ -6,7 +6,7 @@ served. Decides no verdict. Per-query results are kept as Parquet.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +19,7 @@ from trainer.evaluation.artefact import Artefact, examine
 from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest
 from trainer.evaluation.fusion import Fitted
 from trainer.evaluation.rankers import DEPTH, FUSED_DEPTH, Catalog, Embedded, bm25, dense, embed_queries, fit_words, hybrid, popularity, rrf
-from trainer.evaluation.ranking_metrics import best_in_top, ndcg, recall, reciprocal_rank
+from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top
 from trainer.evaluation.segments import describe, thin
 from trainer.run.processes import die_with_parent
 
@@ -48,52 +48,79 @@ def evaluate(
     named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
     tests = {name: describe(own.filter(there), weighted, catalog.categories) for name, own in named.items()}
     texts = [query for test in tests.values() for query in test["query"].to_list()]
-    lexical = Lexical(catalog.ids, catalog.texts)
-    words = bm25(lexical, texts, depth=FUSED_DEPTH)
-    rankings = {"popularity": popularity(texts, catalog, weighted), "bm25": [ranked[:DEPTH] for ranked in words]}
-    validation = Validation.of(inner)
-    fingerprints: dict[str, str] = {}
-    artefacts: dict[str, Artefact] = {}
-    problems: dict[str, str] = {}
-    fitted: dict[str, Fitted] = {}
-    vectors = None
-    first_with: dict[str, str] = {}
+    contest = _Contest(catalog, texts, Lexical(catalog.ids, catalog.texts), Validation.of(inner), threads)
+    contest.rank_without_model(weighted)
     for system in sorted(models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)):
-        try:
-            fingerprints[system] = fingerprint(resolve_model(str(models[system])))
-            twin = first_with.setdefault(fingerprints[system], system)
-            if system not in {twin, "candidate"} and twin in rankings:
-                rankings[system], artefacts[system] = rankings[twin], artefacts[twin]
-                continue
-            encoder = Encoder.load(models[system], threads=threads)
-            embedded = Embedded.of(encoder, texts, catalog)
-            deep = dense(embedded, catalog, depth=FUSED_DEPTH)
-            artefacts[system] = examine(encoder, embedded.documents, texts)
-            rankings[system] = [ranked[:DEPTH] for ranked in deep]
-            if system == "base":
-                rankings["rrf"] = rrf(words, deep)
-            if system in HYBRIDS:
-                fitted[HYBRIDS[system]] = found = validation.fit(encoder, embedded.documents, lexical, catalog)
-                rankings[HYBRIDS[system]] = hybrid(embedded, lexical, texts, catalog, found.coefficient)
-        except (ModelError, EncodingError, OSError, ValueError) as error:
-            problems[system] = f"{type(error).__name__}: {error}"[:500]
-            continue
-        if system == "candidate":
-            vectors = embedded.documents
-    facts = EvaluationFacts(
-        queries=tests[""].height,
-        fingerprints=fingerprints,
-        artefacts=artefacts,
-        problems=problems,
-        words={system: found.coefficient for system, found in fitted.items()},
-        validation_queries=max((found.queries for found in fitted.values()), default=0),
-    )
-    scored = {}
+        contest.rank(system, models[system])
+    facts = contest.facts()
+    scored: dict[str, Evaluation] = {}
+    first = 0
     for name, test in tests.items():
-        results = pl.concat([_score(system, ranked[: test.height], test) for system, ranked in rankings.items()])
-        rankings = {system: ranked[test.height :] for system, ranked in rankings.items()}
-        scored[name] = Evaluation(test, results, facts.model_copy(update={"queries": test.height}))
-    return replace(scored.pop(""), vectors=vectors, judged=scored)
+        results = [_score(system, ranked[first : first + test.height], test) for system, ranked in contest.rankings.items()]
+        scored[name] = Evaluation(test, pl.concat(results), facts.model_copy(update={"queries": test.height}))
+        first += test.height
+    return replace(scored.pop(""), vectors=contest.vectors, judged=scored)
+
+
+@dataclass
+class _Contest:
+    """The systems one after the other: what each ranks for ``texts``, the queries of all tests, and what was found of its model."""
+
+    catalog: Catalog
+    texts: list[str]
+    lexical: Lexical
+    validation: "Validation"
+    threads: int | None
+    rankings: dict[str, list[list[str]]] = field(default_factory=dict)
+    words: list[list[str]] = field(default_factory=list)  # BM25's ranking, deep enough to be fused
+    vectors: Vectors | None = None  # the candidate's, of the catalogue
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    artefacts: dict[str, Artefact] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    fitted: dict[str, Fitted] = field(default_factory=dict)
+    first_with: dict[str, str] = field(default_factory=dict)  # by fingerprint
+
+    def rank_without_model(self, weighted: pl.DataFrame) -> None:
+        """Rank by popularity and by BM25."""
+        self.words = bm25(self.lexical, self.texts, depth=FUSED_DEPTH)
+        self.rankings["popularity"] = popularity(self.texts, self.catalog, weighted)
+        self.rankings["bm25"] = [ranked[:DEPTH] for ranked in self.words]
+
+    def rank(self, system: str, folder: Path) -> None:
+        """Rank by a model and by what is fused with it; a model that another system has shares its rankings."""
+        try:
+            self.fingerprints[system] = fingerprint(resolve_model(str(folder)))
+            twin = self.first_with.setdefault(self.fingerprints[system], system)
+            if system not in {twin, "candidate"} and twin in self.rankings:
+                self.rankings[system], self.artefacts[system] = self.rankings[twin], self.artefacts[twin]
+            else:
+                self._rank_by(system, Encoder.load(folder, threads=self.threads))
+        except (ModelError, EncodingError, OSError, ValueError) as error:
+            self.problems[system] = f"{type(error).__name__}: {error}"[:500]
+
+    def _rank_by(self, system: str, encoder: Encoder) -> None:
+        embedded = Embedded.of(encoder, self.texts, self.catalog)
+        deep = dense(embedded, self.catalog, depth=FUSED_DEPTH)
+        self.artefacts[system] = examine(encoder, embedded.documents, self.texts)
+        self.rankings[system] = [ranked[:DEPTH] for ranked in deep]
+        if system == "base":
+            self.rankings["rrf"] = rrf(self.words, deep)
+        if system in HYBRIDS:
+            self.fitted[HYBRIDS[system]] = found = self.validation.fit(encoder, embedded.documents, self.lexical, self.catalog)
+            self.rankings[HYBRIDS[system]] = hybrid(embedded, self.lexical, self.texts, self.catalog, found.coefficient)
+        if system == "candidate":
+            self.vectors = embedded.documents
+
+    def facts(self) -> EvaluationFacts:
+        """Return what was found, but for the number of queries."""
+        return EvaluationFacts(
+            queries=0,
+            fingerprints=self.fingerprints,
+            artefacts=self.artefacts,
+            problems=self.problems,
+            words={system: found.coefficient for system, found in self.fitted.items()},
+            validation_queries=max((found.queries for found in self.fitted.values()), default=0),
+        )
 
 
 @dataclass(frozen=True)
@@ -124,13 +151,11 @@ def _score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.
         {
             "system": [system] * queries.height,
             "query": queries["query"],
-            "ndcg10": [ndcg(ranked, gains) for ranked, gains in scored],
-            "recall50": [recall(ranked, gains) for ranked, gains in scored],
-            "mrr": [reciprocal_rank(ranked, gains) for ranked, gains in scored],
+            **{metric.name: [metric.of(ranked, gains) for ranked, gains in scored] for metric in RANKING_METRICS},
             "best_in_10": [best_in_top(ranked, gains) for ranked, gains in scored],
             "top": pl.Series([ranked[:10] for ranked in rankings], dtype=pl.List(pl.String)),
         },
-        schema_overrides={"system": pl.String, "ndcg10": pl.Float64, "recall50": pl.Float64, "mrr": pl.Float64, "best_in_10": pl.Boolean},
+        schema_overrides={"system": pl.String, **{m.name: pl.Float64 for m in RANKING_METRICS}, "best_in_10": pl.Boolean},
     )
 
 

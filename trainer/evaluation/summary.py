@@ -12,9 +12,9 @@ import polars as pl
 from schemas.training import Score
 from trainer.evaluation.bootstrap import Floats, interval, resampled_means
 from trainer.evaluation.files import Evaluation
+from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.segments import slices_of
 
-METRICS = ("ndcg10", "recall50", "mrr")
 BASELINES = ("live", "base", "bm25")
 RESAMPLES = 2000
 SHOWN = 5
@@ -79,7 +79,8 @@ def summarise(evaluation: Evaluation, *, ours: Sequence[str] = ("candidate", "hy
                 low, high = interval(drawn[:, column[one]] - drawn[:, column[other]], 0.025)
                 mean = float((values[:, column[one]] - values[:, column[other]]).mean())
                 differences.append(Difference(one, other, segment, mean, low, high, len(values)))
-    averaged = evaluation.results.group_by("system").agg(pl.col(METRICS).mean())
+    metrics = [m.name for m in RANKING_METRICS if m.name in evaluation.results.columns]
+    averaged = evaluation.results.group_by("system").agg(pl.col(metrics).mean())
     means = {row.pop("system"): row for row in averaged.iter_rows(named=True)}
     return Summary(len(table), {system: means[system] for system in systems}, scores, differences)
 

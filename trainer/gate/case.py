@@ -14,6 +14,7 @@ from trainer.data.trust import believed
 from trainer.evaluation.bootstrap import Floats, clusters_of
 from trainer.evaluation.files import Evaluation
 from trainer.evaluation.rank_changes import RankChange, rank_changes
+from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.segments import CATEGORY, SEGMENTS
 from trainer.gate.data_facts import facts_of, leading_clients
 from trainer.gate.evidence import Evidence, Pinned
@@ -90,17 +91,17 @@ class Case:
 def evidence_of(evaluation: Evaluation, snapshot: Snapshot, weighted: pl.DataFrame, trusted: pl.DataFrame) -> Evidence:
     """Return the evaluation as arrays in the order of its queries. ``weighted``: the training pairs with their credit, as ``trusted``."""
     queries = evaluation.queries
-    ndcg10, recall50, mrr, best = (dict(_columns(evaluation, name)) for name in ("ndcg10", "recall50", "mrr", "best_in_10"))
+    best = dict(_columns(evaluation, "best_in_10"))
     tops = dict(_tops(evaluation, ("candidate", "live")))
     ids, known = snapshot.catalog["product_id"].to_list(), set(weighted["product_id"].to_list())
     segments = [*SEGMENTS, *(name for name in queries.columns if name.startswith(CATEGORY))]
     return Evidence(
-        ndcg10,
+        dict(_columns(evaluation, "ndcg10")),
         {system: np.nan_to_num(values).astype(bool) for system, values in best.items()},
         {name: queries[name].to_numpy() for name in segments},
         evaluation.facts.artefacts,
         evaluation.facts.problems,
-        further={"recall50": recall50, "mrr": mrr},
+        further={m.name: dict(_columns(evaluation, m.name)) for m in RANKING_METRICS if m.vetoes},
         clusters=clusters_of(queries["query"].to_list()),
         traffic=queries["credit"].cast(pl.Float64).to_numpy(),
         revenue=_revenue(queries, snapshot.pairs),
@@ -128,6 +129,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 def _columns(evaluation: Evaluation, metric: str) -> Iterator[tuple[str, Floats]]:
     order = evaluation.queries.select("query")
+    if metric not in evaluation.results.columns:
+        return  # evaluated by a version that did not have it: no numbers, so the row fails
     for system in evaluation.results["system"].unique().sort().to_list():
         own = order.join(evaluation.results.filter(pl.col("system") == system), on="query", how="left", maintain_order="left")
         yield system, own[metric].cast(pl.Float64).fill_null(float("nan")).to_numpy()

@@ -9,9 +9,11 @@ import numpy as np
 from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.evaluation.bootstrap import Floats
+from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.gate.comparison import ALPHA, Rule, judge
 from trainer.gate.evidence import Bools, Evidence, Verdict
 
+FURTHER = tuple(metric.name for metric in RANKING_METRICS if metric.vetoes)
 MIN_SEGMENT = 50
 SEGMENT_LOSS = 0.01
 MAX_ONE_CLIENT = 0.5
@@ -91,7 +93,7 @@ def _metrics(evidence: Evidence, limits: GateSettings) -> list[Rule]:
     """Return the rules of the other metrics; Bonferroni over them."""
     everything = _weight(evidence.segments.get("all"))
     rows: list[tuple[str, str, Mapping[str, Floats], Floats | None]]
-    rows = [(f"metric_{metric}", metric, evidence.further.get(metric, {}), everything) for metric in ("recall50", "mrr")]
+    rows = [(f"metric_{metric}", metric, evidence.further.get(metric, {}), everything) for metric in FURTHER]
     rows += [(f"metric_{name}_ndcg10", f"{name}_ndcg10", evidence.ndcg10, weight) for name, weight in _weights(evidence).items()]
     return [
         _rule(

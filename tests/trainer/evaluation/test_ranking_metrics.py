@@ -1,11 +1,14 @@
-"""Metrics agree with trec_eval, and ties are decided by the id."""
+"""Metrics agree with trec_eval, ties are decided by the id, and the list of metrics is written once."""
+
+import ast
+from pathlib import Path
 
 import numpy as np
 import pytest
 import pytrec_eval
 
 from trainer.evaluation.bootstrap import interval, resampled_means
-from trainer.evaluation.ranking_metrics import best_in_top, ndcg, recall, reciprocal_rank, top
+from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top, ndcg, recall, reciprocal_rank, top
 
 
 def test_metrics_equal_those_of_trec_eval():
@@ -45,3 +48,17 @@ def test_the_bootstrap_of_a_mean_is_as_wide_as_the_theory_says():
     wide = 1.645 * values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - wide, values.mean() + wide), abs=0.0015)
     assert interval(resampled_means(values, resamples=4000, seed=1)[:, 0], 0.05) == (low, high)
+
+
+def test_no_other_file_names_a_further_metric():
+    """A metric that is added to the list is scored, summed up and shown without another file being touched."""
+    root = Path(__file__).resolve().parents[3]
+    names = {text for metric in RANKING_METRICS[1:] for text in (metric.name, metric.title)}
+    files = [path for package in ("trainer", "commands") for path in (root / package).rglob("*.py")]
+    told = {
+        path.name
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in names
+    }
+    assert told == {"ranking_metrics.py"}

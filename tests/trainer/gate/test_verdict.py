@@ -8,6 +8,7 @@ from trainer.evaluation.artefact import Artefact
 from trainer.evaluation.rank_changes import RankChange, digest_of
 from trainer.gate.artefact_checks import sound
 from trainer.gate.evidence import DataFacts, Evidence, Exposure, Pinned
+from trainer.gate.relevance_checks import FURTHER
 from trainer.gate.verdict import decide, overall, scores
 
 LIMITS = GateSettings(gate_resamples=1000)
@@ -28,7 +29,7 @@ def evidence(candidate_gain=0.0, *, n=400, noise=0.0, **changes) -> Evidence:
         "segments": {"all": everybody, "unseen": np.arange(n) % 4 == 0, "head": np.arange(n) % 10 == 0},
         "artefacts": {"candidate": SOUND, "live": SOUND, "base": SOUND},
         "problems": {},
-        "further": {m: {"candidate": candidate, "live": live} for m in ("recall50", "mrr")},
+        "further": {m: {"candidate": candidate, "live": live} for m in FURTHER},
         "traffic": np.ones(n),
         "revenue": np.zeros(n),
         "categories": ["audio", "video", "games", "books"] * (n // 4) + ["audio"] * (n % 4),
