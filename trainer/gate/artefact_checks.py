@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
+from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.gate.evidence import Evidence
+from trainer.gate.rows import ROWS
 
-MAX_NORM_ERROR = 1e-3
-MIN_PARITY = 0.9999
-MAX_MEAN_COSINE = 0.9
 MAX_COSINE_RISE = 0.1
-MIN_RANK_SHARE = 0.5
 ARTEFACT = "artefact"
 
 
@@ -19,40 +17,39 @@ def sound(checks: Sequence[Check]) -> bool:
     return bool(own) and all(check.verdict == "pass" for check in own)
 
 
-def artefact_checks(evidence: Evidence) -> list[Check]:
+def artefact_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
     """Return the checks of the candidate's artefact; one failed check when it could not be examined."""
     found, live, base = (evidence.artefacts.get(s) for s in ("candidate", "live", "base"))
     if found is None:
         return [Check(name=ARTEFACT, verdict="fail", reason=evidence.problems.get("candidate", "the candidate was not examined"))]
     dims = sorted({other.dim for other in (live, base) if other})
     forms = {other.form for other in (live, base) if other}
+    norm, parity = ROWS["artefact_unit_norm"].limit_by(limits), ROWS["artefact_parity"].limit_by(limits)
     checks = [
-        _rule("finite", float(found.finite), 1.0, good=found.finite, reason="all vectors are finite numbers"),
-        _rule("dim", found.dim, dims[0] if dims else 0, good=found.dim in dims, reason=f"the dimension is one of {dims}"),
-        _rule("form", float(found.form in forms), 1.0, good=found.form in forms,
-              reason="modules, pooling, prompts and tokenizer are those of the live or the pretrained model"),
-        _rule("unit_norm", found.norm_error, MAX_NORM_ERROR, good=found.norm_error <= MAX_NORM_ERROR, reason="vectors have length 1"),
-        _rule("parity", found.parity, MIN_PARITY, good=found.parity >= MIN_PARITY, reason="a text alone and in a batch get one vector"),
-    ]  # fmt: skip
+        _rule("artefact_finite", float(found.finite), 1.0, good=found.finite),
+        _rule("artefact_dim", found.dim, dims[0] if dims else 0, good=found.dim in dims, dims=dims),
+        _rule("artefact_form", float(found.form in forms), 1.0, good=found.form in forms),
+        _rule("artefact_unit_norm", found.norm_error, norm, good=found.norm_error <= norm),
+        _rule("artefact_parity", found.parity, parity, good=found.parity >= parity),
+    ]
     if live is None:
         reason = f"live was not examined: {evidence.problems.get('live')}"
         return [*checks, Check(name=f"{ARTEFACT}_collapse", verdict="fail", reason=reason)]
-    limit = min(MAX_MEAN_COSINE, live.mean_cosine + MAX_COSINE_RISE)
-    floor = MIN_RANK_SHARE * live.effective_rank
+    most = min(ROWS["artefact_collapse_cosine"].limit_by(limits), live.mean_cosine + MAX_COSINE_RISE)
+    least = ROWS["artefact_collapse_rank"].limit_by(limits) * live.effective_rank
+    cosine, rank = found.mean_cosine, found.effective_rank
     return [
         *checks,
-        _rule("collapse_cosine", found.mean_cosine, limit, good=found.mean_cosine <= limit, against=live.mean_cosine,
-              reason="products are as far apart as before"),
-        _rule("collapse_rank", found.effective_rank, floor, good=found.effective_rank >= floor, against=live.effective_rank,
-              reason="the vectors use as many directions as before"),
-    ]  # fmt: skip
+        _rule("artefact_collapse_cosine", cosine, most, good=cosine <= most, against=live.mean_cosine),
+        _rule("artefact_collapse_rank", rank, least, good=rank >= least, against=live.effective_rank),
+    ]
 
 
-def _rule(name: str, value: float, threshold: float, *, good: bool, reason: str, against: float | None = None) -> Check:
+def _rule(name: str, value: float, threshold: float, *, good: bool, against: float | None = None, **found: object) -> Check:
     return Check(
-        name=f"{ARTEFACT}_{name}",
+        name=name,
         verdict="pass" if good else "fail",
-        reason=reason,
+        reason=ROWS[name].told(**found),
         candidate_value=value,
         baseline_value=against,
         baseline="live" if against is not None else None,

@@ -12,22 +12,21 @@ from trainer.evaluation.bootstrap import Floats
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.gate.comparison import ALPHA, Rule, judge
 from trainer.gate.evidence import Bools, Evidence, Verdict
+from trainer.gate.rows import ROWS
 
 FURTHER = tuple(metric.name for metric in RANKING_METRICS if metric.vetoes)
 MIN_SEGMENT = 50
-SEGMENT_LOSS = 0.01
-MAX_ONE_CLIENT = 0.5
 
 
 def relevance_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
     """Return the checks against live, base, BM25, popularity and the best recent generation, of segments, metrics and judgments."""
     rules = [_live(evidence, limits), _base(evidence, limits), _best(evidence, limits), *_plain(evidence)]
-    rules += [*_segments(evidence), *_metrics(evidence, limits), _without_best_category(evidence, limits)]
+    rules += [*_segments(evidence, limits), *_metrics(evidence, limits), _without_best_category(evidence, limits)]
     checks = judge(rules, clusters=evidence.clusters, resamples=limits.gate_resamples, seed=limits.seed)
     for number, (name, systems) in enumerate(sorted(evidence.judged.items()), 1):
         checks += judge([_judged(evidence, name, systems.get("candidate"), systems.get("live"))], clusters=None,
                         resamples=limits.gate_resamples, seed=limits.seed + number)  # fmt: skip
-    return [*checks, _one_client(evidence), _catastrophes(evidence, limits)]
+    return [*checks, _one_client(evidence, limits), _catastrophes(evidence, limits)]
 
 
 def _rule(evidence: Evidence, name: str, baseline: str, reason: str, **changes: Any) -> Rule:
@@ -43,47 +42,44 @@ def _absent(evidence: Evidence, baseline: str) -> str:
 
 
 def _live(evidence: Evidence, limits: GateSettings) -> Rule:
-    reason = f"the gain against live must be above {limits.gate_min_gain} with 95 % confidence"
-    return _rule(
-        evidence, "vs_live", "live", reason,
-        floor=limits.gate_min_gain, ceiling=_no_loss(limits), otherwise="inconclusive", threshold=limits.gate_min_gain,
-    )  # fmt: skip
+    least = ROWS["vs_live"].limit_by(limits)
+    told = ROWS["vs_live"].told(limit=least)
+    return _rule(evidence, "vs_live", "live", told, floor=least, ceiling=_no_loss(limits), otherwise="inconclusive", threshold=least)
 
 
 def _base(evidence: Evidence, limits: GateSettings) -> Rule:
-    reason = f"the loss against the pretrained model must be below {limits.gate_max_loss_base} with 95 % confidence"
-    return _bounded(evidence, "vs_base", "base", reason, -limits.gate_max_loss_base, ceiling=-limits.gate_max_loss_base)
+    return _bounded(evidence, "vs_base", "base", limits)
 
 
 def _best(evidence: Evidence, limits: GateSettings) -> Rule:
-    reason = f"the loss against the best of the last generations must be below {limits.gate_max_loss_best} with 95 % confidence"
-    return _bounded(evidence, "ratchet", "best", reason, -limits.gate_max_loss_best, ceiling=-limits.gate_max_loss_best)
+    return _bounded(evidence, "ratchet", "best", limits)
 
 
-def _bounded(evidence: Evidence, name: str, baseline: str, reason: str, floor: float, *, ceiling: float) -> Rule:
-    return _rule(evidence, name, baseline, reason, floor=floor, ceiling=ceiling, otherwise="inconclusive", threshold=floor)
+def _bounded(evidence: Evidence, name: str, baseline: str, limits: GateSettings) -> Rule:
+    most = ROWS[name].limit_by(limits)
+    told = ROWS[name].told(limit=most)
+    return _rule(evidence, name, baseline, told, floor=-most, ceiling=-most, otherwise="inconclusive", threshold=-most)
 
 
 def _plain(evidence: Evidence) -> list[Rule]:
     head = _weight(evidence.segments.get("head"))
-    reason = "the candidate's mean must not be below that of"
     return [
-        _rule(evidence, "vs_bm25", "bm25", f"{reason} BM25; worse with 95 % confidence is a fail", least=0.0),
-        _rule(evidence, "vs_bm25_head", "bm25", "frequent queries must not be worse than BM25's with 95 % confidence",
-              weight=head, segment="head", empty="pass"),
-        _rule(evidence, "vs_popularity", "popularity", f"{reason} popularity alone; worse with 95 % confidence is a fail", least=0.0),
-    ]  # fmt: skip
+        _rule(evidence, "vs_bm25", "bm25", ROWS["vs_bm25"].told(), least=0.0),
+        _rule(evidence, "vs_bm25_head", "bm25", ROWS["vs_bm25_head"].told(), weight=head, segment="head", empty="pass"),
+        _rule(evidence, "vs_popularity", "popularity", ROWS["vs_popularity"].told(), least=0.0),
+    ]
 
 
-def _segments(evidence: Evidence) -> list[Rule]:
+def _segments(evidence: Evidence, limits: GateSettings) -> list[Rule]:
     names = sorted(s for s in evidence.segments if s != "all")
     tested = [s for s in names if evidence.segments[s].sum() >= MIN_SEGMENT]
-    told = f"no segment may lose more than {SEGMENT_LOSS}, with 95 % confidence over {len(tested)} segments (Bonferroni)"
+    most = ROWS["segment_NAME"].limit_by(limits)
+    told = ROWS["segment_NAME"].told(limit=most, segments=len(tested))
     return [
         _rule(
             evidence, f"segment_{segment}", "live", told if segment in tested else f"reported only: fewer than {MIN_SEGMENT} queries",
-            segment=segment, weight=_weight(evidence.segments[segment]), tail=ALPHA / max(1, len(tested)), loss=-SEGMENT_LOSS,
-            threshold=-SEGMENT_LOSS, reported=segment not in tested, empty="pass",
+            segment=segment, weight=_weight(evidence.segments[segment]), tail=ALPHA / max(1, len(tested)), loss=-most,
+            threshold=-most, reported=segment not in tested, empty="pass",
         )
         for segment in names
     ]  # fmt: skip
@@ -97,7 +93,7 @@ def _metrics(evidence: Evidence, limits: GateSettings) -> list[Rule]:
     rows += [(f"metric_{name}_ndcg10", f"{name}_ndcg10", evidence.ndcg10, weight) for name, weight in _weights(evidence).items()]
     return [
         _rule(
-            evidence, name, "live", "must not be worse than live with 95 % confidence over all further metrics (Bonferroni)",
+            evidence, name, "live", ROWS["metric_NAME"].told(),
             a=values.get("candidate"), b=values.get("live"), weight=weight,
             missing=f"{metric} of candidate or live", metric=metric,
             tail=ALPHA / len(rows), ceiling=_no_loss(limits), empty="pass",
@@ -122,7 +118,7 @@ def _without_best_category(evidence: Evidence, limits: GateSettings) -> Rule:
     if len(gains) > 1 and mask is not None:
         best = max(gains, key=lambda name: (gains[name], name))
         mask = np.array([name != best for name in evidence.categories], dtype=bool)
-        reason = f"without the category that gains most, {best!r}, there must be no loss"
+        reason = ROWS["gain_beyond_one_category"].told(best=best)
     return _rule(
         evidence, "gain_beyond_one_category", "live", reason,
         weight=_weight(mask), least=_no_loss(limits), ceiling=_no_loss(limits),
@@ -142,21 +138,21 @@ def _gain_by(evidence: Evidence, groups: Sequence[str]) -> dict[str, float]:
     return gains
 
 
-def _one_client(evidence: Evidence) -> Check:
+def _one_client(evidence: Evidence, limits: GateSettings) -> Check:
     """Of a gain at most half may come from queries that one client has made: it is no other's gain."""
     gains = _gain_by(evidence, evidence.clients)
     a, b = evidence.ndcg10.get("candidate"), evidence.ndcg10.get("live")
-    name, reason = "gain_beyond_one_client", "share of the gain that comes from queries of which one client holds most of the credit"
+    name, reason, limit = "gain_beyond_one_client", ROWS["gain_beyond_one_client"].told(), ROWS["gain_beyond_one_client"].limit_by(limits)
     if a is None or b is None:
         return Check(name=name, verdict="fail", reason=f"missing: {_absent(evidence, 'live')}", baseline="live")
     total, most = float(np.nan_to_num(a - b).sum()), max(gains.values(), default=0.0)
     share = most / total if total > 0 else 0.0
-    verdict: Verdict = "pass" if share <= MAX_ONE_CLIENT else "inconclusive"
-    return Check(name=name, verdict=verdict, reason=reason, baseline="live", candidate_value=share, n=len(a), threshold=MAX_ONE_CLIENT)
+    verdict: Verdict = "pass" if share <= limit else "inconclusive"
+    return Check(name=name, verdict=verdict, reason=reason, baseline="live", candidate_value=share, n=len(a), threshold=limit)
 
 
 def _judged(evidence: Evidence, name: str, a: Floats | None, b: Floats | None) -> Rule:
-    reason = f"the operator's judgments {name!r} must not be answered worse than by live, with 95 % confidence"
+    reason = ROWS["judgments_NAME"].told(name=name)
     weight = None if a is None else np.ones(len(a))
     return _rule(
         evidence, f"judgments_{name}", "live", reason, a=a, b=b, weight=weight, missing=f"scores on {name!r}", segment=name, empty="pass"
@@ -167,15 +163,16 @@ def _catastrophes(evidence: Evidence, limits: GateSettings) -> Check:
     candidate, live = evidence.best_in_10.get("candidate"), evidence.best_in_10.get("live")
     if candidate is None or live is None:
         return Check(name="catastrophes", verdict="fail", reason="missing: best products of candidate and live", baseline="live")
+    limit = ROWS["catastrophes"].limit_by(limits)
     share = float((live & ~candidate).mean()) if len(live) else 0.0
     return Check(
         name="catastrophes",
-        verdict="pass" if share <= limits.gate_max_catastrophes else "fail",
-        reason="share of queries whose best product was in live's first ten and is not in the candidate's",
+        verdict="pass" if share <= limit else "fail",
+        reason=ROWS["catastrophes"].told(),
         baseline="live",
         candidate_value=share,
         n=len(live),
-        threshold=limits.gate_max_catastrophes,
+        threshold=limit,
     )
 
 

@@ -1,15 +1,11 @@
 """The rows of the gate beside relevance: data (D1 to D3), pinned queries (Q6), diversity (Q8), churn (Q9), whose pairs moved. Pure."""
 
-from typing import Literal
-
 from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.evaluation.rank_changes import digest_of, doubtful_first
 from trainer.gate.evidence import Evidence, Verdict
+from trainer.gate.rows import ROWS
 
-MAX_CATEGORY_SHIFT = 0.3
-MAX_LENGTH_SHIFT = 0.3
-MAX_VOLUME_RATIO = 2.0
 MIN_VOLUME_BESIDE_GARBAGE = 0.8
 NAMED = 5  # rank changes in a reason
 SURE_GAIN = 0.02
@@ -18,31 +14,24 @@ SURE_GAIN = 0.02
 def data_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
     """Return the checks of the data: enough of it (else inconclusive), nothing foul (else fail), and alarms that change no verdict."""
     data, queries = evidence.data, evidence.queries
-    checks = [_row("data_minimum", queries, limits.min_eval_queries, "test queries, at least", breach="inconclusive")]
+    checks = [_row("data_minimum", queries, limits)]
     if data is None:
         return [*checks, Check(name="data", verdict="fail", reason=f"missing: {evidence.problems.get('data', 'facts of the data')}")]
     average = 10 / max(1, data.clients)
-    most = max(limits.gate_max_client_share, average)
     checks += [
-        _row("data_clients", data.clients, limits.gate_min_clients, "distinct clients, at least", breach="inconclusive"),
-        _row("data_pairs", data.pairs, limits.gate_min_pairs, "distinct pairs of query and product, at least", breach="inconclusive"),
-        _row("data_one_client", data.client_share, most, "share of all credit that one client holds, at most", most=True),
-        _row(
-            "data_one_query",
-            data.query_share,
-            limits.gate_max_query_share,
-            "share of the test's credit that one query holds, at most",
-            most=True,
-        ),
+        _row("data_clients", data.clients, limits),
+        _row("data_pairs", data.pairs, limits),
+        _row("data_one_client", data.client_share, limits, most=True, raised=average),
+        _row("data_one_query", data.query_share, limits, most=True),
     ]
     if data.received is None or data.refused is None:
         checks.append(Check(name="data_refused", verdict="fail", reason="missing: counts of received and refused records"))
     else:
-        checks.append(_refused(data.refused / data.received if data.received else 0.0, data.volume_ratio, limits.gate_max_refused_share))
+        checks.append(_refused(data.refused / data.received if data.received else 0.0, data.volume_ratio, limits))
     alarms = [
-        _alarm("drift_category", data.category_shift, MAX_CATEGORY_SHIFT, "greatest change of a category's share from training to test"),
-        _alarm("drift_length", data.length_shift, MAX_LENGTH_SHIFT, "distance of the queries' lengths between training and test"),
-        _alarm("drift_volume", data.volume_ratio, MAX_VOLUME_RATIO, "credit a day, test to training; alarms below the inverse too"),
+        _alarm("drift_category", data.category_shift, limits),
+        _alarm("drift_length", data.length_shift, limits),
+        _alarm("drift_volume", data.volume_ratio, limits),
     ]
     return [*checks, *alarms]
 
@@ -55,41 +44,30 @@ def exposure_checks(evidence: Evidence, limits: GateSettings, vs_live: Check) ->
     candidate, live = evidence.exposure.get("candidate"), evidence.exposure.get("live")
     if candidate is None or live is None:
         return [Check(name="diversity", verdict="fail", reason="missing: what candidate and live show", baseline="live")]
-    floors = [
-        (
-            "coverage",
-            candidate.coverage,
-            live.coverage,
-            limits.gate_min_coverage,
-            "share of the catalogue in any first ten, of live's at least",
-        ),
-        (
-            "new_products",
-            candidate.new,
-            live.new,
-            limits.gate_min_new_exposure,
-            "share of places for products without training pairs, of live's at least",
-        ),
-    ]
     gained = _sure_gain(vs_live)
-    checks = [
-        _against(f"diversity_{name}", ours, theirs, share * theirs, f"{reason} {share}", good=ours >= share * theirs, excused=gained)
-        for name, ours, theirs, share, reason in floors
-    ]
-    most = live.gini + limits.gate_max_gini_rise
-    reason = f"inequality (Gini) of what is shown, at most {limits.gate_max_gini_rise} above live's"
-    return [*checks, _against("diversity_gini", candidate.gini, live.gini, most, reason, good=candidate.gini <= most, excused=gained)]
+    checks = []
+    for name, ours, theirs in (
+        ("diversity_coverage", candidate.coverage, live.coverage),
+        ("diversity_new_products", candidate.new, live.new),
+    ):
+        share = ROWS[name].limit_by(limits)
+        told = ROWS[name].told(limit=share)
+        checks.append(_against(name, ours, theirs, share * theirs, told, good=ours >= share * theirs, excused=gained))
+    rise = ROWS["diversity_gini"].limit_by(limits)
+    most, told = live.gini + rise, ROWS["diversity_gini"].told(limit=rise)
+    return [*checks, _against("diversity_gini", candidate.gini, live.gini, most, told, good=candidate.gini <= most, excused=gained)]
 
 
 def churn_check(evidence: Evidence, limits: GateSettings, vs_live: Check) -> Check:
     """Return the check of how much changes for shoppers: a person should look, unless the gain is large."""
     if evidence.overlap is None:
         return Check(name="churn", verdict="fail", reason="missing: the first ten of candidate and live", baseline="live")
-    good = evidence.overlap >= limits.gate_min_overlap or _sure_gain(vs_live)
-    reason = f"mean rank-biased overlap with live at least {limits.gate_min_overlap}, or a sure gain above {SURE_GAIN}"
+    least = ROWS["churn"].limit_by(limits)
+    good = evidence.overlap >= least or _sure_gain(vs_live)
+    reason = ROWS["churn"].told(limit=least, sure_gain=SURE_GAIN)
     return Check(
         name="churn", verdict="pass" if good else "inconclusive", reason=reason, baseline="live",
-        candidate_value=evidence.overlap, n=evidence.queries, threshold=limits.gate_min_overlap,
+        candidate_value=evidence.overlap, n=evidence.queries, threshold=least,
     )  # fmt: skip
 
 
@@ -119,7 +97,7 @@ def rank_changes_check(evidence: Evidence) -> Check:
     return Check(
         name="rank_changes",
         verdict="pass",
-        reason=f"{'ALARM: ' if doubtful else ''}{len(changes)} pairs rose within the first ten{': ' if told else ''}{told}",
+        reason=f"{'ALARM: ' if doubtful else ''}{ROWS['rank_changes'].told(count=len(changes), told=f': {told}' if told else '')}",
         baseline="live",
         candidate_value=len(doubtful),
         n=len(changes),
@@ -127,32 +105,34 @@ def rank_changes_check(evidence: Evidence) -> Check:
     )
 
 
-def _refused(share: float, volume: float | None, most: float) -> Check:
+def _refused(share: float, volume: float | None, limits: GateSettings) -> Check:
     """Refused records fail a run where what was accepted has become less too: whoever only sends garbage beside it holds up nobody."""
-    row = _row("data_refused", share, most, "share of the raw records of late that were refused, at most", most=True)
+    row = _row("data_refused", share, limits, most=True)
     if row.verdict == "pass" or volume is None or volume < MIN_VOLUME_BESIDE_GARBAGE:
         return row
     told = f"ALARM: {row.reason}; what was accepted is {volume:.2f} of what it was"
     return row.model_copy(update={"verdict": "pass", "alarm": True, "reason": told})
 
 
-def _row(
-    name: str, value: float, threshold: float, reason: str, *, most: bool = False, breach: Literal["fail", "inconclusive"] = "fail"
-) -> Check:
+def _row(name: str, value: float, limits: GateSettings, *, most: bool = False, raised: float = 0.0) -> Check:
+    """Hold a value against the limit of its row, or against what the limit is ``raised`` to."""
+    row = ROWS[name]
+    threshold = max(row.limit_by(limits), raised)
     good = value <= threshold if most else value >= threshold
     return Check(
         name=name,
-        verdict="pass" if good else breach,
-        reason=f"{value:.4g} {reason} {threshold:.4g}",
+        verdict="pass" if good else row.breach[0],
+        reason=f"{value:.4g} {row.told()} {threshold:.4g}",
         candidate_value=value,
         threshold=threshold,
     )
 
 
-def _alarm(name: str, value: float | None, threshold: float, reason: str) -> Check:
+def _alarm(name: str, value: float | None, limits: GateSettings) -> Check:
+    threshold = ROWS[name].limit_by(limits)
     low = name == "drift_volume"
     alarm = value is not None and (value > threshold or (low and value < 1 / threshold))
-    told = "not known" if value is None else f"{'ALARM: ' if alarm else ''}{reason}"
+    told = "not known" if value is None else f"{'ALARM: ' if alarm else ''}{ROWS[name].told()}"
     return Check(name=name, verdict="pass", reason=told, candidate_value=value, threshold=threshold, alarm=alarm)
 
 

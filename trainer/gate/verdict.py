@@ -1,7 +1,8 @@
 """Say whether a candidate may serve: pass, fail or inconclusive, with every number. Pure.
 
 All rules run, so that one report shows all of them. A baseline or a metric that is missing is a fail with a reason, never a pass.
-The rows stand in ``relevance_checks``, ``artefact_checks`` and ``side_checks``; ``docs/gate.md`` is their table, with the reasons.
+The rows are declared in ``rows`` and decided in ``relevance_checks``, ``artefact_checks`` and ``side_checks``; ``docs/gate.md`` has the
+reasons.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from trainer.gate.side_checks import churn_check, data_checks, exposure_checks, 
 def decide(evidence: Evidence, limits: GateSettings) -> tuple[Verdict, list[Check]]:
     """Return the verdict and one check per rule: fail if any fails, else inconclusive if any is, else pass."""
     relevance = relevance_checks(evidence, limits)
-    checks = [*data_checks(evidence, limits), *artefact_checks(evidence), *relevance, pinned_check(evidence)]
+    checks = [*data_checks(evidence, limits), *artefact_checks(evidence, limits), *relevance, pinned_check(evidence)]
     checks += [*exposure_checks(evidence, limits, relevance[0]), churn_check(evidence, limits, relevance[0]), rank_changes_check(evidence)]
     return overall(checks), checks
 
