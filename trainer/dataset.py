@@ -13,7 +13,7 @@ from trainer.data.snapshot import Snapshot
 from trainer.data.splits import split_by
 from trainer.data.weights import Weighting, log_popularity, shuffle_labels, weigh
 from trainer.learning.plan import choose_start, lineage_of
-from trainer.run.folder import Outcome, RunEndedError
+from trainer.run.folder import RunEndedError, RunOutcome
 from trainer.run.request import Request
 
 
@@ -31,7 +31,7 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
     weighted = weigh(train_rows, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
     if weighted.height < (1 if request.force else settings.min_train_pairs):
         detail = f"{weighted.height} pairs to train on, at least {settings.min_train_pairs} are needed"
-        raise RunEndedError(Outcome(state=RunState.SKIPPED, detail=detail))
+        raise RunEndedError(RunOutcome(state=RunState.SKIPPED, detail=detail))
     shuffled = request.label_shuffle_seed is not None
     train = shuffle_labels(weighted, request.label_shuffle_seed) if request.label_shuffle_seed is not None else weighted
     lineage = lineage_of(live_model)

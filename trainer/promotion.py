@@ -15,7 +15,7 @@ from schemas.settings import TrainerSettings
 from schemas.topics import DECISIONS, DEPLOYMENT_COMMANDS
 from schemas.training import Decision, RunError, RunState
 from trainer.gate.verdict import overall
-from trainer.run.folder import Outcome
+from trainer.run.folder import RunOutcome
 from trainer.run.generations import RefusedError, await_release
 
 
@@ -44,9 +44,9 @@ def metrics_of(decision: Decision) -> dict[str, float]:
     return {f"ndcg10_{system}_{segment}": round(score.mean, 6) for system, row in decision.ndcg10.items() for segment, score in row.items()}
 
 
-def conclude(
+def carry_out(
     settings: TrainerSettings, decision: Decision, candidate: Candidate, *, dry_run: bool, deploying: Callable[[str], None]
-) -> Outcome:
+) -> RunOutcome:
     """Publish the decision and carry it out. Returns how the run ends.
 
     The indexer must have begun with a promotion within ``deploy_timeout``; from then on the run follows it. ``deploying`` is told what is
@@ -57,9 +57,9 @@ def conclude(
 
 async def _conclude(
     settings: TrainerSettings, decision: Decision, candidate: Candidate, *, dry_run: bool, deploying: Callable[[str], None]
-) -> Outcome:
+) -> RunOutcome:
     verdict: Literal["pass", "fail", "inconclusive"] = overall(decision.checks) if decision.verdict == "forced" else decision.verdict
-    base = Outcome(state=RunState.SKIPPED, verdict=verdict, metrics=metrics_of(decision), detail="; ".join(decision.reasons)[:1000])
+    base = RunOutcome(state=RunState.SKIPPED, verdict=verdict, metrics=metrics_of(decision), detail="; ".join(decision.reasons)[:1000])
     async with open_producer(settings.kafka, linger_ms=0) as producer:
         key = (decision.run_id or decision.decision_id).encode()
         await producer.send(Outgoing(settings.topic(DECISIONS.name), decision.to_json(), key=key))
@@ -87,6 +87,6 @@ def _words(release: Release) -> str:
     return f"generation {release.generation} is {release.state.value}{again}"
 
 
-def _failed(base: Outcome, code: str, message: str) -> Outcome:
+def _failed(base: RunOutcome, code: str, message: str) -> RunOutcome:
     error = RunError(code=code, message=message[:1000], retryable=True)
     return base.model_copy(update={"state": RunState.FAILED, "detail": message[:1000], "error": error})

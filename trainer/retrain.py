@@ -21,7 +21,7 @@ from trainer.data.snapshot import Manifest
 from trainer.evaluation.files import EvaluationFacts
 from trainer.gate.past import Past
 from trainer.learning.plan import Training
-from trainer.run.folder import MarkerError, Outcome, RunEndedError, RunFolder, failed
+from trainer.run.folder import MarkerError, RunEndedError, RunFolder, RunOutcome, failed
 from trainer.run.full_disk import is_full
 from trainer.run.processes import begin_again, die_with_parent, lower_priority
 from trainer.run.request import Request
@@ -29,7 +29,7 @@ from trainer.run.request import Request
 log = structlog.get_logger(__name__)
 
 
-def retrain(run: RunFolder, request: Request) -> Outcome:
+def retrain(run: RunFolder, request: Request) -> RunOutcome:
     """Carry a run to its end. Raises ``RunEndedError`` where it ends early; anything else is a fault, after which it can go on."""
     run.report(RunState.SNAPSHOTTING, 0.0, "reading pairs and catalogue")
     live = run.once("live", LivePointer, lambda: steps.find_live(request))
@@ -69,20 +69,20 @@ def main(arguments: list[str]) -> int:
         return conclude(run, lambda: _requested(run))
 
 
-def _requested(run: RunFolder) -> Outcome:
+def _requested(run: RunFolder) -> RunOutcome:
     request = run.find("request", Request)
     if request is None:
         raise FileNotFoundError(run.path / "request.json")
     return retrain(run, request)
 
 
-def conclude(run: RunFolder, work: Callable[[], Outcome]) -> int:
+def conclude(run: RunFolder, work: Callable[[], RunOutcome]) -> int:
     """Do the work and leave its outcome, however it ends. Returns the exit code: 1 leaves none, so that the worker tries again.
 
     A full disk ends a run that has not decided: what it had written is removed, which is what makes room for the outcome.
     """
     try:
-        run.once("outcome", Outcome, work)
+        run.once("outcome", RunOutcome, work)
     except RunEndedError as ended:
         run.commit("outcome", ended.outcome)
     except MarkerError as error:

@@ -32,7 +32,7 @@ from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import Lineage, Training, lineage_of, plan
 from trainer.learning.training_data import TrainingData
 from trainer.learning.training_progress import Step, TrainingError
-from trainer.run.folder import REPORT, MarkerError, Outcome, RunFolder, failed, write_durably
+from trainer.run.folder import REPORT, MarkerError, RunFolder, RunOutcome, failed, write_durably
 from trainer.run.generations import await_live, read_history
 from trainer.run.processes import command, environment
 from trainer.run.request import Request
@@ -155,7 +155,7 @@ def decide(run: RunFolder, request: Request, manifest: Manifest) -> Decision:
     return decision
 
 
-def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decision: Decision) -> Outcome:
+def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decision: Decision) -> RunOutcome:
     """Publish the decision and carry it out."""
     artefact = evaluation.artefacts.get("candidate")
     vectors = run.path / "evaluation" / "vectors.npz"
@@ -167,7 +167,7 @@ def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decis
         run_id=request.run_id,
         decision_id=decision.decision_id,
     )
-    return promotion.conclude(
+    return promotion.carry_out(
         request.settings,
         decision,
         candidate,

@@ -9,7 +9,7 @@ from benchmarks.verdicts.planted_candidates import Floats, Ints, Pool, Results
 from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.evaluation.artefact import Artefact
-from trainer.gate.evidence import Bools, DataFacts, Evidence
+from trainer.gate.evidence import Bools, DataFacts, GateEvidence
 from trainer.gate.exposure import exposure_of, overlap
 from trainer.gate.verdict import decide
 
@@ -31,7 +31,7 @@ class Setting:
 def evidence_of(
     setting: Setting, rows: Ints, candidate: Results | None, *, live: Results | None = None, best: Results | None = None,
     artefact: Artefact | None = None,
-) -> Evidence:  # fmt: skip
+) -> GateEvidence:  # fmt: skip
     """Return a case on these rows of the pool. ``candidate`` None: it could not be scored; ``artefact``: live's where none is given."""
     pool, current = setting.pool, live or setting.systems["live"]
     systems = {**setting.systems, "live": current, "best": best or current}
@@ -46,7 +46,7 @@ def evidence_of(
     tops = {name: [[int(p) for p in shown if p >= 0] for shown in drawn[name].top] for name in ("candidate", "live") if name in drawn}
     segments: dict[str, Bools] = {name: mask[rows] for name, mask in pool.segments.items()}
     ids = range(pool.size)
-    return Evidence(
+    return GateEvidence(
         {name: found.ndcg10 for name, found in drawn.items()},
         {name: found.best for name, found in drawn.items()},
         segments,
@@ -63,13 +63,13 @@ def evidence_of(
     )
 
 
-def promoted(evidence: Evidence, limits: GateSettings) -> tuple[dict[str, bool], list[Check]]:
+def promoted(evidence: GateEvidence, limits: GateSettings) -> tuple[dict[str, bool], list[Check]]:
     """Return which rules promote the candidate, and the gate's checks."""
     verdict, checks = decide(evidence, limits)
     return {"ours": verdict == "pass", **peers(evidence)}, checks
 
 
-def peers(evidence: Evidence) -> dict[str, bool]:
+def peers(evidence: GateEvidence) -> dict[str, bool]:
     """Return what the two simpler rules say.
 
     ``uncorrected_segments``: the lower bound over all queries above 0, and that of each segment of 50 queries and more above -.02, every

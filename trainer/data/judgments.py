@@ -39,14 +39,14 @@ class Judgment(BaseModel):
 
 
 @dataclass(frozen=True)
-class Problem:
+class JudgmentProblem:
     """What is wrong with a line; lines count from 1."""
 
     line: int
     reason: str
 
 
-def read_judgments(lines: Iterable[bytes | Rejection]) -> tuple[pl.DataFrame, list[Problem]]:
+def read_judgments(lines: Iterable[bytes | Rejection]) -> tuple[pl.DataFrame, list[JudgmentProblem]]:
     """Return the judgments, sorted by query and product, and every problem: a line that could not be read is one.
 
     Blank lines do not count; nothing in gives nothing out.
@@ -55,32 +55,34 @@ def read_judgments(lines: Iterable[bytes | Rejection]) -> tuple[pl.DataFrame, li
     product is relevant, since nothing could be ranked right or wrong.
     """
     found: dict[tuple[str, str], tuple[float, int]] = {}
-    problems: list[Problem] = []
+    problems: list[JudgmentProblem] = []
     for number, line in enumerate(lines, 1):
         if isinstance(line, Rejection):
-            problems.append(Problem(number, line.problems[0].message))
+            problems.append(JudgmentProblem(number, line.problems[0].message))
             continue
         if not line.strip():
             continue
         try:
             judgment = Judgment.model_validate_json(line.removeprefix(BOM))
         except ValidationError as error:
-            problems.append(Problem(number, _reason(error)))
+            problems.append(JudgmentProblem(number, _reason(error)))
             continue
         query, relevance = normalise_query(judgment.query), judgment.relevance
         if not query:
-            problems.append(Problem(number, "query: it is blank"))
+            problems.append(JudgmentProblem(number, "query: it is blank"))
             continue
         said, earlier = found.setdefault((query, judgment.product_id), (relevance, number))
         if said != relevance:
-            problems.append(Problem(number, f"relevance: {relevance:g}, but line {earlier} says {said:g} for the same query and product"))
+            problems.append(
+                JudgmentProblem(number, f"relevance: {relevance:g}, but line {earlier} says {said:g} for the same query and product")
+            )
     frame = pl.DataFrame([(*key, relevance) for key, (relevance, _) in sorted(found.items())], schema=SCHEMA, orient="row")
     first: dict[str, int] = {}
     for (query, _), (_, number) in found.items():
         first[query] = min(number, first.get(query, number))
     for query, best in frame.group_by("query").agg(pl.col("relevance").max()).iter_rows():
         if best == 0:
-            problems.append(Problem(first[query], f"no product is relevant to {query!r}: at least one needs a relevance above 0"))
+            problems.append(JudgmentProblem(first[query], f"no product is relevant to {query!r}: at least one needs a relevance above 0"))
     return frame, sorted(problems, key=lambda p: p.line)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from schemas.settings import GateSettings
 from schemas.training import Check
-from trainer.gate.evidence import Evidence
-from trainer.gate.rows import ROWS
+from trainer.gate.evidence import GateEvidence
+from trainer.gate.gate_rows import GATE_ROWS
 
 MAX_COSINE_RISE = 0.1
 ARTEFACT = "artefact"
@@ -17,14 +17,14 @@ def sound(checks: Sequence[Check]) -> bool:
     return bool(own) and all(check.verdict == "pass" for check in own)
 
 
-def artefact_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
+def artefact_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
     """Return the checks of the candidate's artefact; one failed check when it could not be examined."""
     found, live, base = (evidence.artefacts.get(s) for s in ("candidate", "live", "base"))
     if found is None:
         return [Check(name=ARTEFACT, verdict="fail", reason=evidence.problems.get("candidate", "the candidate was not examined"))]
     dims = sorted({other.dim for other in (live, base) if other})
     forms = {other.form for other in (live, base) if other}
-    norm, parity = ROWS["artefact_unit_norm"].limit_by(limits), ROWS["artefact_parity"].limit_by(limits)
+    norm, parity = GATE_ROWS["artefact_unit_norm"].limit_by(limits), GATE_ROWS["artefact_parity"].limit_by(limits)
     checks = [
         _rule("artefact_finite", float(found.finite), 1.0, good=found.finite),
         _rule("artefact_dim", found.dim, dims[0] if dims else 0, good=found.dim in dims, dims=dims),
@@ -35,8 +35,8 @@ def artefact_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
     if live is None:
         reason = f"live was not examined: {evidence.problems.get('live')}"
         return [*checks, Check(name=f"{ARTEFACT}_collapse", verdict="fail", reason=reason)]
-    most = min(ROWS["artefact_collapse_cosine"].limit_by(limits), live.mean_cosine + MAX_COSINE_RISE)
-    least = ROWS["artefact_collapse_rank"].limit_by(limits) * live.effective_rank
+    most = min(GATE_ROWS["artefact_collapse_cosine"].limit_by(limits), live.mean_cosine + MAX_COSINE_RISE)
+    least = GATE_ROWS["artefact_collapse_rank"].limit_by(limits) * live.effective_rank
     cosine, rank = found.mean_cosine, found.effective_rank
     return [
         *checks,
@@ -49,7 +49,7 @@ def _rule(name: str, value: float, threshold: float, *, good: bool, against: flo
     return Check(
         name=name,
         verdict="pass" if good else "fail",
-        reason=ROWS[name].told(**found),
+        reason=GATE_ROWS[name].told(**found),
         candidate_value=value,
         baseline_value=against,
         baseline="live" if against is not None else None,

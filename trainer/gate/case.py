@@ -17,10 +17,10 @@ from trainer.evaluation.rank_changes import RankChange, rank_changes
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.segments import CATEGORY, SEGMENTS
 from trainer.gate.data_facts import facts_of, leading_clients
-from trainer.gate.evidence import Evidence, Pinned
+from trainer.gate.evidence import GateEvidence, Pinned
 from trainer.gate.exposure import exposure_of, overlap
 from trainer.gate.past import Past
-from trainer.gate.pinned import Pin, PinError, compare, read_pins
+from trainer.gate.pinned import Pin, PinError, pins_missing, read_pins
 from trainer.run.folder import M, RunFolder
 from trainer.run.request import Request
 
@@ -66,7 +66,7 @@ class Case:
         """Return the products' titles by id."""
         return dict(self.snapshot.catalog.select("product_id", "title").iter_rows())
 
-    def evidence(self) -> Evidence:
+    def evidence(self) -> GateEvidence:
         """Return the evaluation, the data and the pinned queries as one."""
         trusted = believed(self.snapshot.clients, deviations=self.request.settings.newcomer_deviations)
         plain = evidence_of(self.evaluation, self.snapshot, self.weighted, trusted)
@@ -85,17 +85,17 @@ class Case:
         path = self.folder / "evaluation" / PINNED
         if not path.is_file():
             return None, "the candidate has not ranked the pinned queries"
-        return compare(pins, dict(pl.read_parquet(path).select("query", "top").iter_rows())), ""
+        return pins_missing(pins, dict(pl.read_parquet(path).select("query", "top").iter_rows())), ""
 
 
-def evidence_of(evaluation: Evaluation, snapshot: Snapshot, weighted: pl.DataFrame, trusted: pl.DataFrame) -> Evidence:
+def evidence_of(evaluation: Evaluation, snapshot: Snapshot, weighted: pl.DataFrame, trusted: pl.DataFrame) -> GateEvidence:
     """Return the evaluation as arrays in the order of its queries. ``weighted``: the training pairs with their credit, as ``trusted``."""
     queries = evaluation.queries
     best = dict(_columns(evaluation, "best_in_10"))
     tops = dict(_tops(evaluation, ("candidate", "live")))
     ids, known = snapshot.catalog["product_id"].to_list(), set(weighted["product_id"].to_list())
     segments = [*SEGMENTS, *(name for name in queries.columns if name.startswith(CATEGORY))]
-    return Evidence(
+    return GateEvidence(
         dict(_columns(evaluation, "ndcg10")),
         {system: np.nan_to_num(values).astype(bool) for system, values in best.items()},
         {name: queries[name].to_numpy() for name in segments},

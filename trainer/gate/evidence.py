@@ -58,7 +58,7 @@ class Pinned(BaseModel):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class GateEvidence:
     """What was measured, by system (candidate, live, base, best, bm25, popularity): arrays (queries,) in one common order.
 
     ``segments`` are masks (queries,) by name; ``problems`` say why a system has no numbers. ``further``: other metrics by name and system.

@@ -68,7 +68,7 @@ def write_pins(path: Path, pins: Sequence[Pin]) -> None:
     write_durably(path, "".join(pin.model_dump_json() + "\n" for pin in pins).encode())
 
 
-def compare(pins: Sequence[Pin], ranked: Mapping[str, Sequence[str]]) -> list[Pinned]:
+def pins_missing(pins: Sequence[Pin], ranked: Mapping[str, Sequence[str]]) -> list[Pinned]:
     """Return for each pin which products its ranking (by query, at least k deep) lacks; a query that was not ranked lacks all."""
     return [
         Pinned(query=p.query, k=p.k, products=p.products, missing=[x for x in p.products if x not in ranked.get(p.query, ())[: p.k]])

@@ -55,11 +55,11 @@ def rederive(decision: Decision, folder: Path) -> Rederived:
     again = build_decision(case, at=decision.at)
     result = Rederived(verdict=again.verdict, checks=len(again.checks))
     result.differences += [*_split(case), *_metrics(case), *_model(case, decision)]
-    result.differences += compare(decision, again)
+    result.differences += compare_decisions(decision, again)
     return result
 
 
-def compare(decision: Decision, again: Decision) -> list[str]:
+def compare_decisions(decision: Decision, again: Decision) -> list[str]:
     """Return how two decisions on one run differ; numbers may differ by ``TOLERANCE``, and a row that is newer than the run may pass."""
     told = []
     if decision.verdict != again.verdict:

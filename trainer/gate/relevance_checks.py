@@ -11,14 +11,14 @@ from schemas.training import Check
 from trainer.evaluation.bootstrap import Floats
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.gate.comparison import ALPHA, Rule, judge
-from trainer.gate.evidence import Bools, Evidence, Verdict
-from trainer.gate.rows import ROWS
+from trainer.gate.evidence import Bools, GateEvidence, Verdict
+from trainer.gate.gate_rows import GATE_ROWS
 
 FURTHER = tuple(metric.name for metric in RANKING_METRICS if metric.vetoes)
 MIN_SEGMENT = 50
 
 
-def relevance_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
+def relevance_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
     """Return the checks against live, base, BM25, popularity and the best recent generation, of segments, metrics and judgments."""
     rules = [_live(evidence, limits), _base(evidence, limits), _best(evidence, limits), *_plain(evidence)]
     rules += [*_segments(evidence, limits), *_metrics(evidence, limits), _without_best_category(evidence, limits)]
@@ -29,52 +29,52 @@ def relevance_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
     return [*checks, _one_client(evidence, limits), _catastrophes(evidence, limits)]
 
 
-def _rule(evidence: Evidence, name: str, baseline: str, reason: str, **changes: Any) -> Rule:
+def _rule(evidence: GateEvidence, name: str, baseline: str, reason: str, **changes: Any) -> Rule:
     a, b = evidence.ndcg10.get("candidate"), evidence.ndcg10.get(baseline)
     weight = _weight(evidence.segments.get("all"))
     rule = Rule(name, reason, a, b, weight, _absent(evidence, baseline), baseline=baseline)
     return replace(rule, **changes)
 
 
-def _absent(evidence: Evidence, baseline: str) -> str:
+def _absent(evidence: GateEvidence, baseline: str) -> str:
     system = "candidate" if "candidate" not in evidence.ndcg10 else baseline if baseline not in evidence.ndcg10 else "all"
     return f"{system}: {evidence.problems.get(system, 'no numbers')}"
 
 
-def _live(evidence: Evidence, limits: GateSettings) -> Rule:
-    least = ROWS["vs_live"].limit_by(limits)
-    told = ROWS["vs_live"].told(limit=least)
+def _live(evidence: GateEvidence, limits: GateSettings) -> Rule:
+    least = GATE_ROWS["vs_live"].limit_by(limits)
+    told = GATE_ROWS["vs_live"].told(limit=least)
     return _rule(evidence, "vs_live", "live", told, floor=least, ceiling=_no_loss(limits), otherwise="inconclusive", threshold=least)
 
 
-def _base(evidence: Evidence, limits: GateSettings) -> Rule:
+def _base(evidence: GateEvidence, limits: GateSettings) -> Rule:
     return _bounded(evidence, "vs_base", "base", limits)
 
 
-def _best(evidence: Evidence, limits: GateSettings) -> Rule:
+def _best(evidence: GateEvidence, limits: GateSettings) -> Rule:
     return _bounded(evidence, "ratchet", "best", limits)
 
 
-def _bounded(evidence: Evidence, name: str, baseline: str, limits: GateSettings) -> Rule:
-    most = ROWS[name].limit_by(limits)
-    told = ROWS[name].told(limit=most)
+def _bounded(evidence: GateEvidence, name: str, baseline: str, limits: GateSettings) -> Rule:
+    most = GATE_ROWS[name].limit_by(limits)
+    told = GATE_ROWS[name].told(limit=most)
     return _rule(evidence, name, baseline, told, floor=-most, ceiling=-most, otherwise="inconclusive", threshold=-most)
 
 
-def _plain(evidence: Evidence) -> list[Rule]:
+def _plain(evidence: GateEvidence) -> list[Rule]:
     head = _weight(evidence.segments.get("head"))
     return [
-        _rule(evidence, "vs_bm25", "bm25", ROWS["vs_bm25"].told(), least=0.0),
-        _rule(evidence, "vs_bm25_head", "bm25", ROWS["vs_bm25_head"].told(), weight=head, segment="head", empty="pass"),
-        _rule(evidence, "vs_popularity", "popularity", ROWS["vs_popularity"].told(), least=0.0),
+        _rule(evidence, "vs_bm25", "bm25", GATE_ROWS["vs_bm25"].told(), least=0.0),
+        _rule(evidence, "vs_bm25_head", "bm25", GATE_ROWS["vs_bm25_head"].told(), weight=head, segment="head", empty="pass"),
+        _rule(evidence, "vs_popularity", "popularity", GATE_ROWS["vs_popularity"].told(), least=0.0),
     ]
 
 
-def _segments(evidence: Evidence, limits: GateSettings) -> list[Rule]:
+def _segments(evidence: GateEvidence, limits: GateSettings) -> list[Rule]:
     names = sorted(s for s in evidence.segments if s != "all")
     tested = [s for s in names if evidence.segments[s].sum() >= MIN_SEGMENT]
-    most = ROWS["segment_NAME"].limit_by(limits)
-    told = ROWS["segment_NAME"].told(limit=most, segments=len(tested))
+    most = GATE_ROWS["segment_NAME"].limit_by(limits)
+    told = GATE_ROWS["segment_NAME"].told(limit=most, segments=len(tested))
     return [
         _rule(
             evidence, f"segment_{segment}", "live", told if segment in tested else f"reported only: fewer than {MIN_SEGMENT} queries",
@@ -85,7 +85,7 @@ def _segments(evidence: Evidence, limits: GateSettings) -> list[Rule]:
     ]  # fmt: skip
 
 
-def _metrics(evidence: Evidence, limits: GateSettings) -> list[Rule]:
+def _metrics(evidence: GateEvidence, limits: GateSettings) -> list[Rule]:
     """Return the rules of the other metrics; Bonferroni over them."""
     everything = _weight(evidence.segments.get("all"))
     rows: list[tuple[str, str, Mapping[str, Floats], Floats | None]]
@@ -93,7 +93,7 @@ def _metrics(evidence: Evidence, limits: GateSettings) -> list[Rule]:
     rows += [(f"metric_{name}_ndcg10", f"{name}_ndcg10", evidence.ndcg10, weight) for name, weight in _weights(evidence).items()]
     return [
         _rule(
-            evidence, name, "live", ROWS["metric_NAME"].told(),
+            evidence, name, "live", GATE_ROWS["metric_NAME"].told(),
             a=values.get("candidate"), b=values.get("live"), weight=weight,
             missing=f"{metric} of candidate or live", metric=metric,
             tail=ALPHA / len(rows), ceiling=_no_loss(limits), empty="pass",
@@ -107,18 +107,18 @@ def _no_loss(limits: GateSettings) -> float:
     return min(0.0, limits.gate_min_gain)
 
 
-def _weights(evidence: Evidence) -> dict[str, Floats | None]:
+def _weights(evidence: GateEvidence) -> dict[str, Floats | None]:
     return {"traffic": evidence.traffic, "revenue": evidence.revenue}
 
 
-def _without_best_category(evidence: Evidence, limits: GateSettings) -> Rule:
+def _without_best_category(evidence: GateEvidence, limits: GateSettings) -> Rule:
     gains = _gain_by(evidence, evidence.categories)
     reason = "the catalogue has no categories that could be compared"
     mask = evidence.segments.get("all")
     if len(gains) > 1 and mask is not None:
         best = max(gains, key=lambda name: (gains[name], name))
         mask = np.array([name != best for name in evidence.categories], dtype=bool)
-        reason = ROWS["gain_beyond_one_category"].told(best=best)
+        reason = GATE_ROWS["gain_beyond_one_category"].told(best=best)
     return _rule(
         evidence, "gain_beyond_one_category", "live", reason,
         weight=_weight(mask), least=_no_loss(limits), ceiling=_no_loss(limits),
@@ -126,7 +126,7 @@ def _without_best_category(evidence: Evidence, limits: GateSettings) -> Rule:
     )  # fmt: skip
 
 
-def _gain_by(evidence: Evidence, groups: Sequence[str]) -> dict[str, float]:
+def _gain_by(evidence: GateEvidence, groups: Sequence[str]) -> dict[str, float]:
     """Return the sum of the candidate's differences to live by group; no groups, no numbers: empty."""
     a, b = evidence.ndcg10.get("candidate"), evidence.ndcg10.get("live")
     if a is None or b is None or len(groups) != len(a):
@@ -138,11 +138,12 @@ def _gain_by(evidence: Evidence, groups: Sequence[str]) -> dict[str, float]:
     return gains
 
 
-def _one_client(evidence: Evidence, limits: GateSettings) -> Check:
+def _one_client(evidence: GateEvidence, limits: GateSettings) -> Check:
     """Of a gain at most half may come from queries that one client has made: it is no other's gain."""
     gains = _gain_by(evidence, evidence.clients)
     a, b = evidence.ndcg10.get("candidate"), evidence.ndcg10.get("live")
-    name, reason, limit = "gain_beyond_one_client", ROWS["gain_beyond_one_client"].told(), ROWS["gain_beyond_one_client"].limit_by(limits)
+    row = GATE_ROWS["gain_beyond_one_client"]
+    name, reason, limit = row.name, row.told(), row.limit_by(limits)
     if a is None or b is None:
         return Check(name=name, verdict="fail", reason=f"missing: {_absent(evidence, 'live')}", baseline="live")
     total, most = float(np.nan_to_num(a - b).sum()), max(gains.values(), default=0.0)
@@ -151,24 +152,24 @@ def _one_client(evidence: Evidence, limits: GateSettings) -> Check:
     return Check(name=name, verdict=verdict, reason=reason, baseline="live", candidate_value=share, n=len(a), threshold=limit)
 
 
-def _judged(evidence: Evidence, name: str, a: Floats | None, b: Floats | None) -> Rule:
-    reason = ROWS["judgments_NAME"].told(name=name)
+def _judged(evidence: GateEvidence, name: str, a: Floats | None, b: Floats | None) -> Rule:
+    reason = GATE_ROWS["judgments_NAME"].told(name=name)
     weight = None if a is None else np.ones(len(a))
     return _rule(
         evidence, f"judgments_{name}", "live", reason, a=a, b=b, weight=weight, missing=f"scores on {name!r}", segment=name, empty="pass"
     )
 
 
-def _catastrophes(evidence: Evidence, limits: GateSettings) -> Check:
+def _catastrophes(evidence: GateEvidence, limits: GateSettings) -> Check:
     candidate, live = evidence.best_in_10.get("candidate"), evidence.best_in_10.get("live")
     if candidate is None or live is None:
         return Check(name="catastrophes", verdict="fail", reason="missing: best products of candidate and live", baseline="live")
-    limit = ROWS["catastrophes"].limit_by(limits)
+    limit = GATE_ROWS["catastrophes"].limit_by(limits)
     share = float((live & ~candidate).mean()) if len(live) else 0.0
     return Check(
         name="catastrophes",
         verdict="pass" if share <= limit else "fail",
-        reason=ROWS["catastrophes"].told(),
+        reason=GATE_ROWS["catastrophes"].told(),
         baseline="live",
         candidate_value=share,
         n=len(live),

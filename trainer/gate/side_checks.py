@@ -3,15 +3,15 @@
 from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.evaluation.rank_changes import digest_of, doubtful_first
-from trainer.gate.evidence import Evidence, Verdict
-from trainer.gate.rows import ROWS
+from trainer.gate.evidence import GateEvidence, Verdict
+from trainer.gate.gate_rows import GATE_ROWS
 
 MIN_VOLUME_BESIDE_GARBAGE = 0.8
 NAMED = 5  # rank changes in a reason
 SURE_GAIN = 0.02
 
 
-def data_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
+def data_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
     """Return the checks of the data: enough of it (else inconclusive), nothing foul (else fail), and alarms that change no verdict."""
     data, queries = evidence.data, evidence.queries
     checks = [_row("data_minimum", queries, limits)]
@@ -36,7 +36,7 @@ def data_checks(evidence: Evidence, limits: GateSettings) -> list[Check]:
     return [*checks, *alarms]
 
 
-def exposure_checks(evidence: Evidence, limits: GateSettings, vs_live: Check) -> list[Check]:
+def exposure_checks(evidence: GateEvidence, limits: GateSettings, vs_live: Check) -> list[Check]:
     """Return the checks of diversity: a model that shows ever fewer products teaches the next one to show even fewer.
 
     A sure gain turns a breach into an alarm: the first trained model shows what shoppers want more often than a pretrained one does.
@@ -50,28 +50,28 @@ def exposure_checks(evidence: Evidence, limits: GateSettings, vs_live: Check) ->
         ("diversity_coverage", candidate.coverage, live.coverage),
         ("diversity_new_products", candidate.new, live.new),
     ):
-        share = ROWS[name].limit_by(limits)
-        told = ROWS[name].told(limit=share)
+        share = GATE_ROWS[name].limit_by(limits)
+        told = GATE_ROWS[name].told(limit=share)
         checks.append(_against(name, ours, theirs, share * theirs, told, good=ours >= share * theirs, excused=gained))
-    rise = ROWS["diversity_gini"].limit_by(limits)
-    most, told = live.gini + rise, ROWS["diversity_gini"].told(limit=rise)
+    rise = GATE_ROWS["diversity_gini"].limit_by(limits)
+    most, told = live.gini + rise, GATE_ROWS["diversity_gini"].told(limit=rise)
     return [*checks, _against("diversity_gini", candidate.gini, live.gini, most, told, good=candidate.gini <= most, excused=gained)]
 
 
-def churn_check(evidence: Evidence, limits: GateSettings, vs_live: Check) -> Check:
+def churn_check(evidence: GateEvidence, limits: GateSettings, vs_live: Check) -> Check:
     """Return the check of how much changes for shoppers: a person should look, unless the gain is large."""
     if evidence.overlap is None:
         return Check(name="churn", verdict="fail", reason="missing: the first ten of candidate and live", baseline="live")
-    least = ROWS["churn"].limit_by(limits)
+    least = GATE_ROWS["churn"].limit_by(limits)
     good = evidence.overlap >= least or _sure_gain(vs_live)
-    reason = ROWS["churn"].told(limit=least, sure_gain=SURE_GAIN)
+    reason = GATE_ROWS["churn"].told(limit=least, sure_gain=SURE_GAIN)
     return Check(
         name="churn", verdict="pass" if good else "inconclusive", reason=reason, baseline="live",
         candidate_value=evidence.overlap, n=evidence.queries, threshold=least,
     )  # fmt: skip
 
 
-def pinned_check(evidence: Evidence) -> Check:
+def pinned_check(evidence: GateEvidence) -> Check:
     """Return the check of the queries that an operator has pinned; without any it passes."""
     if evidence.pinned is None:
         return Check(name="pinned", verdict="fail", reason=f"missing: {evidence.problems.get('pinned', 'pinned queries')}")
@@ -81,7 +81,7 @@ def pinned_check(evidence: Evidence) -> Check:
     return Check(name="pinned", verdict="fail" if broken else "pass", reason=reason, candidate_value=len(broken), n=len(evidence.pinned))
 
 
-def rank_changes_check(evidence: Evidence) -> Check:
+def rank_changes_check(evidence: GateEvidence) -> Check:
     """Return the row of the pairs by which most changed: an alarm where their clients are hardly believed, and never a veto.
 
     It is kept for ever, so it names queries by their digests; ``rank_changes.parquet`` and the report of the run hold the texts.
@@ -97,7 +97,7 @@ def rank_changes_check(evidence: Evidence) -> Check:
     return Check(
         name="rank_changes",
         verdict="pass",
-        reason=f"{'ALARM: ' if doubtful else ''}{ROWS['rank_changes'].told(count=len(changes), told=f': {told}' if told else '')}",
+        reason=f"{'ALARM: ' if doubtful else ''}{GATE_ROWS['rank_changes'].told(count=len(changes), told=f': {told}' if told else '')}",
         baseline="live",
         candidate_value=len(doubtful),
         n=len(changes),
@@ -116,7 +116,7 @@ def _refused(share: float, volume: float | None, limits: GateSettings) -> Check:
 
 def _row(name: str, value: float, limits: GateSettings, *, most: bool = False, raised: float = 0.0) -> Check:
     """Hold a value against the limit of its row, or against what the limit is ``raised`` to."""
-    row = ROWS[name]
+    row = GATE_ROWS[name]
     threshold = max(row.limit_by(limits), raised)
     good = value <= threshold if most else value >= threshold
     return Check(
@@ -129,10 +129,10 @@ def _row(name: str, value: float, limits: GateSettings, *, most: bool = False, r
 
 
 def _alarm(name: str, value: float | None, limits: GateSettings) -> Check:
-    threshold = ROWS[name].limit_by(limits)
+    threshold = GATE_ROWS[name].limit_by(limits)
     low = name == "drift_volume"
     alarm = value is not None and (value > threshold or (low and value < 1 / threshold))
-    told = "not known" if value is None else f"{'ALARM: ' if alarm else ''}{ROWS[name].told()}"
+    told = "not known" if value is None else f"{'ALARM: ' if alarm else ''}{GATE_ROWS[name].told()}"
     return Check(name=name, verdict="pass", reason=told, candidate_value=value, threshold=threshold, alarm=alarm)
 
 

@@ -1,8 +1,8 @@
 """Say whether a candidate may serve: pass, fail or inconclusive, with every number. Pure.
 
 All rules run, so that one report shows all of them. A baseline or a metric that is missing is a fail with a reason, never a pass.
-The rows are declared in ``rows`` and decided in ``relevance_checks``, ``artefact_checks`` and ``side_checks``; ``docs/gate.md`` has the
-reasons.
+The rows are declared in ``gate_rows`` and decided in ``relevance_checks``, ``artefact_checks`` and ``side_checks``; the reasons stand in
+``docs/gate.md``.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from schemas.settings import GateSettings
 from schemas.training import Check, Score
 from trainer.evaluation.bootstrap import interval, resampled_means
 from trainer.gate.artefact_checks import artefact_checks
-from trainer.gate.evidence import Evidence, Verdict
+from trainer.gate.evidence import GateEvidence, Verdict
 from trainer.gate.relevance_checks import relevance_checks
 from trainer.gate.side_checks import churn_check, data_checks, exposure_checks, pinned_check, rank_changes_check
 
 
-def decide(evidence: Evidence, limits: GateSettings) -> tuple[Verdict, list[Check]]:
+def decide(evidence: GateEvidence, limits: GateSettings) -> tuple[Verdict, list[Check]]:
     """Return the verdict and one check per rule: fail if any fails, else inconclusive if any is, else pass."""
     relevance = relevance_checks(evidence, limits)
     checks = [*data_checks(evidence, limits), *artefact_checks(evidence, limits), *relevance, pinned_check(evidence)]
@@ -32,7 +32,7 @@ def overall(checks: Sequence[Check]) -> Verdict:
     return "fail" if "fail" in verdicts else "inconclusive" if "inconclusive" in verdicts else "pass"
 
 
-def scores(evidence: Evidence, limits: GateSettings) -> dict[str, dict[str, Score]]:
+def scores(evidence: GateEvidence, limits: GateSettings) -> dict[str, dict[str, Score]]:
     """Return per system and segment the mean nDCG@10 with its 95 % interval; empty segments are left out."""
     systems = sorted(evidence.ndcg10)
     out: dict[str, dict[str, Score]] = {system: {} for system in systems}

@@ -1,6 +1,6 @@
 """What a training on a processor holds in memory, and what it computes again instead. Pure; knows no model.
 
-What is held is bounded whatever the catalogue: by ``Memory``, and about a gigabyte for the libraries and the model itself. What is
+What is held is bounded whatever the catalogue: by ``TrainingMemory``, and about a gigabyte for the libraries and the model itself. What is
 computed again is the same, so the bounds cost time where texts are long, and change nothing that is learnt.
 """
 
@@ -31,7 +31,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Memory:
+class TrainingMemory:
     """The bounds. ``remembered_bytes``: what enters the trained layers, of all texts. ``held_bytes``: what they keep of a batch's side."""
 
     remembered_bytes: int = 384 << 20
@@ -67,4 +67,4 @@ class Memory:
         return 0
 
 
-BOUNDED = Memory()
+BOUNDED = TrainingMemory()

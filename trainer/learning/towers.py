@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers.masking_utils import create_bidirectional_mask
 
 from schemas.text import normalise_query
-from trainer.learning.memory import BOUNDED, TOGETHER, Memory, Shape
+from trainer.learning.memory import BOUNDED, TOGETHER, Shape, TrainingMemory
 from trainer.learning.tokens import Tokens
 
 _PART = 256
@@ -94,7 +94,7 @@ class TopTower:
     Of the other texts it is computed at each use; the trained layers' work on a large batch is done twice (``trainer.learning.memory``).
     """
 
-    def __init__(self, model: Any, tokens: Tokens, top_layers: int, memory: Memory = BOUNDED) -> None:
+    def __init__(self, model: Any, tokens: Tokens, top_layers: int, memory: TrainingMemory = BOUNDED) -> None:
         self._model, self._tokens, self._memory = model, tokens, memory
         self._inner = model[0].auto_model
         layers = self._inner.encoder.layer

@@ -21,7 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 REPORT = "report.html"
 
 
-class Progress(BaseModel):
+class RunProgress(BaseModel):
     """Where a run stands: overwritten as it goes, so the last one is all there is."""
 
     model_config = ConfigDict(frozen=True)
@@ -32,7 +32,7 @@ class Progress(BaseModel):
     at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
-class Outcome(BaseModel):
+class RunOutcome(BaseModel):
     """How a run ended: the marker ``outcome``, written once."""
 
     model_config = ConfigDict(frozen=True)
@@ -48,7 +48,7 @@ class Outcome(BaseModel):
 class RunEndedError(Exception):
     """A step found that the run must end here, and how: not a fault of the program."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: RunOutcome) -> None:
         super().__init__(outcome.detail or (outcome.error.message if outcome.error else outcome.state.value))
         self.outcome = outcome
 
@@ -56,7 +56,7 @@ class RunEndedError(Exception):
 def failed(code: str, message: str, *, retryable: bool = False) -> RunEndedError:
     """Return the exception that ends a run as failed."""
     error = RunError(code=code, message=message[:1000], retryable=retryable)
-    return RunEndedError(Outcome(state=RunState.FAILED, detail=message[:1000], error=error))
+    return RunEndedError(RunOutcome(state=RunState.FAILED, detail=message[:1000], error=error))
 
 
 class MarkerError(ValueError):
@@ -96,19 +96,19 @@ class RunFolder:
             where = ".".join(map(str, problem["loc"]))
             raise MarkerError(f"{path.name} of run {self.path.name} cannot be read by this version: {where}: {problem['msg']}") from error
 
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> RunOutcome | None:
         """Return how the run ended, or None; an outcome that cannot be read is a failure, and says so."""
         try:
-            return self.find("outcome", Outcome)
+            return self.find("outcome", RunOutcome)
         except MarkerError as error:
             return failed("folder_unreadable", str(error)).outcome
 
-    def progress(self) -> Progress:
+    def progress(self) -> RunProgress:
         """Return where the run stands; queued when that is unknown."""
         try:
-            return self.find("progress", Progress) or Progress(state=RunState.QUEUED)
+            return self.find("progress", RunProgress) or RunProgress(state=RunState.QUEUED)
         except MarkerError:
-            return Progress(state=RunState.QUEUED)
+            return RunProgress(state=RunState.QUEUED)
 
     def commit(self, step: str, facts: BaseModel) -> None:
         """Write a marker: after this, and not before, the step is done, even if the machine fails."""
@@ -138,7 +138,7 @@ class RunFolder:
         """Say where the run stands; the worker publishes it."""
         path = self.path / "progress.json"
         partial = path.with_suffix(".tmp")
-        partial.write_text(Progress(state=state, progress=round(progress, 4), detail=detail[:500]).model_dump_json())
+        partial.write_text(RunProgress(state=state, progress=round(progress, 4), detail=detail[:500]).model_dump_json())
         partial.replace(path)
 
     @contextmanager

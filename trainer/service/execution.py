@@ -13,7 +13,7 @@ import structlog
 
 from schemas.settings import TrainerSettings
 from schemas.training import RunState
-from trainer.run.folder import Outcome, Progress, RunFolder, failed, write_durably
+from trainer.run.folder import RunFolder, RunOutcome, RunProgress, failed, write_durably
 from trainer.run.processes import command, environment
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ POLL_S = 0.25
 QUIET_S = 1.0  # between two reports of one state
 
 
-async def execute(run: RunFolder, settings: TrainerSettings, tell: Callable[[Progress], Awaitable[None]]) -> Outcome:
+async def execute(run: RunFolder, settings: TrainerSettings, tell: Callable[[RunProgress], Awaitable[None]]) -> RunOutcome:
     """Return the outcome of the run. A process that dies is started again; ``MAX_ATTEMPTS`` in a row without a finished step fail the run.
 
     When this call is cancelled, the process is stopped and the run stays unfinished: it goes on at the next start.
@@ -57,12 +57,12 @@ async def execute(run: RunFolder, settings: TrainerSettings, tell: Callable[[Pro
 
 
 async def follow(
-    run: RunFolder, process: asyncio.subprocess.Process, limit: timedelta, tell: Callable[[Progress], Awaitable[None]]
+    run: RunFolder, process: asyncio.subprocess.Process, limit: timedelta, tell: Callable[[RunProgress], Awaitable[None]]
 ) -> bool:
     """Tell of a run's progress until its process ends; False when it has not been deploying at the limit, and goes on."""
     loop = asyncio.get_running_loop()
     began = told_at = loop.time()
-    told: Progress | None = None
+    told: RunProgress | None = None
     while process.returncode is None:
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), POLL_S)
@@ -93,7 +93,7 @@ def _forgive(run: RunFolder) -> None:
     write_durably(run.path / "attempts", " ".join(map(str, _attempts(run)[:-1])).encode())
 
 
-def _ended(run: RunFolder, outcome: Outcome) -> Outcome:
+def _ended(run: RunFolder, outcome: RunOutcome) -> RunOutcome:
     run.commit("outcome", outcome)
     return outcome
 

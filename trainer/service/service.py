@@ -28,7 +28,7 @@ from trainer.service.worker import Worker
 log = structlog.get_logger(__name__)
 
 
-class TakenOverError(RuntimeError):
+class TriggersTakenError(RuntimeError):
     """Another trainer holds the triggers now."""
 
 
@@ -78,7 +78,7 @@ async def _consume(triggers: GroupConsumer, worker: Worker, records: list[Record
         health.detail = {"run": worker.current, "waiting": waiting[0] if waiting else None, "queued": len(waiting)}
         records = await triggers.batch(timeout_ms=200, max_records=100)
         if not triggers.assigned():
-            raise TakenOverError("another trainer took over the triggers: only one may run")
+            raise TriggersTakenError("another trainer took over the triggers: only one may run")
 
 
 def _runs(records: Iterable[Record]) -> list[TrainingRun]:

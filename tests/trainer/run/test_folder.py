@@ -3,30 +3,30 @@
 import pytest
 
 from schemas.training import RunState
-from trainer.run.folder import Outcome, RunFolder, failed
+from trainer.run.folder import RunFolder, RunOutcome, failed
 
 
 def test_a_finished_step_is_not_done_again(tmp_path):
     run = RunFolder(tmp_path)
     calls = []
 
-    def work() -> Outcome:
+    def work() -> RunOutcome:
         calls.append(1)
-        return Outcome(state=RunState.SKIPPED)
+        return RunOutcome(state=RunState.SKIPPED)
 
-    assert run.once("step", Outcome, work) == run.once("step", Outcome, work) == Outcome(state=RunState.SKIPPED)
+    assert run.once("step", RunOutcome, work) == run.once("step", RunOutcome, work) == RunOutcome(state=RunState.SKIPPED)
     assert calls == [1]
 
 
 def test_a_step_that_failed_leaves_no_marker(tmp_path):
     run = RunFolder(tmp_path)
 
-    def work() -> Outcome:
+    def work() -> RunOutcome:
         raise failed("x", "broken")
 
     with pytest.raises(Exception, match="broken"):
-        run.once("step", Outcome, work)
-    assert run.find("step", Outcome) is None
+        run.once("step", RunOutcome, work)
+    assert run.find("step", RunOutcome) is None
 
 
 def test_leftovers_of_a_killed_attempt_are_removed(tmp_path):

@@ -15,9 +15,9 @@ from trainer.data.snapshot import Snapshot
 from trainer.evaluation.files import EvaluationFacts
 from trainer.learning.fine_tune import _save
 from trainer.retrain import conclude
-from trainer.run.folder import Outcome, RunFolder, write_durably
+from trainer.run.folder import RunFolder, RunOutcome, write_durably
 
-DONE = Outcome(state=RunState.DEPLOYED)
+DONE = RunOutcome(state=RunState.DEPLOYED)
 
 
 @pytest.fixture
@@ -67,12 +67,12 @@ def test_a_step_on_a_full_disk_fails_the_run_with_a_sentence_and_leaves_nothing_
 ) -> None:
     run, _ = a_full_run(disk)
 
-    def work() -> Outcome:
+    def work() -> RunOutcome:
         step(run)
         return DONE
 
     assert conclude(run, work) == 0
-    outcome = run.find("outcome", Outcome)
+    outcome = run.find("outcome", RunOutcome)
     assert outcome is not None
     assert outcome.error is not None
     assert (outcome.state, outcome.error.code, outcome.error.retryable) == (RunState.FAILED, "disk_full", True)
@@ -86,7 +86,7 @@ def test_where_not_even_the_reason_can_be_written_the_run_is_unfinished_and_goes
 ) -> None:
     run, ballast = a_full_run(disk)
 
-    def work() -> Outcome:
+    def work() -> RunOutcome:
         try:
             step(run)
         except BaseException:
@@ -96,11 +96,11 @@ def test_where_not_even_the_reason_can_be_written_the_run_is_unfinished_and_goes
         return DONE
 
     assert conclude(run, work) == 1
-    assert run.find("outcome", Outcome) is None
+    assert run.find("outcome", RunOutcome) is None
     ballast.unlink()
     again = marker if step is model else step
     assert conclude(run, lambda: (again(run), DONE)[1]) == 0
-    assert run.find("outcome", Outcome) == DONE
+    assert run.find("outcome", RunOutcome) == DONE
 
 
 def test_a_run_that_has_decided_keeps_its_model_on_a_full_disk_and_is_tried_again_since_the_indexer_may_have_it(disk: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_run_that_has_decided_keeps_its_model_on_a_full_disk_and_is_tried_agai
     model_file.write_bytes(b"weights")
     (run.path / "decision.json").write_bytes(b"{}")
 
-    def work() -> Outcome:
+    def work() -> RunOutcome:
         marker(run)
         return DONE
 
@@ -120,11 +120,11 @@ def test_a_run_that_has_decided_keeps_its_model_on_a_full_disk_and_is_tried_agai
 def test_a_fault_that_is_not_the_disk_s_is_left_for_the_worker_and_may_be_tried_again(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
 
-    def work() -> Outcome:
+    def work() -> RunOutcome:
         raise ValueError("something else")
 
     assert conclude(run, work) == 1
-    assert run.find("outcome", Outcome) is None
+    assert run.find("outcome", RunOutcome) is None
     assert (tmp_path / "fault.txt").read_text() == "ValueError: something else"
 
 

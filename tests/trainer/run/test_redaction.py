@@ -9,7 +9,7 @@ from trainer.data.snapshot import Snapshot
 from trainer.evaluation.rank_changes import FILE, RankChange, frame_of
 from trainer.gate.case import Case
 from trainer.gate.rederivation import rederive
-from trainer.run.folder import REPORT, Outcome, RunFolder
+from trainer.run.folder import REPORT, RunFolder, RunOutcome
 from trainer.run.redaction import Forgotten, forget_in_runs
 
 AT = datetime(2026, 4, 1, tzinfo=UTC)
@@ -39,7 +39,7 @@ def a_run_in_which_one_client_stands_alone(data_dir):
 
 def test_the_hash_and_what_nobody_else_searched_are_gone_from_every_file_and_the_rest_stays(tmp_path):
     folder, decision, client, query = a_run_in_which_one_client_stands_alone(tmp_path)
-    RunFolder(folder).commit("outcome", Outcome(state="failed_gate"))
+    RunFolder(folder).commit("outcome", RunOutcome(state="failed_gate"))
     before = Snapshot.read(folder / "snapshot")
     assert len(files_with(folder, repr(query))) >= 5
     done = forget_in_runs(tmp_path, {client}, at=AT)
@@ -71,7 +71,7 @@ def test_the_decision_which_is_kept_for_ever_holds_no_text_of_a_query(tmp_path):
 def test_a_run_that_does_not_name_the_client_stays_as_it_is_and_one_that_is_not_ended_is_told(tmp_path):
     folder, decision, client, _ = a_run_in_which_one_client_stands_alone(tmp_path)
     assert forget_in_runs(tmp_path, {client}, at=AT).unfinished == [folder.name]
-    RunFolder(folder).commit("outcome", Outcome(state="failed_gate"))
+    RunFolder(folder).commit("outcome", RunOutcome(state="failed_gate"))
     assert forget_in_runs(tmp_path, {"0" * 15 + "x"}, at=AT).runs == []
     assert (folder / REPORT).exists()
     assert forget_in_runs(tmp_path / "nothing here", {client}, at=AT).runs == []

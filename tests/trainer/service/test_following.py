@@ -14,7 +14,7 @@ from schemas.topics import DECISIONS, RELEASES
 from schemas.training import Decision, RunState
 from tests.trainer.surroundings import Shop, a_pointer
 from trainer.promotion import command_for
-from trainer.run.folder import Progress, RunFolder
+from trainer.run.folder import RunFolder, RunProgress
 from trainer.run.generations import RefusedError, await_release
 from trainer.service.execution import follow
 
@@ -101,7 +101,7 @@ async def test_the_time_of_a_run_ends_where_its_promotion_begins(state: RunState
     run, told = RunFolder(tmp_path), []
     run.report(state, 0.5, "")
 
-    async def tell(progress: Progress) -> None:
+    async def tell(progress: RunProgress) -> None:
         told.append(progress.state)
 
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(2)")

@@ -9,7 +9,7 @@ import pytest
 from schemas.settings import GateSettings
 from tests.trainer.gate.test_verdict import LIMITS, SHOWN, SOUND, evidence
 from trainer.evaluation.artefact import Artefact
-from trainer.gate.rows import ROWS
+from trainer.gate.gate_rows import GATE_ROWS
 from trainer.gate.verdict import decide
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "gate.md"
@@ -32,17 +32,17 @@ def row_of(name: str) -> str:
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_check_has_its_row_and_every_row_its_check(case):
-    assert {row_of(check.name) for check in decide(CASES[case], LIMITS)[1]} == ROWS.keys()
+    assert {row_of(check.name) for check in decide(CASES[case], LIMITS)[1]} == GATE_ROWS.keys()
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_breach_is_one_of_those_that_the_row_names(case):
     for check in decide(CASES[case], LIMITS)[1]:
-        assert check.verdict in {"pass", *ROWS[row_of(check.name)].breach}, check.name
+        assert check.verdict in {"pass", *GATE_ROWS[row_of(check.name)].breach}, check.name
 
 
 def test_a_limit_is_a_setting_of_the_gate_or_a_number():
-    for row in ROWS.values():
+    for row in GATE_ROWS.values():
         assert not isinstance(row.limit, str) or row.limit in GateSettings.model_fields
 
 
@@ -54,4 +54,4 @@ def test_the_page_lists_the_rows_and_what_comes_of_a_breach():
             names, _, other, *_ = (cell.strip() for cell in line[1:].split(" | "))
             for name in re.findall(r"`(\w+)`", names.partition(":")[0]):
                 found[name] = set(re.findall(r"\b(fail|inconclusive)\b", other)) or other
-    assert found == {name: set(row.breach) or "alarm only" for name, row in ROWS.items()}
+    assert found == {name: set(row.breach) or "alarm only" for name, row in GATE_ROWS.items()}
