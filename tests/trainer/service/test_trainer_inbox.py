@@ -16,7 +16,7 @@ from broker.records import Outgoing
 from broker.topics import ensure_topics
 from schemas.bounds import REQUEST_BYTES, TRIGGERS_OF_A_RUN, WAITING_RUNS
 from schemas.rejections import Reason
-from schemas.topics import RELEASES, TRAINING_RUNS, TRAINING_TRIGGERS, dead_letter_name
+from schemas.topics import DEPLOYMENT_COMMANDS, RELEASES, TRAINING_RUNS, TRAINING_TRIGGERS, dead_letter_name
 from schemas.training import RunState, TrainingRun, Trigger
 from tests.trainer.surroundings import Shop, a_pointer
 from trainer.run.folder import RunFolder
@@ -67,7 +67,7 @@ async def test_no_trigger_ends_the_trainer_and_each_is_refused_once(shop: Shop) 
     shop.start()
     await shop.until(LETTERS, lambda found: len(found) >= len(POISON))
     await shop.trigger("good")
-    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs))
+    *_, ended = await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs))
     shop.kill()
     shop.start()
     later = a_trigger("later", params={"seed": -1})
@@ -75,6 +75,8 @@ async def test_no_trigger_ends_the_trainer_and_each_is_refused_once(shop: Shop) 
     refused = await shop.until(LETTERS, lambda found: len(found) > len(POISON))
 
     assert [r.value for r in refused[len(POISON) :]] == [later]
+    assert TrainingRun.from_json(ended.value or b"").detail == "0 pairs to train on, at least 50 are needed"
+    assert await shop.records(DEPLOYMENT_COMMANDS.name) == []
     assert {(r.header("dlq.reason") or b"").decode() for r in refused} == {Reason.JSON_DECODE, Reason.SCHEMA, Reason.TOO_LARGE}
     assert shop.crashes() == 0
     assert not (shop.settings.data_dir.parent / "etc").exists()
