@@ -52,10 +52,10 @@ def carry_out(
     The indexer must have begun with a promotion within ``deploy_timeout``; from then on the run follows it. ``deploying`` is told what is
     waited for.
     """
-    return asyncio.run(_conclude(settings, decision, candidate, dry_run=dry_run, deploying=deploying))
+    return asyncio.run(_carry_out(settings, decision, candidate, dry_run=dry_run, deploying=deploying))
 
 
-async def _conclude(
+async def _carry_out(
     settings: TrainerSettings, decision: Decision, candidate: Candidate, *, dry_run: bool, deploying: Callable[[str], None]
 ) -> RunOutcome:
     verdict: Literal["pass", "fail", "inconclusive"] = overall(decision.checks) if decision.verdict == "forced" else decision.verdict
