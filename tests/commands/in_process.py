@@ -1,6 +1,7 @@
 """A verb as an operator gives it, but in the test's own process: for those that load the model, which takes a new process seconds."""
 
 import io
+import logging
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -28,6 +29,11 @@ def given(*arguments: str, **environ: str) -> Done:
         for name, value in environ.items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["searchloop", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
+        kafka_log = logging.getLogger("aiokafka")
+        level = kafka_log.level
+        try:
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        finally:
+            kafka_log.setLevel(level)
     return Done(int(ended.value.code or 0), said.getvalue(), complained.getvalue())
