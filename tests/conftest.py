@@ -4,6 +4,7 @@ Imports lie inside the fixtures: a test that asks for none of them starts nothin
 """
 # ruff: noqa: PLC0415 (the reason is above)
 
+import asyncio
 import os
 import uuid
 from collections import Counter
@@ -47,7 +48,19 @@ def embedded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Embedd
 
 @pytest.fixture(scope="session")
 def kafka(embedded_kafka: "EmbeddedKafka") -> str:
-    """Bootstrap address of a broker that lives as long as the session. Give topics the prefix of ``topic_prefix``."""
+    """Bootstrap address of a broker that lives as long as the session. Give topics the prefix of ``topic_prefix``.
+
+    It has made its own topics: asked for a group before that, a broker cannot tell yet, and what a test finds would follow from those
+    that ran before it.
+    """
+    from broker.lag import open_lag_reader
+
+    async def group_coordinator() -> None:
+        async with asyncio.timeout(120), open_lag_reader(embedded_kafka.address) as lags:
+            while await lags.lag("nobody", []) is None:  # noqa: ASYNC110 (the broker fulfils it)
+                await asyncio.sleep(0.1)
+
+    asyncio.run(group_coordinator())
     return embedded_kafka.address
 
 
