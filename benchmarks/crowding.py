@@ -25,7 +25,7 @@ from broker.producing import Producer, open_producer
 from broker.records import Outgoing
 from broker.requesting import Requester, open_requester
 from broker.topics import ensure_topics
-from commands.search import ask
+from commands.support.asking import ask
 from embedded.kafka import EmbeddedKafka
 from embedded.milvus import EmbeddedMilvus
 from embedded.supervisor import Supervisor

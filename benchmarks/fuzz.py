@@ -26,7 +26,7 @@ from benchmarks.intake.strange_records import Strange, bodies, strange
 from broker.lag import open_lag_reader
 from broker.reading import open_reader
 from broker.topics import ensure_topics
-from commands.status import read_page
+from commands.support.pages import read_page
 from embedded.supervisor import PROCESSES, Supervisor
 from schemas.settings import IndexerSettings, Settings, StreamSettings
 from schemas.topics import DEPLOYMENT_COMMANDS, RAW, SEARCH_REQUESTS, TRAINING_TRIGGERS

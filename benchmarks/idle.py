@@ -21,7 +21,7 @@ from broker.producing import open_producer
 from broker.requesting import open_requester
 from commands.instruments.conservation import Accounts, settled
 from commands.instruments.footprint import memory_mb
-from commands.search import ask
+from commands.support.asking import ask
 from embedded.runtime import read_runtime
 from embedded.supervisor import Supervisor
 from schemas.search import SearchRequest

@@ -25,11 +25,11 @@ from benchmarks.harness.report import data_folder, finish, read_jsonl, say
 from broker.producing import open_producer
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
-from commands.deploy import send_trigger, wait_for_run
 from commands.instruments.conservation import Accounts, settled
 from commands.instruments.footprint import watch_memory
-from commands.search import ask
+from commands.support.asking import ask
 from commands.support.topic_state import read_decisions, read_releases
+from commands.support.training import send_trigger, wait_for_run
 from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder
 from retrieval.lexical import Lexical

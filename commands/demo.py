@@ -21,17 +21,19 @@ from broker.producing import open_producer
 from broker.records import Outgoing
 from broker.requesting import Requester, open_requester
 from broker.topics import ensure_topics
-from commands.deploy import command_and_wait, send_trigger, wait_for_run
 from commands.instruments.conservation import Accounts, settled
 from commands.instruments.demo_report import Report, Stage
 from commands.instruments.footprint import watch_memory
 from commands.instruments.parity import count_mixed
 from commands.instruments.traffic import Traffic, steady_traffic
-from commands.search import ask
-from commands.status import read_page, show_decision
+from commands.support.asking import ask
+from commands.support.deployment import command_and_wait
+from commands.support.evidence import show_decision
+from commands.support.pages import read_page
 from commands.support.patience import Patience
 from commands.support.session import err, out, show_json, table
 from commands.support.topic_state import read_catalog, read_decisions, read_pairs, read_releases
+from commands.support.training import send_trigger, wait_for_run
 from embedded.errors import EmbeddedError, NotReadyError
 from embedded.supervisor import PROCESSES, Supervisor
 from schemas.releases import DeploymentCommand
@@ -53,6 +55,11 @@ ADVICE = "The machine may be too busy: end other work and try again, or look int
 
 # What of a page moves with the work, and not with the clock.
 _MOVING = {"ready", "reason", "waiting", "intake", "catalog", "generation", "building"}
+
+
+def demo(*, data_dir: Path | None, seed: int, keep: bool) -> None:
+    """Run the demo, and end with 0 only if every promise held."""
+    raise SystemExit(asyncio.run(run_demo(data_dir, seed=seed, keep=keep)))
 
 
 async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:

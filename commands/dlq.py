@@ -3,16 +3,16 @@
 import asyncio
 import getpass
 from collections import Counter
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from broker.dead_letters import MAX_REPLAYS, again, cut, dead_letter, identity_of_letter, reason_of
 from broker.producing import open_producer
 from broker.reading import open_reader
-from broker.records import Outgoing, Record
+from broker.records import Outgoing
 from broker.skipping import Skip, skip
 from broker.topics import ensure_topics
+from commands.support.letters import chosen, read_letters
 from commands.support.session import find_settings, out, show_json, stop, table
 from schemas.rejections import Problem, Reason, Rejection
 from schemas.settings import Settings
@@ -21,34 +21,18 @@ from schemas.topics import RAW, SKIPPED, TOPICS, dead_letter_name
 SKIPPABLE = tuple(t for t in TOPICS if t is not SKIPPED)  # that one must be read whole to know what to skip
 
 
-async def read_letters(
-    settings: Settings, *, topic: str | None, reason: str | None, since: timedelta | None, until: timedelta | None
-) -> list[Record]:
-    """Return the dead letters that fit, in the order of the log."""
-    names = [settings.topic(dead_letter_name(t.name)) for t in TOPICS if t.dead_letters and topic in {None, t.name}]
-    if not names:
-        stop(f"topic {topic!r} has no dead letters; those that have: {', '.join(t.name for t in TOPICS if t.dead_letters)}", code=2)
-    async with open_reader(settings.kafka, names) as reader:
-        records = [r async for r in reader.until(await reader.end_offsets())]
-    return chosen(records, reason, since, until)
-
-
-def chosen(records: Iterable[Record], reason: str | None, since: timedelta | None, until: timedelta | None) -> list[Record]:
-    """Return the letters with that reason that were refused at most ``since`` and at least ``until`` ago; None chooses all."""
-    if reason is not None and reason not in set(Reason):
-        stop(f"{reason!r} is no reason; the reasons: {', '.join(Reason)}", code=2)
-    now = datetime.now(UTC)
-    oldest = 0.0 if since is None else (now - since).timestamp() * 1000
-    newest = float("inf") if until is None else (now - until).timestamp() * 1000
-    return [r for r in records if reason in {None, reason_of(r)} and oldest <= r.timestamp_ms <= newest]
-
-
 def list_letters(
-    *, topic: str | None, reason: str | None, since: timedelta | None, until: timedelta | None, data_dir: Path | None, as_json: bool
+    *,
+    topic: str | None,
+    refused_for: str | None,
+    since_hours: float | None,
+    until_hours: float | None,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """Count dead letters by topic and reason."""
     settings = find_settings(data_dir)
-    letters = asyncio.run(read_letters(settings, topic=topic, reason=reason, since=since, until=until))
+    letters = asyncio.run(read_letters(settings, topic=topic, reason=refused_for, since=_hours(since_hours), until=_hours(until_hours)))
     counts = Counter((r.topic.removeprefix(settings.topic_prefix), reason_of(r)) for r in letters)
     if as_json:
         show_json([{"topic": t, "reason": why, "count": n} for (t, why), n in sorted(counts.items())])
@@ -59,15 +43,17 @@ def list_letters(
 def show_letters(
     *,
     topic: str | None,
-    reason: str | None,
-    since: timedelta | None,
-    until: timedelta | None,
+    refused_for: str | None,
+    since_hours: float | None,
+    until_hours: float | None,
     limit: int,
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
     """Show single dead letters: the original bytes and what was wrong with them."""
-    letters = asyncio.run(read_letters(find_settings(data_dir), topic=topic, reason=reason, since=since, until=until))[-limit:]
+    letters = asyncio.run(
+        read_letters(find_settings(data_dir), topic=topic, reason=refused_for, since=_hours(since_hours), until=_hours(until_hours))
+    )[-limit:]
     rows = [
         {
             "topic": r.topic,
@@ -92,9 +78,9 @@ def show_letters(
 def replay_letters(
     *,
     topic: str | None,
-    reason: str | None,
-    since: timedelta | None,
-    until: timedelta | None,
+    refused_for: str | None,
+    since_hours: float | None,
+    until_hours: float | None,
     limit: int,
     dry_run: bool,
     data_dir: Path | None,
@@ -109,7 +95,7 @@ def replay_letters(
     settings = find_settings(data_dir)
     raw = {settings.topic(dead_letter_name(t.name)) for t in RAW}
     newest = {identity_of_letter(r): r for r in asyncio.run(read_letters(settings, topic=topic, reason=None, since=None, until=None))}
-    letters = chosen((r for r in newest.values() if r.topic in raw), reason, since, until)
+    letters = chosen((r for r in newest.values() if r.topic in raw), refused_for, _hours(since_hours), _hours(until_hours))
     ready = [r for r in map(again, letters) if r is not None]
     sending = ready[:limit]
     too_large = 0 if dry_run else asyncio.run(_send(settings, sending))
@@ -144,6 +130,10 @@ def skip_record(topic: str, partition: int, offset: int, *, reason: str, data_di
     else:
         kept = "its bytes are a dead letter" if letter else "nothing of it is kept"
         out.print(f"{order.topic}/{partition}/{offset} will be skipped by every process that starts from now on; {kept}")
+
+
+def _hours(hours: float | None) -> timedelta | None:
+    return None if hours is None else timedelta(hours=hours)
 
 
 async def _skip(settings: Settings, order: Skip) -> bool:

@@ -16,7 +16,7 @@ import torch
 
 from broker.errors import BrokerError
 from broker.topic_settings import wrong_settings
-from commands.status import read_page
+from commands.support.pages import read_page
 from commands.support.session import own_settings, show_json, table
 from embedded.errors import EmbeddedError, JarsMissingError
 from embedded.jars import cache_folder, kafka_jars

@@ -5,7 +5,6 @@ A record is accepted, refused, ignored or still waits; an event has contribution
 
 import asyncio
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from broker.dead_letters import reason_of
 from broker.lag import open_lag_reader
 from broker.records import Record
-from commands.status import show_decision, show_moment
+from commands.support.evidence import show_decision, show_moment
 from commands.support.retelling import Told
 from commands.support.session import err, find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_decisions, readable
@@ -26,18 +25,13 @@ from schemas.events import CleanInteraction
 from schemas.pairs import client_of
 from schemas.rejections import Problem, Rejection
 from schemas.settings import Settings, SettingsError, StreamSettings
-from schemas.topics import ERASURES, INTERACTIONS, SEARCHES
 from schemas.training import Decision
 from stream.lag import intake_group
 from stream.shopper import Fence, Rules
-from stream.validation import Ignored, validate_erasure, validate_interaction, validate_search
+from stream.validation import Ignored
+from stream.validators import EVENT_VALIDATORS
 from trainer.gate.rederivation import rederive
 
-VALIDATORS: dict[str, Callable[[Record, datetime, StreamSettings], object]] = {
-    SEARCHES.name: validate_search,
-    INTERACTIONS.name: validate_interaction,
-    ERASURES.name: validate_erasure,
-}
 _PROBLEMS = TypeAdapter(list[Problem])
 
 
@@ -147,7 +141,7 @@ def _outcome(record: Record, name: str, rules: StreamSettings, trace: Trace, tak
             return "refused", reason_of(letter)
     if record.offset >= taken_in:
         return "waiting", "intake has not come to it"
-    judged = VALIDATORS[name](record, _moment(record.timestamp_ms), rules)
+    judged = EVENT_VALIDATORS[name](record, _moment(record.timestamp_ms), rules)
     if isinstance(judged, Ignored):
         return "ignored", judged.why
     if isinstance(judged, Rejection):

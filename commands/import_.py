@@ -16,22 +16,19 @@ from pathlib import Path
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broker.producing import open_producer
-from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
-from commands.send import VALIDATORS, key_of
 from commands.support.lines import ensure_readable, numbered_lines, read_lines
+from commands.support.raw_records import key_of
 from commands.support.session import err, find_settings, out, own_settings, show_json, stop, table
 from schemas.decoding import refuse
-from schemas.events import Interaction, Search
 from schemas.rejections import Reason, Rejection
 from schemas.settings import Settings, StreamSettings
-from stream.envelope import decode
 from stream.importers import algolia, ga4, google, retail, segment, ubi
 from stream.importers.outcome import Body, Convert, Outcome, Skipped, convert_numbered
 from stream.importers.retail_rows import read_rows
 from stream.importers.tally import Tally
-from stream.importers.ubi_export import events_of, query_of
+from stream.validators import VALIDATORS
 
 RETAIL = "online-retail"
 CONVERTERS: dict[str, Convert] = {
@@ -170,60 +167,3 @@ def _details(found: Counter[str] | None) -> str:
 def _outgoing(topic: str, full_name: str, body: Body) -> Outgoing:
     value = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return Outgoing(full_name, value, key=key_of(topic, value))
-
-
-def export_ubi(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
-    """Write ``ubi_queries.jsonl`` and ``ubi_events.jsonl`` from all that ``searches`` and ``interactions`` hold now."""
-    settings = find_settings(data_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        counts = {name: asyncio.run(_export(settings, name, folder)) for name in ("queries", "events")}
-    except LookupError as error:
-        stop(str(error))
-    if as_json:
-        show_json({"folder": folder, **counts})
-        return
-    for name, count in counts.items():
-        out.print(f"{folder / f'ubi_{name}.jsonl'}: " + ", ".join(f"{n} {what}" for what, n in count.items()))
-
-
-async def _export(settings: Settings, name: str, folder: Path) -> dict[str, int]:
-    """Write one file beside its place, then move it there: a reader never sees half of it."""
-    topic = settings.topic("searches" if name == "queries" else "interactions")
-    max_bytes = StreamSettings.load(os.environ).max_record_bytes
-    count = Counter[str](records=0, written=0)
-    target = folder / f"ubi_{name}.jsonl"
-    unfinished = target.with_suffix(".unfinished")
-    with unfinished.open("w", encoding="utf-8") as file:
-        async with open_reader(settings.kafka, [topic]) as reader:
-            ends = await reader.end_offsets()
-            async for record in reader.until(ends):
-                if record.offset >= ends[topic, record.partition]:
-                    continue
-                count["records"] += 1
-                found = _as_ubi(record, name, max_bytes)
-                if isinstance(found, str):
-                    count[f"skipped: {found}"] += 1
-                    continue
-                count["written"] += len(found)
-                file.writelines(json.dumps(body, ensure_ascii=False) + "\n" for body in found)
-    unfinished.replace(target)
-    return dict(count)
-
-
-def _as_ubi(record: Record, name: str, max_bytes: int) -> list[Body] | str:
-    """Return the UBI records of one of ours, or why there are none."""
-    found: list[Body] | Body | Skipped
-    if name == "queries":
-        search = decode(record, Search, max_bytes=max_bytes)
-        if isinstance(search, Rejection):
-            return search.reason.value
-        found = query_of(search.message)
-    else:
-        interaction = decode(record, Interaction, max_bytes=max_bytes)
-        if isinstance(interaction, Rejection):
-            return interaction.reason.value
-        found = events_of(interaction.message)
-    if isinstance(found, Skipped):
-        return found.why.value
-    return found if isinstance(found, list) else [found]

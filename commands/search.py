@@ -1,26 +1,14 @@
 """``search``: one query over Kafka, and the answer as a table."""
 
 import asyncio
-import time
 import uuid
 from pathlib import Path
 
-from broker.requesting import Requester, open_requester
+from broker.requesting import open_requester
+from commands.support.asking import ask
 from commands.support.session import find_settings, out, show_json, stop, table
 from schemas.search import SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
-
-
-async def ask(requester: Requester, settings: Settings, request: SearchRequest) -> tuple[SearchResponse, float]:
-    """Return the answer and the milliseconds it took from here to here. Raises ``TimeoutError``."""
-    started = time.perf_counter()
-    record = await requester.ask(
-        settings.topic("search-requests"),
-        request.to_json(),
-        key=request.request_id.encode(),
-        timeout_s=request.timeout_ms / 1000 + 1,
-    )
-    return SearchResponse.from_json(record.value or b""), (time.perf_counter() - started) * 1000
 
 
 def search(query: str, *, k: int, client: str | None, timeout_ms: int, explain: bool, data_dir: Path | None, as_json: bool) -> None:

@@ -4,11 +4,10 @@ import asyncio
 import heapq
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from pydantic import AliasChoices
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -17,24 +16,16 @@ from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from commands.support.lines import ensure_readable, numbered_lines
+from commands.support.raw_records import fields_of, key_of
 from commands.support.session import err, find_settings, out, show_json, stop
-from schemas.absent import NOBODY
 from schemas.base import Message, parse_timestamp
 from schemas.decoding import load
 from schemas.events import Erasure, Interaction, Search
 from schemas.products import Product
 from schemas.rejections import Rejection
 from schemas.settings import Settings, StreamSettings
-from stream.envelope import Opened, open_record
-from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
+from stream.validators import VALIDATORS
 
-Validator = Callable[[Record, datetime, StreamSettings], object]
-VALIDATORS: dict[str, Validator] = {
-    "searches": validate_search,
-    "interactions": validate_interaction,
-    "erasures": validate_erasure,
-    "products": lambda record, _now, rules: validate_product(record, rules),
-}
 CONTRACTS: dict[str, type[Message]] = {"searches": Search, "interactions": Interaction, "erasures": Erasure, "products": Product}
 _CHUNK = 500
 
@@ -62,20 +53,11 @@ def in_order(sources: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, int
 def _time_of(line: bytes) -> float | None:
     """Return the event time of a line, also of one in an envelope, in epoch seconds; None when it has none."""
     try:
-        at = parse_timestamp(_fields(line).get("timestamp"))
+        at = parse_timestamp(fields_of(line).get("timestamp"))
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
         return at.replace(tzinfo=at.tzinfo or UTC).timestamp() if isinstance(at, datetime) else None
     except (ValueError, OverflowError):
         return None
-
-
-def _fields(line: bytes) -> dict[str, Any]:
-    """Return the fields of a line's message, taken out of its envelope; none when it cannot be read."""
-    opened = open_record(Record("", 0, 0, 0, None, line), max_bytes=len(line))
-    loaded = None if isinstance(opened, Rejection) or opened.value is None else load(opened.value)
-    if loaded is None or isinstance(loaded, Rejection):
-        return {}
-    return {"timestamp": opened.envelope_time} | loaded if isinstance(opened, Opened) and opened.envelope_time else loaded
 
 
 def judge_line(topic: str, number: int, line: bytes | Rejection, rules: StreamSettings) -> object:
@@ -83,14 +65,6 @@ def judge_line(topic: str, number: int, line: bytes | Rejection, rules: StreamSe
     if isinstance(line, Rejection):
         return line
     return VALIDATORS[topic](Record(topic, 0, number, 0, key_of(topic, line), line), datetime.now(UTC), rules)
-
-
-def key_of(topic: str, line: bytes) -> bytes | None:
-    """Return the record key of a line: the product id, or the shopper; None when it has neither."""
-    fields = _fields(line)
-    names = ("product_id",) if topic == "products" else ("client_id", "session_id", "user_id", "query_id")
-    found = next((fields[n] for n in names if fields.get(n) not in (None, "") and str(fields[n]) not in NOBODY), None)
-    return None if found is None else str(found).encode()
 
 
 def unknown_fields(topic: str, line: bytes) -> set[str]:
@@ -104,13 +78,16 @@ def unknown_fields(topic: str, line: bytes) -> set[str]:
     return set(fields) - known
 
 
-def send(sources: Sequence[tuple[str, str]], *, data_dir: Path | None, as_json: bool, send_invalid: bool) -> None:
-    """Send every valid line of every (topic, file), say what was refused and why; exit code 1 when anything was refused."""
-    for topic, file in sources:
+def send(sources: list[str], *, data_dir: Path | None, as_json: bool, send_invalid: bool) -> None:
+    """Send every valid line of topic, file, topic, file; say what was refused and why. Exit code 1 when anything was refused."""
+    if len(sources) % 2:
+        stop("a topic and a file are needed, or several such pairs", code=2)
+    files = list(zip(sources[::2], sources[1::2], strict=True))
+    for topic, file in files:
         if topic not in VALIDATORS:
             stop(f"unknown topic {topic!r}: expected one of {', '.join(VALIDATORS)}", code=2)
         ensure_readable(file)
-    sent, refused, unknown, first = asyncio.run(_send(find_settings(data_dir), sources, send_invalid=send_invalid))
+    sent, refused, unknown, first = asyncio.run(_send(find_settings(data_dir), files, send_invalid=send_invalid))
     if as_json:
         show_json({"sent": dict(sent), "refused": dict(refused), "unknown_fields": dict(unknown)})
     else:

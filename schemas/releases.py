@@ -30,6 +30,9 @@ class Candidate(Fact):
     decision_id: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
 
 
+DeploymentAction = Literal["promote", "rollback", "pause", "resume", "pin", "unpin", "abort"]
+
+
 class DeploymentCommand(Message):
     """A request to change what serves. ``expected_generation`` is compared with the live one: a stale command is rejected.
 
@@ -39,7 +42,7 @@ class DeploymentCommand(Message):
 
     command_id: Id
     deployment: Id = MAIN
-    action: Literal["promote", "rollback", "pause", "resume", "pin", "unpin", "abort"]
+    action: DeploymentAction
     expected_generation: Generation | None = None
     target_generation: Generation | None = None
     candidate: Candidate | None = None

@@ -21,18 +21,19 @@ from broker.guarding import judged
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing, Record
 from schemas.decoding import refuse
-from schemas.events import CleanInteraction, CleanSearch, Forget
+from schemas.events import CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
-from schemas.topics import CATALOG, ERASURES, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
+from schemas.topics import CATALOG, EVENTS, PRODUCTS
 from stream import metrics
 from stream.known import KnownProducts
 from stream.lag import intake_group
 from stream.locating import has_unknown, locate_interaction, locate_search
 from stream.packing import pack_by_key
 from stream.rejoining import rejoin
-from stream.validation import Ignored, Tombstone, validate_erasure, validate_interaction, validate_product, validate_search
+from stream.validation import Ignored, Tombstone, validate_product
+from stream.validators import EVENT_VALIDATORS, Outcome
 from stream.versions import Held, numbered
 
 log = structlog.get_logger(__name__)
@@ -42,12 +43,6 @@ STAGE = "intake"
 STALLED_S = 30.0
 
 Refused = tuple[Record, Rejection]
-Outcome = CleanSearch | CleanInteraction | Forget | Rejection | Ignored
-_VALIDATORS: dict[str, Callable[[Record, datetime, StreamSettings], Outcome]] = {
-    SEARCHES.name: validate_search,
-    INTERACTIONS.name: validate_interaction,
-    ERASURES.name: validate_erasure,
-}
 
 
 @dataclass
@@ -94,7 +89,7 @@ class Intake:
                     session_timeout_ms=silence_ms,
                 )
             )
-            event_topics = [s.topic(name) for name in _VALIDATORS]
+            event_topics = [s.topic(name) for name in EVENT_VALIDATORS]
             events = await stack.enter_async_context(
                 open_group(
                     s.kafka,
@@ -177,10 +172,10 @@ class Intake:
 
     async def _events_step(self, records: Sequence[Record], products: GroupConsumer, producer: Producer) -> None:
         s, now = self._settings, self._clock()
-        names = {s.topic(name): name for name in _VALIDATORS}
+        names = {s.topic(name): name for name in EVENT_VALIDATORS}
 
         def judge(record: Record) -> Outcome:
-            return _unread(record) or _VALIDATORS[names[record.topic]](record, now, s)
+            return _unread(record) or EVENT_VALIDATORS[names[record.topic]](record, now, s)
 
         outcomes = [(r, judged(judge, r)) for r in records]
         if has_unknown((o for _, o in outcomes), self._known):

@@ -21,7 +21,7 @@ from benchmarks.intake.odd_names import OddName
 from broker.reading import open_reader
 from broker.requesting import Requester, open_requester
 from broker.topics import ensure_topics
-from commands.search import ask
+from commands.support.asking import ask
 from embedded.probing import says_yes
 from embedded.supervisor import PROCESSES, Supervisor
 from schemas.products import Product

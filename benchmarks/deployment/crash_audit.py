@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from broker.reading import read_compacted
 from broker.requesting import open_requester
-from commands.search import ask
+from commands.support.asking import ask
 from indexer.state import UNFINISHED, State, read_state
 from retrieval.index import StoreError, VectorStore
 from schemas.products import CatalogProduct

@@ -14,7 +14,7 @@ import psutil
 from benchmarks.serving.bare_parts import Encoding, library_encoding, one_by_one, open_echo
 from benchmarks.serving.indexed_shop import Ground, right
 from broker.requesting import Requester
-from commands.search import ask
+from commands.support.asking import ask
 from retrieval.encoder import Encoder
 from retrieval.index import VectorStore
 from schemas.search import SearchRequest, SearchResponse, Status

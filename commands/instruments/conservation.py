@@ -11,8 +11,8 @@ from broker.dead_letters import reason_of
 from broker.producing import Producer
 from broker.reading import open_reader
 from broker.records import Outgoing
-from commands.dlq import read_letters
-from commands.status import read_page
+from commands.support.letters import read_letters
+from commands.support.pages import read_page
 from commands.support.patience import Patience
 from schemas.settings import Settings
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from broker.requesting import Requester
-from commands.search import ask
+from commands.support.asking import ask
 from schemas.search import SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
 

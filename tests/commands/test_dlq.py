@@ -32,7 +32,7 @@ async def read(settings: Settings, topic: str) -> list[Record]:
 
 
 def replay(topic: str | None) -> None:
-    replay_letters(topic=topic, reason=None, since=None, until=None, limit=100, dry_run=False, data_dir=None, as_json=True)
+    replay_letters(topic=topic, refused_for=None, since_hours=None, until_hours=None, limit=100, dry_run=False, data_dir=None, as_json=True)
 
 
 @pytest.mark.broker

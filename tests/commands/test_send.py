@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from commands.send import in_order, key_of, unknown_fields
+from commands.send import in_order, unknown_fields
+from commands.support.raw_records import key_of
 
 
 def lines(path: Path, *times: str) -> str:

@@ -14,10 +14,10 @@ import pytest
 from benchmarks.fuzz import fuzz
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
-from commands.deploy import wait_for_run
 from commands.instruments.traffic import steady_traffic
-from commands.search import ask
+from commands.support.asking import ask
 from commands.support.topic_state import read_releases, read_runs
+from commands.support.training import wait_for_run
 from embedded.supervisor import Supervisor
 from schemas.releases import ReleaseState
 from schemas.search import SearchRequest, Status

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli import app
+from cli import command_line
 from commands.send import judge_line
 from commands.support.lines import numbered_lines, read_lines
 from schemas.bounds import LINE_BYTES
@@ -95,7 +95,7 @@ def test_a_line_that_cannot_be_read_is_refused_and_the_lines_around_it_are_taken
 @pytest.mark.parametrize("verb", [["send", "searches"], ["import", "ubi-queries"], ["evaluate", "--judgments"]])
 def test_a_folder_or_no_file_at_all_is_said_and_ends_with_two(tmp_path, verb) -> None:
     for path in (tmp_path, tmp_path / "none"):
-        result = CliRunner().invoke(app, [*verb, str(path)])
+        result = CliRunner().invoke(command_line([])[0], [*verb, str(path)])
         assert result.exit_code == 2, result.output
         assert path.name in result.output.replace("\n", "")
 
@@ -105,7 +105,7 @@ def test_an_import_of_a_truncated_file_says_so_and_ends_with_one(tmp_path) -> No
     lines = [Interaction.model_validate(click | {"timestamp": datetime.now(UTC), "event_id": f"{n}"}).to_json() for n in range(5000)]
     path = tmp_path / "events.jsonl.gz"
     path.write_bytes(gzip.compress(b"\n".join(lines))[:-5000])
-    result = CliRunner().invoke(app, ["import", "ubi-events", str(path), "--dry-run", "--json"])
+    result = CliRunner().invoke(command_line([])[0], ["import", "ubi-events", str(path), "--dry-run", "--json"])
     found = json.loads(result.stdout)
     assert result.exit_code == 1
     assert found["refused"] == {"undecodable_text": 1}
@@ -115,6 +115,6 @@ def test_an_import_of_a_truncated_file_says_so_and_ends_with_one(tmp_path) -> No
 def test_judgments_in_a_damaged_file_are_told_by_line_and_none_is_kept(tmp_path) -> None:
     path = tmp_path / "judged.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"query": "a", "product_id": "1", "relevance": 1}\n' * 3000)[:-30])
-    result = CliRunner().invoke(app, ["evaluate", "--judgments", str(path)])
+    result = CliRunner().invoke(command_line([])[0], ["evaluate", "--judgments", str(path)])
     assert result.exit_code == 2, result.output
     assert "damaged or ends too early" in result.output.replace("\n", " ")

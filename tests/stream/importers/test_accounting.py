@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from broker.reading import open_reader
-from cli import app
+from cli import command_line
 from commands.import_ import judge, outcomes
 from schemas.events import Interaction, Search
 from schemas.settings import StreamSettings
@@ -36,7 +36,7 @@ def write(folder: Path, *records: object) -> str:
 
 
 def invoke(*arguments: str, environ: dict[str, str] | None = None, code: int = 0) -> dict:
-    result = CliRunner().invoke(app, [*arguments, "--json"], env=environ or {})
+    result = CliRunner().invoke(command_line([])[0], [*arguments, "--json"], env=environ or {})
     assert result.exit_code == code, result.output
     return json.loads(result.stdout)
 
@@ -67,12 +67,12 @@ def test_nothing_refused_is_success_even_when_lines_were_skipped(tmp_path) -> No
     ],
 )
 def test_wrong_usage_is_said_and_ends_with_two(arguments) -> None:
-    result = CliRunner().invoke(app, ["import", *arguments, "--dry-run"])
+    result = CliRunner().invoke(command_line([])[0], ["import", *arguments, "--dry-run"])
     assert result.exit_code == 2, result.output
 
 
 def test_a_ledger_without_the_needed_columns_ends_with_two(tmp_path) -> None:
-    result = CliRunner().invoke(app, ["import", "online-retail", write(tmp_path, "a,b,c", "1,2,3"), "--dry-run"])
+    result = CliRunner().invoke(command_line([])[0], ["import", "online-retail", write(tmp_path, "a,b,c", "1,2,3"), "--dry-run"])
     assert result.exit_code == 2
 
 

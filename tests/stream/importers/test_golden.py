@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from broker.records import Record
 from commands.import_ import CONVERTERS, judge
-from commands.send import VALIDATORS
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from stream.importers import segment, ubi
 from stream.importers.outcome import Skipped
 from stream.importers.tally import Tally
+from stream.validators import VALIDATORS
 from tests.stream.builders import NOW
 from tests.stream.importers.lines import convert_lines
 

@@ -1,0 +1,29 @@
+"""What the verbs take that run one of the project's own programs in the foreground."""
+
+from typing import Annotated, Literal
+
+import typer
+
+
+def stream(
+    only: Annotated[
+        Literal["intake", "learn"] | None, typer.Option(help="Run only intake, or only attribution and aggregation (learn).")
+    ] = None,
+) -> None:
+    """Run intake, attribution and aggregation."""
+
+
+def trainer() -> None:
+    """Run the trainer."""
+
+
+def indexer() -> None:
+    """Run the indexer, the only writer of Milvus."""
+
+
+def searcher() -> None:
+    """Run a searcher."""
+
+
+def schemas(check: Annotated[bool, typer.Option("--check", help="Only say whether they are up to date.")] = False) -> None:
+    """Write the published schemas and the table of settings from the code."""

@@ -1,0 +1,25 @@
+"""``releases``: the generations, and which one serves or served."""
+
+import asyncio
+from pathlib import Path
+
+from commands.support.evidence import show_moment
+from commands.support.session import find_settings, show_json, table
+from commands.support.topic_state import read_releases
+
+
+def releases(*, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:
+    """List the generations and say which one is live, or which one was at a moment."""
+    if at is not None:
+        show_moment(at, data_dir=data_dir, as_json=as_json, evidence=False)
+        return
+    live, found = asyncio.run(read_releases(find_settings(data_dir)))
+    if as_json:
+        show_json({"live": live.model_dump(mode="json") if live else None, "releases": [r.model_dump(mode="json") for r in found]})
+        return
+    serving = {live.live.generation: "live", **({live.previous.generation: "previous"} if live.previous else {})} if live else {}
+    rows = [
+        (r.generation, r.state.value, serving.get(r.generation, ""), r.row_count, r.model_sha256[:12], r.run_id, str(r.at)[:19])
+        for r in found
+    ]
+    table("releases", ["generation", "state", "serves", "products at build", "model", "run", "since"], rows)

@@ -1,0 +1,45 @@
+"""``runs``: the training runs, now or as they stood at a moment."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+from commands.support.evidence import asked_moment
+from commands.support.moments import runs_at
+from commands.support.session import find_settings, out, show_json, stop, table
+from commands.support.topic_state import read_runs
+from schemas.training import TrainingRun
+from trainer.run.folder import REPORT
+
+
+def runs(run_id: str | None, *, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:
+    """List the runs, or show one; with ``at`` as they stood at a moment."""
+    asked = asked_moment(at)
+    settings = find_settings(data_dir)
+    found = asyncio.run(read_runs(settings))
+    if asked is not None:
+        _runs_at(found, asked, as_json=as_json)
+        return
+    if run_id is not None:
+        found = [r for r in found if r.run_id == run_id]
+        if not found:
+            stop(f"no run {run_id!r}; `searchloop runs` lists them")
+    pages = {r.run_id: settings.data_dir.absolute() / "runs" / r.run_id / REPORT for r in found}
+    if as_json:
+        show_json([r.model_dump(mode="json") | {"report": str(pages[r.run_id]) if pages[r.run_id].is_file() else None} for r in found])
+        return
+    rows = [(r.run_id, r.state.value, r.verdict, r.pairs, r.generation, r.error.message if r.error else r.detail) for r in found]
+    table("training runs", ["run", "state", "verdict", "pairs", "generation", "detail"], rows)
+    if run_id is not None and pages[run_id].is_file():
+        out.print(f"report: {pages[run_id]}", highlight=False, soft_wrap=True)
+
+
+def _runs_at(found: list[TrainingRun], at: datetime, *, as_json: bool) -> None:
+    then = runs_at(found, at)
+    if as_json:
+        show_json(
+            [{"run_id": run.run_id, "state": state, "verdict": run.verdict if state != "in progress" else None} for run, state in then]
+        )
+        return
+    rows = [(run.run_id, state, run.verdict if state != "in progress" else None, run.pairs) for run, state in then]
+    table(f"training runs as of {at.isoformat()}", ["run", "state", "verdict", "pairs"], rows)

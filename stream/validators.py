@@ -1,0 +1,22 @@
+"""Which validator judges the records of which raw topic: the one table, for intake and for what looks at its rules from outside."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from broker.records import Record
+from schemas.events import CleanInteraction, CleanSearch, Forget
+from schemas.rejections import Rejection
+from schemas.settings import StreamSettings
+from schemas.topics import ERASURES, INTERACTIONS, PRODUCTS, SEARCHES
+from stream.validation import Ignored, validate_erasure, validate_interaction, validate_product, validate_search
+
+Outcome = CleanSearch | CleanInteraction | Forget | Rejection | Ignored
+EVENT_VALIDATORS: Mapping[str, Callable[[Record, datetime, StreamSettings], Outcome]] = {
+    SEARCHES.name: validate_search,
+    INTERACTIONS.name: validate_interaction,
+    ERASURES.name: validate_erasure,
+}
+VALIDATORS: Mapping[str, Callable[[Record, datetime, StreamSettings], object]] = {
+    **EVENT_VALIDATORS,
+    PRODUCTS.name: lambda record, _now, rules: validate_product(record, rules),
+}
