@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.report import finish, say
-from benchmarks.search import known_products
-from benchmarks.serving.indexed_shop import Ground, Grounds, fill, publish
+from benchmarks.serving.indexed_shop import Ground, Grounds, fill, known_products, publish
 from benchmarks.serving.measured_turns import quantile
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing

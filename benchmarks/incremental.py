@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.judged import read_catalog
-from benchmarks.prequential import Learner
+from benchmarks.learning.weekly import Learner
 from retrieval.encoder import Encoder
 from retrieval.model_folder import resolve_model
 from trainer.evaluation.rankers import Catalog, Embedded, dense

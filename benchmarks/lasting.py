@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,47 +19,24 @@ from msgspec.structs import replace
 
 from benchmarks.harness.report import finish, say
 from benchmarks.throughput.load import events_of, shop_of
+from benchmarks.throughput.recovery import recovery, values_of
 from benchmarks.throughput.watching import stream_half
-from broker.producing import Producer, open_producer
-from broker.reading import read_compacted
-from broker.records import Outgoing, Record, partition_of
+from broker.producing import open_producer
+from broker.records import Record
 from broker.topics import ensure_topics
 from embedded.kafka import EmbeddedKafka
 from schemas.events import CleanInteraction, CleanSearch
-from schemas.pairs import Pair, pair_key
+from schemas.pairs import Pair
 from schemas.settings import StreamSettings
-from schemas.topics import EVENTS, PAIRS, SHOPPERS, Topic
+from schemas.topics import EVENTS, PAIRS, SHOPPERS
 from simulator.shop import Shop
 from stream.packing import pack_by_key
 from stream.validation import validate_interaction, validate_search
 
 WEEKS_MS = 28 * 86_400_000
-_AT_ONCE = 5000
 _SIZES_EVERY = 10  # rounds
 _DEADLINE_S = 600.0
 CleanEvent = CleanSearch | CleanInteraction
-
-
-async def recovery(settings: StreamSettings, learnt: StreamSettings, pairs: int, shoppers: int) -> dict[str, Any]:
-    """Return how long one process takes with these many pairs and shoppers, copied from what lies under ``learnt``, and with none."""
-    await ensure_topics(settings)
-    empty_s, empty_mb = await _ready(settings)
-    found = [Pair.from_json(value) for value in await _values(learnt, PAIRS)]
-    states = await _values(learnt, SHOPPERS)
-    async with open_producer(settings.kafka, linger_ms=20) as producer:
-        pair_bytes = await _send(producer, islice(_pairs(settings, found), pairs))
-        state_bytes = await _send(producer, islice(_shoppers(settings, states), shoppers))
-    full_s, full_mb = await _ready(settings)
-    return {
-        "pairs": pairs,
-        "shoppers": shoppers,
-        "start_empty_s": round(empty_s, 2),
-        "start_full_s": round(full_s, 2),
-        "rss_empty_mb": empty_mb,
-        "rss_full_mb": full_mb,
-        "bytes_per_pair": round(pair_bytes / pairs),
-        "bytes_per_shopper": round(state_bytes / max(1, shoppers)),
-    }
 
 
 async def memory(settings: StreamSettings, shop: Shop, rounds: int) -> list[dict[str, float]]:
@@ -92,7 +68,7 @@ async def memory(settings: StreamSettings, shop: Shop, rounds: int) -> list[dict
 
 async def _sizes(settings: StreamSettings) -> dict[str, float]:
     """Return how many shoppers and pairs there are, and how many days and clients a pair holds."""
-    shoppers, stored = await _values(settings, SHOPPERS), await _values(settings, PAIRS)
+    shoppers, stored = await values_of(settings, SHOPPERS), await values_of(settings, PAIRS)
     pairs = [Pair.from_json(value) for value in stored]
     count = max(1, len(pairs))
     return {
@@ -102,41 +78,6 @@ async def _sizes(settings: StreamSettings) -> dict[str, float]:
         "clients_per_pair": round(sum(len(pair.clients) for pair in pairs) / count, 2),
         "bytes_per_pair": round(sum(map(len, stored)) / count),
     }
-
-
-async def _values(settings: StreamSettings, topic: Topic) -> list[bytes]:
-    return [r.value for r in (await read_compacted(settings.kafka, settings.topic(topic.name))).records.values() if r.value]
-
-
-async def _ready(settings: StreamSettings) -> tuple[float, float]:
-    begun = time.monotonic()
-    with stream_half("learn", settings) as child:
-        await child.until(child.ready, deadline_s=_DEADLINE_S, every_s=0.02)
-        return time.monotonic() - begun, child.rss_mb()
-
-
-async def _send(producer: Producer, records: Iterator[Outgoing]) -> int:
-    size = 0
-    while waiting := list(islice(records, _AT_ONCE)):
-        size += sum(len(r.value or b"") for r in waiting)
-        await producer.send_all(waiting)
-    return size
-
-
-def _pairs(settings: StreamSettings, found: list[Pair]) -> Iterator[Outgoing]:
-    for n in range(1_000_000_000):
-        pair = found[n % len(found)]
-        query = f"{pair.query} {n}"
-        place = partition_of(query, settings.partitions)
-        copy = replace(pair, query=query)
-        yield Outgoing(settings.topic(PAIRS.name), copy.to_json(), key=pair_key(query, pair.product_id), partition=place)
-
-
-def _shoppers(settings: StreamSettings, states: list[bytes]) -> Iterator[Outgoing]:
-    for n in range(1_000_000_000):
-        shopper = f"shopper {n}"
-        place = partition_of(shopper, settings.partitions)
-        yield Outgoing(settings.topic(SHOPPERS.name), states[n % len(states)], key=shopper.encode(), partition=place)
 
 
 def _clean(shop: Shop, settings: StreamSettings) -> Iterator[CleanEvent]:

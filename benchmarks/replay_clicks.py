@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.report import data_folder, finish, read_jsonl, say
+from benchmarks.learning.clicks import Click, read_clicks
 from broker.producing import open_producer
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
@@ -41,26 +42,6 @@ from schemas.training import Trigger
 from trainer.evaluation.ranking_metrics import ndcg
 
 Qrels = dict[str, dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Click:
-    """One line of the input, with its ISO week."""
-
-    query: str
-    product_id: str
-    query_time: str
-    click_time: str
-    session: str
-    week: int
-
-
-def read_clicks(path: Path) -> list[Click]:
-    """Read the clicks in the order of the file."""
-    fields = ("query", "product_id", "query_time", "click_time", "session")
-    return [
-        Click(**{f: row[f] for f in fields}, week=datetime.fromisoformat(row["click_time"]).isocalendar().week) for row in read_jsonl(path)
-    ]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import asyncio
 import itertools
 import json
 import logging
-import os
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -21,7 +20,7 @@ from typing import Any
 import psutil
 
 from benchmarks.harness.report import finish, say
-from benchmarks.serving.indexed_shop import Ground, Grounds, fill, publish
+from benchmarks.serving.indexed_shop import Ground, Grounds, fill, known_products, publish
 from benchmarks.serving.measured_turns import Stand, Taken, alone, crowded, recall
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
@@ -105,12 +104,6 @@ async def run(args: argparse.Namespace) -> int:
     }
     ok = bool(rows) and not any(r["failed"] for r in rows) and min(r["recall10"] for r in rows) >= MIN_RECALL
     return finish("search", seed=args.seed, started=started, ok=ok, results=rows, goals=goals)
-
-
-def known_products() -> Path | None:
-    """Return the shared file of products, None where there is none."""
-    path = Path(os.environ.get("SEARCHLOOP_BENCH_DATA", "../shared/data")) / "electronics46k_products.jsonl.gz"
-    return path if path.is_file() else None
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.judged import read_catalog
-from benchmarks.prequential import Ground, Learner
+from benchmarks.learning.weekly import Ground, Learner
 from retrieval.encoder import Encoder
 from retrieval.model_folder import resolve_model
 from schemas.settings import TrainerSettings

@@ -48,6 +48,23 @@ ROOMS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "gate": frozenset({"run", "data", "evaluation"}),
         "service": frozenset({"run", "data"}),
     },
+    "commands": {
+        "options": frozenset(),
+        "support": frozenset(),
+        "instruments": frozenset({"support"}),
+    },
+    "benchmarks": {
+        "harness": frozenset(),
+        "attacks": frozenset({"deployment", "intake"}),
+        "deployment": frozenset(),
+        "exactness": frozenset({"harness"}),
+        "intake": frozenset(),
+        "interop": frozenset(),
+        "learning": frozenset({"harness"}),
+        "serving": frozenset({"harness"}),
+        "throughput": frozenset(),
+        "verdicts": frozenset({"harness"}),
+    },
 }
 # Library -> the files, or folders ending in "/", that alone may import it. Benchmarks compare with libraries, so they are free.
 HOMES: Mapping[str, tuple[str, ...]] = {

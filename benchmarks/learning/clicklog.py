@@ -11,8 +11,8 @@ from typing import Self
 
 import polars as pl
 
+from benchmarks.learning.clicks import read_clicks
 from benchmarks.learning.judged import read_catalog
-from benchmarks.replay_clicks import read_clicks
 from schemas.events import Action
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -140,3 +141,9 @@ def _product(fields: dict[str, object]) -> CatalogProduct | None:
         category_path=[clean_text(str(part)) for part in path] if isinstance(path, list) else [],
         version=1,
     )
+
+
+def known_products() -> Path | None:
+    """Return the shared file of products, None where there is none."""
+    path = Path(os.environ.get("SEARCHLOOP_BENCH_DATA", "../shared/data")) / "electronics46k_products.jsonl.gz"
+    return path if path.is_file() else None

@@ -1,0 +1,99 @@
+"""Training on a click log before a week, and scoring systems on the week, with the trainer's own code."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks.harness.report import say
+from benchmarks.learning.clicklog import ClickLog
+from retrieval.encoder import Encoder
+from retrieval.lexical import Lexical
+from retrieval.model_folder import resolve_model
+from schemas.settings import TrainerSettings
+from trainer.evaluation.fusion import Fitted
+from trainer.evaluation.rankers import FUSED_DEPTH, Catalog, Embedded, bm25, dense, fit_words, hybrid, popularity, rrf
+from trainer.evaluation.ranking_metrics import ndcg
+from trainer.learning.fine_tune import device_of, fine_tune
+from trainer.learning.plan import Training, plan
+from trainer.learning.training_data import TrainingData
+
+Gains = Mapping[str, Mapping[str, float]]
+
+
+Scores = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Trains on a click log into a folder, always by the settings' own plan."""
+
+    log: ClickLog
+    settings: TrainerSettings
+    folder: Path
+
+    def train(self, name: str, week: int, *, start: Path | None = None) -> tuple[Path, Training]:
+        """Train on all before the week: from the base model, or from ``start``, for which the week before is new."""
+        pairs = self.log.pairs_before(week, new_from=week - 1 if start else None, settings=self.settings)
+        new = int(pairs["new"].sum())
+        device = device_of(self.settings.device)
+        chosen = plan(self.settings, new_pairs=new, old_pairs=pairs.height - new, from_live=start is not None, device=device)
+        output = self.folder / f"{name}-{week}"
+        facts = fine_tune(
+            start or resolve_model(self.settings.base_model),
+            output,
+            TrainingData(
+                pairs,
+                self.log.rows.filter(pl.col("week") < week).select("query", "product_id").unique(maintain_order=True),
+                dict(self.log.catalog.select("product_id", "text").iter_rows()),
+            ),
+            chosen,
+        )
+        say(f"{name} before week {week}: {new} new of {pairs.height} pairs, {facts.steps} steps, {facts.cpu_s:.0f} CPU-s")
+        return output, facts
+
+
+class Ground:
+    """The catalogue and its words; scores systems on a week."""
+
+    def __init__(self, log: ClickLog, settings: TrainerSettings) -> None:
+        self._log, self._settings = log, settings
+        self.catalog = Catalog.of(log.catalog)
+        self._lexical = Lexical(self.catalog.ids, self.catalog.texts)
+        self._known: dict[tuple[Path, int], Embedded] = {}
+
+    def words_for(self, model: Path, week: int) -> Fitted:
+        """Return how much of BM25 a model wants on the queries of a week that it has not seen."""
+        gains = self._log.gains(week)
+        vectors = self._embedded(model, week)
+        return fit_words(vectors.queries, vectors.documents, self._lexical, list(gains), list(gains.values()), self.catalog)
+
+    def score(self, week: int, models: Mapping[str, Path], hybrids: Mapping[str, tuple[Path, Fitted]]) -> Scores:
+        """Score popularity, BM25, RRF with the base model, the models by name, and the hybrids of a model and its share of words."""
+        gains = self._log.gains(week)
+        texts, seen = list(gains), self._log.queries_before(week)
+        deep = bm25(self._lexical, texts, depth=FUSED_DEPTH)
+        credit = self._log.pairs_before(week, settings=self._settings)
+        vectors = {path: self._embedded(path, week) for path in {*models.values(), *(path for path, _ in hybrids.values())}}
+        rankings = {"popularity": popularity(texts, self.catalog, credit), "bm25": deep}
+        rankings["rrf"] = rrf(deep, dense(vectors[models["base"]], self.catalog, depth=FUSED_DEPTH))
+        rankings |= {name: dense(vectors[path], self.catalog) for name, path in models.items()}
+        for name, (path, words) in hybrids.items():
+            rankings[name] = hybrid(vectors[path], self._lexical, texts, self.catalog, words.coefficient)
+        return {name: _means(ranked, gains, seen) for name, ranked in rankings.items()}
+
+    def _embedded(self, model: Path, week: int) -> Embedded:
+        if (model, week) not in self._known:
+            encoder = Encoder.load(model, threads=self._settings.torch_threads)
+            self._known = {key: value for key, value in self._known.items() if key[1] >= week - 1}
+            self._known[model, week] = Embedded.of(encoder, list(self._log.gains(week)), self.catalog)
+        return self._known[model, week]
+
+
+def _means(rankings: Sequence[Sequence[str]], gains: Gains, seen: set[str]) -> dict[str, float]:
+    scores = {query: ndcg(ranked, own) for ranked, (query, own) in zip(rankings, gains.items(), strict=True)}
+    unseen = [score for query, score in scores.items() if query not in seen]
+    means = {"all": float(np.mean(list(scores.values()))), "unseen": float(np.mean(unseen)) if unseen else 0.0}
+    return {name: round(value, 4) for name, value in means.items()} | {"n": len(scores), "n_unseen": len(unseen)}
