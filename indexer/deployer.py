@@ -21,11 +21,11 @@ from indexer.metrics import COMMANDS
 from indexer.models import Models
 from indexer.recovery import recover
 from indexer.retention import retain
-from indexer.state import HOLDING, UNFINISHED, moved
+from indexer.state import HOLDING, UNFINISHED, failed, moved
 from retrieval.index import VectorStore
 from retrieval.model_folder import ModelError
 from retrieval.naming import collection_name, collection_prefix, earlier_prefix, is_generation_name
-from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState, SearcherReport
+from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseFailure, ReleaseState, SearcherReport
 from schemas.settings import IndexerSettings
 from schemas.training import Check
 
@@ -133,7 +133,9 @@ class Deployer:
                 await self.ledger.pointed(pointer)
                 await self.ledger.decided(changes.of_pointer(pointer, before=state.live, command=command))
             case Abort(generation):
-                release = moved(state.releases[generation], ReleaseState.FAILED, _now(), f"aborted by {command.actor}: {command.reason}")
+                release = failed(
+                    state.releases[generation], ReleaseFailure.ABORTED, _now(), f"aborted by {command.actor}: {command.reason}"
+                )
                 await self.ledger.recorded(release)
                 await self.ledger.decided(changes.of_failure(release, [release.error or ""], [], state.live, _now(), actor=command.actor))
             case Repeated():
@@ -202,9 +204,9 @@ class Deployer:
         async with self._one:
             if self.wanted(release):
                 log.error("generation failed", generation=release.generation, reasons=list(reasons))
-                failed = moved(release, ReleaseState.FAILED, _now(), "; ".join(reasons))
-                await self.ledger.recorded(failed)
-                await self.ledger.decided(changes.of_failure(failed, reasons, checks, self.ledger.state.live, _now()))
+                ended = failed(release, ReleaseFailure.REFUSED, _now(), "; ".join(reasons))
+                await self.ledger.recorded(ended)
+                await self.ledger.decided(changes.of_failure(ended, reasons, checks, self.ledger.state.live, _now()))
             await self._lane(self._store.drop, release.collection)
 
     async def prune(self, reports: Iterable[SearcherReport]) -> None:

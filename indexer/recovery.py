@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from indexer.changes import taken_out
-from indexer.state import HOLDING, UNFINISHED, State, moved
-from schemas.releases import Release, ReleaseState
+from indexer.state import HOLDING, UNFINISHED, State, failed, moved
+from schemas.releases import Release, ReleaseFailure, ReleaseState
 
 MAX_ATTEMPTS = 3
 GIVEN_UP = "the indexer ended while it was built, in"
@@ -48,7 +48,7 @@ def recover(state: State, collections: Iterable[str], now: datetime) -> Recovery
             resume = moved(release, ReleaseState.BUILDING, now).model_copy(update={"attempts": release.attempts + 1})
             records.append(resume)
         elif release.state in UNFINISHED:
-            records.append(moved(release, ReleaseState.FAILED, now, f"{GIVEN_UP} {release.attempts} attempts"))
+            records.append(failed(release, ReleaseFailure.GIVEN_UP, now, f"{GIVEN_UP} {release.attempts} attempts"))
         elif not pointed and release.state in HOLDING and release.collection not in there:
             records.append(moved(release, ReleaseState.DROPPED, now, "its collection was lost"))
     after = state

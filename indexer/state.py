@@ -8,7 +8,7 @@ from types import MappingProxyType
 import structlog
 from pydantic import ValidationError
 
-from schemas.releases import LivePointer, Release, ReleaseState, RolledBack, is_release_key, release_key
+from schemas.releases import LivePointer, Release, ReleaseFailure, ReleaseState, RolledBack, is_release_key, release_key
 
 log = structlog.get_logger(__name__)
 HOLDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
@@ -98,4 +98,9 @@ def read_state(records: Iterable[tuple[bytes, bytes]], deployment: str) -> State
 
 def moved(release: Release, to: ReleaseState, now: datetime, error: str | None = None) -> Release:
     """Return the record of a generation that takes another state now."""
-    return release.model_copy(update={"state": to, "at": now, "error": error})
+    return release.model_copy(update={"state": to, "at": now, "error": error, "failure": None})
+
+
+def failed(release: Release, why: ReleaseFailure, now: datetime, error: str) -> Release:
+    """Return the record of a generation that is not to serve, with the reason as a code and in words."""
+    return moved(release, ReleaseState.FAILED, now, error).model_copy(update={"failure": why})

@@ -64,6 +64,14 @@ class ReleaseState(StrEnum):
     FAILED = "failed"
 
 
+class ReleaseFailure(StrEnum):
+    """Why a generation ended as ``failed``; ``error`` says it in words."""
+
+    ABORTED = "aborted"
+    REFUSED = "refused"
+    GIVEN_UP = "given_up"
+
+
 class Ranking(Fact):
     """How the parts of a score are summed. Artefacts map a part's name to ``(path, sha256)``."""
 
@@ -82,7 +90,8 @@ class RolledBack(Fact):
 class Release(Fact):
     """One generation: the topic ``releases``, key ``generation:000001``.
 
-    All but ``state``, ``error``, ``rolled_back`` and ``at`` is immutable once it is verified; ``at`` is when it took its state.
+    All but ``state``, ``error``, ``failure``, ``rolled_back`` and ``at`` is immutable once it is verified; ``at`` is when it took
+    its state.
     ``command`` is the one that asked for it, None for the first generation. ``attempts`` counts how often its build was begun.
 
     ``catalog_offsets`` maps partitions of ``catalog`` to the next offset to apply after the build.
@@ -105,6 +114,7 @@ class Release(Fact):
     command: DeploymentCommand | None = None
     state: ReleaseState
     error: str | None = None
+    failure: ReleaseFailure | None = None
     attempts: int = 1
     rolled_back: RolledBack | None = None
     at: ControlTime = Field(default_factory=lambda: datetime.now(UTC))

@@ -6,7 +6,7 @@ from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from commands.support.topic_state import read_chain, readable
-from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState, is_release_key
+from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseFailure, is_release_key
 from schemas.settings import Settings
 from schemas.training import Decision
 from trainer.run.generations import follow
@@ -46,7 +46,7 @@ def _aborted(record: Record, deployment: str) -> bool:
     if not is_release_key(record.key or b"", deployment):
         return False
     release = readable(Release.from_json, record.value)
-    return release is not None and release.state is ReleaseState.FAILED and (release.error or "").startswith("aborted by")
+    return release is not None and release.failure is ReleaseFailure.ABORTED
 
 
 def _refusal(raw: bytes) -> str | None:

@@ -4,7 +4,7 @@ from indexer.recovery import MAX_ATTEMPTS, recover
 from indexer.retention import retain
 from indexer.state import FAR, read_state
 from schemas.bounds import EXACT_INTEGER
-from schemas.releases import ReleaseState, SearcherReport, release_key
+from schemas.releases import ReleaseFailure, ReleaseState, SearcherReport, release_key
 from tests.indexer.builders import NOW, a_candidate, a_command, a_release, a_state
 
 PROMOTE = a_command("promote", candidate=a_candidate())
@@ -23,7 +23,7 @@ def test_an_interrupted_build_goes_on_with_its_collection() -> None:
 def test_a_build_that_kills_the_process_is_not_tried_for_ever() -> None:
     state = a_state(a_release(1), a_release(2, ReleaseState.BUILDING, command=PROMOTE, attempts=MAX_ATTEMPTS), live=1)
     plan = recover(state, ["p_g000001", "p_g000002"], NOW)
-    assert [(r.generation, r.state) for r in plan.records] == [(2, ReleaseState.FAILED)]
+    assert [(r.generation, r.state, r.failure) for r in plan.records] == [(2, ReleaseState.FAILED, ReleaseFailure.GIVEN_UP)]
     assert (plan.resume, plan.orphans) == (None, ["p_g000002"])
 
 

@@ -17,7 +17,6 @@ from schemas.topics import DECISIONS, RELEASES
 from schemas.training import Decision
 
 EXPIRY_GRACE = timedelta(minutes=1)  # by how much the clocks of two machines may differ
-INTERRUPTED = "interrupted"  # a build that the indexer's restart cut off; the indexer tries it again
 _WAS_LIVE = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED, ReleaseState.DROPPED})
 
 
@@ -113,7 +112,7 @@ def published(record: Record, deployment: str, run_id: str, command_id: str) -> 
     release = judged(_release, record)
     if not isinstance(release, Release) or release.run_id != run_id:
         return None
-    if release.state == ReleaseState.FAILED and INTERRUPTED not in (release.error or ""):
+    if release.state == ReleaseState.FAILED:
         raise RefusedError(f"generation {release.generation} failed: {release.error}")
     return release.generation if release.state in _WAS_LIVE else None
 
