@@ -31,7 +31,7 @@ async def searches(kafka: str, topic_prefix: str) -> str:
 async def take(group: GroupConsumer, count: int) -> list[Record]:
     """Return at least ``count`` records. Raises ``TimeoutError``."""
     taken: list[Record] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while len(taken) < count:
             taken += await group.batch(timeout_ms=200, max_records=4)
     return taken
@@ -117,7 +117,7 @@ async def test_what_was_rolled_back_is_not_read_and_leaves_no_lag(kafka: str, se
             async with asyncio.timeout(1):  # what is open keeps nothing waiting but itself
                 assert await group.batch(timeout_ms=200, max_records=10) == []
             await shop.abort_transaction()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while await lags.lag(name, [searches]) != {searches: 0}:
                     assert await group.batch(timeout_ms=200, max_records=10) == []
                     await group.commit_read()
@@ -136,7 +136,7 @@ async def test_a_topic_that_is_made_anew_with_more_partitions_is_read_from_its_b
         await group.commit(await take(group, 10))
         assert group.missing() == []
         await admin.delete_topics([searches])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while group.missing() != [searches]:
                 await group.batch(timeout_ms=200, max_records=10)
         await admin.create_topics([NewTopic(searches, 3, 1)])
@@ -152,7 +152,7 @@ async def test_a_member_without_partitions_has_joined(kafka: str, topic_prefix: 
     async with open_group(kafka, [searches], f"{topic_prefix}g") as first:
         await take(first, 1)
         async with open_group(kafka, [searches], f"{topic_prefix}g") as second, open_group(kafka, [searches], f"{topic_prefix}g") as third:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while not (second.joined() and third.joined()):
                     for member in (first, second, third):
                         await member.batch(timeout_ms=50, max_records=10)

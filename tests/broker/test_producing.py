@@ -1,13 +1,13 @@
 """A record that is too large costs its writer nothing but that record."""
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError
 
 from broker.dead_letters import cut
 from broker.producing import MAX_REQUEST_BYTES, open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing
+from tests.broker.foreign_topics import make_topic
 
 pytestmark = pytest.mark.broker
 
@@ -15,10 +15,7 @@ pytestmark = pytest.mark.broker
 @pytest.fixture
 async def small(kafka: str, topic_prefix: str) -> str:
     name = f"{topic_prefix}small"
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, 1, 1, topic_configs={"max.message.bytes": "20000"})])
-    await admin.close()
+    await make_topic(kafka, name, max_bytes=20_000)
     return name
 
 
