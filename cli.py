@@ -1,7 +1,8 @@
-"""The command line: which verbs there are. What a verb takes stands in ``commands.options``, what it does in ``commands``.
+"""The command line: which verbs there are.
 
-Exit codes: 0 done, 1 refused or failed with the reason on stderr, 2 wrong usage. ``--json`` on every command that prints a result.
-The code of a verb is imported when it runs, so that ``--help`` answers at once.
+What a verb takes stands in ``commands.options``, what it does in ``commands``. Exit codes: 0 done, 1 refused
+or failed with the reason on stderr, 2 wrong usage. ``--json`` on every command that prints a result. The code
+of a verb is imported when it runs, so that ``--help`` answers at once.
 """
 
 import logging
@@ -83,12 +84,18 @@ GROUPS: Mapping[tuple[str, str], Mapping[str, Verb]] = {
 
 
 def carried_out_by(declared: Verb) -> tuple[str, str]:
-    """Return the module and the function that do what a declaration of ``commands.options`` promises: both have its name."""
+    """Return the module and the function that do what a declaration of ``commands.options`` promises.
+
+    Both have its name.
+    """
     return declared.__module__.replace("commands.options.", "commands."), declared.__name__
 
 
 def lazily(declared: Verb) -> Verb:
-    """Return a function that looks like the declaration, and imports and calls the verb's own when it runs."""
+    """Return a function that looks like the declaration.
+
+    It imports and calls the verb's own when it runs.
+    """
 
     @wraps(declared)
     def run(**options: object) -> None:
@@ -100,16 +107,19 @@ def lazily(declared: Verb) -> Verb:
 
 def typed(verbs: Mapping[str, Verb], summary: str | None = None) -> typer.Typer:
     """Return the command line of some verbs."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=summary)
+    app = typer.Typer(
+        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=summary
+    )
     for name, declared in verbs.items():
         app.command(name)(lazily(declared))
     return app
 
 
 def command_line(words: Sequence[str]) -> tuple[typer.Typer, int]:
-    """Return the command line for what is said, and how many of the words name it: a verb alone, or all of them where none is named.
+    """Return the command line for what is said, and how many of the words name it.
 
-    A verb is built without its siblings, since typer loads pydantic for the options of a group that is passed through.
+    A verb alone, or all of them where none is named. A verb is built without its siblings, since typer loads
+    pydantic for the options of a group that is passed through.
     """
     depth = 1 if words and words[0] in {name for name, _ in GROUPS} else 0
     verbs = next((verbs for (name, _), verbs in GROUPS.items() if depth and name == words[0]), VERBS)
@@ -127,8 +137,11 @@ def main() -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its retries are not the reader's business
     app, named = command_line(sys.argv[1:])
     try:
-        app(args=sys.argv[named + 1 :], prog_name=" ".join([Path(sys.argv[0]).name, *sys.argv[1 : named + 1]]))
-    except Exception as error:  # the one outermost handler: a sentence for what an operator can mend, a traceback for the rest
+        app(
+            args=sys.argv[named + 1 :], prog_name=" ".join([Path(sys.argv[0]).name, *sys.argv[1 : named + 1]])
+        )
+    except Exception as error:
+        # The one outermost handler: a sentence for what an operator can mend, a traceback for the rest
         from commands.support.failures import sentence
         from commands.support.session import stop
 

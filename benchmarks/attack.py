@@ -1,8 +1,9 @@
-"""The attacks that searchloop was found open to, as one bounded run on a stack of its own: each held or broken, beside what it did before.
+"""The attacks that searchloop was found open to, as one bounded run on a stack of its own.
 
-After each attack every process must be the one that it was, and do the next honest piece of work. ``before`` is what the same attack did
-at commit 2db2691. `python -m benchmarks.attack`, `--only guard,bombs` (parts of names) or `--list`. What only poisons the data that is
-learnt from is measured by ``benchmarks.poison``.
+Each held or broken, beside what it did before. After each attack every process must be the one that it was,
+and do the next honest piece of work. ``before`` is what the same attack did at commit 2db2691.
+`python -m benchmarks.attack`, `--only guard,bombs` (parts of names) or `--list`. What only poisons the data
+that is learnt from is measured by ``benchmarks.poison``.
 """
 
 import argparse
@@ -16,8 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.attacks.control import forged_pointer, forged_promotion, guard_as_weapon, late_command, lost_model
-from benchmarks.attacks.overload import bombs, erasures, full_disk, hanging_servers, heavy_requests, promising_connections, triggers
+from benchmarks.attacks.control import (
+    forged_pointer,
+    forged_promotion,
+    guard_as_weapon,
+    late_command,
+    lost_model,
+)
+from benchmarks.attacks.overload import (
+    bombs,
+    erasures,
+    full_disk,
+    hanging_servers,
+    heavy_requests,
+    promising_connections,
+    triggers,
+)
 from benchmarks.attacks.records import POISON, Poison
 from benchmarks.attacks.target import Stand, open_stand
 from benchmarks.attacks.tools import forged_replay, forgotten_query
@@ -48,19 +63,52 @@ def _of_record(poison: Poison) -> Attack:
 
 ATTACKS: tuple[Attack, ...] = (
     *map(_of_record, POISON),
-    Attack("B1 forged promotion", forged_promotion, "garbage weights live after 35 s; a refusal told the fingerprint"),
-    Attack("B2 the guard as a weapon", guard_as_weapon, "a good generation rolled back after 2 s and 230 searches"),
-    Attack("B4 a late command", late_command, "carried out 13 minutes after the command line had called it refused"),
-    Attack("B5 the live model's folder is lost", lost_model, "3 ends in 140 s, no command obeyed any more", ends=("indexer",)),
-    Attack("B6 forged pointer", forged_pointer, "all searches without hits, the operator's rollback without effect"),
+    Attack(
+        "B1 forged promotion",
+        forged_promotion,
+        "garbage weights live after 35 s; a refusal told the fingerprint",
+    ),
+    Attack(
+        "B2 the guard as a weapon",
+        guard_as_weapon,
+        "a good generation rolled back after 2 s and 230 searches",
+    ),
+    Attack(
+        "B4 a late command",
+        late_command,
+        "carried out 13 minutes after the command line had called it refused",
+    ),
+    Attack(
+        "B5 the live model's folder is lost",
+        lost_model,
+        "3 ends in 140 s, no command obeyed any more",
+        ends=("indexer",),
+    ),
+    Attack(
+        "B6 forged pointer",
+        forged_pointer,
+        "all searches without hits, the operator's rollback without effect",
+    ),
     Attack("C1 4,000 erasures of strangers", erasures, "stream silent for 13 minutes, 630 s of CPU"),
-    Attack("C2 30,000 triggers", triggers, "pages silent for more than 30 s, the process out of its group after 4.5 min"),
+    Attack(
+        "C2 30,000 triggers",
+        triggers,
+        "pages silent for more than 30 s, the process out of its group after 4.5 min",
+    ),
     Attack("C3 records of zeros", bombs, "stream rose to 3,058 MB, the searcher to 2,305 MB"),
-    Attack("C4 connections that promise much", promising_connections, "0 of 3 honest searches answered, Kafka out of memory"),
+    Attack(
+        "C4 connections that promise much",
+        promising_connections,
+        "0 of 3 honest searches answered, Kafka out of memory",
+    ),
     Attack("C5, C9 heavy requests", heavy_requests, "honest searches expired for half a minute"),
     Attack("C6 a full disk", full_disk, "`up` ended, and nothing came back"),
     Attack("C7 servers that hang", hanging_servers, "all four said that they were ready"),
-    Attack("D1, D2 forged dead letters", forged_replay, "a traceback for 30 days; escape sequences in the operator's terminal"),
+    Attack(
+        "D1, D2 forged dead letters",
+        forged_replay,
+        "a traceback for 30 days; escape sequences in the operator's terminal",
+    ),
     Attack("D3 a forgotten shopper's query", forgotten_query, "stayed in `pairs` for ever"),
 )
 
@@ -76,12 +124,21 @@ async def judge(stand: Stand, attack: Attack) -> dict[str, Any]:
         figures, stopped = {"held": False, "error": f"{type(error).__name__}: {error}"[:300]}, []
     ended = [name for name, pid in stand.pids().items() if pid != pids[name] and name not in attack.ends]
     held = bool(figures.pop("held")) and not ended and not stopped
-    row = {"verdict": "held" if held else "broken", **figures, "seconds_in_all": round(time.monotonic() - started, 1)}
+    row = {
+        "verdict": "held" if held else "broken",
+        **figures,
+        "seconds_in_all": round(time.monotonic() - started, 1),
+    }
     if not held:
         with suppress(Exception):
             await stand.clean()
     say(f"{row['verdict']:6} {attack.name} {'' if held else {**figures, 'ended': ended, 'stopped': stopped}}")
-    return {**row, **({"ended": ended} if ended else {}), **({"stopped": stopped} if stopped else {}), "before": attack.before}
+    return {
+        **row,
+        **({"ended": ended} if ended else {}),
+        **({"stopped": stopped} if stopped else {}),
+        "before": attack.before,
+    }
 
 
 async def run(attacks: list[Attack], folder: Path, *, products: int, seed: int) -> dict[str, dict[str, Any]]:
@@ -109,7 +166,9 @@ def main() -> int:
         found = asyncio.run(run(attacks, Path(folder), products=arguments.products, seed=arguments.seed))
     broken = [name for name, row in found.items() if row["verdict"] == "broken"]
     held = len(found) - len(broken)
-    return finish("attack", seed=arguments.seed, started=started, ok=not broken, held=held, broken=broken, attacks=found)
+    return finish(
+        "attack", seed=arguments.seed, started=started, ok=not broken, held=held, broken=broken, attacks=found
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Credit purchases to searches, by us and by three usual joins, against the truth of the simulated shop.
 
-Its query ids are stale, missing or late, as shops' are. Offline: intake's rules and ``stream.attribution`` as pure functions, over what
-arrives in order of arrival. One prediction a purchase line: the normalised query that is credited, or none. Precision is the share of a
-system's credited lines whose query is the true one; a line that no search earned makes any credit wrong. Recall is the share of the
-decidable lines credited to their true query. A line is decidable when its truth is a search, a record of that search was taken in (before
-or after the purchase) under the same shopper, and the search is no older than the purchase window. Nothing is asked about the clicks and
-carts between them, so a decidable line may have lost all that points to its search.
+Its query ids are stale, missing or late, as shops' are. Offline: intake's rules and ``stream.attribution`` as
+pure functions, over what arrives in order of arrival. One prediction a purchase line: the normalised query
+that is credited, or none. Precision is the share of a system's credited lines whose query is the true one; a
+line that no search earned makes any credit wrong. Recall is the share of the decidable lines credited to
+their true query. A line is decidable when its truth is a search, a record of that search was taken in (before
+or after the purchase) under the same shopper, and the search is no older than the purchase window. Nothing is
+asked about the clicks and carts between them, so a decidable line may have lost all that points to its
+search.
 """
 
 import argparse
@@ -66,7 +68,9 @@ def take_in(records: Iterator[RawRecord]) -> Taken:
             elif isinstance(product, Tombstone):
                 known.remove(product.product_id)
             continue
-        event = (validate_search if raw.topic_name == "searches" else validate_interaction)(record, END, SETTINGS)
+        event = (validate_search if raw.topic_name == "searches" else validate_interaction)(
+            record, END, SETTINGS
+        )
         if isinstance(event, CleanSearch):
             event = locate_search(event, known)
             taken.searches.setdefault(event.query_id, event)
@@ -116,7 +120,10 @@ def score(credited: dict[LineKey, str], taken: Taken) -> dict[str, float]:
     """Return precision and recall of one system."""
     right = {key for key, query in credited.items() if query == taken.truths[key].query}
     decidable = {key for key in taken.truths if is_decidable(key, taken)}
-    return {"precision": round(len(right) / max(1, len(credited)), 4), "recall": round(len(right & decidable) / max(1, len(decidable)), 4)}
+    return {
+        "precision": round(len(right) / max(1, len(credited)), 4),
+        "recall": round(len(right & decidable) / max(1, len(decidable)), 4),
+    }
 
 
 def confusion(credited: dict[LineKey, str], rates: dict[LineKey, int], taken: Taken) -> Counter[str]:
@@ -138,11 +145,19 @@ def confusion(credited: dict[LineKey, str], rates: dict[LineKey, int], taken: Ta
 
 
 def measure(seed: int, events: int, *, lost: float = 0.0) -> dict[str, Any]:
-    """Run one seed. ``lost``: share of searches and interactions that vanish beyond those the simulator loses."""
+    """Run one seed.
+
+    ``lost``: share of searches and interactions that vanish beyond those the simulator loses.
+    """
     rng = Random(seed)
     visits = max(20, round(events / WEEKS / EVENTS_PER_VISIT))
     shop = Shop(seed, end=END, products=1500, shoppers=max(50, visits), weeks=WEEKS, sessions_per_week=visits)
-    arrived = (r for part in (shop.products(), shop.all_events()) for r in part if r.topic_name == "products" or rng.random() >= lost)
+    arrived = (
+        r
+        for part in (shop.products(), shop.all_events())
+        for r in part
+        if r.topic_name == "products" or rng.random() >= lost
+    )
     taken = take_in(arrived)
     credited, rates = ours(taken)
     systems = {"ours": credited, **{name: join(taken.events) for name, join in JOINS.items()}}
@@ -162,7 +177,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=25_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lost", type=float, default=0.1, help="share of events lost in the second, harder run")
+    parser.add_argument(
+        "--lost", type=float, default=0.1, help="share of events lost in the second, harder run"
+    )
     args = parser.parse_args()
     started = time.monotonic()
     found, harder = measure(args.seed, args.events), measure(args.seed, args.events, lost=args.lost)
@@ -170,7 +187,14 @@ def main() -> int:
         say(f"confusion: {run['confusion']}")
     ahead = all(found[m]["ours"] > found[m][name] for m in ("precision", "recall") for name in JOINS)
     ok = found["precision"]["ours"] >= 0.98 and found["recall"]["ours"] >= 0.95 and ahead
-    return finish("attribution", seed=args.seed, started=started, ok=ok, **found, with_more_lost={"lost": args.lost, **harder})
+    return finish(
+        "attribution",
+        seed=args.seed,
+        started=started,
+        ok=ok,
+        **found,
+        with_more_lost={"lost": args.lost, **harder},
+    )
 
 
 if __name__ == "__main__":

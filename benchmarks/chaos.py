@@ -1,6 +1,8 @@
-"""Exactness under chaos: duplicates, disorder, kill -9, a sleeper past its session timeout, joins and leaves, a broker that dies.
+"""Exactness under chaos.
 
-The pairs must be, byte for byte, those of one clean pass by one worker and those of a reference that was written separately.
+Duplicates, disorder, kill -9, a sleeper past its session timeout, joins and leaves, a broker that dies. The
+pairs must be, byte for byte, those of one clean pass by one worker and those of a reference that was written
+separately.
 """
 
 import argparse
@@ -29,7 +31,9 @@ HEALS_WITHIN_S = 90.0
 FLOW_S = 5.0
 
 
-async def run(seed: int, events: int, kills: int, workers: int, rtt_ms: float, folder: Path) -> dict[str, Any]:
+async def run(
+    seed: int, events: int, kills: int, workers: int, rtt_ms: float, folder: Path
+) -> dict[str, Any]:
     """Do one clean pass and one chaotic pass of the same records; return the fields of the report."""
     load = make_load(seed, events)
     right = expected(load.facts)
@@ -86,7 +90,9 @@ async def chaos_pass(
         await workers.ready(HEALS_WITHIN_S)
         share = -(-len(load.storm) // (len(plan) + 1))
         for number, fault in enumerate(plan):
-            flowing = asyncio.create_task(_flow(producer, settings, load.storm[number * share : (number + 1) * share]))
+            flowing = asyncio.create_task(
+                _flow(producer, settings, load.storm[number * share : (number + 1) * share])
+            )
             await asyncio.sleep(rng.uniform(0.3, FLOW_S))
             say(f"{fault} with {len(workers.running)} workers")
             await faults.strike(fault)
@@ -127,16 +133,23 @@ def main() -> int:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=50_000)
-    parser.add_argument("--kills", type=int, default=6, help="kill -9 of workers; the other faults come on top")
+    parser.add_argument(
+        "--kills", type=int, default=6, help="kill -9 of workers; the other faults come on top"
+    )
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rtt-ms", type=float, default=5.0, help="latency put between the broker and everybody")
+    parser.add_argument(
+        "--rtt-ms", type=float, default=5.0, help="latency put between the broker and everybody"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--contrast", action="store_true", help="also start one worker behind 200 ms, with Faust's own recovery and with ours"
+        "--contrast",
+        action="store_true",
+        help="also start one worker behind 200 ms, with Faust's own recovery and with ours",
     )
     parser.add_argument("--keep", type=Path, default=None, help="keep the logs in this folder")
     args = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every try to reach a broker that we have killed
+    # It tells of every try to reach a broker that we have killed
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="searchloop-chaos-") as temporary:
         folder = (args.keep or Path(temporary)).absolute()

@@ -1,6 +1,7 @@
-"""Clients that nobody here wrote, against the running stack: what of theirs is accepted, refused and answered, client by client.
+"""Clients that nobody here wrote, against the running stack.
 
-The programs are the snippets of ``docs/clients.md``. Each sends a product, a search and a purchase, and asks one search.
+What of theirs is accepted, refused and answered, client by client. The programs are the snippets of
+``docs/clients.md``. Each sends a product, a search and a purchase, and asks one search.
 `python -m benchmarks.clients` (all that this machine can run) or `--only kafkajs,franz-go`.
 """
 
@@ -39,7 +40,10 @@ async def audit(settings: Settings, mark: str) -> dict[str, Any]:
         async for record in reader.until(await reader.end_offsets()):
             events = (read_clean_event(raw) for _, raw in unpack(record.value or b""))
             accepted += sum(
-                isinstance(e, CleanSearch | CleanInteraction) and e.shopper == f"{mark}-shopper" and not _own(e) for e in events
+                isinstance(e, CleanSearch | CleanInteraction)
+                and e.shopper == f"{mark}-shopper"
+                and not _own(e)
+                for e in events
             )
     refused: Counter[str] = Counter()
     letters = [settings.topic(dead_letter_name(name)) for name in ("products", "searches", "interactions")]
@@ -70,13 +74,22 @@ async def try_client(name: str, kit: Kit, code: str, folder: Path, settings: Set
         await asyncio.sleep(0.5)
         found = await audit(settings, kit.mark)
     say(f"{name}: {found} {told['status']}")
-    return {"sent": told["sent"], **found, "asked": told["asked"], "answered": told["answered"], "status": told["status"]}
+    return {
+        "sent": told["sent"],
+        **found,
+        "asked": told["asked"],
+        "answered": told["answered"],
+        "status": told["status"],
+    }
 
 
 def held(row: dict[str, Any]) -> bool:
     """Whether all that a client sent was taken, and its search answered with hits or an honest empty list."""
     return "skipped" in row or (
-        row.get("accepted") == SENT and not row["refused"] and row["answered"] == row["asked"] and row["status"] == "ok"
+        row.get("accepted") == SENT
+        and not row["refused"]
+        and row["answered"] == row["asked"]
+        and row["status"] == "ok"
     )
 
 
@@ -85,25 +98,39 @@ async def run(names: list[str], folder: Path) -> dict[str, dict[str, Any]]:
     codes = snippets()
     async with Supervisor(data_dir=folder / "stack", quiet=True) as stack:
         settings = Settings.load(
-            {"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": str(folder / "stack")}
+            {
+                "SEARCHLOOP_KAFKA": stack.kafka,
+                "SEARCHLOOP_MILVUS": stack.milvus,
+                "SEARCHLOOP_DATA_DIR": str(folder / "stack"),
+            }
         )
         await ensure_topics(settings)
         async with open_producer(settings.kafka) as producer:
             await producer.send(Outgoing(settings.topic("products"), json.dumps(_SEED).encode(), key=b"seed"))
         await stack.ready(180)
-        return {name: await try_client(name, KITS[name], codes[name], folder / name, settings) for name in names}
+        return {
+            name: await try_client(name, KITS[name], codes[name], folder / name, settings) for name in names
+        }
 
 
 def main() -> int:
     """Run, and print the report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clients", description=__doc__)
     parser.add_argument("--only", default=",".join(KITS), help="clients, comma separated")
-    parser.add_argument("--seed", type=int, default=1, help="for the form of every benchmark; nothing here is random")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="for the form of every benchmark; nothing here is random"
+    )
     arguments = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="searchloop-clients-") as folder:
         clients = asyncio.run(run(arguments.only.split(","), Path(folder)))
-    return finish("clients", seed=arguments.seed, started=started, ok=all(held(row) for row in clients.values()), clients=clients)
+    return finish(
+        "clients",
+        seed=arguments.seed,
+        started=started,
+        ok=all(held(row) for row in clients.values()),
+        clients=clients,
+    )
 
 
 if __name__ == "__main__":

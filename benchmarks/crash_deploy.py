@@ -1,7 +1,8 @@
-"""Whether a deployment ends well, without a hand, after kill -9 of the indexer, a searcher, Milvus or the broker at every step of it.
+"""Whether a deployment ends well, without a hand, after kill -9 at every step of it.
 
-Real processes; each is started again when it ends. A step is announced by the log of the process that does it; the kill follows
-after a random moment, so it also falls between the steps. Recovered means: everything that ``deploy_audit`` asks is so.
+Killed are the indexer, a searcher, Milvus or the broker. Real processes; each is started again when it ends.
+A step is announced by the log of the process that does it; the kill follows after a random moment, so it also
+falls between the steps. Recovered means: everything that ``deploy_audit`` asks is so.
 """
 
 import argparse
@@ -35,7 +36,8 @@ from schemas.search import Status
 from schemas.settings import Settings
 from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS
 
-# What is killed at: a pattern in the log of the indexer or of the first searcher. "rollback" is sent instead of a promotion.
+# What is killed at: a pattern in the log of the indexer or of the first searcher. "rollback" is sent instead
+# of a promotion.
 STEPS = {
     "ordered": ("indexer", r"deployment command processed .*outcome=build"),
     "created": ("indexer", r"collection created"),
@@ -56,7 +58,8 @@ SEARCHES = 6
 ENV = {
     "SEARCHLOOP_PARTITIONS": "2", "SEARCHLOOP_RETIRE_GRACE": "PT1S", "SEARCHLOOP_SEARCHER_TIMEOUT": "PT5S",
     "SEARCHLOOP_CATALOG_SETTLE": "PT1S", "SEARCHLOOP_BUILD_BATCH": "32", "SEARCHLOOP_BUILD_PAUSE_MS": "20",
-    "SEARCHLOOP_VERIFY_PROBES": "20", "SEARCHLOOP_GUARD_SILENCE": "PT20M", "SEARCHLOOP_GUARD_WINDOW": "PT0.001S",
+    "SEARCHLOOP_VERIFY_PROBES": "20", "SEARCHLOOP_GUARD_SILENCE": "PT20M",
+    "SEARCHLOOP_GUARD_WINDOW": "PT0.001S",
 }  # fmt: skip
 
 
@@ -82,10 +85,20 @@ def plan(seed: int, kills: int) -> list[tuple[str, str]]:
 
 
 class Round:
-    """Does one deployment, kills in the middle, and looks at the end. The catalogue changes until after the kill."""
+    """Does one deployment, kills in the middle, and looks at the end.
+
+    The catalogue changes until after the kill.
+    """
 
     def __init__(
-        self, stack: DeployStack, settings: Settings, shop: Catalogue, churn: Churn, candidates: Candidates, rng: Random, patience_s: float
+        self,
+        stack: DeployStack,
+        settings: Settings,
+        shop: Catalogue,
+        churn: Churn,
+        candidates: Candidates,
+        rng: Random,
+        patience_s: float,
     ) -> None:
         self._stack = stack
         self._settings = settings
@@ -126,8 +139,16 @@ class Round:
     async def _send(self, producer: Producer, command: DeploymentCommand) -> None:
         if command.candidate is not None:
             decision = approval(command.candidate, "crash_deploy")
-            await producer.send(Outgoing(self._settings.topic(DECISIONS.name), decision.to_json(), key=decision.decision_id.encode()))
-        await producer.send(Outgoing(self._settings.topic(DEPLOYMENT_COMMANDS.name), command.to_json(), key=b"main"))
+            await producer.send(
+                Outgoing(
+                    self._settings.topic(DECISIONS.name),
+                    decision.to_json(),
+                    key=decision.decision_id.encode(),
+                )
+            )
+        await producer.send(
+            Outgoing(self._settings.topic(DEPLOYMENT_COMMANDS.name), command.to_json(), key=b"main")
+        )
 
     async def _settle(self, command_id: str) -> str | None:
         """Wait until all is well; return what is not when patience ends."""
@@ -137,14 +158,24 @@ class Round:
         return problem
 
     async def _command(self, number: int, step: str) -> DeploymentCommand:
-        common: dict[str, Any] = {"command_id": uuid.uuid4().hex, "actor": "benchmark", "reason": "a crash test", "force": True}
+        common: dict[str, Any] = {
+            "command_id": uuid.uuid4().hex,
+            "actor": "benchmark",
+            "reason": "a crash test",
+            "force": True,
+        }
         if step == "rollback":
             return DeploymentCommand(action="rollback", **common)
-        candidate = await asyncio.to_thread(self._candidates.make, self._shop.texts(), dim=BASE_DIM if number % 3 else 256)
+        candidate = await asyncio.to_thread(
+            self._candidates.make, self._shop.texts(), dim=BASE_DIM if number % 3 else 256
+        )
         return DeploymentCommand(action="promote", candidate=candidate, **common)
 
     async def _announced(self, log: Path, begin: int, pattern: str) -> None:
-        """Wait for the line; after a while the kill falls anyway (a step may not come, when an earlier kill left less to do)."""
+        """Wait for the line.
+
+        After a while the kill falls anyway (a step may not come, when an earlier kill left less to do).
+        """
         end = time.monotonic() + self._patience_s / 3
         wanted = re.compile(pattern.encode())
         while time.monotonic() < end:
@@ -159,11 +190,15 @@ class Round:
             if (problem := unsettled(state, command_id)) is not None:
                 return problem
             with await asyncio.to_thread(VectorStore, self._stack.milvus.address, deadline_s=5.0) as store:
-                if (problem := await asyncio.to_thread(disagreement, state, store, self._shop.products)) is not None:
+                if (
+                    problem := await asyncio.to_thread(disagreement, state, store, self._shop.products)
+                ) is not None:
                     return problem
             assert state.pointer is not None
             probes = self._rng.sample(range(len(PROBES)), SEARCHES)
-            return await unanswered(self._settings, state.pointer.live.generation, {f"probe{i:03d}": PROBES[i] for i in probes})
+            return await unanswered(
+                self._settings, state.pointer.live.generation, {f"probe{i:03d}": PROBES[i] for i in probes}
+            )
         except (BrokerError, StoreError, OSError, TimeoutError, LookupError) as error:
             return f"{type(error).__name__}: {error}"
 
@@ -174,23 +209,32 @@ async def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     candidates = await asyncio.to_thread(Candidates, folder / "indexer" / "runs", args.seed)
     done: list[Kill] = []
     async with open_stack(folder, ENV, args.backend) as stack:
-        settings = Settings(kafka=stack.kafka.address, milvus=stack.milvus.address, partitions=2, data_dir=folder)
+        settings = Settings(
+            kafka=stack.kafka.address, milvus=stack.milvus.address, partitions=2, data_dir=folder
+        )
         await ensure_topics(settings)
         async with (
             open_producer(settings.kafka, linger_ms=0) as producer,
             open_requester(settings.kafka, settings.topic("search-responses")) as requester,
         ):
             topic = settings.topic(CATALOG.name)
-            await producer.send_all(Outgoing(topic, p.to_json(), key=i.encode()) for i, p in shop.products.items())
+            await producer.send_all(
+                Outgoing(topic, p.to_json(), key=i.encode()) for i, p in shop.products.items()
+            )
             churn = Churn(shop, producer, topic, per_s=args.changes_per_s, seed=args.seed)
-            round_ = Round(stack, settings, shop, churn, candidates, Random(f"moments:{args.seed}"), args.patience_s)
+            round_ = Round(
+                stack, settings, shop, churn, candidates, Random(f"moments:{args.seed}"), args.patience_s
+            )
             await _first(settings, args.patience_s)
             await round_.undisturbed()
             async with steady_traffic(requester, settings, list(PROBES), per_second=3) as traffic:
                 for number, (step, victim) in enumerate(plan(args.seed, args.kills)):
                     kill = await round_.run(number, step, victim)
                     done.append(kill)
-                    say(f"{number + 1}/{args.kills} {victim} at {step}: {kill.problem or 'recovered'} after {kill.seconds} s")
+                    say(
+                        f"{number + 1}/{args.kills} {victim} at {step}: {kill.problem or 'recovered'} "
+                        f"after {kill.seconds} s"
+                    )
         restarts = stack.restarts
     ends = [a.response.status.value if a.response else "none" for a in traffic.answers]
     return {
@@ -200,7 +244,11 @@ async def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "by_victim": _figures(done, "victim"),
         "problems": [f"{k.victim} at {k.step}: {k.problem}" for k in done if k.problem],
         "restarts": restarts,
-        "searches": {"sent": traffic.sent, "ok": ends.count(Status.OK.value), **{e: ends.count(e) for e in sorted(set(ends)) if e != "ok"}},
+        "searches": {
+            "sent": traffic.sent,
+            "ok": ends.count(Status.OK.value),
+            **{e: ends.count(e) for e in sorted(set(ends)) if e != "ok"},
+        },
     }
 
 
@@ -242,11 +290,17 @@ def main() -> int:
     parser.add_argument("--backend", choices=BACKENDS, default="lite")
     parser.add_argument("--products", type=int, default=200, help="products that change, beside 48 probes")
     parser.add_argument("--changes-per-s", type=float, default=20.0)
-    parser.add_argument("--patience-s", type=float, default=180.0, help="how long a recovery may take before it counts as none")
+    parser.add_argument(
+        "--patience-s",
+        type=float,
+        default=180.0,
+        help="how long a recovery may take before it counts as none",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=None, help="keep the logs in this folder")
     args = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every try to reach a broker that we have killed
+    # It tells of every try to reach a broker that we have killed
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="searchloop-crash-") as temporary:
         folder = (args.keep or Path(temporary)).absolute()

@@ -1,8 +1,8 @@
 """Honest searches beside a client that asks for too much: how long they take, and how many of them expire.
 
-A real searcher, a real broker and Milvus Lite. A few honest clients ask one ordinary query after the other, with the default timeout;
-beside them one greedy client, or as many as it has requests, sends all it has at once. Held: no honest search ends without hits, and
-their p99 stays below ``MAX_P99_MS``.
+A real searcher, a real broker and Milvus Lite. A few honest clients ask one ordinary query after the other,
+with the default timeout; beside them one greedy client, or as many as it has requests, sends all it has at
+once. Held: no honest search ends without hits, and their p99 stays below ``MAX_P99_MS``.
 """
 
 import argparse
@@ -86,12 +86,16 @@ async def attack(producer: Producer, topic: str, kind: str) -> None:
     for number in range(count):
         request_id = uuid.uuid4().hex
         client = f"greedy-{number}" if apart else "greedy"
-        body = SearchRequest.model_validate({"request_id": request_id, "client_id": client, "timeout_ms": 60_000, **fields(number)})
+        body = SearchRequest.model_validate(
+            {"request_id": request_id, "client_id": client, "timeout_ms": 60_000, **fields(number)}
+        )
         records.append(Outgoing(topic, body.to_json(), key=request_id.encode()))
     await producer.send_all(records)
 
 
-async def honest(requester: Requester, settings: SearcherSettings, queries: list[str], ending: asyncio.Event) -> dict[str, Any]:
+async def honest(
+    requester: Requester, settings: SearcherSettings, queries: list[str], ending: asyncio.Event
+) -> dict[str, Any]:
     """Ask on until ``ending``; return quantiles and how the searches ended."""
     turns, took, ended = itertools.cycle(queries), [], Counter[str]()
 
@@ -111,7 +115,9 @@ async def honest(requester: Requester, settings: SearcherSettings, queries: list
     return {"p50_ms": quantile(took, 50), "p99_ms": quantile(took, 99), "ended": dict(ended)}
 
 
-async def measure(kafka: str, milvus: str, ground: Ground, encoder: Encoder, kinds: list[str]) -> list[dict[str, Any]]:
+async def measure(
+    kafka: str, milvus: str, ground: Ground, encoder: Encoder, kinds: list[str]
+) -> list[dict[str, Any]]:
     """Return a row of the honest searches alone, then one per attack."""
     rows = []
     async with AsyncExitStack() as held:
@@ -126,7 +132,9 @@ async def measure(kafka: str, milvus: str, ground: Ground, encoder: Encoder, kin
         name = collection_name("crowd", 1)
         await asyncio.to_thread(fill, store, name, ground, 1)
         await publish(settings, encoder, name, ground, 1)
-        stack = await held.enter_async_context(Supervisor(data_dir=folder, env=env, processes=("searcher",), quiet=True))
+        stack = await held.enter_async_context(
+            Supervisor(data_dir=folder, env=env, processes=("searcher",), quiet=True)
+        )
         await stack.ready(300)
         requester = await held.enter_async_context(open_requester(kafka, settings.topic("search-responses")))
         producer = await held.enter_async_context(open_producer(kafka, linger_ms=5))
@@ -146,10 +154,17 @@ async def measure(kafka: str, milvus: str, ground: Ground, encoder: Encoder, kin
 
 
 async def calm(requester: Requester, settings: SearcherSettings) -> None:
-    """Wait until an ordinary search takes less than a second: what is left of an attack is not the next one's."""
+    """Wait until an ordinary search takes less than a second.
+
+    What is left of an attack is not the next one's.
+    """
     while True:
         try:
-            response, ms = await ask(requester, settings, SearchRequest(request_id=uuid.uuid4().hex, user_query="tv", timeout_ms=60_000))
+            response, ms = await ask(
+                requester,
+                settings,
+                SearchRequest(request_id=uuid.uuid4().hex, user_query="tv", timeout_ms=60_000),
+            )
         except TimeoutError:
             continue
         if response.error is None and ms < 1000:
@@ -160,7 +175,9 @@ def main() -> int:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--products", type=int, default=1500)
-    parser.add_argument("--attacks", type=lambda text: text.split(","), default=list(ATTACKS), help="comma separated")
+    parser.add_argument(
+        "--attacks", type=lambda text: text.split(","), default=list(ATTACKS), help="comma separated"
+    )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     started = time.monotonic()
@@ -172,7 +189,10 @@ def main() -> int:
         EmbeddedMilvus(Path(folder) / "milvus") as milvus,
     ):
         rows = asyncio.run(measure(kafka.address, milvus.address, ground, encoder, args.attacks))
-    ok = all(set(r["ended"]) == {"ok"} and r["p99_ms"] <= MAX_P99_MS for r in rows) and len({r["pid"] for r in rows}) == 1
+    ok = (
+        all(set(r["ended"]) == {"ok"} and r["p99_ms"] <= MAX_P99_MS for r in rows)
+        and len({r["pid"] for r in rows}) == 1
+    )
     return finish("crowding", seed=args.seed, started=started, ok=ok, results=rows)
 
 

@@ -1,6 +1,7 @@
-"""Send records that nobody foresaw to every open topic of a running stack: no process may end, and every record must be accounted for.
+"""Send records that nobody foresaw to every open topic of a running stack.
 
-``python -m benchmarks.fuzz --records N`` (of each topic), or N from ``SEARCHLOOP_FUZZ_RECORDS``; the last line is one JSON object.
+No process may end, and every record must be accounted for. ``python -m benchmarks.fuzz --records N`` (of each
+topic), or N from ``SEARCHLOOP_FUZZ_RECORDS``; the last line is one JSON object.
 """
 
 import argparse
@@ -47,15 +48,23 @@ def records(count: int, seed: int, now_ms: int) -> list[Strange]:
 async def send(settings: Settings, found: Iterable[Strange]) -> Counter[str]:
     """Send records; return how many of each topic the broker has taken: the rest it refuses itself."""
     kept = message_accumulator.DefaultRecordBatchBuilder, producing.DefaultRecordBatchBuilder
-    message_accumulator.DefaultRecordBatchBuilder = producing.DefaultRecordBatchBuilder = _DefaultRecordBatchBuilderPy  # writes any name
+    # Writes any name
+    message_accumulator.DefaultRecordBatchBuilder = producing.DefaultRecordBatchBuilder = (
+        _DefaultRecordBatchBuilderPy
+    )
     taken: Counter[str] = Counter()
     try:
-        async with AIOKafkaProducer(bootstrap_servers=settings.kafka, linger_ms=10, max_request_size=4 << 20) as producer:
+        async with AIOKafkaProducer(
+            bootstrap_servers=settings.kafka, linger_ms=10, max_request_size=4 << 20
+        ) as producer:
             waiting: list[tuple[str, asyncio.Future[Any]]] = []
             for r in found:
-                key = b"" if r.key is None and r.value is None else r.key  # aiokafka writes no record without both
+                # Aiokafka writes no record without both
+                key = b"" if r.key is None and r.value is None else r.key
                 headers = [(OddName(name), value) for name, value in r.headers]
-                sent = await producer.send(settings.topic(r.topic), r.value, key=key, headers=headers, timestamp_ms=r.timestamp_ms)
+                sent = await producer.send(
+                    settings.topic(r.topic), r.value, key=key, headers=headers, timestamp_ms=r.timestamp_ms
+                )
                 waiting.append((r.topic, sent))
                 if len(waiting) >= _AT_ONCE:
                     taken += await _acknowledged(waiting)
@@ -70,11 +79,18 @@ async def _acknowledged(waiting: list[tuple[str, asyncio.Future[Any]]]) -> Count
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, KafkaError):
             raise outcome
-    return Counter(topic for (topic, _), outcome in zip(waiting, outcomes, strict=True) if not isinstance(outcome, KafkaError))
+    return Counter(
+        topic
+        for (topic, _), outcome in zip(waiting, outcomes, strict=True)
+        if not isinstance(outcome, KafkaError)
+    )
 
 
 async def read_to_end(settings: Settings) -> dict[str, int]:
-    """Wait until every group has read everything, as long as one of them moves. Returns what is left, per group and topic."""
+    """Wait until every group has read everything, as long as one of them moves.
+
+    Returns what is left, per group and topic.
+    """
     prefix, deployment = settings.topic_prefix, IndexerSettings.load({}).deployment
     groups = [(group, names) for _, group, names in steps_of(StreamSettings.load({}), ("intake", "learn"))]
     groups += [
@@ -98,7 +114,10 @@ async def read_to_end(settings: Settings) -> dict[str, int]:
 
 
 async def fuzz(stack: Supervisor, settings: Settings, count: int, seed: int) -> dict[str, Any]:
-    """Send ``count`` records to each topic of a stack that is ready; return what became of them. ``faults`` is empty when all held."""
+    """Send ``count`` records to each topic of a stack that is ready; return what became of them.
+
+    ``faults`` is empty when all held.
+    """
     earlier, before = _read(settings), await _ends(settings)
     restarts = {name: stack.restarts(name) for name in PROCESSES}
     taken = await send(settings, records(count, seed, int(time.time() * 1000)))
@@ -107,18 +126,27 @@ async def fuzz(stack: Supervisor, settings: Settings, count: int, seed: int) -> 
     faults = [f"{name} was started again" for name in PROCESSES if stack.restarts(name) != restarts[name]]
     faults += [f"{n} records left: {where}" for where, n in left.items()]
     now, after = _read(settings), await _ends(settings)
-    for _ in range(20):  # an event whose product has come goes back to its topic, and may do so in this very moment
-        if all(now.get(t, {}).get("read", 0) - earlier.get(t, {}).get("read", 0) == n - before[t] for t, n in after.items()):
+    # An event whose product has come goes back to its topic, and may do so in this very moment
+    for _ in range(20):
+        if all(
+            now.get(t, {}).get("read", 0) - earlier.get(t, {}).get("read", 0) == n - before[t]
+            for t, n in after.items()
+        ):
             break
         await asyncio.sleep(1)
         now, after = _read(settings), await _ends(settings)
-    counts = {t.name: {k: n - earlier.get(t.name, {}).get(k, 0) for k, n in now.get(t.name, {}).items()} for t in RAW}
+    counts = {
+        t.name: {k: n - earlier.get(t.name, {}).get(k, 0) for k, n in now.get(t.name, {}).items()}
+        for t in RAW
+    }
     for topic, row in counts.items():
         written = after[topic] - before[topic]
         accounted = row.get("accepted", 0) + row.get("refused", 0) + row.get("ignored", 0)
         if not written == row.get("read") == accounted or written < taken[topic]:
             faults.append(f"{topic}: {taken[topic]} sent, {written} written, {row}")
-    unforeseen = sum(stack.log_path(name).read_text(errors="replace").count("a fault of ours") for name in PROCESSES)
+    unforeseen = sum(
+        stack.log_path(name).read_text(errors="replace").count("a fault of ours") for name in PROCESSES
+    )
     return {"sent": dict(taken), "became": counts, "processing_errors": unforeseen, "faults": faults}
 
 
@@ -127,7 +155,9 @@ async def _ends(settings: Settings) -> dict[str, int]:
     full = {settings.topic(t.name): t.name for t in RAW}
     async with open_reader(settings.kafka, list(full), start="end") as reader:
         ends = await reader.end_offsets()
-    return {name: sum(end for (topic, _), end in ends.items() if topic == whole) for whole, name in full.items()}
+    return {
+        name: sum(end for (topic, _), end in ends.items() if topic == whole) for whole, name in full.items()
+    }
 
 
 def _read(settings: Settings) -> dict[str, dict[str, int]]:
@@ -137,7 +167,13 @@ def _read(settings: Settings) -> dict[str, dict[str, int]]:
 
 async def _run(count: int, seed: int, folder: Path) -> dict[str, Any]:
     async with Supervisor(data_dir=folder, quiet=True) as stack:
-        settings = Settings.load({"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": str(folder)})
+        settings = Settings.load(
+            {
+                "SEARCHLOOP_KAFKA": stack.kafka,
+                "SEARCHLOOP_MILVUS": stack.milvus,
+                "SEARCHLOOP_DATA_DIR": str(folder),
+            }
+        )
         await ensure_topics(settings)
         good = [Strange("products", b"p1", b'{"product_id": "p1", "title": "Red mug"}', (), None)]
         await send(settings, good)

@@ -1,9 +1,10 @@
-"""Promote rates of planted candidates by the gate and by two simpler rules; harmful ones, equal ones, and truly better ones.
+"""Promote rates of planted candidates by the gate and by two simpler rules.
 
-The ground is real: a simulated shop's test week, its queries ranked over the catalogue by the pretrained model and by a live model that
-is trained here. Planted candidates are perturbations of those rankings (``gate_planted``); of the kinds that training can produce, three
-are also really trained, each with a seed of its own. All follow from ``--seed``. No threshold of the gate is chosen on what is reported
-here: they are those of the settings, read from the environment as the trainer does.
+Harmful ones, equal ones, and truly better ones. The ground is real: a simulated shop's test week, its queries
+ranked over the catalogue by the pretrained model and by a live model that is trained here. Planted candidates
+are perturbations of those rankings (``gate_planted``); of the kinds that training can produce, three are also
+really trained, each with a seed of its own. All follow from ``--seed``. No threshold of the gate is chosen on
+what is reported here: they are those of the settings, read from the environment as the trainer does.
 """
 
 import argparse
@@ -30,7 +31,8 @@ LIVE_STEPS = 30
 SIZES = (200, 500, 1000, 2000)
 GAINS = (0.01, 0.02, 0.05)
 TRAINED = 3
-SHARES = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5)  # of all credit, held by the one client that poisons; the first is below what the gate allows
+# Of all credit, held by the one client that poisons; the first is below what the gate allows
+SHARES = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5)
 POISONED = tuple(f"poisoned_at_{share}" for share in SHARES)
 HARMFUL = ("shuffled_labels", "nan", "wrong_pooling", "one_category", *POISONED, "ten_small_losses")
 HEADLINE, MORE = (0.02, 1000), 5
@@ -42,7 +44,9 @@ def main() -> int:
     parser.add_argument("--per-kind", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--trained", type=int, default=TRAINED, help="really trained candidates of each kind")
-    parser.add_argument("--in-a-row", type=int, default=IN_A_ROW, help="candidates of a chain of small losses")
+    parser.add_argument(
+        "--in-a-row", type=int, default=IN_A_ROW, help="candidates of a chain of small losses"
+    )
     parser.add_argument("--live-steps", type=int, default=LIVE_STEPS, help="training steps of the live model")
     parser.add_argument("--products", type=int, default=PRODUCTS, help="of the simulated shop")
     parser.add_argument("--sessions", type=int, default=SESSIONS, help="visits a week of the simulated shop")
@@ -56,7 +60,10 @@ def main() -> int:
         say(f"{ground.older.height} older pairs; live is trained")
         encoders = {"live": Encoder.load(live, threads=1), "base": Encoder.load(base, threads=1)}
         pool = Pool.of(ground, encoders["live"])
-        artefacts = {name: examine(e, e.encode_documents(pool.catalog.texts), ["a query"]) for name, e in encoders.items()}
+        artefacts = {
+            name: examine(e, e.encode_documents(pool.catalog.texts), ["a query"])
+            for name, e in encoders.items()
+        }
         systems = {
             "live": pool.score(pool.products, pool.gains), "base": pool.dense(encoders["base"]),
             "bm25": pool.bm25(), "popularity": pool.popularity(ground),
@@ -80,7 +87,10 @@ def main() -> int:
         say(f"spread of really trained candidates and of planted ones: {spread}")
         bench.run("identical", lambda _: (setting, systems["live"], None))
         bench.run("equal_on_average", lambda _: bench.plain(0.0), times=MORE)
-        bench.run("shuffled_labels", lambda _: (setting, pool.perturbed(bench.noise() + pool.noise(bench.rng, 4.0), 0.0), None))
+        bench.run(
+            "shuffled_labels",
+            lambda _: (setting, pool.perturbed(bench.noise() + pool.noise(bench.rng, 4.0), 0.0), None),
+        )
         bench.run("nan", lambda i: (setting, None if i % 2 else _with_nan(systems["live"], bench.rng), None))
         bench.run("wrong_pooling", lambda _: (setting, wrong_results, wrong_artefact))
         bench.run("one_category", bench.one_category)
@@ -90,19 +100,29 @@ def main() -> int:
             say(f"{kind}: " + ", ".join(f"{rule} {np.mean(bench.rates[kind][rule]):.2f}" for rule in RULES))
         for gain in GAINS:
             for n in SIZES:
-                bench.run(f"better_{gain:.2f}_at_{n}", lambda _, g=gain: bench.plain(g), n, times=MORE if (gain, n) == HEADLINE else 1)  # type: ignore[misc]
+                bench.run(
+                    f"better_{gain:.2f}_at_{n}",
+                    lambda _, g=gain: bench.plain(g),  # type: ignore[misc]
+                    n,
+                    times=MORE if (gain, n) == HEADLINE else 1,
+                )
         ratchet = bench.chains()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    rates = {kind: {rule: round(float(np.mean(found)), 4) for rule, found in by.items()} for kind, by in bench.rates.items()}
+    rates = {
+        kind: {rule: round(float(np.mean(found)), 4) for rule, found in by.items()}
+        for kind, by in bench.rates.items()
+    }
     goals = {
-        "harmful": all(rates[kind]["ours"] == 0 for kind in HARMFUL) and not any(t["promoted"] and t["harmful"] for t in trained),
+        "harmful": all(rates[kind]["ours"] == 0 for kind in HARMFUL)
+        and not any(t["promoted"] and t["harmful"] for t in trained),
         "null": rates["identical"]["ours"] <= 0.05,
         "power": rates["better_0.02_at_1000"]["ours"] >= 0.9,
     }
     return finish(
-        "gate", seed=args.seed, started=started, ok=all(goals.values()), promote_rate=rates, goals=goals, ratchet=ratchet, trained=trained,
-        spread=spread, levels=levels, stopped_by={kind: dict(by) for kind, by in bench.why.items()}, per_kind=args.per_kind,
+        "gate", seed=args.seed, started=started, ok=all(goals.values()), promote_rate=rates, goals=goals,
+        ratchet=ratchet, trained=trained, spread=spread, levels=levels,
+        stopped_by={kind: dict(by) for kind, by in bench.why.items()}, per_kind=args.per_kind,
         queries=QUERIES, pool=pool.queries.height, cpu_s=round(time.process_time() - cpu, 1),
     )  # fmt: skip
 

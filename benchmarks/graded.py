@@ -1,7 +1,8 @@
-"""Train on one side of a file of graded judgments, score the other over the whole catalogue: pretrained model, BM25, and what was learnt.
+"""Train on one side of a file of graded judgments, score the other over the whole catalogue.
 
-``dense`` is the trained encoder alone, ``served`` the encoder with BM25, weighed on training queries that were not trained. The trainer's
-own code and default settings; nothing is chosen on the test.
+Pretrained model, BM25, and what was learnt. ``dense`` is the trained encoder alone, ``served`` the encoder
+with BM25, weighed on training queries that were not trained. The trainer's own code and default settings;
+nothing is chosen on the test.
 """
 
 import argparse
@@ -25,7 +26,14 @@ from trainer.learning.plan import plan
 from trainer.learning.training_data import TrainingData
 from trainer.learning.training_progress import Step
 
-SYSTEMS = {"bm25": "bm25", "base": "base", "rrf": "rrf", "dense": "candidate", "served": "hybrid", "served_untrained": "base_hybrid"}
+SYSTEMS = {
+    "bm25": "bm25",
+    "base": "base",
+    "rrf": "rrf",
+    "dense": "candidate",
+    "served": "hybrid",
+    "served_untrained": "base_hybrid",
+}
 DIFFERENCES = (("served", "bm25"), ("dense", "base"), ("served", "served_untrained"))
 
 
@@ -34,32 +42,53 @@ def learn(catalog: pl.DataFrame, judged: Judged, settings: TrainerSettings, fold
 
     def progress(step: Step) -> None:
         if step.step % 20 == 0 or step.step == step.steps:
-            say(f"step {step.step}/{step.steps}, loss {step.loss:.3f}, {step.pairs_per_s:.0f} pairs/s, {step.eta_s:.0f} s to go")
+            say(
+                f"step {step.step}/{step.steps}, loss {step.loss:.3f}, {step.pairs_per_s:.0f} pairs/s, "
+                f"{step.eta_s:.0f} s to go"
+            )
 
     device = device_of(settings.device)
     facts = fine_tune(
         resolve_model(settings.base_model),
         folder,
-        TrainingData(judged.weighted, judged.known, dict(catalog.select("product_id", "text").iter_rows()), judged.inner),
+        TrainingData(
+            judged.weighted,
+            judged.known,
+            dict(catalog.select("product_id", "text").iter_rows()),
+            judged.inner,
+        ),
         plan(settings, new_pairs=judged.weighted.height, old_pairs=0, from_live=False, device=device),
         progress=progress,
     )
-    return {"pairs": judged.weighted.height, "steps": facts.steps, "batch_size": facts.batch_size, "cpu_s": facts.cpu_s}
+    return {
+        "pairs": judged.weighted.height,
+        "steps": facts.steps,
+        "batch_size": facts.batch_size,
+        "cpu_s": facts.cpu_s,
+    }
 
 
 def differences(found: Evaluation, seed: int) -> dict[str, dict[str, float]]:
     """Return the mean and the 95 % interval of each difference of nDCG@10, paired by query."""
     by_system = {
         name: found.queries.select("query")
-        .join(found.results.filter(pl.col("system") == system), on="query", how="left", maintain_order="left")["ndcg10"]
+        .join(
+            found.results.filter(pl.col("system") == system), on="query", how="left", maintain_order="left"
+        )["ndcg10"]
         .to_numpy()
         for name, system in SYSTEMS.items()
     }
     out = {}
     for number, (ours, theirs) in enumerate(DIFFERENCES):
         delta = by_system[ours] - by_system[theirs]
-        low, high = interval(resampled_means(delta[:, None], resamples=10_000, seed=seed + number)[:, 0], 0.025)
-        out[f"{ours}_minus_{theirs}"] = {"mean": round(float(delta.mean()), 4), "low": round(low, 4), "high": round(high, 4)}
+        low, high = interval(
+            resampled_means(delta[:, None], resamples=10_000, seed=seed + number)[:, 0], 0.025
+        )
+        out[f"{ours}_minus_{theirs}"] = {
+            "mean": round(float(delta.mean()), 4),
+            "low": round(low, 4),
+            "high": round(high, 4),
+        }
     return out
 
 
@@ -77,23 +106,39 @@ def main() -> int:
     path = args.judgments or data_folder() / "homedepot_judgments.jsonl.gz"
     judged = Judged.read(path, set(catalog["product_id"].to_list()), settings, limit=args.limit)
     tests = judged.qrels["query"].n_unique()
-    say(f"{catalog.height} products ({refused} refused), {judged.weighted.height} pairs to train, {tests} test queries")
+    say(
+        f"{catalog.height} products ({refused} refused), {judged.weighted.height} pairs to train, {tests} "
+        "test queries"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         training = learn(catalog, judged, settings, folder)
         say(f"trained: {training}; encoding the catalogue twice")
         base = resolve_model(settings.base_model)
         found = evaluate(
-            Catalog.of(catalog), judged.qrels, judged.weighted, {"candidate": folder, "base": base}, inner=judged.inner, threads=1
+            Catalog.of(catalog),
+            judged.qrels,
+            judged.weighted,
+            {"candidate": folder, "base": base},
+            inner=judged.inner,
+            threads=1,
         )
     means = found.results.group_by("system").agg(pl.col("ndcg10", "recall50").mean())
-    ndcg10, recall50 = ({row["system"]: row[metric] for row in means.iter_rows(named=True)} for metric in ("ndcg10", "recall50"))
+    ndcg10, recall50 = (
+        {row["system"]: row[metric] for row in means.iter_rows(named=True)}
+        for metric in ("ndcg10", "recall50")
+    )
     intervals = differences(found, args.seed)
     leaked = (
         judged.weighted.join(judged.qrels, on="query", how="semi").height
         + judged.weighted.join(judged.inner, on="query", how="semi").height
     )
-    ok = not found.facts.problems and not leaked and bool(np.isfinite(list(ndcg10.values())).all()) and found.queries.height > 0
+    ok = (
+        not found.facts.problems
+        and not leaked
+        and bool(np.isfinite(list(ndcg10.values())).all())
+        and found.queries.height > 0
+    )
     return finish(
         "graded",
         seed=args.seed,

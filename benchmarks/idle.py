@@ -1,6 +1,7 @@
-"""What the stack takes when nobody asks for anything: the share of a core of each process, its memory, and how long it took to start.
+"""What the stack takes when nobody asks for anything.
 
-A stack of its own with a small catalogue, one search and a generation that serves; it settles, and is then watched. Searches asked one
+The share of a core of each process, its memory, and how long it took to start. A stack of its own with a
+small catalogue, one search and a generation that serves; it settles, and is then watched. Searches asked one
 by one before and after say what the rest costs in latency.
 """
 
@@ -32,7 +33,7 @@ BAR_CORES = 0.2  # half of what was seen at first
 
 
 def cpu_s(folder: Path) -> dict[str, float]:
-    """Return the seconds of CPU that each process of the stack has used since its start, with its children."""
+    """Return the CPU-seconds that each process of the stack has used since its start, with its children."""
     runtime = read_runtime(folder)
     if runtime is None:
         raise RuntimeError(f"nothing runs on {folder}")
@@ -46,7 +47,10 @@ def cpu_s(folder: Path) -> dict[str, float]:
 
 
 async def asked_ms(settings: Settings, query: str, times: int) -> dict[str, float]:
-    """Ask one search after the other, half a second apart; return the median and the 90th percentile in ms."""
+    """Ask one search after the other, half a second apart.
+
+    Return the median and the 90th percentile in ms.
+    """
     taken: list[float] = []
     async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
         for _ in range(times):
@@ -68,7 +72,12 @@ async def watch(args: argparse.Namespace) -> dict[str, Any]:
             await stack.ready(300, page="healthz")
             facts["up_s"] = round(time.monotonic() - began, 1)
             settings = Settings.load(
-                {**env, "SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": name}
+                {
+                    **env,
+                    "SEARCHLOOP_KAFKA": stack.kafka,
+                    "SEARCHLOOP_MILVUS": stack.milvus,
+                    "SEARCHLOOP_DATA_DIR": name,
+                }
             )
             accounts = Accounts()
             async with open_producer(settings.kafka, linger_ms=20) as producer:
@@ -85,7 +94,9 @@ async def watch(args: argparse.Namespace) -> dict[str, Any]:
             before, at = cpu_s(folder), time.monotonic()
             await asyncio.sleep(args.seconds)
             after, took = cpu_s(folder), time.monotonic() - at
-            facts["share_of_a_core"] = {process: round((after[process] - before[process]) / took, 4) for process in after}
+            facts["share_of_a_core"] = {
+                process: round((after[process] - before[process]) / took, 4) for process in after
+            }
             facts["total"] = round(sum(facts["share_of_a_core"].values()), 3)
             facts["search_after_rest_ms"] = await asked_ms(settings, query, 20)
             facts["memory_mb"] = memory_mb(folder)
@@ -107,13 +118,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--settle-s", type=float, default=60)
     parser.add_argument("--partitions", type=int, default=0, help="0: the default of the settings")
-    parser.add_argument("--weeks", type=int, default=0, help="weeks of the simulated shop to learn before the rest")
-    parser.add_argument("--recovery", action="store_true", help="also kill stream afterwards and say how long it takes to come back")
+    parser.add_argument(
+        "--weeks", type=int, default=0, help="weeks of the simulated shop to learn before the rest"
+    )
+    parser.add_argument(
+        "--recovery",
+        action="store_true",
+        help="also kill stream afterwards and say how long it takes to come back",
+    )
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     started = time.monotonic()
     facts = asyncio.run(watch(args))
-    return finish("idle", seed=args.seed, started=started, ok=facts["total"] <= BAR_CORES, bar=BAR_CORES, **facts)
+    return finish(
+        "idle", seed=args.seed, started=started, ok=facts["total"] <= BAR_CORES, bar=BAR_CORES, **facts
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""What going on from the live model keeps and loses, week by week, beside a full retrain and beside the newest week alone.
+"""What going on from the live model keeps and loses, week by week.
 
-``next``: nDCG@10 on the week after what was trained. ``old``: the same on queries of the first training window, which were trained: what is
-retained. ``general``: reciprocal rank of products of another shop for every second word of their title: what is forgotten of language.
-Each strategy with each seed; the trainer's own code and plans.
+Beside a full retrain and beside the newest week alone. ``next``: nDCG@10 on the week after what was trained.
+``old``: the same on queries of the first training window, which were trained: what is retained. ``general``:
+reciprocal rank of products of another shop for every second word of their title: what is forgotten of
+language. Each strategy with each seed; the trainer's own code and plans.
 """
 
 import argparse
@@ -76,7 +77,9 @@ class Probe:
         found = {}
         for name, gains in (("next", self._log.gains(week)), ("old", self._old)):
             ranked = dense(Embedded(encoder.encode_documents(list(gains)), documents), self._catalog)
-            found[name] = float(np.mean([ndcg(r, own) for r, own in zip(ranked, gains.values(), strict=True)]))
+            found[name] = float(
+                np.mean([ndcg(r, own) for r, own in zip(ranked, gains.values(), strict=True)])
+            )
         ranked = dense(Embedded.of(encoder, list(self._titles.values()), self._other), self._other)
         ranks = [reciprocal_rank(r, {product: 1.0}) for r, product in zip(ranked, self._titles, strict=True)]
         return {name: round(value, 4) for name, value in (found | {"general": float(np.mean(ranks))}).items()}
@@ -86,21 +89,37 @@ def main() -> int:
     """Parse the arguments and run."""
     started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data")
-    parser.add_argument("--products", type=Path, default=None, help="default: bestbuy_products.jsonl.gz of the shared data")
-    parser.add_argument("--general", type=Path, default=None, help="another shop's products; default: homedepot_products.jsonl.gz")
+    parser.add_argument(
+        "--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data"
+    )
+    parser.add_argument(
+        "--products", type=Path, default=None, help="default: bestbuy_products.jsonl.gz of the shared data"
+    )
+    parser.add_argument(
+        "--general",
+        type=Path,
+        default=None,
+        help="another shop's products; default: homedepot_products.jsonl.gz",
+    )
     parser.add_argument("--general-products", type=int, default=1500)
-    parser.add_argument("--weeks", default="35-39", help="ISO weeks A-B: the first model knows all before A, the last one is scored on B")
+    parser.add_argument(
+        "--weeks",
+        default="35-39",
+        help="ISO weeks A-B: the first model knows all before A, the last one is scored on B",
+    )
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1, help="the first of the seeds")
     args = parser.parse_args()
     log = ClickLog.read(
-        args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz", args.products or data_folder() / "bestbuy_products.jsonl.gz"
+        args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz",
+        args.products or data_folder() / "bestbuy_products.jsonl.gz",
     )
     first, _, last = args.weeks.partition("-")
     weeks = list(log.weeks(int(first), int(last or first)))
-    probe = Probe(log, weeks[0], args.general or data_folder() / "homedepot_products.jsonl.gz", args.general_products)
+    probe = Probe(
+        log, weeks[0], args.general or data_folder() / "homedepot_products.jsonl.gz", args.general_products
+    )
     base = probe.score(resolve_model(SETTINGS.base_model), weeks[-1])
     runs: dict[str, list[dict[int, dict[str, float]]]] = {name: [] for name in args.strategies.split(",")}
     for seed in range(args.seed, args.seed + args.seeds):
@@ -121,7 +140,11 @@ def main() -> int:
         "incremental",
         seed=args.seed,
         started=started,
-        ok=all(np.isfinite(list(v["mean"].values())).all() for v in variants.values() if isinstance(v["mean"], dict)),
+        ok=all(
+            np.isfinite(list(v["mean"].values())).all()
+            for v in variants.values()
+            if isinstance(v["mean"], dict)
+        ),
         device=device_of(SETTINGS.device),
         seeds=args.seeds,
         base=base,
@@ -130,11 +153,19 @@ def main() -> int:
 
 
 def _mean(runs: list[dict[int, dict[str, float]]], weeks: list[int]) -> dict[str, float]:
-    """Return next averaged over weeks and seeds, old and general at the last week, the spread of next over seeds, and the cost."""
+    """Return next averaged over weeks and seeds, old and general at the last week.
+
+    Also the spread of next over seeds, and the cost.
+    """
     following = [float(np.mean([run[week]["next"] for week in weeks])) for run in runs] if weeks else [0.0]
     ends = {name: float(np.mean([run[max(run)][name] for run in runs])) for name in ("old", "general")}
     cost = float(np.mean([sum(run[week]["cpu_s"] for week in weeks) for run in runs]))
-    found = {"next": float(np.mean(following)), "next_spread": float(np.ptp(following)), **ends, "cpu_s": cost}
+    found = {
+        "next": float(np.mean(following)),
+        "next_spread": float(np.ptp(following)),
+        **ends,
+        "cpu_s": cost,
+    }
     return {name: round(value, 4) for name, value in found.items()}
 
 

@@ -1,10 +1,12 @@
-"""How many events a second the stream takes, at what CPU, and how fast one event is learnt: real processes, a real embedded Kafka.
+"""How many events a second the stream takes, at what CPU, and how fast one event is learnt.
 
-Everything lies on the broker before the clock starts; a stage is measured from its first counted event to its last, by its own counters
-and the CPU time of its process; the broker's CPU is not in it. ``aggregate`` is the learning process alone with the contributions of the
-run before, counted in contributions; ``attribute`` is the learning process with both agents, less what aggregate costs: an estimate.
-``chain`` is one intake and ``--workers`` learning processes at once, until every contribution stands in a pair. ``aiokafka`` and
-``quixstreams`` do a far smaller job: they count events by shopper. What else ran on the machine shows in ``load_average``.
+Real processes, a real embedded Kafka. Everything lies on the broker before the clock starts; a stage is
+measured from its first counted event to its last, by its own counters and the CPU time of its process; the
+broker's CPU is not in it. ``aggregate`` is the learning process alone with the contributions of the run
+before, counted in contributions; ``attribute`` is the learning process with both agents, less what aggregate
+costs: an estimate. ``chain`` is one intake and ``--workers`` learning processes at once, until every
+contribution stands in a pair. ``aiokafka`` and ``quixstreams`` do a far smaller job: they count events by
+shopper. What else ran on the machine shows in ``load_average``.
 """
 
 import argparse
@@ -28,10 +30,18 @@ from simulator.shop import Shop
 GOAL_INTAKE_PER_CORE, GOAL_CHAIN = 20_000, 10_000
 
 
-async def once(shop: Shop, args: argparse.Namespace, recovery_pairs: int) -> tuple[dict[str, Cost], int, dict[str, Any]]:
-    """Run all stages on a broker of their own; return their costs, the number of contributions, and what else was measured."""
+async def once(
+    shop: Shop, args: argparse.Namespace, recovery_pairs: int
+) -> tuple[dict[str, Cost], int, dict[str, Any]]:
+    """Run all stages on a broker of their own.
+
+    Return their costs, the number of contributions, and what else was measured.
+    """
     costs: dict[str, Cost] = {}
-    with tempfile.TemporaryDirectory(prefix="searchloop-ingest-") as folder, EmbeddedKafka(Path(folder) / "kafka") as kafka:
+    with (
+        tempfile.TemporaryDirectory(prefix="searchloop-ingest-") as folder,
+        EmbeddedKafka(Path(folder) / "kafka") as kafka,
+    ):
         bench = Stages(kafka, Path(folder), shop, args.events, recovery_pairs)
         settings = bench.settings("stages")
         await bench.prepare(settings)
@@ -79,7 +89,10 @@ async def measure(args: argparse.Namespace) -> int:
         f"chain >= {GOAL_CHAIN}": whole.per_s >= GOAL_CHAIN,
     }
     if quix is not None:
-        goals |= {f"{name} ahead of quixstreams": costs[name].cpu_us < quix.cpu_us for name in ("intake", "attribute", "aggregate")}
+        goals |= {
+            f"{name} ahead of quixstreams": costs[name].cpu_us < quix.cpu_us
+            for name in ("intake", "attribute", "aggregate")
+        }
     return finish(
         "ingest",
         seed=args.seed,
@@ -105,12 +118,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--repeat", type=int, default=1, help="rounds; the least CPU of each stage counts, of ours and theirs alike")
-    parser.add_argument("--workers", type=int, default=2, help="learning processes of the chain, beside one intake")
     parser.add_argument(
-        "--recovery-pairs", type=int, default=1_000_000, help="with so many the tables come back, and a tenth as many shoppers; 0: left out"
+        "--repeat",
+        type=int,
+        default=1,
+        help="rounds; the least CPU of each stage counts, of ours and theirs alike",
     )
-    parser.add_argument("--with-quixstreams", action="store_true", help="measure quixstreams too, installed into an environment of its own")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="learning processes of the chain, beside one intake"
+    )
+    parser.add_argument(
+        "--recovery-pairs",
+        type=int,
+        default=1_000_000,
+        help="with so many the tables come back, and a tenth as many shoppers; 0: left out",
+    )
+    parser.add_argument(
+        "--with-quixstreams",
+        action="store_true",
+        help="measure quixstreams too, installed into an environment of its own",
+    )
     return asyncio.run(measure(parser.parse_args()))
 
 

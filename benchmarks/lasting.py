@@ -1,8 +1,10 @@
-"""What the learning process holds and how it comes back: recovery of a million pairs, and memory over a year of event time.
+"""What the learning process holds and how it comes back.
 
-``recovery``: the changelogs are filled with copies of what a run has learnt, under other queries and shoppers; measured is how much longer
-one process takes to be ready than with empty ones. ``memory``: the events of four weeks again and again, each time four weeks later and by
-shoppers who never come back, with the same products and queries; the resident size after each round. Real processes, a real broker.
+Recovery of a million pairs, and memory over a year of event time. ``recovery``: the changelogs are filled
+with copies of what a run has learnt, under other queries and shoppers; measured is how much longer one
+process takes to be ready than with empty ones. ``memory``: the events of four weeks again and again, each
+time four weeks later and by shoppers who never come back, with the same products and queries; the resident
+size after each round. Real processes, a real broker.
 """
 
 import argparse
@@ -55,7 +57,10 @@ async def memory(settings: StreamSettings, shop: Shop, rounds: int) -> list[dict
 
                 def done(total: int = total) -> bool:
                     seen = child.counters()
-                    written, applied = (seen.get(f'searchloop_contributions_total{{step="{s}"}}', 0) for s in ("written", "applied"))
+                    written, applied = (
+                        seen.get(f'searchloop_contributions_total{{step="{s}"}}', 0)
+                        for s in ("written", "applied")
+                    )
                     return seen.get("searchloop_attribute_events_total", 0) >= total and written == applied
 
                 await child.until(done, deadline_s=_DEADLINE_S)
@@ -114,11 +119,16 @@ async def measure(args: argparse.Namespace) -> int:
     """Run both; return the exit code."""
     started = time.monotonic()
     shop = shop_of(args.seed, datetime.now(UTC))
-    with tempfile.TemporaryDirectory(prefix="searchloop-lasting-") as name, EmbeddedKafka(Path(name) / "kafka") as kafka:
+    with (
+        tempfile.TemporaryDirectory(prefix="searchloop-lasting-") as name,
+        EmbeddedKafka(Path(name) / "kafka") as kafka,
+    ):
 
         def settings(prefix: str) -> StreamSettings:
             (Path(name) / prefix).mkdir()
-            return StreamSettings(kafka=kafka.address, topic_prefix=f"{prefix}.", data_dir=Path(name) / prefix)
+            return StreamSettings(
+                kafka=kafka.address, topic_prefix=f"{prefix}.", data_dir=Path(name) / prefix
+            )
 
         year = settings("year")
         held = await memory(year, shop, args.rounds)

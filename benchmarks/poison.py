@@ -1,7 +1,9 @@
-"""Made up clients against what is learnt: where an unrelated product ends up, and what honest new shoppers pay for the protection.
+"""Made up clients against what is learnt.
 
-A simulated shop's history, once as it is and once with every attack in it (``poison_shop``), is weighed and trained by the trainer's own
-code, each with trust in clients (``trust``) and without. All follows from ``--seed``; nothing is chosen on what is reported here.
+Where an unrelated product ends up, and what honest new shoppers pay for the protection. A simulated shop's
+history, once as it is and once with every attack in it (``poison_shop``), is weighed and trained by the
+trainer's own code, each with trust in clients (``trust``) and without. All follows from ``--seed``; nothing
+is chosen on what is reported here.
 """
 
 import argparse
@@ -56,7 +58,14 @@ class Bench:
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
         self.settings = TrainerSettings.load(os.environ, seed=args.seed, max_steps=max(1, args.steps))
         self.folder, self.base = folder, resolve_model(self.settings.base_model)
-        shop = Shop(args.seed, end=END, products=args.products, shoppers=2 * args.sessions, weeks=4, sessions_per_week=args.sessions)
+        shop = Shop(
+            args.seed,
+            end=END,
+            products=args.products,
+            shoppers=2 * args.sessions,
+            weeks=4,
+            sessions_per_week=args.sessions,
+        )
         self.honest = snapshot_of(shop)
         self.catalog = Catalog.of(self.honest.catalog)
         self.parts = split_by(self.settings, self.honest)
@@ -75,7 +84,9 @@ class Bench:
         """Train from the base model as a run does, and look where the products are."""
         pairs = self.weights(snapshot, trust=trust)
         known = (
-            Popularity.of(self.settings).credits_by_pair(split_by(self.settings, snapshot).train).select("query", "product_id", "credit")
+            Popularity.of(self.settings)
+            .credits_by_pair(split_by(self.settings, snapshot).train)
+            .select("query", "product_id", "credit")
         )
         output = self.folder / name
         fine_tune(
@@ -91,56 +102,97 @@ class Bench:
         )
         found = self.look(output)
         shutil.rmtree(output)
-        say(f"{name}: {pairs.height} pairs trained, nDCG@10 {found.ndcg10.mean():.4f}, median rank of the pushed {np.median(found.ranks)}")
+        say(
+            f"{name}: {pairs.height} pairs trained, nDCG@10 {found.ndcg10.mean():.4f}, median rank of the "
+            f"pushed {np.median(found.ranks)}"
+        )
         return found
 
     def look(self, model: Path) -> Learnt:
         """Rank the entire catalogue for the attacked queries and for the test."""
         queries = [attack.query for attack in self.attacks] + self.tests["query"].to_list()
-        ranked = dense(Embedded.of(Encoder.load(model, threads=1), queries, self.catalog), self.catalog, depth=len(self.catalog.ids))
+        ranked = dense(
+            Embedded.of(Encoder.load(model, threads=1), queries, self.catalog),
+            self.catalog,
+            depth=len(self.catalog.ids),
+        )
         count = len(self.attacks)
-        ranks = [own.index(attack.product_id) + 1 for own, attack in zip(ranked[:count], self.attacks, strict=True)]
+        ranks = [
+            own.index(attack.product_id) + 1 for own, attack in zip(ranked[:count], self.attacks, strict=True)
+        ]
         gains = [dict(zip(*row, strict=True)) for row in self.tests.select("product_id", "gain").iter_rows()]
-        return Learnt(ranks, np.array([ndcg(own[:10], gain) for own, gain in zip(ranked[count:], gains, strict=True)]))
+        return Learnt(
+            ranks, np.array([ndcg(own[:10], gain) for own, gain in zip(ranked[count:], gains, strict=True)])
+        )
 
     def newcomers(self) -> pl.DataFrame:
-        """Return the honest rows of clients who engaged nowhere else, with what is believed of their pairs."""
+        """Return the honest rows of clients who engaged nowhere else, and what is believed of their pairs."""
         seen = self.honest.clients.filter(pl.col("credit") > 0)
         once = seen.filter(pl.col("query").n_unique().over("client") == 1)
-        return once.join(believed(seen, deviations=self.settings.newcomer_deviations), on=["query", "product_id"])
+        return once.join(
+            believed(seen, deviations=self.settings.newcomer_deviations), on=["query", "product_id"]
+        )
 
     def price(self, clean: Mapping[str, Learnt]) -> dict[str, Any]:
-        """Say what honest shoppers lose where nobody attacks: credit, and nDCG@10 on minus off, over all queries and those of newcomers."""
+        """Say what honest shoppers lose where nobody attacks.
+
+        Credit, and nDCG@10 on minus off, over all queries and those of newcomers.
+        """
         kept, full = (self.weights(self.honest, trust=trust) for trust in (True, False))
-        both = full.join(kept.select("query", "product_id", kept=pl.col("credit")), on=["query", "product_id"], how="left")
+        both = full.join(
+            kept.select("query", "product_id", kept=pl.col("credit")), on=["query", "product_id"], how="left"
+        )
         new = self.newcomers()
-        share = new.group_by("query").agg(new=pl.len()).join(self.honest.clients.group_by("query").agg(all=pl.len()), on="query")
-        theirs = self.tests["query"].is_in(share.filter(pl.col("new") >= 0.5 * pl.col("all"))["query"].to_list()).to_numpy()
+        share = (
+            new.group_by("query")
+            .agg(new=pl.len())
+            .join(self.honest.clients.group_by("query").agg(all=pl.len()), on="query")
+        )
+        theirs = (
+            self.tests["query"]
+            .is_in(share.filter(pl.col("new") >= 0.5 * pl.col("all"))["query"].to_list())
+            .to_numpy()
+        )
         rows_of = {"all": np.ones_like(theirs), "newcomers": theirs} if clean else {}
         change = clean["on"].ndcg10 - clean["off"].ndcg10 if clean else np.zeros(0)
         return {
             "credit_lost": round(1 - float(both["kept"].sum()) / float(both["credit"].sum()), 5),
             "newcomers": new["client"].n_unique(),
-            "newcomers_credit_lost": round(1 - float((new["believed"] * new["credit"]).sum()) / max(1.0, float(new["credit"].sum())), 5),
-            "pairs_discounted": round(float((both["kept"].fill_null(0) < both["credit"] * 0.999).sum()) / max(1, both.height), 5),
+            "newcomers_credit_lost": round(
+                1 - float((new["believed"] * new["credit"]).sum()) / max(1.0, float(new["credit"].sum())), 5
+            ),
+            "pairs_discounted": round(
+                float((both["kept"].fill_null(0) < both["credit"] * 0.999).sum()) / max(1, both.height), 5
+            ),
             "ndcg10": {name: _difference(change[rows], self.settings.seed) for name, rows in rows_of.items()},
         }
 
     def protection(self, by: dict[str, Learnt]) -> dict[str, dict[str, Any]]:
-        """Return per arm the credit that the pair is weighed by, and the ranks, by system in one order of queries."""
+        """Return per arm the credit that the pair is weighed by, and the ranks.
+
+        The ranks are by system, in one order of queries.
+        """
         weighed = {name: self.weights(self.poisoned, trust=name == "on") for name in ("on", "off")}
-        credit = {name: {(row[0], row[1]): row[2] for row in frame.iter_rows()} for name, frame in weighed.items()}
+        credit = {
+            name: {(row[0], row[1]): row[2] for row in frame.iter_rows()} for name, frame in weighed.items()
+        }
         told: dict[str, dict[str, Any]] = {}
         for name, own in _by_arm(self.attacks).items():
             pairs = [(self.attacks[i].query, self.attacks[i].product_id) for i in own]
             told[name] = {
-                "credit": {kind: round(float(np.mean([by_pair.get(pair, 0.0) for pair in pairs])), 2) for kind, by_pair in credit.items()},
+                "credit": {
+                    kind: round(float(np.mean([by_pair.get(pair, 0.0) for pair in pairs])), 2)
+                    for kind, by_pair in credit.items()
+                },
                 "rank": {system: [found.ranks[i] for i in own] for system, found in by.items()},
             }
         return told
 
     def dated_back(self) -> dict[str, float]:
-        """Return per arm the share of its credit that is left when a run of the day before had seen the shop, each attack by itself."""
+        """Return per arm the share of its credit that is left when a run of the day before had seen the shop.
+
+        Each attack by itself.
+        """
         newest = self.parts.newest_day
         path = self.folder / "yesterday.parquet"
         self.honest.pairs.filter(pl.col("day") < newest).write_parquet(path)
@@ -151,8 +203,13 @@ class Bench:
                 continue
             snapshot = attacked(self.honest, [attack], days=self.days, seed=self.settings.seed)
             rows = split_by(self.settings, snapshot).train
-            kept = in_time(rows, [Earlier(newest - 1, path)], newest_day=newest, settled_days=self.settings.settled_days)
-            mine = [frame.filter(query=attack.query, product_id=attack.product_id)["credit"].sum() for frame in (kept, rows)]
+            kept = in_time(
+                rows, [Earlier(newest - 1, path)], newest_day=newest, settled_days=self.settings.settled_days
+            )
+            mine = [
+                frame.filter(query=attack.query, product_id=attack.product_id)["credit"].sum()
+                for frame in (kept, rows)
+            ]
             left[name] = round(float(mine[0]) / max(1.0, float(mine[1])), 4)
         return left
 
@@ -160,7 +217,11 @@ class Bench:
 def _by_arm(attacks: list[Attack]) -> dict[str, list[int]]:
     arms: dict[str, list[int]] = defaultdict(list)
     for number, attack in enumerate(attacks):
-        arms[f"{attack.pattern}_{attack.clients}" if attack.clients > 1 or attack.pattern == "plain" else attack.pattern].append(number)
+        arms[
+            f"{attack.pattern}_{attack.clients}"
+            if attack.clients > 1 or attack.pattern == "plain"
+            else attack.pattern
+        ].append(number)
     return arms
 
 
@@ -168,7 +229,12 @@ def _difference(change: Floats, seed: int) -> dict[str, float]:
     if not len(change):
         return {"n": 0}
     low, high = interval(resampled_means(change[:, None], resamples=2000, seed=seed)[:, 0], 0.025)
-    return {"mean": round(float(change.mean()), 4), "low": round(low, 4), "high": round(high, 4), "n": len(change)}
+    return {
+        "mean": round(float(change.mean()), 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "n": len(change),
+    }
 
 
 def main() -> int:
@@ -178,7 +244,12 @@ def main() -> int:
     parser.add_argument("--products", type=int, default=600)
     parser.add_argument("--sessions", type=int, default=1700, help="in each of four weeks")
     parser.add_argument("--each", type=int, default=3, help="queries that each attack is tried on")
-    parser.add_argument("--steps", type=int, default=4000, help="upper bound of training steps; 0: look at the weights alone, in seconds")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=4000,
+        help="upper bound of training steps; 0: look at the weights alone, in seconds",
+    )
     args = parser.parse_args()
     started, cpu = time.monotonic(), time.process_time()
     folder = Path(tempfile.mkdtemp(prefix="searchloop-poison-"))
@@ -190,7 +261,9 @@ def main() -> int:
         if args.steps:
             by["untrained"] = bench.look(bench.base)
             by |= {name: bench.learn(name, bench.poisoned, trust=name == "on") for name in ("on", "off")}
-            clean |= {name: bench.learn(f"clean_{name}", bench.honest, trust=name == "on") for name in ("on", "off")}
+            clean |= {
+                name: bench.learn(f"clean_{name}", bench.honest, trust=name == "on") for name in ("on", "off")
+            }
         protection, price, late = bench.protection(by), bench.price(clean), bench.dated_back()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -205,15 +278,25 @@ def main() -> int:
     if by:
         ranks = [arm["rank"] for arm in plain]
         far = [
-            (on, off) for rank in ranks for before, on, off in zip(rank["untrained"], rank["on"], rank["off"], strict=True) if before > 10
+            (on, off)
+            for rank in ranks
+            for before, on, off in zip(rank["untrained"], rank["on"], rank["off"], strict=True)
+            if before > 10
         ]
-        in_ten = {name: round(float(np.mean([pair[column] <= 10 for pair in far])), 4) for column, name in enumerate(("on", "off"))}
-        goals |= {"protected": in_ten["on"] <= MAX_IN_TEN, "no_less_relevant": price["ndcg10"]["all"]["high"] > -MAX_NDCG_LOST}
+        in_ten = {
+            name: round(float(np.mean([pair[column] <= 10 for pair in far])), 4)
+            for column, name in enumerate(("on", "off"))
+        }
+        goals |= {
+            "protected": in_ten["on"] <= MAX_IN_TEN,
+            "no_less_relevant": price["ndcg10"]["all"]["high"] > -MAX_NDCG_LOST,
+        }
     return finish(
-        "poison", seed=args.seed, started=started, ok=all(goals.values()), goals=goals, in_first_ten=in_ten, protection=protection,
-        price=price,
+        "poison", seed=args.seed, started=started, ok=all(goals.values()), goals=goals, in_first_ten=in_ten,
+        protection=protection, price=price,
         left_of_dated_back=late,
-        clients=bench.honest.clients["client"].n_unique(), products=len(bench.catalog.ids), cpu_s=round(time.process_time() - cpu, 1),
+        clients=bench.honest.clients["client"].n_unique(), products=len(bench.catalog.ids),
+        cpu_s=round(time.process_time() - cpu, 1),
     )  # fmt: skip
 
 

@@ -1,8 +1,10 @@
-"""Week by week over a click log, offline, with the trainer's own code: train on all before a week, test on the week.
+"""Week by week over a click log, offline, with the trainer's own code.
 
-``frozen`` is trained once, on all before the first week; ``incremental`` goes on from it every week; ``full`` starts from the base model
-every week. ``served`` is the incremental model with BM25, weighed on the week before with the model that had not seen that week.
-nDCG@10 over the whole catalogue per distinct query, gain log2(1 + clicks); ``unseen``: queries without a click before the week.
+Train on all before a week, test on the week. ``frozen`` is trained once, on all before the first week;
+``incremental`` goes on from it every week; ``full`` starts from the base model every week. ``served`` is the
+incremental model with BM25, weighed on the week before with the model that had not seen that week. nDCG@10
+over the whole catalogue per distinct query, gain log2(1 + clicks); ``unseen``: queries without a click before
+the week.
 """
 
 import argparse
@@ -25,21 +27,31 @@ from trainer.learning.fine_tune import device_of
 def mean_over(weeks: Mapping[int, Scores]) -> Scores:
     """Return the mean of each system over the weeks, each week weighing the same."""
     systems = next(iter(weeks.values()))
-    return {s: {part: round(float(np.mean([w[s][part] for w in weeks.values()])), 4) for part in ("all", "unseen")} for s in systems}
+    return {
+        s: {
+            part: round(float(np.mean([w[s][part] for w in weeks.values()])), 4) for part in ("all", "unseen")
+        }
+        for s in systems
+    }
 
 
 def main() -> int:
     """Parse the arguments and run."""
     started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data")
-    parser.add_argument("--products", type=Path, default=None, help="default: bestbuy_products.jsonl.gz of the shared data")
+    parser.add_argument(
+        "--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data"
+    )
+    parser.add_argument(
+        "--products", type=Path, default=None, help="default: bestbuy_products.jsonl.gz of the shared data"
+    )
     parser.add_argument("--weeks", default="35-40", help="ISO weeks A-B to test")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--without-full", action="store_true", help="leave the weekly full retrain out")
     args = parser.parse_args()
     log = ClickLog.read(
-        args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz", args.products or data_folder() / "bestbuy_products.jsonl.gz"
+        args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz",
+        args.products or data_folder() / "bestbuy_products.jsonl.gz",
     )
     first, _, last = args.weeks.partition("-")
     tested = list(log.weeks(int(first), int(last or first)))
@@ -57,7 +69,11 @@ def main() -> int:
         for week in tested:
             if week == tested[0]:
                 live, facts = learner.train("frozen", week)
-                frozen, full, cost[week] = live, live, {"frozen": facts.cpu_s, "incremental": facts.cpu_s, "full": facts.cpu_s}
+                frozen, full, cost[week] = (
+                    live,
+                    live,
+                    {"frozen": facts.cpu_s, "incremental": facts.cpu_s, "full": facts.cpu_s},
+                )
             else:
                 previous = live
                 live, facts = learner.train("incremental", week, start=live)
@@ -68,15 +84,26 @@ def main() -> int:
             ours = ground.words_for(previous, week - 1) if previous else Fitted()
             theirs = ground.words_for(base, week - 1)
             words[week] = ours.coefficient
-            models = {"base": base, "frozen": frozen, "incremental": live} | ({} if args.without_full else {"full": full})
-            weeks[week] = ground.score(week, models, {"served": (live, ours), "served_untrained": (base, theirs)})
-            say(f"week {week}: " + ", ".join(f"{s} {v['all']:.3f}/{v['unseen']:.3f}" for s, v in weeks[week].items()))
+            models = {"base": base, "frozen": frozen, "incremental": live} | (
+                {} if args.without_full else {"full": full}
+            )
+            weeks[week] = ground.score(
+                week, models, {"served": (live, ours), "served_untrained": (base, theirs)}
+            )
+            say(
+                f"week {week}: "
+                + ", ".join(f"{s} {v['all']:.3f}/{v['unseen']:.3f}" for s, v in weeks[week].items())
+            )
     mean = mean_over(weeks)
     return finish(
         "prequential",
         seed=args.seed,
         started=started,
-        ok=all(np.isfinite(list(value.values())).all() and value["n"] > 0 for scores in weeks.values() for value in scores.values()),
+        ok=all(
+            np.isfinite(list(value.values())).all() and value["n"] > 0
+            for scores in weeks.values()
+            for value in scores.values()
+        ),
         device=device_of(settings.device),
         weeks=weeks,
         mean=mean,

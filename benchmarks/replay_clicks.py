@@ -1,8 +1,9 @@
 """Replay a shop's real searches and clicks through the running stack, week by week.
 
-After each week: one training run, its verdict, the swap; then the *served* answers (over ``search-requests``) are scored on the next
-week's queries, beside the pretrained model and BM25 over the same catalogue. nDCG@10 per distinct query, gain log2(1 + clicks).
-Times are sent as they are; old history is accepted by the setting ``max_event_age``.
+After each week: one training run, its verdict, the swap; then the *served* answers (over ``search-requests``)
+are scored on the next week's queries, beside the pretrained model and BM25 over the same catalogue. nDCG@10
+per distinct query, gain log2(1 + clicks). Times are sent as they are; old history is accepted by the setting
+``max_event_age``.
 """
 
 import argparse
@@ -54,7 +55,10 @@ class RawRecord:
 
 
 def records_of(clicks: Iterable[Click]) -> list[RawRecord]:
-    """Return the searches and interactions of the clicks, in event-time order. One search per (session, query, query_time)."""
+    """Return the searches and interactions of the clicks, in event-time order.
+
+    One search per (session, query, query_time).
+    """
     timed: list[tuple[str, int, RawRecord]] = []
     searched: set[str] = set()
     for number, c in enumerate(clicks):
@@ -63,10 +67,18 @@ def records_of(clicks: Iterable[Click]) -> list[RawRecord]:
         if query_id not in searched:
             searched.add(query_id)
             search = common | {"event_id": f"s-{query_id}", "timestamp": c.query_time}
-            timed.append((c.query_time, 0, RawRecord("searches", c.session.encode(), json.dumps(search).encode())))
-        click: dict[str, Any] = common | {"event_id": f"c-{number}-{query_id}", "timestamp": c.click_time, "action_name": "click"}
+            timed.append(
+                (c.query_time, 0, RawRecord("searches", c.session.encode(), json.dumps(search).encode()))
+            )
+        click: dict[str, Any] = common | {
+            "event_id": f"c-{number}-{query_id}",
+            "timestamp": c.click_time,
+            "action_name": "click",
+        }
         click["event_attributes"] = {"object": {"object_id": c.product_id}}
-        timed.append((c.click_time, 1, RawRecord("interactions", c.session.encode(), json.dumps(click).encode())))
+        timed.append(
+            (c.click_time, 1, RawRecord("interactions", c.session.encode(), json.dumps(click).encode()))
+        )
     return [record for _, _, record in sorted(timed, key=lambda t: (t[0], t[1]))]
 
 
@@ -84,7 +96,10 @@ def mean_ndcg(ranked: dict[str, list[str]], qrels: Qrels, seen: set[str]) -> dic
     """Return mean nDCG@10 over all queries and over those never trained."""
     scores = {q: ndcg(ranked.get(q, []), gains, k=10) for q, gains in qrels.items()}
     unseen = [s for q, s in scores.items() if q not in seen]
-    return {"all": round(float(np.mean(list(scores.values()))), 4), "unseen": round(float(np.mean(unseen)), 4) if unseen else float("nan")}
+    return {
+        "all": round(float(np.mean(list(scores.values()))), 4),
+        "unseen": round(float(np.mean(unseen)), 4) if unseen else float("nan"),
+    }
 
 
 def offline_rankings(products: list[dict[str, Any]], queries: list[str]) -> dict[str, dict[str, list[str]]]:
@@ -93,12 +108,20 @@ def offline_rankings(products: list[dict[str, Any]], queries: list[str]) -> dict
     encoder = Encoder.load(resolve_model(BUNDLED_MODEL))
     scores = encoder.encode_queries(queries) @ encoder.encode_documents(titles).T
     base = {q: [ids[j] for j in np.lexsort((ids, -row))[:10]] for q, row in zip(queries, scores, strict=True)}
-    bm25 = {q: [p for p, _ in hits] for q, hits in zip(queries, Lexical(ids, titles).rank(queries, 10), strict=True)}
+    bm25 = {
+        q: [p for p, _ in hits]
+        for q, hits in zip(queries, Lexical(ids, titles).rank(queries, 10), strict=True)
+    }
     return {"base": base, "bm25": bm25}
 
 
-async def served_rankings(settings: Settings, queries: list[str]) -> tuple[dict[str, list[str]], set[int | None], int]:
-    """Ask every query over Kafka, 8 in flight. Returns rankings, the generations that answered, and failures."""
+async def served_rankings(
+    settings: Settings, queries: list[str]
+) -> tuple[dict[str, list[str]], set[int | None], int]:
+    """Ask every query over Kafka, 8 in flight.
+
+    Returns rankings, the generations that answered, and failures.
+    """
     ranked: dict[str, list[str]] = {}
     generations: set[int | None] = set()
     failed = 0
@@ -109,7 +132,9 @@ async def served_rankings(settings: Settings, queries: list[str]) -> tuple[dict[
             nonlocal failed
             async with gate:
                 response, _ = await ask(
-                    requester, settings, SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=10, timeout_ms=60_000)
+                    requester,
+                    settings,
+                    SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=10, timeout_ms=60_000),
                 )
             if response.status != "ok":
                 failed += 1
@@ -135,16 +160,28 @@ async def replay(args: argparse.Namespace) -> int:
         "SEARCHLOOP_EMIT_SEARCHES": "false",  # our probes are not shoppers
         "SEARCHLOOP_WEIGHT_CLICK": "1.0",  # the shop has clicks only: they are its metric
         "SEARCHLOOP_TEST_DAYS": "3",  # of a week, so that a candidate has seen the rest of it
-        "SEARCHLOOP_GATE_MAX_QUERY_SHARE": "0.4",  # in three days of 437 products the first query alone has up to .26 of the clicks
+        # In three days of 437 products the first query alone has up to .26 of the clicks
+        "SEARCHLOOP_GATE_MAX_QUERY_SHARE": "0.4",
     }
     weeks: list[dict[str, Any]] = []
     ok, seen, accounts = True, set[str](), Accounts()
     with tempfile.TemporaryDirectory(prefix="searchloop-replay-") as folder:
-        async with Supervisor(data_dir=Path(folder), env=env, quiet=True) as stack, watch_memory(Path(folder)) as memory:
-            settings = Settings.load({"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": folder})
+        async with (
+            Supervisor(data_dir=Path(folder), env=env, quiet=True) as stack,
+            watch_memory(Path(folder)) as memory,
+        ):
+            settings = Settings.load(
+                {
+                    "SEARCHLOOP_KAFKA": stack.kafka,
+                    "SEARCHLOOP_MILVUS": stack.milvus,
+                    "SEARCHLOOP_DATA_DIR": folder,
+                }
+            )
             await ensure_topics(settings)
             async with open_producer(settings.kafka, linger_ms=20) as producer:
-                catalog = [RawRecord("products", p["product_id"].encode(), json.dumps(p).encode()) for p in products]
+                catalog = [
+                    RawRecord("products", p["product_id"].encode(), json.dumps(p).encode()) for p in products
+                ]
                 await accounts.send(producer, settings, catalog)
                 await stack.ready(180)
                 say(f"{len(products)} products, generation 1 serves")
@@ -159,7 +196,11 @@ async def replay(args: argparse.Namespace) -> int:
                     facts = await turn(settings, args.run_timeout)
                     qrels = qrels_of(by_week[week + 1], {p["product_id"] for p in products})
                     ranked, generations, failed = await served_rankings(settings, sorted(qrels))
-                    ok &= failed == 0 and len(generations) == 1 and facts["state"] in {"deployed", "failed_gate", "inconclusive"}
+                    ok &= (
+                        failed == 0
+                        and len(generations) == 1
+                        and facts["state"] in {"deployed", "failed_gate", "inconclusive"}
+                    )
                     systems = {"live": ranked, **offline_rankings(products, sorted(qrels))}
                     weeks.append({
                         "week": week,
@@ -168,16 +209,21 @@ async def replay(args: argparse.Namespace) -> int:
                         "refused": dict(refused),
                         "generation": next(iter(generations)),
                         "queries": {"all": len(qrels), "unseen": sum(q not in seen for q in qrels)},
-                        "ndcg10": {name: mean_ndcg(rankings, qrels, seen) for name, rankings in systems.items()},
+                        "ndcg10": {name: mean_ndcg(rankings, qrels, seen) for name,
+                                   rankings in systems.items()},
                         **facts,
                     })  # fmt: skip
                     say(f"week {week}: {json.dumps(weeks[-1])}")
-    return finish("replay_clicks", seed=args.seed, started=started, ok=ok, weeks=weeks, stack_rss_mb=memory.peak_mb)
+    return finish(
+        "replay_clicks", seed=args.seed, started=started, ok=ok, weeks=weeks, stack_rss_mb=memory.peak_mb
+    )
 
 
 async def turn(settings: Settings, timeout_s: float) -> dict[str, Any]:
     """Trigger a run, wait for its end and for the swap; return what happened."""
-    trigger = Trigger(trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="replay_clicks")
+    trigger = Trigger(
+        trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="replay_clicks"
+    )
     asked = time.monotonic()
     await send_trigger(settings, trigger)
     run = await wait_for_run(settings, trigger.trigger_id, quiet_s=timeout_s)
@@ -195,7 +241,10 @@ async def turn(settings: Settings, timeout_s: float) -> dict[str, Any]:
 
 
 async def _served_generation(settings: Settings, wanted: int | None, *, deadline_s: float) -> float:
-    """Wait until answers come from the generation; return the seconds waited. Without one (no promote) return at once."""
+    """Wait until answers come from the generation; return the seconds waited.
+
+    Without one (no promote) return at once.
+    """
     started = time.monotonic()
     live, _ = await read_releases(settings)
     wanted = wanted or (live.live.generation if live else None)
@@ -210,9 +259,13 @@ async def _served_generation(settings: Settings, wanted: int | None, *, deadline
 def main() -> int:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data")
+    parser.add_argument(
+        "--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data"
+    )
     parser.add_argument("--products", type=Path, default=None)
-    parser.add_argument("--weeks", default="33-36", help="ISO weeks A-B; B + 1 must be in the file for its queries")
+    parser.add_argument(
+        "--weeks", default="33-36", help="ISO weeks A-B; B + 1 must be in the file for its queries"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--run-timeout", type=float, default=1200)
     args = parser.parse_args()

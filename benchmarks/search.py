@@ -1,9 +1,11 @@
-"""Latency and throughput of searches end to end over Kafka, beside their bare parts in the same minutes of the same run.
+"""Latency and throughput of searches end to end over Kafka.
 
-A real searcher process, a real broker, and Milvus Lite or a Milvus server. One request at a time is measured in turns with the bare
-parts (encode one query, search Milvus once, one Kafka round trip), more in flight in turns with micro-batched encoding alone: a
-machine that is busy with other things slows both sides. Encoding is measured by our encoder and by sentence-transformers' own
-``encode``. Goals: at most 1.3 times the sum of the parts, and .8 of the encoding alone.
+Beside their bare parts in the same minutes of the same run. A real searcher process, a real broker, and
+Milvus Lite or a Milvus server. One request at a time is measured in turns with the bare parts (encode one
+query, search Milvus once, one Kafka round trip), more in flight in turns with micro-batched encoding alone: a
+machine that is busy with other things slows both sides. Encoding is measured by our encoder and by
+sentence-transformers' own ``encode``. Goals: at most 1.3 times the sum of the parts, and .8 of the encoding
+alone.
 """
 
 import argparse
@@ -39,7 +41,11 @@ MAX_RATIO, MIN_SHARE, MIN_RECALL = 1.3, 0.8, 0.95
 
 
 async def measure(
-    backend: str, servers: tuple[LocalServer, LocalServer], ground: Ground, encoder: Encoder, args: argparse.Namespace
+    backend: str,
+    servers: tuple[LocalServer, LocalServer],
+    ground: Ground,
+    encoder: Encoder,
+    args: argparse.Namespace,
 ) -> list[dict[str, Any]]:
     """Serve a ground on ``servers``, a Milvus and a broker, and return one row per number in flight."""
     milvus, kafka = (server.address for server in servers)
@@ -61,19 +67,27 @@ async def measure(
         await asyncio.to_thread(fill, store, name, ground, 1)
         say(f"{backend}: {len(ground.products)} products indexed in {time.monotonic() - started:.0f} s")
         await publish(settings, encoder, name, ground, 1)
-        stack = await held.enter_async_context(Supervisor(data_dir=folder, env=env, processes=("searcher",), quiet=True))
+        stack = await held.enter_async_context(
+            Supervisor(data_dir=folder, env=env, processes=("searcher",), quiet=True)
+        )
         await stack.ready(300)
         requester = await held.enter_async_context(open_requester(kafka, settings.topic("search-responses")))
         processes = {"searcher": psutil.Process(stack.pid("searcher")), "clients": psutil.Process()}
         processes |= {server.name: psutil.Process(server.pid) for server in servers}
-        stand = Stand(settings, ground, encoder, store, name, requester, itertools.cycle(ground.queries), processes)
+        stand = Stand(
+            settings, ground, encoder, store, name, requester, itertools.cycle(ground.queries), processes
+        )
         for _ in range(50):
             await stand.one(Taken())
         found = await recall(stand)
         bare: dict[str, Any] = {}
         for in_flight in args.in_flight:
-            row = await (alone(stand, args.requests) if in_flight == 1 else crowded(stand, in_flight, args.seconds))
-            bare = bare or ({key: row[key] for key in ("bare_ms", "bare_sum_p50_ms")} if in_flight == 1 else {})
+            row = await (
+                alone(stand, args.requests) if in_flight == 1 else crowded(stand, in_flight, args.seconds)
+            )
+            bare = bare or (
+                {key: row[key] for key in ("bare_ms", "bare_sum_p50_ms")} if in_flight == 1 else {}
+            )
             if bare:
                 row = {**bare, **row, "ratio": round(row["p50_ms"] / bare["bare_sum_p50_ms"], 2)}
             rows.append({"backend": backend, "products": len(ground.products), "recall10": found, **row})
@@ -84,13 +98,20 @@ async def measure(
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Run the benchmark; return the exit code: 0 when every request was answered by the right generation with the right products."""
+    """Run the benchmark.
+
+    Return the exit code: 0 when every request was answered by the right generation with the right products.
+    """
     started = time.monotonic()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic that was just made has no leader for a moment
+    # A topic that was just made has no leader for a moment
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     encoder = Encoder.load(resolve_model(BUNDLED_MODEL), threads=SearcherSettings.load({}).torch_threads)
     grounds = Grounds(args.products, encoder, args.seed)
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="searchloop-search-") as folder, EmbeddedKafka(Path(folder) / "kafka") as kafka:
+    with (
+        tempfile.TemporaryDirectory(prefix="searchloop-search-") as folder,
+        EmbeddedKafka(Path(folder) / "kafka") as kafka,
+    ):
         for size in args.sizes:
             ground = await asyncio.to_thread(grounds.of, size)
             for backend in args.backend:
@@ -99,7 +120,9 @@ async def run(args: argparse.Namespace) -> int:
     goals = {
         "at_most_1.3_of_the_parts": all(r["ratio"] <= MAX_RATIO for r in rows if r["in_flight"] == 1),
         "at_least_.8_of_encoding_alone": all(
-            r["share_of_encoding"]["own"] >= MIN_SHARE for r in rows if r["in_flight"] == max(args.in_flight) > 1
+            r["share_of_encoding"]["own"] >= MIN_SHARE
+            for r in rows
+            if r["in_flight"] == max(args.in_flight) > 1
         ),
     }
     ok = bool(rows) and not any(r["failed"] for r in rows) and min(r["recall10"] for r in rows) >= MIN_RECALL
@@ -112,9 +135,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=numbers, default=[1500], help="products, comma separated")
     parser.add_argument("--in-flight", type=numbers, default=[1, 8, 32])
-    parser.add_argument("--backend", type=lambda text: text.split(","), default=["lite"], help="lite, server, or both")
     parser.add_argument(
-        "--products", type=Path, help="JSON lines; default: electronics46k_products.jsonl.gz of the shared data, else a simulated shop"
+        "--backend", type=lambda text: text.split(","), default=["lite"], help="lite, server, or both"
+    )
+    parser.add_argument(
+        "--products",
+        type=Path,
+        help="JSON lines; default: electronics46k_products.jsonl.gz of the shared data, else a simulated "
+        "shop",
     )
     parser.add_argument("--requests", type=int, default=400, help="measured one at a time")
     parser.add_argument("--seconds", type=float, default=16.0, help="of each number in flight above one")

@@ -1,9 +1,11 @@
-"""Change what serves, again and again, under load: no request fails, none mixes a query of one model with the index of another.
+"""Change what serves, again and again, under load.
 
-Real parts: a broker, Milvus (Lite or the server of the wheel), an indexer process that builds, verifies, catches up and publishes
-each generation; and here the searcher's own follower, leases and answering, asked by threads, while the catalogue changes. Each
-candidate is a model of its own: a random rotation of the base model, of the same or of another dimension. Every fourth change is a
-rollback. Latencies are those of one answer without Kafka; steady ones are taken between the changes.
+No request fails, none mixes a query of one model with the index of another. Real parts: a broker, Milvus
+(Lite or the server of the wheel), an indexer process that builds, verifies, catches up and publishes each
+generation; and here the searcher's own follower, leases and answering, asked by threads, while the catalogue
+changes. Each candidate is a model of its own: a random rotation of the base model, of the same or of another
+dimension. Every fourth change is a rollback. Latencies are those of one answer without Kafka; steady ones are
+taken between the changes.
 """
 
 import argparse
@@ -43,7 +45,13 @@ from searcher.follower import Follower
 from searcher.recent import Recent
 from searcher.reporting import new_searcher_id, report
 
-SETTINGS = {"VERIFY_PROBES": "20", "RETIRE_GRACE": "PT3S", "SEARCHER_TIMEOUT": "PT10S", "CATALOG_SETTLE": "PT1S", "GUARD_SILENCE": "PT10M"}
+SETTINGS = {
+    "VERIFY_PROBES": "20",
+    "RETIRE_GRACE": "PT3S",
+    "SEARCHER_TIMEOUT": "PT10S",
+    "CATALOG_SETTLE": "PT1S",
+    "GUARD_SILENCE": "PT10M",
+}
 ROLLBACK_EVERY = 4
 STEADY_EVERY = 5
 
@@ -56,7 +64,11 @@ def quantiles(values: list[float]) -> dict[str, float]:
     """Return p50, p99 and how many."""
     if not values:
         return {"p50": 0.0, "p99": 0.0, "n": 0}
-    return {"p50": round(float(np.percentile(values, 50)), 2), "p99": round(float(np.percentile(values, 99)), 2), "n": len(values)}
+    return {
+        "p50": round(float(np.percentile(values, 50)), 2),
+        "p99": round(float(np.percentile(values, 99)), 2),
+        "n": len(values),
+    }
 
 
 @asynccontextmanager
@@ -70,7 +82,9 @@ async def a_stack(backend: str, folder: Path) -> AsyncIterator[Supervisor]:
             env["SEARCHLOOP_MILVUS"] = held.enter_context(
                 MilvusServer(folder / "milvus-server")
             ).address  # in this thread: it outlives the stack
-        async with Supervisor(data_dir=folder / "stack", env=env, processes=("indexer",), quiet=True) as stack:
+        async with Supervisor(
+            data_dir=folder / "stack", env=env, processes=("indexer",), quiet=True
+        ) as stack:
             yield stack
 
 
@@ -92,7 +106,9 @@ async def measure(backend: str, args: argparse.Namespace) -> dict[str, Any]:
             return await _measure(backend, args, settings, stack, started)
 
 
-async def _measure(backend: str, args: argparse.Namespace, settings: SearcherSettings, stack: Supervisor, started: float) -> dict[str, Any]:
+async def _measure(
+    backend: str, args: argparse.Namespace, settings: SearcherSettings, stack: Supervisor, started: float
+) -> dict[str, Any]:
     live: Live[LoadedRelease] = Live()
     found, stopping, changed = Found(), asyncio.Event(), asyncio.Event()
     wrong_before = _foreign_hits()
@@ -102,10 +118,14 @@ async def _measure(backend: str, args: argparse.Namespace, settings: SearcherSet
         async with open_producer(settings.kafka, linger_ms=0) as producer:
             shop = ServingShop(settings, producer, follower, args)
             topic = settings.topic(CATALOG.name)
-            await producer.send_all(Outgoing(topic, p.to_json(), key=i.encode()) for i, p in shop.catalogue.products.items())
+            await producer.send_all(
+                Outgoing(topic, p.to_json(), key=i.encode()) for i, p in shop.catalogue.products.items()
+            )
             churn = Churn(shop.catalogue, producer, topic, per_s=args.changes_per_s, seed=args.seed)
             asked = Asked(recent, counts, asyncio.get_running_loop())
-            readers = Readers(live, shop.catalogue, asked, threads=args.threads, pause_ms=args.pause_ms, seed=args.seed)
+            readers = Readers(
+                live, shop.catalogue, asked, threads=args.threads, pause_ms=args.pause_ms, seed=args.seed
+            )
             alias = f"{collection_prefix(settings.topic_prefix, settings.deployment)}_live"
             contrast = Contrast(store, alias, pause_ms=100, seed=args.seed)
 
@@ -114,13 +134,16 @@ async def _measure(backend: str, args: argparse.Namespace, settings: SearcherSet
                     contrast.encoder = live.current.encoder
                 generation, sequence = shop.serves()
                 return SearcherReport(
-                    searcher_id=searcher_id, generation=generation or None, sequence=sequence, ready=generation > 0,
-                    refused=follower.refused, problem=follower.problem, served=counts.served(), recent_p95_ms=counts.recent_p95_ms(),
+                    searcher_id=searcher_id, generation=generation or None, sequence=sequence,
+                    ready=generation > 0, refused=follower.refused, problem=follower.problem,
+                    served=counts.served(), recent_p95_ms=counts.recent_p95_ms(),
                 )  # fmt: skip
 
             tasks = [
                 asyncio.create_task(follower.follow(stopping)),
-                asyncio.create_task(report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping)),
+                asyncio.create_task(
+                    report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping)
+                ),
             ]
             quiet = asyncio.Event()
             try:
@@ -134,9 +157,14 @@ async def _measure(backend: str, args: argparse.Namespace, settings: SearcherSet
                     await change(shop, readers, found, back=number % ROLLBACK_EVERY == ROLLBACK_EVERY - 1)
                     if number % 10 == 9:
                         t = readers.ours
-                        say(f"{backend}: {found.swaps} swaps, {t.requests} requests, {t.failed} failed, {t.mixed} mixed; {t.faults[:1]}")
+                        say(
+                            f"{backend}: {found.swaps} swaps, {t.requests} requests, {t.failed} failed, "
+                            f"{t.mixed} mixed; {t.faults[:1]}"
+                        )
             except RuntimeError as error:
-                found.faults.append(f"{error}; the indexer says: {stack.log_path('indexer').read_text()[-1500:]}")
+                found.faults.append(
+                    f"{error}; the indexer says: {stack.log_path('indexer').read_text()[-1500:]}"
+                )
             finally:
                 quiet.set()
                 await asyncio.to_thread(readers.stop)
@@ -149,18 +177,24 @@ async def _measure(backend: str, args: argparse.Namespace, settings: SearcherSet
     tally = readers.ours
     latency = {phase: quantiles(tally.took_ms[phase]) for phase in ("steady", "building", "after_swap")}
     steady = latency["steady"]["p99"] or float("inf")
-    ok = found.swaps == args.swaps and not (found.faults or tally.failed or tally.mixed or tally.deleted_returned or any(wrong.values()))
+    ok = found.swaps == args.swaps and not (
+        found.faults or tally.failed or tally.mixed or tally.deleted_returned or any(wrong.values())
+    )
     return {
         "ok": bool(ok and _foreign_hits() == wrong_before and not stack.restarts("indexer")),
-        "swaps": found.swaps, "rollbacks": found.rollbacks, "same_dim": found.same_dim, "other_dim": found.other_dim,
-        "requests": tally.requests, "failed": tally.failed, "mixed": tally.mixed, "deleted_returned": tally.deleted_returned,
-        "automatic_rollbacks": [r for d in automatic for r in d.reasons], "foreign_hits": _foreign_hits() - wrong_before,
-        "catalogue_changes": shop.catalogue.changes, "wrong_rows": wrong, "indexer_crashes": stack.restarts("indexer"),
-        "contrast": {"requests": contrast.tally.requests, "failed": contrast.tally.failed, "mixed": contrast.tally.mixed},
-        "latency_ms": latency,
-        "p99_ratio": {phase: round(latency[phase]["p99"] / steady, 2) for phase in ("building", "after_swap")},
+        "swaps": found.swaps, "rollbacks": found.rollbacks, "same_dim": found.same_dim,
+        "other_dim": found.other_dim, "requests": tally.requests, "failed": tally.failed,
+        "mixed": tally.mixed, "deleted_returned": tally.deleted_returned,
+        "automatic_rollbacks": [r for d in automatic for r in d.reasons],
+        "foreign_hits": _foreign_hits() - wrong_before, "catalogue_changes": shop.catalogue.changes,
+        "wrong_rows": wrong, "indexer_crashes": stack.restarts("indexer"),
+        "contrast": {"requests": contrast.tally.requests, "failed": contrast.tally.failed,
+                     "mixed": contrast.tally.mixed}, "latency_ms": latency,
+        "p99_ratio": {phase: round(latency[phase]["p99"] / steady, 2) for phase in ("building",
+            "after_swap")},
         "build_s": quantiles(found.build_s), "rollback_ms": quantiles(found.rollback_ms),
-        "faults": [*found.faults, *tally.faults], "load_average": os.getloadavg()[0], "took_s": round(time.monotonic() - started, 1),
+        "faults": [*found.faults, *tally.faults], "load_average": os.getloadavg()[0],
+        "took_s": round(time.monotonic() - started, 1),
     }  # fmt: skip
 
 
@@ -170,7 +204,9 @@ async def run(args: argparse.Namespace) -> int:
     results: dict[str, Any] = {}
     for backend in args.backend:
         results[backend] = await measure(backend, args)
-    return finish("swap", seed=args.seed, started=started, ok=all(r["ok"] for r in results.values()), **results)
+    return finish(
+        "swap", seed=args.seed, started=started, ok=all(r["ok"] for r in results.values()), **results
+    )
 
 
 def main() -> int:
@@ -178,10 +214,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--swaps", type=int, default=200)
     parser.add_argument("--threads", type=int, default=8)
-    parser.add_argument("--backend", type=lambda t: t.split(","), default=["lite"], help="lite, server, or both with a comma")
+    parser.add_argument(
+        "--backend", type=lambda t: t.split(","), default=["lite"], help="lite, server, or both with a comma"
+    )
     parser.add_argument("--products", type=int, default=250, help="products that change, beside 48 probes")
     parser.add_argument("--changes-per-s", type=float, default=50.0)
-    parser.add_argument("--pause-ms", type=float, default=100.0, help="mean pause of a thread between two requests")
+    parser.add_argument(
+        "--pause-ms", type=float, default=100.0, help="mean pause of a thread between two requests"
+    )
     parser.add_argument("--steady-s", type=float, default=2.0, help="length of each steady measurement")
     parser.add_argument("--seed", type=int, default=1)
     return asyncio.run(run(parser.parse_args()))

@@ -1,7 +1,9 @@
-"""How much memory a training takes: the peak resident set of its process, for texts of ordinary length and for the longest there are.
+"""How much memory a training takes.
 
-A simulated catalogue of the size at which 5.9 GB were once seen. Each kind of text is trained in a process of its own, which also gives the
-digest of the model, so that what saves memory can be seen to change nothing. ``ok``: every peak is below ``--limit-mb``.
+The peak resident set of its process, for texts of ordinary length and for the longest there are. A simulated
+catalogue of the size at which 5.9 GB were once seen. Each kind of text is trained in a process of its own,
+which also gives the digest of the model, so that what saves memory can be seen to change nothing. ``ok``:
+every peak is below ``--limit-mb``.
 """
 
 import argparse
@@ -42,13 +44,20 @@ def pairs_of(products: list[SimProduct], count: int, seed: int) -> pl.DataFrame:
     rng, found = Random(seed), set[tuple[str, str]]()
     while len(found) < count:
         product = products[len(found) % len(products)]
-        found.add((normalise_query(" ".join(sorted(rng.sample(sorted(product.concepts), 3)))), product.product_id))
+        found.add(
+            (normalise_query(" ".join(sorted(rng.sample(sorted(product.concepts), 3)))), product.product_id)
+        )
     rows = sorted(found)
-    return pl.DataFrame(rows, schema={"query": pl.String, "product_id": pl.String}, orient="row").with_columns(weight=pl.lit(1.0))
+    return pl.DataFrame(
+        rows, schema={"query": pl.String, "product_id": pl.String}, orient="row"
+    ).with_columns(weight=pl.lit(1.0))
 
 
 def measured(kind: str, size: int, count: int, steps: int, seed: int) -> dict[str, object]:
-    """Train in this process; return its greatest resident set in MB, its CPU-seconds and the digest of the model."""
+    """Train in this process.
+
+    Return its greatest resident set in MB, its CPU-seconds and the digest of the model.
+    """
     products = generate(seed, size)
     pairs = pairs_of(products, count, seed)
     settings = TrainerSettings(max_steps=steps, seed=seed)
@@ -58,7 +67,9 @@ def measured(kind: str, size: int, count: int, steps: int, seed: int) -> dict[st
         facts = fine_tune(
             resolve_model(settings.base_model),
             Path(scratch) / "model",
-            TrainingData(pairs, pairs.select("query", "product_id"), texts_of(products, TEXTS[kind], seed), inner),
+            TrainingData(
+                pairs, pairs.select("query", "product_id"), texts_of(products, TEXTS[kind], seed), inner
+            ),
             plan(settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device="cpu"),
         )
         digest = fingerprint(Path(scratch) / "model")
@@ -90,7 +101,9 @@ def main() -> int:
     parser.add_argument("--own-process", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.own_process:
-        sys.stdout.write(json.dumps(measured(args.texts, args.products, args.pairs, args.steps, args.seed)) + "\n")
+        sys.stdout.write(
+            json.dumps(measured(args.texts, args.products, args.pairs, args.steps, args.seed)) + "\n"
+        )
         return 0
     kinds = {}
     for kind in args.texts.split(","):

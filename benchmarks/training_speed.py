@@ -1,8 +1,9 @@
-"""How fast training is beside sentence-transformers' own: its Trainer with its MultipleNegativesRankingLoss, all layers.
+"""How fast training is beside sentence-transformers' own.
 
-Both see the same pairs of a click log as often, in batches of the same size, with the same bound on length; both are then scored on the
-next week. ``pairs_per_cpu_s`` counts everything from the saved start to the saved result. Also the rate of encoding a catalogue beside
-plain ``encode``, and on a GPU the share of its bf16 peak.
+Its Trainer with its MultipleNegativesRankingLoss, all layers. Both see the same pairs of a click log as
+often, in batches of the same size, with the same bound on length; both are then scored on the next week.
+``pairs_per_cpu_s`` counts everything from the saved start to the saved result. Also the rate of encoding a
+catalogue beside plain ``encode``, and on a GPU the share of its bf16 peak.
 """
 
 import argparse
@@ -15,7 +16,11 @@ import numpy as np
 import polars as pl
 import torch
 from datasets import Dataset
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformerTrainer,
+    SentenceTransformerTrainingArguments,
+)
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
 from benchmarks.harness.report import data_folder, finish, say
@@ -33,12 +38,19 @@ from trainer.learning.plan import Plan, plan
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12}
 
 
-def theirs(pairs: pl.DataFrame, texts: dict[str, str], chosen: Plan, output: Path, learning_rate: float) -> dict[str, float]:
+def theirs(
+    pairs: pl.DataFrame, texts: dict[str, str], chosen: Plan, output: Path, learning_rate: float
+) -> dict[str, float]:
     """Train with the library alone; return its cost."""
     began, began_cpu = time.perf_counter(), time.process_time()
     torch.set_num_threads(chosen.threads)
-    model = SentenceTransformer(str(resolve_model(SETTINGS.base_model)), device=chosen.device, local_files_only=True)
-    rows = {"anchor": pairs["query"].to_list(), "positive": [normalise_query(texts[p]) for p in pairs["product_id"]]}
+    model = SentenceTransformer(
+        str(resolve_model(SETTINGS.base_model)), device=chosen.device, local_files_only=True
+    )
+    rows = {
+        "anchor": pairs["query"].to_list(),
+        "positive": [normalise_query(texts[p]) for p in pairs["product_id"]],
+    }
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(output.with_name("theirs-trainer")),
         max_steps=chosen.steps,
@@ -56,15 +68,24 @@ def theirs(pairs: pl.DataFrame, texts: dict[str, str], chosen: Plan, output: Pat
         disable_tqdm=True,
     )
     loss = MultipleNegativesRankingLoss(model)
-    SentenceTransformerTrainer(model=model, args=arguments, train_dataset=Dataset.from_dict(rows), loss=loss).train()
+    SentenceTransformerTrainer(
+        model=model, args=arguments, train_dataset=Dataset.from_dict(rows), loss=loss
+    ).train()
     model.save_pretrained(str(output), create_model_card=False)
-    return _cost(chosen.steps * chosen.batch_size, time.process_time() - began_cpu, time.perf_counter() - began)
+    return _cost(
+        chosen.steps * chosen.batch_size, time.process_time() - began_cpu, time.perf_counter() - began
+    )
 
 
 def encoding(texts: list[str]) -> dict[str, float]:
-    """Return documents per CPU-second of our encoder and of plain ``encode``, and the greatest difference of their vectors."""
+    """Return documents per CPU-second of our encoder and of plain ``encode``.
+
+    Also the greatest difference of their vectors.
+    """
     ours = Encoder.load(SETTINGS.base_model, device=device_of("auto"), threads=1)
-    plain = SentenceTransformer(str(resolve_model(SETTINGS.base_model)), device=device_of("auto"), local_files_only=True)
+    plain = SentenceTransformer(
+        str(resolve_model(SETTINGS.base_model)), device=device_of("auto"), local_files_only=True
+    )
     prepared = [normalise_query(text) for text in texts]
     took: dict[str, list[float]] = {"ours": [], "plain": []}
     vectors: dict[str, Any] = {}
@@ -72,15 +93,23 @@ def encoding(texts: list[str]) -> dict[str, float]:
         for name, seconds in took.items():
             began = time.process_time()
             vectors[name] = (
-                ours.encode_documents(texts) if name == "ours" else plain.encode(prepared, batch_size=64, normalize_embeddings=True)
+                ours.encode_documents(texts)
+                if name == "ours"
+                else plain.encode(prepared, batch_size=64, normalize_embeddings=True)
             )
             seconds.append(time.process_time() - began)
     rates = {f"{name}_per_cpu_s": round(len(texts) / min(seconds), 1) for name, seconds in took.items()}
-    return rates | {"documents": len(texts), "max_difference": float(np.abs(vectors["ours"] - vectors["plain"]).max())}
+    return rates | {
+        "documents": len(texts),
+        "max_difference": float(np.abs(vectors["ours"] - vectors["plain"]).max()),
+    }
 
 
 def share_of_peak(pairs_per_s: float, pairs: pl.DataFrame, texts: dict[str, str]) -> dict[str, object]:
-    """Return the operations per second that training is worth (6 per weight and token) beside the GPU's bf16 peak, where it is known."""
+    """Return the operations per second that training is worth (6 per weight and token).
+
+    Beside the GPU's bf16 peak, where it is known.
+    """
     model = SentenceTransformer(str(resolve_model(SETTINGS.base_model)), device="cpu", local_files_only=True)
     weights = sum(p.numel() for layer in model[0].auto_model.encoder.layer for p in layer.parameters())
     sample = pairs.head(2000)
@@ -101,28 +130,44 @@ def main() -> int:
     """Parse the arguments and run."""
     started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data")
-    parser.add_argument("--products", type=Path, default=None, help="default: bestbuy_products.jsonl.gz of the shared data")
-    parser.add_argument("--catalog", type=Path, default=None, help="products to encode; default: homedepot_products.jsonl.gz")
+    parser.add_argument(
+        "--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data"
+    )
+    parser.add_argument(
+        "--products", type=Path, default=None, help="default: bestbuy_products.jsonl.gz of the shared data"
+    )
+    parser.add_argument(
+        "--catalog", type=Path, default=None, help="products to encode; default: homedepot_products.jsonl.gz"
+    )
     parser.add_argument("--documents", type=int, default=2000)
     parser.add_argument("--week", type=int, default=35, help="train on all before it, score on it")
-    parser.add_argument("--learning-rates", default="1e-4", help="of the library's training, comma separated: its best one counts")
+    parser.add_argument(
+        "--learning-rates",
+        default="1e-4",
+        help="of the library's training, comma separated: its best one counts",
+    )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     log = ClickLog.read(
-        args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz", args.products or data_folder() / "bestbuy_products.jsonl.gz"
+        args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz",
+        args.products or data_folder() / "bestbuy_products.jsonl.gz",
     )
     (week,) = log.weeks(args.week, args.week)
     settings: TrainerSettings = SETTINGS.model_copy(update={"seed": args.seed})
     device = device_of(settings.device)
-    pairs, texts = log.pairs_before(week, settings=settings), dict(log.catalog.select("product_id", "text").iter_rows())
+    pairs, texts = (
+        log.pairs_before(week, settings=settings),
+        dict(log.catalog.select("product_id", "text").iter_rows()),
+    )
     chosen = plan(settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device=device)
     ground, base = Ground(log, settings), resolve_model(settings.base_model)
     variants: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="searchloop-speed-") as scratch:
         models = {"base": base}
         models["ours"], facts = Learner(log, settings, Path(scratch)).train("ours", week)
-        variants["ours"] = _cost(facts.steps * facts.batch_size, facts.cpu_s, facts.wall_s) | {"bf16": facts.bf16}
+        variants["ours"] = _cost(facts.steps * facts.batch_size, facts.cpu_s, facts.wall_s) | {
+            "bf16": facts.bf16
+        }
         for rate in map(float, args.learning_rates.split(",")):
             name = f"st_mnrl_{rate:g}"
             models[name] = Path(scratch) / name
@@ -131,7 +176,9 @@ def main() -> int:
         scores = ground.score(week, models, {})
     for name, own in variants.items():
         own["ndcg10"] = {part: scores[name][part] for part in ("all", "unseen")}
-    best = max((name for name in variants if name != "ours"), key=lambda name: variants[name]["ndcg10"]["all"])
+    best = max(
+        (name for name in variants if name != "ours"), key=lambda name: variants[name]["ndcg10"]["all"]
+    )
     catalog, _ = read_catalog(args.catalog or data_folder() / "homedepot_products.jsonl.gz")
     encoded = encoding(catalog["text"].head(args.documents).to_list())
     ratio = variants["ours"]["pairs_per_cpu_s"] / variants[best]["pairs_per_cpu_s"]
@@ -139,7 +186,8 @@ def main() -> int:
         "training_speed",
         seed=args.seed,
         started=started,
-        ok=all(np.isfinite(own["ndcg10"]["all"]) for own in variants.values()) and encoded["max_difference"] < 1e-4,
+        ok=all(np.isfinite(own["ndcg10"]["all"]) for own in variants.values())
+        and encoded["max_difference"] < 1e-4,
         device=device,
         batch_size=chosen.batch_size,
         steps=chosen.steps,

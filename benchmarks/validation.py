@@ -1,8 +1,9 @@
 """Plant faults among good records, and count what is refused for the right reason and what wrongly.
 
-Offline and pure: no server, no clock. Good records are those of the simulated shop, of which some take the unusual forms that shops are
-free to use; faults are ``benchmarks.intake.faults``. A reason is right only if the refusal also points to the damaged field. At the end,
-records with random bytes changed: whatever comes of them, nothing may be raised.
+Offline and pure: no server, no clock. Good records are those of the simulated shop, of which some take the
+unusual forms that shops are free to use; faults are ``benchmarks.intake.faults``. A reason is right only if
+the refusal also points to the damaged field. At the end, records with random bytes changed: whatever comes of
+them, nothing may be raised.
 """
 
 import argparse
@@ -41,18 +42,28 @@ class Entry:
 
 
 def good_records(shop: Shop) -> Iterator[Good]:
-    """Yield what a shop without dirt sends, tombstones apart; to every search the wish to forget who searched."""
+    """Yield what a shop without dirt sends, tombstones apart.
+
+    To every search the wish to forget who searched.
+    """
     for record in [*shop.products(), *shop.all_events()]:
         if record.value is not None:
             body = json.loads(record.value)
             yield Good(record.topic_name, Sent(record.key, record.value), body, record.truth.action)
             if record.topic_name == "searches":
-                wish = {name: body[name] for name in ("event_id", "timestamp", "client_id", "session_id") if name in body}
+                wish = {
+                    name: body[name]
+                    for name in ("event_id", "timestamp", "client_id", "session_id")
+                    if name in body
+                }
                 yield Good("erasures", Sent(record.key, text_of(wish)), wish, None)
 
 
 def mixture(goods: Sequence[Good], per_kind: int, rng: Random) -> list[Entry]:
-    """Return all good records, a third of them in an unusual form, and ``per_kind`` of every fault, shuffled."""
+    """Return all good records, a third of them in an unusual form, and ``per_kind`` of every fault.
+
+    Shuffled.
+    """
     entries = [Entry(g.topic, unusual(g, rng) if rng.random() < 1 / 3 else g.sent, None) for g in goods]
     for fault in FAULTS:
         fits = [g for g in goods if g.topic == fault.topic and fault.action in {None, g.action}]
@@ -79,7 +90,9 @@ def judge(entry: Entry, offset: int, known: KnownProducts) -> object:
 def is_right(rejection: Rejection, fault: Fault) -> bool:
     """Say whether a refusal has the reason of the fault, and points to the field."""
     places = [p.loc for p in rejection.problems]
-    return rejection.reason is fault.reason and (fault.at is None or any(f"{p}.".startswith(f"{fault.at}.") for p in places))
+    return rejection.reason is fault.reason and (
+        fault.at is None or any(f"{p}.".startswith(f"{fault.at}.") for p in places)
+    )
 
 
 def fuzzed(goods: Sequence[Good], count: int, rng: Random) -> Iterator[Entry]:
@@ -95,7 +108,9 @@ def fuzzed(goods: Sequence[Good], count: int, rng: Random) -> Iterator[Entry]:
 def measure(seed: int, per_kind: int, *, sessions: int, fuzz: int) -> dict[str, Any]:
     """Run the benchmark; return its fields."""
     rng = Random(seed)
-    shop = Shop(seed, end=NOW, products=400, shoppers=300, weeks=2, sessions_per_week=sessions, dirt_share=0.0)
+    shop = Shop(
+        seed, end=NOW, products=400, shoppers=300, weeks=2, sessions_per_week=sessions, dirt_share=0.0
+    )
     goods = list(good_records(shop))
     known = KnownProducts()
     for product in shop.catalog:
@@ -111,7 +126,9 @@ def measure(seed: int, per_kind: int, *, sessions: int, fuzz: int) -> dict[str, 
             counts["clean"] += 1
             if isinstance(outcome, Rejection):
                 counts["clean_refused"] += 1
-                refused[f"{entry.topic}: {outcome.reason.value} {[(p.loc, p.type) for p in outcome.problems][:2]}"] += 1
+                refused[
+                    f"{entry.topic}: {outcome.reason.value} {[(p.loc, p.type) for p in outcome.problems][:2]}"
+                ] += 1
             continue
         counts["planted"] += 1
         name = f"{entry.topic}: {entry.fault.name}"
@@ -125,7 +142,12 @@ def measure(seed: int, per_kind: int, *, sessions: int, fuzz: int) -> dict[str, 
             wrong[f"{name} -> {outcome.reason.value} {[(p.loc, p.type) for p in outcome.problems][:2]}"] += 1
     outcomes = Counter(type(judge(e, n, known)).__name__ for n, e in enumerate(fuzzed(goods, fuzz, rng)))
     totals = {name: counts[name] for name in ("planted", "caught", "right_reason", "clean", "clean_refused")}
-    details = {"slipped": dict(slipped), "wrong_reason": dict(wrong), "refused": dict(refused), "fuzzed": dict(outcomes)}
+    details = {
+        "slipped": dict(slipped),
+        "wrong_reason": dict(wrong),
+        "refused": dict(refused),
+        "fuzzed": dict(outcomes),
+    }
     return {"kinds": len(FAULTS), "per_kind": per_kind, **totals, **details}
 
 
@@ -134,7 +156,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--per-kind", type=int, default=100)
-    parser.add_argument("--sessions", type=int, default=1000, help="visits a week of the shop whose records are the good ones")
+    parser.add_argument(
+        "--sessions", type=int, default=1000, help="visits a week of the shop whose records are the good ones"
+    )
     parser.add_argument("--fuzz", type=int, default=20_000)
     args = parser.parse_args()
     started = time.monotonic()

@@ -1,7 +1,9 @@
-"""Weighted, unweighted and repeated pairs: the same data, steps and model, by the order shoppers want and by plain relevance.
+"""Weighted, unweighted and repeated pairs.
 
-Two shops. ``planted``: small towers where the truth is known (``learning.planted_shop``). ``clicks``: the trainer's fine-tune of the base
-model on all clicks before the test weeks; relevant is what anybody ever clicked for the query. ``log_beta_*`` is the sweep of logQ's beta.
+The same data, steps and model, by the order shoppers want and by plain relevance. Two shops. ``planted``:
+small towers where the truth is known (``learning.planted_shop``). ``clicks``: the trainer's fine-tune of the
+base model on all clicks before the test weeks; relevant is what anybody ever clicked for the query.
+``log_beta_*`` is the sweep of logQ's beta.
 """
 
 import argparse
@@ -49,7 +51,10 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True)
 class Clicks:
-    """Rows as the stream counts them, before and in the test weeks, and every (query, product) that was ever clicked."""
+    """Rows as the stream counts them, before and in the test weeks.
+
+    Also every (query, product) that was ever clicked.
+    """
 
     train: pl.DataFrame
     qrels: pl.DataFrame
@@ -61,37 +66,70 @@ class Clicks:
         counts: Counter[tuple[int, str, str, int]] = Counter()
         ever: dict[str, set[str]] = {}
         for row in read_jsonl(path):
-            query, at = normalise_query(row["query"]), datetime.fromisoformat(row["click_time"]).replace(tzinfo=UTC)
+            query, at = (
+                normalise_query(row["query"]),
+                datetime.fromisoformat(row["click_time"]).replace(tzinfo=UTC),
+            )
             if query and row["product_id"] in products and (week := at.isocalendar().week) < weeks.stop:
                 counts[week, query, row["product_id"], int(at.timestamp()) // _DAY_S] += 1
                 ever.setdefault(query, set()).add(row["product_id"])
         before, during = (
             pl.DataFrame(
-                [(q, p, day, "click", 1000 * n, 0, 0) for (week, q, p, day), n in sorted(counts.items()) if (week in weeks) == tested],
+                [
+                    (q, p, day, "click", 1000 * n, 0, 0)
+                    for (week, q, p, day), n in sorted(counts.items())
+                    if (week in weeks) == tested
+                ],
                 schema=PAIR_SCHEMA,
                 orient="row",
             )
             for tested in (False, True)
         )
-        qrels = Popularity.of(settings).credits_by_pair(during).drop("last_day").with_columns(gain=(1 + pl.col("credit")).log(2))
-        return cls(before, qrels.with_columns(unseen=~pl.col("query").is_in(before["query"].unique().to_list())), ever)
+        qrels = (
+            Popularity.of(settings)
+            .credits_by_pair(during)
+            .drop("last_day")
+            .with_columns(gain=(1 + pl.col("credit")).log(2))
+        )
+        return cls(
+            before,
+            qrels.with_columns(unseen=~pl.col("query").is_in(before["query"].unique().to_list())),
+            ever,
+        )
 
 
 def learn_clicks(
-    clicks: Clicks, catalog: pl.DataFrame, variant: Variant, settings: TrainerSettings, most: int | None = None
+    clicks: Clicks,
+    catalog: pl.DataFrame,
+    variant: Variant,
+    settings: TrainerSettings,
+    most: int | None = None,
 ) -> dict[str, float]:
-    """Fine-tune on the newest ``most`` pairs; return graded nDCG@10 of all and of never clicked queries, precision@10, and the cost."""
+    """Fine-tune on the newest ``most`` pairs.
+
+    Return graded nDCG@10 of all and of never clicked queries, precision@10, and the cost.
+    """
     newest = clicks.train["day"].max()
     assert isinstance(newest, int)
     weighted = weigh(
         clicks.train,
         pl.DataFrame(schema=CLIENT_SCHEMA),
-        Weighting.as_counted(Popularity.of(settings), variant.weight_map, half_life_days=settings.half_life.total_seconds() / _DAY_S),
+        Weighting.as_counted(
+            Popularity.of(settings),
+            variant.weight_map,
+            half_life_days=settings.half_life.total_seconds() / _DAY_S,
+        ),
         newest_day=newest,
     )
-    weighted = weighted.sort("last_day", "query", "product_id", descending=[True, False, False]).head(most or weighted.height)
-    weighted = weighted.sort("query", "product_id").with_columns(weight=pl.col("weight") / pl.col("weight").mean())
-    known = weighted.select("query", "product_id").join(log_popularity(weighted), on="product_id", maintain_order="left")
+    weighted = weighted.sort("last_day", "query", "product_id", descending=[True, False, False]).head(
+        most or weighted.height
+    )
+    weighted = weighted.sort("query", "product_id").with_columns(
+        weight=pl.col("weight") / pl.col("weight").mean()
+    )
+    known = weighted.select("query", "product_id").join(
+        log_popularity(weighted), on="product_id", maintain_order="left"
+    )
     settings = settings.model_copy(update={"logq_beta": variant.beta})
     device = device_of(settings.device)
     steps = plan(settings, new_pairs=weighted.height, old_pairs=0, from_live=False, device=device)
@@ -107,10 +145,17 @@ def learn_clicks(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         texts = dict(catalog.select("product_id", "text").iter_rows())
-        facts = fine_tune(resolve_model(settings.base_model), folder, TrainingData(pairs, known, texts), steps)
+        facts = fine_tune(
+            resolve_model(settings.base_model), folder, TrainingData(pairs, known, texts), steps
+        )
         found = evaluate(Catalog.of(catalog), clicks.qrels, weighted, {"candidate": folder}, threads=1)
-    own = found.results.filter(pl.col("system") == "candidate").join(found.queries.select("query", "unseen"), on="query")
-    precision = [len(clicks.ever[query].intersection(ids)) / 10 for query, ids in own.select("query", "top").iter_rows()]
+    own = found.results.filter(pl.col("system") == "candidate").join(
+        found.queries.select("query", "unseen"), on="query"
+    )
+    precision = [
+        len(clicks.ever[query].intersection(ids)) / 10
+        for query, ids in own.select("query", "top").iter_rows()
+    ]
     return {
         "ndcg10": round(float(own["ndcg10"].to_numpy().mean()), 4),
         "ndcg10_unseen": round(float(own.filter("unseen")["ndcg10"].to_numpy().mean()), 4),
@@ -129,7 +174,9 @@ def main() -> int:
     parser.add_argument("--weeks", default="38-40", help="test weeks A-B; all earlier ones are trained")
     parser.add_argument("--variants", default=",".join(VARIANTS), help="which, comma separated")
     parser.add_argument("--planted-seeds", type=int, default=3, help="0 leaves the planted shop out")
-    parser.add_argument("--newest-pairs", type=int, default=None, help="train on at most so many pairs of the clicks")
+    parser.add_argument(
+        "--newest-pairs", type=int, default=None, help="train on at most so many pairs of the clicks"
+    )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     started = time.monotonic()
@@ -137,7 +184,12 @@ def main() -> int:
     chosen = {name: VARIANTS[name] for name in args.variants.split(",")}
     planted = {}
     for name, variant in chosen.items() if args.planted_seeds else ():
-        planted[name] = averaged([learn_planted(Planted.of(s), variant, s) for s in range(args.seed, args.seed + args.planted_seeds)])
+        planted[name] = averaged(
+            [
+                learn_planted(Planted.of(s), variant, s)
+                for s in range(args.seed, args.seed + args.planted_seeds)
+            ]
+        )
         say(f"planted {name}: {planted[name]}")
     settings = TrainerSettings(seed=args.seed, popularity="clicks")
     catalog, refused = read_catalog(args.products or data_folder() / "bestbuy_products.jsonl.gz")

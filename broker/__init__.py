@@ -1,1 +1,4 @@
-"""The sole home of aiokafka: produce and await, read a compacted topic to its end, follow it, consume in batches, dead letters, topics."""
+"""The sole home of aiokafka.
+
+Produce and await, read a compacted topic to its end, follow it, consume in batches, dead letters, topics.
+"""

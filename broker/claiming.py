@@ -1,7 +1,9 @@
-"""Partitions that have one writer. A claim takes the right to write from whoever had it, even if that one sleeps with a write in hand.
+"""Partitions that have one writer.
 
-This is Kafka's own fencing (KIP-98): each partition has a transactional id, a claim raises its epoch, and the broker refuses older
-ones. Transactions serve for nothing else here: what is written is valid by itself, so readers need not wait for the commit.
+A claim takes the right to write from whoever had it, even if that one sleeps with a write in hand. This is
+Kafka's own fencing (KIP-98): each partition has a transactional id, a claim raises its epoch, and the broker
+refuses older ones. Transactions serve for nothing else here: what is written is valid by itself, so readers
+need not wait for the commit.
 """
 
 import asyncio
@@ -16,15 +18,17 @@ from broker.producing import BATCH_BYTES, MAX_REQUEST_BYTES
 from broker.records import Outgoing
 
 Place = tuple[str, int]
-# The key of the record without value that marks a claim. Ids hold no control characters, so it is nobody's key.
+# The key of the record without value that marks a claim. Ids hold no control characters, so it is nobody's
+# key.
 CLAIM_KEY = b"\x00claim"
 _TIMEOUT_MS = 60_000
 
 
 class Claims:
-    """The partitions that this process may write to. A topic that is claimed by some must be written by claim alone.
+    """The partitions that this process may write to.
 
-    ``share``: which part of each partition's keys is claimed, where several writers share a partition by its keys; empty for all.
+    A topic that is claimed by some must be written by claim alone. ``share``: which part of each partition's
+    keys is claimed, where several writers share a partition by its keys; empty for all.
     """
 
     def __init__(self, bootstrap: str, name: str, share: str = "") -> None:
@@ -35,26 +39,32 @@ class Claims:
         self._taking = asyncio.Lock()
 
     async def take(self, places: Iterable[Place]) -> dict[Place, int]:
-        """Hold these (topic, partition) and no others. Returns the offset of the record that marks each claim.
+        """Hold these (topic, partition) and no others.
 
-        All that earlier holders have written, or ever will, lies before that offset: so who has read up to it has read everything.
+        Returns the offset of the record that marks each claim. All that earlier holders have written, or ever
+        will, lies before that offset: so who has read up to it has read everything.
         """
         return await asyncio.shield(self._take(list(places)))  # half a claim would leave a producer behind
 
     async def write_all(self, records: Iterable[Outgoing]) -> dict[Place, int]:
-        """Write records that name their partition; those of one partition keep their order. Returns when all are acknowledged.
+        """Write records that name their partition; those of one partition keep their order.
 
-        Returns the offset of the last record by place: between the mark of the claim and it lies nothing of anybody else.
+        Returns when all are acknowledged. Returns the offset of the last record by place: between the mark of
+        the claim and it lies nothing of anybody else.
 
-        Raises ``KafkaError``: ``ProducerFenced`` when another has claimed since; then nothing of that partition counts as written.
-        Raises ``LookupError`` for a partition that is not held.
+        Raises ``KafkaError``: ``ProducerFenced`` when another has claimed since; then nothing of that
+        partition counts as written. Raises ``LookupError`` for a partition that is not held.
         """
         parts: dict[Place, list[Outgoing]] = defaultdict(list)
         for record in records:
             if record.partition is None or (record.topic, record.partition) not in self._writers:
-                raise LookupError(f"{record.topic}/{record.partition} is not claimed; held are {sorted(self._writers)}")
+                raise LookupError(
+                    f"{record.topic}/{record.partition} is not claimed; held are {sorted(self._writers)}"
+                )
             parts[record.topic, record.partition].append(record)
-        lasts = await asyncio.gather(*(self._write(self._writers[place], part) for place, part in parts.items()))
+        lasts = await asyncio.gather(
+            *(self._write(self._writers[place], part) for place, part in parts.items())
+        )
         return dict(zip(parts, lasts, strict=True))
 
     async def _take(self, places: list[Place]) -> dict[Place, int]:
@@ -65,7 +75,8 @@ class Claims:
     async def drop(self) -> None:
         """Hold nothing any more."""
         writers, self._writers = self._writers, {}
-        await asyncio.gather(*(writer.stop() for writer in writers.values()), return_exceptions=True)  # a fenced one has nothing to say
+        # A fenced one has nothing to say
+        await asyncio.gather(*(writer.stop() for writer in writers.values()), return_exceptions=True)
 
     async def _claim(self, place: Place) -> int:
         topic, partition = place
@@ -88,7 +99,10 @@ class Claims:
 
     async def _write(self, writer: AIOKafkaProducer, records: list[Outgoing]) -> int:
         async with writer.transaction():
-            waiting = [await writer.send(r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers)) for r in records]
+            waiting = [
+                await writer.send(r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers))
+                for r in records
+            ]
             written = await asyncio.gather(*waiting)
         return int(written[-1].offset)
 

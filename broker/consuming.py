@@ -40,7 +40,10 @@ class _Moves(ConsumerRebalanceListener):  # type: ignore[misc] # ships no types
 
 
 class GroupConsumer:
-    """A member of a consumer group. At least once: what is not committed comes again, to this member or another."""
+    """A member of a consumer group.
+
+    At least once: what is not committed comes again, to this member or another.
+    """
 
     def __init__(self, inner: AIOKafkaConsumer, topics: list[str], pace: Pace) -> None:
         """Take a consumer that has subscribed to nothing yet."""
@@ -58,7 +61,10 @@ class GroupConsumer:
         return [as_record(raw) for records in batches.values() for raw in records]
 
     async def commit(self, records: list[Record]) -> None:
-        """Say that these records, and all before them, are done. A commit that a rebalance overtook is passed over."""
+        """Say that these records, and all before them, are done.
+
+        A commit that a rebalance overtook is passed over.
+        """
         offsets: dict[TopicPartition, int] = {}
         for r in records:
             tp = TopicPartition(r.topic, r.partition)
@@ -84,14 +90,20 @@ class GroupConsumer:
         return int(await self._inner.position(tp))
 
     async def ends(self, topic: str) -> dict[int, int]:
-        """Return the next offset to be written, of every partition of a topic of this group, held by this member or not."""
+        """Return the next offset to be written, of every partition of a topic of this group.
+
+        Held by this member or not.
+        """
         self._pace.note(moved=True)
         partitions = self._inner.partitions_for_topic(topic) or set()
         ends = await self._inner.end_offsets([TopicPartition(topic, p) for p in partitions])
         return {tp.partition: int(end) for tp, end in ends.items()}
 
     async def committed(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-        """Return what the group, all members together, has committed; a partition without a commit counts as its beginning."""
+        """Return what the group, all members together, has committed.
+
+        A partition without a commit counts as its beginning.
+        """
         tps = [TopicPartition(topic, p) for p in partitions]
         begin = await self._inner.beginning_offsets(tps)
         return {tp.partition: int(await self._inner.committed(tp) or begin[tp]) for tp in tps}
@@ -106,7 +118,10 @@ class GroupConsumer:
         return total
 
     async def read_up_ms(self) -> float | None:
-        """Return when (epoch ms) the broker has told of every assigned partition that all has been handed out; None while more is there."""
+        """Return when (epoch ms) the broker told of every assigned partition that all was handed out.
+
+        None while more is there.
+        """
         told: list[float] = []
         with suppress(IllegalStateError, AssertionError):  # a partition that is just being taken
             for tp in self._inner.assignment():
@@ -118,12 +133,18 @@ class GroupConsumer:
         return None
 
     def assignment(self) -> Assignment:
-        """Return the partitions of this member: one object until the next assignment, under which reading begins at the commits anew."""
+        """Return the partitions of this member.
+
+        One object until the next assignment, under which reading begins at the commits anew.
+        """
         partitions: Assignment = self._inner.assignment()
         return partitions
 
     async def settled(self) -> None:
-        """Wait while the group is being assigned anew: what was answered meanwhile, another member may answer too."""
+        """Wait while the group is being assigned anew.
+
+        What was answered meanwhile, another member may answer too.
+        """
         await self._moves.over.wait()
 
     def missing(self) -> list[str]:
@@ -140,11 +161,12 @@ class GroupConsumer:
 
 
 class OrderedGroupConsumer(GroupConsumer):
-    """Hands out records of all its partitions in the order in which the broker got them, as far as it can be known.
+    """Hands out records of all its partitions in the order in which the broker got them.
 
-    A backlog would otherwise be read partition by partition: all clicks of a month before the searches that led to them. The record
-    with the lowest broker time goes first, and none goes while a partition that has more is empty here, for at most ``PATIENCE_S``.
-    Order within a partition is that of the log. With nothing to wait for, records go at once. (Kafka Streams does the same, KIP-353.)
+    As far as it can be known. A backlog would otherwise be read partition by partition: all clicks of a month
+    before the searches that led to them. The record with the lowest broker time goes first, and none goes
+    while a partition that has more is empty here, for at most ``PATIENCE_S``. Order within a partition is
+    that of the log. With nothing to wait for, records go at once. (Kafka Streams does the same, KIP-353.)
     """
 
     PATIENCE_S = 2.0
@@ -155,7 +177,10 @@ class OrderedGroupConsumer(GroupConsumer):
         self._held: dict[TopicPartition, deque[Record]] = {}
 
     async def batch(self, *, timeout_ms: int, max_records: int) -> list[Record]:
-        """Return what is next, at the latest after the timeout, or ``PATIENCE_S`` where a partition keeps others waiting."""
+        """Return what is next, at the latest after the timeout.
+
+        Or after ``PATIENCE_S``, where a partition keeps others waiting.
+        """
         loop = asyncio.get_running_loop()
         end, patience = loop.time() + timeout_ms / 1000, loop.time() + self.PATIENCE_S
         while True:
@@ -186,8 +211,13 @@ class OrderedGroupConsumer(GroupConsumer):
         return end is None or await self._inner.position(tp) < end
 
 
-def take_in_order(held: Mapping[TopicPartition, deque[Record]], more: AbstractSet[TopicPartition], limit: int) -> list[Record]:
-    """Take up to ``limit`` records out of ``held``, lowest broker time first; stop where a partition of ``more`` is empty."""
+def take_in_order(
+    held: Mapping[TopicPartition, deque[Record]], more: AbstractSet[TopicPartition], limit: int
+) -> list[Record]:
+    """Take up to ``limit`` records out of ``held``, lowest broker time first.
+
+    Stop where a partition of ``more`` is empty.
+    """
     taken: list[Record] = []
     if any(not held[tp] for tp in more):
         return taken
@@ -216,11 +246,13 @@ async def open_group(
     committed: bool = True,
     keeps: bool = False,
 ) -> AsyncIterator[GroupConsumer]:
-    """Join a group for the length of the block. A group without a commit starts at the beginning of its topics.
+    """Join a group for the length of the block.
 
-    ``in_order``: across partitions too, see ``OrderedGroupConsumer``. ``committed``: of transactions only what was committed, which makes
-    all behind an open one wait; else everything, at once. ``keeps``: a member keeps its partitions when another joins (KIP-54), for groups
-    of which one member works and the others stand by; one such group in a process, since the assignor keeps its state in its class.
+    A group without a commit starts at the beginning of its topics. ``in_order``: across partitions too, see
+    ``OrderedGroupConsumer``. ``committed``: of transactions only what was committed, which makes all behind
+    an open one wait; else everything, at once. ``keeps``: a member keeps its partitions when another joins
+    (KIP-54), for groups of which one member works and the others stand by; one such group in a process, since
+    the assignor keeps its state in its class.
     """
     install()
     inner = AIOKafkaConsumer(
@@ -236,7 +268,10 @@ async def open_group(
         max_poll_interval_ms=600_000,
         metadata_max_age_ms=METADATA_AGE_MS,
         max_partition_fetch_bytes=4 << 20,
-        partition_assignment_strategy=(*((StickyPartitionAssignor,) if keeps else ()), RoundRobinPartitionAssignor),
+        partition_assignment_strategy=(
+            *((StickyPartitionAssignor,) if keeps else ()),
+            RoundRobinPartitionAssignor,
+        ),
     )
     group_of = OrderedGroupConsumer if in_order else GroupConsumer
     try:

@@ -1,7 +1,9 @@
-"""What becomes of a refused record: its bytes unchanged on ``<topic>.dlq``, and headers that say why (Kafka Connect's names).
+"""What becomes of a refused record.
 
-Anybody may write to a raw topic, so of a record nothing is believed: its ``dlq.`` headers count only where they can be true, and what is
-too large for a letter is cut, with the size and the SHA-256 of what it was. Every record has a letter that can be written.
+Its bytes unchanged on ``<topic>.dlq``, and headers that say why (Kafka Connect's names). Anybody may write to
+a raw topic, so of a record nothing is believed: its ``dlq.`` headers count only where they can be true, and
+what is too large for a letter is cut, with the size and the SHA-256 of what it was. Every record has a letter
+that can be written.
 """
 
 import json
@@ -18,7 +20,8 @@ REPLAYED = "dlq.replayed"
 ORIGINAL_BYTES = "dlq.original_bytes"
 ORIGINAL_SHA256 = "dlq.original_sha256"
 MAX_REPLAYS = 3
-# A letter holds at most this much of its original: room for every record that is taken (``max_record_bytes``), below every broker's bound.
+# A letter holds at most this much of its original: room for every record that is taken
+# (``max_record_bytes``), below every broker's bound.
 MAX_LETTER_BYTES = 2 << 20
 _CUT_VALUE_BYTES = 1 << 20
 _CUT_KEY_BYTES = 1024
@@ -27,9 +30,10 @@ _OURS = ("__connect.errors.", "dlq.")
 
 
 def origin_of(record: Record) -> str:
-    """Return where a record first lay, as ``topic/partition/offset``: a dead letter that was sent again keeps its first place.
+    """Return where a record first lay, as ``topic/partition/offset``.
 
-    A header that cannot be true (another topic, no numbers, a place not yet written) is a producer's invention and does not count.
+    A dead letter that was sent again keeps its first place. A header that cannot be true (another topic, no
+    numbers, a place not yet written) is a producer's invention and does not count.
     """
     here = f"{record.topic}/{record.partition}/{record.offset}"
     kept = record.header(ORIGIN)
@@ -44,9 +48,10 @@ def origin_of(record: Record) -> str:
 
 
 def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: str = "0.1.0") -> Outgoing:
-    """Return the record to write. Headers of an earlier refusal are replaced, not added to; the original ones are kept.
+    """Return the record to write.
 
-    Of a record above ``MAX_LETTER_BYTES`` the beginning of its value and key are kept, and no header of its producer.
+    Headers of an earlier refusal are replaced, not added to; the original ones are kept. Of a record above
+    ``MAX_LETTER_BYTES`` the beginning of its value and key are kept, and no header of its producer.
     """
     times = replays_of(record)
     ours = {
@@ -54,7 +59,9 @@ def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: st
         "__connect.errors.partition": str(record.partition),
         "__connect.errors.offset": str(record.offset),
         "__connect.errors.stage": stage,
-        "__connect.errors.exception.message": "; ".join(f"{p.loc}: {p.message}" for p in rejection.problems)[:500],
+        "__connect.errors.exception.message": "; ".join(f"{p.loc}: {p.message}" for p in rejection.problems)[
+            :500
+        ],
         "dlq.reason": rejection.reason.value,
         "dlq.errors": _fitting(rejection.problems),
         "dlq.app_version": version,
@@ -73,7 +80,10 @@ def dead_letter(record: Record, rejection: Rejection, *, stage: str, version: st
 
 
 def _fitting(problems: Sequence[Problem]) -> str:
-    """Return the first problems as JSON, as many as have room; of a first one that has none by itself, the beginning of its words."""
+    """Return the first problems as JSON, as many as have room.
+
+    Of a first one that has none by itself, the beginning of its words.
+    """
     told = [p.model_dump() for p in problems]
     while len(text := json.dumps(told)) > _MAX_ERRORS_CHARS:
         told = told[:-1] or [{name: words[: len(words) // 2] for name, words in told[0].items()}]
@@ -81,14 +91,21 @@ def _fitting(problems: Sequence[Problem]) -> str:
 
 
 def cut(letter: Outgoing, *, value_bytes: int = 0) -> Outgoing:
-    """Return a letter with the beginning of its value and without its producer's headers; by default with nothing of the value."""
-    facts = {ORIGINAL_BYTES: str(len(letter.value or b"")), ORIGINAL_SHA256: sha256(letter.value or b"").hexdigest()}
+    """Return a letter with the beginning of its value and without its producer's headers.
+
+    By default with nothing of the value.
+    """
+    facts = {
+        ORIGINAL_BYTES: str(len(letter.value or b"")),
+        ORIGINAL_SHA256: sha256(letter.value or b"").hexdigest(),
+    }
     ours = {k: v for k, v in letter.headers if k.startswith(_OURS)}
     return replace(
         letter,
         value=None if letter.value is None else letter.value[:value_bytes],
         key=None if letter.key is None else letter.key[:_CUT_KEY_BYTES],
-        headers=tuple({**{k: v.encode() for k, v in facts.items()}, **ours}.items()),  # one that was cut before keeps its first facts
+        # One that was cut before keeps its first facts
+        headers=tuple({**{k: v.encode() for k, v in facts.items()}, **ours}.items()),
     )
 
 
@@ -110,9 +127,10 @@ def origin_of_letter(letter: Record) -> str:
 
 
 def identity_of_letter(letter: Record) -> tuple[str, bytes]:
-    """Return what two letters share when one is that of a replay of the other: the first place, and the bytes that lay there.
+    """Return what two letters share when one is that of a replay of the other.
 
-    Anybody can claim the place of another's record; with other bytes that makes no letter of it.
+    The first place, and the bytes that lay there. Anybody can claim the place of another's record; with other
+    bytes that makes no letter of it.
     """
     digest = sha256(b"%d " % len(letter.key or b"") + (letter.key or b"") + (letter.value or b""))
     return origin_of_letter(letter), digest.digest()
@@ -124,16 +142,19 @@ def replays_of(record: Record) -> int:
 
 
 def again(letter: Record) -> Outgoing | None:
-    """Return the record that goes back, with where it first lay and how often it went; None when that was often enough, or it was cut.
+    """Return the record that goes back, with where it first lay and how often it went.
 
-    It goes to the topic whose dead letters these are, whatever the letter says of itself.
+    None when that was often enough, or it was cut. It goes to the topic whose dead letters these are,
+    whatever the letter says of itself.
     """
     times = replays_of(letter)
     if times >= MAX_REPLAYS or is_cut(letter):
         return None
     kept = tuple((k, v) for k, v in letter.headers if not k.startswith(_OURS))
     ours = ((ORIGIN, origin_of_letter(letter).encode()), (REPLAYED, str(times + 1).encode()))
-    return Outgoing(letter.topic.removesuffix(dead_letter_name("")), letter.value, key=letter.key, headers=(*kept, *ours))
+    return Outgoing(
+        letter.topic.removesuffix(dead_letter_name("")), letter.value, key=letter.key, headers=(*kept, *ours)
+    )
 
 
 def _number(text: str | bytes) -> int | None:

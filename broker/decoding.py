@@ -1,7 +1,9 @@
-"""aiokafka's reading made safe for what anybody can write: with this in place no record stops a consumer, or fills its memory.
+"""aiokafka's reading made safe for what anybody can write.
 
-Upstream raises for a header name that is not UTF-8, at every fetch anew; it unpacks a batch whatever becomes of its size, and hands out
-all that a fetch has brought, however large that is unpacked. Written against aiokafka 0.14 (its private names; a test asserts it).
+With this in place no record stops a consumer, or fills its memory. Upstream raises for a header name that is
+not UTF-8, at every fetch anew; it unpacks a batch whatever becomes of its size, and hands out all that a
+fetch has brought, however large that is unpacked. Written against aiokafka 0.14 (its private names; a test
+asserts it).
 """
 
 import threading
@@ -17,7 +19,8 @@ from aiokafka.record import default_records, memory_records
 from aiokafka.record._crecords import default_records as fast_records
 
 WRITTEN_FOR = "0.14."
-# What one batch may hold unpacked. Producers fill batches up to about a megabyte, a broker here takes 8 MB of packed bytes.
+# What one batch may hold unpacked. Producers fill batches up to about a megabyte, a broker here takes 8 MB of
+# packed bytes.
 MAX_BATCH_BYTES = 32 << 20
 # What one partition hands out at a time, in bytes of values and keys; at least one record.
 MAX_POLL_BYTES = 8 << 20
@@ -27,7 +30,8 @@ _LOG_OVERHEAD_BYTES = 12
 _XERIAL_HEADER_BYTES = 16
 _XERIAL_LENGTH_BYTES = 4
 
-# The records, by topic, partition and offset, that no consumer of this process is given (``broker.skipping``).
+# The records, by topic, partition and offset, that no consumer of this process is given
+# (``broker.skipping``).
 PASSED_OVER: set[tuple[str, int, int]] = set()
 
 log = structlog.get_logger(__name__)
@@ -39,7 +43,10 @@ class OversizedBatchError(Exception):
 
 
 def install() -> None:
-    """Put this in the place of upstream's own, for every consumer of the process, faust's too. May be called again."""
+    """Put this in the place of upstream's own, for every consumer of the process, faust's too.
+
+    May be called again.
+    """
     fetcher.MemoryRecords = Batches
     fetcher.PartitionRecords = Records
     fetcher.FetchResult = Handout
@@ -49,7 +56,10 @@ def install() -> None:
 
 
 class Batches:
-    """The batches of one fetch. The one that was given last can be given again, in a form that is read more patiently."""
+    """The batches of one fetch.
+
+    The one that was given last can be given again, in a form that is read more patiently.
+    """
 
     def __init__(self, raw: bytes) -> None:
         self._inner = memory_records.MemoryRecords(raw)
@@ -73,18 +83,31 @@ class Batches:
             return batch
         self._last = None
         self._last = self._inner.next_batch()
-        self._begin, self._end = self._end, self._end + _LOG_OVERHEAD_BYTES + unpack_from(">i", self._raw, self._end + 8)[0]
+        self._begin, self._end = (
+            self._end,
+            self._end + _LOG_OVERHEAD_BYTES + unpack_from(">i", self._raw, self._end + 8)[0],
+        )
         return self._last
 
     def is_whole(self) -> bool:
-        """Say whether the last batch is what its writer sent, so that it is its writer's fault and not the disk's if it cannot be read."""
+        """Say whether the last batch is what its writer sent.
+
+        Then it is its writer's fault and not the disk's if it cannot be read.
+        """
         raw = bytes(self._raw[self._begin : self._end])
         return self._last is not None and bool(memory_records.MemoryRecords(raw).next_batch().validate_crc())
 
     def again(self, *, unreadable_from: int | None = None) -> None:
-        """Give the last batch once more: with odd header names written out, or what it has from an offset on as one record that says so."""
+        """Give the last batch once more.
+
+        With odd header names written out, or what it has from an offset on as one record that says so.
+        """
         patient = unreadable_from is None
-        self._instead = Patient(self._raw[self._begin : self._end]) if patient else Unreadable(self._last, unreadable_from)
+        self._instead = (
+            Patient(self._raw[self._begin : self._end])
+            if patient
+            else Unreadable(self._last, unreadable_from)
+        )
 
 
 class Patient(default_records._DefaultRecordBatchPy):  # type: ignore[misc] # noqa: SLF001 (upstream's pure form has no other name)
@@ -109,14 +132,20 @@ class _Lenient(bytearray):
 
 
 class Unreadable:
-    """Stands for what is left of a batch that is oversized or damaged: one record at its first offset. Nobody reads what was in it."""
+    """Stands for what is left of a batch that is oversized or damaged: one record at its first offset.
+
+    Nobody reads what was in it.
+    """
 
     def __init__(self, batch: Any, begin: int | None) -> None:
         self.base_offset, self.next_offset = batch.base_offset, batch.next_offset
         self.producer_id = batch.producer_id
         self.is_transactional, self.is_control_batch = batch.is_transactional, False
         first = min(max(batch.base_offset, begin or 0), batch.next_offset - 1)
-        said = f"{batch.next_offset - first} offsets in one batch of more than {MAX_BATCH_BYTES} bytes, or damaged".encode()
+        said = (
+            f"{batch.next_offset - first} offsets in one batch of more than {MAX_BATCH_BYTES} bytes, or "
+            "damaged"
+        ).encode()
         self._record = default_records._DefaultRecordPy(  # noqa: SLF001 (as above)
             first, batch.max_timestamp, batch.timestamp_type, None, None, [(OVERSIZED, said)]
         )
@@ -130,7 +159,10 @@ class Unreadable:
 
 
 class Records(fetcher.PartitionRecords):  # type: ignore[misc] # ships no types
-    """The records of one fetch of one partition. A batch that upstream cannot read is read again, from the record it stopped at."""
+    """The records of one fetch of one partition.
+
+    A batch that upstream cannot read is read again, from the record it stopped at.
+    """
 
     _records_iterator: Any
 
@@ -147,7 +179,8 @@ class Records(fetcher.PartitionRecords):  # type: ignore[misc] # ships no types
                 if not self._records.is_whole():
                     raise
                 self._records.again(unreadable_from=self.next_fetch_offset)
-            self._records_iterator = self._unpack_records()  # passes over what lies before ``next_fetch_offset``
+            # Passes over what lies before ``next_fetch_offset``
+            self._records_iterator = self._unpack_records()
 
 
 class Handout(fetcher.FetchResult):  # type: ignore[misc] # ships no types
@@ -177,7 +210,12 @@ class Handout(fetcher.FetchResult):  # type: ignore[misc] # ships no types
 def _is_passed_over(record: Any) -> bool:
     if (record.topic, record.partition, record.offset) not in PASSED_OVER:
         return False
-    log.warning("record skipped as ordered by an operator", topic=record.topic, partition=record.partition, offset=record.offset)
+    log.warning(
+        "record skipped as ordered by an operator",
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+    )
     return True
 
 
@@ -198,7 +236,8 @@ def _unpack_snappy(payload: Any) -> bytes:
     if not _detect_xerial_stream(payload):
         return _snappy_block(payload, MAX_BATCH_BYTES)
     found, view, at = bytearray(), memoryview(payload), _XERIAL_HEADER_BYTES
-    while len(view) - at > _XERIAL_LENGTH_BYTES:  # fewer bytes behind the last block are nothing, as for Java's reader
+    # Fewer bytes behind the last block are nothing, as for Java's reader
+    while len(view) - at > _XERIAL_LENGTH_BYTES:
         length = unpack_from("!i", view, at)[0]
         if length <= 0:
             raise OversizedBatchError("a snappy block without length")

@@ -1,4 +1,7 @@
-"""The error of everything that Kafka or the way to it refuses, under the name that code outside of ``broker`` catches."""
+"""The error of everything that Kafka or the way to it refuses.
+
+It has the name that code outside of ``broker`` catches.
+"""
 
 from aiokafka.errors import KafkaError as BrokerError
 

@@ -1,7 +1,8 @@
 """How long the broker may hold a consumer's fetch open: short while records come, long at rest.
 
-A held fetch is answered at once when a record arrives, so a long wait delays no record; it delays what the same connection asks next, as
-the end of a topic. A short wait costs broker and client CPU for as long as nobody writes.
+A held fetch is answered at once when a record arrives, so a long wait delays no record; it delays what the
+same connection asks next, as the end of a topic. A short wait costs broker and client CPU for as long as
+nobody writes.
 """
 
 import time
@@ -17,7 +18,12 @@ class Pace:
     """Sets the wait of a consumer's next fetch, which aiokafka takes only when it is made."""
 
     def __init__(
-        self, inner: AIOKafkaConsumer, busy_ms: int, *, rest_after_s: float | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        inner: AIOKafkaConsumer,
+        busy_ms: int,
+        *,
+        rest_after_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
         self._busy_ms = busy_ms
@@ -27,10 +33,12 @@ class Pace:
 
     def wait_ms(self) -> int:
         """Return how long the next fetch may be held."""
-        return self._busy_ms if self._clock() - self._moved < self._rest_after_s else max(REST_MS, self._busy_ms)
+        return (
+            self._busy_ms if self._clock() - self._moved < self._rest_after_s else max(REST_MS, self._busy_ms)
+        )
 
     def note(self, *, moved: bool) -> None:
-        """Hear after each poll whether it brought records, or that something else is asked of the consumer."""
+        """Hear after each poll if it brought records, or that something else is asked of the consumer."""
         if moved:
             self._moved = self._clock()
         fetcher = self._inner._fetcher  # noqa: SLF001 (aiokafka takes the wait once, at its start)

@@ -1,4 +1,7 @@
-"""Topics that others have made and own: what a writer must know of them, and a producer that no refusal of theirs stops."""
+"""Topics that others have made and own.
+
+What a writer must know of them, and a producer that no refusal of theirs stops.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -28,12 +31,17 @@ class TopicFacts:
 
 
 async def facts_of(bootstrap: str, topics: list[str]) -> dict[str, TopicFacts]:
-    """Return the facts of topics. One that does not exist is left out, and is not created by asking for it."""
+    """Return the facts of topics.
+
+    One that does not exist is left out, and is not created by asking for it.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id())
     try:
         await admin.start()
         # All topics, not these: asking a broker for a topic by name may create it.
-        partitions = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics() if t["topic"] in topics}
+        partitions = {
+            t["topic"]: len(t["partitions"]) for t in await admin.describe_topics() if t["topic"] in topics
+        }
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic, {_LARGEST: None}) for topic in partitions]
         answers = await admin.describe_configs(asked) if asked else []
     finally:
@@ -45,13 +53,17 @@ async def facts_of(bootstrap: str, topics: list[str]) -> dict[str, TopicFacts]:
         for key, value, *_ in (entries if code == 0 else [])
         if key == _LARGEST
     }
-    return {topic: TopicFacts(count, min(LARGEST_BYTES, sizes.get(topic, LARGEST_BYTES))) for topic, count in partitions.items()}
+    return {
+        topic: TopicFacts(count, min(LARGEST_BYTES, sizes.get(topic, LARGEST_BYTES)))
+        for topic, count in partitions.items()
+    }
 
 
 class ForeignProducer:
-    """A producer with acks=all and without idempotence: what is sent again after a broken connection may be there twice.
+    """A producer with acks=all and without idempotence.
 
-    With idempotence a refused batch would leave a gap, and no later one of its partition would be taken.
+    What is sent again after a broken connection may be there twice. With idempotence a refused batch would
+    leave a gap, and no later one of its partition would be taken.
     """
 
     def __init__(self, inner: AIOKafkaProducer) -> None:
@@ -64,15 +76,21 @@ class ForeignProducer:
     async def _try(self, r: Outgoing) -> Exception | None:
         try:
             async with asyncio.timeout(_REFUSED_AFTER_S):
-                await self._inner.send_and_wait(r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers))
-        except (KafkaError, TimeoutError, AssertionError) as error:  # an assertion: the topic has no such partition any more
+                await self._inner.send_and_wait(
+                    r.topic, r.value, key=r.key, partition=r.partition, headers=list(r.headers)
+                )
+        except (KafkaError, TimeoutError, AssertionError) as error:
+            # An assertion: the topic has no such partition any more
             return error
         return None
 
 
 @asynccontextmanager
 async def open_foreign_producer(bootstrap: str, *, record_bytes: int) -> AsyncIterator[ForeignProducer]:
-    """Open one for the length of the block. ``record_bytes`` is what the smallest of its topics takes: no batch is larger than that."""
+    """Open one for the length of the block.
+
+    ``record_bytes`` is what the smallest of its topics takes: no batch is larger than that.
+    """
     inner = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         client_id=client_id("replies"),

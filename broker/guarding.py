@@ -1,7 +1,7 @@
 """The last guard around one record: what nobody foresaw of it becomes a rejection, and the process goes on.
 
-It stands around the narrow guards, not in their place, and around decisions only: a fault of Kafka, Milvus or the disk must still
-end the process.
+It stands around the narrow guards, not in their place, and around decisions only: a fault of Kafka, Milvus or
+the disk must still end the process.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,10 @@ log = structlog.get_logger(__name__)
 
 
 def judged(decide: Callable[[Record], T], record: Record) -> T | Rejection:
-    """Return what ``decide``, a function without effects, says of the record; whatever it raises is a ``processing_error``."""
+    """Return what ``decide``, a function without effects, says of the record.
+
+    Whatever it raises is a ``processing_error``.
+    """
     try:
         return decide(record)
     except Exception as error:  # a record that nobody foresaw must not stop a process
@@ -35,8 +38,13 @@ def judged(decide: Callable[[Record], T], record: Record) -> T | Rejection:
 
 
 def unforeseen(error: Exception) -> Rejection:
-    """Return the rejection for an exception that a record caused: its type and its place in the code, never a value of the record."""
+    """Return the rejection for an exception that a record caused.
+
+    Its type and its place in the code, never a value of the record.
+    """
     frames = extract_tb(error.__traceback__)
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
     kind = type(error).__name__
-    return Rejection(reason=Reason.PROCESSING_ERROR, problems=[Problem(loc="", type=kind, message=f"{kind} in {place}")])
+    return Rejection(
+        reason=Reason.PROCESSING_ERROR, problems=[Problem(loc="", type=kind, message=f"{kind} in {place}")]
+    )

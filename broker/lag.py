@@ -1,4 +1,7 @@
-"""How far groups are behind: the end of every partition minus what the group has committed. Joins no group and moves nothing."""
+"""How far groups are behind: the end of every partition minus what the group has committed.
+
+Joins no group and moves nothing.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,14 +25,20 @@ class LagReader:
         self._asked = 0
 
     async def committed(self, group: str) -> dict[tuple[str, int], int]:
-        """Return the next offset to process, per topic and partition; a partition that the group has never committed is left out."""
+        """Return the next offset to process, per topic and partition.
+
+        A partition that the group has never committed is left out.
+        """
         found = await self._admin.list_consumer_group_offsets(group)
-        return {(tp.topic, tp.partition): int(place.offset) for tp, place in found.items() if place.offset >= 0}
+        return {
+            (tp.topic, tp.partition): int(place.offset) for tp, place in found.items() if place.offset >= 0
+        }
 
     async def lag(self, group: str, topics: Sequence[str]) -> dict[str, int] | None:
-        """Return how many records of each topic the group has still to process, or None when the broker cannot tell now.
+        """Return how many records of each topic the group has still to process.
 
-        A partition without a commit counts from its beginning, a topic that does not exist counts 0.
+        None when the broker cannot tell now. A partition without a commit counts from its beginning, a topic
+        that does not exist counts 0.
         """
         self._asked += 1
         if self._asked % _FORGET_EVERY == 0:
@@ -43,14 +52,20 @@ class LagReader:
             self._known = {}
             return None
         return {
-            topic: sum(max(0, ends[tp] - max(done.get((tp.topic, tp.partition), 0), begins[tp])) for tp in tps)
+            topic: sum(
+                max(0, ends[tp] - max(done.get((tp.topic, tp.partition), 0), begins[tp])) for tp in tps
+            )
             for topic, tps in parts.items()
         }
 
     async def _partitions(self, topic: str) -> list[TopicPartition]:
-        if topic not in self._known:  # all topics, not this one: asking a broker for a topic by name may create it
+        # All topics, not this one: asking a broker for a topic by name may create it
+        if topic not in self._known:
             described = await self._admin.describe_topics()
-            self._known = {t["topic"]: [TopicPartition(t["topic"], p["partition"]) for p in t["partitions"]] for t in described}
+            self._known = {
+                t["topic"]: [TopicPartition(t["topic"], p["partition"]) for p in t["partitions"]]
+                for t in described
+            }
         return self._known.get(topic, [])
 
 

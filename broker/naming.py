@@ -1,4 +1,7 @@
-"""Who we are to a broker: the client id of every connection of this process, by which its quotas, logs and metrics tell them apart."""
+"""Who we are to a broker.
+
+The client id of every connection of this process, by which its quotas, logs and metrics tell them apart.
+"""
 
 from contextvars import ContextVar
 

@@ -25,10 +25,16 @@ _ALONE_BYTES = 1 << 20
 
 
 class Producer:
-    """An idempotent producer with acks=all. Every method returns after the acknowledgement, or raises ``KafkaError``."""
+    """An idempotent producer with acks=all.
+
+    Every method returns after the acknowledgement, or raises ``KafkaError``.
+    """
 
     def __init__(self, build: Callable[[], AIOKafkaProducer]) -> None:
-        """Take how to make the producer; it is made and started by ``start``, and made anew when it cannot go on."""
+        """Take how to make the producer.
+
+        It is made and started by ``start``, and made anew when it cannot go on.
+        """
         self._build = build
         self._inner = build()
         self._renewing = asyncio.Lock()
@@ -45,27 +51,42 @@ class Producer:
         """Write one record."""
         await self.send_all([record], instead=instead)
 
-    async def send_all(self, records: Iterable[Outgoing], *, instead: Callable[[Outgoing], Outgoing] | None = None) -> None:
+    async def send_all(
+        self, records: Iterable[Outgoing], *, instead: Callable[[Outgoing], Outgoing] | None = None
+    ) -> None:
         """Write records; those of one partition keep their order. Returns when all are acknowledged.
 
-        For a record that is too large, for us or for the broker, what ``instead`` makes of it is written, after the others (what shared
-        its batch may be late, too). Without ``instead``, or when that is too large as well, ``MessageSizeTooLargeError`` is raised, after
-        the others are written.
+        For a record that is too large, for us or for the broker, what ``instead`` makes of it is written,
+        after the others (what shared its batch may be late, too). Without ``instead``, or when that is too
+        large as well, ``MessageSizeTooLargeError`` is raised, after the others are written.
         """
         too_large = await self._write(list(records))
         if not too_large:
             return
         if instead is None:
-            raise MessageSizeTooLargeError(f"{len(too_large)} records for {too_large[0].topic} are too large for the broker")
-        log.warning("records are too large and were replaced by smaller ones", topic=too_large[0].topic, records=len(too_large))
+            raise MessageSizeTooLargeError(
+                f"{len(too_large)} records for {too_large[0].topic} are too large for the broker"
+            )
+        log.warning(
+            "records are too large and were replaced by smaller ones",
+            topic=too_large[0].topic,
+            records=len(too_large),
+        )
         if left := await self._write([instead(record) for record in too_large]):
-            raise MessageSizeTooLargeError(f"what {left[0].topic} takes is too small even for a record without content")
+            raise MessageSizeTooLargeError(
+                f"what {left[0].topic} takes is too small even for a record without content"
+            )
 
     async def send_fitting(self, records: Iterable[Outgoing]) -> list[Outgoing]:
-        """Write records as ``send_all`` does; return those that are too large, for us or for the broker, which nobody has written."""
+        """Write records as ``send_all`` does.
+
+        Return those that are too large, for us or for the broker, which nobody has written.
+        """
         too_large = await self._write(list(records))
         if too_large:
-            log.warning("records are too large and were left out", topic=too_large[0].topic, records=len(too_large))
+            log.warning(
+                "records are too large and were left out", topic=too_large[0].topic, records=len(too_large)
+            )
         return too_large
 
     async def partitions(self, topic: str) -> int:
@@ -78,21 +99,32 @@ class Producer:
         too_large: list[Outgoing] = []
         waiting: list[tuple[Outgoing, asyncio.Future[object]]] = []
         for r in records:
-            key = b"" if r.key is None and r.value is None else r.key  # Kafka takes a record with neither, aiokafka does not
+            # Kafka takes a record with neither, aiokafka does not
+            key = b"" if r.key is None and r.value is None else r.key
             try:
                 sent = await inner.send(
-                    r.topic, r.value, key=key, partition=r.partition, headers=list(r.headers), timestamp_ms=r.timestamp_ms
+                    r.topic,
+                    r.value,
+                    key=key,
+                    partition=r.partition,
+                    headers=list(r.headers),
+                    timestamp_ms=r.timestamp_ms,
                 )
             except MessageSizeTooLargeError:
                 too_large.append(r)
             else:
                 waiting.append((r, sent))
                 if len(r.value or b"") > _ALONE_BYTES:
-                    # The library puts a batch of each partition into one request, without a bound: a broker closes the connection at its
-                    # own (socket.request.max.bytes), and the request would be sent again for ever.
+                    # The library puts a batch of each partition into one request, without a bound: a broker
+                    # closes the connection at its own (socket.request.max.bytes), and the request would be
+                    # sent again for ever.
                     await asyncio.wait([sent])
         outcomes = await asyncio.gather(*(sent for _, sent in waiting), return_exceptions=True)
-        refused = [r for (r, _), outcome in zip(waiting, outcomes, strict=True) if isinstance(outcome, MessageSizeTooLargeError)]
+        refused = [
+            r
+            for (r, _), outcome in zip(waiting, outcomes, strict=True)
+            if isinstance(outcome, MessageSizeTooLargeError)
+        ]
         if refused:
             await self._renew(inner)
         for outcome in outcomes:
@@ -103,7 +135,10 @@ class Producer:
         return too_large + refused
 
     async def _renew(self, inner: AIOKafkaProducer) -> None:
-        """Go on with another producer: aiokafka has counted the refused batch, so the broker would refuse all that follows."""
+        """Go on with another producer.
+
+        The refused batch is counted by aiokafka, so the broker would refuse all that follows.
+        """
         async with self._renewing:
             if self._inner is inner:
                 fresh = self._build()
@@ -113,11 +148,14 @@ class Producer:
 
 
 @asynccontextmanager
-async def open_producer(bootstrap: str, *, linger_ms: int = 5, role: str = "", codec: Codec = "zstd") -> AsyncIterator[Producer]:
-    """Open a producer for the length of the block. ``linger_ms`` 0 for latency, uncompressed; 20 and more for throughput.
+async def open_producer(
+    bootstrap: str, *, linger_ms: int = 5, role: str = "", codec: Codec = "zstd"
+) -> AsyncIterator[Producer]:
+    """Open a producer for the length of the block.
 
-    ``role``: what it writes, where the process has more than one.
-    ``codec``: gzip for what others read too, since not every Kafka client has the others built in (kafkajs has gzip alone).
+    ``linger_ms`` 0 for latency, uncompressed; 20 and more for throughput. ``role``: what it writes, where the
+    process has more than one. ``codec``: gzip for what others read too, since not every Kafka client has the
+    others built in (kafkajs has gzip alone).
     """
     name = client_id(role)
 

@@ -1,6 +1,7 @@
-"""Whether Kafka and Milvus still answer: asked every few seconds beside the work, so that a process can say so while its work waits.
+"""Whether Kafka and Milvus still answer.
 
-Decides nothing and ends nothing; a server that hangs is not a fault of the process that waits for it.
+Asked every few seconds beside the work, so that a process can say so while its work waits. Decides nothing
+and ends nothing; a server that hangs is not a fault of the process that waits for it.
 """
 
 import asyncio
@@ -39,9 +40,14 @@ class Pulse:
 
 
 async def watch_brokers(bootstrap: str, pulse: Pulse) -> None:
-    """Ask for the topics every ``ASK_S`` seconds, for ever; a connection that gives no answer is made anew."""
+    """Ask for the topics every ``ASK_S`` seconds, for ever.
+
+    A connection that gives no answer is made anew.
+    """
     while True:
-        inner = AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=client_id("pulse"), request_timeout_ms=int(ASK_S * 1000))
+        inner = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, client_id=client_id("pulse"), request_timeout_ms=int(ASK_S * 1000)
+        )
         try:
             await asyncio.wait_for(inner.start(), SILENT_S)
             while True:
@@ -55,7 +61,10 @@ async def watch_brokers(bootstrap: str, pulse: Pulse) -> None:
 
 
 async def watch_server(asked: Callable[[], Awaitable[bool]], pulse: Pulse) -> None:
-    """Ask a server every ``ASK_S`` seconds, for ever; ``asked`` says whether it answered, and ends by itself when it does not."""
+    """Ask a server every ``ASK_S`` seconds, for ever.
+
+    ``asked`` says whether it answered, and ends by itself when it does not.
+    """
     while True:
         if await asked():
             pulse.beat()

@@ -1,6 +1,7 @@
 """Reading without a group: a topic to its end, or to its end and then on for ever.
 
-The first is how a snapshot is taken, the second how a process follows ``releases`` or ``catalog``: state is what the log says.
+The first is how a snapshot is taken, the second how a process follows ``releases`` or ``catalog``: state is
+what the log says.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -19,7 +20,10 @@ from broker.records import Record, partition_of
 
 @dataclass
 class Compacted:
-    """A compacted topic read to an offset: the newest record of every key, and the next offset per partition."""
+    """A compacted topic read to an offset.
+
+    The newest record of every key, and the next offset per partition.
+    """
 
     records: dict[bytes, Record] = field(default_factory=dict)
     offsets: dict[int, int] = field(default_factory=dict)
@@ -49,17 +53,25 @@ class Reader:
         return {(tp.topic, tp.partition): int(end) for tp, end in ends.items()}
 
     async def offsets_at(self, moment: datetime) -> dict[tuple[str, int], int]:
-        """Return the offset of the first record that is not older, per topic and partition; a partition without one is left out."""
+        """Return the offset of the first record that is not older, per topic and partition.
+
+        A partition without one is left out.
+        """
         at = int(moment.timestamp() * 1000)
         found = await self._inner.offsets_for_times(dict.fromkeys(self._partitions, at))
-        return {(tp.topic, tp.partition): int(first.offset) for tp, first in found.items() if first is not None}
+        return {
+            (tp.topic, tp.partition): int(first.offset) for tp, first in found.items() if first is not None
+        }
 
     async def positions(self) -> dict[tuple[str, int], int]:
         """Return the next offset to be read, per topic and partition."""
         return {(tp.topic, tp.partition): int(await self._inner.position(tp)) for tp in self._partitions}
 
     async def poll(self, *, timeout_ms: int = 200, max_records: int = 2000) -> list[Record]:
-        """Return what has arrived, at the latest after the timeout; the order is that of the log within a partition."""
+        """Return what has arrived, at the latest after the timeout.
+
+        The order is that of the log within a partition.
+        """
         batches = await self._inner.getmany(timeout_ms=timeout_ms, max_records=max_records)
         self._pace.note(moved=bool(batches))
         return [as_record(raw) for records in batches.values() for raw in records]
@@ -85,15 +97,20 @@ async def open_reader(
     fetch_wait_ms: int = 200,
     committed: bool = True,
 ) -> AsyncIterator[Reader]:
-    """Open a reader for the length of the block. ``start``: ``"beginning"``, ``"end"``, or the next offset per (topic, partition).
+    """Open a reader for the length of the block.
 
-    A partition that ``start`` does not name is read from its beginning. ``only``: these partitions of the topics, else all. ``key``: of
-    each topic that partition alone in which records of this key lie.
-    ``committed``: of transactions only what was committed, and ends lie before the first open one; else everything. Raises ``LookupError``
-    when a topic does not exist.
+    ``start``: ``"beginning"``, ``"end"``, or the next offset per (topic, partition). A partition that
+    ``start`` does not name is read from its beginning. ``only``: these partitions of the topics, else all.
+    ``key``: of each topic that partition alone in which records of this key lie. ``committed``: of
+    transactions only what was committed, and ends lie before the first open one; else everything. Raises
+    ``LookupError`` when a topic does not exist.
     """
     install()
-    partitions = [tp for tp in await _partitions(bootstrap, topics, key) if only is None or (tp.topic, tp.partition) in only]
+    partitions = [
+        tp
+        for tp in await _partitions(bootstrap, topics, key)
+        if only is None or (tp.topic, tp.partition) in only
+    ]
     inner = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         client_id=client_id(),
@@ -122,19 +139,26 @@ async def _partitions(bootstrap: str, topics: list[str], key: str | None) -> lis
     try:
         await admin.start()
         # All topics, not these: asking a broker for a topic by name may create it.
-        described = {t["topic"]: sorted(p["partition"] for p in t["partitions"]) for t in await admin.describe_topics()}
+        described = {
+            t["topic"]: sorted(p["partition"] for p in t["partitions"]) for t in await admin.describe_topics()
+        }
     finally:
         await admin.close()
     for topic in topics:
         if not described.get(topic):
-            raise LookupError(f"topic {topic!r} does not exist; searchloop creates its topics at the start of every process")
+            raise LookupError(
+                f"topic {topic!r} does not exist; searchloop creates its topics at the start of every process"
+            )
     if key is not None:
         return [TopicPartition(topic, partition_of(key, len(described[topic]))) for topic in topics]
     return [TopicPartition(topic, partition) for topic in topics for partition in described[topic]]
 
 
 async def read_compacted(bootstrap: str, topic: str, *, key: str | None = None) -> Compacted:
-    """Read a compacted topic from its beginning to the end it has now. ``key``: only the partition in which its records lie."""
+    """Read a compacted topic from its beginning to the end it has now.
+
+    ``key``: only the partition in which its records lie.
+    """
     state = Compacted()
     async with open_reader(bootstrap, [topic], key=key) as reader:
         ends = await reader.end_offsets()

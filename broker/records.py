@@ -6,13 +6,17 @@ from aiokafka.partitioner import murmur2
 
 # What a broker takes in one batch of the topics that we make, as far as they do not say less.
 TOPIC_BYTES = 8 << 20
-# Kafka allows a header without a value, and names that are no UTF-8: those come with the odd bytes written as ``\xNN``.
+# Kafka allows a header without a value, and names that are no UTF-8: those come with the odd bytes written as
+# ``\xNN``.
 Headers = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record that was read. ``value`` None is a tombstone. ``timestamp_ms`` is the producer's or the broker's clock."""
+    """A record that was read.
+
+    ``value`` None is a tombstone. ``timestamp_ms`` is the producer's or the broker's clock.
+    """
 
     topic: str
     partition: int
@@ -46,5 +50,8 @@ def bytes_of(record: Record | Outgoing) -> int:
 
 
 def partition_of(key: str, partitions: int) -> int:
-    """Return the partition of a key: murmur2, positive, modulo: what every Java client and aiokafka compute."""
+    """Return the partition of a key: murmur2, positive, modulo.
+
+    What every Java client and aiokafka compute.
+    """
     return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)

@@ -1,4 +1,7 @@
-"""Ask over Kafka and wait for the answer: a request topic, a reply topic, a correlation id (the headers that Spring uses)."""
+"""Ask over Kafka and wait for the answer.
+
+A request topic, a reply topic, a correlation id (the headers that Spring uses).
+"""
 
 import asyncio
 import uuid
@@ -50,7 +53,10 @@ class Requester:
 @asynccontextmanager
 async def open_requester(bootstrap: str, reply_topic: str) -> AsyncIterator[Requester]:
     """Open a requester for the length of the block; it sees only answers written after that."""
-    async with open_producer(bootstrap, linger_ms=0) as producer, open_reader(bootstrap, [reply_topic], start="end") as reader:
+    async with (
+        open_producer(bootstrap, linger_ms=0) as producer,
+        open_reader(bootstrap, [reply_topic], start="end") as reader,
+    ):
         await reader.positions()
         requester = Requester(producer, reader, reply_topic)
         pump = asyncio.create_task(requester.pump())

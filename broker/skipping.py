@@ -1,6 +1,7 @@
-"""Records that an operator has told the processes to pass over: the last means against a record that ends one and that nobody foresaw.
+"""Records that an operator has told the processes to pass over.
 
-They stand in the topic ``skipped`` with who said so, when and why; a process reads it when it starts, which one that is ended does.
+The last means against a record that ends one and that nobody foresaw. They stand in the topic ``skipped``
+with who said so, when and why; a process reads it when it starts, which one that is ended does.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""Whether the topics that exist keep what they must keep: how each is cleaned, for how long it is kept, how large a record may be.
+"""Whether the topics that exist keep what they must keep.
 
-Another hand may have made them, or changed them since. What is wrong is named with the topic and what to do; nothing is changed here.
+How each is cleaned, for how long it is kept, how large a record may be. Another hand may have made them, or
+changed them since. What is wrong is named with the topic and what to do; nothing is changed here.
 """
 
 from collections.abc import Mapping
@@ -21,16 +22,28 @@ Configs = Mapping[str, str | None]
 
 
 async def wrong_settings(settings: Settings) -> list[str]:
-    """Return what is wrong with the topics that exist, a sentence each. Raises ``KafkaError``; what may not be seen is not judged."""
+    """Return what is wrong with the topics that exist, a sentence each.
+
+    Raises ``KafkaError``; what may not be seen is not judged.
+    """
     planned, any_size = plan(settings), {settings.topic(name) for name in _ANY_SIZE}
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, client_id=client_id(), request_timeout_ms=15_000)
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka, client_id=client_id(), request_timeout_ms=15_000
+    )
     try:
         await admin.start()
         there = sorted(planned.keys() & set(await admin.list_topics()))
-        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in there])
+        answers = await admin.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
+        )
     finally:
         await admin.close()
-    found = {name: {entry[0]: entry[1] for entry in entries} for a in answers for code, _, _, name, entries in a.resources if code == 0}
+    found = {
+        name: {entry[0]: entry[1] for entry in entries}
+        for a in answers
+        for code, _, _, name, entries in a.resources
+        if code == 0
+    }
     return [
         f"topic {name!r}: {problem}"
         for name in there
@@ -50,20 +63,36 @@ async def told_wrong(settings: Settings) -> list[str]:
 def problems(planned: Configs, found: Configs, *, any_size: bool = False) -> list[str]:
     """Return how the settings of a topic lose what was planned to be kept. Keeping more is no problem.
 
-    >>> problems({"cleanup.policy": "delete", "retention.ms": "-1"}, {"cleanup.policy": "delete", "retention.ms": "86400000"})
+    >>> planned = {"cleanup.policy": "delete", "retention.ms": "-1"}
+    >>> problems(planned, planned | {"retention.ms": "86400000"})
     ['retention.ms=86400000 keeps records for 1 days; set retention.ms=-1, unless less is meant']
     """
     said: list[str] = []
     policy, wanted = set((found.get("cleanup.policy") or "").split(",")) - {""}, planned["cleanup.policy"]
     if policy and policy != {wanted}:
-        does = "deletes what is the newest of its key" if wanted == "compact" else "drops all records of a key but the newest"
+        does = (
+            "deletes what is the newest of its key"
+            if wanted == "compact"
+            else "drops all records of a key but the newest"
+        )
         said.append(f"cleanup.policy={','.join(sorted(policy))} {does}; set cleanup.policy={wanted}")
     keep, kept = _number(planned.get("retention.ms")), _number(found.get("retention.ms"))
-    if wanted == "delete" and keep is not None and kept is not None and kept >= 0 and (keep < 0 or kept < keep):
-        said.append(f"retention.ms={kept} keeps records for {kept / _DAY_MS:g} days; set retention.ms={keep}, unless less is meant")
+    if (
+        wanted == "delete"
+        and keep is not None
+        and kept is not None
+        and kept >= 0
+        and (keep < 0 or kept < keep)
+    ):
+        said.append(
+            f"retention.ms={kept} keeps records for {kept / _DAY_MS:g} days; set retention.ms={keep}, "
+            "unless less is meant"
+        )
     size, takes = _number(planned.get("max.message.bytes")), _number(found.get("max.message.bytes"))
     if size is not None and takes is not None and takes < size and not any_size:
-        said.append(f"max.message.bytes={takes} refuses records that are written there; set max.message.bytes={size}")
+        said.append(
+            f"max.message.bytes={takes} refuses records that are written there; set max.message.bytes={size}"
+        )
     return said
 
 

@@ -1,7 +1,8 @@
 """Make the topics of ``schemas.topics`` exist, and refuse to run on ones that do not fit.
 
-Three kinds have a number of partitions of their own. The counted ones share one for ever: a fence is a place in a partition, and a key
-must stay where its newest record lies. Raw topics and those of searches may have any, and more later. The others have one.
+Three kinds have a number of partitions of their own. The counted ones share one for ever: a fence is a place
+in a partition, and a key must stay where its newest record lies. Raw topics and those of searches may have
+any, and more later. The others have one.
 """
 
 import asyncio
@@ -35,7 +36,11 @@ COUNTED = (EVENTS, SHOPPERS, CONTRIBUTIONS, PAIRS, CATALOG)
 SEARCHED = (SEARCH_REQUESTS, SEARCH_RESPONSES)
 
 _DAY_MS = 86_400_000
-_COMPACT = {"min.cleanable.dirty.ratio": "0.5", "delete.retention.ms": str(7 * _DAY_MS), "segment.ms": str(_DAY_MS)}
+_COMPACT = {
+    "min.cleanable.dirty.ratio": "0.5",
+    "delete.retention.ms": str(7 * _DAY_MS),
+    "segment.ms": str(_DAY_MS),
+}
 
 
 class TopicMismatchError(RuntimeError):
@@ -43,8 +48,9 @@ class TopicMismatchError(RuntimeError):
 
 
 def _configs(topic: Topic) -> dict[str, str]:
-    # Event time may lie far back, so retention counts from the broker's clock, and what is the later record of a product, what is ahead of
-    # its time and how fresh the pairs are is told by it. Requests keep the client's: their timeout counts from it.
+    # Event time may lie far back, so retention counts from the broker's clock, and what is the later record
+    # of a product, what is ahead of its time and how fresh the pairs are is told by it. Requests keep the
+    # client's: their timeout counts from it.
     clock = "CreateTime" if topic in SEARCHED else "LogAppendTime"
     if topic.cleanup == "compact":
         return {"cleanup.policy": "compact", "message.timestamp.type": clock, **_COMPACT}
@@ -78,10 +84,11 @@ def plan(settings: Settings) -> dict[str, NewTopic]:
 
 
 async def ensure_topics(settings: S, *, deadline_s: float = 60.0) -> S:
-    """Create what is missing; wait for a broker that is still starting, up to the deadline. Returns the settings as the topics are.
+    """Create what is missing; wait for a broker that is still starting, up to the deadline.
 
-    Where the settings do not name a number of partitions, that of the counted topics which exist is taken. Raises ``TopicMismatchError``
-    for topics that cannot be worked on, and ``KafkaError`` when the broker is not reached.
+    Returns the settings as the topics are. Where the settings do not name a number of partitions, that of the
+    counted topics which exist is taken. Raises ``TopicMismatchError`` for topics that cannot be worked on,
+    and ``KafkaError`` when the broker is not reached.
     """
     admin = await _connect(settings.kafka, deadline_s)
     try:
@@ -101,13 +108,17 @@ async def ensure_topics(settings: S, *, deadline_s: float = 60.0) -> S:
 
 
 def fitted(settings: S, found: Mapping[str, int]) -> S:
-    """Return the settings with the number of partitions of the counted topics among ``found``. Raises ``TopicMismatchError``."""
+    """Return the settings with the number of partitions of the counted topics among ``found``.
+
+    Raises ``TopicMismatchError``.
+    """
     counted = {name: found[name] for topic in COUNTED if (name := settings.topic(topic.name)) in found}
     numbers = set(counted.values())
     if len(numbers) > 1:
         told = ", ".join(f"{name} has {n}" for name, n in counted.items())
         raise TopicMismatchError(
-            f"{told} partitions, and all of them must have as many: one was changed, and what was counted no longer lies where "
+            f"{told} partitions, and all of them must have as many: one was changed, and what was counted "
+            "no longer lies where "
             "it is looked for. Use another SEARCHLOOP_TOPIC_PREFIX and send the raw topics there again"
         )
     for name, n in counted.items():
@@ -119,7 +130,9 @@ def fitted(settings: S, found: Mapping[str, int]) -> S:
     fitting = settings.model_copy(update={"partitions": numbers.pop()}) if numbers else settings
     if fitting.partitions != settings.partitions:
         log.info(
-            "topics have another number of partitions than configured; theirs is kept", found=fitting.partitions, now=settings.partitions
+            "topics have another number of partitions than configured; theirs is kept",
+            found=fitting.partitions,
+            now=settings.partitions,
         )
     _judge_others(fitting, found)
     return fitting
@@ -132,13 +145,21 @@ def _judge_others(settings: Settings, found: Mapping[str, int]) -> None:
             continue
         if topic.num_partitions == 1 and not name.endswith(dead_letter_name("")):
             raise TopicMismatchError(
-                f"topic {name!r} has {n} partitions and must have one, since its order matters: use another SEARCHLOOP_TOPIC_PREFIX"
+                f"topic {name!r} has {n} partitions and must have one, since its order matters: use "
+                "another SEARCHLOOP_TOPIC_PREFIX"
             )
-        log.info("topic has another number of partitions than configured; its own is kept", topic=name, partitions=n)
+        log.info(
+            "topic has another number of partitions than configured; its own is kept",
+            topic=name,
+            partitions=n,
+        )
 
 
 async def _partitions(admin: AIOKafkaAdminClient, names: list[str], deadline_s: float) -> dict[str, int]:
-    """Return the partitions of each topic, once the broker knows all of them: a topic is created before it is seen."""
+    """Return the partitions of each topic, once the broker knows all of them.
+
+    A topic is created before it is seen.
+    """
     if not names:
         return {}
     end = asyncio.get_running_loop().time() + deadline_s
@@ -148,7 +169,9 @@ async def _partitions(admin: AIOKafkaAdminClient, names: list[str], deadline_s: 
         if not unseen:
             return found
         if asyncio.get_running_loop().time() > end:
-            raise KafkaConnectionError(f"the broker does not show {', '.join(unseen)} within {deadline_s:.0f} s of creating them")
+            raise KafkaConnectionError(
+                f"the broker does not show {', '.join(unseen)} within {deadline_s:.0f} s of creating them"
+            )
         await asyncio.sleep(0.1)
 
 
@@ -156,13 +179,17 @@ async def _connect(bootstrap: str, deadline_s: float) -> AIOKafkaAdminClient:
     loop = asyncio.get_running_loop()
     end = loop.time() + deadline_s
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id(), request_timeout_ms=15_000)
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=bootstrap, client_id=client_id(), request_timeout_ms=15_000
+        )
         try:
             await admin.start()
         except KafkaError as error:
             await admin.close()
             if loop.time() > end:
-                raise KafkaConnectionError(f"no Kafka broker at {bootstrap} within {deadline_s:.0f} s: {error}") from error
+                raise KafkaConnectionError(
+                    f"no Kafka broker at {bootstrap} within {deadline_s:.0f} s: {error}"
+                ) from error
             await asyncio.sleep(0.3)
         else:
             return admin

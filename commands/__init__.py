@@ -1,4 +1,6 @@
-"""What the verbs of ``searchloop`` do: a file is named as its verb, and ``options`` holds a file of the same name that says what it takes.
+"""What the verbs of ``searchloop`` do.
 
-``support`` holds what several verbs share, ``instruments`` what watches a running stack for the demo, benchmarks and tests.
+A file is named as its verb, and ``options`` holds a file of the same name that says what it takes.
+``support`` holds what several verbs share, ``instruments`` what watches a running stack for the demo,
+benchmarks and tests.
 """

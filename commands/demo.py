@@ -55,23 +55,38 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
     folder = data_dir or Path(tempfile.mkdtemp(prefix="searchloop-demo-"))
     report = Report()
     started = time.monotonic()
-    env = {"SEARCHLOOP_SEED": str(seed), "SEARCHLOOP_EMIT_SEARCHES": "true", "SEARCHLOOP_MAX_STEPS": str(MAX_STEPS)}
+    env = {
+        "SEARCHLOOP_SEED": str(seed),
+        "SEARCHLOOP_EMIT_SEARCHES": "true",
+        "SEARCHLOOP_MAX_STEPS": str(MAX_STEPS),
+    }
     try:
         async with AsyncExitStack() as stack:
             with Stage("start Kafka, Milvus and the four processes"):
                 servers = await stack.enter_async_context(Supervisor(data_dir=folder, env=env, quiet=True))
             memory = await stack.enter_async_context(watch_memory(folder))
             settings = Settings.load(
-                {"SEARCHLOOP_KAFKA": servers.kafka, "SEARCHLOOP_MILVUS": servers.milvus, "SEARCHLOOP_DATA_DIR": str(folder)}
+                {
+                    "SEARCHLOOP_KAFKA": servers.kafka,
+                    "SEARCHLOOP_MILVUS": servers.milvus,
+                    "SEARCHLOOP_DATA_DIR": str(folder),
+                }
             )
             await ensure_topics(settings)
             await _turn(settings, servers, Shop(seed=seed, end=datetime.now(UTC)), report)
             report.facts["stack_rss_mb"] = memory.peak_mb
-            report.check(memory.peak_mb <= 4096, f"the whole stack takes at most 4 GB, training included ({memory.peak_mb} MB)")
-            report.facts["restarts"] = {name: servers.restarts(name) for name in ("stream", "trainer", "indexer", "searcher")}
+            report.check(
+                memory.peak_mb <= 4096,
+                f"the whole stack takes at most 4 GB, training included ({memory.peak_mb} MB)",
+            )
+            report.facts["restarts"] = {
+                name: servers.restarts(name) for name in ("stream", "trainer", "indexer", "searcher")
+            }
             report.check(not any(report.facts["restarts"].values()), "no process crashed")
     except (TimeoutError, EmbeddedError) as error:
-        report.check(False, f"every step ends ({error or type(error).__name__}); the logs are in {folder / 'logs'}")
+        report.check(
+            False, f"every step ends ({error or type(error).__name__}); the logs are in {folder / 'logs'}"
+        )
         keep = True
     finally:
         if not keep and data_dir is None:
@@ -126,12 +141,23 @@ async def _turn(settings: Settings, servers: Supervisor, shop: Shop, report: Rep
         examples = list(dict.fromkeys(taught + [q.text for q in asked if not q.seen and q.gains]))[:5]
         before = {q: await titles(requester, settings, q) for q in examples}
         queries = [q.text for q in asked]
-        asking = steady_traffic(requester, settings, queries, per_second=PER_SECOND, timeout_ms=TIMEOUT_MS, most_flying=MOST_FLYING)
+        asking = steady_traffic(
+            requester,
+            settings,
+            queries,
+            per_second=PER_SECOND,
+            timeout_ms=TIMEOUT_MS,
+            most_flying=MOST_FLYING,
+        )
         async with asking as traffic:
             await deploy(settings, traffic, report)
             after = {q: await titles(requester, settings, q) for q in examples}
             for query in examples:
-                table(f"{query!r}", ["pretrained", "trained"], list(zip(before[query], after[query], strict=False)))
+                table(
+                    f"{query!r}",
+                    ["pretrained", "trained"],
+                    list(zip(before[query], after[query], strict=False)),
+                )
             await refuse_shuffled(settings, traffic, report)
             await roll_back(settings, traffic, report)
             await delete(settings, producer, requester, examples, report, within_s=limit_s(traffic, 10.0))

@@ -1,6 +1,7 @@
-"""``promote``, ``rollback``, ``pause``, ``resume``, ``pin``, ``unpin``, ``abort``: change what serves, and wait until it has taken effect.
+"""Change what serves, and wait until it has taken effect.
 
-"Started" is never printed as success: each ends with 0 only when the effect was seen.
+The verbs: ``promote``, ``rollback``, ``pause``, ``resume``, ``pin``, ``unpin``, ``abort``. "Started" is never
+printed as success: each ends with 0 only when the effect was seen.
 """
 
 import asyncio
@@ -13,18 +14,27 @@ from commands.support.deployment import PENDING, command_and_wait
 from commands.support.session import err, find_settings, out, show_json, stop
 from schemas.releases import DeploymentAction, DeploymentCommand
 
-EXPIRY_GRACE_S = 5  # beyond what the command line waits, so that it never tells of an end that it has not seen
+# Beyond what the command line waits, so that it never tells of an end that it has not seen
+EXPIRY_GRACE_S = 5
 DEADLINE_S = 60
 
 
-def rollback(*, to: int | None, expected: int | None, force: bool, reason: str, data_dir: Path | None, as_json: bool) -> None:
+def rollback(
+    *, to: int | None, expected: int | None, force: bool, reason: str, data_dir: Path | None, as_json: bool
+) -> None:
     """Go back to a generation; None: to the previous one."""
-    _deploy("rollback", to=to, expected=expected, force=force, reason=reason, data_dir=data_dir, as_json=as_json)
+    _deploy(
+        "rollback", to=to, expected=expected, force=force, reason=reason, data_dir=data_dir, as_json=as_json
+    )
 
 
-def promote(to: int, *, expected: int | None, force: bool, reason: str, data_dir: Path | None, as_json: bool) -> None:
+def promote(
+    to: int, *, expected: int | None, force: bool, reason: str, data_dir: Path | None, as_json: bool
+) -> None:
     """Serve a generation that still has its index."""
-    _deploy("promote", to=to, expected=expected, force=force, reason=reason, data_dir=data_dir, as_json=as_json)
+    _deploy(
+        "promote", to=to, expected=expected, force=force, reason=reason, data_dir=data_dir, as_json=as_json
+    )
 
 
 def pause(*, reason: str, data_dir: Path | None, as_json: bool) -> None:
@@ -62,7 +72,10 @@ def _deploy(
     expected: int | None = None,
     force: bool = False,
 ) -> None:
-    """Change what serves, and wait until the pointer says so; exit code 1 with the reason when it was refused."""
+    """Change what serves, and wait until the pointer says so.
+
+    Exit code 1 with the reason when it was refused.
+    """
     if force and not reason:
         stop("--force needs --reason: it is kept in the history", code=2)
     settings = find_settings(data_dir)
@@ -80,4 +93,7 @@ def _deploy(
     if as_json:
         show_json({"action": action, "seconds": round(took, 3), "pointer": pointer.model_dump(mode="json")})
     else:
-        out.print(f"{action} done in {took * 1000:.0f} ms: generation {pointer.live.generation} serves (sequence {pointer.sequence})")
+        out.print(
+            f"{action} done in {took * 1000:.0f} ms: generation {pointer.live.generation} serves (sequence "
+            f"{pointer.sequence})"
+        )

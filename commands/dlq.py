@@ -1,4 +1,7 @@
-"""``dlq list|show|replay|skip``: what was refused and why, sending it again after a mend, and passing over what nobody foresaw."""
+"""``dlq list|show|replay|skip``: what was refused and why, and what can be done about it.
+
+It is sent again after a mend, and what nobody foresaw is passed over.
+"""
 
 import asyncio
 import getpass
@@ -32,12 +35,20 @@ def list_letters(
 ) -> None:
     """Count dead letters by topic and reason."""
     settings = find_settings(data_dir)
-    letters = asyncio.run(read_letters(settings, topic=topic, reason=refused_for, since=_hours(since_hours), until=_hours(until_hours)))
+    letters = asyncio.run(
+        read_letters(
+            settings, topic=topic, reason=refused_for, since=_hours(since_hours), until=_hours(until_hours)
+        )
+    )
     counts = Counter((r.topic.removeprefix(settings.topic_prefix), reason_of(r)) for r in letters)
     if as_json:
         show_json([{"topic": t, "reason": why, "count": n} for (t, why), n in sorted(counts.items())])
     else:
-        table("dead letters", ["topic", "reason", "count"], [(t, why, n) for (t, why), n in sorted(counts.items())])
+        table(
+            "dead letters",
+            ["topic", "reason", "count"],
+            [(t, why, n) for (t, why), n in sorted(counts.items())],
+        )
 
 
 def show_letters(
@@ -52,7 +63,13 @@ def show_letters(
 ) -> None:
     """Show single dead letters: the original bytes and what was wrong with them."""
     letters = asyncio.run(
-        read_letters(find_settings(data_dir), topic=topic, reason=refused_for, since=_hours(since_hours), until=_hours(until_hours))
+        read_letters(
+            find_settings(data_dir),
+            topic=topic,
+            reason=refused_for,
+            since=_hours(since_hours),
+            until=_hours(until_hours),
+        )
     )[-limit:]
     rows = [
         {
@@ -91,11 +108,22 @@ def replay_letters(
     Of a record that was refused again after a replay, only its newest letter counts.
     """
     if topic is not None and topic not in {t.name for t in RAW}:
-        stop(f"only raw topics get their letters again: {', '.join(t.name for t in RAW)}; what is meant for {topic!r} is said anew", code=2)
+        stop(
+            (
+                f"only raw topics get their letters again: {', '.join(t.name for t in RAW)}; what is meant "
+                f"for {topic!r} is said anew"
+            ),
+            code=2,
+        )
     settings = find_settings(data_dir)
     raw = {settings.topic(dead_letter_name(t.name)) for t in RAW}
-    newest = {identity_of_letter(r): r for r in asyncio.run(read_letters(settings, topic=topic, reason=None, since=None, until=None))}
-    letters = chosen((r for r in newest.values() if r.topic in raw), refused_for, _hours(since_hours), _hours(until_hours))
+    newest = {
+        identity_of_letter(r): r
+        for r in asyncio.run(read_letters(settings, topic=topic, reason=None, since=None, until=None))
+    }
+    letters = chosen(
+        (r for r in newest.values() if r.topic in raw), refused_for, _hours(since_hours), _hours(until_hours)
+    )
     ready = [r for r in map(again, letters) if r is not None]
     sending = ready[:limit]
     too_large = 0 if dry_run else asyncio.run(_send(settings, sending))
@@ -111,25 +139,44 @@ def replay_letters(
         show_json(facts)
     else:
         out.print(
-            f"found {facts['found']}, {'would replay' if dry_run else 'replayed'} {len(sending) - too_large}, "
-            f"{facts['capped']} were replayed {MAX_REPLAYS} times already, {facts['left']} left by the limit, "
+            f"found {facts['found']}, {'would replay' if dry_run else 'replayed'} "
+            f"{len(sending) - too_large}, "
+            f"{facts['capped']} were replayed {MAX_REPLAYS} times already, {facts['left']} left by the "
+            "limit, "
             f"{too_large} are too large for the topic and stay dead letters"
         )
 
 
-def skip_record(topic: str, partition: int, offset: int, *, reason: str, data_dir: Path | None, as_json: bool) -> None:
-    """Make every process pass over one record from its next start on: it becomes a dead letter that says who wanted it and why."""
+def skip_record(
+    topic: str, partition: int, offset: int, *, reason: str, data_dir: Path | None, as_json: bool
+) -> None:
+    """Make every process pass over one record from its next start on.
+
+    It becomes a dead letter that says who wanted it and why.
+    """
     if topic not in {t.name for t in SKIPPABLE}:
         stop(f"{topic!r} is none of {', '.join(t.name for t in SKIPPABLE)}", code=2)
     settings = find_settings(data_dir)
-    order = skip(settings.topic(topic), partition, offset, by=getpass.getuser(), reason=reason, now=datetime.now(UTC))
+    order = skip(
+        settings.topic(topic), partition, offset, by=getpass.getuser(), reason=reason, now=datetime.now(UTC)
+    )
     letter = asyncio.run(_skip(settings, order))
-    facts = {"topic": order.topic, "partition": partition, "offset": offset, "by": order.by, "reason": reason, "dead_letter": letter}
+    facts = {
+        "topic": order.topic,
+        "partition": partition,
+        "offset": offset,
+        "by": order.by,
+        "reason": reason,
+        "dead_letter": letter,
+    }
     if as_json:
         show_json(facts)
     else:
         kept = "its bytes are a dead letter" if letter else "nothing of it is kept"
-        out.print(f"{order.topic}/{partition}/{offset} will be skipped by every process that starts from now on; {kept}")
+        out.print(
+            f"{order.topic}/{partition}/{offset} will be skipped by every process that starts from now on; "
+            f"{kept}"
+        )
 
 
 def _hours(hours: float | None) -> timedelta | None:
@@ -144,12 +191,20 @@ async def _skip(settings: Settings, order: Skip) -> bool:
         end = (await reader.end_offsets()).get(place, 0)
     if order.offset >= end:
         stop(f"{order.topic}/{order.partition} has no offset {order.offset}: it ends before {end}", code=2)
-    async with open_reader(settings.kafka, [order.topic], only=[place], start={place: order.offset}) as reader:
+    async with open_reader(
+        settings.kafka, [order.topic], only=[place], start={place: order.offset}
+    ) as reader:
         first = [r async for r in reader.until({place: order.offset + 1})][:1]
-    problem = Problem(loc="", type="skipped", message=f"passed over by {order.by} at {order.at}: {order.reason}")
+    problem = Problem(
+        loc="", type="skipped", message=f"passed over by {order.by} at {order.at}: {order.reason}"
+    )
     rejection = Rejection(reason=Reason.PROCESSING_ERROR, problems=[problem])
     known = {settings.topic(t.name) for t in TOPICS if t.dead_letters}
-    letters = [dead_letter(r, rejection, stage="operator") for r in first if r.offset == order.offset and r.topic in known]
+    letters = [
+        dead_letter(r, rejection, stage="operator")
+        for r in first
+        if r.offset == order.offset and r.topic in known
+    ]
     async with open_producer(settings.kafka, codec="gzip") as producer:
         await producer.send_all(letters, instead=cut)
         await producer.send(order.outgoing(settings))

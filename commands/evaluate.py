@@ -1,6 +1,7 @@
-"""``evaluate``: compare a release with the pretrained model and BM25, on the newest days as the trainer does, or on judgments.
+"""``evaluate``: compare a release with the pretrained model and BM25.
 
-Reads Kafka, loads the release's model from its folder, changes nothing that serves. A set of judgments is kept for the next runs' gate.
+On the newest days as the trainer does, or on judgments. Reads Kafka, loads the release's model from its
+folder, changes nothing that serves. A set of judgments is kept for the next runs' gate.
 """
 
 import asyncio
@@ -34,9 +35,18 @@ OURS, BASE, NEWEST = "candidate", "base", "newest days"
 
 
 def evaluate(
-    *, release: int | None, judgments: Path | None, name: str | None, html: Path | None, data_dir: Path | None, as_json: bool
+    *,
+    release: int | None,
+    judgments: Path | None,
+    name: str | None,
+    html: Path | None,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
-    """Score a release (default: the live one) and print the table. Exit code 1 when it cannot be scored, 2 for a wrong file or name."""
+    """Score a release (default: the live one) and print the table.
+
+    Exit code 1 when it cannot be scored, 2 for a wrong file or name.
+    """
     if name is not None and judgments is None:
         stop("--name names a set of judgments: give --judgments FILE too", code=MISUSED)
     judged = None if judgments is None else _read(judgments)
@@ -60,10 +70,19 @@ def evaluate(
     }
     if judged is not None:
         known = judged.filter(pl.col("product_id").is_in(snapshot.catalog["product_id"].to_list()))
-        facts["judgments"] = f"{judged.height}, of which {judged.height - known.height} on products that the catalogue lacks"
+        facts["judgments"] = (
+            f"{judged.height}, of which {judged.height - known.height} on products that the catalogue lacks"
+        )
     if html is not None:
         titles = dict(snapshot.catalog.select("product_id", "title").iter_rows())
-        page = render(found, titles, title=f"Generation {chosen.generation}: {test}", facts=facts, decision=None, seed=trainer.seed)
+        page = render(
+            found,
+            titles,
+            title=f"Generation {chosen.generation}: {test}",
+            facts=facts,
+            decision=None,
+            seed=trainer.seed,
+        )
         write_durably(html.absolute(), page.encode())
         facts["report"] = str(html.absolute())
     if as_json:
@@ -72,8 +91,13 @@ def evaluate(
         _show(chosen, facts, summary)
 
 
-def score(snapshot: Snapshot, settings: TrainerSettings, models: Mapping[str, str], judged: pl.DataFrame | None) -> Evaluation:
-    """Return the evaluation on judgments (query, product_id, relevance), or on the newest days of the snapshot as the trainer does."""
+def score(
+    snapshot: Snapshot, settings: TrainerSettings, models: Mapping[str, str], judged: pl.DataFrame | None
+) -> Evaluation:
+    """Return the evaluation on judgments (query, product_id, relevance), or on the newest days.
+
+    These are the days of the snapshot, evaluated as the trainer does.
+    """
     parts = split_by(settings, snapshot)
     weighted = weigh(parts.train, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
     qrels = parts.qrels if judged is None else qrels_of(judged, weighted)
@@ -91,7 +115,10 @@ def _ensure_scored(found: Evaluation, chosen: Release) -> None:
     if OURS in found.facts.problems:
         stop(f"generation {chosen.generation} cannot be scored: {found.facts.problems[OURS]}")
     if found.facts.fingerprints[OURS] != chosen.model_sha256:
-        stop(f"the model in {chosen.model} is not that of generation {chosen.generation}: its files have changed")
+        stop(
+            f"the model in {chosen.model} is not that of generation {chosen.generation}: its files have "
+            "changed"
+        )
     if found.queries.is_empty():
         stop("there is nothing to score: no test query has a product that the catalogue holds")
 
@@ -104,7 +131,9 @@ async def _fetch(settings: Settings, generation: int | None) -> tuple[Release, S
     chosen = next((r for r in releases if r.generation == wanted), None)
     if chosen is None:
         stop(f"there is no generation {wanted}; `searchloop releases` lists them")
-    return chosen, frames(await read_pairs(settings), await read_catalog(settings), until=last_day(datetime.now(UTC)))
+    return chosen, frames(
+        await read_pairs(settings), await read_catalog(settings), until=last_day(datetime.now(UTC))
+    )
 
 
 def _read(path: Path) -> pl.DataFrame:
@@ -123,7 +152,9 @@ def _default_name(path: Path) -> str:
     return path.name.removesuffix(".gz").rsplit(".", 1)[0].lower()
 
 
-def _as_json(chosen: Release, facts: Mapping[str, str], summary: Summary, found: Evaluation) -> dict[str, object]:
+def _as_json(
+    chosen: Release, facts: Mapping[str, str], summary: Summary, found: Evaluation
+) -> dict[str, object]:
     return {
         "generation": chosen.generation,
         "model_sha256": chosen.model_sha256,
@@ -132,7 +163,10 @@ def _as_json(chosen: Release, facts: Mapping[str, str], summary: Summary, found:
         "report": facts.get("report"),
         "queries": summary.queries,
         "means": summary.means,
-        "ndcg10": {system: {segment: s.model_dump() for segment, s in by.items()} for system, by in summary.scores.items()},
+        "ndcg10": {
+            system: {segment: s.model_dump() for segment, s in by.items()}
+            for system, by in summary.scores.items()
+        },
         "differences": [asdict(difference) for difference in summary.differences],
         "words": found.facts.words,
         "problems": found.facts.problems,
@@ -144,12 +178,25 @@ def _show(chosen: Release, facts: Mapping[str, str], summary: Summary) -> None:
     for system, means in summary.means.items():
         score = summary.scores[system]["all"]
         label = f"generation {chosen.generation}" if system == OURS else system
-        rows.append((label, means["ndcg10"], f"{score.ci_low:.3f} to {score.ci_high:.3f}", *(means[m.name] for m in RANKING_METRICS[1:])))
+        rows.append(
+            (
+                label,
+                means["ndcg10"],
+                f"{score.ci_low:.3f} to {score.ci_high:.3f}",
+                *(means[m.name] for m in RANKING_METRICS[1:]),
+            )
+        )
     columns = ["system", "nDCG@10", "95 % interval", *(m.title for m in RANKING_METRICS[1:])]
     table(f"{summary.queries} queries, {facts['test']}", columns, rows)
     differences = [
-        (d.theirs, d.segment, d.n, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}") for d in summary.differences if d.theirs == BASE
+        (d.theirs, d.segment, d.n, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}")
+        for d in summary.differences
+        if d.theirs == BASE
     ]
-    table(f"generation {chosen.generation} minus the pretrained model", ["", "queries of", "n", "nDCG@10", "95 % interval"], differences)
+    table(
+        f"generation {chosen.generation} minus the pretrained model",
+        ["", "queries of", "n", "nDCG@10", "95 % interval"],
+        differences,
+    )
     for fact, value in facts.items():
         out.print(f"{fact}: {value}", highlight=False, soft_wrap=True)

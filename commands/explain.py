@@ -1,6 +1,7 @@
 """``explain ID``: the evidence of a run's verdict, or what became of an event.
 
-A record is accepted, refused, ignored or still waits; an event has contributions, or a reason why it has none.
+A record is accepted, refused, ignored or still waits; an event has contributions, or a reason why it has
+none.
 """
 
 import asyncio
@@ -36,9 +37,10 @@ _PROBLEMS = TypeAdapter(list[Problem])
 
 
 def explain(identifier: str | None, *, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:
-    """Show the decisions of a run or decision id, derived once more; for any other id, what became of the event.
+    """Show the decisions of a run or decision id, derived once more.
 
-    With ``at`` instead: the evidence of what served at that moment. Exit code 1 when a decision does not agree with its files.
+    For any other id, what became of the event. With ``at`` instead: the evidence of what served at that
+    moment. Exit code 1 when a decision does not agree with its files.
     """
     if at is not None:
         show_moment(at, data_dir=data_dir, as_json=as_json, evidence=True)
@@ -51,7 +53,11 @@ def explain(identifier: str | None, *, at: str | None = None, data_dir: Path | N
         _show_decisions(settings, found, as_json=as_json)
         return
     bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} records"), TimeElapsedColumn(), console=err
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed} records"),
+        TimeElapsedColumn(),
+        console=err,
     )
     with bar:
         task = bar.add_task("no such run; looking for an event", total=None)
@@ -67,9 +73,19 @@ def explain(identifier: str | None, *, at: str | None = None, data_dir: Path | N
 
 
 def _show_decisions(settings: Settings, found: list[Decision], *, as_json: bool) -> None:
-    again = {d.decision_id: rederive(d, settings.data_dir / "runs" / (d.run_id or "")) for d in found if d.decision_id == d.run_id}
+    again = {
+        d.decision_id: rederive(d, settings.data_dir / "runs" / (d.run_id or ""))
+        for d in found
+        if d.decision_id == d.run_id
+    }
     facts = {
-        name: {"agrees": r.agrees, "refused": r.refused, "differences": r.differences, "checks": r.checks, "verdict": r.verdict}
+        name: {
+            "agrees": r.agrees,
+            "refused": r.refused,
+            "differences": r.differences,
+            "checks": r.checks,
+            "verdict": r.verdict,
+        }
         for name, r in again.items()
     }
     if as_json:
@@ -91,8 +107,13 @@ def _show_decisions(settings: Settings, found: list[Decision], *, as_json: bool)
         raise SystemExit(1)
 
 
-async def explain_event(settings: Settings, event_id: str, on_read: OnRead = lambda _: None) -> dict[str, Any]:
-    """Return what became of an event: ``raw``, ``dead_letters``, ``events`` with their contributions, and the records ``read``."""
+async def explain_event(
+    settings: Settings, event_id: str, on_read: OnRead = lambda _: None
+) -> dict[str, Any]:
+    """Return what became of an event.
+
+    ``raw``, ``dead_letters``, ``events`` with their contributions, and the records ``read``.
+    """
     try:
         rules = StreamSettings.load(os.environ)
     except SettingsError as error:
@@ -102,14 +123,21 @@ async def explain_event(settings: Settings, event_id: str, on_read: OnRead = lam
         taken_in = await lags.committed(intake_group(settings, "events"))
     return {
         "event_id": event_id,
-        "raw": [_raw_facts(r, settings, rules, trace, taken_in.get((r.topic, r.partition), 0)) for r in trace.raw],
+        "raw": [
+            _raw_facts(r, settings, rules, trace, taken_in.get((r.topic, r.partition), 0)) for r in trace.raw
+        ],
         "dead_letters": [_letter_facts(letter) for letter in trace.letters],
-        "events": [_event_facts(source, position, event, trace, rules.client_salt) for source, position, event in trace.events],
+        "events": [
+            _event_facts(source, position, event, trace, rules.client_salt)
+            for source, position, event in trace.events
+        ],
         "read": trace.read,
     }
 
 
-def _raw_facts(record: Record, settings: Settings, rules: StreamSettings, trace: Trace, taken_in: int) -> dict[str, Any]:
+def _raw_facts(
+    record: Record, settings: Settings, rules: StreamSettings, trace: Trace, taken_in: int
+) -> dict[str, Any]:
     name = record.topic.removeprefix(settings.topic_prefix)
     outcome, why = _outcome(record, name, rules, trace, taken_in)
     return {
@@ -124,8 +152,17 @@ def _raw_facts(record: Record, settings: Settings, rules: StreamSettings, trace:
 
 def _letter_facts(letter: Record) -> dict[str, Any]:
     was = origin(letter)
-    problems = [problem.model_dump() for problem in readable(_PROBLEMS.validate_json, letter.header("dlq.errors")) or []]
-    return {"topic": was.topic, "partition": was.partition, "offset": was.offset, "reason": reason_of(letter), "problems": problems}
+    problems = [
+        problem.model_dump()
+        for problem in readable(_PROBLEMS.validate_json, letter.header("dlq.errors")) or []
+    ]
+    return {
+        "topic": was.topic,
+        "partition": was.partition,
+        "offset": was.offset,
+        "reason": reason_of(letter),
+        "problems": problems,
+    }
 
 
 def _moment(at_ms: int) -> datetime:
@@ -133,8 +170,13 @@ def _moment(at_ms: int) -> datetime:
     return datetime.fromtimestamp(max(FIRST_EPOCH, min(LAST_EPOCH, at_ms * 10**6)) / 10**9, UTC)
 
 
-def _outcome(record: Record, name: str, rules: StreamSettings, trace: Trace, taken_in: int) -> tuple[str, str]:
-    """Return what became of a raw record and why; a reason that no topic tells any more is found by the rules of intake."""
+def _outcome(
+    record: Record, name: str, rules: StreamSettings, trace: Trace, taken_in: int
+) -> tuple[str, str]:
+    """Return what became of a raw record and why.
+
+    A reason that no topic tells any more is found by the rules of intake.
+    """
     for letter in trace.letters:
         was = origin(letter)
         if (was.topic, was.partition, was.offset) == (record.topic, record.partition, record.offset):
@@ -159,7 +201,14 @@ def _event_facts(source: int, position: Fence, event: Told, trace: Trace, salt: 
         "client": client_of(event.shopper, salt),
         "why": story.why,
         "contributions": [
-            {"query": c.query, "product_id": c.product_id, "action": c.action.value, "day": c.day, "credit": c.credit, "units": c.units}
+            {
+                "query": c.query,
+                "product_id": c.product_id,
+                "action": c.action.value,
+                "day": c.day,
+                "credit": c.credit,
+                "units": c.units,
+            }
             for _, c in sorted(found.items())
         ],
         "waiting": len(story.contributions) - len(found) if len(story.contributions) > len(found) else 0,
@@ -173,20 +222,31 @@ def _show(facts: dict[str, Any]) -> None:
     for letter in facts["dead_letters"]:
         problems = "; ".join(f"{p['loc']} {p['message']}" for p in letter["problems"])
         out.print(
-            f"dead letter of {letter['topic']}-{letter['partition']} at {letter['offset']}: {letter['reason']}: {problems}", highlight=False
+            (
+                f"dead letter of {letter['topic']}-{letter['partition']} at {letter['offset']}: "
+                f"{letter['reason']}: {problems}"
+            ),
+            highlight=False,
         )
     for event in facts["events"]:
         place = "-".join(map(str, event["position"]))
         out.print(
-            f"event {place}: {event['kind']} at {event['occurred_at']} of client {event['client']}: {event['why']}",
+            (
+                f"event {place}: {event['kind']} at {event['occurred_at']} of client {event['client']}: "
+                f"{event['why']}"
+            ),
             highlight=False,
             markup=False,
         )
         for c in event["contributions"]:
             out.print(
-                f"  {c['credit'] / 1000:+g} {c['action']} to {c['query']!r}, product {c['product_id']}", highlight=False, markup=False
+                f"  {c['credit'] / 1000:+g} {c['action']} to {c['query']!r}, product {c['product_id']}",
+                highlight=False,
+                markup=False,
             )
         for line in event["now"]:
             out.print(
-                f"  now: {line['credit'] / 1000:g} of product {line['product_id']} to {line['query']!r}", highlight=False, markup=False
+                f"  now: {line['credit'] / 1000:g} of product {line['product_id']} to {line['query']!r}",
+                highlight=False,
+                markup=False,
             )

@@ -1,7 +1,8 @@
-"""``export``: searches and interactions as UBI files, or what was learnt as flat rows for a sink or a warehouse.
+"""``export``: searches and interactions as UBI files, or what was learnt as flat rows.
 
-``pairs`` itself is a table of this project: its values carry fences, and its partitions the marks of their writers. Rows of that kind
-are none of an outsider's business and are left out here.
+The rows are for a sink or a warehouse. ``pairs`` itself is a table of this project: its values carry fences,
+and its partitions the marks of their writers. Rows of that kind are none of an outsider's business and are
+left out here.
 """
 
 import asyncio
@@ -35,7 +36,10 @@ def export(form: Literal["ubi", "pairs"], folder: Path, *, data_dir: Path | None
 
 
 def counts_of(pairs: Iterable[Pair]) -> Iterator[Row]:
-    """Yield a row per pair, day and action: credit in whole units, units, revenue in minor units; net of what was taken back."""
+    """Yield a row per pair, day and action: credit in whole units, units, revenue in minor units.
+
+    Net of what was taken back.
+    """
     for pair in pairs:
         for day, actions in sorted(pair.days.items()):
             date = (_EPOCH + timedelta(days=day)).date().isoformat()
@@ -47,14 +51,25 @@ def counts_of(pairs: Iterable[Pair]) -> Iterator[Row]:
 
 
 def clients_of(pairs: Iterable[Pair]) -> Iterator[Row]:
-    """Yield a row per pair and client hash: its net credit in whole units. Of more than 64 clients the smallest hashes are there."""
+    """Yield a row per pair and client hash: its net credit in whole units.
+
+    Of more than 64 clients the smallest hashes are there.
+    """
     for pair in pairs:
         for client, credit in sorted(pair.clients.items()):
-            yield {"query": pair.query, "product_id": pair.product_id, "client": client, "credit": credit / 1000}
+            yield {
+                "query": pair.query,
+                "product_id": pair.product_id,
+                "client": client,
+                "credit": credit / 1000,
+            }
 
 
 def export_pairs(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
-    """Write ``pairs_counts.jsonl`` and ``pairs_clients.jsonl`` from all that ``pairs`` holds now, each moved to its place when whole."""
+    """Write ``pairs_counts.jsonl`` and ``pairs_clients.jsonl`` from all that ``pairs`` holds now.
+
+    Each is moved to its place when whole.
+    """
     settings = find_settings(data_dir)
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -62,7 +77,8 @@ def export_pairs(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
     except LookupError as error:
         stop(str(error))
     written = {
-        name: _write(folder / f"pairs_{name}.jsonl", rows) for name, rows in (("counts", counts_of(pairs)), ("clients", clients_of(pairs)))
+        name: _write(folder / f"pairs_{name}.jsonl", rows)
+        for name, rows in (("counts", counts_of(pairs)), ("clients", clients_of(pairs)))
     }
     if as_json:
         show_json({"folder": folder, "pairs": len(pairs), **written})
@@ -82,7 +98,10 @@ def _write(target: Path, rows: Iterable[Row]) -> int:
 
 
 def export_ubi(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
-    """Write ``ubi_queries.jsonl`` and ``ubi_events.jsonl`` from all that ``searches`` and ``interactions`` hold now."""
+    """Write ``ubi_queries.jsonl`` and ``ubi_events.jsonl``.
+
+    From all that ``searches`` and ``interactions`` hold now.
+    """
     settings = find_settings(data_dir)
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,7 +1,7 @@
 """``forget``: ask for a shopper to be forgotten, and wait until nothing that is learnt names it any more.
 
-What is then gone and what goes later is reported; the files of ended runs on this machine are rewritten, those of others by
-``--files-only`` there.
+What is then gone and what goes later is reported; the files of ended runs on this machine are rewritten,
+those of others by ``--files-only`` there.
 """
 
 import asyncio
@@ -30,7 +30,15 @@ from stream.lag import learn_group
 from trainer.run.redaction import forget_in_runs
 
 # Topics whose records name shoppers, or say what one has searched.
-_TELLING = {"searches", "interactions", "erasures", "events", "contributions", "search-requests", "search-responses"}
+_TELLING = {
+    "searches",
+    "interactions",
+    "erasures",
+    "events",
+    "contributions",
+    "search-requests",
+    "search-responses",
+}
 Places = dict[tuple[str, int], int]
 
 
@@ -45,31 +53,56 @@ def forget(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Write the request; with ``wait`` end with 0 only when both agents are past it and no pair holds the hash.
+    """Write the request.
 
-    With ``files_only`` nothing is asked of Kafka, and only the files of this machine's runs are rewritten.
+    With ``wait`` end with 0 only when both agents are past it and no pair holds the hash. With ``files_only``
+    nothing is asked of Kafka, and only the files of this machine's runs are rewritten.
     """
     named = [name for name in (client, session, user) if name]
     if len(named) != 1:
-        stop("exactly one of --client, --session, --user is expected: what the shopper's events name first, in this order", code=2)
+        stop(
+            (
+                "exactly one of --client, --session, --user is expected: what the shopper's events name "
+                "first, in this order"
+            ),
+            code=2,
+        )
     try:
-        request = Erasure(event_id=str(uuid.uuid4()), timestamp=datetime.now(UTC), client_id=client, session_id=session, user_id=user)
+        request = Erasure(
+            event_id=str(uuid.uuid4()),
+            timestamp=datetime.now(UTC),
+            client_id=client,
+            session_id=session,
+            user_id=user,
+        )
     except ValueError:
-        stop(f"{named[0]!r} is no id: text of 1 to 256 characters without control characters is expected", code=2)
+        stop(
+            f"{named[0]!r} is no id: text of 1 to 256 characters without control characters is expected",
+            code=2,
+        )
     settings = _of_this_machine(data_dir) if files_only else find_settings(data_dir)
     hashed, *before = _hashes(named[0])
     hashes = {hashed, *before}
     if files_only:
-        _tell({"client": hashed, "state": "forgotten in files"} | _in_files(settings, hashes), as_json=as_json)
+        _tell(
+            {"client": hashed, "state": "forgotten in files"} | _in_files(settings, hashes), as_json=as_json
+        )
         return
     bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=err)
     try:
         with bar:
             bar.add_task("forgetting", total=None)
-            pairs = asyncio.run(request_erasure(settings, request, hashed, hashes, deadline_s=timeout_s if wait else None))
+            pairs = asyncio.run(
+                request_erasure(settings, request, hashed, hashes, deadline_s=timeout_s if wait else None)
+            )
     except TimeoutError as error:
         stop(f"{error}; the request stays and is carried out once `searchloop stream` runs")
-    facts = {"event_id": request.event_id, "client": hashed, "pairs_that_named_it": pairs, "state": "forgotten" if wait else "requested"}
+    facts = {
+        "event_id": request.event_id,
+        "client": hashed,
+        "pairs_that_named_it": pairs,
+        "state": "forgotten" if wait else "requested",
+    }
     _tell(facts | _in_files(settings, hashes) | {"later": later()}, as_json=as_json)
 
 
@@ -78,8 +111,13 @@ def later() -> dict[str, str]:
     kept = {t.name: t.retention for t in TOPICS if t.retention and t.name in _TELLING}
     empty = StreamSettings.load(os.environ).empty_pairs_kept
     return {
-        "pairs that were this shopper's alone": f"their text, {_told(empty)} after the request or later, with a record of their partition",
-        "shoppers": "the emptied row, when nothing more was heard of it for `max_event_age` and `purchase_window` together",
+        "pairs that were this shopper's alone": (
+            f"their text, {_told(empty)} after the request or later, with a record of their partition"
+        ),
+        "shoppers": (
+            "the emptied row, when nothing more was heard of it for `max_event_age` and `purchase_window` "
+            "together"
+        ),
         "older values of compacted topics": "when Kafka compacts their segment (`segment.ms` is a day)",
         **{name: f"its records, {_told(age)} after each was written" for name, age in kept.items()},
         "dead letters": "30 days after each was written",
@@ -96,7 +134,13 @@ def _hashes(shopper: str) -> list[str]:
 
 
 def _told(age: timedelta) -> str:
-    return f"{age.days} days" if age.days else f"{age.seconds // 3600} h" if age.seconds >= 3600 else f"{age.seconds} s"
+    return (
+        f"{age.days} days"
+        if age.days
+        else f"{age.seconds // 3600} h"
+        if age.seconds >= 3600
+        else f"{age.seconds} s"
+    )
 
 
 def _of_this_machine(data_dir: Path | None) -> Settings:
@@ -116,37 +160,58 @@ def _tell(facts: dict[str, Any], *, as_json: bool) -> None:
         show_json(facts)
         return
     stood = f" stood in {facts['pairs_that_named_it']} pairs;" if "pairs_that_named_it" in facts else ""
-    out.print(f"{facts['state']}: {facts['client']}{stood} files of {len(facts['runs_rewritten'])} runs were rewritten", markup=False)
+    out.print(
+        (
+            f"{facts['state']}: {facts['client']}{stood} files of {len(facts['runs_rewritten'])} runs were "
+            "rewritten"
+        ),
+        markup=False,
+    )
     if facts["runs_unfinished"]:
         out.print(
-            f"not looked at, since they go on: {', '.join(facts['runs_unfinished'])}; say --files-only when they have ended", markup=False
+            (
+                f"not looked at, since they go on: {', '.join(facts['runs_unfinished'])}; say --files-only "
+                "when they have ended"
+            ),
+            markup=False,
         )
     if "later" in facts:
         table("what goes later", ["what", "when"], list(facts["later"].items()))
 
 
-async def request_erasure(settings: Settings, request: Erasure, client: str, hashes: set[str], *, deadline_s: float | None) -> int:
+async def request_erasure(
+    settings: Settings, request: Erasure, client: str, hashes: set[str], *, deadline_s: float | None
+) -> int:
     """Write a request and return how many pairs named the client before, under any of its hashes.
 
-    With a deadline it returns once the request has taken effect in every partition, or raises ``TimeoutError``.
+    With a deadline it returns once the request has taken effect in every partition, or raises
+    ``TimeoutError``.
     """
     await ensure_topics(settings, deadline_s=10)
     before = await _naming(settings, hashes)
-    async with open_reader(settings.kafka, [settings.topic(CONTRIBUTIONS.name)], start="end", fetch_wait_ms=50) as reader:
+    async with open_reader(
+        settings.kafka, [settings.topic(CONTRIBUTIONS.name)], start="end", fetch_wait_ms=50
+    ) as reader:
         partitions = await reader.positions()
         async with open_producer(settings.kafka, linger_ms=0) as producer:
-            await producer.send(Outgoing(settings.topic(ERASURES.name), request.to_json(), key=client.encode()))
+            await producer.send(
+                Outgoing(settings.topic(ERASURES.name), request.to_json(), key=client.encode())
+            )
         if deadline_s is None:
             return before
         end = time.monotonic() + deadline_s
         places: Places = {}
         while len(places) < len(partitions):
             for record in await reader.poll(timeout_ms=100):
-                if any(b'"erasure"' in fact and client.encode() in fact for _, fact in unpack(record.value or b"")):
+                if any(
+                    b'"erasure"' in fact and client.encode() in fact
+                    for _, fact in unpack(record.value or b"")
+                ):
                     places.setdefault((record.topic, record.partition), record.offset)
             if time.monotonic() > end:
                 raise TimeoutError(
-                    f"within {deadline_s:.0f} s the request was not attributed: does `stream` run, with the client_salt that is set here?"
+                    f"within {deadline_s:.0f} s the request was not attributed: does `stream` run, with "
+                    "the client_salt that is set here?"
                 )
     await _applied(settings, places, end)
     if left := await _naming(settings, hashes):

@@ -1,4 +1,7 @@
-"""``gate``: the queries a verdict needs, and the queries that an operator has pinned. Works on files, so it needs no broker."""
+"""``gate``: the queries a verdict needs, and the queries that an operator has pinned.
+
+Works on files, so it needs no broker.
+"""
 
 import json
 import os
@@ -21,13 +24,21 @@ def power(*, gain: float | None, sd: float | None, data_dir: Path | None, as_jso
         stop("--gain and --sd must be above 0", code=2)
     measured = spreads(_settings(data_dir).data_dir / "runs")
     used = sd or (float(np.median([s for _, s, _ in measured])) if measured else DEFAULT_SD)
-    source = "given" if sd else f"median of {len(measured)} runs" if measured else "default: no run has measured its own yet"
+    source = (
+        "given"
+        if sd
+        else f"median of {len(measured)} runs"
+        if measured
+        else "default: no run has measured its own yet"
+    )
     table_of = needs(used, (gain,) if gain is not None else GAINS)
     queries = measured[-1][2] if measured else None
     facts = {
         "sd": used, "source": source, "runs": [{"run_id": r, "sd": s, "queries": n} for r, s, n in measured],
         "needed": [{"gain": n.gain, "power": n.power, "queries": n.queries} for n in table_of],
-        "newest_run": {"queries": queries, "power": {str(g): round(power_at(used, g, queries), 3) for g in GAINS}} if queries else None,
+        "newest_run": {"queries": queries,
+                       "power": {str(g): round(power_at(used, g, queries),
+                                               3) for g in GAINS}} if queries else None,
     }  # fmt: skip
     if as_json:
         show_json(facts)
@@ -38,13 +49,17 @@ def power(*, gain: float | None, sd: float | None, data_dir: Path | None, as_jso
     table("test queries needed to see a gain in nDCG@10", ["gain", "80 % power", "90 % power"], rows)
     if queries:
         told = ", ".join(f"+{g:g} {power_at(used, g, queries):.0%}" for g in gains)
-        out.print(f"the newest run had {queries} test queries: a true gain is seen with a probability of {told}", highlight=False)
+        out.print(
+            f"the newest run had {queries} test queries: a true gain is seen with a probability of {told}",
+            highlight=False,
+        )
 
 
 def spreads(runs: Path) -> list[tuple[str, float, int]]:
-    """Return run, standard deviation of candidate less live and number of queries of the newest runs, oldest first.
+    """Return run, standard deviation of candidate less live and number of queries.
 
-    A candidate that is equal to live, or could not be scored, says nothing of the spread and is left out.
+    Of the newest runs, oldest first. A candidate that is equal to live, or could not be scored, says nothing
+    of the spread and is left out.
     """
     found: list[tuple[str, float, int]] = []
     for folder in sorted(runs.glob("*"), reverse=True):
@@ -52,7 +67,9 @@ def spreads(runs: Path) -> list[tuple[str, float, int]]:
         if not (folder / "evaluation" / "facts.json").is_file() or not path.is_file():
             continue
         results = pl.read_parquet(path, columns=["system", "query", "ndcg10"])
-        own, live = (results.filter(pl.col("system") == s).select("query", "ndcg10") for s in ("candidate", "live"))
+        own, live = (
+            results.filter(pl.col("system") == s).select("query", "ndcg10") for s in ("candidate", "live")
+        )
         both = own.join(live, on="query", suffix="_live").drop_nulls()
         change = (both["ndcg10"] - both["ndcg10_live"]).to_numpy()
         if len(change) > 1 and change.std() > 0:
@@ -72,7 +89,10 @@ def pin(query: str, products: list[str], *, k: int, data_dir: Path | None, as_js
         stop(str(error), code=2)
     write_pins(path, [*pins, new])
     _told(
-        [new], as_json=as_json, text=f"pinned {new.query!r}: {', '.join(new.products)} in the first {new.k}; checked from the next run on"
+        [new],
+        as_json=as_json,
+        text=f"pinned {new.query!r}: {', '.join(new.products)} in the first {new.k}; checked from the next "
+        "run on",
     )
 
 
@@ -94,7 +114,11 @@ def list_pins(*, data_dir: Path | None, as_json: bool) -> None:
     if as_json:
         show_json([json.loads(p.model_dump_json()) for p in pins])
         return
-    table(f"pinned queries ({path})", ["query", "first", "products"], [(p.query, p.k, ", ".join(p.products)) for p in pins])
+    table(
+        f"pinned queries ({path})",
+        ["query", "first", "products"],
+        [(p.query, p.k, ", ".join(p.products)) for p in pins],
+    )
 
 
 def _settings(data_dir: Path | None) -> TrainerSettings:

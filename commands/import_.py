@@ -1,6 +1,7 @@
 """``import`` and ``export``: other systems' files onto the raw topics, and the raw topics as UBI files.
 
-A line is imported whole or not at all: all its records pass the rules of intake, or the line counts as refused and none is sent.
+A line is imported whole or not at all: all its records pass the rules of intake, or the line counts as
+refused and none is sent.
 """
 
 import asyncio
@@ -44,17 +45,27 @@ WITH_POSITIONS = frozenset({"ubi-events", "algolia", "segment", "ga4"})
 _CHUNK = 500
 
 
-def outcomes(form: str, file: str, *, position_base: int | None, product_field: str | None) -> Iterator[Outcome]:
-    """Yield what becomes of every line of a file. Raises ``ValueError`` for a CSV without the needed columns."""
+def outcomes(
+    form: str, file: str, *, position_base: int | None, product_field: str | None
+) -> Iterator[Outcome]:
+    """Yield what becomes of every line of a file.
+
+    Raises ``ValueError`` for a CSV without the needed columns.
+    """
     if form == RETAIL:
         yield from retail.convert_rows(read_rows(map(_text, read_lines(file))), {})
         return
     options = {"position_base": position_base, "product_field": product_field}
-    yield from convert_numbered(numbered_lines(file), partial(CONVERTERS[form], **{k: v for k, v in options.items() if v is not None}))
+    yield from convert_numbered(
+        numbered_lines(file), partial(CONVERTERS[form], **{k: v for k, v in options.items() if v is not None})
+    )
 
 
 def _text(line: bytes | Rejection) -> str | Rejection:
-    """Return a line of CSV: UTF-8, or else Windows' form of Latin-1, in which most copies of such ledgers are."""
+    """Return a line of CSV.
+
+    UTF-8, or else Windows' form of Latin-1, in which most copies of such ledgers are.
+    """
     if isinstance(line, Rejection):
         return line
     try:
@@ -68,7 +79,11 @@ def _text(line: bytes | Rejection) -> str | Rejection:
 
 
 def judge(
-    found: Iterable[Outcome], topic_name: Callable[[str], str], now: datetime, rules: StreamSettings, tally: Tally
+    found: Iterable[Outcome],
+    topic_name: Callable[[str], str],
+    now: datetime,
+    rules: StreamSettings,
+    tally: Tally,
 ) -> Iterator[Outgoing]:
     """Yield the records to send, and count every line in ``tally``."""
     for outcome in found:
@@ -103,7 +118,10 @@ def import_file(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Import a file, say where every line went; exit code 1 when anything was refused, unless that is allowed."""
+    """Import a file, say where every line went.
+
+    Exit code 1 when anything was refused, unless that is allowed.
+    """
     if form not in FORMATS:
         stop(f"unknown format {form!r}: expected one of {', '.join(FORMATS)}", code=2)
     ensure_readable(file)
@@ -127,9 +145,15 @@ def import_file(
         raise SystemExit(1)
 
 
-async def _send(settings: Settings, title: str, records: Iterable[Outgoing], tally: Tally, *, dry_run: bool) -> None:
+async def _send(
+    settings: Settings, title: str, records: Iterable[Outgoing], tally: Tally, *, dry_run: bool
+) -> None:
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} lines"), TimeElapsedColumn(), console=err
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed} lines"),
+        TimeElapsedColumn(),
+        console=err,
     ) as bar:
         task = bar.add_task(title, total=None)
         if dry_run:
@@ -145,7 +169,9 @@ async def _send(settings: Settings, title: str, records: Iterable[Outgoing], tal
 
 def _show(tally: Tally, *, dry_run: bool) -> None:
     rows: list[tuple[str, str, int]] = [("imported", "", tally.imported)]
-    rows += [(f"skipped: {why}", _details(tally.details.get(why)), n) for why, n in tally.skipped.most_common()]
+    rows += [
+        (f"skipped: {why}", _details(tally.details.get(why)), n) for why, n in tally.skipped.most_common()
+    ]
     rows += [(f"refused: {reason}", "", n) for reason, n in tally.refused.most_common()]
     table(f"{tally.lines} lines", ["became", "what", "lines"], rows)
     verb = "would send" if dry_run else "sent"

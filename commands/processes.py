@@ -1,4 +1,7 @@
-"""``stream``, ``trainer``, ``indexer``, ``searcher``, ``schemas``: programs of their own, run here as ``python -m`` runs them."""
+"""Programs of their own, run here as ``python -m`` runs them.
+
+They are ``stream``, ``trainer``, ``indexer``, ``searcher``, ``schemas``.
+"""
 
 import runpy
 import sys

@@ -15,11 +15,28 @@ def releases(*, at: str | None = None, data_dir: Path | None, as_json: bool) -> 
         return
     live, found = asyncio.run(read_releases(find_settings(data_dir)))
     if as_json:
-        show_json({"live": live.model_dump(mode="json") if live else None, "releases": [r.model_dump(mode="json") for r in found]})
+        show_json(
+            {
+                "live": live.model_dump(mode="json") if live else None,
+                "releases": [r.model_dump(mode="json") for r in found],
+            }
+        )
         return
-    serving = {live.live.generation: "live", **({live.previous.generation: "previous"} if live.previous else {})} if live else {}
+    serving = (
+        {live.live.generation: "live", **({live.previous.generation: "previous"} if live.previous else {})}
+        if live
+        else {}
+    )
     rows = [
-        (r.generation, r.state.value, serving.get(r.generation, ""), r.row_count, r.model_sha256[:12], r.run_id, str(r.at)[:19])
+        (
+            r.generation,
+            r.state.value,
+            serving.get(r.generation, ""),
+            r.row_count,
+            r.model_sha256[:12],
+            r.run_id,
+            str(r.at)[:19],
+        )
         for r in found
     ]
     table("releases", ["generation", "state", "serves", "products at build", "model", "run", "since"], rows)

@@ -26,9 +26,18 @@ def runs(run_id: str | None, *, at: str | None = None, data_dir: Path | None, as
             stop(f"no run {run_id!r}; `searchloop runs` lists them")
     pages = {r.run_id: settings.data_dir.absolute() / "runs" / r.run_id / REPORT for r in found}
     if as_json:
-        show_json([r.model_dump(mode="json") | {"report": str(pages[r.run_id]) if pages[r.run_id].is_file() else None} for r in found])
+        show_json(
+            [
+                r.model_dump(mode="json")
+                | {"report": str(pages[r.run_id]) if pages[r.run_id].is_file() else None}
+                for r in found
+            ]
+        )
         return
-    rows = [(r.run_id, r.state.value, r.verdict, r.pairs, r.generation, r.error.message if r.error else r.detail) for r in found]
+    rows = [
+        (r.run_id, r.state.value, r.verdict, r.pairs, r.generation, r.error.message if r.error else r.detail)
+        for r in found
+    ]
     table("training runs", ["run", "state", "verdict", "pairs", "generation", "detail"], rows)
     if run_id is not None and pages[run_id].is_file():
         out.print(f"report: {pages[run_id]}", highlight=False, soft_wrap=True)
@@ -38,8 +47,17 @@ def _runs_at(found: list[TrainingRun], at: datetime, *, as_json: bool) -> None:
     then = runs_at(found, at)
     if as_json:
         show_json(
-            [{"run_id": run.run_id, "state": state, "verdict": run.verdict if state != "in progress" else None} for run, state in then]
+            [
+                {
+                    "run_id": run.run_id,
+                    "state": state,
+                    "verdict": run.verdict if state != "in progress" else None,
+                }
+                for run, state in then
+            ]
         )
         return
-    rows = [(run.run_id, state, run.verdict if state != "in progress" else None, run.pairs) for run, state in then]
+    rows = [
+        (run.run_id, state, run.verdict if state != "in progress" else None, run.pairs) for run, state in then
+    ]
     table(f"training runs as of {at.isoformat()}", ["run", "state", "verdict", "pairs"], rows)

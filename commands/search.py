@@ -11,10 +11,26 @@ from schemas.search import SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
 
 
-def search(query: str, *, k: int, client: str | None, timeout_ms: int, explain: bool, data_dir: Path | None, as_json: bool) -> None:
+def search(
+    query: str,
+    *,
+    k: int,
+    client: str | None,
+    timeout_ms: int,
+    explain: bool,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
     """Ask one query; exit code 1 when it ends in anything but ``ok`` or ``partial``."""
     settings = find_settings(data_dir)
-    request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=k, client_id=client, timeout_ms=timeout_ms, explain=explain)
+    request = SearchRequest(
+        request_id=uuid.uuid4().hex,
+        user_query=query,
+        k=k,
+        client_id=client,
+        timeout_ms=timeout_ms,
+        explain=explain,
+    )
     try:
         response, took_ms = asyncio.run(_search(settings, request))
     except TimeoutError:
@@ -23,7 +39,11 @@ def search(query: str, *, k: int, client: str | None, timeout_ms: int, explain: 
         show_json(response.model_dump(mode="json") | {"round_trip_ms": round(took_ms, 2)})
     else:
         rows = [(h.rank, h.product_id, h.fields.get("title"), h.score) for h in response.hits]
-        table(f"{query!r}: generation {response.generation}, {took_ms:.0f} ms", ["rank", "product", "title", "score"], rows)
+        table(
+            f"{query!r}: generation {response.generation}, {took_ms:.0f} ms",
+            ["rank", "product", "title", "score"],
+            rows,
+        )
         if response.error:
             out.print(f"{response.status}: {response.error.message}", markup=False)
     if response.status not in {Status.OK, Status.PARTIAL}:

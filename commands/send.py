@@ -1,4 +1,7 @@
-"""``send``: put files of JSON lines on raw topics, in order of event time, checked before by the same rules that intake applies."""
+"""``send``: put files of JSON lines on raw topics, in order of event time.
+
+They are checked before by the same rules that intake applies.
+"""
 
 import asyncio
 import heapq
@@ -26,15 +29,21 @@ from schemas.rejections import Rejection
 from schemas.settings import Settings, StreamSettings
 from stream.validators import VALIDATORS
 
-CONTRACTS: dict[str, type[Message]] = {"searches": Search, "interactions": Interaction, "erasures": Erasure, "products": Product}
+CONTRACTS: dict[str, type[Message]] = {
+    "searches": Search,
+    "interactions": Interaction,
+    "erasures": Erasure,
+    "products": Product,
+}
 _CHUNK = 500
 
 
 def in_order(sources: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, int, bytes | Rejection]]:
-    """Yield (topic, file, line number, line) of several files in the order of event time, each file in its own order; products first.
+    """Yield (topic, file, line number, line) of several files in the order of event time.
 
-    Searches of a month and then its clicks would be a month of disorder, and a shopper is remembered for a week. A time that intake would
-    refuse does not order: a line of 2099 would hold back all of its file that comes after it.
+    Each file in its own order; products first. Searches of a month and then its clicks would be a month of
+    disorder, and a shopper is remembered for a week. A time that intake would refuse does not order: a line
+    of 2099 would hold back all of its file that comes after it.
     """
     now, rules = datetime.now(UTC), StreamSettings.load(os.environ)
     first, last = (now - rules.max_event_age).timestamp(), (now + rules.max_future).timestamp()
@@ -47,11 +56,19 @@ def in_order(sources: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, int
                 at = max(at, found) if found is not None and first <= found <= last else at
             yield at, (topic, file, number, line)
 
-    return (item for _, item in heapq.merge(*(timed(topic, file) for topic, file in sources), key=lambda found: found[0]))
+    return (
+        item
+        for _, item in heapq.merge(
+            *(timed(topic, file) for topic, file in sources), key=lambda found: found[0]
+        )
+    )
 
 
 def _time_of(line: bytes) -> float | None:
-    """Return the event time of a line, also of one in an envelope, in epoch seconds; None when it has none."""
+    """Return the event time of a line, also of one in an envelope, in epoch seconds.
+
+    None when it has none.
+    """
     try:
         at = parse_timestamp(fields_of(line).get("timestamp"))
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
@@ -68,18 +85,27 @@ def judge_line(topic: str, number: int, line: bytes | Rejection, rules: StreamSe
 
 
 def unknown_fields(topic: str, line: bytes) -> set[str]:
-    """Return the top-level names of a line that its topic's contract does not have: nobody reads them. Empty for a CloudEvents envelope."""
+    """Return the top-level names of a line that its topic's contract does not have: nobody reads them.
+
+    Empty for a CloudEvents envelope.
+    """
     fields = load(line)
     if isinstance(fields, Rejection) or "specversion" in fields:
         return set()
     known: set[object] = set()
     for name, field in CONTRACTS[topic].model_fields.items():
-        known |= {name, *(field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ())}
+        known |= {
+            name,
+            *(field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ()),
+        }
     return set(fields) - known
 
 
 def send(sources: list[str], *, data_dir: Path | None, as_json: bool, send_invalid: bool) -> None:
-    """Send every valid line of topic, file, topic, file; say what was refused and why. Exit code 1 when anything was refused."""
+    """Send every valid line of topic, file, topic, file; say what was refused and why.
+
+    Exit code 1 when anything was refused.
+    """
     if len(sources) % 2:
         stop("a topic and a file are needed, or several such pairs", code=2)
     files = list(zip(sources[::2], sources[1::2], strict=True))
@@ -87,7 +113,9 @@ def send(sources: list[str], *, data_dir: Path | None, as_json: bool, send_inval
         if topic not in VALIDATORS:
             stop(f"unknown topic {topic!r}: expected one of {', '.join(VALIDATORS)}", code=2)
         ensure_readable(file)
-    sent, refused, unknown, first = asyncio.run(_send(find_settings(data_dir), files, send_invalid=send_invalid))
+    sent, refused, unknown, first = asyncio.run(
+        _send(find_settings(data_dir), files, send_invalid=send_invalid)
+    )
     if as_json:
         show_json({"sent": dict(sent), "refused": dict(refused), "unknown_fields": dict(unknown)})
     else:
@@ -97,7 +125,9 @@ def send(sources: list[str], *, data_dir: Path | None, as_json: bool, send_inval
             err.print(f"  {place}: {reason}", highlight=False, markup=False)
         for name, count in unknown.most_common(10):
             err.print(
-                f"  {name!r} is not a field of the contract: sent, but nobody reads it ({count} records)", highlight=False, markup=False
+                f"  {name!r} is not a field of the contract: sent, but nobody reads it ({count} records)",
+                highlight=False,
+                markup=False,
             )
     if refused and not send_invalid:
         raise SystemExit(1)
@@ -109,7 +139,13 @@ async def _send(
     rules = StreamSettings.load(os.environ)
     sent, refused, unknown, first = Counter[str](), Counter[str](), Counter[str](), list[tuple[str, str]]()
     await ensure_topics(settings, deadline_s=10)
-    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} sent"), TimeElapsedColumn(), console=err)
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed} sent"),
+        TimeElapsedColumn(),
+        console=err,
+    )
     async with open_producer(settings.kafka, linger_ms=20) as producer:
         with bar:
             task = bar.add_task("sending", total=None)
@@ -127,7 +163,8 @@ async def _send(
                 if isinstance(line, Rejection):  # there is nothing that could be sent
                     continue
                 if isinstance(verdict, Rejection):
-                    key = key or sha256(line).hexdigest().encode()  # a compacted topic takes nothing without a key
+                    # A compacted topic takes nothing without a key
+                    key = key or sha256(line).hexdigest().encode()
                 chunk.append(Outgoing(full, line, key=key))
                 sent[topic] += 1
                 unknown.update(f"{topic}.{name}" for name in unknown_fields(topic, line))

@@ -14,20 +14,33 @@ from schemas.topics import TOPICS, dead_letter_name
 
 
 def status(*, data_dir: Path | None, as_json: bool) -> None:
-    """Show processes, live generation, last run and how full the topics are; exit code 1 unless all are ready."""
+    """Show processes, live generation, last run and how full the topics are.
+
+    Exit code 1 unless all are ready.
+    """
     settings = find_settings(data_dir)
     facts = asyncio.run(_status(settings))
     if as_json:
         show_json(facts)
     else:
         processes: dict[str, dict[str, object]] = facts["processes"]  # type: ignore[assignment]
-        table("processes", ["process", "ready", "detail"], [(n, str(p.pop("ready", False)), json.dumps(p)) for n, p in processes.items()])
+        table(
+            "processes",
+            ["process", "ready", "detail"],
+            [(n, str(p.pop("ready", False)), json.dumps(p)) for n, p in processes.items()],
+        )
         out.print(
-            f"Kafka: {facts['kafka']}    Milvus: {facts['milvus']}    topics begin with: {settings.topic_prefix}",
+            (
+                f"Kafka: {facts['kafka']}    Milvus: {facts['milvus']}    topics begin with: "
+                f"{settings.topic_prefix}"
+            ),
             markup=False,
             highlight=False,
         )
-        out.print(f"live generation: {facts['generation']}    last run: {facts['last_run']}    events too late to count: {facts['late']}")
+        out.print(
+            f"live generation: {facts['generation']}    last run: {facts['last_run']}    events too late "
+            f"to count: {facts['late']}"
+        )
         counts: dict[str, int] = facts["topics"]  # type: ignore[assignment]
         table("topics", ["topic", "records written"], list(counts.items()))
     if not facts["ready"]:
@@ -35,7 +48,9 @@ def status(*, data_dir: Path | None, as_json: bool) -> None:
 
 
 async def _status(settings: Settings) -> dict[str, object]:
-    processes = {name: await asyncio.to_thread(read_page, settings, name, "readyz") for name in PROCESS_SETTINGS}
+    processes = {
+        name: await asyncio.to_thread(read_page, settings, name, "readyz") for name in PROCESS_SETTINGS
+    }
     ready = all(bool(p.get("ready")) for p in processes.values())
     live, _ = await read_releases(settings)
     found = await read_runs(settings)

@@ -37,9 +37,9 @@ def train(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Ask for a run; with ``wait`` end with 0 only when it was deployed (or, dry, would have been). With ``cancel``: for the end of one.
+    """Ask for a run; with ``wait`` end with 0 only when it was deployed (or, dry, would have been).
 
-    ``timeout_s`` is how long no run may move.
+    With ``cancel``: for the end of one. ``timeout_s`` is how long no run may move.
     """
     if cancel:
         _cancel(cancel, timeout_s=min(timeout_s, 60), data_dir=data_dir, as_json=as_json)
@@ -49,7 +49,8 @@ def train(
     settings = find_settings(data_dir)
     trigger = Trigger(
         trigger_id=uuid.uuid4().hex, requested_by=getpass.getuser(), requested_at=datetime.now(UTC),
-        base=base, force=force, force_reason=reason, dry_run=dry_run, params=dict(_param(p) for p in param or []),
+        base=base, force=force, force_reason=reason, dry_run=dry_run,
+        params=dict(_param(p) for p in param or []),
     )  # fmt: skip
     _require_fit(trigger)
     asyncio.run(send_trigger(settings, trigger))
@@ -73,9 +74,17 @@ def train(
 
 
 def _cancel(run_id: str, *, timeout_s: float, data_dir: Path | None, as_json: bool) -> None:
-    """End a run that waits or is in progress; 0 only when it was seen to be cancelled. A run that is being deployed is not cancelled."""
+    """End a run that waits or is in progress; 0 only when it was seen to be cancelled.
+
+    A run that is being deployed is not cancelled.
+    """
     settings = find_settings(data_dir)
-    trigger = Trigger(trigger_id=uuid.uuid4().hex, requested_by=getpass.getuser(), requested_at=datetime.now(UTC), cancels=run_id)
+    trigger = Trigger(
+        trigger_id=uuid.uuid4().hex,
+        requested_by=getpass.getuser(),
+        requested_at=datetime.now(UTC),
+        cancels=run_id,
+    )
     asyncio.run(send_trigger(settings, trigger))
     try:
         run = asyncio.run(wait_for_run(settings, run_id, quiet_s=timeout_s))
@@ -91,7 +100,9 @@ def _cancel(run_id: str, *, timeout_s: float, data_dir: Path | None, as_json: bo
 
 def _ended(settings: Settings, trigger: Trigger, *, quiet_s: float) -> TrainingRun:
     """Wait for the run that takes the trigger, and show how it fares."""
-    bar = Progress(SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=err)
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=err
+    )
     with bar:
         task = bar.add_task("waiting for the trainer", total=None)
 
@@ -105,7 +116,11 @@ def _ended(settings: Settings, trigger: Trigger, *, quiet_s: float) -> TrainingR
 
 
 def _show(run: TrainingRun) -> None:
-    out.print(Text.assemble(f"{run.run_id}: ", (run.state.value, "bold"), f" {run.error.message if run.error else run.detail}"))
+    out.print(
+        Text.assemble(
+            f"{run.run_id}: ", (run.state.value, "bold"), f" {run.error.message if run.error else run.detail}"
+        )
+    )
 
 
 def _require_fit(trigger: Trigger) -> None:

@@ -1,1 +1,4 @@
-"""The one-machine mode: an Apache Kafka broker, a Milvus Lite server and searchloop's processes as children of one command."""
+"""The one-machine mode.
+
+An Apache Kafka broker, a Milvus Lite server and searchloop's processes as children of one command.
+"""

@@ -10,9 +10,10 @@ T = TypeVar("T")
 
 
 async def in_background(work: Callable[[], T]) -> T:
-    """Return what ``work()`` returns, or raise what it raises. Cancelled, it goes on unheard and does not hold up our exit.
+    """Return what ``work()`` returns, or raise what it raises.
 
-    Unlike ``asyncio.to_thread``: a download that hangs must not keep Ctrl-C from ending the program.
+    Cancelled, it goes on unheard and does not hold up our exit. Unlike ``asyncio.to_thread``: a download that
+    hangs must not keep Ctrl-C from ending the program.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()

@@ -1,6 +1,7 @@
-"""One child process that is kept running: started, its output followed, started again when it ends, stopped when asked.
+"""One child process that is kept running.
 
-It does not know what the child is for, nor when it is ready.
+Started, its output followed, started again when it ends, stopped when asked. It does not know what the child
+is for, nor when it is ready.
 """
 
 import asyncio
@@ -21,7 +22,10 @@ from embedded.restarts import MISUSED, next_delay
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """How a child is started. ``prepare`` runs before each start again (not the first) and may raise ``EmbeddedError``."""
+    """How a child is started.
+
+    ``prepare`` runs before each start again (not the first) and may raise ``EmbeddedError``.
+    """
 
     command: list[str]
     environ: Mapping[str, str]
@@ -33,7 +37,9 @@ class Launch:
 class Child:
     """A named child. ``keep`` runs as a task for as long as the child should live."""
 
-    def __init__(self, name: str, how: Launch, log: LineLog, guardian: Guardian, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, how: Launch, log: LineLog, guardian: Guardian, changed: Callable[[], None]
+    ) -> None:
         self.name = name
         self.log = log
         self.restarts = 0
@@ -58,9 +64,10 @@ class Child:
         return int(times.user + times.system) if times is not None else 0
 
     async def keep(self) -> None:
-        """Start the child, and start it again each time it ends. Returns when it was stopped, or refused its settings.
+        """Start the child, and start it again each time it ends.
 
-        However this ends, neither the child nor anything that it started is left.
+        Returns when it was stopped, or refused its settings. However this ends, neither the child nor
+        anything that it started is left.
         """
         loop = asyncio.get_running_loop()
         delay: float | None = None
@@ -70,12 +77,17 @@ class Child:
             if self._stopping.is_set():
                 return
             if status == MISUSED:
-                self.refused = f"{self.name} refused to start (exit status {MISUSED}) and is not started again"
+                self.refused = (
+                    f"{self.name} refused to start (exit status {MISUSED}) and is not started again"
+                )
                 self.log.write(f"[up] {self.refused}")
                 self._changed()
                 return
             delay = next_delay(delay, loop.time() - begun)
-            self.log.write(f"[up] {self.name} ended ({_spoken(status)}) after {loop.time() - begun:.1f} s; next start in {delay:g} s")
+            self.log.write(
+                f"[up] {self.name} ended ({_spoken(status)}) after {loop.time() - begun:.1f} s; next start "
+                f"in {delay:g} s"
+            )
             self._changed()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
@@ -87,7 +99,10 @@ class Child:
             self._process.kill()
 
     async def stop(self, deadline_s: float, hurry: asyncio.Event) -> None:
-        """Stop it for good: its signal, then SIGKILL after the deadline or as soon as ``hurry`` is set. ``keep`` then returns."""
+        """Stop it for good: its signal, then SIGKILL after the deadline or as soon as ``hurry`` is set.
+
+        ``keep`` then returns.
+        """
         self._stopping.set()
         process, loop = self._process, asyncio.get_running_loop()
         if process is None:
@@ -104,7 +119,9 @@ class Child:
         try:
             if self.restarts:
                 self._how.prepare()
-            process = launch(self._how.command, self._how.environ, subprocess.PIPE, niceness=self._how.niceness)
+            process = launch(
+                self._how.command, self._how.environ, subprocess.PIPE, niceness=self._how.niceness
+            )
         except (EmbeddedError, OSError) as error:
             self.log.write(f"[up] {self.name} could not be started: {error}")
             return None
@@ -124,7 +141,10 @@ class Child:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    """Wait for a process by asking: that takes neither a thread per child nor a handler of SIGCHLD that others might replace."""
+    """Wait for a process by asking.
+
+    That takes neither a thread per child nor a handler of SIGCHLD that others might replace.
+    """
     while not condition():  # noqa: ASYNC110 (nothing sets an event when a process ends)
         await asyncio.sleep(0.05)
 

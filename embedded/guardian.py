@@ -1,7 +1,9 @@
-"""The last guard against orphans: when the supervisor dies without a word, every group of processes it had started is killed.
+"""The last guard against orphans.
 
-Runs as a process of its own and reads lines from stdin: ``+PID`` a group was started, ``-PID`` it is gone. The end of stdin means
-that the supervisor is gone. It covers what a child started itself, which a signal at the parent's death does not reach.
+When the supervisor dies without a word, every group of processes it had started is killed. Runs as a process
+of its own and reads lines from stdin: ``+PID`` a group was started, ``-PID`` it is gone. The end of stdin
+means that the supervisor is gone. It covers what a child started itself, which a signal at the parent's death
+does not reach.
 """
 
 import os
@@ -18,7 +20,9 @@ class Guardian:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).absolute())], stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-I", "-S", str(Path(__file__).absolute())],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
 
     @property
@@ -43,7 +47,8 @@ class Guardian:
 
     def _tell(self, line: str) -> None:
         if self._process.stdin is not None:
-            with suppress(BrokenPipeError):  # somebody killed it; the children still die with their parent on Linux
+            # Somebody killed it; the children still die with their parent on Linux
+            with suppress(BrokenPipeError):
                 self._process.stdin.write(line.encode())
                 self._process.stdin.flush()
 

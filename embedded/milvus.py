@@ -1,7 +1,8 @@
 """A Milvus Lite server as a child process on 127.0.0.1, its whole state in one folder.
 
-The server takes its port with SO_REUSEPORT: beside a foreign server on the same port it starts without a word, and each request
-goes to one of the two by chance. So a port on which anything listens is refused here. The server has no password: never open it.
+The server takes its port with SO_REUSEPORT: beside a foreign server on the same port it starts without a
+word, and each request goes to one of the two by chance. So a port on which anything listens is refused here.
+The server has no password: never open it.
 """
 
 import signal
@@ -40,7 +41,9 @@ class EmbeddedMilvus(LocalServer):
         kept = self.data_dir / "port.json"
         if self._wanted is not None:
             require_free(self._wanted, "Milvus")
-        self._port = self._wanted or free_port(preferred=read_kept(kept, int, remedy="remove it; another port is taken then"))
+        self._port = self._wanted or free_port(
+            preferred=read_kept(kept, int, remedy="remove it; another port is taken then")
+        )
         self._wanted = self._port  # a restart of this server must be found where its clients look
         write_kept(kept, self._port)
 
@@ -52,7 +55,10 @@ class EmbeddedMilvus(LocalServer):
     def answers(self) -> bool:
         """Say whether a gRPC server answers: it greets an HTTP/2 connection with its settings."""
         try:
-            with socket.create_connection((HOST, self._port), timeout=1.0) as connection, connection.makefile("rb") as stream:
+            with (
+                socket.create_connection((HOST, self._port), timeout=1.0) as connection,
+                connection.makefile("rb") as stream,
+            ):
                 connection.sendall(_PREFACE)
                 frame = stream.read(9)
                 return len(frame) == len(_PREFACE[-9:]) and frame[3] == _SETTINGS_FRAME

@@ -1,7 +1,8 @@
-"""The Milvus server of the wheel as a child process, its whole state in one folder: etcd, log and storage are inside it.
+"""The Milvus server of the wheel as a child process, its whole state in one folder.
 
-For tests and benchmarks of the server path (HNSW). It has no password, and its ports listen on every interface of the machine, which
-its configuration cannot change (it only tells others the address 127.0.0.1): never run it where strangers reach the machine.
+Inside it are etcd, log and storage. For tests and benchmarks of the server path (HNSW). It has no password,
+and its ports listen on every interface of the machine, which its configuration cannot change (it only tells
+others the address 127.0.0.1): never run it where strangers reach the machine.
 """
 
 import http.client
@@ -37,8 +38,8 @@ listen-peer-urls: http://{host}:{peer}
 initial-advertise-peer-urls: http://{host}:{peer}
 initial-cluster: default=http://{host}:{peer}
 """
-# How often its parts look at each other: by default each flush and each load takes 3 to 4 s. After kill -9 a server waits until
-# etcd has forgotten the sessions of the killed one.
+# How often its parts look at each other: by default each flush and each load takes 3 to 4 s. After kill -9 a
+# server waits until etcd has forgotten the sessions of the killed one.
 _PACE = {
     "COMMON_SESSION_TTL": 5,  # s
     "DATACOORD_SEGMENT_ASSIGNMENTEXPIRATION": 200,  # ms, as the others
@@ -52,7 +53,8 @@ class MilvusServer(LocalServer):
     """The server. ``port`` None takes the folder's last one, or a free one; a given port must be free."""
 
     name: ClassVar[str] = "milvus-server"
-    stop_signal: ClassVar[signal.Signals] = signal.SIGKILL  # its own way to stop takes 10 s and ends in a panic; it is crash-safe
+    # Its own way to stop takes 10 s and ends in a panic; it is crash-safe
+    stop_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
         super().__init__(data_dir.absolute())
@@ -65,7 +67,10 @@ class MilvusServer(LocalServer):
         return f"http://{HOST}:{self._ports.get('proxy_port', 0)}"
 
     def prepare(self) -> None:
-        """Unpack the server, choose its ports, write its configuration. Raises ``ServerMissingError`` and ``PortTakenError``."""
+        """Unpack the server, choose its ports, write its configuration.
+
+        Raises ``ServerMissingError`` and ``PortTakenError``.
+        """
         unpacked()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         kept = self.data_dir / "ports.json"
@@ -75,7 +80,8 @@ class MilvusServer(LocalServer):
         self._ports = {} if self._wanted is None else {"proxy_port": self._wanted}
         for name in _PORTS[len(self._ports) :]:
             self._ports[name] = free_port(preferred=last.get(name), besides=self._ports.values())
-        self._wanted = self._ports["proxy_port"]  # a restart of this server must be found where its clients look
+        # A restart of this server must be found where its clients look
+        self._wanted = self._ports["proxy_port"]
         write_kept(kept, self._ports)
         storage = self.data_dir / "data"
         where = {
@@ -85,12 +91,22 @@ class MilvusServer(LocalServer):
             "local_storage_dir": storage,
             "rocksmq_data_dir": storage / "rocksmq",
         }
-        etcd = _ETCD.format(folder=storage / "etcd", host=HOST, client=self._ports["etcd_port"], peer=self._ports["etcd_peer_port"])
+        etcd = _ETCD.format(
+            folder=storage / "etcd",
+            host=HOST,
+            client=self._ports["etcd_port"],
+            peer=self._ports["etcd_peer_port"],
+        )
         (self.data_dir / "etcd.yaml").write_text(etcd)
-        write_config(self.data_dir / "configs", {**self._ports, **{name: str(path) for name, path in where.items()}})
+        write_config(
+            self.data_dir / "configs", {**self._ports, **{name: str(path) for name, path in where.items()}}
+        )
 
     def command(self) -> list[str]:
-        """Return the command line: ``env`` sets what Milvus takes from the environment and becomes the server, same process id."""
+        """Return the command line.
+
+        ``env`` sets what Milvus takes from the environment and becomes the server, same process id.
+        """
         programs = unpacked()
         variables = {
             "LD_LIBRARY_PATH": programs,

@@ -1,7 +1,8 @@
-"""A real Milvus server without Docker, from the wheel ``milvus==2.3.5``: where it lies, unpacked once, configured in one folder.
+"""A real Milvus server without Docker, from the wheel ``milvus==2.3.5``.
 
-The wheel's own launcher is not used: it unpacks 250 MB into each new folder, takes fixed ports, and a kill of it leaves the server.
-The server is old and for tests and benchmarks only; an installation without the development packages does not have it.
+Where it lies, unpacked once, configured in one folder. The wheel's own launcher is not used: it unpacks 250
+MB into each new folder, takes fixed ports, and a kill of it leaves the server. The server is old and for
+tests and benchmarks only; an installation without the development packages does not have it.
 """
 
 import fcntl
@@ -20,7 +21,10 @@ _FIELD = re.compile(r"\{\{\s*(\w+)(?:\(\w+\))?(?:\s*:\s*(.*?))?\s*\}\}")
 
 
 def wheel_folder() -> Path | None:
-    """Return the data folder of the installed wheel, or None when it is not installed. Imports nothing of it."""
+    """Return the data folder of the installed wheel, or None when it is not installed.
+
+    Imports nothing of it.
+    """
     spec = importlib.util.find_spec("milvus")
     if spec is None or spec.origin is None:
         return None
@@ -29,13 +33,17 @@ def wheel_folder() -> Path | None:
 
 
 def unpacked() -> Path:
-    """Return the folder with the server's program and libraries, unpacked beside the wheel by the first call (5 s, 250 MB).
+    """Return the folder with the server's program and libraries.
 
-    Raises ``ServerMissingError`` when the wheel is not installed or the disk cannot take it.
+    Unpacked beside the wheel by the first call (5 s, 250 MB). Raises ``ServerMissingError`` when the wheel is
+    not installed or the disk cannot take it.
     """
     folder = wheel_folder()
     if folder is None:
-        raise ServerMissingError(f"the Milvus server of the wheel {WHEEL} is not installed; on 64-bit Linux: pip install --no-deps {WHEEL}")
+        raise ServerMissingError(
+            f"the Milvus server of the wheel {WHEEL} is not installed; on 64-bit Linux: pip install "
+            f"--no-deps {WHEEL}"
+        )
     target = folder / "unpacked"
     if not target.is_dir():
         try:
@@ -49,7 +57,10 @@ def unpacked() -> Path:
 
 
 def _unpack(packed: Path, target: Path) -> None:
-    """Unpack into a fresh folder and rename it when whole: an interrupted call leaves nothing that looks finished."""
+    """Unpack into a fresh folder and rename it when whole.
+
+    An interrupted call leaves nothing that looks finished.
+    """
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="unpack-") as scratch:
         ready = Path(scratch) / "bin"
         ready.mkdir()
@@ -62,7 +73,10 @@ def _unpack(packed: Path, target: Path) -> None:
 
 
 def write_config(folder: Path, values: Mapping[str, str | int]) -> None:
-    """Write ``milvus.yaml`` and ``glog.conf`` into a folder: the wheel's template, its fields filled by ``values`` or their defaults."""
+    """Write ``milvus.yaml`` and ``glog.conf`` into a folder.
+
+    The wheel's template, its fields filled by ``values`` or their defaults.
+    """
     wheel = wheel_folder()
     if wheel is None:
         raise ServerMissingError(f"the wheel {WHEEL} is not installed")
@@ -72,7 +86,9 @@ def write_config(folder: Path, values: Mapping[str, str | int]) -> None:
 
 
 def filled(template: str, values: Mapping[str, str | int]) -> str:
-    """Return the template with each ``{{ name(type): default }}`` replaced. Raises ``KeyError`` for one with neither value nor default.
+    """Return the template with each ``{{ name(type): default }}`` replaced.
+
+    Raises ``KeyError`` for one with neither value nor default.
 
     >>> filled("port: {{ proxy_port(int): 19530 }}, dir: {{ data }}", {"data": "/d"})
     'port: 19530, dir: /d'

@@ -1,7 +1,7 @@
 """Ports of 127.0.0.1: which are free, and who holds the others.
 
-Free ones are taken below the range that Linux and macOS give to outgoing connections: a client that keeps trying a port
-inside that range can connect to itself and so take the port away from the server it waits for.
+Free ones are taken below the range that Linux and macOS give to outgoing connections: a client that keeps
+trying a port inside that range can connect to itself and so take the port away from the server it waits for.
 """
 
 import secrets
@@ -38,14 +38,17 @@ def free_port(*, preferred: int | None = None, besides: Collection[int] = ()) ->
         port = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST)
         if port not in besides and is_free(port):
             return port
-    raise PortTakenError(f"found no free port of {HOST} between {_LOWEST} and {_HIGHEST} in 1000 tries; end what holds them")
+    raise PortTakenError(
+        f"found no free port of {HOST} between {_LOWEST} and {_HIGHEST} in 1000 tries; end what holds them"
+    )
 
 
 def require_free(port: int, what: str) -> None:
     """Raise ``PortTakenError`` unless the port is free; ``what`` names the server that wants it."""
     if not is_free(port):
         raise PortTakenError(
-            f"port {port} of {HOST} is taken by {_holder(port)}, and {what} needs it: end that process, or choose another port"
+            f"port {port} of {HOST} is taken by {_holder(port)}, and {what} needs it: end that process, or "
+            "choose another port"
         )
 
 

@@ -1,4 +1,7 @@
-"""Is it there, is it ready: the ``/healthz`` and ``/readyz`` pages of a process, and the addresses of servers that are not ours."""
+"""Whether it is there, and whether it is ready.
+
+The ``/healthz`` and ``/readyz`` pages of a process, and the addresses of servers that are not ours.
+"""
 
 import asyncio
 import json
@@ -16,7 +19,10 @@ _PATIENCE = aiohttp.ClientTimeout(total=2.0)
 
 
 async def says_yes(page: str, data_dir: Path, name: str, session: aiohttp.ClientSession) -> bool:
-    """Say whether a page of a process, ``readyz`` or ``healthz``, answers 200 on the port that it wrote to ``run/<name>.json``."""
+    """Say whether a page of a process, ``readyz`` or ``healthz``, answers 200.
+
+    On the port that it wrote to ``run/<name>.json``.
+    """
     try:
         port = json.loads((data_dir / "run" / f"{name}.json").read_text())["port"]
         async with session.get(f"http://{HOST}:{port}/{page}", timeout=_PATIENCE) as answer:
@@ -29,7 +35,10 @@ async def require_kafka(bootstrap: str) -> None:
     """Raise ``NotReadyError`` unless one of the comma separated brokers takes a connection."""
     addresses = [urlsplit(f"//{part.strip()}") for part in bootstrap.split(",")]
     if not any([await _listens(a.hostname, a.port or 9092) for a in addresses]):
-        raise NotReadyError(f"SEARCHLOOP_KAFKA names {bootstrap}, and nothing answers there: start it, or unset it to get one of our own")
+        raise NotReadyError(
+            f"SEARCHLOOP_KAFKA names {bootstrap}, and nothing answers there: start it, or unset it to get "
+            "one of our own"
+        )
 
 
 async def require_milvus(uri: str) -> None:
@@ -37,10 +46,14 @@ async def require_milvus(uri: str) -> None:
     parts, shown = urlsplit(uri), without_password(uri)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise NotReadyError(
-            f"SEARCHLOOP_MILVUS names {shown!r}, and several processes need a server, http://host:port: only one process can open a file"
+            f"SEARCHLOOP_MILVUS names {shown!r}, and several processes need a server, http://host:port: "
+            "only one process can open a file"
         )
     if not await _listens(parts.hostname, parts.port or (443 if parts.scheme == "https" else 19530)):
-        raise NotReadyError(f"SEARCHLOOP_MILVUS names {shown}, and nothing answers there: start it, or unset it to get one of our own")
+        raise NotReadyError(
+            f"SEARCHLOOP_MILVUS names {shown}, and nothing answers there: start it, or unset it to get one "
+            "of our own"
+        )
 
 
 async def _listens(host: str | None, port: int) -> bool:

@@ -1,4 +1,7 @@
-"""Who runs on a data directory, and where: the lock that keeps it to one supervisor, and ``runtime.json`` for the other commands."""
+"""Who runs on a data directory, and where.
+
+The lock that keeps it to one supervisor, and ``runtime.json`` for the other commands.
+"""
 
 import fcntl
 import os
@@ -14,12 +17,18 @@ from embedded.kept import read_kept, write_kept
 
 _LOCK = "up.lock"
 _RUNTIME = "runtime.json"
-_REMEDY = "it is written again when a process of `searchloop up` ends or starts; until then set SEARCHLOOP_KAFKA and SEARCHLOOP_MILVUS"
+_REMEDY = (
+    "it is written again when a process of `searchloop up` ends or starts; until then set SEARCHLOOP_KAFKA "
+    "and SEARCHLOOP_MILVUS"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """What ``runtime.json`` says. ``started_at`` is in seconds since 1970; ``processes`` maps names to process ids."""
+    """What ``runtime.json`` says.
+
+    ``started_at`` is in seconds since 1970; ``processes`` maps names to process ids.
+    """
 
     kafka: str
     milvus: str
@@ -33,7 +42,10 @@ class Runtime:
 
 
 def read_runtime(data_dir: Path) -> Runtime | None:
-    """Return what runs on the directory now; None when nothing does, also when a killed supervisor left its file behind."""
+    """Return what runs on the directory now.
+
+    None when nothing does, also when a killed supervisor left its file behind.
+    """
     try:
         descriptor = os.open(data_dir / _LOCK, os.O_RDWR)
     except FileNotFoundError:
@@ -49,9 +61,9 @@ def read_runtime(data_dir: Path) -> Runtime | None:
 
 @contextmanager
 def claim(data_dir: Path) -> Iterator[None]:
-    """Hold the directory for the length of the block; at its end ``runtime.json`` is gone. Raises ``AlreadyRunningError``.
+    """Hold the directory for the length of the block; at its end ``runtime.json`` is gone.
 
-    The lock belongs to this process and ends with it, however it ends.
+    Raises ``AlreadyRunningError``. The lock belongs to this process and ends with it, however it ends.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(data_dir / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -59,7 +71,8 @@ def claim(data_dir: Path) -> Iterator[None]:
         if not _locked(descriptor):
             owner = os.read(descriptor, 32).decode(errors="replace").strip()
             raise AlreadyRunningError(
-                f"searchloop up already runs on {data_dir} as process {owner or 'unknown'}: stop that one (kill {owner or 'PID'}), "
+                f"searchloop up already runs on {data_dir} as process {owner or 'unknown'}: stop that one "
+                f"(kill {owner or 'PID'}), "
                 "or choose another directory with SEARCHLOOP_DATA_DIR",
                 int(owner) if owner.isdigit() else None,
             )
@@ -75,21 +88,31 @@ def claim(data_dir: Path) -> Iterator[None]:
 
 
 def made_private(data_dir: Path) -> str | None:
-    """Take the directory from everybody else on the machine: it holds what shoppers did. Returns the sentence to log, if there is one.
+    """Take the directory from everybody else on the machine: it holds what shoppers did.
 
-    One that is not ours alone (another's, or one such as /tmp) is left as it is, and told.
+    Returns the sentence to log, if there is one. One that is not ours alone (another's, or one such as /tmp)
+    is left as it is, and told.
     """
     found = data_dir.stat()
     if not found.st_mode & 0o077:
         return None
     if found.st_uid != os.geteuid() or found.st_mode & stat.S_ISVTX:
-        return f"others of this machine may read {data_dir}, which holds what shoppers did, and it is not ours to close: choose another"
+        return (
+            f"others of this machine may read {data_dir}, which holds what shoppers did, and it is not "
+            "ours to close: choose another"
+        )
     data_dir.chmod(0o700)
-    return f"{data_dir} was readable by others of this machine, and holds what shoppers did: it is closed now (mode 700)"
+    return (
+        f"{data_dir} was readable by others of this machine, and holds what shoppers did: it is closed now "
+        "(mode 700)"
+    )
 
 
 def _locked(descriptor: int) -> bool:
-    """Try to take the lock, for a quarter of a second: ``read_runtime`` of another command holds it for a moment."""
+    """Try to take the lock, for a quarter of a second.
+
+    ``read_runtime`` of another command holds it for a moment.
+    """
     for _ in range(5):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

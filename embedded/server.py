@@ -1,6 +1,7 @@
 """A server of this machine: prepared, started, waited for, stopped. What Kafka and Milvus have in common.
 
-It knows nothing of restarts: the supervisor takes ``prepare``, ``command`` and ``answers`` and looks after the process itself.
+It knows nothing of restarts: the supervisor takes ``prepare``, ``command`` and ``answers`` and looks after
+the process itself.
 """
 
 import os
@@ -17,7 +18,10 @@ from embedded.launching import child_environ, launch, stop
 
 
 class LocalServer(ABC):
-    """One server process on 127.0.0.1 with one folder. Use it as a context manager, or ``start`` and ``stop``."""
+    """One server process on 127.0.0.1 with one folder.
+
+    Use it as a context manager, or ``start`` and ``stop``.
+    """
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
@@ -33,7 +37,10 @@ class LocalServer(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Write what the server needs before it starts, and choose its port. Takes seconds the first time. Raises ``EmbeddedError``."""
+        """Write what the server needs before it starts, and choose its port.
+
+        Takes seconds the first time. Raises ``EmbeddedError``.
+        """
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -54,7 +61,10 @@ class LocalServer(ABC):
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def start(self, *, deadline_s: float = 120.0) -> None:
-        """Prepare, start and wait until it answers. Raises ``NotReadyError`` with the end of its log when it does not."""
+        """Prepare, start and wait until it answers.
+
+        Raises ``NotReadyError`` with the end of its log when it does not.
+        """
         self.prepare()
         with self.log_path.open("ab") as log:
             self._process = launch(self.command(), child_environ(os.environ), log)
@@ -63,8 +73,14 @@ class LocalServer(ABC):
             status = self._process.poll()
             if status is not None or time.monotonic() > end:
                 self.stop(deadline_s=1.0)
-                found = f"ended with status {status}" if status is not None else f"did not answer within {deadline_s:.0f} s"
-                raise NotReadyError(f"{self.name} {found}; the end of {self.log_path}:\n{_tail(self.log_path)}")
+                found = (
+                    f"ended with status {status}"
+                    if status is not None
+                    else f"did not answer within {deadline_s:.0f} s"
+                )
+                raise NotReadyError(
+                    f"{self.name} {found}; the end of {self.log_path}:\n{_tail(self.log_path)}"
+                )
             time.sleep(0.05)
 
     def stop(self, *, deadline_s: float = 15.0) -> int | None:
@@ -84,7 +100,9 @@ class LocalServer(ABC):
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 

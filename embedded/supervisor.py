@@ -1,7 +1,8 @@
-"""Everything on this machine as one thing: Kafka, Milvus, then searchloop's processes; kept running, and ended in reverse order.
+"""Everything on this machine as one thing: Kafka, Milvus, then searchloop's processes.
 
-``SEARCHLOOP_KAFKA`` and ``SEARCHLOOP_MILVUS`` name servers that exist; those are used, never started or stopped. Every topic is
-made by the processes themselves. State lies in the data directory, and the next start finds it again.
+Kept running, and ended in reverse order. ``SEARCHLOOP_KAFKA`` and ``SEARCHLOOP_MILVUS`` name servers that
+exist; those are used, never started or stopped. Every topic is made by the processes themselves. State lies
+in the data directory, and the next start finds it again.
 """
 
 import asyncio
@@ -39,11 +40,12 @@ _ROOT = str(Path(__file__).absolute().parents[1])
 
 
 class Supervisor:
-    """The stack as an async context manager: entered when the servers answer and the processes are started, left when all are gone.
+    """The stack as an async context manager.
 
-    ``env`` is put over the environment of this process. ``processes`` are started in this order; ``commands`` replaces the
-    command line of one (default: ``python -m NAME``). ``http_port`` of the settings is not used: each process takes a free one.
-    Not for reuse: one instance, one run.
+    Entered when the servers answer and the processes are started, left when all are gone. ``env`` is put over
+    the environment of this process. ``processes`` are started in this order; ``commands`` replaces the
+    command line of one (default: ``python -m NAME``). ``http_port`` of the settings is not used: each process
+    takes a free one. Not for reuse: one instance, one run.
     """
 
     def __init__(
@@ -96,30 +98,42 @@ class Supervisor:
             raise
 
     async def ready(self, deadline_s: float = 120.0, *, page: str = "readyz") -> None:
-        """Wait until every process says yes on a page. Raises ``NotReadyError``, at once when one refused its settings.
+        """Wait until every process says yes on a page.
 
-        ``readyz``: it does its work (a searcher waits for its first generation, so for products); ``healthz``: it runs.
+        Raises ``NotReadyError``, at once when one refused its settings. ``readyz``: it does its work (a
+        searcher waits for its first generation, so for products); ``healthz``: it runs.
         """
         end = asyncio.get_running_loop().time() + deadline_s
         async with aiohttp.ClientSession() as session:
             waiting = list(self._names)
-            while waiting := [name for name in waiting if not await says_yes(page, self.data_dir, name, session)]:
+            while waiting := [
+                name for name in waiting if not await says_yes(page, self.data_dir, name, session)
+            ]:
                 for name in waiting:
                     if (reason := self._children[name].refused) is not None:
                         raise NotReadyError(f"{reason}; its last lines:\n{self._children[name].log.tail()}")
                 if asyncio.get_running_loop().time() > end:
                     tails = "\n".join(f"{name}:\n{self._children[name].log.tail(5)}" for name in waiting)
-                    raise NotReadyError(f"not ready within {deadline_s:.0f} s: {', '.join(waiting)}; their last lines:\n{tails}")
+                    raise NotReadyError(
+                        f"not ready within {deadline_s:.0f} s: {', '.join(waiting)}; their last "
+                        f"lines:\n{tails}"
+                    )
                 await asyncio.sleep(0.1)
 
     async def watch(self) -> None:
-        """Wait for as long as there is anything to keep running. Raises what made a keeper fail, which is a defect of ours."""
+        """Wait for as long as there is anything to keep running.
+
+        Raises what made a keeper fail, which is a defect of ours.
+        """
         done, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
 
     async def stop(self) -> None:
-        """End everything in reverse order; returns when nothing is left running. Never raises for a child's sake."""
+        """End everything in reverse order; returns when nothing is left running.
+
+        Never raises for a child's sake.
+        """
         if self._tending is not None:
             self._tending.cancel()
         for name, child in reversed(self._children.items()):
@@ -162,7 +176,9 @@ class Supervisor:
         await self.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.stop()
 
     async def _kafka(self) -> str:
@@ -170,7 +186,9 @@ class Supervisor:
             await require_kafka(given)
             return given
         jars = self._environ.get(f"{PREFIX}KAFKA_JARS")
-        return await self._start_server(EmbeddedKafka(self.data_dir / "kafka", self._ports[0], jars=Path(jars) if jars else None))
+        return await self._start_server(
+            EmbeddedKafka(self.data_dir / "kafka", self._ports[0], jars=Path(jars) if jars else None)
+        )
 
     async def _milvus(self) -> str:
         if given := self._environ.get(f"{PREFIX}MILVUS"):
@@ -180,33 +198,47 @@ class Supervisor:
 
     async def _start_server(self, server: LocalServer) -> str:
         await in_background(server.prepare)
-        how = Launch(command=server.command(), environ=child_environ(self._environ), stop_signal=server.stop_signal, prepare=server.prepare)
+        how = Launch(
+            command=server.command(),
+            environ=child_environ(self._environ),
+            stop_signal=server.stop_signal,
+            prepare=server.prepare,
+        )
         child = self._add(server.name, how)
         worked, since = -1, time.monotonic()
         while not await in_background(server.answers):
-            # It may read a long log, on a machine that has little time for it: as long as it works, it is waited for.
+            # It may read a long log, on a machine that has little time for it: as long as it works, it is
+            # waited for.
             if (now := child.cpu_s()) > worked:
                 worked, since = now, time.monotonic()
             if child.restarts or child.refused or time.monotonic() - since > _SERVER_QUIET_S:
-                raise NotReadyError(f"{server.name} did not come up; the end of {child.log.path}:\n{child.log.tail()}")
+                raise NotReadyError(
+                    f"{server.name} did not come up; the end of {child.log.path}:\n{child.log.tail()}"
+                )
             await asyncio.sleep(0.05)
         self.say(f"{server.name} answers at {server.address}")
         return server.address
 
     def _settings(self, name: str) -> Settings:
         where = {"kafka": self.kafka, "milvus": self.milvus} if self.kafka else {}
-        return PROCESS_SETTINGS.get(name, Settings).load(self._environ, data_dir=self.data_dir, http_port=0, **where)
+        return PROCESS_SETTINGS.get(name, Settings).load(
+            self._environ, data_dir=self.data_dir, http_port=0, **where
+        )
 
     def _start_process(self, name: str) -> None:
         inherited = {key: value for key, value in self._environ.items() if not key.startswith(PREFIX)}
         # Our own packages first, and never those that happen to lie in the folder we were started from.
         paths = os.pathsep.join(filter(None, (_ROOT, self._environ.get("PYTHONPATH"))))
-        environ = child_environ(inherited, **self._settings(name).environ(), PYTHONPATH=paths, PYTHONSAFEPATH="1")
+        environ = child_environ(
+            inherited, **self._settings(name).environ(), PYTHONPATH=paths, PYTHONSAFEPATH="1"
+        )
         command = self._commands.get(name) or [sys.executable, "-m", name]
         announced = self.data_dir / "run" / f"{name}.json"
         announced.unlink(missing_ok=True)
         forget = lambda: announced.unlink(missing_ok=True)  # noqa: E731 (the page of the one that ended must not answer for the next)
-        self._add(name, Launch(command=command, environ=environ, niceness=_NICENESS.get(name, 0), prepare=forget))
+        self._add(
+            name, Launch(command=command, environ=environ, niceness=_NICENESS.get(name, 0), prepare=forget)
+        )
 
     def _add(self, name: str, how: Launch) -> Child:
         if self._guardian is None:
@@ -223,7 +255,13 @@ class Supervisor:
         if self.kafka and self.milvus:
             pids = {name: child.pid for name, child in self._children.items()}
             running = {name: pid for name, pid in pids.items() if pid is not None}
-            runtime = Runtime(kafka=self.kafka, milvus=self.milvus, pid=os.getpid(), started_at=self._started_at, processes=running)
+            runtime = Runtime(
+                kafka=self.kafka,
+                milvus=self.milvus,
+                pid=os.getpid(),
+                started_at=self._started_at,
+                processes=running,
+            )
             try:
                 runtime.write(self.data_dir)
             except OSError as error:  # a full disk must not end those who keep the processes running

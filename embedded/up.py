@@ -1,4 +1,7 @@
-"""``searchloop up``: the stack from start to Ctrl-C, SIGTERM or the terminal's end. A second signal kills what is still stopping."""
+"""``searchloop up``: the stack from start to Ctrl-C, SIGTERM or the terminal's end.
+
+A second signal kills what is still stopping.
+"""
 
 import asyncio
 import math
@@ -28,7 +31,14 @@ async def up(
     0 after a signal; 1 when a process refused its settings at the start, or all of them did later.
     Raises ``EmbeddedError`` or ``SettingsError`` when it cannot start, with nothing left running.
     """
-    stack = Supervisor(data_dir=data_dir, env=env, processes=processes, commands=commands, kafka_port=kafka_port, milvus_port=milvus_port)
+    stack = Supervisor(
+        data_dir=data_dir,
+        env=env,
+        processes=processes,
+        commands=commands,
+        kafka_port=kafka_port,
+        milvus_port=milvus_port,
+    )
     stopping = asyncio.Event()
 
     def on_signal() -> None:
@@ -64,8 +74,13 @@ async def _run(stack: Supervisor, within_s: float) -> int:
             if stack.refused():
                 return 1
         else:
-            stack.say(f"searchloop is up after {asyncio.get_running_loop().time() - begun:.1f} s; Ctrl-C stops it")
-        stack.say(f"clients find Kafka at {stack.kafka} (bootstrap.servers); Milvus is at {stack.milvus}. --kafka-port takes another")
+            stack.say(
+                f"searchloop is up after {asyncio.get_running_loop().time() - begun:.1f} s; Ctrl-C stops it"
+            )
+        stack.say(
+            f"clients find Kafka at {stack.kafka} (bootstrap.servers); Milvus is at {stack.milvus}. "
+            "--kafka-port takes another"
+        )
         announcing = asyncio.create_task(_announce(stack))
         try:
             await stack.watch()

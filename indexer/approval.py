@@ -1,7 +1,9 @@
-"""Decide whether a candidate may be built at all: somebody has judged these weights, and they lie where models of ours lie. Pure.
+"""Decide whether a candidate may be built at all.
 
-Who can write a command can name any folder. So the weights must be those of a verdict on ``decisions``, which only the trainer and the
-indexer write: a pass, or forced with a reason. It knows no broker; what it is told of ``decisions`` is all it remembers, by digest.
+Somebody has judged these weights, and they lie where models of ours lie. Pure. Who can write a command can
+name any folder. So the weights must be those of a verdict on ``decisions``, which only the trainer and the
+indexer write: a pass, or forced with a reason. It knows no broker; what it is told of ``decisions`` is all it
+remembers, by digest.
 """
 
 from collections import defaultdict
@@ -15,13 +17,19 @@ RUNS = "runs"
 
 
 class Approvals:
-    """The weights that were approved, by sha256, each with the runs whose verdict it was (None: of no run, as the base model)."""
+    """The weights that were approved, by sha256, each with the runs whose verdict it was.
+
+    None: of no run, as the base model.
+    """
 
     def __init__(self) -> None:
         self._runs: dict[str, set[str | None]] = defaultdict(set)
 
     def take(self, decision: Decision) -> None:
-        """Note a decision. One that refuses takes nothing back: else who writes bad commands could bar good weights."""
+        """Note a decision.
+
+        One that refuses takes nothing back: else who writes bad commands could bar good weights.
+        """
         good = decision.verdict == "pass" or (decision.verdict == "forced" and any(decision.reasons))
         if good and decision.candidate_sha256:
             self._runs[decision.candidate_sha256].add(decision.run_id)
@@ -29,24 +37,36 @@ class Approvals:
     def objection(self, candidate: Candidate) -> str | None:
         """Return why nobody has approved the candidate, or None. It does not say what would be approved."""
         if candidate.model_sha256 not in self._runs:
-            return "no decision on these weights: a promotion needs a pass, or forced with a reason, on decisions (`searchloop train`)"
+            return (
+                "no decision on these weights: a promotion needs a pass, or forced with a reason, on "
+                "decisions (`searchloop train`)"
+            )
         if candidate.run_id is not None and candidate.run_id not in self._runs[candidate.model_sha256]:
             return f"the decision on these weights is not that of run {candidate.run_id}"
         return None
 
 
 def model_folders(data_dir: Path, further: str) -> list[Path]:
-    """Return the folders whose models may be promoted: the runs of the data directory, and further ones, comma separated."""
+    """Return the folders whose models may be promoted.
+
+    The runs of the data directory, and further ones, comma separated.
+    """
     return [data_dir / RUNS, *(Path(name.strip()) for name in further.split(",") if name.strip())]
 
 
 def misplaced(candidate: Candidate, *, base_model: str, folders: Sequence[Path]) -> str | None:
-    """Return why the candidate's files are none of ours, or None. Links are followed before they are judged."""
+    """Return why the candidate's files are none of ours, or None.
+
+    Links are followed before they are judged.
+    """
     inside = [folder.resolve() for folder in folders]
     paths = [candidate.vectors] if candidate.vectors is not None else []
     if candidate.model != base_model:
         paths.append(candidate.model)
     for path in paths:
         if not any(Path(path).resolve().is_relative_to(folder) for folder in inside):
-            return f"{path[:200]!r} does not lie in a folder of models: the runs of the data directory, or one of model_folders"
+            return (
+                f"{path[:200]!r} does not lie in a folder of models: the runs of the data directory, or "
+                "one of model_folders"
+            )
     return None

@@ -1,7 +1,8 @@
-"""Fill a new collection with the whole catalogue, and gather the evidence that it is right. Thin; ``verify`` judges.
+"""Fill a new collection with the whole catalogue, and gather the evidence that it is right.
 
-Vectors that the candidate brought along are taken over where the text is the same; the probes encode anew, so wrong ones are found.
-What an earlier attempt has written stays: only rows that are missing or old are written again.
+Thin; ``verify`` judges. Vectors that the candidate brought along are taken over where the text is the same;
+the probes encode anew, so wrong ones are found. What an earlier attempt has written stays: only rows that are
+missing or old are written again.
 """
 
 import asyncio
@@ -57,25 +58,34 @@ async def fill(
     *,
     progress: Callable[[int], None],
 ) -> Mapping[str, Vector]:
-    """Write every product, flush, index and load. ``progress(n)`` is called after each step, and may raise to end the build.
+    """Write every product, flush, index and load.
 
-    Returns the vectors that the candidate brought along, by the hash of their text; they are not proven yet.
+    ``progress(n)`` is called after each step, and may raise to end the build. Returns the vectors that the
+    candidate brought along, by the hash of their text; they are not proven yet.
     """
     name, settings = release.collection, shop.settings
     candidate = release.command.candidate if release.command else None
-    known = await shop.lane(read_vectors, candidate.vectors, release.dim) if candidate and candidate.vectors else {}
+    known = (
+        await shop.lane(read_vectors, candidate.vectors, release.dim)
+        if candidate and candidate.vectors
+        else {}
+    )
     ids = sorted(await _missing(shop, release, products))
     kept = len(products) - len(ids)
     progress(kept)
     for step, start in enumerate(range(0, len(ids), settings.build_batch)):
         some = [products[i] for i in ids[start : start + settings.build_batch]]
         vectors = await _vectors(shop, release, some, known)
-        rows = [Row.of(product, vector, release.generation) for product, vector in zip(some, vectors, strict=True)]
+        rows = [
+            Row.of(product, vector, release.generation) for product, vector in zip(some, vectors, strict=True)
+        ]
         await shop.lane(shop.store.upsert, name, rows)
         ROWS_WRITTEN.labels("build").inc(len(rows))
         progress(kept + start + len(rows))
         if step % LOG_EVERY == 0:
-            log.info("building", generation=release.generation, rows=kept + start + len(rows), of=len(products))
+            log.info(
+                "building", generation=release.generation, rows=kept + start + len(rows), of=len(products)
+            )
         await asyncio.sleep(shop.pause_s())
     for call in (shop.store.flush, shop.store.build_index, shop.store.load):
         await shop.lane(call, name)
@@ -85,7 +95,10 @@ async def fill(
 
 
 async def _missing(shop: Workshop, release: Release, products: Mapping[str, CatalogProduct]) -> set[str]:
-    """Create the collection, or keep what an earlier attempt has written into it. Returns the ids that are still to be written."""
+    """Create the collection, or keep what an earlier attempt has written into it.
+
+    Returns the ids that are still to be written.
+    """
     name, store, lane = release.collection, shop.store, shop.lane
     if not await lane(store.exists, name):
         await lane(store.create, name, release.dim)
@@ -97,23 +110,35 @@ async def _missing(shop: Workshop, release: Release, products: Mapping[str, Cata
     wrong = out_of_step(products, there)
     surplus = sorted(wrong - products.keys())
     await lane(store.delete, name, surplus)
-    log.info("build resumed", generation=release.generation, attempt=release.attempts, kept=len(there) - len(wrong & there.keys()))
+    log.info(
+        "build resumed",
+        generation=release.generation,
+        attempt=release.attempts,
+        kept=len(there) - len(wrong & there.keys()),
+    )
     return wrong & products.keys()
 
 
-async def gather(shop: Workshop, release: Release, products: Mapping[str, CatalogProduct], live: Release | None) -> Evidence:
-    """Ask the store for everything that ``verify`` judges. Probes are drawn by the generation's number, so a repeat asks the same.
+async def gather(
+    shop: Workshop, release: Release, products: Mapping[str, CatalogProduct], live: Release | None
+) -> Evidence:
+    """Ask the store for everything that ``verify`` judges.
 
-    ``live`` serves now, its model loaded: it answers the same probes, in turns.
+    Probes are drawn by the generation's number, so a repeat asks the same. ``live`` serves now, its model
+    loaded: it answers the same probes, in turns.
     """
     name, store, lane = release.collection, shop.store, shop.lane
     ids = sorted(await lane(store.ids, name))
     rows = await lane(store.rows, name, ids)
     count = await lane(store.count, name)
     candidates = [i for i in ids if i in products]
-    drawn = np.random.default_rng(release.generation).permutation(len(candidates))[: shop.settings.verify_probes]
+    drawn = np.random.default_rng(release.generation).permutation(len(candidates))[
+        : shop.settings.verify_probes
+    ]
     probes = [candidates[i] for i in drawn]
-    probe_vectors = await shop.models.encode(release.model_sha256, [document_text(products[i]) for i in probes])
+    probe_vectors = await shop.models.encode(
+        release.model_sha256, [document_text(products[i]) for i in probes]
+    )
     answers = await lane(store.search, name, probe_vectors, TOP, timeout_s=60.0)
     return Evidence(
         expected_ids=frozenset(products),
@@ -125,15 +150,19 @@ async def gather(shop: Workshop, release: Release, products: Mapping[str, Catalo
         probe_vectors=probe_vectors,
         answers=[[(hit.product_id, hit.score) for hit in hits] for hits in answers],
         latencies_ms=await again_if_slower(
-            lambda: _in_turns(shop, release, live, [document_text(products[i]) for i in probes]), shop.settings.max_latency_ratio
+            lambda: _in_turns(shop, release, live, [document_text(products[i]) for i in probes]),
+            shop.settings.max_latency_ratio,
         ),
     )
 
 
-async def again_if_slower(measure: Callable[[], Awaitable[Latencies]], max_ratio: float, *, rest_s: float = 2.0) -> Latencies:
-    """Measure; where the new one seems too slow, rest and measure again, up to ``ROUNDS`` times. The last measurement counts.
+async def again_if_slower(
+    measure: Callable[[], Awaitable[Latencies]], max_ratio: float, *, rest_s: float = 2.0
+) -> Latencies:
+    """Measure; where the new one seems too slow, rest and measure again, up to ``ROUNDS`` times.
 
-    A slow index is slow in every round. A collection that was just loaded, or a machine that has other things to do, is not.
+    The last measurement counts. A slow index is slow in every round. A collection that was just loaded, or a
+    machine that has other things to do, is not.
     """
     latencies = await measure()
     for _ in range(ROUNDS - 1):
@@ -145,10 +174,12 @@ async def again_if_slower(measure: Callable[[], Awaitable[Latencies]], max_ratio
     return latencies
 
 
-async def _in_turns(shop: Workshop, release: Release, live: Release | None, texts: Sequence[str]) -> Latencies:
-    """Ask both generations each text, one right after the other, so that the load of the moment is the same. Milliseconds: new, live.
+async def _in_turns(
+    shop: Workshop, release: Release, live: Release | None, texts: Sequence[str]
+) -> Latencies:
+    """Ask both generations each text, one right after the other, so that the load of the moment is the same.
 
-    Empty where nothing is live.
+    Milliseconds: new, live. Empty where nothing is live.
     """
     if live is None or not shop.models.loaded(live.model_sha256):
         return []
@@ -171,23 +202,32 @@ def _ask(store: VectorStore, encoder: Encoder, collection: str, text: str) -> fl
 def read_vectors(path: str, dim: int) -> dict[str, Vector]:
     """Return the vectors a candidate brought along, by the sha256 of their text (``document_hash``).
 
-    The file is an ``.npz`` with ``hashes`` (n,) text and ``vectors`` (n, dim). One that does not fit is passed over: it only saves time.
+    The file is an ``.npz`` with ``hashes`` (n,) text and ``vectors`` (n, dim). One that does not fit is
+    passed over: it only saves time.
     """
     try:
         with np.load(Path(path), allow_pickle=False) as file:
             hashes, vectors = file["hashes"], np.asarray(file["vectors"], dtype=np.float32)
     except Exception as error:
-        log.warning("vectors of the training run cannot be reused", path=path, reason=f"{type(error).__name__}: {error}")
+        log.warning(
+            "vectors of the training run cannot be reused",
+            path=path,
+            reason=f"{type(error).__name__}: {error}",
+        )
         return {}
     if hashes.ndim != 1 or vectors.shape != (len(hashes), dim):
         log.warning(
-            "vectors of the training run cannot be reused", path=path, reason=f"shape {vectors.shape} for {hashes.shape} texts of {dim}"
+            "vectors of the training run cannot be reused",
+            path=path,
+            reason=f"shape {vectors.shape} for {hashes.shape} texts of {dim}",
         )
         return {}
     return dict(zip(map(str, hashes), vectors, strict=True))
 
 
-async def _vectors(shop: Workshop, release: Release, products: Sequence[CatalogProduct], known: Mapping[str, Vector]) -> Sequence[Vector]:
+async def _vectors(
+    shop: Workshop, release: Release, products: Sequence[CatalogProduct], known: Mapping[str, Vector]
+) -> Sequence[Vector]:
     texts = [document_text(p) for p in products]
     found = {text: known.get(document_hash(text)) for text in texts} if known else {}
     new = list(dict.fromkeys(text for text in texts if found.get(text) is None))

@@ -1,7 +1,8 @@
-"""One build from order to publication: fill, verify, catch up, publish. Whatever is wrong with a candidate ends as a failed generation.
+"""One build from order to publication: fill, verify, catch up, publish.
 
-A Milvus or Kafka that cannot be reached is not caught: it ends the process, and the build goes on after the restart. A Milvus that
-answers and refuses (a full disk, too little memory) fails the generation.
+Whatever is wrong with a candidate ends as a failed generation. A Milvus or Kafka that cannot be reached is
+not caught: it ends the process, and the build goes on after the restart. A Milvus that answers and refuses (a
+full disk, too little memory) fails the generation.
 """
 
 import time
@@ -68,11 +69,15 @@ class Builder:
     async def _make(self, release: Release) -> None:
         self._go_on(release, 0)
         room, folder = free_room(self._shop.settings.data_dir), resolve_model(release.model)
-        if lack := missing_room(room, rows=len(self._sync.catalog.products), dim=release.dim, model_bytes=model_bytes(folder)):
+        if lack := missing_room(
+            room, rows=len(self._sync.catalog.products), dim=release.dim, model_bytes=model_bytes(folder)
+        ):
             raise _UnprovenError([lack], [])
         encoder = await self._shop.models.load(release.model, release.model_sha256)
         if encoder.dim != release.dim:
-            raise ModelError(f"model {release.model} has dimension {encoder.dim}, the candidate says {release.dim}")
+            raise ModelError(
+                f"model {release.model} has dimension {encoder.dim}, the candidate says {release.dim}"
+            )
         products = dict(self._sync.catalog.products)
         release = release.model_copy(
             update={
@@ -92,7 +97,12 @@ class Builder:
             min_recall=settings.min_recall,
             max_latency_ratio=settings.max_latency_ratio,
         )
-        log.info("verified", generation=release.generation, failed=failures(checks), to_catch_up=self._sync.behind(release))
+        log.info(
+            "verified",
+            generation=release.generation,
+            failed=failures(checks),
+            to_catch_up=self._sync.behind(release),
+        )
         if reasons := failures(checks):
             raise _UnprovenError(reasons, checks)
         self._shop.models.remember(release.model_sha256, brought)

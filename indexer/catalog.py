@@ -1,7 +1,9 @@
-"""The clean catalogue in memory, as the topic ``catalog`` tells it: which changes count, which are stale, which no index can hold.
+"""The clean catalogue in memory, as the topic ``catalog`` tells it.
 
-A version that is not above the known one is stale. A deletion forgets the version too: what is created again may begin at any.
-A record that cannot be read, or whose product does not fit the index, is passed over and counted: the others go on. It knows no model.
+Which changes count, which are stale, which no index can hold. A version that is not above the known one is
+stale. A deletion forgets the version too: what is created again may begin at any. A record that cannot be
+read, or whose product does not fit the index, is passed over and counted: the others go on. It knows no
+model.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +22,10 @@ SHOWN_PROBLEMS = 5
 
 @dataclass
 class Catalog:
-    """Products by id, and the next offset to read per partition. Counts what it passes over; ``problems`` are the newest, in words."""
+    """Products by id, and the next offset to read per partition.
+
+    Counts what it passes over; ``problems`` are the newest, in words.
+    """
 
     products: dict[str, CatalogProduct] = field(default_factory=dict)
     offsets: dict[int, int] = field(default_factory=dict)
@@ -47,7 +52,10 @@ class Catalog:
         if not isinstance(read, CatalogProduct):
             self.unreadable += 1
             problem = read.problems[0].message if isinstance(read, Rejection) else read
-            self.problems = [*self.problems, f"{problem} (partition {record.partition}, offset {record.offset})"][-SHOWN_PROBLEMS:]
+            self.problems = [
+                *self.problems,
+                f"{problem} (partition {record.partition}, offset {record.offset})",
+            ][-SHOWN_PROBLEMS:]
             return None
         old = self.products.get(read.product_id)
         if old and read.version <= old.version:
@@ -69,9 +77,10 @@ def _read(record: Record) -> CatalogProduct | str:
 
 
 def out_of_step(products: Mapping[str, CatalogProduct], rows: Mapping[str, int]) -> set[str]:
-    """Return the ids whose row (``rows``: id to version) is missing, of another version than the catalogue's, or of no product any more.
+    """Return the ids whose row is missing, of another version, or of no product any more.
 
-    A greater version is as wrong as a lower one: the product was deleted and created again, and counts anew.
+    ``rows``: id to version; another version than the catalogue's. A greater version is as wrong as a lower
+    one: the product was deleted and created again, and counts anew.
     """
     missing_or_other = {i for i, product in products.items() if rows.get(i) != product.version}
     return missing_or_other | (rows.keys() - products.keys())

@@ -1,8 +1,9 @@
-"""Carry every change of the catalogue into every generation that holds a collection, each with its own model's vector.
+"""Carry every change of the catalogue into every generation that holds a collection.
 
-What differs is ids per generation (``dirty``), the longest waiting first; writing takes ids out and writes what the catalogue says
-now. So repeated changes fold into one, deletions wait for no encoding, and a restart only has to compute them again. A collection
-that is being built only gathers its ids until it is handed over: every change is either in its snapshot or among them.
+Each with its own model's vector. What differs is ids per generation (``dirty``), the longest waiting first;
+writing takes ids out and writes what the catalogue says now. So repeated changes fold into one, deletions
+wait for no encoding, and a restart only has to compute them again. A collection that is being built only
+gathers its ids until it is handed over: every change is either in its snapshot or among them.
 """
 
 import asyncio
@@ -22,7 +23,15 @@ from broker.reading import Reader
 from broker.records import Record
 from indexer.catalog import Catalog, out_of_step
 from indexer.lanes import Lane
-from indexer.metrics import CATALOG_PRODUCTS, CATALOG_STALE, CATALOG_UNREADABLE, CATALOG_WAITING, ROWS_DELETED, ROWS_REFUSED, ROWS_WRITTEN
+from indexer.metrics import (
+    CATALOG_PRODUCTS,
+    CATALOG_STALE,
+    CATALOG_UNREADABLE,
+    CATALOG_WAITING,
+    ROWS_DELETED,
+    ROWS_REFUSED,
+    ROWS_WRITTEN,
+)
 from indexer.models import Models
 from indexer.rows_there import versions_there
 from retrieval.document import document_text
@@ -50,7 +59,10 @@ class AwayTooLongError(RuntimeError):
 
 @dataclass
 class Target:
-    """A collection that must follow the catalogue. ``adopted``: the serving lane writes it, else its builder does."""
+    """A collection that must follow the catalogue.
+
+    ``adopted``: the serving lane writes it, else its builder does.
+    """
 
     release: Release
     dirty: dict[str, None] = field(default_factory=dict)
@@ -97,15 +109,18 @@ class CatalogSync:
     async def follow(self, reader: Reader) -> None:
         """Take in what arrives, for ever.
 
-        Raises ``AwayTooLongError`` after ``AWAY`` without the broker or asleep: tombstones may be gone by then, and only the full pass of a
-        start finds what they have deleted.
+        Raises ``AwayTooLongError`` after ``AWAY`` without the broker or asleep: tombstones may be gone by
+        then, and only the full pass of a start finds what they have deleted.
         """
         heard_at, next_check = time.time(), 0.0
         while True:
             self.take(await reader.poll(timeout_ms=100))
             if time.time() >= next_check:
                 if time.time() - heard_at > AWAY.total_seconds():
-                    raise AwayTooLongError(f"the catalogue was not read for {time.time() - heard_at:.0f} s: a start compares all of it")
+                    raise AwayTooLongError(
+                        f"the catalogue was not read for {time.time() - heard_at:.0f} s: a start compares "
+                        "all of it"
+                    )
                 with suppress(BrokerError):
                     await reader.end_offsets()
                     heard_at = time.time()
@@ -124,7 +139,10 @@ class CatalogSync:
                 CATALOG_WAITING.set(self.waiting)
 
     async def erase(self) -> None:
-        """Delete from the adopted collections what is gone, for ever: beside ``write``, so that no deletion waits for encoding."""
+        """Delete from the adopted collections what is gone, for ever.
+
+        Beside ``write``, so that no deletion waits for encoding.
+        """
         while True:
             await self._gone.wait()
             self._gone.clear()
@@ -142,8 +160,9 @@ class CatalogSync:
     async def catch_up(self, release: Release, lane: Lane) -> None:
         """Apply what was gathered in the builder's lane, then hand the collection over.
 
-        Where changes come faster than they are encoded there is always something left: then what waited before is applied, and
-        the rest follows as it does in the generation that serves. No deletion is left in any case.
+        Where changes come faster than they are encoded there is always something left: then what waited
+        before is applied, and the rest follows as it does in the generation that serves. No deletion is left
+        in any case.
         """
         target = self._targets[release.generation]
         for _ in range(PASSES * (1 + len(target.dirty) // CHUNK)):
@@ -161,21 +180,28 @@ class CatalogSync:
             self._targets.pop(generation, None)
 
     async def ensure(self, release: Release) -> None:
-        """Take up a collection at a start, before anything else touches it: load it, flush it, and mark what differs.
+        """Take up a collection at a start, before anything else touches it.
 
-        ``write`` and ``erase`` then repair rows that are missing, old, surplus or stamped by another generation. A collection
-        that is gone is built again here.
+        Load it, flush it, and mark what differs. ``write`` and ``erase`` then repair rows that are missing,
+        old, surplus or stamped by another generation. A collection that is gone is built again here.
         """
         name, target = release.collection, Target(release, adopted=True)
         if await self._lane(self._store.exists, name):
             await self._lane(self._store.load, name)
             await self._lane(self._store.flush, name)
-            target.dirty = dict.fromkeys(out_of_step(self.catalog.products, await versions_there(self._store, self._lane, release)))
+            target.dirty = dict.fromkeys(
+                out_of_step(self.catalog.products, await versions_there(self._store, self._lane, release))
+            )
             log.info("collection opened", collection=name, out_of_step=len(target.dirty))
         else:
-            log.warning("collection is missing and is built again", collection=name, products=len(self.catalog.products))
+            log.warning(
+                "collection is missing and is built again",
+                collection=name,
+                products=len(self.catalog.products),
+            )
             await self._lane(self._store.create, name, release.dim)
-            for step in (self._store.build_index, self._store.load):  # before the rows: a crash in between leaves nothing half made
+            # Before the rows: a crash in between leaves nothing half made
+            for step in (self._store.build_index, self._store.load):
                 await self._lane(step, name)
             target.dirty = dict.fromkeys(self.catalog.products)
             while target.dirty:
@@ -195,7 +221,8 @@ class CatalogSync:
 
     async def _erase(self, targets: Sequence[Target], lane: Lane) -> None:
         for target in targets:
-            # Page by page, each looked up when it is sent: what is back in the catalogue by then must not be deleted after its write.
+            # Page by page, each looked up when it is sent: what is back in the catalogue by then must not be
+            # deleted after its write.
             while gone := list(islice((i for i in target.dirty if i not in self.catalog.products), PAGE)):
                 _take_out(target, gone)
                 await lane(self._store.delete, target.release.collection, gone)
@@ -216,13 +243,21 @@ class CatalogSync:
         for sha256 in {release.model_sha256 for release, _, ids in due if ids}:
             by_model[sha256] = await self._encoded(sha256, chunk)
         for release, target, ids in due:
-            # What changed or went while it was encoded is dirty again, or deleted already: its old form must not be written.
+            # What changed or went while it was encoded is dirty again, or deleted already: its old form must
+            # not be written.
             vectors = by_model.get(release.model_sha256, {})
-            rows = [Row.of(chunk[i], vectors[i], release.generation) for i in ids if i in vectors and products.get(i) is chunk[i]]
+            rows = [
+                Row.of(chunk[i], vectors[i], release.generation)
+                for i in ids
+                if i in vectors and products.get(i) is chunk[i]
+            ]
             target.unflushed += await self._written(lane, release.collection, rows, cause)
 
     async def _encoded(self, sha256: str, chunk: Mapping[str, CatalogProduct]) -> Mapping[str, Vector]:
-        """Return the vectors of the products. One whose text the model cannot encode is put aside, the others go on."""
+        """Return the vectors of the products.
+
+        One whose text the model cannot encode is put aside, the others go on.
+        """
         try:
             vectors = await self._models.encode(sha256, [document_text(p) for p in chunk.values()])
             return dict(zip(chunk, vectors, strict=True))
@@ -256,7 +291,10 @@ class CatalogSync:
         ROWS_REFUSED.inc()
 
     async def _fold(self, targets: Iterable[Target]) -> None:
-        """Flush on Lite when many rows lie unflushed: each costs every search 20 to 50 us, and a flush hides rows for a moment."""
+        """Flush on Lite when many rows lie unflushed.
+
+        Each costs every search 20 to 50 us, and a flush hides rows for a moment.
+        """
         for target in targets:
             if self._store.backend == "lite" and target.unflushed >= FOLD_ROWS:
                 await self._lane(self._store.flush, target.release.collection)

@@ -1,4 +1,7 @@
-"""What a change of deployment looks like on the topics: the next pointer, and the decision that keeps the evidence. Pure."""
+"""What a change of deployment looks like on the topics.
+
+The next pointer, and the decision that keeps the evidence. Pure.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,9 +15,17 @@ NO_REASON = "no reason was given"
 
 
 def switched(
-    before: LivePointer | None, release: Release, command: DeploymentCommand | None, *, deployment: str, now: datetime
+    before: LivePointer | None,
+    release: Release,
+    command: DeploymentCommand | None,
+    *,
+    deployment: str,
+    now: datetime,
 ) -> LivePointer:
-    """Return the pointer that lets ``release`` serve. What served becomes the previous one, marked as rolled back where that is why."""
+    """Return the pointer that lets ``release`` serve.
+
+    What served becomes the previous one, marked as rolled back where that is why.
+    """
     previous = before.live if before else None
     if previous and command and command.action == "rollback":
         past = RolledBack(actor=command.actor, reason=command.reason or NO_REASON, at=now)
@@ -35,7 +46,9 @@ def switched(
     )
 
 
-def marked(before: LivePointer, command: DeploymentCommand, *, paused: bool, pinned: bool, now: datetime) -> LivePointer:
+def marked(
+    before: LivePointer, command: DeploymentCommand, *, paused: bool, pinned: bool, now: datetime
+) -> LivePointer:
     """Return the pointer with other marks; the same generation serves."""
     return before.model_copy(
         update={
@@ -52,7 +65,10 @@ def marked(before: LivePointer, command: DeploymentCommand, *, paused: bool, pin
 
 
 def taken_out(pointer: LivePointer) -> Release | None:
-    """Return the record of the generation that a rollback has just taken out of service; None where the pointer is no rollback."""
+    """Return the record of the generation that a rollback has just taken out of service.
+
+    None where the pointer is no rollback.
+    """
     if pointer.cause != "rollback" or pointer.previous is None:
         return None
     past = pointer.previous.rolled_back or RolledBack(actor=pointer.actor, reason=NO_REASON, at=pointer.at)
@@ -70,7 +86,11 @@ def decision_id(pointer: LivePointer) -> str:
 
 
 def of_pointer(
-    pointer: LivePointer, *, before: int | None, command: DeploymentCommand | None = None, checks: Sequence[Check] = ()
+    pointer: LivePointer,
+    *,
+    before: int | None,
+    command: DeploymentCommand | None = None,
+    checks: Sequence[Check] = (),
 ) -> Decision:
     """Return the evidence of a pointer that was published: who, why, from which generation to which."""
     verdict: Literal["pass", "forced"] = "forced" if command and command.force else "pass"
@@ -90,12 +110,18 @@ def of_pointer(
 
 
 def of_overruled(pointer: LivePointer, records: int, now: datetime) -> Decision:
-    """Return the evidence that records of somebody else on ``releases`` were overruled; the same generation serves."""
+    """Return the evidence that records of somebody else on ``releases`` were overruled.
+
+    The same generation serves.
+    """
     return Decision(
         decision_id=decision_id(pointer),
         run_id=pointer.live.run_id,
         verdict="pass",
-        reasons=["overruled", f"{records} records on releases were not written by the indexer: who may write there?"],
+        reasons=[
+            "overruled",
+            f"{records} records on releases were not written by the indexer: who may write there?",
+        ],
         generation_before=pointer.live.generation,
         generation_after=pointer.live.generation,
         actor="indexer",
@@ -120,9 +146,18 @@ def of_refusal(command: DeploymentCommand, reason: str, live: int | None, now: d
 
 
 def of_failure(
-    release: Release, reasons: Sequence[str], checks: Sequence[Check], live: int | None, now: datetime, *, actor: str | None = None
+    release: Release,
+    reasons: Sequence[str],
+    checks: Sequence[Check],
+    live: int | None,
+    now: datetime,
+    *,
+    actor: str | None = None,
 ) -> Decision:
-    """Return the evidence of a generation that was not published. ``actor`` is who ended it, if not the one who asked for it."""
+    """Return the evidence of a generation that was not published.
+
+    ``actor`` is who ended it, if not the one who asked for it.
+    """
     return Decision(
         decision_id=f"generation-{release.generation:06d}-failed",
         run_id=release.run_id,

@@ -1,8 +1,9 @@
-"""Count, per generation, the searches that showed something and those that were clicked, out of the clean events. Bounded.
+"""Count, per generation, the searches that showed something and those that were clicked.
 
-Only searches that carry a seal of our searchers count. A search counts once it had ``MATURE_S`` to be clicked, not before: else a new
-generation, whose searches are all young, would always look bad. Where more come than can wait, a share of them is counted, drawn by a
-keyed hash of their ids: which search falls into it says nothing about its clicks, and nobody can choose an id that does.
+Out of the clean events. Bounded. Only searches that carry a seal of our searchers count. A search counts once
+it had ``MATURE_S`` to be clicked, not before: else a new generation, whose searches are all young, would
+always look bad. Where more come than can wait, a share of them is counted, drawn by a keyed hash of their
+ids: which search falls into it says nothing about its clicks, and nobody can choose an id that does.
 """
 
 import hashlib
@@ -48,10 +49,12 @@ class _Shown:
 
 @dataclass
 class ClickCounts:
-    """What was shown and clicked since the start. ``keys`` are those of the searchers; ``secret`` decides who is in the sample.
+    """What was shown and clicked since the start.
 
-    At most ``capacity`` searches wait to mature, of one shopper with one generation ``PER_SHOPPER`` count. ``came`` counts by generation
-    all that carry a seal, ``unproven`` what names a generation without a good one, ``halvings`` is the sample: 1 of 2 ** halvings.
+    ``keys`` are those of the searchers; ``secret`` decides who is in the sample. At most ``capacity``
+    searches wait to mature, of one shopper with one generation ``PER_SHOPPER`` count. ``came`` counts by
+    generation all that carry a seal, ``unproven`` what names a generation without a good one, ``halvings`` is
+    the sample: 1 of 2 ** halvings.
     """
 
     capacity: int = REMEMBERED
@@ -78,9 +81,10 @@ class ClickCounts:
         return Clicked(self._searches[generation], self._clicked[generation])
 
     def take(self, values: Iterable[bytes], now: float) -> None:
-        """Take records of ``events`` in that arrived at ``now`` (seconds). What is neither a search of ours nor a click is not parsed.
+        """Take records of ``events`` in that arrived at ``now`` (seconds).
 
-        What cannot be read is passed over and counted.
+        What is neither a search of ours nor a click is not parsed. What cannot be read is passed over and
+        counted.
         """
         for value in values:
             for _, fact in unpack(value):
@@ -109,7 +113,12 @@ class ClickCounts:
             self._open[fact.query_id].clicked = True
 
     def _show(self, query_id: str, fact: _Fact, generation: int, now: float) -> None:
-        if not fact.shown or query_id in self._open or not self._drawn(query_id) or not self._has_a_say(generation, fact.shopper):
+        if (
+            not fact.shown
+            or query_id in self._open
+            or not self._drawn(query_id)
+            or not self._has_a_say(generation, fact.shopper)
+        ):
             return
         self._open[query_id] = _Shown(generation, now)
         while len(self._open) > self.capacity:
@@ -119,7 +128,9 @@ class ClickCounts:
     def _drawn(self, query_id: str) -> bool:
         if not self.halvings:
             return True
-        digest = hashlib.blake2b(query_id.encode("utf-8", "replace"), key=self.secret, digest_size=_HASH_BITS // 8).digest()
+        digest = hashlib.blake2b(
+            query_id.encode("utf-8", "replace"), key=self.secret, digest_size=_HASH_BITS // 8
+        ).digest()
         return int.from_bytes(digest, "big") >> max(0, _HASH_BITS - self.halvings) == 0
 
     def _has_a_say(self, generation: int, shopper: str) -> bool:

@@ -26,7 +26,9 @@ class TakenOverError(RuntimeError):
     """Another indexer of the deployment holds the commands now."""
 
 
-async def handle_commands(commands: GroupConsumer, producer: Producer, deployer: Deployer, deployment: str) -> None:
+async def handle_commands(
+    commands: GroupConsumer, producer: Producer, deployer: Deployer, deployment: str
+) -> None:
     """Carry out commands of this deployment, for ever. What cannot be read goes to the dead letters."""
     while True:
         if not commands.assigned():
@@ -57,7 +59,8 @@ def claimed(actor: str) -> str:
 def parse(record: Record) -> DeploymentCommand | Rejection:
     """Return the command of a record, or why it cannot be read.
 
-    What is accepted stands again, whole and twice, in the records of its generation, so it must be small and able to be written.
+    What is accepted stands again, whole and twice, in the records of its generation, so it must be small and
+    able to be written.
     """
     if len(record.value or b"") > COMMAND_BYTES:
         problem = Problem(loc="", type="too_large", message=f"a command has at most {COMMAND_BYTES} bytes")

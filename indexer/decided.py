@@ -1,4 +1,7 @@
-"""Read ``decisions`` to its end whenever somebody asks, and tell which weights were approved. Thin; ``approval`` judges."""
+"""Read ``decisions`` to its end whenever somebody asks, and tell which weights were approved.
+
+Thin; ``approval`` judges.
+"""
 
 from pydantic import ValidationError
 

@@ -1,6 +1,7 @@
-"""Carry out what ``deployment`` decides: publish a generation, end a build, retire and drop. One change at a time.
+"""Carry out what ``deployment`` decides: publish a generation, end a build, retire and drop.
 
-The pointer on ``releases`` is written first and is the change; the alias and the decision follow from it and are repaired at a start.
+One change at a time. The pointer on ``releases`` is written first and is the change; the alias and the
+decision follow from it and are repaired at a start.
 """
 
 import asyncio
@@ -25,7 +26,14 @@ from indexer.state import HOLDING, UNFINISHED, failed, moved
 from retrieval.index import VectorStore
 from retrieval.model_folder import ModelError
 from retrieval.naming import collection_name, collection_prefix, earlier_prefix, is_generation_name
-from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseFailure, ReleaseState, SearcherReport
+from schemas.releases import (
+    Candidate,
+    DeploymentCommand,
+    Release,
+    ReleaseFailure,
+    ReleaseState,
+    SearcherReport,
+)
 from schemas.settings import IndexerSettings
 from schemas.training import Check
 
@@ -61,26 +69,40 @@ class Deployer:
     async def recover(self) -> None:
         """Make Milvus and the records agree with the live pointer; go on with the build that a crash ended.
 
-        What another deployment owns is not looked at; collections of ours that were named by an earlier version serve on.
+        What another deployment owns is not looked at; collections of ours that were named by an earlier
+        version serve on.
         """
         named = {r.collection for r in self.ledger.state.releases.values() if r.state in HOLDING | UNFINISHED}
-        there = [n for n in await self._lane(self._store.collections) if n in named or is_generation_name(n, self._prefix)]
+        there = [
+            n
+            for n in await self._lane(self._store.collections)
+            if n in named or is_generation_name(n, self._prefix)
+        ]
         plan = recover(self.ledger.state, there, _now())
         for release in plan.records:
-            log.warning("repaired", generation=release.generation, state=release.state.value, reason=release.error)
+            log.warning(
+                "repaired", generation=release.generation, state=release.state.value, reason=release.error
+            )
         await self.ledger.recorded(*plan.records)
         if plan.resume:
             self.orders.put_nowait(plan.resume)
         if plan.alias in there:
             await self._point_alias(plan.alias)
-        if self._earlier_alias != self._alias and await self._lane(self._store.alias_target, self._earlier_alias) in named:
-            await self._lane(self._store.drop_alias, self._earlier_alias)  # it would keep its collection for ever
+        if (
+            self._earlier_alias != self._alias
+            and await self._lane(self._store.alias_target, self._earlier_alias) in named
+        ):
+            # It would keep its collection for ever
+            await self._lane(self._store.drop_alias, self._earlier_alias)
         for name in plan.orphans:
             log.warning("dropping an orphaned collection", collection=name)
             await self._lane(self._store.drop, name)
 
     async def carry_out(self, command: DeploymentCommand) -> None:
-        """Do what the command asks, or refuse it with a decision. The effect is durable on return; a repeat changes nothing."""
+        """Do what the command asks, or refuse it with a decision.
+
+        The effect is durable on return; a repeat changes nothing.
+        """
         async with self._one:
             state = self.ledger.state
             verdict = self._verdict(command)
@@ -134,15 +156,25 @@ class Deployer:
                 await self.ledger.decided(changes.of_pointer(pointer, before=state.live, command=command))
             case Abort(generation):
                 release = failed(
-                    state.releases[generation], ReleaseFailure.ABORTED, _now(), f"aborted by {command.actor}: {command.reason}"
+                    state.releases[generation],
+                    ReleaseFailure.ABORTED,
+                    _now(),
+                    f"aborted by {command.actor}: {command.reason}",
                 )
                 await self.ledger.recorded(release)
-                await self.ledger.decided(changes.of_failure(release, [release.error or ""], [], state.live, _now(), actor=command.actor))
+                await self.ledger.decided(
+                    changes.of_failure(
+                        release, [release.error or ""], [], state.live, _now(), actor=command.actor
+                    )
+                )
             case Repeated():
                 return
 
     async def keep_truth(self, releases: Reader) -> None:
-        """Overrule what somebody else writes to ``releases``, for ever; ``releases`` is read from the ledger's beginning on."""
+        """Overrule what somebody else writes to ``releases``, for ever.
+
+        ``releases`` is read from the ledger's beginning on.
+        """
         while True:
             foreign = self.ledger.foreign(await releases.poll(timeout_ms=100))
             if foreign:
@@ -155,7 +187,9 @@ class Deployer:
         async with self._one:
             state = self.ledger.state
             if state.pointer is None and state.building is None:
-                await self._order(None, Candidate(model=self._settings.base_model, model_sha256=sha256, dim=dim))
+                await self._order(
+                    None, Candidate(model=self._settings.base_model, model_sha256=sha256, dim=dim)
+                )
 
     async def _order(self, command: DeploymentCommand | None, candidate: Candidate) -> None:
         state = self.ledger.state
@@ -199,18 +233,26 @@ class Deployer:
             return reason
 
     async def fail(self, release: Release, reasons: Sequence[str], checks: Sequence[Check] = ()) -> None:
-        """End a generation that is not to serve: record, evidence, and its collection dropped. What is live is not touched."""
+        """End a generation that is not to serve: record, evidence, and its collection dropped.
+
+        What is live is not touched.
+        """
         await self._sync.remove(release.generation)
         async with self._one:
             if self.wanted(release):
                 log.error("generation failed", generation=release.generation, reasons=list(reasons))
                 ended = failed(release, ReleaseFailure.REFUSED, _now(), "; ".join(reasons))
                 await self.ledger.recorded(ended)
-                await self.ledger.decided(changes.of_failure(ended, reasons, checks, self.ledger.state.live, _now()))
+                await self.ledger.decided(
+                    changes.of_failure(ended, reasons, checks, self.ledger.state.live, _now())
+                )
             await self._lane(self._store.drop, release.collection)
 
     async def prune(self, reports: Iterable[SearcherReport]) -> None:
-        """Retire what is beyond ``keep_generations``, drop what was retired long enough and serves nowhere."""
+        """Retire what is beyond ``keep_generations``.
+
+        Drop what was retired long enough and serves nowhere.
+        """
         s = self._settings
         async with self._one:
             plan = retain(
@@ -226,16 +268,25 @@ class Deployer:
                 await self.give_up(release)
 
     async def give_up(self, release: Release, error: str | None = None) -> None:
-        """Drop the collection of a generation that does not serve; the record first, so that a crash leaves an orphan at most."""
-        log.info("dropping a collection", generation=release.generation, collection=release.collection, reason=error)
+        """Drop the collection of a generation that does not serve.
+
+        The record first, so that a crash leaves an orphan at most.
+        """
+        log.info(
+            "dropping a collection",
+            generation=release.generation,
+            collection=release.collection,
+            reason=error,
+        )
         await self.ledger.recorded(moved(release, ReleaseState.DROPPED, _now(), error))
         await self._sync.remove(release.generation)
         await self._lane(self._store.drop, release.collection)
 
     async def restore(self, models: Models) -> None:
-        """Load and repair every collection that follows the catalogue, the live one first. One whose model is lost is given up.
+        """Load and repair every collection that follows the catalogue, the live one first.
 
-        The live one is not: it serves on as it stands, ``lost`` says why it does not follow, and commands can take it out of service.
+        One whose model is lost is given up. The live one is not: it serves on as it stands, ``lost`` says why
+        it does not follow, and commands can take it out of service.
         """
         state = self.ledger.state
         for release in sorted(state.holding, key=lambda r: r.generation != state.live):
@@ -243,7 +294,11 @@ class Deployer:
                 await models.load(release.model, release.model_sha256)
             except ModelError as error:
                 if release.generation == state.live:
-                    log.warning("model of the live generation is missing", generation=release.generation, reason=str(error))
+                    log.warning(
+                        "model of the live generation is missing",
+                        generation=release.generation,
+                        reason=str(error),
+                    )
                     self.lost = (release, str(error))
                 else:
                     await self.give_up(release, str(error))
@@ -266,19 +321,33 @@ class Deployer:
         self.lost = None
         log.warning("model of the live generation is available again", generation=release.generation)
 
-    async def _switch(self, release: Release, command: DeploymentCommand | None, checks: Sequence[Check] = ()) -> None:
+    async def _switch(
+        self, release: Release, command: DeploymentCommand | None, checks: Sequence[Check] = ()
+    ) -> None:
         before = self.ledger.state.pointer
-        live = release if release.state == ReleaseState.RELEASED else moved(release, ReleaseState.RELEASED, _now())
+        live = (
+            release
+            if release.state == ReleaseState.RELEASED
+            else moved(release, ReleaseState.RELEASED, _now())
+        )
         live = live.model_copy(update={"rolled_back": None})
         pointer = changes.switched(before, live, command, deployment=self._settings.deployment, now=_now())
         await self.ledger.pointed(pointer)
         out = changes.taken_out(pointer)
         await self.ledger.recorded(*([live] if live != release else []), *([out] if out else []))
         await self.ledger.decided(
-            changes.of_pointer(pointer, before=before.live.generation if before else None, command=command, checks=checks)
+            changes.of_pointer(
+                pointer, before=before.live.generation if before else None, command=command, checks=checks
+            )
         )
         await self._point_alias(live.collection)
-        log.info("live generation changed", generation=live.generation, sequence=pointer.sequence, cause=pointer.cause, actor=pointer.actor)
+        log.info(
+            "live generation changed",
+            generation=live.generation,
+            sequence=pointer.sequence,
+            cause=pointer.cause,
+            actor=pointer.actor,
+        )
 
     async def _point_alias(self, collection: str) -> None:
         target: str | None = await self._lane(self._store.alias_target, self._alias)

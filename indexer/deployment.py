@@ -1,7 +1,8 @@
 """Decide what a deployment command does: the rules of promote, rollback, pause and pin.
 
-Pure. Compare-and-set: a command that expects another live generation is stale and rejected. Weights that were rolled back do not
-serve again, and after an automatic rollback nothing is promoted for a while; force with a reason overrides both.
+Pure. Compare-and-set: a command that expects another live generation is stale and rejected. Weights that were
+rolled back do not serve again, and after an automatic rollback nothing is promoted for a while; force with a
+reason overrides both.
 It knows no broker and no Milvus.
 """
 
@@ -58,12 +59,20 @@ class Reject:
 Accept = Build | Switch | Mark | Abort | Repeated
 
 
-def decide(state: State, command: DeploymentCommand, *, now: datetime, cooldown: timedelta) -> Accept | Reject:
-    """Return what the command does in this state, or why not. A command that comes again is carried out once."""
+def decide(
+    state: State, command: DeploymentCommand, *, now: datetime, cooldown: timedelta
+) -> Accept | Reject:
+    """Return what the command does in this state, or why not.
+
+    A command that comes again is carried out once.
+    """
     if _known(state, command.command_id):
         return Repeated()
     if command.expires_at is not None and now > command.expires_at:
-        return Reject(f"expired at {command.expires_at:%Y-%m-%d %H:%M:%S} UTC, before it was read: nothing was changed, send it again")
+        return Reject(
+            f"expired at {command.expires_at:%Y-%m-%d %H:%M:%S} UTC, before it was read: nothing was "
+            "changed, send it again"
+        )
     if command.action == "abort":
         building = state.building
         return Abort(building.generation) if building else Reject("nothing is being built")
@@ -77,7 +86,10 @@ def decide(state: State, command: DeploymentCommand, *, now: datetime, cooldown:
 
 
 def may_publish(pointer: LivePointer, command: DeploymentCommand) -> str | None:
-    """Return why the command must not change what serves, or None. Asked when it arrives and again when its build is ready."""
+    """Return why the command must not change what serves, or None.
+
+    Asked when it arrives and again when its build is ready.
+    """
     expected = command.expected_generation
     if expected is not None and expected != pointer.live.generation:
         return f"stale: the command expects generation {expected}, live is {pointer.live.generation}"
@@ -86,20 +98,29 @@ def may_publish(pointer: LivePointer, command: DeploymentCommand) -> str | None:
     if command.force:
         return None if command.reason else "force needs a reason"
     if pointer.pinned:
-        return f"generation {pointer.live.generation} is pinned by {pointer.actor}: unpin it first, or force with a reason"
+        return (
+            f"generation {pointer.live.generation} is pinned by {pointer.actor}: unpin it first, or force "
+            "with a reason"
+        )
     if pointer.paused and command.action == "promote":
         return "promotions are paused: resume them first, or force with a reason"
     return None
 
 
 def _cooling(state: State, command: DeploymentCommand, now: datetime, cooldown: timedelta) -> str | None:
-    """Flapping: what follows an automatic rollback within ``cooldown`` was most likely learnt from the same data."""
+    """Flapping: what follows an automatic rollback within ``cooldown``.
+
+    It was most likely learnt from the same data.
+    """
     if command.action != "promote" or command.force:
         return None
     ends = max((r.at + cooldown for r in state.last_rollbacks if r.actor == GUARD), default=None)
     if ends is None or now >= ends:
         return None
-    return f"cooling down after an automatic rollback until {ends:%Y-%m-%d %H:%M:%S} UTC: wait, or force with a reason"
+    return (
+        f"cooling down after an automatic rollback until {ends:%Y-%m-%d %H:%M:%S} UTC: wait, or force with "
+        "a reason"
+    )
 
 
 def _quarantined(state: State, sha256: str, command: DeploymentCommand) -> str | None:
@@ -107,7 +128,10 @@ def _quarantined(state: State, sha256: str, command: DeploymentCommand) -> str |
     if release is None or release.rolled_back is None or command.force:
         return None
     past = release.rolled_back
-    return f"generation {release.generation} has these weights and was rolled back by {past.actor} ({past.reason}): force with a reason"
+    return (
+        f"generation {release.generation} has these weights and was rolled back by {past.actor} "
+        f"({past.reason}): force with a reason"
+    )
 
 
 def _known(state: State, command_id: str) -> bool:
@@ -141,9 +165,16 @@ def _promote(state: State, _: LivePointer, command: DeploymentCommand) -> Accept
         return Reject(quarantined)
     if state.building:
         return Reject(f"generation {state.building.generation} is being built: wait for it, or abort it")
-    same = [r.generation for r in state.releases.values() if r.model_sha256 == candidate.model_sha256 and r.state != ReleaseState.FAILED]
+    same = [
+        r.generation
+        for r in state.releases.values()
+        if r.model_sha256 == candidate.model_sha256 and r.state != ReleaseState.FAILED
+    ]
     if same and not command.force:
-        return Reject(f"generation {max(same)} already has these weights: promote target_generation {max(same)}, or force with a reason")
+        return Reject(
+            f"generation {max(same)} already has these weights: promote target_generation {max(same)}, or "
+            "force with a reason"
+        )
     return Build(candidate)
 
 
@@ -155,7 +186,10 @@ def _switch(state: State, generation: int, command: DeploymentCommand) -> Accept
         return Reject(f"generation {generation} is live already")
     if release.state not in HOLDING:
         held = ", ".join(str(r.generation) for r in state.holding) or "none"
-        return Reject(f"generation {generation} is {release.state.value} and has no collection; there is one for: {held}")
+        return Reject(
+            f"generation {generation} is {release.state.value} and has no collection; there is one for: "
+            f"{held}"
+        )
     if quarantined := _quarantined(state, release.model_sha256, command):
         return Reject(quarantined)
     return Switch(release)

@@ -1,8 +1,9 @@
-"""Decide whether the live generation is to be rolled back without anybody asking. Pure, over what the searchers reported.
+"""Decide whether the live generation is to be rolled back without anybody asking.
 
-The reasons, in this order: nobody can serve it, errors, empty answers, latency, clicks. What was measured stands in the sentence.
-Only searchers that live are heard, and of the live generation only what was counted since its own pointer. Errors and empty answers
-are shares per client, of plain requests: neither filters that match nothing nor one loud client speaks for the others.
+Pure, over what the searchers reported. The reasons, in this order: nobody can serve it, errors, empty
+answers, latency, clicks. What was measured stands in the sentence. Only searchers that live are heard, and of
+the live generation only what was counted since its own pointer. Errors and empty answers are shares per
+client, of plain requests: neither filters that match nothing nor one loud client speaks for the others.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,9 +27,10 @@ ACTOR = "guard"
 
 @dataclass(frozen=True)
 class Limits:
-    """Of the settings: how long a promotion is watched, how long nobody may report it, how sure the click test must be.
+    """Of the settings: how long a promotion is watched, and how sure the click test must be.
 
-    ``alive`` is after how long without a report a searcher counts as gone.
+    Also how long nobody may report it. ``alive`` is after how long without a report a searcher counts as
+    gone.
     """
 
     window: timedelta
@@ -38,8 +40,16 @@ class Limits:
 
 
 def watched(pointer: LivePointer | None, now: datetime, limits: Limits) -> bool:
-    """Say whether the guard may roll back: something was promoted lately, and there is a generation to go back to."""
-    return pointer is not None and pointer.previous is not None and pointer.cause in GUARDED and now - pointer.at <= limits.window
+    """Say whether the guard may roll back.
+
+    Something was promoted lately, and there is a generation to go back to.
+    """
+    return (
+        pointer is not None
+        and pointer.previous is not None
+        and pointer.cause in GUARDED
+        and now - pointer.at <= limits.window
+    )
 
 
 def why_roll_back(
@@ -61,7 +71,9 @@ def why_roll_back(
     alive = [r for r in known if now - r.at <= limits.alive and (r.generation is not None or r.problem)]
     refusing = [r for r in alive if r.refused == pointer.live.generation]
     if 2 * len(refusing) > len(alive):
-        return f"{len(refusing)} of {len(alive)} searchers refuse it: {min(r.problem or '' for r in refusing)}"
+        return (
+            f"{len(refusing)} of {len(alive)} searchers refuse it: {min(r.problem or '' for r in refusing)}"
+        )
     silent = _silent(pointer, known, max(pointer.at, since), now, limits)
     if silent:
         return silent
@@ -72,7 +84,10 @@ def why_roll_back(
 
 
 def summed(reports: Iterable[SearcherReport], generation: int, *, since: int = 0) -> Served:
-    """Return what all searchers together answered with a generation, under pointers from the sequence ``since`` on."""
+    """Return what all searchers together answered with a generation.
+
+    Under pointers from the sequence ``since`` on.
+    """
     parts = [s for r in reports for s in r.served if s.generation == generation and s.sequence >= since]
 
     def added(name: str, width: int) -> list[int]:
@@ -93,9 +108,10 @@ def summed(reports: Iterable[SearcherReport], generation: int, *, since: int = 0
 
 
 def share_of_clients(bad: Sequence[int], asked: Sequence[int]) -> tuple[float, float]:
-    """Return the share of bad answers and how many answers it rests on, where no client counts for more than twice the usual one.
+    """Return the share of bad answers and how many answers it rests on.
 
-    With fewer than ``FEW_CLIENTS`` nothing can be said of clients, and every answer counts.
+    No client counts for more than twice the usual one. With fewer than ``FEW_CLIENTS`` nothing can be said of
+    clients, and every answer counts.
 
     >>> share_of_clients([1000, 0, 0, 0, 0], [1000, 2, 2, 2, 2])
     (0.3333333333333333, 12.0)
@@ -110,7 +126,10 @@ def share_of_clients(bad: Sequence[int], asked: Sequence[int]) -> tuple[float, f
 
 
 def quantile_ms(counts: Sequence[int], share: float) -> float:
-    """Return the latency below which ``share`` of the answers lie, linear within a bucket; 0 for none, the last bound for the rest."""
+    """Return the latency below which ``share`` of the answers lie, linear within a bucket.
+
+    0 for none, the last bound for the rest.
+    """
     wanted, passed, low = share * sum(counts), 0.0, 0.0
     for count, high in zip(counts, LATENCY_BOUNDS_MS, strict=False):
         if count and passed + count >= wanted:
@@ -119,15 +138,23 @@ def quantile_ms(counts: Sequence[int], share: float) -> float:
     return LATENCY_BOUNDS_MS[-1] if passed < wanted else 0.0
 
 
-def _silent(pointer: LivePointer, reports: Sequence[SearcherReport], begun: datetime, now: datetime, limits: Limits) -> str | None:
+def _silent(
+    pointer: LivePointer, reports: Sequence[SearcherReport], begun: datetime, now: datetime, limits: Limits
+) -> str | None:
     """Searchers there were, and none of them, nor a new one, has said that it serves the live generation."""
-    if now - begun < limits.silence or any(r.generation == pointer.live.generation for r in reports if r.at >= pointer.at):
+    if now - begun < limits.silence or any(
+        r.generation == pointer.live.generation for r in reports if r.at >= pointer.at
+    ):
         return None
-    there_were = any(r.at >= pointer.at - limits.silence and (r.generation is not None or r.problem) for r in reports)
+    there_were = any(
+        r.at >= pointer.at - limits.silence and (r.generation is not None or r.problem) for r in reports
+    )
     if not there_were:
         return None
     problems = sorted({r.problem for r in reports if r.problem and r.at >= pointer.at})
-    return f"no searcher serves it after {limits.silence.total_seconds():.0f} s" + (f": {problems[0]}" if problems else "")
+    return f"no searcher serves it after {limits.silence.total_seconds():.0f} s" + (
+        f": {problems[0]}" if problems else ""
+    )
 
 
 def _worse(before: Served, after: Served) -> str | None:
@@ -147,12 +174,18 @@ def _worse(before: Served, after: Served) -> str | None:
 
 
 def _slower(before: Served, after: Served) -> str | None:
-    """Asked only when a promotion has lasted: a busy moment of the machine right after it is not the generation's."""
+    """Asked only when a promotion has lasted.
+
+    A busy moment of the machine right after it is not the generation's.
+    """
     if min(sum(before.latency_counts), sum(after.latency_counts)) < MIN_ANSWERS:
         return None
     slow, slow_before = quantile_ms(after.latency_counts, 0.95), quantile_ms(before.latency_counts, 0.95)
     if slow > SLOWER * slow_before and slow > slow_before + SLOWER_BY_MS:
-        return f"p95 of encoding and search {slow:.0f} ms over {sum(after.latency_counts)} answers, before {slow_before:.0f} ms"
+        return (
+            f"p95 of encoding and search {slow:.0f} ms over {sum(after.latency_counts)} answers, before "
+            f"{slow_before:.0f} ms"
+        )
     return None
 
 
@@ -160,5 +193,8 @@ def _fewer_clicks(before: Clicked, after: Clicked, *, alpha: float) -> str | Non
     if not dropped(before, after, alpha=alpha):
         return None
     ratio = evidence_of_drop(before, after)
-    shares = f"{after.rate:.1%} of {after.searches} searches are clicked, before {before.rate:.1%} of {before.searches}"
+    shares = (
+        f"{after.rate:.1%} of {after.searches} searches are clicked, before {before.rate:.1%} of "
+        f"{before.searches}"
+    )
     return f"{shares}; likelihood ratio {ratio:.0f}"

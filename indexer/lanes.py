@@ -1,4 +1,7 @@
-"""A lane: one thread that carries out blocking calls one after the other. A collection is written in one lane at a time."""
+"""A lane: one thread that carries out blocking calls one after the other.
+
+A collection is written in one lane at a time.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +15,10 @@ T = TypeVar("T")
 
 
 class Lane:
-    """Await ``lane(function, *args)``: the calls run in the order in which they were made. Also a context manager."""
+    """Await ``lane(function, *args)``: the calls run in the order in which they were made.
+
+    Also a context manager.
+    """
 
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -24,5 +30,7 @@ class Lane:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

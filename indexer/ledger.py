@@ -1,7 +1,9 @@
-"""Write ``releases`` and ``decisions``: a change counts when the broker has it, and only then the state in memory follows.
+"""Write ``releases`` and ``decisions``.
 
-``releases`` is written by claim: an indexer that slept while another took over is refused by the broker, whatever it believes. What
-somebody else has written there all the same is overruled: the pointer is written again, and names the stranger's as one that it follows.
+A change counts when the broker has it, and only then the state in memory follows. ``releases`` is written by
+claim: an indexer that slept while another took over is refused by the broker, whatever it believes. What
+somebody else has written there all the same is overruled: the pointer is written again, and names the
+stranger's as one that it follows.
 """
 
 from collections import Counter
@@ -31,9 +33,20 @@ TELL_EVERY = timedelta(minutes=10)
 
 
 class Ledger:
-    """The state as the topics tell it. One writer: this process. ``begins`` is the offset of ``releases`` from which on it writes."""
+    """The state as the topics tell it.
 
-    def __init__(self, settings: Settings, producer: Producer, claims: Claims, state: State, lineage: Lineage, begins: int) -> None:
+    One writer: this process. ``begins`` is the offset of ``releases`` from which on it writes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        producer: Producer,
+        claims: Claims,
+        state: State,
+        lineage: Lineage,
+        begins: int,
+    ) -> None:
         self._claims = claims
         self._settings = settings
         self._producer = producer
@@ -47,7 +60,10 @@ class Ledger:
 
     @classmethod
     async def open(cls, settings: Settings, producer: Producer, claims: Claims) -> Self:
-        """Claim ``releases``, then read the state. Writes the decision of the live pointer if a crash came between the two."""
+        """Claim ``releases``, then read the state.
+
+        Writes the decision of the live pointer if a crash came between the two.
+        """
         topic = settings.topic(RELEASES.name)
         begins = (await claims.take([(topic, 0)]))[topic, 0]
         chain, lineage, newest, strangers = Chain(), Lineage(), dict[bytes, bytes | None](), list[str]()
@@ -58,7 +74,9 @@ class Ledger:
                     continue
                 if record.key != key:
                     newest[record.key] = record.value
-                elif record.value is not None and judged(lambda r: chain.take(r.value or b""), record) is True:
+                elif (
+                    record.value is not None and judged(lambda r: chain.take(r.value or b""), record) is True
+                ):
                     newest[key] = record.value
                     lineage.wrote(record.value)
                 else:
@@ -95,11 +113,13 @@ class Ledger:
         await self._producer.send(Outgoing(self._settings.topic(DECISIONS.name), decision.to_json(), key=key))
 
     def foreign(self, records: Iterable[Record]) -> list[Record]:
-        """Return those of the records from ``begins`` on that have a key of ours and that this process has not written."""
+        """Return the records from ``begins`` on with a key of ours that this process has not written."""
         pointer_key = self._settings.deployment.encode()
         found = []
         for record in records:
-            if record.key is None or not (record.key == pointer_key or is_release_key(record.key, self._settings.deployment)):
+            if record.key is None or not (
+                record.key == pointer_key or is_release_key(record.key, self._settings.deployment)
+            ):
                 continue
             if self._own[record.key, record.value]:
                 self._own -= Counter([(record.key, record.value)])
@@ -116,9 +136,14 @@ class Ledger:
             if key == self._settings.deployment.encode():
                 self._lineage.saw([record.value or b""])
             else:
-                values[key] = next((r.to_json() for r in self.state.releases.values() if self._key(r.generation) == key), None)
+                values[key] = next(
+                    (r.to_json() for r in self.state.releases.values() if self._key(r.generation) == key),
+                    None,
+                )
         FOREIGN_RELEASES.inc(told)
-        log.error("releases holds records that this indexer did not write: they are overwritten", records=told)
+        log.error(
+            "releases holds records that this indexer did not write: they are overwritten", records=told
+        )
         if values:
             await self._write(*values.items())
         if (before := self.state.pointer) is not None:
@@ -132,7 +157,9 @@ class Ledger:
 
     async def _write(self, *records: tuple[bytes, bytes | None]) -> None:
         self._own.update(records)  # before the broker has them: they may be read before the acknowledgement
-        await self._claims.write_all(Outgoing(self._topic, value, key=key, partition=0) for key, value in records)
+        await self._claims.write_all(
+            Outgoing(self._topic, value, key=key, partition=0) for key, value in records
+        )
 
     def _show(self) -> None:
         if pointer := self.state.pointer:

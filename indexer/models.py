@@ -1,7 +1,8 @@
-"""The loaded models of the generations that follow the catalogue, by fingerprint. All encoding runs in one lane.
+"""The loaded models of the generations that follow the catalogue, by fingerprint.
 
-A long job is cut into slices, so that a changed product waits for one slice of a build and not for the build. The newest vectors
-of each model are remembered by the hash of their text: most changes of a catalogue are of price and stock, and need no encoding.
+All encoding runs in one lane. A long job is cut into slices, so that a changed product waits for one slice of
+a build and not for the build. The newest vectors of each model are remembered by the hash of their text: most
+changes of a catalogue are of price and stock, and need no encoding.
 """
 
 from collections import OrderedDict
@@ -21,7 +22,10 @@ REMEMBERED = 50_000  # per model: 85 MB at 384 dimensions
 
 
 class Remembered:
-    """Vectors by the hash of their text, at most ``capacity``; the one not asked for the longest goes first."""
+    """Vectors by the hash of their text, at most ``capacity``.
+
+    The one not asked for the longest goes first.
+    """
 
     def __init__(self, capacity: int = REMEMBERED) -> None:
         self._vectors: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
@@ -56,12 +60,17 @@ class Models:
         self._remembered: dict[str, Remembered] = {}
 
     async def load(self, model: str, sha256: str | None = None) -> Encoder:
-        """Load a model, or return it when it is loaded. Raises ``ModelError`` when it is missing or not the one of ``sha256``."""
+        """Load a model, or return it when it is loaded.
+
+        Raises ``ModelError`` when it is missing or not the one of ``sha256``.
+        """
         if sha256 in self._loaded:
             return self._loaded[sha256]
         encoder = await self._lane(_load, model, self._threads)
         if sha256 not in {None, encoder.fingerprint}:
-            raise ModelError(f"model {model} is not the one that the release names by its fingerprint {str(sha256)[:12]}")
+            raise ModelError(
+                f"model {model} is not the one that the release names by its fingerprint {str(sha256)[:12]}"
+            )
         self._loaded[encoder.fingerprint] = encoder
         self._remembered.setdefault(encoder.fingerprint, Remembered())
         return encoder
@@ -75,7 +84,10 @@ class Models:
         return self._loaded[sha256]
 
     async def encode(self, sha256: str, texts: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows of document texts by a loaded model; (0, dim) for none. A text is encoded once."""
+        """Return (n, dim) unit rows of document texts by a loaded model; (0, dim) for none.
+
+        A text is encoded once.
+        """
         encoder, remembered = self._loaded[sha256], self._remembered[sha256]
         found = {text: remembered.get(text) for text in texts}
         new = [text for text, vector in found.items() if vector is None]
@@ -89,13 +101,18 @@ class Models:
         return np.stack(rows) if rows else np.zeros((0, encoder.dim), dtype=np.float32)
 
     def remember(self, sha256: str, vectors: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Take over vectors of a loaded model by the hash of their text. Only proven ones: what is remembered is never encoded again."""
+        """Take over vectors of a loaded model by the hash of their text.
+
+        Only proven ones: what is remembered is never encoded again.
+        """
         self._remembered[sha256].put_hashed(vectors)
 
     def keep(self, sha256s: Collection[str]) -> None:
         """Forget the models that no generation needs any more."""
         self._loaded = {sha256: encoder for sha256, encoder in self._loaded.items() if sha256 in sha256s}
-        self._remembered = {sha256: vectors for sha256, vectors in self._remembered.items() if sha256 in sha256s}
+        self._remembered = {
+            sha256: vectors for sha256, vectors in self._remembered.items() if sha256 in sha256s
+        }
 
 
 def _load(model: str, threads: int) -> Encoder:
@@ -103,5 +120,6 @@ def _load(model: str, threads: int) -> Encoder:
         return Encoder.load(model, threads=threads)
     except ModelError:
         raise
-    except Exception as error:  # whatever a library raises on a broken folder is a fault of the candidate, not of this process
+    except Exception as error:
+        # Whatever a library raises on a broken folder is a fault of the candidate, not of this process
         raise ModelError(f"model {model} cannot be loaded: {type(error).__name__}: {error}") from error

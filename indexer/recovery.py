@@ -1,6 +1,7 @@
-"""Decide what a start has to repair: builds that a crash left, collections that nobody owns, the operators' alias.
+"""Decide what a start has to repair.
 
-Pure: the truth is the topic ``releases``; Milvus is made to agree with it, never the other way.
+Builds that a crash left, collections that nobody owns, the operators' alias. Pure: the truth is the topic
+``releases``; Milvus is made to agree with it, never the other way.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,10 @@ GIVEN_UP = "the indexer ended while it was built, in"
 
 @dataclass(frozen=True)
 class Recovery:
-    """``records`` to write, ``orphans`` to drop, the collection the ``alias`` should name, and the build to go on with, ``resume``."""
+    """``records`` to write, ``orphans`` to drop, and the collection the ``alias`` should name.
+
+    ``resume`` is the build to go on with.
+    """
 
     records: list[Release]
     orphans: list[str]
@@ -28,9 +32,10 @@ class Recovery:
 def recover(state: State, collections: Iterable[str], now: datetime) -> Recovery:
     """Return the repairs, given the collections of this deployment that are there.
 
-    A generation that was published but not recorded so is recorded, and so is a rollback. The newest other unfinished one goes on where
-    it stopped, with what its collection holds, at most ``MAX_ATTEMPTS`` times in all: a build that kills the process must not do so for
-    ever. A generation that does not serve and has lost its collection is dropped; the live and the previous one are built again.
+    A generation that was published but not recorded so is recorded, and so is a rollback. The newest other
+    unfinished one goes on where it stopped, with what its collection holds, at most ``MAX_ATTEMPTS`` times in
+    all: a build that kills the process must not do so for ever. A generation that does not serve and has lost
+    its collection is dropped; the live and the previous one are built again.
     """
     there = set(collections)
     records: list[Release] = []
@@ -38,17 +43,28 @@ def recover(state: State, collections: Iterable[str], now: datetime) -> Recovery
     building = state.building
     out = taken_out(state.pointer) if state.pointer else None
     if out and state.releases[out.generation].rolled_back is None:
-        state = state.with_release(state.releases[out.generation].model_copy(update={"rolled_back": out.rolled_back}))
+        state = state.with_release(
+            state.releases[out.generation].model_copy(update={"rolled_back": out.rolled_back})
+        )
         records.append(state.releases[out.generation])
     for release in sorted(state.releases.values(), key=lambda r: r.generation):
         pointed = release.generation in state.pointed
         if pointed and release.state != ReleaseState.RELEASED:
             records.append(moved(release, ReleaseState.RELEASED, now))
-        elif release.state in UNFINISHED and building and release.generation == building.generation and release.attempts < MAX_ATTEMPTS:
-            resume = moved(release, ReleaseState.BUILDING, now).model_copy(update={"attempts": release.attempts + 1})
+        elif (
+            release.state in UNFINISHED
+            and building
+            and release.generation == building.generation
+            and release.attempts < MAX_ATTEMPTS
+        ):
+            resume = moved(release, ReleaseState.BUILDING, now).model_copy(
+                update={"attempts": release.attempts + 1}
+            )
             records.append(resume)
         elif release.state in UNFINISHED:
-            records.append(failed(release, ReleaseFailure.GIVEN_UP, now, f"{GIVEN_UP} {release.attempts} attempts"))
+            records.append(
+                failed(release, ReleaseFailure.GIVEN_UP, now, f"{GIVEN_UP} {release.attempts} attempts")
+            )
         elif not pointed and release.state in HOLDING and release.collection not in there:
             records.append(moved(release, ReleaseState.DROPPED, now, "its collection was lost"))
     after = state

@@ -1,4 +1,7 @@
-"""Decide which generations lose their collection. Pure; live and previous never do, nor what a searcher still reports."""
+"""Decide which generations lose their collection.
+
+Pure; live and previous never do, nor what a searcher still reports.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,8 +30,8 @@ def retain(
 ) -> Retention:
     """Return what to retire and what to drop.
 
-    ``keep`` generations stay: live, previous, then the newest. The others are retired at once, and dropped when ``grace`` has passed
-    since and no searcher heard of within ``searcher_timeout`` serves them.
+    ``keep`` generations stay: live, previous, then the newest. The others are retired at once, and dropped
+    when ``grace`` has passed since and no searcher heard of within ``searcher_timeout`` serves them.
     """
     held = sorted(state.holding, key=lambda r: (r.generation not in state.pointed, -r.generation))
     kept = {r.generation for r in held[:keep]} | state.pointed
@@ -36,5 +39,9 @@ def retain(
     surplus = [r for r in held if r.generation not in kept]
     return Retention(
         retire=[r for r in surplus if r.state == ReleaseState.RELEASED],
-        drop=[r for r in surplus if r.state == ReleaseState.RETIRED and now - r.at >= grace and r.generation not in used],
+        drop=[
+            r
+            for r in surplus
+            if r.state == ReleaseState.RETIRED and now - r.at >= grace and r.generation not in used
+        ],
     )

@@ -1,6 +1,7 @@
-"""Decide whether a build has room before it begins: a disk that fills up or memory that runs out would hurt what serves. Pure.
+"""Decide whether a build has room before it begins.
 
-Sizes are estimates on the safe side. The disk is that of the data directory, so it says nothing about a Milvus on another machine.
+A disk that fills up or memory that runs out would hurt what serves. Pure. Sizes are estimates on the safe
+side. The disk is that of the data directory, so it says nothing about a Milvus on another machine.
 """
 
 import shutil

@@ -9,7 +9,10 @@ FOREIGN = -1
 
 
 async def versions_there(store: VectorStore, lane: Lane, release: Release) -> dict[str, int]:
-    """Return id to version of every row; ``FOREIGN`` where the stamp is not the release's, so that the row counts as old."""
+    """Return id to version of every row.
+
+    ``FOREIGN`` where the stamp is not the release's, so that the row counts as old.
+    """
     ids = sorted(await lane(store.ids, release.collection))
     versions: dict[str, int] = {}
     for start in range(0, len(ids), PAGE):

@@ -1,6 +1,7 @@
-"""The indexer from start to end: acquire leadership, load state, recover, then build, follow the catalogue and handle commands.
+"""The indexer from start to end.
 
-Read this first: ``_serve`` is the process.
+Acquire leadership, load state, recover, then build, follow the catalogue and handle commands. Read this
+first: ``_serve`` is the process.
 """
 
 import asyncio
@@ -38,7 +39,10 @@ FIND_S = 5.0
 
 
 async def work(settings: IndexerSettings, health: Health, stopping: asyncio.Event) -> None:
-    """Run until ``stopping`` is set. Raises on any fault of Kafka or Milvus: the supervisor starts the process again."""
+    """Run until ``stopping`` is set.
+
+    Raises on any fault of Kafka or Milvus: the supervisor starts the process again.
+    """
     await until_stopped(stopping, asyncio.create_task(_serve(settings, health)))
 
 
@@ -53,11 +57,21 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         producer = await stack.enter_async_context(open_producer(settings.kafka, linger_ms=0))
         own = open_claims(settings.kafka, share=share_of(settings.deployment))
         claims = await stack.enter_async_context(own)
-        catalog = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(CATALOG.name)], fetch_wait_ms=100))
-        reports = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(SEARCHER_REPORTS.name)]))
-        events = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(EVENTS.name)], start="end"))
-        serving, building, encoding = (stack.enter_context(Lane(name)) for name in ("serving", "building", "encoding"))
-        decisions = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(DECISIONS.name)]))
+        catalog = await stack.enter_async_context(
+            open_reader(settings.kafka, [settings.topic(CATALOG.name)], fetch_wait_ms=100)
+        )
+        reports = await stack.enter_async_context(
+            open_reader(settings.kafka, [settings.topic(SEARCHER_REPORTS.name)])
+        )
+        events = await stack.enter_async_context(
+            open_reader(settings.kafka, [settings.topic(EVENTS.name)], start="end")
+        )
+        serving, building, encoding = (
+            stack.enter_context(Lane(name)) for name in ("serving", "building", "encoding")
+        )
+        decisions = await stack.enter_async_context(
+            open_reader(settings.kafka, [settings.topic(DECISIONS.name)])
+        )
         health.detail = {"waiting": f"for Milvus at {without_password(settings.milvus)}"}
         store = stack.enter_context(await serving(VectorStore, settings.milvus))
         milvus = Pulse("Milvus")
@@ -67,7 +81,9 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         sync = CatalogSync(store, serving, models)
         ledger = await Ledger.open(settings, producer, claims)
         since = {(settings.topic(RELEASES.name), 0): ledger.begins}
-        releases = await stack.enter_async_context(open_reader(settings.kafka, [settings.topic(RELEASES.name)], start=since))
+        releases = await stack.enter_async_context(
+            open_reader(settings.kafka, [settings.topic(RELEASES.name)], start=since)
+        )
         deployer = Deployer(settings, ledger, store, serving, sync, Decided(decisions).to_the_end)
         watch = Watch(settings, deployer, lambda: builder.current is not None)
         builder = Builder(Workshop(store, building, models, settings, watch.pause_s), sync, deployer)
@@ -96,12 +112,18 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
 
 
 def share_of(deployment: str) -> str:
-    """Return which part of ``releases`` the deployment claims. That of ``main`` has no name, as in every version."""
+    """Return which part of ``releases`` the deployment claims.
+
+    That of ``main`` has no name, as in every version.
+    """
     return "" if deployment == MAIN else deployment
 
 
 async def _alone(commands: GroupConsumer, health: Health) -> None:
-    """Stand by, ready, while another holds the commands: to take over is all that a second indexer is there for."""
+    """Stand by, ready, while another holds the commands.
+
+    To take over is all that a second indexer is there for.
+    """
     health.detail = {"waiting": "for the commands: another indexer may hold them"}
     while not commands.assigned():
         if commands.joined():
@@ -120,7 +142,9 @@ async def _first(settings: IndexerSettings, sync: CatalogSync, models: Models, d
     await deployer.order_first(encoder.fingerprint, encoder.dim)
     await _until(lambda: deployer.ledger.state.building is None)
     if deployer.ledger.state.pointer is None:
-        raise RuntimeError("the first generation could not be published: the reason is in its record on releases")
+        raise RuntimeError(
+            "the first generation could not be published: the reason is in its record on releases"
+        )
 
 
 async def _find_again(deployer: Deployer, models: Models) -> None:
@@ -141,14 +165,22 @@ async def _prune(watch: Watch, deployer: Deployer, models: Models, builder: Buil
         await asyncio.sleep(PRUNE_S)
 
 
-async def _report(health: Health, deployer: Deployer, sync: CatalogSync, builder: Builder, watch: Watch) -> None:
-    """Say what is so. Ready: a generation serves and follows the catalogue, or there is nothing to build one from yet."""
+async def _report(
+    health: Health, deployer: Deployer, sync: CatalogSync, builder: Builder, watch: Watch
+) -> None:
+    """Say what is so.
+
+    Ready: a generation serves and follows the catalogue, or there is nothing to build one from yet.
+    """
     while True:
         pointer = deployer.ledger.state.pointer
         products = len(sync.catalog.products)
         detail: dict[str, object] = {"catalog": products, "catalog_waiting": sync.waiting}
         if sync.catalog.unreadable:
-            detail |= {"catalog_unreadable": sync.catalog.unreadable, "catalog_problems": sync.catalog.problems}
+            detail |= {
+                "catalog_unreadable": sync.catalog.unreadable,
+                "catalog_problems": sync.catalog.problems,
+            }
         if sync.refused:
             detail |= {"rows_refused": list(sync.refused.values())[-5:]}
         if pointer:
@@ -158,7 +190,9 @@ async def _report(health: Health, deployer: Deployer, sync: CatalogSync, builder
         elif not products:
             detail |= {"waiting": "for products"}
         if builder.current:
-            detail |= {"building": {"generation": builder.current.generation, "rows": builder.rows, "of": products}}
+            detail |= {
+                "building": {"generation": builder.current.generation, "rows": builder.rows, "of": products}
+            }
         if watch.blind:
             detail |= {"click_guard_blind": watch.blind}
         if deployer.lost:

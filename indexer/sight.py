@@ -1,6 +1,7 @@
-"""Whether the click guard sees anything: searches that searchers say they answered come back as sealed events.
+"""Whether the click guard sees anything.
 
-A guard that counts nothing finds nothing wrong, and looks like one that is content. Pure; time is handed in, in seconds.
+Searches that searchers say they answered come back as sealed events. A guard that counts nothing finds
+nothing wrong, and looks like one that is content. Pure; time is handed in, in seconds.
 """
 
 from dataclasses import dataclass
@@ -26,9 +27,11 @@ class Sight:
         self._newer: _Look | None = None
 
     def blind(self, sequence: int, answers: int, came: int, now: float) -> str | None:
-        """Return what is missing, or None. ``answers``: with the live generation, by the reports; ``came``: of them as sealed events.
+        """Return what is missing, or None.
 
-        Of what was answered ``LATE_S`` ago and earlier at least ``SHARE`` must have come: searches without a shopper make no event.
+        ``answers``: with the live generation, by the reports; ``came``: of them as sealed events. Of what was
+        answered ``LATE_S`` ago and earlier at least ``SHARE`` must have come: searches without a shopper make
+        no event.
         """
         look = _Look(now, answers, came)
         if sequence != self._sequence or answers < self._due.answers:
@@ -41,6 +44,8 @@ class Sight:
         if answered < ENOUGH or seen >= SHARE * answered:
             return None
         return (
-            f"{answered} searches were answered with the live generation, {seen} of them came back on events with a seal: "
-            "does stream keep up, do the searchers write searches (emit_searches) and are they of this version?"
+            f"{answered} searches were answered with the live generation, {seen} of them came back on "
+            "events with a seal: "
+            "does stream keep up, do the searchers write searches (emit_searches) and are they of this "
+            "version?"
         )

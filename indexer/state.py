@@ -1,4 +1,7 @@
-"""What the topic ``releases`` says: every generation and the live pointer. The one truth after a restart; pure data."""
+"""What the topic ``releases`` says: every generation and the live pointer.
+
+The one truth after a restart; pure data.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +11,15 @@ from types import MappingProxyType
 import structlog
 from pydantic import ValidationError
 
-from schemas.releases import LivePointer, Release, ReleaseFailure, ReleaseState, RolledBack, is_release_key, release_key
+from schemas.releases import (
+    LivePointer,
+    Release,
+    ReleaseFailure,
+    ReleaseState,
+    RolledBack,
+    is_release_key,
+    release_key,
+)
 
 log = structlog.get_logger(__name__)
 HOLDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
@@ -32,11 +43,16 @@ class State:
     def pointed(self) -> frozenset[int]:
         """The live and the previous generation: these always keep their collection."""
         pointer = self.pointer
-        return frozenset(r.generation for r in (pointer.live, pointer.previous) if r) if pointer else frozenset()
+        return (
+            frozenset(r.generation for r in (pointer.live, pointer.previous) if r) if pointer else frozenset()
+        )
 
     @property
     def next_generation(self) -> int:
-        """One more than any generation ever begun: a number is never used twice. What is far off is a stranger's, and only stepped over."""
+        """One more than any generation ever begun: a number is never used twice.
+
+        What is far off is a stranger's, and only stepped over.
+        """
         number = max((n for n in self.releases if n < FAR), default=0) + 1
         while number in self.releases:
             number += 1
@@ -53,7 +69,10 @@ class State:
         return [r for r in self._newest_first() if r.state in HOLDING]
 
     def rolled_back(self, sha256: str) -> Release | None:
-        """The newest generation with these weights that was taken out of service and not let in again by force."""
+        """The newest generation with these weights that was taken out of service.
+
+        One not let in again by force.
+        """
         return next((r for r in self._newest_first() if r.model_sha256 == sha256 and r.rolled_back), None)
 
     @property
@@ -74,10 +93,11 @@ class State:
 
 
 def read_state(records: Iterable[tuple[bytes, bytes]], deployment: str) -> State:
-    """Fold the newest ``(key, value)`` of every key of ``releases``. Pointers of other deployments are passed over.
+    """Fold the newest ``(key, value)`` of every key of ``releases``.
 
-    So is what cannot be read, or names another generation than its key: one bad record must not hide the others. The pointer's releases
-    are whole: where the record of one is bad, or names another collection, what the pointer says of it holds.
+    Pointers of other deployments are passed over. So is what cannot be read, or names another generation than
+    its key: one bad record must not hide the others. The pointer's releases are whole: where the record of
+    one is bad, or names another collection, what the pointer says of it holds.
     """
     state = State()
     for key, value in records:
@@ -91,7 +111,10 @@ def read_state(records: Iterable[tuple[bytes, bytes]], deployment: str) -> State
         except ValidationError as error:
             log.warning("unreadable record of releases skipped", key=key[:80], problems=error.error_count())
     for one in (state.pointer.previous, state.pointer.live) if state.pointer else ():
-        if one and (one.generation not in state.releases or state.releases[one.generation].collection != one.collection):
+        if one and (
+            one.generation not in state.releases
+            or state.releases[one.generation].collection != one.collection
+        ):
             state = state.with_release(one)
     return state
 

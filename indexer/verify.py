@@ -1,6 +1,7 @@
-"""Decide whether a freshly built collection is what the catalogue and the model say. Pure, over what the store returned.
+"""Decide whether a freshly built collection is what the catalogue and the model say.
 
-A check that fails keeps the generation from being published; the reasons go into the decision.
+Pure, over what the store returned. A check that fails keeps the generation from being published; the reasons
+go into the decision.
 """
 
 import hashlib
@@ -24,9 +25,10 @@ Vectors = npt.NDArray[np.float32]
 class Evidence:
     """What was asked of the store, and its answers.
 
-    ``vectors`` is (n, dim), row i of ``ids[i]`` with the stamp ``generations[i]``. ``count`` is the store's own count.
-    ``probe_vectors`` is (p, dim): the documents of ``probe_ids``, encoded anew; ``answers[j]`` are the hits of probe j, best first.
-    ``latencies_ms`` are of the same queries to this and to the live generation, in turns; empty where nothing is live.
+    ``vectors`` is (n, dim), row i of ``ids[i]`` with the stamp ``generations[i]``. ``count`` is the store's
+    own count. ``probe_vectors`` is (p, dim): the documents of ``probe_ids``, encoded anew; ``answers[j]`` are
+    the hits of probe j, best first. ``latencies_ms`` are of the same queries to this and to the live
+    generation, in turns; empty where nothing is live.
     """
 
     expected_ids: frozenset[str]
@@ -45,12 +47,20 @@ def id_set_sha256(ids: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
 
 
-def verify(evidence: Evidence, *, generation: int, dim: int, min_recall: float, max_latency_ratio: float) -> list[Check]:
+def verify(
+    evidence: Evidence, *, generation: int, dim: int, min_recall: float, max_latency_ratio: float
+) -> list[Check]:
     """Return every check with its verdict, pass or fail. An empty collection fails."""
     e = evidence
     checks = [
         _check("not_empty", e.count > 0, f"{e.count} rows", value=e.count, n=e.count),
-        _check("row_count", e.count == len(e.expected_ids), f"{e.count} rows, {len(e.expected_ids)} products", value=e.count, n=e.count),
+        _check(
+            "row_count",
+            e.count == len(e.expected_ids),
+            f"{e.count} rows, {len(e.expected_ids)} products",
+            value=e.count,
+            n=e.count,
+        ),
         _id_set(e),
         _unit_vectors(e, dim),
         _stamp(e, generation),
@@ -66,9 +76,22 @@ def failures(checks: Iterable[Check]) -> list[str]:
 
 
 def _check(
-    name: str, passed: bool, reason: str, *, value: float | None = None, threshold: float | None = None, n: int | None = None
+    name: str,
+    passed: bool,
+    reason: str,
+    *,
+    value: float | None = None,
+    threshold: float | None = None,
+    n: int | None = None,
 ) -> Check:
-    return Check(name=name, verdict="pass" if passed else "fail", reason=reason, candidate_value=value, threshold=threshold, n=n)
+    return Check(
+        name=name,
+        verdict="pass" if passed else "fail",
+        reason=reason,
+        candidate_value=value,
+        threshold=threshold,
+        n=n,
+    )
 
 
 def _id_set(e: Evidence) -> Check:
@@ -82,17 +105,29 @@ def _id_set(e: Evidence) -> Check:
 
 def _unit_vectors(e: Evidence, dim: int) -> Check:
     if e.vectors.shape != (len(e.ids), dim):
-        return _check("unit_vectors", passed=False, reason=f"vectors have shape {e.vectors.shape}, expected ({len(e.ids)}, {dim})")
+        return _check(
+            "unit_vectors",
+            passed=False,
+            reason=f"vectors have shape {e.vectors.shape}, expected ({len(e.ids)}, {dim})",
+        )
     finite = np.asarray(np.isfinite(e.vectors).all(axis=1))
     lengths = np.linalg.norm(np.where(finite[:, None], e.vectors, 0.0), axis=1)
     bad: npt.NDArray[np.int64] = np.flatnonzero(np.logical_or(~finite, np.abs(lengths - 1.0) > UNIT))
-    reason = f"{len(bad)} vectors are not finite or not of length 1, first {e.ids[bad[0]]!r}" if len(bad) else "finite, of length 1"
+    reason = (
+        f"{len(bad)} vectors are not finite or not of length 1, first {e.ids[bad[0]]!r}"
+        if len(bad)
+        else "finite, of length 1"
+    )
     return _check("unit_vectors", not len(bad), reason, n=len(e.ids))
 
 
 def _stamp(e: Evidence, generation: int) -> Check:
     foreign = sorted({g for g in e.generations if g != generation})
-    reason = f"rows stamped with generation {foreign[:3]}" if foreign else f"every row is of generation {generation}"
+    reason = (
+        f"rows stamped with generation {foreign[:3]}"
+        if foreign
+        else f"every row is of generation {generation}"
+    )
     return _check("stamp", not foreign, reason, n=len(e.generations))
 
 
@@ -122,7 +157,12 @@ def _recall(e: Evidence, min_recall: float) -> Check:
         shares.append(len(found) / k)
     recall = float(np.mean(shares)) if shares else 0.0
     return _check(
-        "recall", recall >= min_recall, f"recall@{k} {recall:.3f} against exact search", value=recall, threshold=min_recall, n=len(shares)
+        "recall",
+        recall >= min_recall,
+        f"recall@{k} {recall:.3f} against exact search",
+        value=recall,
+        threshold=min_recall,
+        n=len(shares),
     )
 
 
@@ -133,14 +173,19 @@ def _self_retrieval(e: Evidence) -> Check:
         first = answer[0] if answer else ("", -1.0)
         if first[0] != product_id and abs(first[1] - float(score)) > TIE:
             lost.append(product_id)
-    reason = f"{len(lost)} products do not find themselves, first {lost[0]!r}" if lost else "every probe finds itself"
+    reason = (
+        f"{len(lost)} products do not find themselves, first {lost[0]!r}"
+        if lost
+        else "every probe finds itself"
+    )
     return _check("self_retrieval", not lost, reason, n=len(e.probe_ids))
 
 
 def slower(latencies_ms: Sequence[tuple[float, float]], max_ratio: float) -> bool:
     """Say whether the first of each pair is too slow beside the second; no pairs say nothing.
 
-    By the medians: on a machine that also serves, the tail of a few dozen queries says more about the others than about this index.
+    By the medians: on a machine that also serves, the tail of a few dozen queries says more about the others
+    than about this index.
     """
     if not latencies_ms:
         return False
@@ -155,7 +200,9 @@ def _latency(e: Evidence, max_ratio: float) -> Check:
     reason = f"p50 {new[0]:.1f} ms, live {live[0]:.1f}; p95 {new[1]:.1f}, live {live[1]:.1f}"
     ratio = float(new[0] / live[0]) if live[0] else 0.0
     passed = not slower(e.latencies_ms, max_ratio)
-    return _check("latency", passed, reason, value=round(ratio, 3), threshold=max_ratio, n=len(e.latencies_ms))
+    return _check(
+        "latency", passed, reason, value=round(ratio, 3), threshold=max_ratio, n=len(e.latencies_ms)
+    )
 
 
 def _probe_rows(e: Evidence) -> list[int]:

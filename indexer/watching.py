@@ -1,6 +1,7 @@
-"""Watch searcher reports and clicks, and roll back what ``guard`` decides against, as an operator would: by a command.
+"""Watch searcher reports and clicks, and roll back what ``guard`` decides against.
 
-The same reports throttle builds and hold collections back. Thin: what a report means is decided elsewhere.
+As an operator would: by a command. The same reports throttle builds and hold collections back. Thin: what a
+report means is decided elsewhere.
 """
 
 import asyncio
@@ -17,7 +18,14 @@ from broker.records import Record
 from indexer.clicks import ClickCounts
 from indexer.deployer import Deployer
 from indexer.guard import ACTOR, Limits, summed, watched, why_roll_back
-from indexer.metrics import BUILD_PAUSE, CLICK_BLIND, CLICK_SHARE, CLICKS_CAME, CLICKS_UNPROVEN, GUARD_ROLLBACKS
+from indexer.metrics import (
+    BUILD_PAUSE,
+    CLICK_BLIND,
+    CLICK_SHARE,
+    CLICKS_CAME,
+    CLICKS_UNPROVEN,
+    GUARD_ROLLBACKS,
+)
 from indexer.sight import Sight
 from indexer.throttle import next_pause_ms, observed_p95
 from schemas.releases import DeploymentCommand, SearcherReport
@@ -32,7 +40,10 @@ EXACT = 2**53  # what a float holds exactly
 
 
 def read_report(record: Record) -> SearcherReport | None:
-    """Return the report of a record whose numbers can be added up, else None: anybody may write anything on a topic."""
+    """Return the report of a record whose numbers can be added up, else None.
+
+    Anybody may write anything on a topic.
+    """
     try:
         report = SearcherReport.from_json(record.value or b"")
     except ValidationError:
@@ -40,16 +51,25 @@ def read_report(record: Record) -> SearcherReport | None:
     counts = [
         n
         for s in report.served
-        for n in (s.answers, s.errors, s.empty, *s.latency_counts, *s.plain_by_client, *s.plain_errors_by_client, *s.plain_empty_by_client)
+        for n in (
+            s.answers,
+            s.errors,
+            s.empty,
+            *s.latency_counts,
+            *s.plain_by_client,
+            *s.plain_errors_by_client,
+            *s.plain_empty_by_client,
+        )
     ]
     own = record.key == report.searcher_id.encode()
     return report if own and all(0 <= n <= EXACT for n in counts) else None
 
 
 class Watch:
-    """What is known of the searchers, all that was reported before the start included once ``informed`` is set.
+    """What is known of the searchers.
 
-    ``building`` says whether a build runs: then ``pause_s`` is what it should wait.
+    All that was reported before the start is included once ``informed`` is set. ``building`` says whether a
+    build runs: then ``pause_s`` is what it should wait.
     """
 
     def __init__(self, settings: IndexerSettings, deployer: Deployer, building: Callable[[], bool]) -> None:
@@ -60,7 +80,9 @@ class Watch:
         self._reports: dict[str, SearcherReport] = {}
         self._clicks = ClickCounts()
         self._since = datetime.now(UTC)
-        self._limits = Limits(settings.guard_window, settings.guard_silence, settings.guard_alpha, settings.searcher_timeout)
+        self._limits = Limits(
+            settings.guard_window, settings.guard_silence, settings.guard_alpha, settings.searcher_timeout
+        )
         self._judged = 0
         self._sight = Sight()
         self.blind: str | None = None
@@ -103,7 +125,10 @@ class Watch:
                 self._reports.pop((record.key or b"").decode(errors="replace"), None)
                 continue
             report = judged(read_report, record)
-            if not isinstance(report, SearcherReport) or report.deployment not in {None, self._settings.deployment}:
+            if not isinstance(report, SearcherReport) or report.deployment not in {
+                None,
+                self._settings.deployment,
+            }:
                 continue
             if report.at <= datetime.now(UTC) + AHEAD:
                 self._reports[report.searcher_id] = report
@@ -118,12 +143,20 @@ class Watch:
             self._pause_ms = float(s.build_pause_ms)
         else:
             self._pause_ms = next_pause_ms(
-                self._pause_ms, observed, self._calm_ms, least=s.build_pause_ms, most=s.build_pause_max_ms, slowdown=s.build_slowdown
+                self._pause_ms,
+                observed,
+                self._calm_ms,
+                least=s.build_pause_ms,
+                most=s.build_pause_max_ms,
+                slowdown=s.build_slowdown,
             )
         BUILD_PAUSE.set(self.pause_s())
 
     async def _judge(self, now: datetime) -> None:
-        """Once per pointer at most: a refused rollback (the generation is pinned) is on record and not asked again."""
+        """Once per pointer at most.
+
+        A refused rollback (the generation is pinned) is on record and not asked again.
+        """
         pointer = self._deployer.ledger.state.pointer
         if pointer is None or pointer.previous is None or not watched(pointer, now, self._limits):
             self._see(None)
@@ -154,7 +187,10 @@ class Watch:
         )
 
     def _see(self, blind: str | None) -> None:
-        """Say once when the click test stops seeing, and on ``/readyz`` and ``/metrics`` for as long as it does not."""
+        """Say once when the click test stops seeing.
+
+        And on ``/readyz`` and ``/metrics`` for as long as it does not.
+        """
         if blind and not self.blind:
             log.error("click guard receives no searches of the promoted generation", reason=blind)
         self.blind = blind

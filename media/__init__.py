@@ -1,1 +1,4 @@
-"""Pictures of products: the one preparation that training and serving share, and their store by content hash."""
+"""Pictures of products.
+
+The one preparation that training and serving share, and their store by content hash.
+"""

@@ -1,4 +1,7 @@
-"""The three pages of a process: ``/healthz`` it lives, ``/readyz`` it does its work, ``/metrics`` for Prometheus."""
+"""The three pages of a process.
+
+``/healthz`` it lives, ``/readyz`` it does its work, ``/metrics`` for Prometheus.
+"""
 
 import json
 import time
@@ -20,8 +23,8 @@ log = structlog.get_logger(__name__)
 class Health:
     """What a process says of itself. ``ready`` is set by the process; ``detail`` is shown on ``/readyz``.
 
-    ``faults``: what it cannot work without, each with a function that says what is wrong with it now, or None. While one of them says
-    something the process is not ready, and the page names it.
+    ``faults``: what it cannot work without, each with a function that says what is wrong with it now, or
+    None. While one of them says something the process is not ready, and the page names it.
     """
 
     ready: bool = False
@@ -38,10 +41,15 @@ class Health:
 
 @asynccontextmanager
 async def serve_health(name: str, settings: Settings, health: Health) -> AsyncIterator[int]:
-    """Serve the pages for the length of the block, and write the port to ``<data_dir>/run/<name>.json``. Yields the port."""
+    """Serve the pages for the length of the block, and write the port to ``<data_dir>/run/<name>.json``.
+
+    Yields the port.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.json_response({"process": name, "alive": health.alive()}, status=200 if health.alive() else 503)
+        return web.json_response(
+            {"process": name, "alive": health.alive()}, status=200 if health.alive() else 503
+        )
 
     async def readyz(_: web.Request) -> web.Response:
         ready, shown = health.readiness()
@@ -58,7 +66,10 @@ async def serve_health(name: str, settings: Settings, health: Health) -> AsyncIt
         site = web.TCPSite(runner, settings.http_host, settings.http_port)
         await site.start()
         port = int(runner.addresses[0][1])
-        _announce(settings.data_dir / "run" / f"{name}.json", {"process": name, "port": port, "started_at": time.time()})
+        _announce(
+            settings.data_dir / "run" / f"{name}.json",
+            {"process": name, "port": port, "started_at": time.time()},
+        )
         log.info("health pages up", process=name, port=port)
         yield port
     finally:

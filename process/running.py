@@ -1,6 +1,7 @@
 """Run a process from start to end: settings, logs, topics, health pages, the work, an ordered stop.
 
-Crash-only: an infrastructure fault ends the process with exit code 70, and whoever supervises it starts it again.
+Crash-only: an infrastructure fault ends the process with exit code 70, and whoever supervises it starts it
+again.
 """
 
 import asyncio
@@ -28,8 +29,13 @@ CRASHED = 70
 MISUSED = 2
 
 
-def run_process(name: str, kind: type[S], work: Callable[[S, Health, asyncio.Event], Awaitable[None]]) -> None:
-    """Run ``work(settings, health, stopping)`` until it returns; SIGTERM and SIGINT set ``stopping``. Never returns."""
+def run_process(
+    name: str, kind: type[S], work: Callable[[S, Health, asyncio.Event], Awaitable[None]]
+) -> None:
+    """Run ``work(settings, health, stopping)`` until it returns; SIGTERM and SIGINT set ``stopping``.
+
+    Never returns.
+    """
     try:
         settings = kind.load(os.environ)
     except SettingsError as error:
@@ -82,7 +88,8 @@ async def until_stopped(stopping: asyncio.Event, *tasks: asyncio.Task[Any]) -> N
     await asyncio.wait({waiter, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     for task in (waiter, *tasks):
         task.cancel()
-    await asyncio.gather(waiter, *tasks, return_exceptions=True)  # every task has cleaned up before one of them is blamed
+    # Every task has cleaned up before one of them is blamed
+    await asyncio.gather(waiter, *tasks, return_exceptions=True)
     for task in tasks:
         if not task.cancelled():
             task.result()

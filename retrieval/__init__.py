@@ -1,1 +1,4 @@
-"""Embed, find and rank: one model, one collection and one way to sum scores, always used together as a release."""
+"""Embed, find and rank.
+
+One model, one collection and one way to sum scores, always used together as a release.
+"""

@@ -1,8 +1,9 @@
-"""Decide which live pointer holds, out of the records of ``releases``: each names those that it follows. Pure.
+"""Decide which live pointer holds, out of the records of ``releases``: each names those that it follows.
 
-The indexer is the one writer, but who else can write to the topic is the broker's matter. So a pointer counts only when it says that it
-follows one that a reader has taken before: it names the digests of its ancestors, and of strangers' records that the indexer has seen and
-overrules. Whatever a reader has taken in the meantime, it takes the indexer's next pointer. No pointer is taken twice.
+Pure. The indexer is the one writer, but who else can write to the topic is the broker's matter. So a pointer
+counts only when it says that it follows one that a reader has taken before: it names the digests of its
+ancestors, and of strangers' records that the indexer has seen and overrules. Whatever a reader has taken in
+the meantime, it takes the indexer's next pointer. No pointer is taken twice.
 """
 
 import hashlib
@@ -27,9 +28,10 @@ def digest(value: bytes) -> str:
 
 
 class Lineage:
-    """What the next pointer names: the last pointers of the indexer, and the last strangers' records, each bounded by itself.
+    """What the next pointer names.
 
-    A flood of strangers' records pushes none of the indexer's own out.
+    The last pointers of the indexer, and the last strangers' records, each bounded by itself. A flood of
+    strangers' records pushes none of the indexer's own out.
     """
 
     def __init__(self, ours: Iterable[str] = (), strangers: Iterable[str] = ()) -> None:
@@ -58,9 +60,10 @@ class Chain:
         self._taken: dict[str, None] = {}
 
     def take(self, value: bytes) -> bool:
-        """Take a record's value in, in the order of the log. False for one that cannot be read or does not follow: nothing changes.
+        """Take a record's value in, in the order of the log.
 
-        Where neither it nor the known one names what it follows, an indexer from before the chain has written both: then the greater
+        False for one that cannot be read or does not follow: nothing changes. Where neither it nor the known
+        one names what it follows, an indexer from before the chain has written both: then the greater
         sequence holds.
         """
         try:

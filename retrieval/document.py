@@ -1,4 +1,7 @@
-"""The text of a product that the models read: title first, then what tells it apart. Decides the form, knows no model."""
+"""The text of a product that the models read: title first, then what tells it apart.
+
+Decides the form, knows no model.
+"""
 
 import hashlib
 
@@ -10,10 +13,11 @@ _SEPARATOR = " | "
 
 
 def document_text(product: CatalogProduct) -> str:
-    """Return ``title | brand | last category | attribute values``; absent parts are left out, so it may be the title alone.
+    """Return ``title | brand | last category | attribute values``.
 
-    Attributes are taken in the order of their names, at most eight, only short texts: long ones and numbers say little to
-    a model and push the title out of its window. What was already said is not said twice: every token costs training time.
+    Absent parts are left out, so it may be the title alone. Attributes are taken in the order of their names,
+    at most eight, only short texts: long ones and numbers say little to a model and push the title out of its
+    window. What was already said is not said twice: every token costs training time.
     """
     leaf = product.category_path[-1] if product.category_path else ""
     parts, said = [product.title], product.title.casefold()
@@ -29,7 +33,10 @@ def document_text(product: CatalogProduct) -> str:
 
 
 def document_hash(text: str) -> str:
-    """Return the sha256 of a document text: equal text and equal model give an equal vector, which can be taken over."""
+    """Return the sha256 of a document text.
+
+    Equal text and equal model give an equal vector, which can be taken over.
+    """
     return hashlib.sha256(text.encode()).hexdigest()
 
 

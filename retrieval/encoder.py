@@ -1,7 +1,9 @@
 """Text to unit vectors, with a model that lies in a folder of this machine.
 
-The only inference in searchloop. Queries and documents reach the model in the same form (``normalise_query``).
-Text goes straight to the tokenizer, so that a text which looks like the address of a picture is never fetched.
+The only inference in searchloop. Queries and documents reach the model in the same form
+(``normalise_query``).
+Text goes straight to the tokenizer, so that a text which looks like the address of a picture is never
+fetched.
 It knows no products, no releases and no index.
 """
 
@@ -28,7 +30,12 @@ from schemas.text import normalise_query
 
 Vectors = npt.NDArray[np.float32]
 
-_PROOF = ("tv", "wireless headphones with a long cable", "usb c", "5 kg of rice, and what the neighbours said about it at length")
+_PROOF = (
+    "tv",
+    "wireless headphones with a long cable",
+    "usb c",
+    "5 kg of rice, and what the neighbours said about it at length",
+)
 _ROUNDING = 1e-5
 _UNREADABLE = (OSError, ValueError, LookupError, RuntimeError, TypeError, ImportError, SafetensorError)
 
@@ -64,7 +71,11 @@ class Encoder:
         transformers.utils.logging.disable_progress_bar()
         try:
             loaded = SentenceTransformer(
-                str(folder), device=device, local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+                str(folder),
+                device=device,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
             )
         except _UNREADABLE as error:
             raise ModelError(f"the model in {folder} cannot be loaded: {error}") from error
@@ -79,21 +90,29 @@ class Encoder:
 
     @property
     def fused(self) -> bool:
-        """Whether the model runs in torch's fused layers: a BERT, whose vectors were the same both ways when it was loaded."""
+        """Whether the model runs in torch's fused layers.
+
+        A BERT, whose vectors were the same both ways when it was loaded.
+        """
         return self._fused is not None
 
     def _fuse(self) -> None:
-        """Let torch's fused layers take over where they give the same vectors, and let go of the model's own."""
+        """Let torch's fused layers take over where they give the same vectors.
+
+        The model's own are let go.
+        """
         bert: Any = getattr(self._model[0], "model", None)
         if type(bert) is not transformers.BertModel:
             return
         try:
             plain = self._batch(_PROOF)
             self._fused = FusedBert(bert)
-            with warnings.catch_warnings(action="ignore"):  # once per process, torch says that nested tensors may change: hence the proof
+            # Once per process, torch says that nested tensors may change: hence the proof
+            with warnings.catch_warnings(action="ignore"):
                 fused = np.concatenate([self._batch(_PROOF), self._batch(_PROOF[:1])])
             same = float(np.abs(fused - np.concatenate([plain, plain[:1]])).max()) <= _ROUNDING
-        except (*_UNREADABLE, EncodingError, AttributeError, AssertionError):  # whatever it is, it works as it is
+        except (*_UNREADABLE, EncodingError, AttributeError, AssertionError):
+            # Whatever it is, it works as it is
             same = False
         if same:
             bert.encoder.layer = nn.ModuleList()
@@ -108,9 +127,10 @@ class Encoder:
         return self._batch([self._query_prompt + normalise_query(t) for t in texts])
 
     def encode_documents(self, texts: Sequence[str], *, batch_size: int = 32) -> Vectors:
-        """Return (n, dim) unit rows in the order of the texts. Texts of like length share a batch, which saves padding.
+        """Return (n, dim) unit rows in the order of the texts.
 
-        Raises ``EncodingError`` when a row is not finite.
+        Texts of like length share a batch, which saves padding. Raises ``EncodingError`` when a row is not
+        finite.
         """
         prepared = [self._document_prompt + normalise_query(t) for t in texts]
         order = sorted(range(len(prepared)), key=lambda i: len(prepared[i]), reverse=True)
@@ -122,11 +142,15 @@ class Encoder:
 
     @cached_property
     def form(self) -> str:
-        """Return the sha256 over what a fine-tune leaves as it is: kinds of modules, pooling, prompts, length, vocabulary.
+        """Return the sha256 over what a fine-tune leaves as it is.
 
-        Asked of the loaded modules, since libraries write the same thing into different files.
+        Kinds of modules, pooling, prompts, length, vocabulary. Asked of the loaded modules, since libraries
+        write the same thing into different files.
         """
-        parts = [(type(m).__name__, m.get_config_dict() if type(m).__name__ == "Pooling" else None) for m in self._model]
+        parts = [
+            (type(m).__name__, m.get_config_dict() if type(m).__name__ == "Pooling" else None)
+            for m in self._model
+        ]
         vocabulary = sorted(self._tokenizer.get_vocab().items())
         told = [parts, self._query_prompt, self._document_prompt, self._model.max_seq_length, vocabulary]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
@@ -136,7 +160,11 @@ class Encoder:
             return np.zeros((0, self.dim), dtype=np.float32)
         with self._lock, torch.inference_mode():
             tokens = self._tokenizer(
-                list(prepared), padding=True, truncation=True, max_length=self._model.max_seq_length, return_tensors="pt"
+                list(prepared),
+                padding=True,
+                truncation=True,
+                max_length=self._model.max_seq_length,
+                return_tensors="pt",
             )
             features = {name: value.to(self._model.device) for name, value in tokens.items()}
             if self._fused is None:
@@ -148,6 +176,9 @@ class Encoder:
             raw = features["sentence_embedding"].float().cpu().numpy()
         lengths = np.linalg.norm(raw, axis=1, keepdims=True)
         if raw.shape != (len(prepared), self.dim) or not np.isfinite(raw).all() or not (lengths > 0).all():
-            raise EncodingError(f"the model in {self.folder} gave vectors of shape {raw.shape} that are not finite, or have no length")
+            raise EncodingError(
+                f"the model in {self.folder} gave vectors of shape {raw.shape} that are not finite, or "
+                "have no length"
+            )
         unit: Vectors = (raw / lengths).astype(np.float32)
         return unit

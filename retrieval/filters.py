@@ -1,8 +1,9 @@
-"""Typed conditions to one Milvus expression. Nothing a client sends reaches the expression but as an escaped literal.
+"""Typed conditions to one Milvus expression.
 
-A value is cleaned as the stored text was, so that a shop finds a brand by the very text it has sent. Ids are taken as they are.
-A category is a path joined by `` > ``; a condition on it holds for the category itself and for all below it.
-A product without a price meets no condition on the price.
+Nothing a client sends reaches the expression but as an escaped literal. A value is cleaned as the stored text
+was, so that a shop finds a brand by the very text it has sent. Ids are taken as they are. A category is a
+path joined by `` > ``; a condition on it holds for the category itself and for all below it. A product
+without a price meets no condition on the price.
 """
 
 import math
@@ -87,14 +88,19 @@ def _equal(field: str, value: str) -> str:
 
 
 def _below(field: str, value: str) -> str:
-    # All texts that start with "value > " lie between "value > " and "value >!": the space is 0x20, the mark 0x21.
-    return f"{field} == {literal(value)} or ({field} >= {literal(value + ' > ')} and {field} < {literal(value + ' >!')})"
+    # All texts that start with "value > " lie between "value > " and "value >!": the space is 0x20, the mark
+    # 0x21.
+    return (
+        f"{field} == {literal(value)} or ({field} >= {literal(value + ' > ')} and {field} < "
+        f"{literal(value + ' >!')})"
+    )
 
 
 def among(ids: Sequence[str]) -> str:
     r"""Return the expression that holds for these products and no others. Raises ``FilterError``.
 
-    Milvus' own client writes ids between bare quotes: there an apostrophe ends the id, and what follows it is a condition.
+    Milvus' own client writes ids between bare quotes: there an apostrophe ends the id, and what follows it is
+    a condition.
 
     >>> among(["p1", "o'neill"])
     'product_id in ["p1", "o\'neill"]'

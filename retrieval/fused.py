@@ -1,7 +1,8 @@
-"""The layers of a BERT as torch's own ``TransformerEncoder``, for inference: one call a layer instead of two dozen, and no padding.
+"""The layers of a BERT as torch's own ``TransformerEncoder``, for inference.
 
-Each call into torch gives the interpreter's lock back and has to get it again; in a searcher, which also speaks to Kafka and Milvus, a
-forward pass of some hundred calls waits for it a quarter of its time. Six calls do not. The weights are the model's, and so are the
+One call a layer instead of two dozen, and no padding. Each call into torch gives the interpreter's lock back
+and has to get it again; in a searcher, which also speaks to Kafka and Milvus, a forward pass of some hundred
+calls waits for it a quarter of its time. Six calls do not. The weights are the model's, and so are the
 vectors, up to rounding: whoever fuses a model proves it on texts.
 """
 
@@ -13,14 +14,22 @@ from transformers import BertModel
 
 
 class FusedBert(nn.Module):
-    """Embeddings and layers of a ``BertModel``. Takes what its tokenizer gives; returns (n, tokens, dim), padding to be passed over."""
+    """Embeddings and layers of a ``BertModel``.
+
+    Takes what its tokenizer gives; returns (n, tokens, dim), padding to be passed over.
+    """
 
     def __init__(self, bert: BertModel) -> None:
         """Take over the layers' weights. Raises ``ValueError`` for a model that torch's layers cannot be."""
         super().__init__()
         config: Any = bert.config
         positions = getattr(config, "position_embedding_type", "absolute")
-        if config.hidden_act != "gelu" or config.is_decoder or positions != "absolute" or config.num_attention_heads % 2:
+        if (
+            config.hidden_act != "gelu"
+            or config.is_decoder
+            or positions != "absolute"
+            or config.num_attention_heads % 2
+        ):
             raise ValueError("not an encoder with gelu, absolute positions and an even number of heads")
         self.embeddings = bert.embeddings
         layer = nn.TransformerEncoderLayer(
@@ -35,11 +44,16 @@ class FusedBert(nn.Module):
         )
         self.layers = nn.TransformerEncoder(layer, config.num_hidden_layers)
         for mine, theirs in zip(self.layers.layers, bert.encoder.layer, strict=True):
-            mine.load_state_dict(_weights(theirs), assign=True)  # the model's file is mapped: processes share all but q, k, v
+            # The model's file is mapped: processes share all but q, k, v
+            mine.load_state_dict(_weights(theirs), assign=True)
         self.eval()
 
     def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None, **_: torch.Tensor
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
+        **_: torch.Tensor,
     ) -> torch.Tensor:
         """Return the last layer's vectors of the tokens."""
         embedded = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
@@ -52,7 +66,9 @@ def _weights(layer: nn.Module) -> dict[str, torch.Tensor]:
     theirs = layer.state_dict()
     own: dict[str, torch.Tensor] = {}
     for kind in ("weight", "bias"):
-        own[f"self_attn.in_proj_{kind}"] = torch.cat([theirs[f"attention.self.{part}.{kind}"] for part in ("query", "key", "value")])
+        own[f"self_attn.in_proj_{kind}"] = torch.cat(
+            [theirs[f"attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
+        )
         own[f"self_attn.out_proj.{kind}"] = theirs[f"attention.output.dense.{kind}"]
         own[f"norm1.{kind}"] = theirs[f"attention.output.LayerNorm.{kind}"]
         own[f"linear1.{kind}"] = theirs[f"intermediate.dense.{kind}"]

@@ -1,7 +1,9 @@
-"""The one home of pymilvus: collections of product vectors, on Milvus Lite or on a Milvus server by the same calls.
+"""The one home of pymilvus.
 
-The address decides nothing; the server's own version does: Lite gets an exact IVF_FLAT, a server HNSW. The score is the
-inner product of unit vectors, so it equals the cosine. It knows no models, no releases and no commands. Calls block.
+Collections of product vectors, on Milvus Lite or on a Milvus server by the same calls. The address decides
+nothing; the server's own version does: Lite gets an exact IVF_FLAT, a server HNSW. The score is the inner
+product of unit vectors, so it equals the cosine. It knows no models, no releases and no commands. Calls
+block.
 """
 
 import logging
@@ -47,7 +49,8 @@ class VectorStore:
 
     def __init__(self, uri: str, *, deadline_s: float = 60.0) -> None:
         """Connect, and wait up to the deadline for a server that is still starting. Raises ``StoreError``."""
-        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs a traceback for every error that it also raises
+        # It logs a traceback for every error that it also raises
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         self._load_lock = threading.Lock()
         self._client, version = _connect(uri, deadline_s)
         self.uri = uri
@@ -85,30 +88,44 @@ class VectorStore:
         for field in SHOWN:
             schema.add_field(field, DataType.VARCHAR, max_length=MAX_BYTES[field])
         schema.add_field("price", DataType.DOUBLE)
-        self._do(lambda: self._client.create_collection(name, schema=schema, consistency_level="Bounded", timeout=_SLOW_S))
+        self._do(
+            lambda: self._client.create_collection(
+                name, schema=schema, consistency_level="Bounded", timeout=_SLOW_S
+            )
+        )
         self._dims[name] = dim
 
     def upsert(self, name: str, rows: Sequence[Row]) -> None:
-        """Write whole rows, each in place of what has its id. Raises ``rows.RowError`` before anything is written.
+        """Write whole rows, each in place of what has its id.
 
-        All that reads sees them at once, but ``search`` on a server within a second: it does not wait for the newest writes.
+        Raises ``rows.RowError`` before anything is written. All that reads sees them at once, but ``search``
+        on a server within a second: it does not wait for the newest writes.
         """
         entities = to_entities(rows, self.dim(name))
         if entities:
             self._do(lambda: self._client.upsert(name, entities, timeout=_SLOW_S))
 
     def delete(self, name: str, ids: Sequence[str]) -> None:
-        """Delete by id; ids that are not there are passed over. A server's searches see it within a second, Lite's at once."""
+        """Delete by id; ids that are not there are passed over.
+
+        A server's searches see it within a second, Lite's at once.
+        """
         for start in range(0, len(ids), _PAGE):
             condition = among(ids[start : start + _PAGE])
             self._do(partial(self._client.delete, name, filter=condition, timeout=_SLOW_S))
 
     def flush(self, name: str) -> None:
-        """Seal what was written. Only in a build or before anybody searches: on Lite rows vanish for a moment meanwhile."""
+        """Seal what was written.
+
+        Only in a build or before anybody searches: on Lite rows vanish for a moment meanwhile.
+        """
         self._do(lambda: self._client.flush(name, timeout=_SLOW_S))
 
     def build_index(self, name: str) -> None:
-        """Build the vector index, after the rows were written and flushed; harmless when there is one. Returns when it is built."""
+        """Build the vector index, after the rows were written and flushed; harmless when there is one.
+
+        Returns when it is built.
+        """
         if self._do(lambda: self._client.list_indexes(name)):
             return  # Lite refuses a second one, and indexes later rows by the first
         params = MilvusClient.prepare_index_params()
@@ -116,12 +133,16 @@ class VectorStore:
         self._do(lambda: self._client.create_index(name, params, timeout=_SLOW_S))
 
     def load(self, name: str) -> None:
-        """Make a collection searchable; harmless when it is. One at a time: Lite loses writes when two threads open it at once.
+        """Make a collection searchable; harmless when it is.
 
-        Waits for as long as it gets on: raises ``StoreError`` once ``_SLOW_S`` went by without progress.
+        One at a time: Lite loses writes when two threads open it at once. Waits for as long as it gets on:
+        raises ``StoreError`` once ``_SLOW_S`` went by without progress.
         """
         with self._load_lock:
-            while_it_moves(lambda: self._do(lambda: self._client.load_collection(name, timeout=_SLOW_S)), lambda: self._percent(name))
+            while_it_moves(
+                lambda: self._do(lambda: self._client.load_collection(name, timeout=_SLOW_S)),
+                lambda: self._percent(name),
+            )
 
     def _percent(self, name: str) -> int:
         state = self._do(lambda: self._client.get_load_state(name, timeout=30.0))
@@ -133,17 +154,26 @@ class VectorStore:
         return bool(state["state"] == LoadState.Loaded)
 
     def count(self, name: str) -> int:
-        """Return the number of rows. On Lite rows may count twice after a crash, until the next flush; ``ids`` is exact."""
-        found = self._loaded(name, partial(self._client.query, name, filter="", output_fields=["count(*)"], **_STRONG))
+        """Return the number of rows.
+
+        On Lite rows may count twice after a crash, until the next flush; ``ids`` is exact.
+        """
+        found = self._loaded(
+            name, partial(self._client.query, name, filter="", output_fields=["count(*)"], **_STRONG)
+        )
         return int(found[0]["count(*)"])
 
     def ids(self, name: str, *, page: int = _IDS_PAGE) -> set[str]:
         """Return the id of every row, read in pages by rising id.
 
-        Not by the client's iterator: a quote in an id breaks its cursor, and on a server it passes over the newest writes.
+        Not by the client's iterator: a quote in an id breaks its cursor, and on a server it passes over the
+        newest writes.
         """
-        ordered = {"iterator": "True"} if self.backend == "lite" else {"reduce_stop_for_best": "True"}  # each orders by id
-        read = partial(self._client.query, name, output_fields=["product_id"], limit=page, **ordered, **_STRONG)
+        # Each orders by id
+        ordered = {"iterator": "True"} if self.backend == "lite" else {"reduce_stop_for_best": "True"}
+        read = partial(
+            self._client.query, name, output_fields=["product_id"], limit=page, **ordered, **_STRONG
+        )
         found: set[str] = set()
         condition = ""
         while more := {str(e["product_id"]) for e in self._loaded(name, partial(read, filter=condition))}:
@@ -156,31 +186,52 @@ class VectorStore:
         by_id: dict[str, Row] = {}
         for start in range(0, len(ids), _PAGE):
             condition = among(ids[start : start + _PAGE])
-            get = partial(self._client.query, name, filter=condition, output_fields=[*_FIELDS, VECTOR], **_STRONG)
+            get = partial(
+                self._client.query, name, filter=condition, output_fields=[*_FIELDS, VECTOR], **_STRONG
+            )
             by_id |= {row.product_id: row for row in map(from_entity, self._loaded(name, get))}
         return [by_id[i] for i in dict.fromkeys(ids) if i in by_id]
 
     def search(
-        self, name: str, vectors: npt.NDArray[np.float32], k: int, *, filters: Sequence[Filter] = (), timeout_s: float = 5.0
+        self,
+        name: str,
+        vectors: npt.NDArray[np.float32],
+        k: int,
+        *,
+        filters: Sequence[Filter] = (),
+        timeout_s: float = 5.0,
     ) -> list[list[Found]]:
-        """Return per vector at most k hits by falling score, a tie by the smaller id, each product once; an empty list for none.
+        """Return per vector at most k hits by falling score, a tie by the smaller id, each product once.
 
-        ``vectors`` are (n, dim) unit rows. Raises ``FilterError``, ``RowError``, and ``StoreError``.
+        An empty list for none. ``vectors`` are (n, dim) unit rows. Raises ``FilterError``, ``RowError``, and
+        ``StoreError``.
         """
         if not len(vectors):
             return []
         check_vectors(vectors, self.dim(name))
         condition = expression(filters)
         params = {key: max(value, k) if key == "ef" else value for key, value in self._profile.search.items()}
-        search = partial(self._client.search, name, list(vectors), filter=condition, limit=k, output_fields=_FIELDS, anns_field=VECTOR)
-        raw: list[list[dict[str, Any]]] = self._loaded(name, partial(search, search_params={"params": params}, timeout=timeout_s))
+        search = partial(
+            self._client.search,
+            name,
+            list(vectors),
+            filter=condition,
+            limit=k,
+            output_fields=_FIELDS,
+            anns_field=VECTOR,
+        )
+        raw: list[list[dict[str, Any]]] = self._loaded(
+            name, partial(search, search_params={"params": params}, timeout=timeout_s)
+        )
         return [to_found(hits, k) for hits in raw]
 
     def dim(self, name: str) -> int:
         """Return the dimension of a collection's vectors."""
         if name not in self._dims:
             described = self._do(lambda: self._client.describe_collection(name, timeout=30.0))
-            self._dims[name] = next(int(f["params"]["dim"]) for f in described["fields"] if f["name"] == VECTOR)
+            self._dims[name] = next(
+                int(f["params"]["dim"]) for f in described["fields"] if f["name"] == VECTOR
+            )
         return self._dims[name]
 
     def exists(self, name: str) -> bool:
@@ -188,13 +239,17 @@ class VectorStore:
         return bool(self._do(lambda: self._client.has_collection(name, timeout=30.0)))
 
     def collections(self) -> list[str]:
-        """Return the names of all collections, sorted. Lite opens each of them for this: not for health checks."""
+        """Return the names of all collections, sorted.
+
+        Lite opens each of them for this: not for health checks.
+        """
         return sorted(self._do(self._client.list_collections))
 
     def drop(self, name: str) -> None:
         """Drop a generation's collection; harmless when it is gone.
 
-        Raises ``StoreError`` for any other name and for one that an alias points to: Lite would drop both without a word.
+        Raises ``StoreError`` for any other name and for one that an alias points to: Lite would drop both
+        without a word.
         """
         if not is_generation_name(name):
             raise StoreError(f"{name!r} is not the name of a generation's collection, it is not dropped")
@@ -202,7 +257,9 @@ class VectorStore:
             return
         aliases = self._do(lambda: self._client.list_aliases(name, timeout=30.0))["aliases"]
         if aliases:
-            raise StoreError(f"collection {name!r} is the target of alias {', '.join(aliases)}, it is not dropped")
+            raise StoreError(
+                f"collection {name!r} is the target of alias {', '.join(aliases)}, it is not dropped"
+            )
         self._do(lambda: self._client.drop_collection(name, timeout=60.0))
         self._dims.pop(name, None)
 
@@ -225,7 +282,10 @@ class VectorStore:
             raise _translated(error) from error
 
     def _loaded(self, name: str, call: Callable[[], T]) -> T:
-        """Call; when the collection is not loaded (Lite releases all of them at its start), load it and call once more."""
+        """Call; when the collection is not loaded, load it and call once more.
+
+        Lite releases all of them at its start.
+        """
         try:
             return call()
         except (MilvusException, RpcError) as error:
@@ -242,7 +302,10 @@ class VectorStore:
 
 
 def while_it_moves(call: Callable[[], T], progress: Callable[[], int]) -> T:
-    """Call, and call again after a time-out for as long as ``progress`` has grown meanwhile. Raises ``StoreError``."""
+    """Call, and call again after a time-out for as long as ``progress`` has grown meanwhile.
+
+    Raises ``StoreError``.
+    """
     before = 0
     while True:
         try:
@@ -263,7 +326,9 @@ def _connect(uri: str, deadline_s: float) -> tuple[MilvusClient, str]:
             return client, str(client.get_server_version(timeout=10.0))
         except (MilvusException, RpcError) as error:
             if time.monotonic() + pause_s > end:
-                raise StoreError(f"no Milvus at {without_password(uri)} within {deadline_s:.0f} s: {error}", retryable=True) from error
+                raise StoreError(
+                    f"no Milvus at {without_password(uri)} within {deadline_s:.0f} s: {error}", retryable=True
+                ) from error
         time.sleep(pause_s)
         pause_s = min(2.0, pause_s * 1.6)
 

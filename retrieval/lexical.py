@@ -1,4 +1,7 @@
-"""BM25 over document texts: the baseline of the gate, and the lexical part of a score. In memory, of one moment."""
+"""BM25 over document texts: the baseline of the gate, and the lexical part of a score.
+
+In memory, of one moment.
+"""
 
 from collections.abc import Sequence
 
@@ -34,7 +37,10 @@ class Lexical:
         return [self._one(tokens, k) for tokens in self._tokens(queries)]
 
     def scores(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return (n, m) scores of every product, in the order of ``ids``, which are sorted; 0 where no term is shared."""
+        """Return (n, m) scores of every product, in the order of ``ids``, which are sorted.
+
+        0 where no term is shared.
+        """
         out = np.zeros((len(queries), len(self.ids)), dtype=np.float32)
         for row, tokens in enumerate(self._tokens(queries)):
             out[row] = self._scores(tokens)
@@ -42,7 +48,8 @@ class Lexical:
 
     def _one(self, tokens: list[str], k: int) -> list[tuple[str, float]]:
         scores = self._scores(tokens)
-        matching = np.flatnonzero(scores > 0)  # ascending, so a stable sort leaves ties in the order of the ids
+        # Ascending, so a stable sort leaves ties in the order of the ids
+        matching = np.flatnonzero(scores > 0)
         best = matching[np.argsort(-scores[matching], kind="stable")[:k]]
         return [(self.ids[i], float(scores[i])) for i in best]
 
@@ -55,6 +62,10 @@ class Lexical:
 
     def _tokens(self, texts: Sequence[str]) -> list[list[str]]:
         tokens: list[list[str]] = bm25s.tokenize(
-            [t.casefold() for t in texts], stopwords="en", stemmer=self._stemmer, return_ids=False, show_progress=False
+            [t.casefold() for t in texts],
+            stopwords="en",
+            stemmer=self._stemmer,
+            return_ids=False,
+            show_progress=False,
         )
         return tokens

@@ -1,6 +1,7 @@
 """One reference to what serves, changed in one assignment, with a count of who still uses the old one.
 
-A request takes one lease and reads everything from it, so it never sees half of a change. Knows nothing of what it holds.
+A request takes one lease and reads everything from it, so it never sees half of a change. Knows nothing of
+what it holds.
 """
 
 import asyncio
@@ -31,7 +32,10 @@ class Live(Generic[T]):
 
     @contextmanager
     def lease(self) -> Iterator[T]:
-        """Hold what serves now for the length of the block. Raises ``NothingLiveError`` before the first ``swap``."""
+        """Hold what serves now for the length of the block.
+
+        Raises ``NothingLiveError`` before the first ``swap``.
+        """
         with self._change:
             held = self._current
             if held is None:
@@ -47,7 +51,10 @@ class Live(Generic[T]):
                 self._change.notify_all()
 
     def swap(self, new: T) -> T | None:
-        """Let ``new`` serve from the next lease on, and return what served before (None at first). ``new`` must be ready."""
+        """Let ``new`` serve from the next lease on, and return what served before (None at first).
+
+        ``new`` must be ready.
+        """
         with self._change:
             old, self._current = self._current, new
             return old
@@ -58,7 +65,10 @@ class Live(Generic[T]):
             return self._leases.get(id(held), 0)
 
     async def drained(self, old: T, timeout_s: float) -> bool:
-        """Wait until no lease of ``old`` is open; False when the time is over first. Call it after the swap."""
+        """Wait until no lease of ``old`` is open; False when the time is over first.
+
+        Call it after the swap.
+        """
 
         def wait() -> bool:
             with self._change:

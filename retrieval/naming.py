@@ -1,6 +1,7 @@
-"""The names of collections: one per deployment and generation. Lite allows more names than a server, so only the server's are made.
+"""The names of collections: one per deployment and generation.
 
-No two deployments share one, whatever their prefixes and names: who starts drops what nobody owns under its own names, and nothing else.
+Lite allows more names than a server, so only the server's are made. No two deployments share one, whatever
+their prefixes and names: who starts drops what nobody owns under its own names, and nothing else.
 """
 
 import hashlib
@@ -13,9 +14,10 @@ _DIGITS = 12
 
 
 def collection_prefix(topic_prefix: str, deployment: str) -> str:
-    """Return the start of the names of a deployment's collections: letters, digits and underscores only, for no other deployment.
+    """Return the start of the names of a deployment's collections.
 
-    A plain word and a point before a plain word keep their form, with the one underscore between them; all else carries a digest.
+    Letters, digits and underscores only, for no other deployment. A plain word and a point before a plain
+    word keep their form, with the one underscore between them; all else carries a digest.
 
     >>> collection_prefix("searchloop.", "main")
     'searchloop_main'
@@ -59,7 +61,9 @@ def is_generation_name(name: str, prefix: str | None = None) -> bool:
 
 
 def generation_of(collection: str) -> int:
-    """Return the generation whose build wrote a collection: the stamp that its rows carry. Raises ``ValueError`` for another name.
+    """Return the generation whose build wrote a collection: the stamp that its rows carry.
+
+    Raises ``ValueError`` for another name.
 
     >>> generation_of("searchloop_main_g000007")
     7

@@ -1,4 +1,7 @@
-"""How each backend of Milvus builds its index and searches it. The reasons and the measurements are those of the lab notes."""
+"""How each backend of Milvus builds its index and searches it.
+
+The reasons and the measurements are those of the lab notes.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,7 +11,10 @@ Backend = Literal["lite", "server"]
 
 @dataclass(frozen=True)
 class Profile:
-    """How a backend builds and searches. Lite reads build parameters only from a nested key, else it drops them."""
+    """How a backend builds and searches.
+
+    Lite reads build parameters only from a nested key, else it drops them.
+    """
 
     index: str
     build: dict[str, Any]
@@ -22,7 +28,9 @@ PROFILES: dict[Backend, Profile] = {
 
 
 def backend_of(version: str) -> Backend:
-    """Return the backend that reports this version. The server of the old wheel is no Lite, though it says ``v2.3.5-lite``.
+    """Return the backend that reports this version.
+
+    The server of the old wheel is no Lite, though it says ``v2.3.5-lite``.
 
     >>> backend_of("milvus_lite-3.2.2"), backend_of("v2.6.16"), backend_of("v2.3.5-lite")
     ('lite', 'server', 'server')

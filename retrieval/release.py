@@ -1,7 +1,8 @@
 """A release in memory: encoder, collection and ranking as one object, so that they can only change together.
 
-Opening proves that they fit: the model's fingerprint, the dimension, a collection that is loaded and not empty. Every hit
-carries the generation that wrote it; a hit of another generation is counted and dropped. Calls block.
+Opening proves that they fit: the model's fingerprint, the dimension, a collection that is loaded and not
+empty. Every hit carries the generation that wrote it; a hit of another generation is counted and dropped.
+Calls block.
 """
 
 import time
@@ -22,7 +23,9 @@ from schemas.search import Filter, ScoredHit
 
 log = structlog.get_logger(__name__)
 
-WRONG_RELEASE_HITS = Counter("searchloop_wrong_release_hits", "Hits of another generation than the one searched: must stay 0.")
+WRONG_RELEASE_HITS = Counter(
+    "searchloop_wrong_release_hits", "Hits of another generation than the one searched: must stay 0."
+)
 DENSE = "dense"
 
 
@@ -32,7 +35,10 @@ class ReleaseError(RuntimeError):
 
 @dataclass(frozen=True)
 class Answers:
-    """Hits per query, and how long the encoder and the index took, in milliseconds, for all of them together."""
+    """Hits per query, and how long the encoder and the index took, in milliseconds.
+
+    The times are for all of them together.
+    """
 
     hits: list[list[ScoredHit]]
     embed_ms: float
@@ -42,7 +48,9 @@ class Answers:
 class LoadedRelease:
     """One generation, ready to answer. Made by ``open``; may be used by several threads."""
 
-    def __init__(self, release: Release, store: VectorStore, encoder: Encoder, *, over_fetch: int = 0) -> None:
+    def __init__(
+        self, release: Release, store: VectorStore, encoder: Encoder, *, over_fetch: int = 0
+    ) -> None:
         self.release = release
         self.encoder = encoder
         self._store = store
@@ -52,20 +60,33 @@ class LoadedRelease:
 
     @classmethod
     def open(
-        cls, release: Release, store: VectorStore, *, threads: int | None = None, encoder: Encoder | None = None, over_fetch: int = 0
+        cls,
+        release: Release,
+        store: VectorStore,
+        *,
+        threads: int | None = None,
+        encoder: Encoder | None = None,
+        over_fetch: int = 0,
     ) -> Self:
-        """Load and check a release. ``encoder`` is used instead of a new one when its fingerprint is the release's.
+        """Load and check a release.
 
-        Raises ``ReleaseError`` when the pieces do not fit, ``ModelError`` or ``StoreError`` when one is not there.
+        ``encoder`` is used instead of a new one when its fingerprint is the release's. Raises
+        ``ReleaseError`` when the pieces do not fit, ``ModelError`` or ``StoreError`` when one is not there.
         """
-        unknown = sorted(name for name, weight in release.ranking.coefficients.items() if weight and name != DENSE)
+        unknown = sorted(
+            name for name, weight in release.ranking.coefficients.items() if weight and name != DENSE
+        )
         if unknown or not release.ranking.coefficients.get(DENSE):
-            raise ReleaseError(f"generation {release.generation} ranks by {release.ranking.coefficients}; only {DENSE!r} can be served")
+            raise ReleaseError(
+                f"generation {release.generation} ranks by {release.ranking.coefficients}; only {DENSE!r} "
+                "can be served"
+            )
         if encoder is None or encoder.fingerprint != release.model_sha256:
             found = fingerprint(resolve_model(release.model))
             if found != release.model_sha256:
                 raise ReleaseError(
-                    f"model {release.model} is not the one that the release names by its fingerprint {release.model_sha256[:12]}"
+                    f"model {release.model} is not the one that the release names by its fingerprint "
+                    f"{release.model_sha256[:12]}"
                 )
             encoder = Encoder.load(release.model, threads=threads)
         if not encoder.dim == release.dim == store.dim(release.collection):
@@ -90,12 +111,18 @@ class LoadedRelease:
         """Return (n, dim) unit rows for raw query texts."""
         return self.encoder.encode_queries(queries)
 
-    def find(self, vectors: Vectors, k: int, filters: Sequence[Filter] = (), *, timeout_s: float = 5.0) -> list[list[ScoredHit]]:
+    def find(
+        self, vectors: Vectors, k: int, filters: Sequence[Filter] = (), *, timeout_s: float = 5.0
+    ) -> list[list[ScoredHit]]:
         """Return per vector (from ``embed`` of this very object) at most k hits, rank 1 first."""
-        found = self._store.search(self.release.collection, vectors, k + self._over_fetch, filters=filters, timeout_s=timeout_s)
+        found = self._store.search(
+            self.release.collection, vectors, k + self._over_fetch, filters=filters, timeout_s=timeout_s
+        )
         return [self._ranked(hits, k) for hits in found]
 
-    def search(self, queries: Sequence[str], k: int | Sequence[int] = 10, filters: Sequence[Filter] = ()) -> Answers:
+    def search(
+        self, queries: Sequence[str], k: int | Sequence[int] = 10, filters: Sequence[Filter] = ()
+    ) -> Answers:
         """Embed and find. ``k`` is one number, or one per query."""
         started = time.perf_counter()
         vectors = self.embed(queries)
@@ -114,17 +141,31 @@ class LoadedRelease:
             self.search([query])
 
     def close(self) -> None:
-        """Let go of model and store. The collection stays loaded: other searchers use it, and the indexer drops it."""
+        """Let go of model and store.
+
+        The collection stays loaded: other searchers use it, and the indexer drops it.
+        """
         del self.encoder, self._store
 
     def _ranked(self, hits: Sequence[Found], k: int) -> list[ScoredHit]:
         ours = {h.product_id: h for h in hits if h.generation == self._stamp}
         if foreign := len(hits) - len(ours):
             WRONG_RELEASE_HITS.inc(foreign)
-            log.error("hits of another generation were dropped", asked=self._stamp, collection=self.release.collection, hits=foreign)
+            log.error(
+                "hits of another generation were dropped",
+                asked=self._stamp,
+                collection=self.release.collection,
+                hits=foreign,
+            )
         dense = {product_id: h.score for product_id, h in ours.items()}
         ranked = rank({DENSE: dense}, self.release.ranking, k)
         return [
-            ScoredHit(product_id=product_id, rank=place, score=score, fields=ours[product_id].fields, parts={DENSE: dense[product_id]})
+            ScoredHit(
+                product_id=product_id,
+                rank=place,
+                score=score,
+                fields=ours[product_id].fields,
+                parts={DENSE: dense[product_id]},
+            )
             for place, (product_id, score) in enumerate(ranked, start=1)
         ]

@@ -1,6 +1,7 @@
 """What lies in the index and what comes out of it, as plain data, and the checks that keep bad rows out.
 
-Milvus takes NaN vectors and Lite counts characters where the server counts bytes: nothing reaches either unchecked.
+Milvus takes NaN vectors and Lite counts characters where the server counts bytes: nothing reaches either
+unchecked.
 """
 
 import math
@@ -27,7 +28,10 @@ class RowError(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One product in one generation. ``vector`` is (dim,) float32 of length 1; ``category`` the path joined by `` > ``."""
+    """One product in one generation.
+
+    ``vector`` is (dim,) float32 of length 1; ``category`` the path joined by `` > ``.
+    """
 
     product_id: str
     vector: npt.NDArray[np.float32]
@@ -57,7 +61,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Found:
-    """One hit. ``score`` is the inner product, 1.0 at best; ``fields`` are title, brand, category, price, availability."""
+    """One hit.
+
+    ``score`` is the inner product, 1.0 at best; ``fields`` are title, brand, category, price, availability.
+    """
 
     product_id: str
     score: float
@@ -73,7 +80,9 @@ def check_vectors(vectors: npt.NDArray[np.float32], dim: int) -> None:
         raise RowError("a vector holds NaN or infinity")
     lengths = np.linalg.norm(vectors, axis=1)
     if vectors.shape[0] and float(np.abs(lengths - 1.0).max()) > UNIT_TOLERANCE:
-        raise RowError(f"a vector has length {float(lengths[np.abs(lengths - 1.0).argmax()]):.4f}, expected 1")
+        raise RowError(
+            f"a vector has length {float(lengths[np.abs(lengths - 1.0).argmax()]):.4f}, expected 1"
+        )
 
 
 def misfit(row: "Row | CatalogProduct") -> str | None:
@@ -91,10 +100,11 @@ def misfit(row: "Row | CatalogProduct") -> str | None:
 
 
 def to_entities(rows: Sequence[Row], dim: int) -> list[dict[str, Any]]:
-    """Return the rows as Milvus takes them; texts are cut at their byte limit, an absent price is stored as -1.
+    """Return the rows as Milvus takes them.
 
-    Raises ``RowError`` for a bad vector, an id that is too long (an id is never cut), one with a control character (no condition
-    could name it), an id given twice, or a bad price.
+    Texts are cut at their byte limit, an absent price is stored as -1. Raises ``RowError`` for a bad vector,
+    an id that is too long (an id is never cut), one with a control character (no condition could name it), an
+    id given twice, or a bad price.
     """
     if not rows:
         return []
@@ -144,13 +154,19 @@ def known_price(stored: float) -> float | None:
 
 
 def cut(text: str, limit: int) -> str:
-    """Return the longest start of ``text`` that has at most ``limit`` UTF-8 bytes; never splits a character."""
+    """Return the longest start of ``text`` that has at most ``limit`` UTF-8 bytes.
+
+    Never splits a character.
+    """
     raw = text.encode()
     return text if len(raw) <= limit else raw[:limit].decode(errors="ignore")
 
 
 def to_found(raw: Sequence[Mapping[str, Any]], k: int) -> list[Found]:
-    """Return at most k hits by falling score, a tie by the smaller id. Lite may give a product twice after a crash: the better stays."""
+    """Return at most k hits by falling score, a tie by the smaller id.
+
+    Lite may give a product twice after a crash: the better stays.
+    """
     found: dict[str, Found] = {}
     for hit in raw:
         entity = hit["entity"]

@@ -1,7 +1,8 @@
 """Mark a search as answered by one of our searchers. Pure, given a key.
 
-Anybody may write to ``searches``, and name a generation there that has answered nothing. So a searcher seals what it writes, with a key
-of its own that it tells on ``searcher-reports``: who cannot read those cannot seal. A seal binds the generation to the query id.
+Anybody may write to ``searches``, and name a generation there that has answered nothing. So a searcher seals
+what it writes, with a key of its own that it tells on ``searcher-reports``: who cannot read those cannot
+seal. A seal binds the generation to the query id.
 """
 
 import hashlib
@@ -51,8 +52,14 @@ class Keys:
         """Say whether one of these keys made the seal for this search and generation."""
         text = sealed or ""
         key = self._keys.get(text[:_NAME])
-        return key is not None and text.isascii() and hmac.compare_digest(_proof(key, query_id, generation), text[_NAME:])
+        return (
+            key is not None
+            and text.isascii()
+            and hmac.compare_digest(_proof(key, query_id, generation), text[_NAME:])
+        )
 
 
 def _proof(key: bytes, query_id: str, generation: int) -> str:
-    return hashlib.blake2b(f"{generation} {query_id}".encode("utf-8", "replace"), key=key, digest_size=8).hexdigest()
+    return hashlib.blake2b(
+        f"{generation} {query_id}".encode("utf-8", "replace"), key=key, digest_size=8
+    ).hexdigest()

@@ -1,1 +1,4 @@
-"""Every message, file format and setting of searchloop: pydantic, msgspec, ftfy and the standard library only."""
+"""Every message, file format and setting of searchloop.
+
+By pydantic, msgspec, ftfy and the standard library only.
+"""

@@ -1,7 +1,9 @@
-"""What stands in a field and says nothing: null, blank text, and the words that programs write where a value is missing.
+"""What stands in a field and says nothing.
 
-In an optional field all of them mean that the field is absent, as generated models of Java, Go and Python and page tags send it.
-"0" is an id: some count from it. Required fields and entries of lists are never made up or passed over, but for ids that name nobody.
+Null, blank text, and the words that programs write where a value is missing. In an optional field all of them
+mean that the field is absent, as generated models of Java, Go and Python and page tags send it. "0" is an id:
+some count from it. Required fields and entries of lists are never made up or passed over, but for ids that
+name nobody.
 """
 
 from collections.abc import Mapping
@@ -14,9 +16,11 @@ from pydantic import AliasChoices, BaseModel
 # What JavaScript, Python, Java, Go, SQL and Google Analytics write where there is nothing.
 PROGRAM_WORDS = frozenset({"undefined", "null", "NaN", "None", "[object Object]", "(not set)", "(none)"})
 # As an id also in other spellings, and the identifier of a device that hides its own.
-NOBODY = frozenset(f(w) for w in (*PROGRAM_WORDS, "(null)", "nil", "<nil>") for f in (str, str.lower, str.upper, str.capitalize)) | {
-    "00000000-0000-0000-0000-000000000000"
-}
+NOBODY = frozenset(
+    f(w)
+    for w in (*PROGRAM_WORDS, "(null)", "nil", "<nil>")
+    for f in (str, str.lower, str.upper, str.capitalize)
+) | {"00000000-0000-0000-0000-000000000000"}
 # Go's zero time.
 _NO_TIME = "0001-01-01T00:00:00Z"
 

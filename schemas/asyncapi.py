@@ -1,4 +1,7 @@
-"""The AsyncAPI 3.0 document of every topic, seen from searchloop: what it receives, what it sends. Payloads refer to ``schemas/json/``."""
+"""The AsyncAPI 3.0 document of every topic, seen from searchloop: what it receives, what it sends.
+
+Payloads refer to ``schemas/json/``.
+"""
 
 from datetime import timedelta
 
@@ -32,14 +35,22 @@ def asyncapi() -> dict[str, Plain]:
         "info": {
             "title": "searchloop",
             "version": "0.1.0",
-            "description": f"Every topic of searchloop. Names carry the prefix {PREFIX}TOPIC_PREFIX; the one here is its default.",
+            "description": (
+                f"Every topic of searchloop. Names carry the prefix {PREFIX}TOPIC_PREFIX; the one here is "
+                "its default."
+            ),
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": JSON,
         "channels": channels,
         "operations": operations,
-        # Under a name: generators call what they make of a payload by it, and an unnamed one AnonymousSchema_1.
-        "components": {"schemas": {_class_name(t): {"$ref": f"./json/{t.name}.json"} for t in TOPICS if t.value is not None}},
+        # Under a name: generators call what they make of a payload by it, and an unnamed one
+        # AnonymousSchema_1.
+        "components": {
+            "schemas": {
+                _class_name(t): {"$ref": f"./json/{t.name}.json"} for t in TOPICS if t.value is not None
+            }
+        },
     }
 
 
@@ -63,7 +74,9 @@ def _operation(topic: Topic, *, received: bool) -> dict[str, Plain]:
 
 def _channel(topic: Topic) -> dict[str, Plain]:
     batched = (
-        " One record holds up to about 100 facts, one JSON object to a line; the schema is that of a line." if topic.micro_batched else ""
+        " One record holds up to about 100 facts, one JSON object to a line; the schema is that of a line."
+        if topic.micro_batched
+        else ""
     )
     message: dict[str, Plain] = {
         "name": topic.name,
@@ -72,22 +85,37 @@ def _channel(topic: Topic) -> dict[str, Plain]:
         "bindings": {"kafka": {"key": {"type": "string", "description": topic.key}}},
     }
     if topic.value is not None:
-        message["payload"] = {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$ref": f"#/components/schemas/{_class_name(topic)}"}}
+        message["payload"] = {
+            "schemaFormat": _SCHEMA_FORMAT,
+            "schema": {"$ref": f"#/components/schemas/{_class_name(topic)}"},
+        }
     if topic in {SEARCH_REQUESTS, SEARCH_RESPONSES}:
-        names = (CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION) if topic is SEARCH_REQUESTS else (CORRELATION_ID,)
+        names = (
+            (CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION) if topic is SEARCH_REQUESTS else (CORRELATION_ID,)
+        )
         message["headers"] = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
         message["correlationId"] = {"location": f"$message.header#/{CORRELATION_ID}"}
     kafka: dict[str, Plain] = {"topicConfiguration": _kept(topic.cleanup, topic.retention)}
     if not topic.scaled:
         kafka["partitions"] = 1
-    return {"address": f"{_TOPIC_PREFIX}{topic.name}", "messages": {topic.name: message}, "bindings": {"kafka": kafka}}
+    return {
+        "address": f"{_TOPIC_PREFIX}{topic.name}",
+        "messages": {topic.name: message},
+        "bindings": {"kafka": kafka},
+    }
 
 
 def _dead_letter_channel(topic: Topic) -> dict[str, Plain]:
     name = dead_letter_name(topic.name)
     reasons: list[Plain] = [reason.value for reason in Reason]
-    headers: dict[str, Plain] = {"dlq.reason": {"type": "string", "enum": reasons}, "dlq.errors": {"type": "string"}}
-    headers |= {f"__connect.errors.{part}": {"type": "string"} for part in ("topic", "partition", "offset", "stage", "exception.message")}
+    headers: dict[str, Plain] = {
+        "dlq.reason": {"type": "string", "enum": reasons},
+        "dlq.errors": {"type": "string"},
+    }
+    headers |= {
+        f"__connect.errors.{part}": {"type": "string"}
+        for part in ("topic", "partition", "offset", "stage", "exception.message")
+    }
     message: dict[str, Plain] = {
         "name": name,
         "summary": f"What was refused from {topic.name}: the original bytes, and headers that say why.",

@@ -1,10 +1,22 @@
-"""The bases of every message: ``Message`` for what others send us, ``Fact`` for what searchloop writes, ``StreamFact`` for the many."""
+"""The bases of every message.
+
+``Message`` for what others send us, ``Fact`` for what searchloop writes, ``StreamFact`` for the many.
+"""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    PlainSerializer,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError, core_schema
 
 from schemas.bounds import FIRST_EPOCH, FIRST_YEAR, ID_CHARS, ID_GREATEST, ID_LEAST, LAST_EPOCH, LAST_YEAR
@@ -23,23 +35,33 @@ class Message(BaseModel):
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
     def has_placeholder(self) -> bool:
-        """Say whether an id is one of the words that stand for nobody (``schemas.absent``). Cheap: asked of every message that is read."""
+        """Say whether an id is one of the words that stand for nobody (``schemas.absent``).
+
+        Cheap: asked of every message that is read.
+        """
         return False
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
-        """Parse one message of ours. Raises ``pydantic.ValidationError``; what others send is read by ``schemas.decoding``."""
+        """Parse one message of ours.
+
+        Raises ``pydantic.ValidationError``; what others send is read by ``schemas.decoding``.
+        """
         return cls.model_validate_json(raw)
 
 
 class Fact(Message):
-    """A message that only searchloop writes: a name we do not know is a fault, except from a later version."""
+    """A message that only searchloop writes.
+
+    A name we do not know is a fault, except from a later version.
+    """
 
 
 class StreamFact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A fact of the stream's own topics, of which there are as many as events: msgspec's, several times as fast as pydantic's (ADR 0008).
+    """A fact of the stream's own topics, of which there are as many as events.
 
-    Types are checked where it is read, not where it is made. Unknown fields are ignored; a field at its default is left out.
+    It is msgspec's, several times as fast as pydantic's (ADR 0008). Types are checked where it is read, not
+    where it is made. Unknown fields are ignored; a field at its default is left out.
     """
 
     def to_json(self) -> bytes:
@@ -63,11 +85,17 @@ UNREADABLE = (ValidationError, msgspec.DecodeError)
 
 
 def parse_timestamp(value: object) -> object:
-    """Read an epoch number (seconds, milliseconds, microseconds or nanoseconds, by magnitude) as an aware datetime.
+    """Read an epoch number as an aware datetime.
 
-    Anything else goes to pydantic as it is. Digit strings count as numbers; ``bool`` does not.
+    It is in seconds, milliseconds, microseconds or nanoseconds, by magnitude. Anything else goes to pydantic
+    as it is. Digit strings count as numbers; ``bool`` does not.
     """
-    if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.isascii() and value.removeprefix("-").isdigit():
+    if (
+        isinstance(value, str)
+        and len(value) <= _MAX_DIGITS
+        and value.isascii()
+        and value.removeprefix("-").isdigit()
+    ):
         value = int(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         for floor, unit in _EPOCH_UNITS:
@@ -87,7 +115,10 @@ def _within_years(value: datetime) -> datetime:
 
 
 def refuse_bool(value: object) -> object:
-    """Let anything but true and false through: pydantic takes them for the numbers 1 and 0. Raises ``ValueError``."""
+    """Let anything but true and false through: pydantic takes them for the numbers 1 and 0.
+
+    Raises ``ValueError``.
+    """
     if isinstance(value, bool):
         raise ValueError("true and false are not numbers")  # noqa: TRY004 (pydantic makes a problem of a ValueError only)
     return value
@@ -99,16 +130,20 @@ def _iso_millis(value: datetime) -> str:
 
 # Not blank, and no control characters.
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
-# An id: text of 1 to 256 characters, not blank, without control characters; an integer is taken as its decimal text.
-# The text comes first, and no Python runs for it: of all that is validated, ids are the most.
+# An id: text of 1 to 256 characters, not blank, without control characters; an integer is taken as its
+# decimal text. The text comes first, and no Python runs for it: of all that is validated, ids are the most.
 _ID_ERROR: Any = {
     "custom_error_type": "id",
-    "custom_error_message": f"An id is text of 1 to {ID_CHARS} characters without control characters, or an integer of 64 bits",
+    "custom_error_message": (
+        f"An id is text of 1 to {ID_CHARS} characters without control characters, or an integer of 64 bits"
+    ),
 }
 _ID = core_schema.union_schema(
     [
         core_schema.str_schema(min_length=1, max_length=ID_CHARS, pattern=NO_CONTROL),
-        core_schema.no_info_after_validator_function(str, core_schema.int_schema(strict=True, ge=ID_LEAST, le=ID_GREATEST)),
+        core_schema.no_info_after_validator_function(
+            str, core_schema.int_schema(strict=True, ge=ID_LEAST, le=ID_GREATEST)
+        ),
     ],
     mode="left_to_right",
     **_ID_ERROR,
@@ -116,10 +151,15 @@ _ID = core_schema.union_schema(
 Id = Annotated[str, GetPydanticSchema(lambda _source, _handler: _ID)]
 # An id that may be absent, for which many clients send "". The contract does not say so: nobody should.
 _NO_ID = core_schema.no_info_after_validator_function(lambda _: None, core_schema.str_schema(max_length=0))
-_OPTIONAL_ID = core_schema.nullable_schema(core_schema.union_schema([*_ID["choices"], _NO_ID], mode="left_to_right", **_ID_ERROR))
+_OPTIONAL_ID = core_schema.nullable_schema(
+    core_schema.union_schema([*_ID["choices"], _NO_ID], mode="left_to_right", **_ID_ERROR)
+)
 OptionalId = Annotated[
     str | None,
-    GetPydanticSchema(lambda _source, _handler: _OPTIONAL_ID, lambda _schema, handler: handler(core_schema.nullable_schema(_ID))),
+    GetPydanticSchema(
+        lambda _source, _handler: _OPTIONAL_ID,
+        lambda _schema, handler: handler(core_schema.nullable_schema(_ID)),
+    ),
 ]
 
 
@@ -135,7 +175,10 @@ SchemaVersion = Annotated[int, Field(ge=1, le=1), BeforeValidator(_major)]
 Timestamp = Annotated[
     datetime,
     AfterValidator(_within_years),
-    BeforeValidator(parse_timestamp, json_schema_input_type=datetime | Annotated[float, Field(ge=FIRST_EPOCH, le=LAST_EPOCH)]),
+    BeforeValidator(
+        parse_timestamp,
+        json_schema_input_type=datetime | Annotated[float, Field(ge=FIRST_EPOCH, le=LAST_EPOCH)],
+    ),
     PlainSerializer(_iso_millis, when_used="json"),
 ]
 # A time in what controls training and deployment, where no setting says what a naive one means: it is UTC.

@@ -1,6 +1,7 @@
 """Micro-batched internal records: one Kafka record holds many small facts, one JSON object to a line.
 
-Faust's cost is per record, so ``events`` and ``contributions`` are packed. A fact's position is (offset of its record, its index in it).
+Faust's cost is per record, so ``events`` and ``contributions`` are packed. A fact's position is (offset of
+its record, its index in it).
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,14 +1,15 @@
 """What is accepted at most: every bound in one place, each with its reason.
 
-Whatever passes must fit every later record, key, path, column and clock. A bound is reached and still good; one more is refused.
-Characters are Unicode code points, of which UTF-8 takes at most four bytes each.
+Whatever passes must fit every later record, key, path, column and clock. A bound is reached and still good;
+one more is refused. Characters are Unicode code points, of which UTF-8 takes at most four bytes each.
 """
 
 # --- ids
 # 256 characters are at most 1,024 bytes: the width of ``product_id`` in the index, where Milvus counts bytes.
 ID_CHARS = 256
 ID_BYTES = 4 * ID_CHARS
-# An integer id is taken as its decimal text. Beyond 64 bits readers of JSON begin to round; such an id is sent as text.
+# An integer id is taken as its decimal text. Beyond 64 bits readers of JSON begin to round; such an id is
+# sent as text.
 ID_LEAST, ID_GREATEST = -(2**63), 2**64 - 1
 # It stands twice in keys of contributions, and UBI knows no longer one.
 EVENT_ID_CHARS = 100
@@ -57,8 +58,9 @@ PRICE = 1e9
 LINE_MINOR = 10**13
 
 # --- clocks
-# Years of a time, both included: written in any zone it stays within what datetime, Kafka and four digits hold. Older than what any
-# shop has kept, but the zero of Excel's calendar is still a date (too old, not unreadable).
+# Years of a time, both included: written in any zone it stays within what datetime, Kafka and four digits
+# hold. Older than what any shop has kept, but the zero of Excel's calendar is still a date (too old, not
+# unreadable).
 FIRST_YEAR, LAST_YEAR = 1900, 9998
 # The same as an epoch number, in nanoseconds.
 FIRST_EPOCH, LAST_EPOCH = -2_208_988_800 * 10**9, 253_370_764_799 * 10**9
@@ -72,18 +74,22 @@ FILTER_CHARS = 1024
 FILTER_LIST = 100
 # Of all conditions together: 2,000 categories took a second of the index.
 FILTER_VALUES = 400
-# A request, and what an operator or a program asks for: seven megabytes of filters kept all others waiting for four seconds.
+# A request, and what an operator or a program asks for: seven megabytes of filters kept all others waiting
+# for four seconds.
 REQUEST_BYTES = 65_536
 PARAMS = 50
 
 # --- forms
-# Levels of brackets: what pydantic's parser takes before it says so. The standard library's ends in a RecursionError at about 1,000.
+# Levels of brackets: what pydantic's parser takes before it says so. The standard library's ends in a
+# RecursionError at about 1,000.
 JSON_DEPTH = 200
 # A correlation id is echoed in the answer, an envelope's id stands in a key.
 HEADER_BYTES = 1024
-# Digits of a number in a header: int() refuses 4,301, and none of ours needs more than a signed 64-bit number.
+# Digits of a number in a header: int() refuses 4,301, and none of ours needs more than a signed 64-bit
+# number.
 HEADER_DIGITS = 20
-# A raw record, whatever the setting says: half of what our producers write in one request, for the dead letter is longer than it.
+# A raw record, whatever the setting says: half of what our producers write in one request, for the dead
+# letter is longer than it.
 RECORD_BYTES = 4 << 20
 # One line of a file, after decompression: more than any record may have, and far from what memory holds.
 LINE_BYTES = 8 << 20
@@ -92,7 +98,8 @@ FORMULA_CHARS = 300
 FORMULA_DEPTH = 100
 
 # --- training
-# Runs that wait: each wants something else and takes minutes, and in between the trainer can be told to end them.
+# Runs that wait: each wants something else and takes minutes, and in between the trainer can be told to end
+# them.
 WAITING_RUNS = 20
 # Triggers that one run answers: their ids, of 256 characters at most, stand in every record of the run.
 TRIGGERS_OF_A_RUN = 100

@@ -1,6 +1,7 @@
-"""From bytes to a message, or to the reason why they are none: the one way in for whatever others send, of every topic and in files.
+"""From bytes to a message, or to the reason why they are none.
 
-Whatever the bytes are, nothing is raised. Knows no envelope, no clock, and no rule that a message's own class does not state.
+The one way in for whatever others send, of every topic and in files. Whatever the bytes are, nothing is
+raised. Knows no envelope, no clock, and no rule that a message's own class does not state.
 """
 
 from typing import Any, TypeVar
@@ -20,13 +21,17 @@ _MAX_PROBLEMS = 20
 
 def refuse(reason: Reason, loc: str = "", message: str = "") -> Rejection:
     """Return a rejection with one problem. ``message`` must not hold a value of the record."""
-    return Rejection(reason=reason, problems=[Problem(loc=loc, type=reason.value, message=message or reason.value.replace("_", " "))])
+    return Rejection(
+        reason=reason,
+        problems=[Problem(loc=loc, type=reason.value, message=message or reason.value.replace("_", " "))],
+    )
 
 
 def read(raw: bytes | None, kind: type[M], *, max_bytes: int = REQUEST_BYTES) -> M | Rejection:
-    """Return the message that ``raw`` holds. Optional fields that say nothing (null, blank, ``undefined``) are absent.
+    """Return the message that ``raw`` holds.
 
-    No value is ``not_object``; another major version is ``unsupported_version`` before anything else that is wrong with the fields.
+    Optional fields that say nothing (null, blank, ``undefined``) are absent. No value is ``not_object``;
+    another major version is ``unsupported_version`` before anything else that is wrong with the fields.
     """
     if raw is None:
         return refuse(Reason.NOT_OBJECT, message="the record has no value")
@@ -52,11 +57,16 @@ def load(raw: bytes) -> dict[str, Any] | Rejection:
         loaded = from_json(value, allow_inf_nan=False)
     except ValueError as error:
         return _why_no_json(value, str(error))
-    return loaded if isinstance(loaded, dict) else refuse(Reason.NOT_OBJECT, message="a JSON object is expected")
+    return (
+        loaded if isinstance(loaded, dict) else refuse(Reason.NOT_OBJECT, message="a JSON object is expected")
+    )
 
 
 def _read_again(value: bytes, kind: type[M]) -> M | Rejection:
-    """Read what a first look has refused once more, without the fields that say nothing: few messages come here."""
+    """Read what a first look has refused once more, without the fields that say nothing.
+
+    Few messages come here.
+    """
     loaded = load(value)
     if isinstance(loaded, Rejection):
         return loaded
@@ -79,11 +89,17 @@ def _why_no_object(value: bytes, error: ValidationError) -> Rejection | None:
 def _explain(error: ValidationError) -> Rejection:
     details = error.errors(include_url=False, include_context=False, include_input=False)
     problems = [
-        Problem(loc=".".join(str(part)[:100] for part in d["loc"])[:500], type=d["type"], message=d["msg"][:300])
+        Problem(
+            loc=".".join(str(part)[:100] for part in d["loc"])[:500], type=d["type"], message=d["msg"][:300]
+        )
         for d in details[:_MAX_PROBLEMS]
     ]
     version = [p for p in problems if p.type == Reason.UNSUPPORTED_VERSION.value]
-    return Rejection(reason=Reason.UNSUPPORTED_VERSION, problems=version) if version else Rejection(reason=Reason.SCHEMA, problems=problems)
+    return (
+        Rejection(reason=Reason.UNSUPPORTED_VERSION, problems=version)
+        if version
+        else Rejection(reason=Reason.SCHEMA, problems=problems)
+    )
 
 
 def _why_no_json(value: bytes, found: str) -> Rejection:

@@ -1,6 +1,7 @@
-"""What shops send about shoppers (``searches``, ``interactions``, ``erasures``) and the clean form of it (``events``).
+"""What shops send about shoppers, and the clean form of it (``events``).
 
-Names follow UBI 1.3 wherever UBI has one. The clean events are micro-batched: see ``schemas.batches``.
+Shops send ``searches``, ``interactions`` and ``erasures``. Names follow UBI 1.3 wherever UBI has one. The
+clean events are micro-batched: see ``schemas.batches``.
 """
 
 from enum import StrEnum
@@ -11,7 +12,17 @@ import msgspec
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from schemas.absent import NOBODY
-from schemas.base import DAMAGED, NO_CONTROL, Id, Message, OptionalId, SchemaVersion, StreamFact, Timestamp, refuse_bool
+from schemas.base import (
+    DAMAGED,
+    NO_CONTROL,
+    Id,
+    Message,
+    OptionalId,
+    SchemaVersion,
+    StreamFact,
+    Timestamp,
+    refuse_bool,
+)
 from schemas.bounds import EVENT_ID_CHARS, ITEMS, NAME_CHARS, PRICE, QUANTITY, QUERY_CHARS, RANK, SHOWN_IDS
 
 
@@ -75,13 +86,15 @@ class Hit(Message):
 class Search(_Envelope):
     """A search that was answered: the topic ``searches``. Hits are in rank order.
 
-    ``generation`` and ``seal`` are for our searchers: by them the click test knows what a generation has shown.
+    ``generation`` and ``seal`` are for our searchers: by them the click test knows what a generation has
+    shown.
     """
 
     query_id: Id
     user_query: Annotated[str, Field(max_length=QUERY_CHARS)]
     query_response_hit_ids: Annotated[list[Id], Field(max_length=SHOWN_IDS)] = Field(
-        default_factory=list, validation_alias=AliasChoices("query_response_hit_ids", "query_response_objects_ids")
+        default_factory=list,
+        validation_alias=AliasChoices("query_response_hit_ids", "query_response_objects_ids"),
     )
     hits: Annotated[list[Hit], Field(max_length=SHOWN_IDS)] = Field(default_factory=list)
     generation: int | None = None
@@ -149,7 +162,11 @@ class Interaction(_Envelope):
         attributes = self.event_attributes
         if attributes and attributes.object and attributes.object.object_id in NOBODY:
             return True
-        return any(not NOBODY.isdisjoint((item.object_id, item.query_id)) for item in self.items) if self.items else False
+        return (
+            any(not NOBODY.isdisjoint((item.object_id, item.query_id)) for item in self.items)
+            if self.items
+            else False
+        )
 
 
 class Erasure(_Envelope):
@@ -160,7 +177,10 @@ class Erasure(_Envelope):
 
 
 class CleanSearch(StreamFact, frozen=True, tag_field="kind", tag="search"):
-    """A search as the stream uses it. ``query`` is normalised; ``at_ms`` is event time in epoch milliseconds."""
+    """A search as the stream uses it.
+
+    ``query`` is normalised; ``at_ms`` is event time in epoch milliseconds.
+    """
 
     kind: ClassVar[str] = "search"
     event_id: str
@@ -206,7 +226,10 @@ class Tick(StreamFact, frozen=True, tag_field="kind", tag="tick"):
 
 
 class Forget(StreamFact, frozen=True, tag_field="kind", tag="forget"):
-    """The shopper is to be forgotten: all that it has earned is taken back. What it did up to ``at_ms`` counts no more."""
+    """The shopper is to be forgotten: all that it has earned is taken back.
+
+    What it did up to ``at_ms`` counts no more.
+    """
 
     kind: ClassVar[str] = "forget"
     event_id: str

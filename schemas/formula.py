@@ -1,7 +1,7 @@
 """Arithmetic over named numbers, as an operator writes it into a setting: ``purchases + 0.1 * clicks``.
 
-Numbers, names, ``+ - * /``, brackets, and ``log1p sqrt min max``. Python's parser reads the text and nothing is ever run: what is not in
-this list is refused with its place. Knows not what a name stands for.
+Numbers, names, ``+ - * /``, brackets, and ``log1p sqrt min max``. Python's parser reads the text and nothing
+is ever run: what is not in this list is refused with its place. Knows not what a name stands for.
 """
 
 import ast
@@ -16,7 +16,12 @@ Operation = Literal["+", "-", "*", "/", "log1p", "sqrt", "min", "max"]
 
 _OPERATORS: dict[type[ast.operator], Operation] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 # name: how many arguments it takes
-_FUNCTIONS: dict[str, tuple[Operation, int]] = {"log1p": ("log1p", 1), "sqrt": ("sqrt", 1), "min": ("min", 2), "max": ("max", 2)}
+_FUNCTIONS: dict[str, tuple[Operation, int]] = {
+    "log1p": ("log1p", 1),
+    "sqrt": ("sqrt", 1),
+    "min": ("min", 2),
+    "max": ("max", 2),
+}
 
 
 class FormulaError(ValueError):
@@ -80,12 +85,17 @@ def _read(node: ast.expr, names: Collection[str], depth: int) -> Formula:
     if depth < 0:
         raise FormulaError(f"more than {FORMULA_DEPTH} operations within one another")
     match node:
-        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and math.isfinite(value):
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and math.isfinite(
+            value
+        ):
             return Number(float(value))
         case ast.Name(id=name) if name in names:
             return Name(name)
         case ast.Name(id=name):
-            raise FormulaError(f"{name!r} at character {node.col_offset + 1} is unknown; there are {', '.join(sorted(names))}")
+            raise FormulaError(
+                f"{name!r} at character {node.col_offset + 1} is unknown; there are "
+                f"{', '.join(sorted(names))}"
+            )
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return Call("-", (Number(0.0), _read(operand, names, depth - 1)))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
@@ -93,8 +103,12 @@ def _read(node: ast.expr, names: Collection[str], depth: int) -> Formula:
         case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]) if function in _FUNCTIONS:
             operation, count = _FUNCTIONS[function]
             if len(arguments) != count:
-                raise FormulaError(f"{function} at character {node.col_offset + 1} takes {count} argument(s), not {len(arguments)}")
+                raise FormulaError(
+                    f"{function} at character {node.col_offset + 1} takes {count} argument(s), not "
+                    f"{len(arguments)}"
+                )
             return Call(operation, tuple(_read(argument, names, depth - 1) for argument in arguments))
     raise FormulaError(
-        f"character {node.col_offset + 1}: only finite numbers, names, + - * /, brackets and {', '.join(_FUNCTIONS)} are understood"
+        f"character {node.col_offset + 1}: only finite numbers, names, + - * /, brackets and "
+        f"{', '.join(_FUNCTIONS)} are understood"
     )

@@ -1,7 +1,8 @@
 """Characters that nobody sees: which of them stand in a text for nothing, and which its signs need.
 
-A copied text brings direction marks, zero-width spaces, soft hyphens; two texts that look the same must be the same key. What changes how
-its neighbours are drawn stays where it does so: the joiners of emoji and scripts, the tags of a flag, a variation selector behind a sign.
+A copied text brings direction marks, zero-width spaces, soft hyphens; two texts that look the same must be
+the same key. What changes how its neighbours are drawn stays where it does so: the joiners of emoji and
+scripts, the tags of a flag, a variation selector behind a sign.
 """
 
 import unicodedata
@@ -12,8 +13,11 @@ _TAGS = frozenset(map(chr, range(0xE0020, 0xE0080)))
 _BLACK_FLAG = "\U0001f3f4"
 _SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 _KEYCAP = "\u20e3"
-_VIRAMA = 9  # the combining class of what takes a letter's vowel away: with a joiner it makes a half letter, also at a word's end
-# Letters without case, marks, symbols: what joiners stand between. No Latin, Greek or Cyrillic letter is among them.
+# The combining class of what takes a letter's vowel away: with a joiner it makes a half letter, also at a
+# word's end
+_VIRAMA = 9
+# Letters without case, marks, symbols: what joiners stand between. No Latin, Greek or Cyrillic letter is
+# among them.
 _JOINED = frozenset({"Lo", "Lm", "Mn", "Mc", "Me", "So", "Sk"})
 # Format characters (Cf) that are drawn: signs above numbers and verses.
 _DRAWN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
@@ -55,7 +59,12 @@ def _joins(char: str) -> bool:
 
 
 def _selects(before: str, after: str) -> bool:
-    """Say whether a variation selector has a sign that it varies: a symbol, a letter without case, the digit of a keycap."""
+    """Say whether a variation selector has a sign that it varies.
+
+    A symbol, a letter without case, the digit of a keycap.
+    """
     if not before or before in _SELECTORS:
         return False
-    return after == _KEYCAP or not (before.isascii() or before.isspace() or unicodedata.category(before) in {"Lu", "Ll", "Lt", "Cf"})
+    return after == _KEYCAP or not (
+        before.isascii() or before.isspace() or unicodedata.category(before) in {"Lu", "Ll", "Lt", "Cf"}
+    )

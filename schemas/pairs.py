@@ -1,6 +1,6 @@
-"""What was learnt from shoppers: single credits (``contributions``) and their sums (``pairs``). Integers only.
+"""What was learnt from shoppers: single credits (``contributions``) and their sums (``pairs``).
 
-The stream counts, the trainer weighs: decay, metric and caps are chosen at training time.
+Integers only. The stream counts, the trainer weighs: decay, metric and caps are chosen at training time.
 """
 
 from functools import lru_cache
@@ -20,8 +20,9 @@ class Contribution(StreamFact, frozen=True, kw_only=True):
     """A change of credit of one (query, product): the topic ``contributions``, partitioned by query.
 
     ``credit`` is in thousandths and may be negative: a refund, or a line that a late search has earned back.
-    ``day`` is the event day (days since 1970-01-01 UTC) of the engagement. ``client`` is a 16-digit hash of the shopper.
-    ``source`` and ``position`` say which event caused it; a replay of that event writes the same contribution again.
+    ``day`` is the event day (days since 1970-01-01 UTC) of the engagement. ``client`` is a 16-digit hash of
+    the shopper. ``source`` and ``position`` say which event caused it; a replay of that event writes the same
+    contribution again.
     """
 
     contribution_id: str
@@ -38,12 +39,14 @@ class Contribution(StreamFact, frozen=True, kw_only=True):
 
 
 class ClientErasure(StreamFact, frozen=True, tag_field="kind", tag="erasure"):
-    """The client has been forgotten: every pair of this partition of ``contributions`` that names it must drop it.
+    """The client has been forgotten: every pair of this partition of ``contributions`` that names it must
+    drop it.
 
-    It comes after the contributions that took back what is still remembered. What a pair holds of the client beyond that was earned
-    up to ``through_day``; of which day and action, nobody knows any more. ``position`` is that of a contribution. ``others``: hashes of
-    the same shopper under salts of before; what all of them hold counts as one.
-    """
+    It comes after the contributions that took back what is still remembered. What a pair holds of the client
+    beyond that was earned up to ``through_day``; of which day and action, nobody knows any more. ``position``
+    is that of a contribution. ``others``: hashes of the same shopper under salts of before; what all of them
+    hold counts as one.
+    """  # noqa: D205 (published word for word)
 
     kind: ClassVar[str] = "erasure"
     client: str
@@ -56,10 +59,11 @@ class ClientErasure(StreamFact, frozen=True, tag_field="kind", tag="erasure"):
 class Pair(StreamFact, frozen=True):
     """All that shoppers did with one product after one query: the topic ``pairs``, compacted, absolute.
 
-    ``days`` maps day to action to counts; what is older than 90 days may be a sum of many under one day of them (ADR 0009). ``clients``
-    maps client hashes to their net credit in thousandths: the ``MAX_CLIENTS`` smallest hashes, which is exact below that number and a
-    k-minimum-values sketch above.
-    ``fence`` maps a partition of ``events`` to the last position applied. ``revision`` counts writes and means nothing else.
+    ``days`` maps day to action to counts; what is older than 90 days may be a sum of many under one day of
+    them (ADR 0009). ``clients`` maps client hashes to their net credit in thousandths: the ``MAX_CLIENTS``
+    smallest hashes, which is exact below that number and a k-minimum-values sketch above.
+    ``fence`` maps a partition of ``events`` to the last position applied. ``revision`` counts writes and
+    means nothing else.
     """
 
     query: str
@@ -71,13 +75,17 @@ class Pair(StreamFact, frozen=True):
 
 
 MAX_CLIENTS = 64
-# So many days at least, back from the newest, stand by themselves. In truth more: as long as a shopper is remembered, its days do too.
+# So many days at least, back from the newest, stand by themselves. In truth more: as long as a shopper is
+# remembered, its days do too.
 SINGLE_DAYS = 90
 
 
 @lru_cache(maxsize=20_000)
 def client_of(shopper: str, salt: str = "") -> str:
-    """Return the hash under which contributions and pairs know a shopper: 16 hexadecimal digits. Without the salt nobody can guess it."""
+    """Return the hash under which contributions and pairs know a shopper: 16 hexadecimal digits.
+
+    Without the salt nobody can guess it.
+    """
     return blake2b(shopper.encode(), digest_size=8, key=salt.encode()).hexdigest()
 
 

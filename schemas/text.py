@@ -20,14 +20,32 @@ _MAX_PASSES = 6
 _UNREADABLE = frozenset({"Cc", "Cs", "Co", "Cn"})
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _PLACEHOLDERS = frozenset(
-    {"n/a", "na", "null", "none", "nil", "undefined", "unknown", "test", "tbd", "todo", "nan", "-", "--", "?", ".", "x", "xxx"}
+    {
+        "n/a",
+        "na",
+        "null",
+        "none",
+        "nil",
+        "undefined",
+        "unknown",
+        "test",
+        "tbd",
+        "todo",
+        "nan",
+        "-",
+        "--",
+        "?",
+        ".",
+        "x",
+        "xxx",
+    }
 )
 
 
 def clean_text(raw: str) -> str:
-    """Return ``raw`` with mojibake repaired, HTML, control and invisible characters out, NFC, whitespace collapsed.
+    """Return ``raw`` with mojibake repaired, HTML, control and invisible characters out.
 
-    Idempotent. Returns ``""`` when nothing readable is left.
+    Also NFC, whitespace collapsed. Idempotent. Returns ``""`` when nothing readable is left.
     """
     if raw.isascii() and raw.isprintable() and "&" not in raw and "<" not in raw:
         return " ".join(raw.split())  # nothing to repair: the common case, and far cheaper
@@ -42,7 +60,8 @@ def is_placeholder(text: str) -> bool:
 def normalise_query(raw: str) -> str:
     """Return the form of a query that keys a pair and reaches the model: cleaned and case-folded.
 
-    ``"  XBox 360 "`` and ``"xbox 360"`` are one query. Never holds a tab, so it can stand in a tab-separated key.
+    ``"  XBox 360 "`` and ``"xbox 360"`` are one query. Never holds a tab, so it can stand in a tab-separated
+    key.
     """
     return _settled(lambda text: clean_text(text.casefold()), clean_text(raw))
 
@@ -64,9 +83,10 @@ def _repair(text: str) -> str:
 
 
 def _without_entities(text: str) -> str:
-    """Unescape HTML, also what was escaped several times over; deeper nesting is nobody's text and loses its ampersands.
+    """Unescape HTML, also what was escaped several times over.
 
-    HTML also knows 106 names without a semicolon, by which ``garden&center`` would hold a cent sign.
+    Deeper nesting is nobody's text and loses its ampersands. HTML also knows 106 names without a semicolon,
+    by which ``garden&center`` would hold a cent sign.
     """
     for _ in range(_MAX_PASSES):
         after = _ENTITY.sub(_character, text)
@@ -77,7 +97,10 @@ def _without_entities(text: str) -> str:
 
 
 def _character(entity: re.Match[str]) -> str:
-    """Return what an entity stands for; ``&Amp;`` is ``&amp;``, for a query is folded and a title not. A name that is none stays."""
+    """Return what an entity stands for; ``&Amp;`` is ``&amp;``, for a query is folded and a title not.
+
+    A name that is none stays.
+    """
     found = entity[0]
     if found[1] == "#":
         return html.unescape(found)

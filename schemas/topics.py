@@ -1,4 +1,7 @@
-"""The one table of topics. The broker creates them from it, and the published schemas are generated from it."""
+"""The one table of topics.
+
+The broker creates them from it, and the published schemas are generated from it.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,9 +18,11 @@ from schemas.training import Decision, TrainingRun, Trigger
 
 @dataclass(frozen=True, kw_only=True)
 class Topic:
-    """One topic. ``scaled`` topics have the configured number of partitions, the others one, so that they are totally ordered.
+    """One topic.
 
-    ``value`` None: nobody but its writer reads it, so its form is no contract. ``retention`` None with ``delete`` means for ever.
+    ``scaled`` topics have the configured number of partitions, the others one, so that they are totally
+    ordered. ``value`` None: nobody but its writer reads it, so its form is no contract. ``retention`` None
+    with ``delete`` means for ever.
     """
 
     name: str
@@ -176,7 +181,12 @@ SEARCH_REQUESTS = Topic(
     retention=timedelta(hours=1),
 )
 SEARCH_RESPONSES = Topic(
-    name="search-responses", key="request_id", value=SearchResponse, written_by="searcher", summary="Answers.", retention=timedelta(hours=1)
+    name="search-responses",
+    key="request_id",
+    value=SearchResponse,
+    written_by="searcher",
+    summary="Answers.",
+    retention=timedelta(hours=1),
 )
 SKIPPED = Topic(
     name="skipped",
@@ -191,8 +201,9 @@ SKIPPED = Topic(
 # What producers write. A dead letter is sent again to one of these, and to nothing else.
 RAW = (SEARCHES, INTERACTIONS, ERASURES, PRODUCTS)
 TOPICS = (
-    SEARCHES, INTERACTIONS, ERASURES, PRODUCTS, EVENTS, CATALOG, SHOPPERS, CONTRIBUTIONS, PAIRS, TRAINING_TRIGGERS, TRAINING_RUNS,
-    DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES, SKIPPED,
+    SEARCHES, INTERACTIONS, ERASURES, PRODUCTS, EVENTS, CATALOG, SHOPPERS, CONTRIBUTIONS, PAIRS,
+    TRAINING_TRIGGERS, TRAINING_RUNS, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS,
+    SEARCH_REQUESTS, SEARCH_RESPONSES, SKIPPED,
 )  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""Training over Kafka: what asks for a run (``training-triggers``), how it fares (``training-runs``), the evidence (``decisions``)."""
+"""Training over Kafka.
+
+What asks for a run (``training-triggers``), how it fares (``training-runs``), the evidence (``decisions``).
+"""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,10 +18,11 @@ ParamNumber = Annotated[int, Field(ge=-EXACT_INTEGER, le=EXACT_INTEGER)]
 
 
 class Trigger(Message):
-    """A request for a run. A ``dedup_key`` runs at most once, for ever. ``force`` skips the data minimum and deploys whatever the verdict.
+    """A request for a run.
 
-    ``base`` says what the fine-tune starts from. ``label_shuffle_seed`` trains on shuffled labels: a test of the gate. With ``cancels`` it
-    asks for no run, but for the end of the run with this id.
+    A ``dedup_key`` runs at most once, for ever. ``force`` skips the data minimum and deploys whatever the
+    verdict. ``base`` says what the fine-tune starts from. ``label_shuffle_seed`` trains on shuffled labels: a
+    test of the gate. With ``cancels`` it asks for no run, but for the end of the run with this id.
     """
 
     trigger_id: Id
@@ -56,7 +60,14 @@ class RunState(StrEnum):
 
 
 _TERMINAL = frozenset(
-    {RunState.DEPLOYED, RunState.FAILED_GATE, RunState.INCONCLUSIVE, RunState.SKIPPED, RunState.FAILED, RunState.CANCELLED}
+    {
+        RunState.DEPLOYED,
+        RunState.FAILED_GATE,
+        RunState.INCONCLUSIVE,
+        RunState.SKIPPED,
+        RunState.FAILED,
+        RunState.CANCELLED,
+    }
 )
 
 
@@ -127,9 +138,10 @@ class Score(Fact):
 class Decision(Fact):
     """The evidence of one verdict: the topic ``decisions``, kept for ever.
 
-    ``ndcg10`` maps system (popularity, bm25, base, live, candidate) to segment (all, unseen, ...) to score. ``evidence`` maps the files of
-    the run that it rests on to their sha256, ``limits`` are the gate's thresholds: with both it can be derived again. ``tries``: how many
-    candidates, this one included, have been judged against the same live generation.
+    ``ndcg10`` maps system (popularity, bm25, base, live, candidate) to segment (all, unseen, ...) to score.
+    ``evidence`` maps the files of the run that it rests on to their sha256, ``limits`` are the gate's
+    thresholds: with both it can be derived again. ``tries``: how many candidates, this one included, have
+    been judged against the same live generation.
     """
 
     decision_id: str

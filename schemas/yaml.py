@@ -1,6 +1,7 @@
-"""Write plain data as YAML, for ``schemas.publish``: block style, strings quoted as in JSON, which is YAML too.
+"""Write plain data as YAML, for ``schemas.publish``.
 
-It knows mappings, lists, text, numbers, booleans and None, and nothing else of YAML.
+Block style, strings quoted as in JSON, which is YAML too. It knows mappings, lists, text, numbers, booleans
+and None, and nothing else of YAML.
 """
 
 import json

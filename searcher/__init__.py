@@ -1,1 +1,4 @@
-"""Answer search requests from Kafka: follow the live release, lease it once per batch, say which generation answered."""
+"""Answer search requests from Kafka.
+
+Follow the live release, lease it once per batch, say which generation answered.
+"""

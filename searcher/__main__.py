@@ -33,7 +33,12 @@ PATIENCE_S = 5.0
 async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Event) -> None:
     """Follow, serve and report until ``stopping``. Requests are not read before a first release is live."""
     live: Live[LoadedRelease] = Live()
-    recent, counts, searcher_id, seal_key = Recent(), Counts(), new_searcher_id(), secrets.token_bytes(KEY_BYTES)
+    recent, counts, searcher_id, seal_key = (
+        Recent(),
+        Counts(),
+        new_searcher_id(),
+        secrets.token_bytes(KEY_BYTES),
+    )
     changed = asyncio.Event()
     topics = await reply_topics(settings)
     with (
@@ -64,7 +69,9 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
             tasks.create_task(_wake(changed, stopping))
             watching = tasks.create_task(watch_server(lambda: asyncio.to_thread(store.answers), milvus))
             tasks.create_task(follower.follow(stopping))
-            tasks.create_task(report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping))
+            tasks.create_task(
+                report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping)
+            )
             if await _first(follower.ready, stopping):
                 group = settings.topic(f"searcher-{settings.deployment}")
                 asked = [settings.topic(SEARCH_REQUESTS.name)]
@@ -76,27 +83,44 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                         group,
                         fetch_wait_ms=settings.fetch_wait_ms,
                         session_timeout_ms=SHORT_SESSION_MS,
-                        committed=False,  # an answer does no harm, and nobody's open transaction may keep others waiting
+                        # An answer does no harm, and nobody's open transaction may keep others waiting
+                        committed=False,
                     ) as consumer,
                 ):
                     partitions = {topic: facts.partitions for topic, facts in topics.items()}
-                    await Server(settings, live, recent, counts, consumer, producer, replies, partitions, searching, seal_key).serve(
-                        stopping
-                    )
+                    await Server(
+                        settings,
+                        live,
+                        recent,
+                        counts,
+                        consumer,
+                        producer,
+                        replies,
+                        partitions,
+                        searching,
+                        seal_key,
+                    ).serve(stopping)
             watching.cancel()
 
 
 async def reply_topics(settings: SearcherSettings) -> dict[str, TopicFacts]:
-    """Return what is known of the default reply topic and the further ones. Raises ``SettingsError`` for one that does not exist.
+    """Return what is known of the default reply topic and the further ones.
 
-    A topic that was made a moment ago is not known to every broker at once: a missing one is asked for again, for ``PATIENCE_S``.
+    Raises ``SettingsError`` for one that does not exist. A topic that was made a moment ago is not known to
+    every broker at once: a missing one is asked for again, for ``PATIENCE_S``.
     """
-    wanted = [settings.topic(SEARCH_RESPONSES.name), *(t.strip() for t in settings.reply_topics.split(",") if t.strip())]
+    wanted = [
+        settings.topic(SEARCH_RESPONSES.name),
+        *(t.strip() for t in settings.reply_topics.split(",") if t.strip()),
+    ]
     end = time.monotonic() + PATIENCE_S
-    while missing := [topic for topic in wanted if topic not in (found := await facts_of(settings.kafka, wanted))]:
+    while missing := [
+        topic for topic in wanted if topic not in (found := await facts_of(settings.kafka, wanted))
+    ]:
         if time.monotonic() > end:
             raise SettingsError(
-                f"SEARCHLOOP_REPLY_TOPICS names {', '.join(map(repr, missing))}, which the broker does not have: "
+                f"SEARCHLOOP_REPLY_TOPICS names {', '.join(map(repr, missing))}, which the broker does not "
+                "have: "
                 "create the topic, or correct the name (full names, without the prefix being put before them)"
             )
         await asyncio.sleep(0.25)
@@ -104,14 +128,21 @@ async def reply_topics(settings: SearcherSettings) -> dict[str, TopicFacts]:
 
 
 @asynccontextmanager
-async def _replies(settings: SearcherSettings, producer: Producer, topics: Mapping[str, TopicFacts]) -> AsyncIterator[Replies]:
-    """Open what writes answers: to further topics by a producer of its own, in batches that the smallest of them takes."""
+async def _replies(
+    settings: SearcherSettings, producer: Producer, topics: Mapping[str, TopicFacts]
+) -> AsyncIterator[Replies]:
+    """Open what writes answers.
+
+    To further topics by a producer of its own, in batches that the smallest of them takes.
+    """
     default = settings.topic(SEARCH_RESPONSES.name)
     limits = {topic: facts.record_bytes for topic, facts in topics.items()}
     async with AsyncExitStack() as stack:
         further = None
         if least := min((size for topic, size in limits.items() if topic != default), default=None):
-            further = await stack.enter_async_context(open_foreign_producer(settings.kafka, record_bytes=least))
+            further = await stack.enter_async_context(
+                open_foreign_producer(settings.kafka, record_bytes=least)
+            )
         yield Replies(producer, further, default, limits)
 
 

@@ -1,7 +1,8 @@
-"""Which requests wait for their turn, and which are answered at once: bad, expired, come again, or too many. For one thread.
+"""Which requests wait for their turn, and which are answered at once: bad, expired, come again, or too many.
 
-It knows what was read under this assignment of partitions, what of it is in hand, and how far it is done. It reads and writes nothing:
-the caller writes the replies that it returns, and says when that is done. Times are epoch milliseconds.
+For one thread. It knows what was read under this assignment of partitions, what of it is in hand, and how far
+it is done. It reads and writes nothing: the caller writes the replies that it returns, and says when that is
+done. Times are epoch milliseconds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,10 @@ _Position = tuple[int, int, int]
 
 
 class Admission:
-    """The requests of one group member, from the log to their turn. ``reply_topics`` are those they may name, with their partitions."""
+    """The requests of one group member, from the log to their turn.
+
+    ``reply_topics`` are those they may name, with their partitions.
+    """
 
     def __init__(
         self,
@@ -51,14 +55,18 @@ class Admission:
         self._in_hand: set[_Position] = set()
 
     def begin(self) -> None:
-        """Forget what was read under an earlier assignment: under the new one it is read again, from the commit."""
+        """Forget what was read under an earlier assignment.
+
+        Under the new one it is read again, from the commit.
+        """
         self._waiting.clear()
         self._progress = Progress()
 
     def take_in(self, record: Record, *, now_ms: float, read_up_ms: float | None) -> list[Reply]:
-        """Let a request wait for its turn, or return what is answered at once: to this one, and to those that it pushes out.
+        """Let a request wait for its turn, or return what is answered at once.
 
-        ``read_up_ms`` is when nothing was left to read, the last time before this record.
+        To this one, and to those that it pushes out. ``read_up_ms`` is when nothing was left to read, the
+        last time before this record.
         """
         self._progress.read(record)
         position = _position(record)
@@ -87,7 +95,10 @@ class Admission:
 
     def late(self, *, now_ms: float) -> list[Reply]:
         """Return the answers to those that have waited too long, whose turn then does not come."""
-        replies = [Reply(a.accepted, expired(a.accepted, now_ms=now_ms, skew_ms=0.0)) for a in self._waiting.late(now_ms)]
+        replies = [
+            Reply(a.accepted, expired(a.accepted, now_ms=now_ms, skew_ms=0.0))
+            for a in self._waiting.late(now_ms)
+        ]
         for one in replies:
             self._hold(one.to.record)
         WAITING.set(len(self._waiting))
@@ -105,7 +116,11 @@ class Admission:
 
     def _read(self, record: Record) -> Accepted | Refused:
         found = judged(lambda r: read(r, self._reply_topics, self._default), record)
-        return refused_for_a_fault(record, found.problems[0].message, self._default) if isinstance(found, Rejection) else found
+        return (
+            refused_for_a_fault(record, found.problems[0].message, self._default)
+            if isinstance(found, Rejection)
+            else found
+        )
 
     def _judged(self, one: Accepted | Refused, now_ms: float, read_up_ms: float | None) -> list[Reply]:
         if isinstance(one, Refused):
@@ -123,7 +138,10 @@ class Admission:
         return [Reply(late.accepted, overloaded(late.accepted, wait_s=wait_s)) for late in over]
 
     def _hold(self, record: Record) -> None:
-        """Note that the answer to a record is on its way: read again meanwhile, it is not done before that."""
+        """Note that the answer to a record is on its way.
+
+        Read again meanwhile, it is not done before that.
+        """
         self._known.add(_position(record))
         self._in_hand.add(_position(record))
 

@@ -1,7 +1,8 @@
-"""Answer a batch of valid requests from one leased release: one call of the encoder, one of the index per group.
+"""Answer a batch of valid requests from one leased release.
 
-Blocks: runs in a worker thread. A failure is tried once more under a fresh lease, and the query is embedded again by that
-release: a vector of one generation never meets the index of another.
+One call of the encoder, one of the index per group. Blocks: runs in a worker thread. A failure is tried once
+more under a fresh lease, and the query is embedded again by that release: a vector of one generation never
+meets the index of another.
 """
 
 import time
@@ -24,24 +25,33 @@ LEAST_S = 0.5
 
 
 def answer(
-    live: Live[LoadedRelease], requests: Sequence[SearchRequest], *, timeout_s: float, encoded: Callable[[], object] = lambda: None
+    live: Live[LoadedRelease],
+    requests: Sequence[SearchRequest],
+    *,
+    timeout_s: float,
+    encoded: Callable[[], object] = lambda: None,
 ) -> list[SearchResponse]:
     """Return one response per request, in order: ``ok``, or ``error`` when both attempts failed.
 
-    ``timeout_s`` bounds what is waited for the index, over both attempts (the second gets at least ``LEAST_S``). ``encoded`` is
-    called each time the encoder is done and only the index is waited for. Queue and total times are left 0.
+    ``timeout_s`` bounds what is waited for the index, over both attempts (the second gets at least
+    ``LEAST_S``). ``encoded`` is called each time the encoder is done and only the index is waited for. Queue
+    and total times are left 0.
     Raises ``NothingLiveError`` before a first release.
     """
     responses: dict[int, SearchResponse] = {}
     end = time.monotonic() + timeout_s
     for attempt in range(ATTEMPTS):
-        pending = [i for i in range(len(requests)) if i not in responses or responses[i].status is Status.ERROR]
+        pending = [
+            i for i in range(len(requests)) if i not in responses or responses[i].status is Status.ERROR
+        ]
         if not pending:
             break
         if attempt:
             RETRIED.inc(len(pending))
         with live.lease() as release:
-            answered = _attempt(release, [requests[i] for i in pending], max(LEAST_S, end - time.monotonic()), encoded)
+            answered = _attempt(
+                release, [requests[i] for i in pending], max(LEAST_S, end - time.monotonic()), encoded
+            )
         responses |= dict(zip(pending, answered, strict=True))
     return [responses[i] for i in range(len(requests))]
 
@@ -66,9 +76,16 @@ def _attempt(
         try:
             found = release.find(vectors[list(one.members)], one.depth, one.filters, timeout_s=timeout_s)
         except StoreError as error:
-            log.warning("index failed", generation=release.generation, collection=release.release.collection, reason=str(error))
+            log.warning(
+                "index failed",
+                generation=release.generation,
+                collection=release.release.collection,
+                reason=str(error),
+            )
             failed = SearchError(code="index_unavailable", message=str(error), retryable=True)
-        timings = Timings(embed_ms=round(embed_ms, 3), search_ms=round((time.perf_counter() - started) * 1000, 3))
+        timings = Timings(
+            embed_ms=round(embed_ms, 3), search_ms=round((time.perf_counter() - started) * 1000, 3)
+        )
         for place, hits in zip(one.members, found, strict=True):
             responses[place] = _response(requests[place], release, hits, timings=timings, fault=failed)
     return [responses[i] for i in range(len(requests))]

@@ -23,12 +23,20 @@ def group(requests: Sequence[SearchRequest]) -> list[Group]:
     """
     members: dict[tuple[int, frozenset[bytes]], list[int]] = {}
     for place, request in enumerate(requests):
-        members.setdefault((request.k + request.offset, frozenset(f.to_json() for f in request.filters)), []).append(place)
-    return [Group(depth, tuple(requests[places[0]].filters), tuple(places)) for (depth, _), places in members.items()]
+        members.setdefault(
+            (request.k + request.offset, frozenset(f.to_json() for f in request.filters)), []
+        ).append(place)
+    return [
+        Group(depth, tuple(requests[places[0]].filters), tuple(places))
+        for (depth, _), places in members.items()
+    ]
 
 
 def client_of(request: SearchRequest) -> str:
-    """Return who asks, as far as a request says it: the client, else its session or user; ``""`` for all that name nobody."""
+    """Return who asks, as far as a request says it: the client, else its session or user.
+
+    ``""`` for all that name nobody.
+    """
     return request.client_id or request.session_id or request.user_id or ""
 
 

@@ -1,6 +1,7 @@
-"""What a request costs beside an ordinary search, and what an ordinary search takes now: so that waiting can be foretold. Pure.
+"""What a request costs beside an ordinary search, and what an ordinary search takes now.
 
-The unit is one ordinary search: a query encoded, ten hits found. The weights were measured on Milvus Lite; see ``benchmarks.crowding``.
+So that waiting can be foretold. Pure. The unit is one ordinary search: a query encoded, ten hits found. The
+weights were measured on Milvus Lite; see ``benchmarks.crowding``.
 """
 
 from collections.abc import Sequence
@@ -22,8 +23,12 @@ def cost_of(request: SearchRequest) -> float:
     >>> cost_of(SearchRequest(request_id="r", user_query="tv"))
     1.25
     """
-    values: Sequence[str] = [v for f in request.filters for v in (f.value if isinstance(f.value, list) else [str(f.value)])]
-    return 1.0 + (request.k + request.offset) / HITS + len(values) / VALUES + sum(map(len, values)) / CHARACTERS
+    values: Sequence[str] = [
+        v for f in request.filters for v in (f.value if isinstance(f.value, list) else [str(f.value)])
+    ]
+    return (
+        1.0 + (request.k + request.offset) / HITS + len(values) / VALUES + sum(map(len, values)) / CHARACTERS
+    )
 
 
 def heavy(cost: float) -> bool:
@@ -39,10 +44,11 @@ class Pace:
         self._ended = 0.0
 
     def note(self, cost: float, started: float, ended: float) -> None:
-        """Take a batch of this cost, between two moments in seconds: of batches that overlap, what each has added.
+        """Take a batch of this cost, between two moments in seconds.
 
-        A small batch costs about as much as one of many requests: it says that a unit takes less than was thought, never more. One that
-        hung says little: it counts as ``_LONGEST_S`` a unit at most.
+        Of batches that overlap, what each has added. A small batch costs about as much as one of many
+        requests: it says that a unit takes less than was thought, never more. One that hung says little: it
+        counts as ``_LONGEST_S`` a unit at most.
         """
         sample = min(_LONGEST_S, max(0.0, ended - max(started, self._ended)) / max(1.0, cost))
         self._ended = max(self._ended, ended)

@@ -1,7 +1,8 @@
-"""Count what each generation has answered, for the reports: answers, errors, empty ones, latencies; and how long searches take now.
+"""Count what each generation has answered, for the reports, and how long searches take now.
 
-Counts of a generation begin anew when a pointer makes it serve: what it did before its last promotion says nothing about this one.
-Plain requests are counted by client besides: filters that match nothing, pages beyond the end and a few clients cannot speak for all.
+Of answers: their number, errors, empty ones, latencies. Counts of a generation begin anew when a pointer
+makes it serve: what it did before its last promotion says nothing about this one. Plain requests are counted
+by client besides: filters that match nothing, pages beyond the end and a few clients cannot speak for all.
 """
 
 import time
@@ -49,7 +50,10 @@ class Counts:
         self._sequence = 0
 
     def follow(self, pointer: LivePointer) -> None:
-        """Begin anew where a pointer changes what serves, or promotes it again; one that only pauses or pins changes nothing."""
+        """Begin anew where a pointer changes what serves, or promotes it again.
+
+        One that only pauses or pins changes nothing.
+        """
         generation = pointer.live.generation
         if generation != self._serving or pointer.cause == "promote":
             self._tallies.pop(generation, None)
@@ -60,14 +64,19 @@ class Counts:
         if response.generation is None or response.status not in {Status.OK, Status.PARTIAL, Status.ERROR}:
             return
         tally = self._of(response.generation)
-        failed, empty = response.status is Status.ERROR, response.status is not Status.ERROR and not response.hits
+        failed, empty = (
+            response.status is Status.ERROR,
+            response.status is not Status.ERROR and not response.hits,
+        )
         tally.answers += 1
         tally.errors += failed
         tally.empty += empty
         self._recent.append((time.monotonic(), response.timings.total_ms))
         if request is not None and (request.filters or request.offset):
             return  # what it takes is a matter of the filter and the page
-        tally.latencies[bisect_left(LATENCY_BOUNDS_MS, response.timings.embed_ms + response.timings.search_ms)] += 1
+        tally.latencies[
+            bisect_left(LATENCY_BOUNDS_MS, response.timings.embed_ms + response.timings.search_ms)
+        ] += 1
         if request is None:
             return
         client = client_of(request)

@@ -12,18 +12,25 @@ def rejected(refused: Refused) -> SearchResponse:
 
 
 def expired(accepted: Accepted, *, now_ms: float, skew_ms: float) -> SearchResponse:
-    """Return the answer to a request that has waited too long, or whose clock says so: then the answer names the difference."""
+    """Return the answer to a request that has waited too long, or whose clock says so.
+
+    Then the answer names the difference.
+    """
     message = f"the request waited longer than its timeout of {accepted.request.timeout_ms} ms"
     behind_s = (now_ms - (accepted.sent_ms or now_ms)) / 1000
     if skew_ms < 0:
         message = (
-            f"the record's timestamp was {-skew_ms / 1000:.0f} s behind this server's clock when the record came: "
-            f"the client's clock is behind, or its producer held the record back; timeout_ms ({accepted.request.timeout_ms}) counts from it"
+            f"the record's timestamp was {-skew_ms / 1000:.0f} s behind this server's clock when the "
+            "record came: "
+            "the client's clock is behind, or its producer held the record back; timeout_ms "
+            f"({accepted.request.timeout_ms}) counts from it"
         )
     else:
         message += f": the record's timestamp is {behind_s:.1f} s behind this server's clock"
     return _without_hits(
-        accepted, Status.EXPIRED, SearchError(code="clock_skew" if skew_ms < 0 else "expired", message=message, retryable=True)
+        accepted,
+        Status.EXPIRED,
+        SearchError(code="clock_skew" if skew_ms < 0 else "expired", message=message, retryable=True),
     )
 
 
@@ -31,14 +38,21 @@ def overloaded(accepted: Accepted, *, wait_s: float) -> SearchResponse:
     """Return the answer to a request that would expire before its turn, or for which there is no room."""
     retry_ms = int(min(_MOST_RETRY_MS, max(_LEAST_RETRY_MS, wait_s * 1000)))
     error = SearchError(
-        code="overloaded", message=f"too much is waiting: about {wait_s:.1f} s of work", retryable=True, retry_after_ms=retry_ms
+        code="overloaded",
+        message=f"too much is waiting: about {wait_s:.1f} s of work",
+        retryable=True,
+        retry_after_ms=retry_ms,
     )
     return _without_hits(accepted, Status.REJECTED, error)
 
 
 def failed(accepted: Accepted, kind: str) -> SearchResponse:
     """Return the answer to a request by which our code failed in a way that nobody foresaw."""
-    return _without_hits(accepted, Status.ERROR, SearchError(code="processing_error", message=f"a fault of the searcher: {kind}"))
+    return _without_hits(
+        accepted,
+        Status.ERROR,
+        SearchError(code="processing_error", message=f"a fault of the searcher: {kind}"),
+    )
 
 
 def too_large(response: SearchResponse, *, size: int, limit: int, topic: str) -> SearchResponse:
@@ -48,12 +62,19 @@ def too_large(response: SearchResponse, *, size: int, limit: int, topic: str) ->
 
 
 def not_taken(response: SearchResponse, *, topic: str, kind: str) -> SearchResponse:
-    """Return what is written on the default topic in place of an answer that an allowed reply topic did not take."""
-    return _instead(response, SearchError(code="reply_topic", message=f"{topic} did not take the answer ({kind})"))
+    """Return what is written on the default topic in place of an answer.
+
+    One that an allowed reply topic did not take.
+    """
+    return _instead(
+        response, SearchError(code="reply_topic", message=f"{topic} did not take the answer ({kind})")
+    )
 
 
 def _without_hits(accepted: Accepted, status: Status, error: SearchError) -> SearchResponse:
-    return SearchResponse(request_id=accepted.request.request_id, query_id=accepted.request.query_id, status=status, error=error)
+    return SearchResponse(
+        request_id=accepted.request.request_id, query_id=accepted.request.query_id, status=status, error=error
+    )
 
 
 def _instead(response: SearchResponse, error: SearchError) -> SearchResponse:

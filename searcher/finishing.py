@@ -1,6 +1,8 @@
-"""The end of a request: its answer and what was shown are written, and what is done without a gap is committed.
+"""The end of a request.
 
-Answers to further topics, which are not ours, are written beside: one that hangs keeps nobody else from being read, searched or answered.
+Its answer and what was shown are written, and what is done without a gap is committed. Answers to further
+topics, which are not ours, are written beside: one that hangs keeps nobody else from being read, searched or
+answered.
 """
 
 import asyncio
@@ -18,7 +20,8 @@ from searcher.shown import search_event
 class Finishing:
     """Finishes the requests of one group member, which may end in any order.
 
-    ``show`` writes events of searches, each with its key, and ``commit`` says that records, and all before them, are done.
+    ``show`` writes events of searches, each with its key, and ``commit`` says that records, and all before
+    them, are done.
     """
 
     def __init__(
@@ -41,7 +44,10 @@ class Finishing:
         self._beside: set[asyncio.Task[None]] = set()
 
     async def finish(self, replies: Sequence[Reply]) -> None:
-        """Write the answers and what was shown, then commit what is done without a gap. Raises what one written beside has raised."""
+        """Write the answers and what was shown, then commit what is done without a gap.
+
+        Raises what one written beside has raised.
+        """
         for ended in [one for one in self._beside if one.done()]:
             self._beside.remove(ended)
             ended.result()
@@ -69,7 +75,8 @@ class Finishing:
         for one in replies:
             if isinstance(one.to, Accepted) and not one.again:
                 now_ms = int(time.time() * 1000)
-                at_ms = min(now_ms, one.to.sent_ms if one.to.sent_ms is not None else now_ms)  # a client's clock may be ahead
+                # A client's clock may be ahead
+                at_ms = min(now_ms, one.to.sent_ms if one.to.sent_ms is not None else now_ms)
                 event = search_event(one.to.request, one.response, at_ms=at_ms, key=self._seal_key)
                 if event is not None:
                     events.append(Outgoing(self._searches, event.to_json(), key=event.query_id.encode()))

@@ -1,8 +1,9 @@
-"""Follow the live pointer: open the new release beside the old, warm it, change one reference, close what is retired.
+"""Follow the live pointer.
 
-The log decides what serves; this process only catches up with it. A release that cannot be loaded, or that answers the last
-requests badly, changes nothing: the one before serves on (after a start: the previous one), ``problem`` says why, and loading is
-tried again. The previous generation stays open, so that a rollback is one assignment.
+Open the new release beside the old, warm it, change one reference, close what is retired. The log decides
+what serves; this process only catches up with it. A release that cannot be loaded, or that answers the last
+requests badly, changes nothing: the one before serves on (after a start: the previous one), ``problem`` says
+why, and loading is tried again. The previous generation stays open, so that a rollback is one assignment.
 """
 
 import asyncio
@@ -69,7 +70,9 @@ class Follower:
     async def follow(self, stopping: asyncio.Event) -> None:
         """Follow until ``stopping`` is set. Raises ``KafkaError`` when the broker is gone for good."""
         chain = Chain()
-        async with open_reader(self._settings.kafka, [self._settings.topic(RELEASES.name)], fetch_wait_ms=100) as reader:
+        async with open_reader(
+            self._settings.kafka, [self._settings.topic(RELEASES.name)], fetch_wait_ms=100
+        ) as reader:
             await self._to_the_end(reader, chain)
             while not stopping.is_set():
                 if chain.known is not None and self._due(chain.known):
@@ -104,17 +107,28 @@ class Follower:
         GENERATION.set(release.generation)
         SEQUENCE.set(pointer.sequence)
         LOAD_SECONDS.set(time.monotonic() - started)
-        self._health.detail = {"generation": release.generation, "sequence": pointer.sequence, "model": release.model_id}
+        self._health.detail = {
+            "generation": release.generation,
+            "sequence": pointer.sequence,
+            "model": release.model_id,
+        }
         self._health.ready = True
         self.ready.set()
         self._changed()
         log.info(
-            "serves", generation=release.generation, sequence=pointer.sequence, cause=pointer.cause, after_s=time.monotonic() - started
+            "serves",
+            generation=release.generation,
+            sequence=pointer.sequence,
+            cause=pointer.cause,
+            after_s=time.monotonic() - started,
         )
         await self._keep(pointer)
 
     async def _ask_in_shadow(self, pointer: LivePointer, release: LoadedRelease) -> None:
-        """Refuse a generation that answers the last requests worse than the live one. A rollback waits for nothing."""
+        """Refuse a generation that answers the last requests worse than the live one.
+
+        A rollback waits for nothing.
+        """
         live, requests = self._live.current, self._recent.last(self._settings.shadow_requests)
         if live is None or live is release or not requests or pointer.cause == "rollback":
             return
@@ -140,13 +154,26 @@ class Follower:
         self.problem = f"generation {pointer.live.generation}: {error}"[:500]
         self.refused = pointer.live.generation if isinstance(error, ShadowError) else None
         self._health.detail["load_error"] = self.problem
-        log.warning("release not loaded, the previous one keeps serving", generation=pointer.live.generation, reason=str(error))
+        log.warning(
+            "release not loaded, the previous one keeps serving",
+            generation=pointer.live.generation,
+            reason=str(error),
+        )
         fallback = pointer.previous
-        if self._live.current is None and fallback is not None and fallback.rolled_back is None and pointer.cause != "rollback":
+        if (
+            self._live.current is None
+            and fallback is not None
+            and fallback.rolled_back is None
+            and pointer.cause != "rollback"
+        ):
             try:
                 release = await self._opened(fallback)
             except UNLOADABLE as second:
-                log.warning("previous release could not be loaded either", generation=fallback.generation, reason=str(second))
+                log.warning(
+                    "previous release could not be loaded either",
+                    generation=fallback.generation,
+                    reason=str(second),
+                )
             else:
                 self._live.swap(release)
                 GENERATION.set(release.generation)
@@ -165,7 +192,9 @@ class Follower:
             try:
                 await self._opened(pointer.previous)
             except UNLOADABLE as error:
-                log.warning("previous release is not loaded: a rollback must load it first", reason=str(error))
+                log.warning(
+                    "previous release is not loaded: a rollback must load it first", reason=str(error)
+                )
         kept = {r.generation for r in (pointer.live, pointer.previous) if r is not None}
         for generation in sorted(self._open.keys() - kept):
             retired = self._open.pop(generation)
@@ -182,9 +211,15 @@ class Follower:
         return self._open[release.generation]
 
     def _load(self, release: Release) -> LoadedRelease:
-        shared = next((r.encoder for r in self._open.values() if r.encoder.fingerprint == release.model_sha256), None)
+        shared = next(
+            (r.encoder for r in self._open.values() if r.encoder.fingerprint == release.model_sha256), None
+        )
         loaded = LoadedRelease.open(
-            release, self._store, threads=self._settings.torch_threads, encoder=shared, over_fetch=self._settings.over_fetch
+            release,
+            self._store,
+            threads=self._settings.torch_threads,
+            encoder=shared,
+            over_fetch=self._settings.over_fetch,
         )
         loaded.warm(self._recent.sample(self._settings.warm_queries))
         return loaded

@@ -1,4 +1,7 @@
-"""Up to where each partition is done, although requests are answered out of order: what may be committed. Pure; for one thread."""
+"""Up to where each partition is done, although requests are answered out of order: what may be committed.
+
+Pure; for one thread.
+"""
 
 from collections import deque
 from dataclasses import replace
@@ -15,17 +18,25 @@ class Progress:
 
     def read(self, record: Record) -> None:
         """Note that a record was read and is not done yet."""
-        self._open.setdefault(record.partition, deque()).append(replace(record, key=None, value=None, headers=()))
+        self._open.setdefault(record.partition, deque()).append(
+            replace(record, key=None, value=None, headers=())
+        )
         self._done.setdefault(record.partition, set())
 
     def done(self, record: Record) -> None:
-        """Note that nothing is left to do for a record; one that was read under another assignment is passed over."""
+        """Note that nothing is left to do for a record.
+
+        One that was read under another assignment is passed over.
+        """
         waiting = self._open.get(record.partition)
         if waiting and record.offset >= waiting[0].offset:
             self._done[record.partition].add(record.offset)
 
     def committable(self) -> list[Record]:
-        """Return, and forget, the last record of each partition up to which all are done; none for one where nothing has moved."""
+        """Return, and forget, the last record of each partition up to which all are done.
+
+        None for one where nothing has moved.
+        """
         found = []
         for partition, waiting in self._open.items():
             done, last = self._done[partition], None

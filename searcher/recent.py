@@ -1,4 +1,7 @@
-"""The last real requests of this process: to warm a new generation, and to ask it what the old one answered."""
+"""The last real requests of this process.
+
+To warm a new generation, and to ask it what the old one answered.
+"""
 
 from collections import deque
 
@@ -6,7 +9,8 @@ from schemas.search import SearchRequest
 from searcher.costing import cost_of
 
 FIRST_QUERIES = ("wireless headphones", "running shoes", "usb c cable", "gift for a child")
-# What costs more than so many ordinary searches is not asked again: it would keep a new generation from serving, and costs memory.
+# What costs more than so many ordinary searches is not asked again: it would keep a new generation from
+# serving, and costs memory.
 COST = 3.0
 
 

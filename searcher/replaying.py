@@ -1,4 +1,7 @@
-"""Ask a generation what was asked lately, without anybody seeing the answers. Blocks; what they mean is decided by ``shadow``."""
+"""Ask a generation what was asked lately, without anybody seeing the answers.
+
+Blocks; what they mean is decided by ``shadow``.
+"""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +22,12 @@ def replay(release: LoadedRelease, requests: Sequence[SearchRequest]) -> Replay:
     for request in requests:
         started = time.perf_counter()
         try:
-            (hits,) = release.find(release.embed([request.user_query]), request.k + request.offset, request.filters, timeout_s=TIMEOUT_S)
+            (hits,) = release.find(
+                release.embed([request.user_query]),
+                request.k + request.offset,
+                request.filters,
+                timeout_s=TIMEOUT_S,
+            )
             empty += not hits
         except (EncodingError, StoreError):
             errors += 1

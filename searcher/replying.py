@@ -1,7 +1,9 @@
-"""Write answers where they belong. One that cannot be written is replaced by one that can: no answer ends the process or is lost.
+"""Write answers where they belong.
 
-Answers to the default topic go out with everything that is ours; those to further topics, whose bounds and rights are not ours, by a
-producer of their own, whose refusals touch nobody else. A topic that has just refused is spared for a while.
+One that cannot be written is replaced by one that can: no answer ends the process or is lost. Answers to the
+default topic go out with everything that is ours; those to further topics, whose bounds and rights are not
+ours, by a producer of their own, whose refusals touch nobody else. A topic that has just refused is spared
+for a while.
 """
 
 import asyncio
@@ -24,7 +26,8 @@ log = structlog.get_logger(__name__)
 
 ENVELOPE_BYTES = 1024  # of a record besides key, value and headers: more than Kafka takes
 SPARED_S = 30.0
-MOST_WAITING = 500  # answers that one further topic keeps waiting; what comes beyond them goes to the default topic
+# Answers that one further topic keeps waiting; what comes beyond them goes to the default topic
+MOST_WAITING = 500
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,15 @@ class Reply:
 
 
 class Replies:
-    """Writes answers. ``limits`` are the most bytes of a record of each topic; ``further`` is None where only ``default`` is allowed."""
+    """Writes answers.
 
-    def __init__(self, own: Producer, further: ForeignProducer | None, default: str, limits: Mapping[str, int]) -> None:
+    ``limits`` are the most bytes of a record of each topic; ``further`` is None where only ``default`` is
+    allowed.
+    """
+
+    def __init__(
+        self, own: Producer, further: ForeignProducer | None, default: str, limits: Mapping[str, int]
+    ) -> None:
         self._own = own
         self._further = further
         self._default = default
@@ -56,7 +65,10 @@ class Replies:
         return self._further is not None and reply.to.address.topic != self._default
 
     async def write(self, replies: Sequence[Reply]) -> None:
-        """Write every reply, or what takes its place. Raises ``KafkaError`` when the default topic cannot be written."""
+        """Write every reply, or what takes its place.
+
+        Raises ``KafkaError`` when the default topic cannot be written.
+        """
         ours: list[Reply] = []
         others: list[Reply] = []
         for one in replies:
@@ -64,7 +76,9 @@ class Replies:
             if one.to.sent_ms is not None:
                 TOTAL_SECONDS.observe(max(0.0, time.time() - one.to.sent_ms / 1000))
             (others if self.goes_further(one) else ours).append(one)
-        await asyncio.gather(self._own.send_all([self._fitting(one) for one in ours]), self._write_further(others))
+        await asyncio.gather(
+            self._own.send_all([self._fitting(one) for one in ours]), self._write_further(others)
+        )
 
     async def _write_further(self, replies: Sequence[Reply]) -> None:
         if not replies or self._further is None:
@@ -98,7 +112,9 @@ class Replies:
 
     def _fitting(self, reply: Reply) -> Outgoing:
         """Return the record of an answer, or of one without hits where it is larger than the topic takes."""
-        found = self._record(reply, reply.to.address.topic, reply.to.address.partition, reply.json or reply.response.to_json())
+        found = self._record(
+            reply, reply.to.address.topic, reply.to.address.partition, reply.json or reply.response.to_json()
+        )
         size, limit = bytes_of(found) + ENVELOPE_BYTES, self._limits.get(found.topic, LARGEST_BYTES)
         if size <= limit:
             return found

@@ -1,4 +1,7 @@
-"""Say on ``searcher-reports`` what this searcher serves: on every change, and every few seconds as a sign of life."""
+"""Say on ``searcher-reports`` what this searcher serves.
+
+On every change, and every few seconds as a sign of life.
+"""
 
 import asyncio
 import os
@@ -15,7 +18,10 @@ EVERY_S = 2.0
 
 
 def new_searcher_id() -> str:
-    """Return an id that no other searcher has, readable for an operator: host, process, and four random digits."""
+    """Return an id that no other searcher has, readable for an operator.
+
+    Host, process, and four random digits.
+    """
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
@@ -26,13 +32,18 @@ async def report(
     changed: asyncio.Event,
     stopping: asyncio.Event,
 ) -> None:
-    """Write reports until ``stopping``; ``state`` gives what is so now. The last says that nothing is served; a null value ends them."""
+    """Write reports until ``stopping``; ``state`` gives what is so now.
+
+    The last says that nothing is served; a null value ends them.
+    """
     while not stopping.is_set():
         changed.clear()
         await producer.send(_record(topic, state()))
         with suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), EVERY_S)
-    await producer.send(_record(topic, state().model_copy(update={"generation": None, "ready": False, "problem": None})))
+    await producer.send(
+        _record(topic, state().model_copy(update={"generation": None, "ready": False, "problem": None}))
+    )
     await producer.send(Outgoing(topic, None, key=state().searcher_id.encode()))
 
 

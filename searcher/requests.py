@@ -1,6 +1,7 @@
-"""From a record of ``search-requests`` to a request with its reply address, or to the reason why it is refused.
+"""From a record of ``search-requests`` to a request with its reply address.
 
-Pure. It decides what is valid and where an answer goes; whether the request came too late, and what is found, it does not know.
+Or to the reason why it is refused. Pure. It decides what is valid and where an answer goes; whether the
+request came too late, and what is found, it does not know.
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,10 @@ class Address:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A valid request. ``sent_ms`` is its Kafka timestamp in epoch milliseconds, None when the record has none."""
+    """A valid request.
+
+    ``sent_ms`` is its Kafka timestamp in epoch milliseconds, None when the record has none.
+    """
 
     request: SearchRequest
     address: Address
@@ -67,9 +71,10 @@ class Refused:
 
 
 def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accepted | Refused:
-    """Return the request of a record. ``reply_topics`` maps the allowed topics to their numbers of partitions; ``default`` is one.
+    """Return the request of a record.
 
-    A bad reply address is refused on ``default``, so that a request cannot write where it may not.
+    ``reply_topics`` maps the allowed topics to their numbers of partitions; ``default`` is one. A bad reply
+    address is refused on ``default``, so that a request cannot write where it may not.
     """
     sent_ms = record.timestamp_ms if record.timestamp_ms >= 0 else None
     address, fault = _address(record, reply_topics, default)
@@ -80,7 +85,13 @@ def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accep
     if isinstance(request, Rejection):
         first = request.problems[0]
         message = f"{first.loc or 'request'}: {first.message}"[:500]
-        return Refused(_id_of(record), address, fault or SearchError(code="invalid_request", message=message), sent_ms, record)
+        return Refused(
+            _id_of(record),
+            address,
+            fault or SearchError(code="invalid_request", message=message),
+            sent_ms,
+            record,
+        )
     fault = fault or _fault(request)
     if fault is not None:
         return Refused(request.request_id, address, fault, sent_ms, record)
@@ -88,7 +99,10 @@ def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accep
 
 
 def refused_for_a_fault(record: Record, kind: str, default: str) -> Refused:
-    """Return the refusal of a record that nobody foresaw: told by its key and its correlation id where it has them, on ``default``."""
+    """Return the refusal of a record that nobody foresaw.
+
+    Told by its key and its correlation id where it has them, on ``default``.
+    """
     error = SearchError(code="processing_error", message=f"a fault of the searcher: {kind}")
     key = _as_id((record.key or b"").decode(errors="replace"))
     return Refused(key, Address(default, None, _correlation(record) or ()), error, None, record)
@@ -104,13 +118,19 @@ def _fault(request: SearchRequest) -> SearchError | None:
     return None
 
 
-def _address(record: Record, reply_topics: Mapping[str, int], default: str) -> tuple[Address, SearchError | None]:
+def _address(
+    record: Record, reply_topics: Mapping[str, int], default: str
+) -> tuple[Address, SearchError | None]:
     headers = _correlation(record)
     if headers is None:
-        return Address(default), SearchError(code="correlation_id", message=f"a correlation id has at most {HEADER_BYTES} bytes")
+        return Address(default), SearchError(
+            code="correlation_id", message=f"a correlation id has at most {HEADER_BYTES} bytes"
+        )
     topic = (record.header(REPLY_TOPIC) or default.encode()).decode(errors="replace")
     if topic not in reply_topics:
-        return Address(default, None, headers), SearchError(code="reply_topic", message=f"{topic[:200]!r} is no allowed reply topic")
+        return Address(default, None, headers), SearchError(
+            code="reply_topic", message=f"{topic[:200]!r} is no allowed reply topic"
+        )
     raw = record.header(REPLY_PARTITION)
     if raw is None:
         return Address(topic, None, headers), None
@@ -122,7 +142,10 @@ def _address(record: Record, reply_topics: Mapping[str, int], default: str) -> t
 
 
 def _correlation(record: Record) -> Headers | None:
-    """Return the correlation header as it came, none where there is none; None when it is too long to be echoed."""
+    """Return the correlation header as it came, none where there is none.
+
+    None when it is too long to be echoed.
+    """
     correlation = record.header(CORRELATION_ID)
     if correlation is None:
         return ()
@@ -130,7 +153,8 @@ def _correlation(record: Record) -> Headers | None:
 
 
 def _number(raw: bytes) -> int | None:
-    # Spring writes four bytes, big-endian; other clients write decimal digits. Four digits would be partition 1000 and beyond.
+    # Spring writes four bytes, big-endian; other clients write decimal digits. Four digits would be partition
+    # 1000 and beyond.
     if len(raw) == _BIG_ENDIAN_INT_BYTES:
         return int.from_bytes(raw, "big", signed=True)
     return int(raw) if raw.isdigit() and len(raw) <= HEADER_DIGITS else None

@@ -1,11 +1,14 @@
-"""The loop of a searcher: requests in, exactly one answer each out, what was shown on ``searches``, then the commit.
+"""The loop of a searcher.
 
-At least once: after a crash a request that was answered but not committed comes again and is answered again, by the same id. Within one
-process a record that is read again gets no second answer, and a request that is sent again gets the same one.
+Requests in, exactly one answer each out, what was shown on ``searches``, then the commit. At least once:
+after a crash a request that was answered but not committed comes again and is answered again, by the same id.
+Within one process a record that is read again gets no second answer, and a request that is sent again gets
+the same one.
 
-Requests are read as they come and wait here, for a fair share and not for their turn in the log (``waiting``); one that would expire
-before its turn is told at once. While batches are searched and written, the next is encoded: it is put together when the encoder is
-free and not before, so that it holds all that has come by then. Batches end in any order; what is committed is done without a gap.
+Requests are read as they come and wait here, for a fair share and not for their turn in the log
+(``waiting``); one that would expire before its turn is told at once. While batches are searched and written,
+the next is encoded: it is put together when the encoder is free and not before, so that it holds all that has
+come by then. Batches end in any order; what is committed is done without a gap.
 """
 
 import asyncio
@@ -74,7 +77,9 @@ class Server:
         self._counts = counts
         self._group = group
         self._executor = executor
-        self._admission = Admission(reply_topics, settings.topic(SEARCH_RESPONSES.name), settings.deployment, refuse=self._rejected)
+        self._admission = Admission(
+            reply_topics, settings.topic(SEARCH_RESPONSES.name), settings.deployment, refuse=self._rejected
+        )
         self._finishing = Finishing(
             self._admission,
             replies,
@@ -91,9 +96,10 @@ class Server:
         self._stirred = asyncio.Event()
 
     async def serve(self, stopping: asyncio.Event) -> None:
-        """Serve until ``stopping`` is set, and finish the open batches; what was read ahead is left to the next member.
+        """Serve until ``stopping`` is set, and finish the open batches.
 
-        Raises ``KafkaError`` when the broker is gone for good.
+        What was read ahead is left to the next member. Raises ``KafkaError`` when the broker is gone for
+        good.
         """
         open_batches: set[asyncio.Task[None]] = set()
         reading = asyncio.create_task(self._read_on())
@@ -122,7 +128,11 @@ class Server:
             self._renew()
             now_ms, read_up_ms = time.time() * 1000, self._read_up_ms
             late = self._admission.late(now_ms=now_ms)
-            taken = [r for record in records for r in self._admission.take_in(record, now_ms=now_ms, read_up_ms=read_up_ms)]
+            taken = [
+                r
+                for record in records
+                for r in self._admission.take_in(record, now_ms=now_ms, read_up_ms=read_up_ms)
+            ]
             await self._finishing.finish([*late, *taken])
             self._read_up_ms = await self._group.read_up_ms() or self._read_up_ms
             self._stirred.set()
@@ -139,7 +149,10 @@ class Server:
             self._read_up_ms = None
 
     async def _next(self) -> list[Asked]:
-        """Return the next batch, once there is one; nothing when nothing comes for a while, or while partitions move."""
+        """Return the next batch, once there is one.
+
+        Nothing when nothing comes for a while, or while partitions move.
+        """
         try:
             async with asyncio.timeout(POLL_MS / 1000):
                 while True:
@@ -189,7 +202,9 @@ class Server:
             self._admission.pace.note(cost, started, time.monotonic())
         return replies
 
-    async def _searched(self, fresh: Sequence[Accepted], now_ms: float, encoded: asyncio.Event) -> list[Reply]:
+    async def _searched(
+        self, fresh: Sequence[Accepted], now_ms: float, encoded: asyncio.Event
+    ) -> list[Reply]:
         BATCH_SIZE.observe(len(fresh))
         patience_s = max(a.remaining_ms(now_ms) for a in fresh) / 1000
         timeout_s = min(MAX_SEARCH_S, max(MIN_SEARCH_S, patience_s))
@@ -208,19 +223,31 @@ class Server:
             self._counts.add(timed, one.request)
         return replies
 
-    def _answer(self, fresh: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]) -> list[SearchResponse]:
-        """Search a batch; one that fails in a way that nobody foresaw is searched one by one, so that no other is lost by it."""
+    def _answer(
+        self, fresh: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]
+    ) -> list[SearchResponse]:
+        """Search a batch; one that fails in a way that nobody foresaw is searched one by one.
+
+        So no other is lost by it.
+        """
         for one in fresh:
             self._recent.add(one.request)
         found = self._tried(fresh, timeout_s, encoded)
         if not isinstance(found, Rejection):
             return found
         singly = [self._tried([one], timeout_s, encoded) for one in fresh]
-        return [failed(one, r.problems[0].message) if isinstance(r, Rejection) else r[0] for one, r in zip(fresh, singly, strict=True)]
+        return [
+            failed(one, r.problems[0].message) if isinstance(r, Rejection) else r[0]
+            for one, r in zip(fresh, singly, strict=True)
+        ]
 
-    def _tried(self, fresh: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]) -> list[SearchResponse] | Rejection:
+    def _tried(
+        self, fresh: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]
+    ) -> list[SearchResponse] | Rejection:
         requests = [one.request for one in fresh]
-        return judged(lambda _: answer(self._live, requests, timeout_s=timeout_s, encoded=encoded), fresh[0].record)
+        return judged(
+            lambda _: answer(self._live, requests, timeout_s=timeout_s, encoded=encoded), fresh[0].record
+        )
 
 
 def _timed(accepted: Accepted, response: SearchResponse, started_ms: float) -> SearchResponse:

@@ -1,7 +1,8 @@
-"""Decide by its answers to the last requests whether a new generation may serve. Pure; its answers are shown to nobody.
+"""Decide by its answers to the last requests whether a new generation may serve.
 
-Errors and hits that are missing refuse it; latency is only reported, because the first seconds beside a serving generation say
-little about it. The searcher that refuses serves on with what it has, says so, and the indexer rolls back.
+Pure; its answers are shown to nobody. Errors and hits that are missing refuse it; latency is only reported,
+because the first seconds beside a serving generation say little about it. The searcher that refuses serves on
+with what it has, says so, and the indexer rolls back.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ class ShadowError(RuntimeError):
 
 @dataclass(frozen=True)
 class Replay:
-    """How one generation answered the requests: how many failed, how many found nothing, the median in milliseconds."""
+    """How one generation answered the requests.
+
+    How many failed, how many found nothing, the median in milliseconds.
+    """
 
     asked: int
     errors: int
@@ -26,7 +30,8 @@ class Replay:
 def objection(new: Replay, live: Replay) -> str | None:
     """Return why the new generation must not serve, or None. No requests: no objection.
 
-    An error that the live one makes too is not the new one's fault; one more request without hits may be chance.
+    An error that the live one makes too is not the new one's fault; one more request without hits may be
+    chance.
 
     >>> objection(Replay(50, 0, 3, 9.0), Replay(50, 0, 1, 9.0))
     'no hits for 3 of the last 50 requests, 1 with the live generation'
@@ -35,5 +40,7 @@ def objection(new: Replay, live: Replay) -> str | None:
     if new.errors > live.errors:
         return f"{new.errors} of the last {new.asked} requests fail, {live.errors} with the live generation"
     if new.empty > live.empty + max(1, int(MORE_EMPTY * new.asked)):
-        return f"no hits for {new.empty} of the last {new.asked} requests, {live.empty} with the live generation"
+        return (
+            f"no hits for {new.empty} of the last {new.asked} requests, {live.empty} with the live generation"
+        )
     return None

@@ -13,9 +13,10 @@ MAX_HITS = 200
 
 
 def query_id_of(request: SearchRequest) -> str | None:
-    """Return the id that ties clicks to this search: the client's, or one made from the request id when a shopper is named.
+    """Return the id that ties clicks to this search.
 
-    None for an anonymous request, from which nothing can be learnt. A request that comes again gets the same id.
+    The client's, or one made from the request id when a shopper is named. None for an anonymous request, from
+    which nothing can be learnt. A request that comes again gets the same id.
     """
     if request.query_id is not None:
         return request.query_id
@@ -24,10 +25,13 @@ def query_id_of(request: SearchRequest) -> str | None:
     return None
 
 
-def search_event(request: SearchRequest, response: SearchResponse, *, at_ms: int, key: bytes) -> Search | None:
-    """Return the event, or None for an answer without result or without a shopper. ``at_ms`` is epoch milliseconds, ``key`` the seal's.
+def search_event(
+    request: SearchRequest, response: SearchResponse, *, at_ms: int, key: bytes
+) -> Search | None:
+    """Return the event, or None for an answer without result or without a shopper.
 
-    Its event id comes from the request id: when an answer is written twice after a crash, intake counts the search once.
+    ``at_ms`` is epoch milliseconds, ``key`` the seal's. Its event id comes from the request id: when an
+    answer is written twice after a crash, intake counts the search once.
     """
     if response.status is not Status.OK or response.query_id is None:
         return None

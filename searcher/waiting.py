@@ -1,8 +1,9 @@
-"""Whose request is searched next: a fair share for each client, and cheap requests not behind costly ones. Pure; for one thread.
+"""Whose request is searched next: a fair share for each client, and cheap requests not behind costly ones.
 
-Weighted fair queueing (Demers, Keshav and Shenker, 1989): a request's tag is the virtual time at which it would be done if all clients
-that wait were served at the same time, in units of cost; the lowest tag goes first. A client that sends much waits behind its own requests
-and not others behind it; a request that costs a hundred waits while each other client gets a hundred's worth, and not for ever.
+Pure; for one thread. Weighted fair queueing (Demers, Keshav and Shenker, 1989): a request's tag is the
+virtual time at which it would be done if all clients that wait were served at the same time, in units of
+cost; the lowest tag goes first. A client that sends much waits behind its own requests and not others behind
+it; a request that costs a hundred waits while each other client gets a hundred's worth, and not for ever.
 """
 
 from bisect import bisect_right, insort
@@ -39,7 +40,8 @@ class Waiting:
     def __init__(self, most: int, most_bytes: int) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._places: list[Place] = []
-        self._last: dict[str, float] = {}  # the tag of each client's last request, while it waits or is ahead of its share
+        # The tag of each client's last request, while it waits or is ahead of its share
+        self._last: dict[str, float] = {}
         self._flows: Counter[str] = Counter()
         self._now = 0.0  # virtual time: what each client that waits has been given
         self._number = 0
@@ -67,7 +69,8 @@ class Waiting:
     def ahead(self, asked: Asked) -> float:
         """Return the cost of all that would hold this one up, were it added now.
 
-        That is what would be taken before it; but a heavy one is searched beside others, and holds up heavy ones only.
+        That is what would be taken before it; but a heavy one is searched beside others, and holds up heavy
+        ones only.
         """
         place = bisect_right(self._places, self._tag(asked), key=lambda p: p[0])
         alone = heavy(asked.cost)
@@ -76,9 +79,12 @@ class Waiting:
     def late(self, now_ms: float) -> list[Asked]:
         """Take out those that have waited too long: they would only keep others from being let in.
 
-        Nobody has served them, so their clients get their shares back: what these have waiting moves up, and so does what they send next.
+        Nobody has served them, so their clients get their shares back: what these have waiting moves up, and
+        so does what they send next.
         """
-        late = {number: asked for _, number, asked in self._places if asked.accepted.remaining_ms(now_ms) <= 0}
+        late = {
+            number: asked for _, number, asked in self._places if asked.accepted.remaining_ms(now_ms) <= 0
+        }
         if not late:
             return []
         given_back: defaultdict[str, float] = defaultdict(float)
@@ -98,7 +104,10 @@ class Waiting:
         return list(late.values())
 
     def take(self, most: int, budget: float, *, heavy_too: bool) -> list[Asked]:
-        """Take the next requests: at most ``most`` of at most ``budget`` together, or one heavy one alone where it is next."""
+        """Take the next requests.
+
+        At most ``most`` of at most ``budget`` together, or one heavy one alone where it is next.
+        """
         taken: list[Place] = []
         cost = 0.0
         for place in self._places:

@@ -1,1 +1,4 @@
-"""A simulated shop: catalogue, shoppers with their own words, dirty records, and the ground truth of all of it."""
+"""A simulated shop.
+
+Catalogue, shoppers with their own words, dirty records, and the ground truth of all of it.
+"""

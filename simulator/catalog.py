@@ -1,6 +1,7 @@
 """The simulated catalogue: real-looking titles in formal words, with what each product means kept beside it.
 
-Decides which products exist, how popular each is, and when it is launched and deleted. Seeded: the same seed is the same catalogue.
+Decides which products exist, how popular each is, and when it is launched and deleted. Seeded: the same seed
+is the same catalogue.
 """
 
 from dataclasses import dataclass
@@ -30,10 +31,11 @@ _DELETED = 0.01
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SimProduct:
-    """One product. ``concepts`` is what it means; ``popularity`` is a positive weight; weeks count from 0, None is never.
+    """One product.
 
-    A product that will be deleted is sold out from the start: nobody finds or buys it, so what intake makes of an event does not
-    depend on whether it has read of the deletion yet.
+    ``concepts`` is what it means; ``popularity`` is a positive weight; weeks count from 0, None is never. A
+    product that will be deleted is sold out from the start: nobody finds or buys it, so what intake makes of
+    an event does not depend on whether it has read of the deletion yet.
     """
 
     product_id: str
@@ -70,7 +72,10 @@ class SimProduct:
 
 
 def generate(seed: int, size: int = 1500) -> list[SimProduct]:
-    """Return ``size`` products with distinct ids and titles, spread evenly over all product types. Zero gives none."""
+    """Return ``size`` products with distinct ids and titles, spread evenly over all product types.
+
+    Zero gives none.
+    """
     rng = Random(f"catalog:{seed}")
     lex = lexicon()
     shelves = [(department, kind) for department in lex.departments for kind in department.types]
@@ -87,7 +92,9 @@ def generate(seed: int, size: int = 1500) -> list[SimProduct]:
     return products
 
 
-def _product(rng: Random, lex: Lexicon, department: Department, kind: str, *, number: int, share: float) -> SimProduct:
+def _product(
+    rng: Random, lex: Lexicon, department: Department, kind: str, *, number: int, share: float
+) -> SimProduct:
     brand, line = rng.choice(department.lines)
     feature, colour = rng.choice(department.features), rng.choice(lex.colours)
     name = {key: lex.words[key].formal for key in (kind, brand, line, feature, colour)}
@@ -102,7 +109,8 @@ def _product(rng: Random, lex: Lexicon, department: Department, kind: str, *, nu
     return SimProduct(
         product_id=str(100_000 + number),
         title=rng.choice(shapes),
-        description=f"{name[kind]} of the {name[line]} series by {name[brand]}. {name[feature]}, in {name[colour].lower()}. {size}.",
+        description=f"{name[kind]} of the {name[line]} series by {name[brand]}. {name[feature]}, in "
+        f"{name[colour].lower()}. {size}.",
         brand=name[brand],
         category_path=(department.name, name[kind]),
         price=round(low * (high / low) ** rng.betavariate(2, 3), 2),

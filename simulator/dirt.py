@@ -1,6 +1,7 @@
-"""What goes wrong between a shop and its events: records lost, late, twice, damaged. Each with the outcome that intake must give.
+"""What goes wrong between a shop and its events: records lost, late, twice, damaged.
 
-Dirty records are added beside the clean ones, as damaged copies, so that what is learnt from the clean ones does not change.
+Each with the outcome that intake must give. Dirty records are added beside the clean ones, as damaged copies,
+so that what is learnt from the clean ones does not change.
 """
 
 import json
@@ -24,7 +25,10 @@ Damage = Callable[[Body, Random, datetime], bytes]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dirt:
-    """One way to damage a record of ``topic_name``, and the reason with which intake refuses it; None: it does not."""
+    """One way to damage a record of ``topic_name``, and the reason with which intake refuses it.
+
+    A reason of None: intake does not.
+    """
 
     kind: Kind
     topic_name: str
@@ -33,7 +37,10 @@ class Dirt:
 
 
 def transport(clean: Iterable[RawRecord], rng: Random) -> list[RawRecord]:
-    """Return the records that arrive, in order of arrival: a few are lost, a few come up to 40 minutes late."""
+    """Return the records that arrive, in order of arrival.
+
+    A few are lost, a few come up to 40 minutes late.
+    """
     arrived = []
     for record in clean:
         fate = rng.random()
@@ -47,10 +54,13 @@ def transport(clean: Iterable[RawRecord], rng: Random) -> list[RawRecord]:
     return sorted(arrived, key=lambda r: r.arrives_at)
 
 
-def soil(records: Sequence[RawRecord], dirt: Sequence[Dirt], *, share: float, rng: Random, end: datetime) -> list[RawRecord]:
+def soil(
+    records: Sequence[RawRecord], dirt: Sequence[Dirt], *, share: float, rng: Random, end: datetime
+) -> list[RawRecord]:
     """Return ``records`` with ``share`` x as many dirty ones among them, in order of arrival.
 
-    The kinds take turns, so each comes up about equally often; oversized ones once only. A kind whose topic is absent is left out.
+    The kinds take turns, so each comes up about equally often; oversized ones once only. A kind whose topic
+    is absent is left out.
     """
     by_topic: dict[str, list[RawRecord]] = {}
     for record in records:
@@ -78,7 +88,10 @@ def _damaged(base: RawRecord, dirt: Dirt, rng: Random, end: datetime) -> RawReco
 
 
 def mangle(text: str) -> str | None:
-    """Return ``text`` as mojibake that cleaning repairs (UTF-8 read as Windows-1252), or None where there is none."""
+    """Return ``text`` as mojibake that cleaning repairs, or None where there is none.
+
+    UTF-8 read as Windows-1252.
+    """
     try:
         mangled = text.encode().decode("cp1252")
     except UnicodeDecodeError:
@@ -104,7 +117,9 @@ def _choice(field: str, *values: object) -> Damage:
 
 def _torn(body: Body, rng: Random, _end: datetime) -> bytes:
     value = _json(body)
-    return rng.choice((value[: rng.randrange(2, len(value) - 1)], value[:-1] + b",}", value.replace(b":", b"=", 1)))
+    return rng.choice(
+        (value[: rng.randrange(2, len(value) - 1)], value[:-1] + b",}", value.replace(b":", b"=", 1))
+    )
 
 
 def _not_utf8(body: Body, _rng: Random, _end: datetime) -> bytes:
@@ -206,7 +221,12 @@ EVENT_DIRT: tuple[Dirt, ...] = (
 )
 
 CATALOG_DIRT: tuple[Dirt, ...] = (
-    Dirt(kind=Kind.BLANK_TITLE, topic_name="products", reason=Reason.BLANK_TEXT, damage=_choice("title", "", "   ", "\t\n", "<br/>")),
+    Dirt(
+        kind=Kind.BLANK_TITLE,
+        topic_name="products",
+        reason=Reason.BLANK_TEXT,
+        damage=_choice("title", "", "   ", "\t\n", "<br/>"),
+    ),
     Dirt(
         kind=Kind.PLACEHOLDER_TITLE,
         topic_name="products",
@@ -215,9 +235,24 @@ CATALOG_DIRT: tuple[Dirt, ...] = (
     ),
     Dirt(kind=Kind.BROKEN_JSON, topic_name="products", reason=Reason.JSON_DECODE, damage=_torn),
     Dirt(kind=Kind.NOT_OBJECT, topic_name="products", reason=Reason.NOT_OBJECT, damage=_not_object),
-    Dirt(kind=Kind.WRONG_TYPES, topic_name="products", reason=Reason.SCHEMA, damage=_choice("price", "cheap", -5, [9.99])),
-    Dirt(kind=Kind.KEY_MISMATCH, topic_name="products", reason=Reason.KEY_MISMATCH, damage=_choice("product_id", "sku-other", "wrong")),
-    Dirt(kind=Kind.STALE_VERSION, topic_name="products", reason=None, damage=_with(version=0, title="An older title")),
+    Dirt(
+        kind=Kind.WRONG_TYPES,
+        topic_name="products",
+        reason=Reason.SCHEMA,
+        damage=_choice("price", "cheap", -5, [9.99]),
+    ),
+    Dirt(
+        kind=Kind.KEY_MISMATCH,
+        topic_name="products",
+        reason=Reason.KEY_MISMATCH,
+        damage=_choice("product_id", "sku-other", "wrong"),
+    ),
+    Dirt(
+        kind=Kind.STALE_VERSION,
+        topic_name="products",
+        reason=None,
+        damage=_with(version=0, title="An older title"),
+    ),
     Dirt(kind=Kind.STALE_VERSION, topic_name="products", reason=None, damage=_with()),
     Dirt(kind=Kind.INVALID_UTF8, topic_name="products", reason=Reason.UNDECODABLE_TEXT, damage=_not_utf8),
 )

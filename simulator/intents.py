@@ -49,14 +49,16 @@ class Relevance:
     def matches(self, intent: Intent) -> NDArray[np.intp]:
         """Return how many of the intent's concepts each product has, shape (products,)."""
         none = np.zeros(len(self.products), dtype=bool)
-        counts: NDArray[np.intp] = np.sum([self._masks.get(c, none) for c in intent.concepts], axis=0, dtype=np.intp)
+        counts: NDArray[np.intp] = np.sum(
+            [self._masks.get(c, none) for c in intent.concepts], axis=0, dtype=np.intp
+        )
         return counts
 
     def gains(self, intent: Intent, week: int) -> NDArray[np.float64]:
         """Return each product's gain, shape (products,).
 
-        2 to 3 where all concepts match, more for the more popular; ``NEAR_GAIN`` where the type and all but one of several match;
-        else 0. A product that the shop does not sell in ``week`` has 0.
+        2 to 3 where all concepts match, more for the more popular; ``NEAR_GAIN`` where the type and all but
+        one of several match; else 0. A product that the shop does not sell in ``week`` has 0.
         """
         found, wanted = self.matches(intent), len(intent.concepts)
         gains = np.where(found == wanted, 2.0 + self._quantile, 0.0)
@@ -75,7 +77,10 @@ class Relevance:
 
 
 class Demand:
-    """Which intents come up in a week. Popularity drifts: every product type has its own random walk over the weeks."""
+    """Which intents come up in a week.
+
+    Popularity drifts: every product type has its own random walk over the weeks.
+    """
 
     def __init__(self, products: Sequence[SimProduct], *, seed: int, week: int) -> None:
         self._products = [p for p in products if p.alive_in(week)]
@@ -84,7 +89,9 @@ class Demand:
             rng = Random(f"demand:{seed}:{step}")
             for kind in sorted({p.category_path[-1] for p in products}):
                 trend[kind] = trend.get(kind, 1.0) * rng.lognormvariate(0, 0.35)
-        self._weights = np.cumsum([p.popularity * trend[p.category_path[-1]] for p in self._products]).tolist()
+        self._weights = np.cumsum(
+            [p.popularity * trend[p.category_path[-1]] for p in self._products]
+        ).tolist()
 
     def draw(self, rng: Random) -> Intent:
         """Draw one intent; at least one product of the week meets it in full."""

@@ -1,6 +1,7 @@
-"""The concepts of the shop and the words for each: formal in titles, plain for everybody, slang that only this shop's customers use.
+"""The concepts of the shop and the words for each.
 
-A concept is a key such as ``type:Combi Drill`` or ``line:Corvid``. Slang has a first week: new nicknames appear while the shop runs.
+Formal in titles, plain for everybody, slang that only this shop's customers use. A concept is a key such as
+``type:Combi Drill`` or ``line:Corvid``. Slang has a first week: new nicknames appear while the shop runs.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,10 @@ LINES_PER_BRAND = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Words:
-    """The words for one concept. ``slang`` pairs each word with the first week (from 0) in which it is used."""
+    """The words for one concept.
+
+    ``slang`` pairs each word with the first week (from 0) in which it is used.
+    """
 
     formal: str
     plain: tuple[str, ...] = ()
@@ -29,7 +33,10 @@ class Words:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Department:
-    """One department: its concept keys by kind, ``lines`` as (brand, line) keys, and the price range in major units."""
+    """One department: its concept keys by kind, and the price range in major units.
+
+    ``lines`` are (brand, line) keys.
+    """
 
     name: str
     types: tuple[str, ...]
@@ -95,6 +102,9 @@ def _read(table: str, kind: str, words: dict[str, Words]) -> Iterator[str]:
 
 
 def _first_week(nickname: str) -> int:
-    """Return the week in which a line's nickname comes up: every fifth letter sum is a latecomer, of week 1 or 2."""
+    """Return the week in which a line's nickname comes up.
+
+    Every fifth letter sum is a latecomer, of week 1 or 2.
+    """
     total = sum(map(ord, nickname))
     return 1 + total % 2 if total % 5 == 0 else 0

@@ -1,7 +1,8 @@
-"""The search engine that the simulated shop has today: word overlap with titles and hand-kept tags, popularity, and luck.
+"""The search engine that the simulated shop has today.
 
-Merchandisers tagged about half of the products with the shoppers' words, so that good products are among those shown, and never all.
-The tags are not part of the catalogue that searchloop sees.
+Word overlap with titles and hand-kept tags, popularity, and luck. Merchandisers tagged about half of the
+products with the shoppers' words, so that good products are among those shown, and never all. The tags are
+not part of the catalogue that searchloop sees.
 """
 
 import re
@@ -34,7 +35,9 @@ class OldEngine:
             texts = [product.title]
             for concept in sorted(product.concepts):
                 words = lex.words[concept]
-                texts += [word for word in (*words.plain, *(w for w, _ in words.slang)) if rng.random() < _TAGGED]
+                texts += [
+                    word for word in (*words.plain, *(w for w, _ in words.slang)) if rng.random() < _TAGGED
+                ]
             for token in {t for text in texts for t in _TOKEN.findall(text.lower())}:
                 found.setdefault(token, np.zeros(len(products), dtype=np.float32))[row] = 1
         self._postings = {token: rows * np.log1p(len(products) / rows.sum()) for token, rows in found.items()}

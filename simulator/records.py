@@ -1,7 +1,8 @@
-"""A record as the shop sends it, together with the truth about it: what intake must make of it, and which query really earned it.
+"""A record as the shop sends it, together with the truth about it.
 
-Bodies follow the raw topics of ``schemas.topics`` (UBI names), with the freedoms that real shops take: epoch timestamps, integer ids,
-foreign action names. Nothing here sends.
+What intake must make of it, and which query really earned it. Bodies follow the raw topics of
+``schemas.topics`` (UBI names), with the freedoms that real shops take: epoch timestamps, integer ids, foreign
+action names. Nothing here sends.
 """
 
 import json
@@ -19,7 +20,10 @@ Body = dict[str, object]
 
 
 class Kind(StrEnum):
-    """What a record is. Intake accepts the first group, ignores the second, and refuses the third, each for one reason."""
+    """What a record is.
+
+    Intake accepts the first group, ignores the second, and refuses the third, each for one reason.
+    """
 
     CLEAN = "clean"
     TOMBSTONE = "tombstone"
@@ -50,7 +54,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LineTruth:
-    """The search that really led to one product of an interaction; ``query`` is normalised, None for no search at all."""
+    """The search that really led to one product of an interaction.
+
+    ``query`` is normalised, None for no search at all.
+    """
 
     product_id: str
     query_id: str | None = None
@@ -61,8 +68,8 @@ class LineTruth:
 class Truth:
     """What is known about a record. ``reason`` None: intake does not refuse it.
 
-    ``query`` is a search's, normalised; ``action``, ``order_id`` and ``lines`` are an interaction's; ``title`` is the clean title
-    of a product whose own is damaged and can be repaired.
+    ``query`` is a search's, normalised; ``action``, ``order_id`` and ``lines`` are an interaction's;
+    ``title`` is the clean title of a product whose own is damaged and can be repaired.
     """
 
     kind: Kind = Kind.CLEAN
@@ -75,7 +82,10 @@ class Truth:
 
     @property
     def outcome(self) -> Literal["accepted", "ignored", "refused"]:
-        """Return what intake must count the record as. It accepts duplicates of events: the stream drops them later."""
+        """Return what intake must count the record as.
+
+        It accepts duplicates of events: the stream drops them later.
+        """
         if self.reason is not None:
             return "refused"
         return "ignored" if self.kind is Kind.STALE_VERSION else "accepted"
@@ -85,7 +95,8 @@ class Truth:
 class RawRecord:
     """One record for a raw topic, named without prefix. ``value`` None deletes.
 
-    ``occurred_at`` is event time; ``arrives_at`` is when the broker gets it, later for a few: streams are in this order.
+    ``occurred_at`` is event time; ``arrives_at`` is when the broker gets it, later for a few: streams are in
+    this order.
     """
 
     topic_name: str
@@ -105,10 +116,17 @@ class Identity:
     user_id: str | None = None
 
 
-_ALIASES = {"click": "Product Clicked", "add_to_cart": "Product Added", "purchase": "Order Completed", "refund": "Order Refunded"}
+_ALIASES = {
+    "click": "Product Clicked",
+    "add_to_cart": "Product Added",
+    "purchase": "Order Completed",
+    "refund": "Order Refunded",
+}
 
 
-def search(who: Identity, at: datetime, *, query_id: str, query: str, shown: Sequence[str], rng: Random) -> RawRecord:
+def search(
+    who: Identity, at: datetime, *, query_id: str, query: str, shown: Sequence[str], rng: Random
+) -> RawRecord:
     """Return a record for ``searches``; what was shown comes in one of UBI's two forms."""
     body = _envelope(who, at, rng)
     body |= {"query_id": query_id, "user_query": query}
@@ -130,10 +148,19 @@ def engagement(
     rng: Random,
     kind: Kind = Kind.CLEAN,
 ) -> RawRecord:
-    """Return a record for ``interactions`` about one product. ``query_id`` is what the shop's page sends, right or not."""
+    """Return a record for ``interactions`` about one product.
+
+    ``query_id`` is what the shop's page sends, right or not.
+    """
     body = _envelope(who, at, rng)
     body["action_name"] = _ALIASES.get(action, action) if rng.random() < 0.04 else action
-    what: Body = {"object": {"object_id": int(line.product_id) if line.product_id.isdigit() and rng.random() < 0.05 else line.product_id}}
+    what: Body = {
+        "object": {
+            "object_id": int(line.product_id)
+            if line.product_id.isdigit() and rng.random() < 0.05
+            else line.product_id
+        }
+    }
     if ordinal is not None:
         what["position"] = {"ordinal": ordinal}
     body["event_attributes"] = what
@@ -170,7 +197,12 @@ def order(
     if query_id is not None:
         body["query_id"] = query_id
     body["items"] = [
-        {"object_id": line.truth.product_id, "quantity": line.quantity, "unit_price": line.unit_price, "currency": "EUR"}
+        {
+            "object_id": line.truth.product_id,
+            "quantity": line.quantity,
+            "unit_price": line.unit_price,
+            "currency": "EUR",
+        }
         | ({"query_id": line.query_id} if line.query_id else {})
         for line in lines
     ]
@@ -181,7 +213,9 @@ def order(
 def record(topic_name: str, key: str, body: Mapping[str, object], at: datetime, truth: Truth) -> RawRecord:
     """Return the record of a JSON body that arrives when it occurred."""
     value = json.dumps(body, ensure_ascii=False).encode()
-    return RawRecord(topic_name=topic_name, key=key.encode(), value=value, occurred_at=at, arrives_at=at, truth=truth)
+    return RawRecord(
+        topic_name=topic_name, key=key.encode(), value=value, occurred_at=at, arrives_at=at, truth=truth
+    )
 
 
 def iso(at: datetime) -> str:

@@ -1,8 +1,10 @@
-"""The simulated shop: one seed gives its catalogue, weeks of events, and the truth about every record and every query.
+"""The simulated shop.
 
-Plain data in order of arrival; sending is somebody else's. Events end at ``end``; what a visit leads to after it has not happened yet.
-Measured with the defaults on ``queries(3, 800)``, nDCG@10, seed 2: BM25 .25, pretrained MiniLM .37, its query side tuned for two passes
-on the clicks of the weeks before .70; on queries never typed before .38 becomes .65. Seed 1: .27, .35, after one pass .60; .35 to .53.
+One seed gives its catalogue, weeks of events, and the truth about every record and every query. Plain data in
+order of arrival; sending is somebody else's. Events end at ``end``; what a visit leads to after it has not
+happened yet. Measured with the defaults on ``queries(3, 800)``, nDCG@10, seed 2: BM25 .25, pretrained MiniLM
+.37, its query side tuned for two passes on the clicks of the weeks before .70; on queries never typed before
+.38 becomes .65. Seed 1: .27, .35, after one pass .60; .35 to .53.
 """
 
 import itertools
@@ -32,7 +34,10 @@ _REPRICED = 0.01
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgedQuery:
-    """A query text as typed and its truly relevant products with gains, best first. ``seen``: shoppers typed it in an earlier week."""
+    """A query text as typed and its truly relevant products with gains, best first.
+
+    ``seen``: shoppers typed it in an earlier week.
+    """
 
     text: str
     gains: dict[str, float]
@@ -50,7 +55,10 @@ class PurchaseTruth:
 
 
 class Shop:
-    """A shop with ``weeks`` of history that ends at ``end`` (aware). All methods give the same on every call."""
+    """A shop with ``weeks`` of history that ends at ``end`` (aware).
+
+    All methods give the same on every call.
+    """
 
     def __init__(
         self,
@@ -77,7 +85,10 @@ class Shop:
         self._weeks: dict[int, list[RawRecord]] = {}
 
     def products(self) -> Iterator[RawRecord]:
-        """Yield the catalogue as first sent, a day before the first event; launches and changes come with the events."""
+        """Yield the catalogue as first sent, a day before the first event.
+
+        Launches and changes come with the events.
+        """
         rng = Random(f"products:{self.seed}")
         sent = []
         for number, product in enumerate(p for p in self.catalog if p.launched_in == 0):
@@ -95,7 +106,10 @@ class Shop:
                 yield _tombstone(product.product_id, self.start - timedelta(hours=1))
 
     def events(self, week: int) -> Iterator[RawRecord]:
-        """Yield what arrives in ``week`` (0 to weeks - 1): searches, interactions, and changes of products. Empty beyond."""
+        """Yield what arrives in ``week`` (0 to weeks - 1): searches, interactions, and changes of products.
+
+        Empty beyond.
+        """
         yield from self._arrivals(week)
 
     def all_events(self) -> Iterator[RawRecord]:
@@ -112,22 +126,29 @@ class Shop:
         for record in self._arrivals(week):
             if record.truth.action == "purchase" and record.truth.order_id is not None:
                 for line in record.truth.lines:
-                    one = PurchaseTruth(order_id=record.truth.order_id, occurred_at=record.occurred_at, line=line)
+                    one = PurchaseTruth(
+                        order_id=record.truth.order_id, occurred_at=record.occurred_at, line=line
+                    )
                     found.setdefault((one.order_id, line.product_id), one)
         return list(found.values())
 
     def qrels(self, query: str, week: int | None = None) -> dict[str, float]:
-        """Return the relevant products of a query that some shopper typed, best first; of an unknown text none.
+        """Return the relevant products of a query that some shopper typed, best first.
 
-        The catalogue is that of ``week``, by default the last one.
+        Of an unknown text none. The catalogue is that of ``week``, by default the last one.
         """
         text = normalise_query(query)
         intents = (self._begun(earlier)[1].get(text) for earlier in range(self.weeks))
         intent = next((found for found in intents if found is not None), None)
-        return {} if intent is None else self._relevance.by_id(intent, self.weeks - 1 if week is None else week)
+        return (
+            {} if intent is None else self._relevance.by_id(intent, self.weeks - 1 if week is None else week)
+        )
 
     def queries(self, week: int, n: int) -> list[JudgedQuery]:
-        """Return ``n`` queries, by their frequency in ``week``, as typed by shoppers who are not in the events. May repeat a text."""
+        """Return ``n`` queries, by their frequency in ``week``.
+
+        As typed by shoppers who are not in the events. May repeat a text.
+        """
         rng = Random(f"queries:{self.seed}:{week}")
         seen = {q for earlier in range(min(week, self.weeks)) for q in self._begun(earlier)[1]}
         judged = []
@@ -136,15 +157,19 @@ class Shop:
         return judged
 
     def examples(self, n: int) -> list[JudgedQuery]:
-        """Return up to ``n`` queries all in slang that earlier weeks taught and that name a product type: for before and after.
+        """Return up to ``n`` queries all in slang that earlier weeks taught and that name a product type.
 
-        Those typed most often before the last week, most first.
+        For before and after. Those typed most often before the last week, most first.
         """
         last, lex = self.weeks - 1, lexicon()
-        typed: Counter[str] = Counter(r.truth.query for week in range(last) for r in self._arrivals(week) if r.truth.query)
+        typed: Counter[str] = Counter(
+            r.truth.query for week in range(last) for r in self._arrivals(week) if r.truth.query
+        )
         found = []
         for text, _ in sorted(typed.items(), key=lambda item: (-item[1], item[0])):
-            intent = next(known[text] for week in range(self.weeks) if text in (known := self._begun(week)[1]))
+            intent = next(
+                known[text] for week in range(self.weeks) if text in (known := self._begun(week)[1])
+            )
             words = {word for c in intent.concepts for word in lex.words[c].slang_in(last)}
             if len(intent.concepts) > 1 and _made_of(text, words):
                 found.append(self._judged(text, intent, last, seen=True))
@@ -165,7 +190,9 @@ class Shop:
             return []
         if week not in self._weeks:
             start, rng = self.start + week * WEEK, Random(f"dirt:{self.seed}:{week}")
-            visits = itertools.chain.from_iterable(self._begun(begun)[0] for begun in range(max(0, week - _REACH), week + 1))
+            visits = itertools.chain.from_iterable(
+                self._begun(begun)[0] for begun in range(max(0, week - _REACH), week + 1)
+            )
             clean = transport((r for r in visits if start <= r.occurred_at < start + WEEK), rng)
             clean = sorted([*clean, *self._changes(week, start)], key=lambda r: r.arrives_at)
             # Deleted before the first event, and a week ago: intake has read of it by now.
@@ -188,17 +215,23 @@ class Shop:
                 yield said if rng.random() < 1 / 4 else _tombstone(product.product_id, at)
             elif product.alive_in(week) and rng.random() < _REPRICED:
                 price = round(product.price * rng.uniform(0.8, 1.1), 2)
-                yield _product_record(product.message(version=1 + week, updated_at=at, price=price), at, Truth())
+                yield _product_record(
+                    product.message(version=1 + week, updated_at=at, price=price), at, Truth()
+                )
 
 
 def _product_record(message: Product, at: datetime, truth: Truth) -> RawRecord:
     key = message.product_id.encode()
-    return RawRecord(topic_name="products", key=key, value=message.to_json(), occurred_at=at, arrives_at=at, truth=truth)
+    return RawRecord(
+        topic_name="products", key=key, value=message.to_json(), occurred_at=at, arrives_at=at, truth=truth
+    )
 
 
 def _tombstone(product_id: str, at: datetime) -> RawRecord:
     truth = Truth(kind=Kind.TOMBSTONE)
-    return RawRecord(topic_name="products", key=product_id.encode(), value=None, occurred_at=at, arrives_at=at, truth=truth)
+    return RawRecord(
+        topic_name="products", key=product_id.encode(), value=None, occurred_at=at, arrives_at=at, truth=truth
+    )
 
 
 def _made_of(text: str, words: set[str]) -> bool:

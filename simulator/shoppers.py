@@ -1,7 +1,8 @@
-"""Shoppers and their visits: searches, position-biased looks, clicks, carts, purchases that may come days later, refunds.
+"""Shoppers and their visits.
 
-Decides behaviour from intents, styles and a ``Ranker``. A purchase's truth is the search whose hit was put into the cart.
-It knows nothing of dirt or transport.
+Searches, position-biased looks, clicks, carts, purchases that may come days later, refunds. Decides behaviour
+from intents, styles and a ``Ranker``. A purchase's truth is the search whose hit was put into the cart. It
+knows nothing of dirt or transport.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,7 +64,10 @@ class _Visit:
         return self.at
 
     def stale_query_id(self, product_ids: Iterable[str]) -> str:
-        """Return the id a careless page sends: of the visit's latest search that showed none of these, or of one long gone."""
+        """Return the id a careless page sends.
+
+        That of the visit's latest search that showed none of these, or of one long gone.
+        """
         bought = set(product_ids)
         others = [s.query_id for s in self.searches if bought.isdisjoint(s.shown)]
         return others[-1] if others else f"q{self.rng.getrandbits(48):012x}"
@@ -96,9 +100,10 @@ class Shoppers:
         ]
 
     def week(self, week: int, *, start: datetime, sessions: int) -> tuple[list[RawRecord], dict[str, Intent]]:
-        """Return what the visits begun in the 7 days from ``start`` lead to, and the intent of each normalised query.
+        """Return what the visits begun in the 7 days from ``start`` lead to.
 
-        The records are in no order, and some lie up to 13 days later. A text of two intents keeps the first.
+        And the intent of each normalised query. The records are in no order, and some lie up to 13 days
+        later. A text of two intents keeps the first.
         """
         rng = Random(f"visits:{self._seed}:{week}")
         luck = np.random.default_rng([self._seed, week])
@@ -107,8 +112,12 @@ class Shoppers:
         asked: dict[str, Intent] = {}
         for _ in range(sessions):
             person = rng.choice(self._people)
-            at = start + timedelta(days=rng.randrange(7), seconds=round(rng.triangular(7.0, 23.4, 19.5) * 3600, 3))
-            who = Identity(client_id=person.client_id, session_id=f"s{rng.getrandbits(48):012x}", user_id=person.user_id)
+            at = start + timedelta(
+                days=rng.randrange(7), seconds=round(rng.triangular(7.0, 23.4, 19.5) * 3600, 3)
+            )
+            who = Identity(
+                client_id=person.client_id, session_id=f"s{rng.getrandbits(48):012x}", user_id=person.user_id
+            )
             visit = _Visit(who=who, style=person.style, week=week, at=at, rng=rng, sent=sent, asked=asked)
             if rng.random() < _DIRECT:
                 self._browse(visit, demand)
@@ -132,7 +141,10 @@ class Shoppers:
         style = visit.style
         for _ in range(3):
             text = word_intent(intent, style, self._lex, week=visit.week, rng=visit.rng)
-            if self._look(visit, intent, self._ask(visit, intent, text, luck)) or visit.rng.random() > _REPHRASE:
+            if (
+                self._look(visit, intent, self._ask(visit, intent, text, luck))
+                or visit.rng.random() > _REPHRASE
+            ):
                 return
             style = _EXPLAINING
             visit.wait(3, 40)
@@ -142,7 +154,11 @@ class Shoppers:
         visit.asked.setdefault(query, intent)
         shown = tuple(self._ranker(text, visit.week, luck))
         found = _Search(query_id=f"q{visit.rng.getrandbits(48):012x}", query=query, shown=shown)
-        visit.sent.append(records.search(visit.who, visit.at, query_id=found.query_id, query=text, shown=shown, rng=visit.rng))
+        visit.sent.append(
+            records.search(
+                visit.who, visit.at, query_id=found.query_id, query=text, shown=shown, rng=visit.rng
+            )
+        )
         visit.searches.append(found)
         return found
 
@@ -154,7 +170,9 @@ class Shoppers:
             # A shop whose engine answers with other ids than the catalogue's shows things nobody wants.
             gain = float(gains[self._row[product_id]]) if product_id in self._row else 0.0
             fit = 0 if gain > 1 else 1 if gain > 0 else 2
-            if rng.random() >= ordinal**-0.5 or rng.random() >= _CLICK[fit] * (0.6 + 0.4 * min(1.0, gain - 2) if fit == 0 else 1):
+            if rng.random() >= ordinal**-0.5 or rng.random() >= _CLICK[fit] * (
+                0.6 + 0.4 * min(1.0, gain - 2) if fit == 0 else 1
+            ):
                 continue
             clicked = True
             line = LineTruth(product_id=product_id, query_id=found.query_id, query=found.query)
@@ -169,10 +187,20 @@ class Shoppers:
                     del visit.cart[product_id]
         return clicked
 
-    def _engage(self, visit: _Visit, action: str, line: LineTruth, named: float, ordinal: int | None, pause: tuple[float, float]) -> None:
+    def _engage(
+        self,
+        visit: _Visit,
+        action: str,
+        line: LineTruth,
+        named: float,
+        ordinal: int | None,
+        pause: tuple[float, float],
+    ) -> None:
         query_id = line.query_id if visit.rng.random() < named else None
         at = visit.wait(*pause)
-        visit.sent.append(records.engagement(visit.who, at, action, line, query_id=query_id, ordinal=ordinal, rng=visit.rng))
+        visit.sent.append(
+            records.engagement(visit.who, at, action, line, query_id=query_id, ordinal=ordinal, rng=visit.rng)
+        )
 
     def _browse(self, visit: _Visit, demand: Demand) -> None:
         """Come from a link, without a search; the page may still send an old query id."""
@@ -181,7 +209,11 @@ class Shoppers:
         line = LineTruth(product_id=product_id)
         stale = visit.stale_query_id([product_id]) if visit.rng.random() < 0.5 else None
         kind = Kind.STALE_QUERY_ID if stale else Kind.CLEAN
-        visit.sent.append(records.engagement(visit.who, visit.at, "click", line, query_id=stale, ordinal=None, rng=visit.rng, kind=kind))
+        visit.sent.append(
+            records.engagement(
+                visit.who, visit.at, "click", line, query_id=stale, ordinal=None, rng=visit.rng, kind=kind
+            )
+        )
         if visit.rng.random() < 0.3:
             visit.cart[product_id] = line
             visit.wait(20, 200)
@@ -196,16 +228,24 @@ class Shoppers:
             visit.wait(60, 900)
         else:
             visit.wait(12 * 3600, 6 * 86_400)
-            who = Identity(client_id=who.client_id, session_id=f"s{rng.getrandbits(48):012x}", user_id=who.user_id)
+            who = Identity(
+                client_id=who.client_id, session_id=f"s{rng.getrandbits(48):012x}", user_id=who.user_id
+            )
         truths, named = list(visit.cart.values()), rng.random()
         lines = [self._line(truth, rng, named=named < 0.13) for truth in truths]
         stale = visit.stale_query_id(visit.cart) if 0.13 <= named < 0.28 else None
         kind = Kind.STALE_QUERY_ID if stale else Kind.CLEAN
         order_id = f"o{rng.getrandbits(48):012x}"
-        visit.sent.append(records.order(who, visit.at, "purchase", lines, order_id=order_id, rng=rng, query_id=stale, kind=kind))
+        visit.sent.append(
+            records.order(
+                who, visit.at, "purchase", lines, order_id=order_id, rng=rng, query_id=stale, kind=kind
+            )
+        )
         if rng.random() < _REFUND:
             at = visit.wait(3600, 6 * 86_400)
-            visit.sent.append(records.order(who, at, "refund", [rng.choice(lines)], order_id=order_id, rng=rng))
+            visit.sent.append(
+                records.order(who, at, "refund", [rng.choice(lines)], order_id=order_id, rng=rng)
+            )
 
     def _line(self, truth: LineTruth, rng: Random, *, named: bool) -> OrderLine:
         return OrderLine(

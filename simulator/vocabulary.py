@@ -1,7 +1,8 @@
 """The words of the simulated shop, as tables: what stands in titles, and what shoppers say instead.
 
-Columns of a table row: formal words (titles) | plain words (any language model knows them) | shop slang (only behaviour teaches it).
-Everything is invented; likeness to a real brand is chance. ``lexicon`` reads the tables, nothing else does.
+Columns of a table row: formal words (titles) | plain words (any language model knows them) | shop slang (only
+behaviour teaches it). Everything is invented; likeness to a real brand is chance. ``lexicon`` reads the
+tables, nothing else does.
 """
 
 # department | price range of its products

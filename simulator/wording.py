@@ -18,7 +18,10 @@ _SHORTEST_TYPO = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Style:
-    """A shopper's way with words: the chance of slang, and of formal words where it is not slang. The rest is plain."""
+    """A shopper's way with words: the chance of slang, and of formal words where it is not slang.
+
+    The rest is plain.
+    """
 
     slang: float
     formal: float
@@ -31,10 +34,16 @@ def draw_style(rng: Random) -> Style:
 
 def word_intent(intent: Intent, style: Style, lex: Lexicon, *, week: int, rng: Random) -> str:
     """Return the query text, raw as typed: it may hold typos, capitals and a doubled space, never nothing."""
-    parts = [_word(concept, style, lex, week=week, rng=rng) for concept in sorted(intent.concepts, key=_place)]
+    parts = [
+        _word(concept, style, lex, week=week, rng=rng) for concept in sorted(intent.concepts, key=_place)
+    ]
     if rng.random() < _SHUFFLED:
         rng.shuffle(parts)
-    tokens = [_typo(t, rng) if len(t) >= _SHORTEST_TYPO and rng.random() < _TYPO else t for part in parts for t in part.split()]
+    tokens = [
+        _typo(t, rng) if len(t) >= _SHORTEST_TYPO and rng.random() < _TYPO else t
+        for part in parts
+        for t in part.split()
+    ]
     text = " ".join(tokens)
     if rng.random() < _SHOUTED:
         return rng.choice((text.title(), text.upper(), text.replace(" ", "  ", 1)))

@@ -1,1 +1,4 @@
-"""From raw events to counted credits: intake cleans, attribution credits a search, aggregation sums per query and product."""
+"""From raw events to counted credits.
+
+Intake cleans, attribution credits a search, aggregation sums per query and product.
+"""

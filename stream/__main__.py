@@ -13,7 +13,8 @@ from stream.intake import Intake
 from stream.lag import watch_lag
 
 HALVES = ("intake", "learn")
-# Records come by the thousand and none is part of a cycle: looking for some after every 700 objects took a fifth of aggregation.
+# Records come by the thousand and none is part of a cycle: looking for some after every 700 objects took a
+# fifth of aggregation.
 GC_THRESHOLDS = (100_000, 20, 20)
 
 

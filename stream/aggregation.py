@@ -1,6 +1,7 @@
-"""Sum contributions per query and product. The order of contributions does not matter, and a replayed one counts nothing.
+"""Sum contributions per query and product.
 
-Weights, decay and caps are not decided here: the trainer weighs, from these integers.
+The order of contributions does not matter, and a replayed one counts nothing. Weights, decay and caps are not
+decided here: the trainer weighs, from these integers.
 """
 
 import re
@@ -13,8 +14,9 @@ from schemas.bounds import PAIR_DAYS
 from schemas.events import Action
 from schemas.pairs import MAX_CLIENTS, Contribution, Counts, Pair
 
-# What is no single day any more is summed by the quarter, and two years later by two years, so that a pair stops growing: (age of a block's
-# end, its length, where its sum stands), in days. A sum stands in the middle, to be exact in that of a quarter, so that it stays there.
+# What is no single day any more is summed by the quarter, and two years later by two years, so that a pair
+# stops growing: (age of a block's end, its length, where its sum stands), in days. A sum stands in the
+# middle, to be exact in that of a quarter, so that it stays there.
 BLOCKS = ((728, 728, 409), (0, 91, 45))
 _ZERO: Counts = (0, 0, 0)
 # No text of a pair holds a quotation mark that is not escaped, and nothing else maps a number to an object.
@@ -23,11 +25,12 @@ _CLIENTS = b'"clients":{'
 
 
 def aggregate(pair: Pair, contribution: Contribution) -> Pair:
-    """Return the pair with the contribution in it, or the same pair when its fence has passed the contribution's position.
+    """Return the pair with the contribution in it.
 
-    Rows and clients whose net is zero are left out, so that what was taken back leaves no trace. The client sketch keeps the
-    ``MAX_CLIENTS`` smallest hashes: exact up to that number of distinct clients. Beyond ``PAIR_DAYS`` days, which no clock but that of an
-    import reaches between two folds, the two oldest are summed under the older.
+    Or the same pair when its fence has passed the contribution's position. Rows and clients whose net is zero
+    are left out, so that what was taken back leaves no trace. The client sketch keeps the ``MAX_CLIENTS``
+    smallest hashes: exact up to that number of distinct clients. Beyond ``PAIR_DAYS`` days, which no clock
+    but that of an import reaches between two folds, the two oldest are summed under the older.
     """
     passed = pair.fence.get(contribution.source)
     if passed is not None and contribution.position <= passed:
@@ -72,10 +75,11 @@ def _with_client(clients: dict[str, int], c: Contribution) -> dict[str, int]:
 
 
 def fold_days(pair: Pair, through_day: int) -> Pair:
-    """Return the pair with its days summed in those ``BLOCKS`` that lie wholly before ``through_day``; the same pair when none is.
+    """Return the pair with its days summed in those ``BLOCKS`` that lie wholly before ``through_day``.
 
-    A sum is kept under a day in the middle of its block: the decay of old credit errs to neither side. No credit, unit or revenue is
-    lost, and what comes for a folded day later is folded at the next look, into the same sum.
+    The same pair when none is. A sum is kept under a day in the middle of its block: the decay of old credit
+    errs to neither side. No credit, unit or revenue is lost, and what comes for a folded day later is folded
+    at the next look, into the same sum.
     """
     days: dict[int, dict[Action, Counts]] = {}
     for day, row in pair.days.items():
@@ -95,7 +99,10 @@ def _summed(one: dict[Action, Counts], other: dict[Action, Counts]) -> dict[Acti
 
 
 def has_days_to_fold(stored: bytes, through_day: int) -> bool:
-    """Say whether ``fold_days`` would change a stored pair, without parsing it: its days are in order, so the first ones tell."""
+    """Say whether ``fold_days`` would change a stored pair, without parsing it.
+
+    Its days are in order, so the first ones tell.
+    """
     for found in _DAY_OF.finditer(stored):
         day = int(found[1])
         if day >= through_day:
@@ -114,9 +121,14 @@ def _folded(day: int, through_day: int) -> int:
 
 
 def canonical(pair: Pair) -> bytes:
-    """Return the bytes of a pair as it is stored: days, actions and clients in order, so that equal pairs are equal bytes."""
+    """Return the bytes of a pair as it is stored.
+
+    Days, actions and clients in order, so that equal pairs are equal bytes.
+    """
     days = {day: dict(sorted(pair.days[day].items())) for day in sorted(pair.days)}
-    return replace(pair, days=days, clients=dict(sorted(pair.clients.items())), fence=dict(sorted(pair.fence.items()))).to_json()
+    return replace(
+        pair, days=days, clients=dict(sorted(pair.clients.items())), fence=dict(sorted(pair.fence.items()))
+    ).to_json()
 
 
 def clients_in(stored: bytes) -> list[bytes]:

@@ -1,6 +1,7 @@
-"""The Faust app: two agents, two tables, embedded in our own loop. Only wiring: ``attribution`` and ``aggregation`` decide.
+"""The Faust app: two agents, two tables, embedded in our own loop.
 
-Crash-only: a fault inside a step, or inside faust, ends the process before anything is acknowledged, and the supervisor starts it again.
+Only wiring: ``attribution`` and ``aggregation`` decide. Crash-only: a fault inside a step, or inside faust,
+ends the process before anything is acknowledged, and the supervisor starts it again.
 """
 
 import asyncio
@@ -39,7 +40,10 @@ Step = Callable[[Sequence[Any]], Awaitable[None]]
 
 
 async def learn(settings: StreamSettings, health: Callable[[bool], None]) -> None:
-    """Run both agents until cancelled. ``health`` hears whether the tables are recovered. Never returns by itself."""
+    """Run both agents until cancelled.
+
+    ``health`` hears whether the tables are recovered. Never returns by itself.
+    """
     async with (
         open_producer(settings.kafka, linger_ms=5, role="learn") as producer,
         open_claims(settings.kafka, role="tables") as claims,
@@ -65,7 +69,8 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
 
     ``everywhere``: what the group has committed, of the partitions of other workers too.
     """
-    logging.getLogger("stream.recovery").setLevel(logging.WARNING)  # faust's services log under the module of their class
+    # Faust's services log under the module of their class
+    logging.getLogger("stream.recovery").setLevel(logging.WARNING)
     install()  # faust reads with aiokafka's fetcher
     app = faust.App(
         learn_group(settings),
@@ -96,10 +101,16 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
     contiguity = Contiguity(PASSED_OVER)
     app.tables.begin_at = contiguity.begin_at
     app.tables.restoring = Restoring(settings.kafka, claims)
-    shoppers = _table(app, SHOPPERS, shopper.is_readable, shopper.supersedes, shopper.names_in, settings, claims)
-    pairs = _table(app, PAIRS, aggregation.is_readable, aggregation.supersedes, aggregation.clients_in, settings, claims)
+    shoppers = _table(
+        app, SHOPPERS, shopper.is_readable, shopper.supersedes, shopper.names_in, settings, claims
+    )
+    pairs = _table(
+        app, PAIRS, aggregation.is_readable, aggregation.supersedes, aggregation.clients_in, settings, claims
+    )
     steps: dict[str, Step] = {
-        EVENTS.name: AttributeStep(shoppers, producer, settings, contiguity, partial(committed, app, settings.topic(EVENTS.name))),
+        EVENTS.name: AttributeStep(
+            shoppers, producer, settings, contiguity, partial(committed, app, settings.topic(EVENTS.name))
+        ),
         CONTRIBUTIONS.name: AggregateStep(pairs, settings, contiguity, everywhere),
     }
     for name, step in steps.items():
@@ -117,7 +128,13 @@ def _table(
     settings: StreamSettings,
     claims: Claims,
 ) -> FencedTable:
-    topic = app.topic(settings.topic(changelog.name), key_type=bytes, value_type=bytes, partitions=settings.partitions, compacting=True)
+    topic = app.topic(
+        settings.topic(changelog.name),
+        key_type=bytes,
+        value_type=bytes,
+        partitions=settings.partitions,
+        compacting=True,
+    )
     table = FencedTable(
         app,
         name=changelog.name,
@@ -143,7 +160,10 @@ def _agent(step: Step, settings: StreamSettings) -> Callable[[Any], Awaitable[No
 
 
 async def _finish(step: Step, batch: Sequence[Any]) -> None:
-    """Run a step to its end, whatever happens: leaving the loop's body by an exception would acknowledge the batch."""
+    """Run a step to its end, whatever happens.
+
+    Leaving the loop's body by an exception would acknowledge the batch.
+    """
     running = asyncio.ensure_future(step(batch))
     try:
         await asyncio.shield(running)
@@ -165,7 +185,9 @@ def die(error: BaseException) -> NoReturn:
 
 
 @asynccontextmanager
-async def _running(settings: StreamSettings, producer: Producer, claims: Claims, everywhere: Committed) -> AsyncIterator[Any]:
+async def _running(
+    settings: StreamSettings, producer: Producer, claims: Claims, everywhere: Committed
+) -> AsyncIterator[Any]:
     app = build_app(settings, producer, claims, everywhere)
     app.finalize()
     starting = asyncio.ensure_future(app.start())

@@ -1,8 +1,9 @@
 """Turn one shopper's events into contributions: which query earns how much, and what has to be taken back.
 
-Arrival order does not matter: each event is inserted into the remembered facts, the lines it can affect are decided anew, and only the
-difference to what they had earned is contributed. So a late search, a refund before its purchase and any disorder end in the same sums.
-There is no clock and there are no timers. See ``stream.crediting`` for the rules.
+Arrival order does not matter: each event is inserted into the remembered facts, the lines it can affect are
+decided anew, and only the difference to what they had earned is contributed. So a late search, a refund
+before its purchase and any disorder end in the same sums. There is no clock and there are no timers. See
+``stream.crediting`` for the rules.
 """
 
 from collections import Counter
@@ -12,7 +13,19 @@ from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
 from schemas.pairs import Contribution, client_of
 from stream.bounding import cut_shown, forget_old, forget_too_much
 from stream.crediting import credit_purchase, credit_touch
-from stream.shopper import DAY_MS, MINUTE_MS, Credit, Earned, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
+from stream.shopper import (
+    DAY_MS,
+    MINUTE_MS,
+    Credit,
+    Earned,
+    Fence,
+    OrderLine,
+    Refund,
+    Rules,
+    SeenSearch,
+    Shopper,
+    Touch,
+)
 
 _SEPARATOR = "\x1f"  # no id holds it
 # Reading a member from its enum costs as much as a third of a credit.
@@ -26,7 +39,10 @@ Change = tuple[str, Action, Earned]
 def attribute(
     state: Shopper, event: CleanSearch | CleanInteraction | Tick, source: int, position: Fence, rules: Rules
 ) -> tuple[Shopper, list[Contribution]]:
-    """Apply one event of this shopper to a copy of its state; see ``absorb``. A position not beyond the fence returns the same state."""
+    """Apply one event of this shopper to a copy of its state; see ``absorb``.
+
+    A position not beyond the fence returns the same state.
+    """
     after = state.copy()
     earned = absorb(after, event, source, position, rules)
     return (state, []) if earned is None else (after, earned)
@@ -35,10 +51,11 @@ def attribute(
 def absorb(
     state: Shopper, event: CleanSearch | CleanInteraction | Tick, source: int, position: Fence, rules: Rules
 ) -> list[Contribution] | None:
-    """Apply one event to the state in place. ``source`` is the partition of ``events``, ``position`` the place in it.
+    """Apply one event to the state in place.
 
-    Return what it contributes, or None, with nothing changed, for a position that is not beyond the fence. An event older than what is
-    still remembered is counted as late and contributes nothing.
+    ``source`` is the partition of ``events``, ``position`` the place in it. Return what it contributes, or
+    None, with nothing changed, for a position that is not beyond the fence. An event older than what is still
+    remembered is counted as late and contributes nothing.
     """
     if position <= state.fence:
         return None
@@ -54,7 +71,9 @@ def absorb(
         state.newest_ms = at_ms
         forget_old(state, rules)
     crowded_before = _crowded(state, rules)
-    products = _insert_search(state, event) if isinstance(event, CleanSearch) else _insert_interaction(state, event)
+    products = (
+        _insert_search(state, event) if isinstance(event, CleanSearch) else _insert_interaction(state, event)
+    )
     crowded = _crowded(state, rules)
     if turned := crowded ^ crowded_before:
         products |= {touch.product for touch in state.touches.values() if touch.at_ms // MINUTE_MS in turned}
@@ -62,10 +81,14 @@ def absorb(
     for product in sorted(products):
         changes += _settle_product(state, product, rules, crowded)
     forget_too_much(state, rules)
-    return contributions_of(changes, client_of(event.shopper, rules.salt), source, position) if changes else []
+    return (
+        contributions_of(changes, client_of(event.shopper, rules.salt), source, position) if changes else []
+    )
 
 
-def contributions_of(changes: Iterable[Change], client: str, source: int, position: Fence) -> list[Contribution]:
+def contributions_of(
+    changes: Iterable[Change], client: str, source: int, position: Fence
+) -> list[Contribution]:
     """Return changes as the contributions of the event at ``position``, numbered in their order."""
     return [
         Contribution(
@@ -97,9 +120,18 @@ def _insert_search(state: Shopper, event: CleanSearch) -> set[str]:
             return set()
     state.searches[event.query_id] = new
     state.charge(event.query_id, new)
-    query_id, at_ms, shown = event.query_id, new.at_ms, new.shown  # without its name, a search is credited only for what comes after it
-    touched = {t.product for t in state.touches.values() if t.query_id == query_id or (t.at_ms >= at_ms and t.product in shown)}
-    return touched | {x.product for x in state.lines.values() if query_id in x.query_ids or (x.at_ms >= at_ms and x.product in shown)}
+    # Without its name, a search is credited only for what comes after it
+    query_id, at_ms, shown = event.query_id, new.at_ms, new.shown
+    touched = {
+        t.product
+        for t in state.touches.values()
+        if t.query_id == query_id or (t.at_ms >= at_ms and t.product in shown)
+    }
+    return touched | {
+        x.product
+        for x in state.lines.values()
+        if query_id in x.query_ids or (x.at_ms >= at_ms and x.product in shown)
+    }
 
 
 def _insert_interaction(state: Shopper, event: CleanInteraction) -> set[str]:
@@ -113,7 +145,9 @@ def _insert_interaction(state: Shopper, event: CleanInteraction) -> set[str]:
             _insert_order_line(state, event, line, number)
         elif action is _REFUND:
             key = f"{event.event_id}{_SEPARATOR}{index}"
-            refund = state.refunds.setdefault(key, Refund(line.product_id, event.order_id or "", line.units, event.at_ms))
+            refund = state.refunds.setdefault(
+                key, Refund(line.product_id, event.order_id or "", line.units, event.at_ms)
+            )
             state.charge(key, refund)
         else:
             _insert_touch(state, event, line, index)
@@ -125,7 +159,16 @@ def _insert_order_line(state: Shopper, event: CleanInteraction, line: Line, numb
     key = _SEPARATOR.join((order_id, line.product_id, str(number)))
     named = tuple(dict.fromkeys(q for q in (line.query_id, event.query_id) if q))
     new = OrderLine(
-        line.product_id, order_id, number, event.at_ms, event.event_id, line.units, line.revenue_minor, named, event.query, event.session_id
+        line.product_id,
+        order_id,
+        number,
+        event.at_ms,
+        event.event_id,
+        line.units,
+        line.revenue_minor,
+        named,
+        event.query,
+        event.session_id,
     )
     known = state.lines.get(key)
     state.charge(key, new)
@@ -138,18 +181,36 @@ def _insert_order_line(state: Shopper, event: CleanInteraction, line: Line, numb
 def _insert_touch(state: Shopper, event: CleanInteraction, line: Line, index: int) -> None:
     query_id = line.query_id or event.query_id
     mergeable = query_id is not None and event.action is not _REMOVE
-    key = _SEPARATOR.join(("q", query_id or "", line.product_id, event.action) if mergeable else ("e", event.event_id, str(index)))
-    new = Touch(line.product_id, event.action, event.at_ms, event.event_id, event.at_ms, query_id, event.query, event.session_id)
+    key = _SEPARATOR.join(
+        ("q", query_id or "", line.product_id, event.action)
+        if mergeable
+        else ("e", event.event_id, str(index))
+    )
+    new = Touch(
+        line.product_id,
+        event.action,
+        event.at_ms,
+        event.event_id,
+        event.at_ms,
+        query_id,
+        event.query,
+        event.session_id,
+    )
     known = state.touches.get(key)
     if known is not None:
         first = min(known, new, key=lambda t: (t.at_ms, t.event_id))
-        new = first._replace(last_ms=max(known.last_ms, new.last_ms), credit=known.credit, earned=known.earned)
+        new = first._replace(
+            last_ms=max(known.last_ms, new.last_ms), credit=known.credit, earned=known.earned
+        )
     state.touches[key] = new
     state.charge(key, new)
 
 
 def _crowded(state: Shopper, rules: Rules) -> set[int]:
-    """Return the minutes of event time with more touches than a person makes: none of them earns, nor leads to a purchase."""
+    """Return the minutes of event time with more touches than a person makes.
+
+    None of them earns, nor leads to a purchase.
+    """
     if len(state.touches) <= rules.max_touches_per_minute:
         return set()
     counts = Counter(touch.at_ms // MINUTE_MS for touch in state.touches.values())
@@ -180,8 +241,13 @@ def _credit_of(state: Shopper, touch: Touch, rules: Rules, crowded: set[int]) ->
     return credit_touch(touch, state.searches, rules)
 
 
-def _settle_touches(state: Shopper, touches: dict[str, Touch], rules: Rules, crowded: set[int], cancelled: set[str]) -> list[Change]:
-    """Only the earliest touch of one search, product and action earns, unless it was taken back. Updates state and ``touches``."""
+def _settle_touches(
+    state: Shopper, touches: dict[str, Touch], rules: Rules, crowded: set[int], cancelled: set[str]
+) -> list[Change]:
+    """Only the earliest touch of one search, product and action earns, unless it was taken back.
+
+    Updates state and ``touches``.
+    """
     changes: list[Change] = []
     counted: set[tuple[str, Action]] = set()
     for _, key, touch in sorted([(touch.at_ms, key, touch) for key, touch in touches.items()]):
@@ -224,13 +290,21 @@ def _settle_lines(state: Shopper, product: str, lines: dict[str, OrderLine]) -> 
 
 def _decided(state: Shopper, credit: Credit | None) -> bool:
     """Say whether a credit must stay as it is, because the fact that decided it has been forgotten."""
-    return credit is not None and credit.via != "" and credit.via not in state.searches and credit.via not in state.touches
+    return (
+        credit is not None
+        and credit.via != ""
+        and credit.via not in state.searches
+        and credit.via not in state.touches
+    )
 
 
-def _walk_carts(touches: dict[str, Touch], lines: dict[str, OrderLine]) -> tuple[set[str], dict[str, list[str]]]:
-    """Return the carts that were taken back, and by order line the carts that stood when it was bought, if there ever was one.
+def _walk_carts(
+    touches: dict[str, Touch], lines: dict[str, OrderLine]
+) -> tuple[set[str], dict[str, list[str]]]:
+    """Return the carts that were taken back.
 
-    A removal takes back the latest standing cart before it. A purchase keeps the carts before it from being taken back later.
+    And by order line the carts that stood when it was bought, if there ever was one. A removal takes back the
+    latest standing cart before it. A purchase keeps the carts before it from being taken back later.
     """
     if _CART not in [touch.action for touch in touches.values()]:
         return set(), {}
@@ -263,7 +337,23 @@ def _difference(product: str, action: Action, was: Earned | None, now: Earned | 
     if was == now:
         return []
     if was and now and (was.query, was.day) == (now.query, now.day):
-        more = Earned(now.query, now.day, now.credit - was.credit, now.units - was.units, now.revenue_minor - was.revenue_minor)
+        more = Earned(
+            now.query,
+            now.day,
+            now.credit - was.credit,
+            now.units - was.units,
+            now.revenue_minor - was.revenue_minor,
+        )
         return [(product, action, more)]
-    gone = [(product, action, was._replace(credit=-was.credit, units=-was.units, revenue_minor=-was.revenue_minor))] if was else []
+    gone = (
+        [
+            (
+                product,
+                action,
+                was._replace(credit=-was.credit, units=-was.units, revenue_minor=-was.revenue_minor),
+            )
+        ]
+        if was
+        else []
+    )
     return [*gone, (product, action, now)] if now else gone

@@ -1,6 +1,7 @@
-"""What attribution may remember of one shopper at most: by age, by number, and in bytes, because the state is one record of Kafka.
+"""What attribution may remember of one shopper at most.
 
-What is dropped stays earned. Decided anew after every event, from the facts alone, so neither a replay nor the size of a batch changes it.
+By age, by number, and in bytes, because the state is one record of Kafka. What is dropped stays earned.
+Decided anew after every event, from the facts alone, so neither a replay nor the size of a batch changes it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,14 +10,16 @@ from typing import Any
 from schemas.bounds import SEEN_BYTES
 from stream.shopper import LATENESS_MS, Rules, Shopper, stored_bytes
 
-# Of one query_id, so many shown products are remembered: those with the smallest ids, so that order does not matter.
+# Of one query_id, so many shown products are remembered: those with the smallest ids, so that order does not
+# matter.
 MAX_SHOWN = 500
 
 
 def cut_shown(shown: Iterable[str]) -> tuple[str, ...]:
-    """Return the products of a search that are remembered: all, or the smallest ids up to ``MAX_SHOWN`` and ``SEEN_BYTES``.
+    """Return the products of a search that are remembered.
 
-    Cutting what was cut together with more gives what cutting all at once gives.
+    All, or the smallest ids up to ``MAX_SHOWN`` and ``SEEN_BYTES``. Cutting what was cut together with more
+    gives what cutting all at once gives.
     """
     kept = tuple(shown)
     if len(kept) <= MAX_SHOWN and 4 * sum(map(len, kept)) <= SEEN_BYTES:
@@ -33,7 +36,8 @@ def cut_shown(shown: Iterable[str]) -> tuple[str, ...]:
 def forget_old(state: Shopper, rules: Rules) -> None:
     """Drop what is too old.
 
-    Comes before anything new is looked at, so that it makes no difference whether the shopper was put to rest meanwhile.
+    Comes before anything new is looked at, so that it makes no difference whether the shopper was put to rest
+    meanwhile.
     """
     if state.newest_ms - state.swept_ms >= LATENESS_MS:
         cutoff = state.newest_ms - rules.retention_ms
@@ -47,7 +51,8 @@ def forget_old(state: Shopper, rules: Rules) -> None:
 def forget_too_much(state: Shopper, rules: Rules) -> None:
     """Drop the oldest beyond the bounds.
 
-    In bytes: of whatever kind takes most, the oldest first, until a quarter of the bound is free, so that it is not done for every event.
+    In bytes: of whatever kind takes most, the oldest first, until a quarter of the bound is free, so that it
+    is not done for every event.
     """
     most = rules.max_touches
     if len(state.searches) > rules.max_searches:
@@ -95,5 +100,6 @@ def _drop(state: Shopper, kind: int, key: str) -> None:
     facts, time_of = _kinds(state)[kind]
     at_ms = time_of(facts.pop(key))
     state.evicted += 1
-    if kind:  # an interaction as old as what was dropped could be the dropped one again, and would count twice
+    # An interaction as old as what was dropped could be the dropped one again, and would count twice
+    if kind:
         state.floor_ms = max(state.floor_ms, at_ms)

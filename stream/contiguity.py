@@ -1,12 +1,16 @@
-"""Watch the offsets that arrive: what is missing between two records was lost, and must be seen by somebody."""
+"""Watch the offsets that arrive.
+
+What is missing between two records was lost, and must be seen by somebody.
+"""
 
 from collections.abc import Collection, Mapping
 
 
 class Contiguity:
-    """The next offset expected of every partition. Internal topics are neither compacted nor transactional, so offsets have no holes.
+    """The next offset expected of every partition.
 
-    ``passed_over``: the topics, partitions and offsets that are kept from this process, as an operator said.
+    Internal topics are neither compacted nor transactional, so offsets have no holes. ``passed_over``: the
+    topics, partitions and offsets that are kept from this process, as an operator said.
     """
 
     def __init__(self, passed_over: Collection[tuple[str, int, int]] = ()) -> None:
@@ -14,7 +18,10 @@ class Contiguity:
         self._next: dict[tuple[str, int], int] = {}
 
     def begin_at(self, positions: Mapping[tuple[str, int], int | None]) -> None:
-        """Start again at these positions, after a rebalance. None, a partition without a commit, may start anywhere."""
+        """Start again at these positions, after a rebalance.
+
+        None, a partition without a commit, may start anywhere.
+        """
         self._next = {tp: offset for tp, offset in positions.items() if offset is not None}
 
     def missed(self, topic: str, partition: int, offset: int) -> int:
@@ -23,4 +30,8 @@ class Contiguity:
         self._next[topic, partition] = max(expected, offset + 1)
         if offset <= expected:
             return 0
-        return offset - expected - sum(t == topic and p == partition and expected <= o < offset for t, p, o in self._passed_over)
+        return (
+            offset
+            - expected
+            - sum(t == topic and p == partition and expected <= o < offset for t, p, o in self._passed_over)
+        )

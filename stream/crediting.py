@@ -1,7 +1,7 @@
 """Decide to which query a touch or an order line belongs: the first rule that holds, one query only.
 
-Reads facts that are no later than the line, so what comes after it in event time never changes its query. Ties go to the later, then to
-the greater id.
+Reads facts that are no later than the line, so what comes after it in event time never changes its query.
+Ties go to the later, then to the greater id.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,10 @@ CLOCK_SKEW_MS = 5 * MINUTE_MS
 
 
 def credit_touch(touch: Touch, searches: Mapping[str, SeenSearch], rules: Rules) -> Credit | None:
-    """Return the query of a click, view or cart, or None. Carts keep their named search as long as purchases do."""
+    """Return the query of a click, view or cart, or None.
+
+    Carts keep their named search as long as purchases do.
+    """
     query_id, at_ms = touch.query_id, touch.at_ms
     query_ids = (query_id,) if query_id else ()
     window = rules.purchase_ms if touch.action is _CART else rules.click_ms
@@ -32,9 +35,16 @@ def credit_touch(touch: Touch, searches: Mapping[str, SeenSearch], rules: Rules)
 
 
 def credit_purchase(
-    line: OrderLine, searches: Mapping[str, SeenSearch], carts: Iterable[str], touches: Mapping[str, Touch], rules: Rules
+    line: OrderLine,
+    searches: Mapping[str, SeenSearch],
+    carts: Iterable[str],
+    touches: Mapping[str, Touch],
+    rules: Rules,
 ) -> Credit | None:
-    """Return the query of an order line, or None. ``touches`` are those of the product, ``carts`` the keys that stood at its time."""
+    """Return the query of an order line, or None.
+
+    ``touches`` are those of the product, ``carts`` the keys that stood at its time.
+    """
     return (
         _named(line.query_ids, line.product, line.at_ms, searches, rules.purchase_ms)
         or _latest_touch(line, {k: touches[k] for k in carts}, rules, VERIFIED)
@@ -44,10 +54,16 @@ def credit_purchase(
     )
 
 
-def _named(query_ids: Iterable[str], product: str, at_ms: int, searches: Mapping[str, SeenSearch], window_ms: int) -> Credit | None:
+def _named(
+    query_ids: Iterable[str], product: str, at_ms: int, searches: Mapping[str, SeenSearch], window_ms: int
+) -> Credit | None:
     for query_id in query_ids:
         search = searches.get(query_id)
-        if search and -CLOCK_SKEW_MS <= at_ms - search.at_ms <= window_ms and (not search.shown or product in search.shown):
+        if (
+            search
+            and -CLOCK_SKEW_MS <= at_ms - search.at_ms <= window_ms
+            and (not search.shown or product in search.shown)
+        ):
             return Credit(search.query, VERIFIED, query_id)
     return None
 
@@ -56,7 +72,11 @@ def _latest_touch(line: OrderLine, touches: Mapping[str, Touch], rules: Rules, r
     found: tuple[int, str] | None = None
     for key, touch in touches.items():
         at_ms = touch.last_ms if touch.last_ms <= line.at_ms else touch.at_ms
-        if touch.credit and 0 <= line.at_ms - at_ms <= rules.purchase_ms and (found is None or (at_ms, key) > found):
+        if (
+            touch.credit
+            and 0 <= line.at_ms - at_ms <= rules.purchase_ms
+            and (found is None or (at_ms, key) > found)
+        ):
             found = (at_ms, key)
     if found is None:
         return None
@@ -65,7 +85,12 @@ def _latest_touch(line: OrderLine, touches: Mapping[str, Touch], rules: Rules, r
 
 
 def _latest_showing(
-    product: str, at_ms: int, searches: Mapping[str, SeenSearch], window_ms: int, session: str | None, rate: int
+    product: str,
+    at_ms: int,
+    searches: Mapping[str, SeenSearch],
+    window_ms: int,
+    session: str | None,
+    rate: int,
 ) -> Credit | None:
     found: tuple[int, str] | None = None
     for query_id, search in searches.items():
@@ -76,6 +101,8 @@ def _latest_showing(
     return Credit(searches[found[1]].query, rate, found[1]) if found else None
 
 
-def _unverified(query_ids: Iterable[str], query: str | None, searches: Mapping[str, SeenSearch]) -> Credit | None:
+def _unverified(
+    query_ids: Iterable[str], query: str | None, searches: Mapping[str, SeenSearch]
+) -> Credit | None:
     known = [query_id in searches for query_id in query_ids]
     return Credit(query, UNVERIFIED, "") if query and known and not any(known) else None

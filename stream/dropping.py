@@ -1,9 +1,10 @@
-"""Remove the pairs that are nobody's: no client stands in them and no credit, so all that is left is the text of a query.
+"""Remove the pairs that are nobody's.
 
-An erasure leaves such a pair when it takes the last client, and so do purchases that were all refunded. Its fence must stay as long as
-anything it has counted may come again. So a pair goes ``empty_pairs_kept`` after it was first seen here, for a worker that wakes up
-late and writes once more what was written for it, and not before both agents have committed beyond all of it. Needs a record of the
-partition to go with.
+No client stands in them and no credit, so all that is left is the text of a query. An erasure leaves such a
+pair when it takes the last client, and so do purchases that were all refunded. Its fence must stay as long as
+anything it has counted may come again. So a pair goes ``empty_pairs_kept`` after it was first seen here, for
+a worker that wakes up late and writes once more what was written for it, and not before both agents have
+committed beyond all of it. Needs a record of the partition to go with.
 """
 
 import math
@@ -18,7 +19,8 @@ Place = tuple[str, int]
 # Of the group of both agents: the next offset by topic and partition; empty when the broker cannot tell now.
 Committed = Callable[[], Awaitable[Mapping[Place, int]]]
 EVERY_S = 30.0
-# The bytes of a pair when they were first seen, the offset that its partition had then reached, and when that was.
+# The bytes of a pair when they were first seen, the offset that its partition had then reached, and when that
+# was.
 Seen = tuple[bytes, int, float]
 
 
@@ -60,7 +62,8 @@ class Dropping:
             self._looked[partition] = now
             before = self._seen.get(partition, {})
             seen = self._seen[partition] = {
-                key: self._look(key, before.get(key), record.message.offset, now) for key in self._table.unnamed(partition)
+                key: self._look(key, before.get(key), record.message.offset, now)
+                for key in self._table.unnamed(partition)
             }
             due = [key for key, (_, _, since) in seen.items() if now - since >= self._kept_s]
             done = await self._committed() if due else {}
@@ -77,7 +80,9 @@ class Dropping:
             return seen
         return stored, offset, now if is_nobodys(Pair.from_json(stored)) else math.inf
 
-    def _is_counted(self, stored: bytes, reached: int, _since: float, partition: int, done: Mapping[Place, int]) -> bool:
+    def _is_counted(
+        self, stored: bytes, reached: int, _since: float, partition: int, done: Mapping[Place, int]
+    ) -> bool:
         fence = Pair.from_json(stored).fence
         return done.get((self._contributions, partition), 0) > reached and all(
             done.get((self._events, source), 0) > position[0] for source, position in fence.items()
@@ -85,5 +90,10 @@ class Dropping:
 
 
 def is_nobodys(pair: Pair) -> bool:
-    """Say whether nothing of anybody is in a pair. Credit without a name is of clients beyond those that a pair can name."""
-    return not pair.clients and all(credit <= 0 for row in pair.days.values() for credit, _units, _revenue in row.values())
+    """Say whether nothing of anybody is in a pair.
+
+    Credit without a name is of clients beyond those that a pair can name.
+    """
+    return not pair.clients and all(
+        credit <= 0 for row in pair.days.values() for credit, _units, _revenue in row.values()
+    )

@@ -1,6 +1,7 @@
-"""Open the CloudEvents envelope of a raw record, from its headers ("binary") or around its body ("structured"), and read the message in it.
+"""Open the CloudEvents envelope of a raw record, and read the message in it.
 
-A structured envelope is known by its content type, or by its ``specversion``, which no message of ours has. It knows no clock.
+From its headers ("binary") or around its body ("structured"). A structured envelope is known by its content
+type, or by its ``specversion``, which no message of ours has. It knows no clock.
 """
 
 import base64
@@ -34,7 +35,10 @@ class Decoded(Generic[M]):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is in a record: the bytes of the message, None where the envelope holds none, and what the envelope says of them."""
+    """What is in a record.
+
+    The bytes of the message, None where the envelope holds none, and what the envelope says of them.
+    """
 
     value: bytes | None
     envelope_id: str | None = None
@@ -45,7 +49,8 @@ class Opened:
 def decode(record: Record, kind: type[M], *, max_bytes: int) -> Decoded[M] | Rejection:
     """Read the message of a record. An event without a time of its own takes its envelope's."""
     value = record.value
-    if not record.headers:  # an envelope without content type is no message, so it is looked for in what was refused only
+    # An envelope without content type is no message, so it is looked for in what was refused only
+    if not record.headers:
         message = read(value, kind, max_bytes=max_bytes)
         if not isinstance(message, Rejection):
             return Decoded(message, None)
@@ -55,7 +60,11 @@ def decode(record: Record, kind: type[M], *, max_bytes: int) -> Decoded[M] | Rej
     if isinstance(opened, Rejection):
         return opened
     if opened.value is None and value is not None:
-        return refuse(Reason.SCHEMA, "data", "a CloudEvents envelope with a JSON object in data or data_base64 is expected")
+        return refuse(
+            Reason.SCHEMA,
+            "data",
+            "a CloudEvents envelope with a JSON object in data or data_base64 is expected",
+        )
     value = opened.value
     if opened.envelope_time is not None and value is not None and "timestamp" in kind.model_fields:
         value = _timed(value, opened.envelope_time)
@@ -78,9 +87,10 @@ def open_record(record: Record, *, max_bytes: int) -> Opened | Rejection:
 
 
 def agreed_id(event_id: str | None, envelope_id: str | None, record: Record) -> str | Rejection:
-    """Return the id of an event: its own, its envelope's, or a UUIDv5 of where it lies, so that a replay gives the same.
+    """Return the id of an event.
 
-    A dead letter that was sent again lies where it first lay.
+    Its own, its envelope's, or a UUIDv5 of where it lies, so that a replay gives the same. A dead letter that
+    was sent again lies where it first lay.
     """
     if event_id and envelope_id and event_id != envelope_id:
         return refuse(Reason.ENVELOPE_CONFLICT, "event_id", "event_id and the envelope's id differ")
@@ -142,7 +152,11 @@ def _data(outer: dict[str, Any]) -> bytes | Rejection | None:
             return refuse(Reason.SCHEMA, "data_base64", "base64 is expected")
     if isinstance(data, str) and data.lstrip().startswith("{"):
         return data.encode()
-    return to_json(data) if isinstance(data, dict) else refuse(Reason.SCHEMA, "data", "a JSON object in data is expected")
+    return (
+        to_json(data)
+        if isinstance(data, dict)
+        else refuse(Reason.SCHEMA, "data", "a JSON object in data is expected")
+    )
 
 
 def _timed(value: bytes, time: str) -> bytes:
@@ -159,4 +173,6 @@ def _id(found: object) -> str | None:
 
 def _deletes(kind: object) -> bool:
     """Say whether the type of an envelope is that of a deletion: ``com.shop.product.deleted``."""
-    return isinstance(kind, str) and kind.lower().replace("_", ".").replace("-", ".").rpartition(".")[2] in _GONE
+    return (
+        isinstance(kind, str) and kind.lower().replace("_", ".").replace("-", ".").rpartition(".")[2] in _GONE
+    )

@@ -1,7 +1,7 @@
 """Which values of a table name a client, so that erasing one costs what it has and not a look at everything.
 
-Kept beside the table from the stored bytes, with nothing of its own to store. Most clients stand in few pairs, so a client's keys are
-the key itself, a tuple, or from ``MANY`` on a set.
+Kept beside the table from the stored bytes, with nothing of its own to store. Most clients stand in few
+pairs, so a client's keys are the key itself, a tuple, or from ``MANY`` on a set.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,10 @@ Names = Callable[[bytes], Sequence[bytes] | None]
 
 
 class Holders:
-    """From a name to the keys of the values that hold it; ``unnamed`` are the keys of those that hold none."""
+    """From a name to the keys of the values that hold it.
+
+    ``unnamed`` are the keys of those that hold none.
+    """
 
     def __init__(self, names: Names) -> None:
         self._names = names

@@ -1,7 +1,8 @@
 """Intake: raw records become clean facts or dead letters, and only then is their offset committed.
 
-Two loops, so that an event can wait for a product that was sent beside it: products to ``catalog``, searches and interactions to
-``events``. Neither keeps state of its own; a crash repeats records, which later steps recognise by their ids.
+Two loops, so that an event can wait for a product that was sent beside it: products to ``catalog``, searches
+and interactions to ``events``. Neither keeps state of its own; a crash repeats records, which later steps
+recognise by their ids.
 """
 
 import asyncio
@@ -62,7 +63,9 @@ class Conservation:
 class Intake:
     """Both loops and what they share. ``conservation`` is for the health page."""
 
-    def __init__(self, settings: StreamSettings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, settings: StreamSettings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self.conservation = Conservation()
         self._settings = settings
         self._clock = clock
@@ -72,12 +75,17 @@ class Intake:
         self._groups: list[GroupConsumer] = []
 
     async def run(self, ready: Callable[[bool], None]) -> None:
-        """Take in records until cancelled. ``ready`` hears when the catalogue is known and both groups have taken it in."""
+        """Take in records until cancelled.
+
+        ``ready`` hears when the catalogue is known and both groups have taken it in.
+        """
         s = self._settings
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._known.follow(s))
             producer = await stack.enter_async_context(open_producer(s.kafka, linger_ms=5, role="intake"))
-            self._letters = await stack.enter_async_context(open_producer(s.kafka, role="letters", codec="gzip"))
+            self._letters = await stack.enter_async_context(
+                open_producer(s.kafka, role="letters", codec="gzip")
+            )
             await self._known.catch_up()
             silence_ms = int(s.broker_session_timeout_s * 1000)
             products = await stack.enter_async_context(
@@ -140,12 +148,18 @@ class Intake:
             else:
                 product, value = outcome
                 clean.append(Outgoing(topic, value, key=product.product_id.encode()))
-                self._known.put(product.product_id, Held(product.version, product.shop_version, product.place), product.variant_ids)
+                self._known.put(
+                    product.product_id,
+                    Held(product.version, product.shop_version, product.place),
+                    product.variant_ids,
+                )
         await producer.send_all(clean)
         await self._letters.send_all(map(_letter, refused), instead=cut)
         self._count(PRODUCTS.name, len(clean), refused, {"stale_version": ignored})
 
-    def _judged_product(self, record: Record) -> tuple[CatalogProduct, bytes] | Tombstone | Ignored | Rejection:
+    def _judged_product(
+        self, record: Record
+    ) -> tuple[CatalogProduct, bytes] | Tombstone | Ignored | Rejection:
         found = _unread(record) or validate_product(record, self._settings)
         if not isinstance(found, CatalogProduct):
             return found
@@ -162,7 +176,10 @@ class Intake:
                 await group.commit_read()
 
     async def _gather(self, group: GroupConsumer) -> list[Record]:
-        """Return a batch. After the first record it waits ``flush_ms`` for more, so that few large records are written."""
+        """Return a batch.
+
+        After the first record it waits ``flush_ms`` for more, so that few large records are written.
+        """
         most, loop = self._settings.intake_batch, asyncio.get_running_loop()
         records = await group.batch(timeout_ms=200, max_records=most)
         end = loop.time() + self._settings.flush_ms / 1000
@@ -170,7 +187,9 @@ class Intake:
             records += await group.batch(timeout_ms=left_ms, max_records=most - len(records))
         return records
 
-    async def _events_step(self, records: Sequence[Record], products: GroupConsumer, producer: Producer) -> None:
+    async def _events_step(
+        self, records: Sequence[Record], products: GroupConsumer, producer: Producer
+    ) -> None:
         s, now = self._settings, self._clock()
         names = {s.topic(name): name for name in EVENT_VALIDATORS}
 
@@ -210,9 +229,10 @@ class Intake:
         return locate_interaction(outcome, self._known) if isinstance(outcome, CleanInteraction) else outcome
 
     async def _await_products(self, products: GroupConsumer) -> None:
-        """Return when every product that lay on ``products`` at the time of the call is known, or will not be: sent beside is sent before.
+        """Return when every product that lay on ``products`` at the call is known, or will not be.
 
-        Waits as long as the group of products moves on. Free of charge while nothing new has been sent since the last wait.
+        Sent beside is sent before. Waits as long as the group of products moves on. Free of charge while
+        nothing new has been sent since the last wait.
         """
         loop = asyncio.get_running_loop()
         topic = self._settings.topic(PRODUCTS.name)
@@ -228,7 +248,10 @@ class Intake:
             if done != seen:
                 seen, moved = done, loop.time()
             elif loop.time() - moved > STALLED_S:
-                log.warning("products are not processed; events are validated without them", behind=sum(ends.values()) - sum(done.values()))
+                log.warning(
+                    "products are not processed; events are validated without them",
+                    behind=sum(ends.values()) - sum(done.values()),
+                )
                 break
             await asyncio.sleep(0.05)
         await self._known.catch_up()
@@ -245,7 +268,9 @@ class Intake:
 def _unread(record: Record) -> Rejection | None:
     """Return the refusal of what stands for a batch that nobody unpacks."""
     found = record.header(OVERSIZED) if record.value is None and record.headers else None
-    return refuse(Reason.TOO_LARGE, message=found.decode(errors="replace")[:200]) if found is not None else None
+    return (
+        refuse(Reason.TOO_LARGE, message=found.decode(errors="replace")[:200]) if found is not None else None
+    )
 
 
 def _letter(refused: Refused) -> Outgoing:

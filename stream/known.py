@@ -1,5 +1,6 @@
-"""Which products exist: a background reader of ``catalog`` that knows ids, versions and variants, and nothing else of a product.
+"""Which products exist.
 
+A background reader of ``catalog`` that knows ids, versions and variants, and nothing else of a product.
 ``catch_up`` is how intake asks a question whose answer may still be on its way.
 """
 
@@ -65,7 +66,9 @@ class KnownProducts:
         assert self._reader is not None
         ends = await self._reader.end_offsets()
         async with self._applied:
-            await self._applied.wait_for(lambda: all(self._places.get(tp, 0) >= end for tp, end in ends.items()))
+            await self._applied.wait_for(
+                lambda: all(self._places.get(tp, 0) >= end for tp, end in ends.items())
+            )
 
     async def follow(self, settings: StreamSettings) -> None:
         """Read ``catalog`` from its beginning and then on for ever. Never returns by itself."""
@@ -104,7 +107,10 @@ class _Told(StreamFact, frozen=True):
 
 
 def _told(record: Record) -> tuple[str, Held | None, list[str]]:
-    """Return the id of a record of ``catalog``, what is held of it (None: it is a deletion) and the variants."""
+    """Return the id of a record of ``catalog``, what is held of it and the variants.
+
+    None is held of a deletion.
+    """
     product_id = (record.key or b"").decode()
     if record.value is None:
         return product_id, None, []

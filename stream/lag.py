@@ -26,7 +26,10 @@ def steps_of(settings: StreamSettings, halves: tuple[str, ...]) -> list[tuple[st
 
 
 def intake_group(settings: Settings, what: Literal["products", "events"]) -> str:
-    """Return the consumer group that takes in the raw products, or the raw searches, interactions and erasures."""
+    """Return the consumer group that takes in the raw products.
+
+    Or that of the raw searches, interactions and erasures.
+    """
     return f"{settings.topic_prefix}intake-{what}"
 
 

@@ -1,4 +1,7 @@
-"""Decide what an event speaks of: products in the place of their variants, and no product that does not exist."""
+"""Decide what an event speaks of.
+
+Products in the place of their variants, and no product that does not exist.
+"""
 
 from collections.abc import Iterable
 
@@ -13,19 +16,25 @@ from stream.known import KnownProducts
 
 def has_unknown(outcomes: Iterable[object], known: KnownProducts) -> bool:
     """Say whether any interaction names something that is not in the catalogue, or not yet."""
-    return any(isinstance(o, CleanInteraction) and any(known.find(x.product_id) is None for x in o.lines) for o in outcomes)
+    return any(
+        isinstance(o, CleanInteraction) and any(known.find(x.product_id) is None for x in o.lines)
+        for o in outcomes
+    )
 
 
 def locate_search(search: CleanSearch, known: KnownProducts) -> CleanSearch:
-    """Return the search with products in the place of variants. What is unknown was shown all the same, and stays."""
+    """Return the search with products in the place of variants.
+
+    What is unknown was shown all the same, and stays.
+    """
     shown = list(dict.fromkeys(known.find(p) or p for p in search.shown))
     return search if shown == search.shown else replace(search, shown=shown)
 
 
 def locate_interaction(interaction: CleanInteraction, known: KnownProducts) -> CleanInteraction | Rejection:
-    """Return the interaction with products for variants and without unknown ones; ``unknown_product`` when none is left.
+    """Return the interaction with products for variants and without unknown ones.
 
-    An empty catalogue knows nothing and refuses nothing.
+    ``unknown_product`` when none is left. An empty catalogue knows nothing and refuses nothing.
     """
     if not len(known):
         return interaction

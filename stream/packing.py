@@ -1,4 +1,7 @@
-"""Pack small facts into the few records that carry them: per partition, in order, bounded in number and bytes."""
+"""Pack small facts into the few records that carry them.
+
+Per partition, in order, bounded in number and bytes.
+"""
 
 from collections.abc import Iterable
 
@@ -11,7 +14,8 @@ MAX_RECORD_BYTES = 512 * 1024
 def pack_by_key(facts: Iterable[tuple[str | int, bytes]], topic: str, partitions: int) -> list[Outgoing]:
     """Return the records for ``(key, fact)`` pairs. The key only decides the partition, or is its number.
 
-    Facts of a partition keep their order. A record is closed before it exceeds ``MAX_RECORD_BYTES``; a single larger fact travels alone.
+    Facts of a partition keep their order. A record is closed before it exceeds ``MAX_RECORD_BYTES``; a single
+    larger fact travels alone.
     """
     waiting: dict[int, list[bytes]] = {}
     sizes: dict[int, int] = {}
@@ -28,5 +32,7 @@ def pack_by_key(facts: Iterable[tuple[str | int, bytes]], topic: str, partitions
             sizes[partition] = 0
         held.append(fact)
         sizes[partition] = sizes.get(partition, 0) + len(fact)
-    records += [Outgoing(topic, pack(held), partition=partition) for partition, held in waiting.items() if held]
+    records += [
+        Outgoing(topic, pack(held), partition=partition) for partition, held in waiting.items() if held
+    ]
     return records

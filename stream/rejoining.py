@@ -1,7 +1,8 @@
-"""Events of unknown products, joined again when their product arrives: they wait as dead letters, so a crash loses none (ADR 0007).
+"""Events of unknown products, joined again when their product arrives.
 
-Reads the dead letters of ``interactions`` as a group, holds those refused as ``unknown_product`` for ``pending_window``, and sends each
-back once all its products are known. It keeps its place in the log behind the oldest that waits.
+They wait as dead letters, so a crash loses none (ADR 0007). Reads the dead letters of ``interactions`` as a
+group, holds those refused as ``unknown_product`` for ``pending_window``, and sends each back once all its
+products are known. It keeps its place in the log behind the oldest that waits.
 """
 
 import asyncio
@@ -31,14 +32,20 @@ EVERY_S = 1.0
 
 @dataclass
 class Pending:
-    """Letters in the order of their log. Pure: which go back, which are given up, and how far the log is done with."""
+    """Letters in the order of their log.
+
+    Pure: which go back, which are given up, and how far the log is done with.
+    """
 
     known: KnownProducts
     settings: StreamSettings
     held: deque[tuple[Record, tuple[str, ...]]] = field(default_factory=deque)
 
     def take(self, letters: Sequence[Record], now: datetime) -> None:
-        """Hold letters; one that is not waiting for a product is held without products, only for its place."""
+        """Hold letters.
+
+        One that is not waiting for a product is held without products, only for its place.
+        """
         for letter in letters:
             products = judged(partial(self._products, now=now), letter)
             self.held.append((letter, () if isinstance(products, Rejection) else products))
@@ -58,7 +65,10 @@ class Pending:
         return sent
 
     def done(self) -> list[Record]:
-        """Return the letters before the first of their partition that still waits, and forget them: their offsets can be committed."""
+        """Return the letters before the first of their partition that still waits, and forget them.
+
+        Their offsets can be committed.
+        """
         waiting = {letter.partition for letter, products in self.held if products}
         done: list[Record] = []
         left: deque[tuple[Record, tuple[str, ...]]] = deque()
@@ -79,21 +89,36 @@ class Pending:
         return sum(1 for _, products in self.held if products)
 
     def _products(self, letter: Record, *, now: datetime) -> tuple[str, ...]:
-        """Return the products a letter waits for; none when it was refused for another reason, or was sent again before."""
+        """Return the products a letter waits for.
+
+        None when it was refused for another reason, or was sent again before.
+        """
         if reason_of(letter) != Reason.UNKNOWN_PRODUCT or letter.header(REPLAYED):
             return ()
-        outcome = validate_interaction(letter, now, self.settings.model_copy(update={"max_event_age": timedelta(days=36_500)}))
-        return tuple({line.product_id for line in outcome.lines}) if isinstance(outcome, CleanInteraction) else ()
+        outcome = validate_interaction(
+            letter, now, self.settings.model_copy(update={"max_event_age": timedelta(days=36_500)})
+        )
+        return (
+            tuple({line.product_id for line in outcome.lines})
+            if isinstance(outcome, CleanInteraction)
+            else ()
+        )
 
 
 async def rejoin(
-    settings: StreamSettings, known: KnownProducts, producer: Producer, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    settings: StreamSettings,
+    known: KnownProducts,
+    producer: Producer,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """Send letters back as their products arrive, until cancelled."""
     pending = Pending(known, settings)
     topic = settings.topic(dead_letter_name(INTERACTIONS.name))
     silence_ms = int(settings.broker_session_timeout_s * 1000)
-    async with open_group(settings.kafka, [topic], f"{settings.topic_prefix}rejoin", session_timeout_ms=silence_ms) as letters:
+    async with open_group(
+        settings.kafka, [topic], f"{settings.topic_prefix}rejoin", session_timeout_ms=silence_ms
+    ) as letters:
         while True:
             pending.take(await letters.batch(timeout_ms=200, max_records=1000), clock())
             sent = pending.due(clock())

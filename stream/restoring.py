@@ -1,6 +1,8 @@
-"""Bring tables back from their changelogs: claim the partitions, then read everything that lies before the marks of the claims.
+"""Bring tables back from their changelogs.
 
-It knows no faust. A plain reader takes a third of the time of faust's own recovery, and has no queues that a rebalance could clear.
+Claim the partitions, then read everything that lies before the marks of the claims. It knows no faust. A
+plain reader takes a third of the time of faust's own recovery, and has no queues that a rebalance could
+clear.
 """
 
 from collections.abc import Mapping
@@ -20,7 +22,10 @@ class Restorable(Protocol):
         """Return from where the partition has still to be read; 0 for one that is new here."""
 
     def restore(self, partition: int, offset: int, key: bytes, value: bytes | None) -> None:
-        """Take in a record, unless what is held supersedes it; None removes the key. All before its offset has been taken in."""
+        """Take in a record, unless what is held supersedes it; None removes the key.
+
+        All before its offset has been taken in.
+        """
 
     def restored(self, partition: int, next_offset: int) -> None:
         """Take in that all before ``next_offset``, the claim's mark among it, has been taken in."""
@@ -34,9 +39,10 @@ class Restoring:
         self._claims = claims
 
     async def restore(self, held: Mapping[Place, Restorable]) -> None:
-        """Return when every table holds all that was ever written to its partitions, and nobody else can write to them any more.
+        """Return when every table holds all that was ever written to its partitions.
 
-        May be cancelled at any point and called again. Raises ``KafkaError``.
+        Then nobody else can write to them any more. May be cancelled at any point and called again. Raises
+        ``KafkaError``.
         """
         marks = await self._claims.take(held)
         parts: dict[int, tuple[Restorable, set[int]]] = {id(table): (table, set()) for table in held.values()}
@@ -49,7 +55,9 @@ class Restoring:
         start = {place: table.next_offset(place[1]) for place, table in held.items()}
         topics = sorted({topic for topic, _ in held})
         # Whatever lies there is true, committed or not (ADR 0005).
-        async with open_reader(self._bootstrap, topics, start=start, only=held.keys(), committed=False) as reader:
+        async with open_reader(
+            self._bootstrap, topics, start=start, only=held.keys(), committed=False
+        ) as reader:
             async for r in reader.until({place: mark + 1 for place, mark in marks.items()}):
                 if r.key is not None and r.key != CLAIM_KEY:
                     held[r.topic, r.partition].restore(r.partition, r.offset, r.key, r.value)

@@ -1,6 +1,7 @@
 """What attribution remembers of one shopper, and its bytes.
 
-Facts only, keyed so that inserting one twice changes nothing, plus what each has earned so far. See ``stream.bounding`` for how much.
+Facts only, keyed so that inserting one twice changes nothing, plus what each has earned so far. See
+``stream.bounding`` for how much.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,8 @@ Fence = tuple[int, int]
 START: Fence = (-1, -1)
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
-# How much later than newer events of the same shopper an event may come and still change everything it should.
+# How much later than newer events of the same shopper an event may come and still change everything it
+# should.
 LATENESS_MS = 60 * MINUTE_MS
 _MS = timedelta(milliseconds=1)
 
@@ -66,14 +68,17 @@ class Rules:
     def rest_ms(self) -> int:
         """How far behind the newest event time of its partition a shopper is removed.
 
-        What intake still accepts is then so much newer than all that is remembered that it would drop it first: a search or an
-        interaction finds in the state nothing that could change what it earns.
+        What intake still accepts is then so much newer than all that is remembered that it would drop it
+        first: a search or an interaction finds in the state nothing that could change what it earns.
         """
         return self.max_event_age_ms + self.max_future_ms + self.retention_ms + LATENESS_MS
 
 
 class Credit(NamedTuple):
-    """Which query a line belongs to. ``rate`` in thousandths; ``via`` the key of the fact that says so, ``""`` for none."""
+    """Which query a line belongs to.
+
+    ``rate`` in thousandths; ``via`` the key of the fact that says so, ``""`` for none.
+    """
 
     query: str
     rate: int
@@ -91,7 +96,10 @@ class Earned(NamedTuple):
 
 
 class SeenSearch(NamedTuple):
-    """A search, keyed by query_id. Several with one id are one: the earliest, with all that any of them showed."""
+    """A search, keyed by query_id.
+
+    Several with one id are one: the earliest, with all that any of them showed.
+    """
 
     at_ms: int
     event_id: str
@@ -101,7 +109,10 @@ class SeenSearch(NamedTuple):
 
 
 class Touch(NamedTuple):
-    """A click, view, cart or removal of one product. Repeats with one query_id are one touch with a first and a last time."""
+    """A click, view, cart or removal of one product.
+
+    Repeats with one query_id are one touch with a first and a last time.
+    """
 
     product: str
     action: Action
@@ -120,7 +131,11 @@ class Touch(NamedTuple):
 
 
 class OrderLine(NamedTuple):
-    """A bought product. ``number`` counts the lines of one product in one order from 0; ``query_ids`` is the line's, then the event's."""
+    """A bought product.
+
+    ``number`` counts the lines of one product in one order from 0; ``query_ids`` is the line's, then the
+    event's.
+    """
 
     product: str
     order_id: str
@@ -147,11 +162,12 @@ class Refund(NamedTuple):
 
 @dataclass(slots=True)
 class Shopper:
-    """The state of one shopper. Facts are replaced, never changed; whoever changes the rest works on a ``copy`` of its own.
+    """The state of one shopper.
 
-    ``floor_ms``: interactions up to here may have been forgotten, so older ones are late. ``forgotten_ms``: the shopper has asked to be
-    forgotten up to here, so whatever is older is late. ``taken``: what the facts take at most when they are stored, in bytes; it is not
-    stored, and says only when it is time to measure.
+    Facts are replaced, never changed; whoever changes the rest works on a ``copy`` of its own. ``floor_ms``:
+    interactions up to here may have been forgotten, so older ones are late. ``forgotten_ms``: the shopper has
+    asked to be forgotten up to here, so whatever is older is late. ``taken``: what the facts take at most
+    when they are stored, in bytes; it is not stored, and says only when it is time to measure.
     """
 
     fence: Fence = START
@@ -189,14 +205,29 @@ class Shopper:
         )
 
     def to_bytes(self) -> bytes:
-        """Return the stored form. Its first line is the fence, so that recovery can compare two without parsing them."""
+        """Return the stored form.
+
+        Its first line is the fence, so that recovery can compare two without parsing them.
+        """
         facts = (self.searches, self.touches, self.lines, self.refunds)
-        body = _Body(1, self.newest_ms, self.swept_ms, self.floor_ms, self.evicted, self.late, *facts, self.forgotten_ms)
+        body = _Body(
+            1,
+            self.newest_ms,
+            self.swept_ms,
+            self.floor_ms,
+            self.evicted,
+            self.late,
+            *facts,
+            self.forgotten_ms,
+        )
         return b"%d %d\n%b" % (*self.fence, _ENCODER.encode(body))
 
 
 class _Body(msgspec.Struct, array_like=True, gc=False):
-    """What is stored of a shopper beside its fence. Fields are told by their place: new ones come last, with a default."""
+    """What is stored of a shopper beside its fence.
+
+    Fields are told by their place: new ones come last, with a default.
+    """
 
     version: int
     newest_ms: int
@@ -250,7 +281,11 @@ def is_readable(stored: bytes) -> bool:
     """Say whether bytes are a stored shopper, of whom the functions here can read all they ask for."""
     try:
         lines = shopper_from_bytes(stored).lines.values()
-        return newest_of(stored) >= 0 and fence_of(stored) >= START and all(0 < line.units <= QUANTITY for line in lines)
+        return (
+            newest_of(stored) >= 0
+            and fence_of(stored) >= START
+            and all(0 < line.units <= QUANTITY for line in lines)
+        )
     except (ValueError, IndexError, *DAMAGED):  # of msgspec's errors, too, every one is a ``ValueError``
         return False
 

@@ -1,7 +1,8 @@
-"""One step of each agent: a batch of micro-batches in, outputs and table written and acknowledged when it returns.
+"""One step of each agent.
 
-Order matters: outputs first, then the table, so that a crash in between repeats outputs (which their fences absorb) and never skips them.
-Raises only for infrastructure. Records that fail to decode are counted and skipped.
+A batch of micro-batches in, outputs and table written and acknowledged when it returns. Order matters:
+outputs first, then the table, so that a crash in between repeats outputs (which their fences absorb) and
+never skips them. Raises only for infrastructure. Records that fail to decode are counted and skipped.
 """
 
 from collections import Counter, OrderedDict, defaultdict
@@ -44,7 +45,10 @@ class KeyedTable(SweptTable, Protocol):
 
 
 class ParsedStates(Generic[S]):
-    """Parsed table values beside their bytes. A value that the table has since replaced, by recovery for one, is parsed again."""
+    """Parsed table values beside their bytes.
+
+    A value that the table has since replaced, by recovery for one, is parsed again.
+    """
 
     def __init__(self, table: KeyedTable, parse: Callable[[bytes], S]) -> None:
         self._table = table
@@ -74,9 +78,10 @@ class ParsedStates(Generic[S]):
 
 
 class AttributeStep:
-    """From events to contributions, with the table of shoppers. ``committed``: the offset of a partition from which a replay would begin.
+    """From events to contributions, with the table of shoppers.
 
-    A shopper is removed of whom nobody has heard for ``Rules.rest_ms``, once no replay can bring its events again: so there are the
+    ``committed``: the offset of a partition from which a replay would begin. A shopper is removed of whom
+    nobody has heard for ``Rules.rest_ms``, once no replay can bring its events again: so there are the
     shoppers of some weeks in the table, not all there ever were.
     """
 
@@ -103,7 +108,8 @@ class AttributeStep:
         states: dict[bytes, Shopper] = {}  # copies: what is stored stays as it is until the end
         last: dict[bytes, Any] = {}
         written: list[tuple[str | int, bytes]] = []
-        counts: Counter[str] = Counter()  # a counter of prometheus costs more than a fact's share of Kafka, so it hears once a step
+        # A counter of prometheus costs more than a fact's share of Kafka, so it hears once a step
+        counts: Counter[str] = Counter()
         fenced = evicted = late = uncredited = 0
         for record, index, raw, latest_ms in _facts(batch, self._contiguity, self._rules):
             event = _event(raw, latest_ms)
@@ -149,8 +155,13 @@ class AttributeStep:
         old = newest_of(stored) < now_ms - self._rules.rest_ms
         return None if old and fence_of(stored)[0] < self._committed(partition) else stored
 
-    def _forget(self, state: Shopper, event: Forget, source: int, position: Fence) -> tuple[Shopper, list[tuple[str | int, bytes]]]:
-        """Return the state after an erasure and what to write: by query what is taken back, then to every partition the erasure."""
+    def _forget(
+        self, state: Shopper, event: Forget, source: int, position: Fence
+    ) -> tuple[Shopper, list[tuple[str | int, bytes]]]:
+        """Return the state after an erasure and what to write.
+
+        By query what is taken back, then to every partition the erasure.
+        """
         after, taken_back, erasure = forget(state, event, source, position, self._rules)
         facts: list[tuple[str | int, bytes]] = [(c.query, c.to_json()) for c in taken_back]
         if erasure is None:
@@ -162,9 +173,14 @@ class AttributeStep:
 
 
 class AggregateStep:
-    """From contributions to pairs. The table's changelog is the topic ``pairs`` itself. ``committed``: of the group of both agents."""
+    """From contributions to pairs.
 
-    def __init__(self, table: KeyedTable, settings: StreamSettings, contiguity: Contiguity, committed: Committed) -> None:
+    The table's changelog is the topic ``pairs`` itself. ``committed``: of the group of both agents.
+    """
+
+    def __init__(
+        self, table: KeyedTable, settings: StreamSettings, contiguity: Contiguity, committed: Committed
+    ) -> None:
         self._table = table
         self._states = ParsedStates(table, Pair.from_json)
         self._partitions = settings.partitions
@@ -194,7 +210,11 @@ class AggregateStep:
                 continue
             self._sweep.hear(record.message.partition, c.day * DAY_MS)
             key = pair_key(c.query, c.product_id)
-            before = touched[key][0] if key in touched else self._states.load(key) or Pair(query=c.query, product_id=c.product_id)
+            before = (
+                touched[key][0]
+                if key in touched
+                else self._states.load(key) or Pair(query=c.query, product_id=c.product_id)
+            )
             after = aggregate(before, c)
             fenced += after is before
             applied += after is not before
@@ -214,15 +234,30 @@ class AggregateStep:
 
     def _folded(self, stored: bytes, now_ms: int, _partition: int) -> bytes:
         through = (now_ms - self._single_ms) // DAY_MS
-        return canonical(fold_days(Pair.from_json(stored), through)) if has_days_to_fold(stored, through) else stored
+        return (
+            canonical(fold_days(Pair.from_json(stored), through))
+            if has_days_to_fold(stored, through)
+            else stored
+        )
 
     def _erase(
-        self, erasure: ClientErasure, record: Any, touched: dict[bytes, tuple[Pair, Any]], named: Mapping[tuple[int, str], set[bytes]]
+        self,
+        erasure: ClientErasure,
+        record: Any,
+        touched: dict[bytes, tuple[Pair, Any]],
+        named: Mapping[tuple[int, str], set[bytes]],
     ) -> None:
-        """Erase a client from every pair of the record's partition; ``named``: those in which this batch has counted it."""
+        """Erase a client from every pair of the record's partition.
+
+        ``named``: those in which this batch has counted it.
+        """
         here = record.message.partition
         hashes = (erasure.client, *erasure.others)
-        keys = {key for client in hashes for key in (*self._table.holding(here, client.encode()), *named.get((here, client), ()))}
+        keys = {
+            key
+            for client in hashes
+            for key in (*self._table.holding(here, client.encode()), *named.get((here, client), ()))
+        }
         for key in keys:
             before = touched[key][0] if key in touched else self._states.load(key)
             if before is None:
@@ -234,12 +269,19 @@ class AggregateStep:
 
 
 def _event(raw: bytes, latest_ms: int) -> CleanEvent | None:
-    """Return what a fact of ``events`` says, or None, counted, when it is not ours: no intake writes what is out of bounds."""
+    """Return what a fact of ``events`` says, or None, counted, when it is not ours.
+
+    No intake writes what is out of bounds.
+    """
     try:
         event = read_clean_event(raw)
     except DecodeError:
         event = None
-    if event is not None and event.at_ms <= latest_ms and (not isinstance(event, CleanInteraction) or _within_bounds(event)):
+    if (
+        event is not None
+        and event.at_ms <= latest_ms
+        and (not isinstance(event, CleanInteraction) or _within_bounds(event))
+    ):
         return event
     metrics.UNREADABLE.labels("events").inc()
     return None
@@ -253,7 +295,10 @@ def _within_bounds(event: CleanInteraction) -> bool:
 
 
 def _contribution(raw: bytes, latest_ms: int) -> Contribution | ClientErasure | None:
-    """Return what a fact of ``contributions`` says, or None, counted, when it is not ours. Erasures are rare, so they are tried second."""
+    """Return what a fact of ``contributions`` says, or None, counted, when it is not ours.
+
+    Erasures are rare, so they are tried second.
+    """
     try:
         c = Contribution.from_json(raw)
         if c.day * DAY_MS <= latest_ms and abs(c.units) <= QUANTITY and abs(c.revenue_minor) <= LINE_MINOR:
@@ -267,8 +312,13 @@ def _contribution(raw: bytes, latest_ms: int) -> Contribution | ClientErasure | 
         return None
 
 
-def _facts(batch: Sequence[Any], contiguity: Contiguity, rules: Rules) -> Iterator[tuple[Any, int, bytes, int]]:
-    """Yield each record, and of each fact in it the index, the bytes, and the latest time in ms that it may speak of."""
+def _facts(
+    batch: Sequence[Any], contiguity: Contiguity, rules: Rules
+) -> Iterator[tuple[Any, int, bytes, int]]:
+    """Yield each record, and of each fact in it the index, the bytes and a time.
+
+    That is the latest time in ms that it may speak of.
+    """
     ahead_ms = rules.max_future_ms + DAY_MS  # a day, since no two clocks are the same
     for record in batch:
         message = record.message

@@ -1,13 +1,16 @@
-"""Look after what nobody touches: every so often in event time every value of a partition is looked at, some of them in each step.
+"""Look after what nobody touches.
 
-Time is the newest event time of a partition, as this worker has heard it; without new events nothing grows, so nothing needs tending.
+Every so often in event time every value of a partition is looked at, some of them in each step. Time is the
+newest event time of a partition, as this worker has heard it; without new events nothing grows, so nothing
+needs tending.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 LOOKED_AT_ONCE = 2000
-# What becomes of a stored value at a time, in a partition: the same object when all is well, other bytes, or None to remove it.
+# What becomes of a stored value at a time, in a partition: the same object when all is well, other bytes, or
+# None to remove it.
 Tend = Callable[[bytes, int, int], bytes | None]
 
 
@@ -35,7 +38,10 @@ class Sweep:
             self._newest[partition] = at_ms
 
     def run(self, batch: Sequence[Any]) -> list[bytes]:
-        """Tend the partitions of a batch, ``LOOKED_AT_ONCE`` values of each and no more; return the keys that were written or removed."""
+        """Tend the partitions of a batch, ``LOOKED_AT_ONCE`` values of each and no more.
+
+        Return the keys that were written or removed.
+        """
         changed = []
         for partition, record in {record.message.partition: record for record in batch}.items():
             now = self._newest.get(partition, 0)

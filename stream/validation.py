@@ -1,6 +1,7 @@
-"""Decide what becomes of a raw record: a clean fact, a tombstone, something to ignore, or a rejection with its reason.
+"""Decide what becomes of a raw record.
 
-Pure: the clock is an argument. Knows nothing of the catalogue; whether a product exists is asked elsewhere.
+A clean fact, a tombstone, something to ignore, or a rejection with its reason. Pure: the clock is an
+argument. Knows nothing of the catalogue; whether a product exists is asked elsewhere.
 """
 
 import re
@@ -15,7 +16,17 @@ from schemas.absent import NOBODY, PROGRAM_WORDS
 from schemas.base import NO_CONTROL
 from schemas.bounds import ATTRIBUTES_BYTES, EXACT_INTEGER, ID_CHARS, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
 from schemas.decoding import read, refuse
-from schemas.events import ACTION_ALIASES, Action, CleanInteraction, CleanSearch, Erasure, Forget, Interaction, Line, Search
+from schemas.events import (
+    ACTION_ALIASES,
+    Action,
+    CleanInteraction,
+    CleanSearch,
+    Erasure,
+    Forget,
+    Interaction,
+    Line,
+    Search,
+)
 from schemas.products import Attribute, CatalogProduct, Deletion, Product
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
@@ -42,7 +53,9 @@ class Ignored:
     why: str
 
 
-def validate_search(record: Record, now: datetime, settings: StreamSettings) -> CleanSearch | Rejection | Ignored:  # noqa: PLR0911 - one return per refusal
+def validate_search(  # noqa: PLR0911 - one return per refusal
+    record: Record, now: datetime, settings: StreamSettings
+) -> CleanSearch | Rejection | Ignored:
     """Return the search with its normalised query and the products it showed, best first, each once."""
     decoded = decode(record, Search, max_bytes=settings.max_record_bytes)
     if isinstance(decoded, Rejection):
@@ -60,10 +73,16 @@ def validate_search(record: Record, now: datetime, settings: StreamSettings) -> 
     if not query:
         return refuse(Reason.BLANK_TEXT, "user_query")
     if search.user_query.strip() in PROGRAM_WORDS:
-        return refuse(Reason.PLACEHOLDER_TEXT, "user_query", "a word that programs write where there is nothing")
+        return refuse(
+            Reason.PLACEHOLDER_TEXT, "user_query", "a word that programs write where there is nothing"
+        )
     shown = list(dict.fromkeys(search.shown()))
     if _too_many_bytes(record, SHOWN_BYTES, shown):
-        return refuse(Reason.SCHEMA, "hits" if search.hits else "query_response_hit_ids", f"ids of more than {SHOWN_BYTES} bytes together")
+        return refuse(
+            Reason.SCHEMA,
+            "hits" if search.hits else "query_response_hit_ids",
+            f"ids of more than {SHOWN_BYTES} bytes together",
+        )
     return CleanSearch(
         event_id=event_id,
         shopper=search.client_id or search.session_id or search.user_id or search.query_id,
@@ -72,15 +91,20 @@ def validate_search(record: Record, now: datetime, settings: StreamSettings) -> 
         query=query,
         shown=shown,
         session_id=search.session_id,
-        generation=search.generation if search.generation is not None and abs(search.generation) <= EXACT_INTEGER else None,
+        generation=search.generation
+        if search.generation is not None and abs(search.generation) <= EXACT_INTEGER
+        else None,
         seal=search.seal,
     )
 
 
-def validate_interaction(record: Record, now: datetime, settings: StreamSettings) -> CleanInteraction | Rejection | Ignored:  # noqa: PLR0911 - one return per refusal
+def validate_interaction(  # noqa: PLR0911 - one return per refusal
+    record: Record, now: datetime, settings: StreamSettings
+) -> CleanInteraction | Rejection | Ignored:
     """Return the interaction as lines of one product each.
 
-    A purchase without ``order_id`` is its own order; a refund without one is refused, since nothing says what it gives back.
+    A purchase without ``order_id`` is its own order; a refund without one is refused, since nothing says what
+    it gives back.
     """
     decoded = decode(record, Interaction, max_bytes=settings.max_record_bytes)
     if isinstance(decoded, Rejection):
@@ -96,7 +120,9 @@ def validate_interaction(record: Record, now: datetime, settings: StreamSettings
         return at_ms
     shopper = raw.client_id or raw.session_id or raw.user_id or raw.query_id
     if not shopper:
-        return refuse(Reason.NO_IDENTITY, message="one of client_id, session_id, user_id, query_id is expected")
+        return refuse(
+            Reason.NO_IDENTITY, message="one of client_id, session_id, user_id, query_id is expected"
+        )
     action = _ACTIONS.get(raw.action_name)
     if action is None:
         return refuse(Reason.UNKNOWN_ACTION, "action_name")
@@ -133,14 +159,17 @@ def validate_erasure(record: Record, now: datetime, settings: StreamSettings) ->
     if isinstance(at_ms, Rejection):
         return at_ms
     if not shopper:
-        return refuse(Reason.NO_IDENTITY, message="one of client_id, session_id, user_id, query_id is expected")
+        return refuse(
+            Reason.NO_IDENTITY, message="one of client_id, session_id, user_id, query_id is expected"
+        )
     return Forget(event_id=event_id, shopper=shopper, at_ms=at_ms)
 
 
 def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct | Tombstone | Rejection:  # noqa: PLR0911 - one return per refusal
-    """Return the product with clean texts. A null value, or ``deleted: true`` whatever stands beside it, deletes.
+    """Return the product with clean texts.
 
-    The key must be the product_id. Without a version the record's offset stands for it (``stream.versions`` makes it rise).
+    A null value, or ``deleted: true`` whatever stands beside it, deletes. The key must be the product_id.
+    Without a version the record's offset stands for it (``stream.versions`` makes it rise).
     """
     try:
         key = record.key.decode() if record.key else None
@@ -204,9 +233,17 @@ def _product_of(record: Record, key: str | None, settings: StreamSettings) -> Pr
     value = opened.value
     if value is None and (record.value is None or opened.deletes):
         named = key is not None and len(key) <= ID_CHARS and _IS_ID.match(key) and key not in NOBODY
-        return Tombstone(key) if key and named else refuse(Reason.KEY_MISMATCH, "key", "a tombstone's key is the id of a product")
+        return (
+            Tombstone(key)
+            if key and named
+            else refuse(Reason.KEY_MISMATCH, "key", "a tombstone's key is the id of a product")
+        )
     if value is None:
-        return refuse(Reason.SCHEMA, "data", "a CloudEvents envelope with a JSON object in data or data_base64 is expected")
+        return refuse(
+            Reason.SCHEMA,
+            "data",
+            "a CloudEvents envelope with a JSON object in data or data_base64 is expected",
+        )
     return _deletion(value, key) or read(value, Product, max_bytes=settings.max_record_bytes)
 
 
@@ -228,7 +265,11 @@ def _lines(raw: Interaction, record: Record) -> list[Line] | Rejection:
     if not raw.items:
         attributes = raw.event_attributes
         product_id = attributes.object.object_id if attributes and attributes.object else raw.object_id
-        return [Line(product_id=product_id)] if product_id else refuse(Reason.NO_PRODUCT, message="an object or items are expected")
+        return (
+            [Line(product_id=product_id)]
+            if product_id
+            else refuse(Reason.NO_PRODUCT, message="an object or items are expected")
+        )
     lines = [
         Line(
             product_id=item.object_id,
@@ -238,11 +279,17 @@ def _lines(raw: Interaction, record: Record) -> list[Line] | Rejection:
         )
         for item in raw.items
     ]
-    if _too_many_bytes(record, ITEM_BYTES, (i for line in lines for i in (line.product_id, line.query_id or ""))):
+    if _too_many_bytes(
+        record, ITEM_BYTES, (i for line in lines for i in (line.product_id, line.query_id or ""))
+    ):
         return refuse(Reason.SCHEMA, "items", f"ids of more than {ITEM_BYTES} bytes together")
     dear = next((n for n, line in enumerate(lines) if line.revenue_minor > LINE_MINOR), None)
     if dear is not None:
-        return refuse(Reason.SCHEMA, f"items.{dear}.unit_price", f"price times quantity is more than {LINE_MINOR / 100:g}")
+        return refuse(
+            Reason.SCHEMA,
+            f"items.{dear}.unit_price",
+            f"price times quantity is more than {LINE_MINOR / 100:g}",
+        )
     return lines
 
 

@@ -1,4 +1,7 @@
-"""Which validator judges the records of which raw topic: the one table, for intake and for what looks at its rules from outside."""
+"""Which validator judges the records of which raw topic.
+
+The one table, for intake and for what looks at its rules from outside.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -8,7 +11,13 @@ from schemas.events import CleanInteraction, CleanSearch, Forget
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from schemas.topics import ERASURES, INTERACTIONS, PRODUCTS, SEARCHES
-from stream.validation import Ignored, validate_erasure, validate_interaction, validate_product, validate_search
+from stream.validation import (
+    Ignored,
+    validate_erasure,
+    validate_interaction,
+    validate_product,
+    validate_search,
+)
 
 Outcome = CleanSearch | CleanInteraction | Forget | Rejection | Ignored
 EVENT_VALIDATORS: Mapping[str, Callable[[Record, datetime, StreamSettings], Outcome]] = {

@@ -1,7 +1,8 @@
-"""Which record of a product is the newer one: the rule of intake, after which the order of ``catalog`` is the truth for everybody.
+"""Which record of a product is the newer one.
 
-A version is compared with a version. Where either record has none, the later one in the topic holds. A deletion forgets both, so what is
-created again may begin at any version. Pure.
+The rule of intake, after which the order of ``catalog`` is the truth for everybody. A version is compared
+with a version. Where either record has none, the later one in the topic holds. A deletion forgets both, so
+what is created again may begin at any version. Pure.
 """
 
 from typing import NamedTuple
@@ -10,7 +11,10 @@ from schemas.products import CatalogProduct
 
 
 class Held(NamedTuple):
-    """What is remembered of a product's newest record. ``place``: its partition, offset and broker's time in ms, where it is known."""
+    """What is remembered of a product's newest record.
+
+    ``place``: its partition, offset and broker's time in ms, where it is known.
+    """
 
     version: int
     shop_version: int | None = None
@@ -27,14 +31,20 @@ def numbered(product: CatalogProduct, held: Held | None) -> CatalogProduct | Non
         newer = follows(product.place, held.place)
     if not newer:
         return None
-    return product if product.version > held.version else product.model_copy(update={"version": held.version + 1})
+    return (
+        product
+        if product.version > held.version
+        else product.model_copy(update={"version": held.version + 1})
+    )
 
 
 def follows(place: tuple[int, ...] | None, held: tuple[int, ...] | None) -> bool:
     """Say whether a record lies behind another, also when its topic was made anew or has got more partitions.
 
-    >>> follows((0, 8, 50), (0, 7, 50)), follows((0, 7, 50), (0, 7, 50)), follows((0, 0, 90), (0, 7, 50)), follows((3, 0, 90), (0, 7, 50))
-    (True, False, True, True)
+    >>> follows((0, 8, 50), (0, 7, 50)), follows((0, 7, 50), (0, 7, 50))
+    (True, False)
+    >>> follows((0, 0, 90), (0, 7, 50)), follows((3, 0, 90), (0, 7, 50))
+    (True, True)
     """
     if place is None or held is None:
         return True

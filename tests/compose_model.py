@@ -1,6 +1,7 @@
-"""The part of the Compose specification that our files use, as strict models: an unknown key or a wrong form is an error.
+"""The part of the Compose specification that our files use, as strict models.
 
-The files were also read by compose-go, the parser of ``docker compose``, with its JSON schema (v2.16.2): both are valid there.
+An unknown key or a wrong form is an error. The files were also read by compose-go, the parser of
+``docker compose``, with its JSON schema (v2.16.2): both are valid there.
 """
 
 from typing import Annotated, Literal

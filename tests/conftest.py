@@ -1,6 +1,7 @@
-"""What tests of every package share: one real broker, one real Milvus Lite server, names of one's own; and their order.
+"""What tests of every package share, and their order.
 
-Imports lie inside the fixtures: a test that asks for none of them starts nothing and loads nothing.
+One real broker, one real Milvus Lite server, names of one's own. Imports lie inside the fixtures: a test that
+asks for none of them starts nothing and loads nothing.
 """
 # ruff: noqa: PLC0415 (the reason is above)
 
@@ -16,7 +17,9 @@ import hypothesis
 import pytest
 
 # Time per example says something about the machine, not about the code.
-hypothesis.settings.register_profile("searchloop", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "searchloop", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("searchloop")
 
 if TYPE_CHECKING:
@@ -28,12 +31,17 @@ WEIGHTS = {"slow": 40.0, "model": 5.0, "broker": 5.0}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several workers take one file after the other, the long ones come first: the end must not be one of them alone."""
+    """Where several workers take one file after the other, the long ones come first.
+
+    The end must not be one of them alone.
+    """
     if not hasattr(config, "workerinput"):
         return
     weights: Counter[Path] = Counter()
     for item in items:
-        weights[item.path] += max((w for name, w in WEIGHTS.items() if item.get_closest_marker(name)), default=0.05)
+        weights[item.path] += max(
+            (w for name, w in WEIGHTS.items() if item.get_closest_marker(name)), default=0.05
+        )
     items.sort(key=lambda item: -weights[item.path])
 
 
@@ -48,10 +56,10 @@ def embedded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Embedd
 
 @pytest.fixture(scope="session")
 def kafka(embedded_kafka: "EmbeddedKafka") -> str:
-    """Bootstrap address of a broker that lives as long as the session. Give topics the prefix of ``topic_prefix``.
+    """Bootstrap address of a broker that lives as long as the session.
 
-    It has made its own topics: asked for a group before that, a broker cannot tell yet, and what a test finds would follow from those
-    that ran before it.
+    Give topics the prefix of ``topic_prefix``. It has made its own topics: asked for a group before that, a
+    broker cannot tell yet, and what a test finds would follow from those that ran before it.
     """
     from broker.lag import open_lag_reader
 
@@ -66,7 +74,10 @@ def kafka(embedded_kafka: "EmbeddedKafka") -> str:
 
 @pytest.fixture(scope="session")
 def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URI of a Milvus Lite server that lives as long as the session. Give collections a prefix of their own."""
+    """URI of a Milvus Lite server that lives as long as the session.
+
+    Give collections a prefix of their own.
+    """
     from embedded.milvus import EmbeddedMilvus
 
     with EmbeddedMilvus(tmp_path_factory.mktemp("milvus")) as server:
@@ -79,12 +90,18 @@ def milvus_wheel() -> None:
     from embedded.milvus_wheel import WHEEL, wheel_folder
 
     if wheel_folder() is None:
-        pytest.skip(f"the wheel {WHEEL} with the Milvus server is not installed (`make setup` does it on x86-64 Linux)")
+        pytest.skip(
+            f"the wheel {WHEEL} with the Milvus server is not installed (`make setup` does it on x86-64 "
+            "Linux)"
+        )
 
 
 @pytest.fixture(scope="module")
 def milvus_server(milvus_wheel: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URI of a real Milvus server that lives as long as the module, for it works also when nobody asks it anything."""
+    """URI of a real Milvus server that lives as long as the module.
+
+    For it works also when nobody asks it anything.
+    """
     from embedded.milvus_server import MilvusServer
 
     with MilvusServer(tmp_path_factory.mktemp("milvus-server")) as server:
@@ -99,13 +116,25 @@ def topic_prefix() -> str:
 
 @pytest.fixture
 def settings_env(kafka: str, milvus: str, topic_prefix: str, tmp_path: Path) -> Callable[..., dict[str, str]]:
-    """Return the environment of a child process: ``settings_env(partitions=2)`` adds SEARCHLOOP_PARTITIONS=2."""
+    """Return the environment of a child process.
+
+    ``settings_env(partitions=2)`` adds SEARCHLOOP_PARTITIONS=2.
+    """
 
     def build(**settings: object) -> dict[str, str]:
         from embedded.launching import child_environ
 
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}
-        values = {"kafka": kafka, "milvus": milvus, "topic_prefix": topic_prefix, "data_dir": tmp_path, "search_partitions": 2, **settings}
-        return child_environ(clean, **{f"SEARCHLOOP_{name.upper()}": str(value) for name, value in values.items()})
+        values = {
+            "kafka": kafka,
+            "milvus": milvus,
+            "topic_prefix": topic_prefix,
+            "data_dir": tmp_path,
+            "search_partitions": 2,
+            **settings,
+        }
+        return child_environ(
+            clean, **{f"SEARCHLOOP_{name.upper()}": str(value) for name, value in values.items()}
+        )
 
     return build

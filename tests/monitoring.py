@@ -1,4 +1,7 @@
-"""What monitoring says and what the code declares: metrics of the source, alert rules, panels, and the queries of both."""
+"""What monitoring says and what the code declares.
+
+Metrics of the source, alert rules, panels, and the queries of both.
+"""
 
 import ast
 import json
@@ -23,7 +26,10 @@ TARGET_LABELS = frozenset({"instance", "job"})
 
 
 class Query(NamedTuple):
-    """What a PromQL expression reads: (metric, label) of its selectors, and for each aggregation its labels and its metrics."""
+    """What a PromQL expression reads.
+
+    (metric, label) of its selectors, and for each aggregation its labels and its metrics.
+    """
 
     metrics: frozenset[str]
     matched: frozenset[tuple[str, str]]
@@ -31,17 +37,27 @@ class Query(NamedTuple):
 
 
 def _declarations() -> Iterator[tuple[str, tuple[str, str, frozenset[str]]]]:
-    """Yield the kind of every metric of the code, and its name, help and labels; read from the source, nothing is imported."""
+    """Yield the kind of every metric of the code, and its name, help and labels.
+
+    Read from the source, nothing is imported.
+    """
     for path in (p for package in _PROCESSES for p in sorted((ROOT / package).rglob("*.py"))):
         for call in ast.walk(ast.parse(path.read_text())):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _SUFFIXES and len(call.args) > 1:
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Name)
+                and call.func.id in _SUFFIXES
+                and len(call.args) > 1
+            ):
                 name, text, *labels = (ast.literal_eval(argument) for argument in call.args[:3])
                 yield call.func.id, (name, text, frozenset(labels[0]) if labels else frozenset())
 
 
 def declared_metrics() -> dict[str, frozenset[str]]:
     """Return every metric of the code as Prometheus shows it, with its labels."""
-    return {name + suffix: labels for kind, (name, _, labels) in _declarations() for suffix in _SUFFIXES[kind]}
+    return {
+        name + suffix: labels for kind, (name, _, labels) in _declarations() for suffix in _SUFFIXES[kind]
+    }
 
 
 def help_texts() -> dict[str, str]:
@@ -56,7 +72,11 @@ def shown_metrics(data_dir: Path) -> set[str]:
         port = json.loads(announced.read_text())["port"]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
             typed = re.findall(r"^# TYPE (\S+) (\w+)$", page.read().decode(), re.MULTILINE)
-        found |= {name + suffix for name, kind in typed for suffix in (_SUFFIXES["Histogram"] if kind == "histogram" else ("",))}
+        found |= {
+            name + suffix
+            for name, kind in typed
+            for suffix in (_SUFFIXES["Histogram"] if kind == "histogram" else ("",))
+        }
     return found
 
 
@@ -84,7 +104,9 @@ def read_query(expression: str) -> Query:
 
     def visit(node: promql_parser.Expr) -> None:
         if isinstance(node, promql_parser.AggregateExpr) and node.modifier is not None:
-            grouped.append((frozenset(node.modifier.labels), frozenset(str(s.name) for s in _selectors(node.expr))))
+            grouped.append(
+                (frozenset(node.modifier.labels), frozenset(str(s.name) for s in _selectors(node.expr)))
+            )
 
     promql_parser.walk(promql_parser.parse(expression), visit)
     matched = frozenset((str(s.name), m.name) for s in selectors for m in s.matchers.matchers)
@@ -96,8 +118,13 @@ def faults_of(query: Query, declared: dict[str, frozenset[str]]) -> list[str]:
     known = declared | _OF_PROMETHEUS
     if missing := query.metrics - known.keys():
         return [f"no process has the metric {name}" for name in sorted(missing)]
-    allowed = {name: labels | TARGET_LABELS | ({"le"} if name.endswith("_bucket") else set()) for name, labels in known.items()}
-    faults = [f"{name} has no label {label}" for name, label in sorted(query.matched) if label not in allowed[name]]
+    allowed = {
+        name: labels | TARGET_LABELS | ({"le"} if name.endswith("_bucket") else set())
+        for name, labels in known.items()
+    }
+    faults = [
+        f"{name} has no label {label}" for name, label in sorted(query.matched) if label not in allowed[name]
+    ]
     return faults + [
         f"{name} has no label {label} to group by"
         for labels, names in query.grouped

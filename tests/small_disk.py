@@ -15,7 +15,9 @@ def small_disk(folder: Path, mb: int) -> Iterator[Path]:
     folder.mkdir()
     if (
         sys.platform != "linux"
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mb}m", "tmpfs", str(folder)], check=False).returncode
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={mb}m", "tmpfs", str(folder)], check=False
+        ).returncode
     ):
         pytest.skip("a disk to fill needs the right to mount one")
     try:

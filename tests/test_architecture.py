@@ -1,6 +1,7 @@
-"""The arrows of the design, read from the source by ``ast``: who may import whom, and where a library is at home.
+"""The arrows of the design, read from the source by ``ast``.
 
-Nothing is imported, so this is fast. Each rule is also shown to catch a violation that is planted in a small tree.
+Who may import whom, and where a library is at home. Nothing is imported, so this is fast. Each rule is also
+shown to catch a violation that is planted in a small tree.
 """
 
 import ast
@@ -19,7 +20,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PROCESSES = ("stream", "trainer", "indexer", "searcher")
 ALL = frozenset(
-    {"schemas", "broker", "process", "media", "retrieval", *PROCESSES, "embedded", "simulator", "commands", "cli", "benchmarks"}
+    {
+        "schemas",
+        "broker",
+        "process",
+        "media",
+        "retrieval",
+        *PROCESSES,
+        "embedded",
+        "simulator",
+        "commands",
+        "cli",
+        "benchmarks",
+    }
 )
 # A package sees itself and these. ADR 0001 says why ``process`` stands beside the design.
 MAY_SEE: Mapping[str, frozenset[str]] = {
@@ -38,7 +51,8 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "cli": ALL - {"benchmarks"},
     "benchmarks": ALL,
 }
-# Within a package: a room (folder) sees itself and these. What stands on top sees all rooms, and no room sees the top.
+# Within a package: a room (folder) sees itself and these. What stands on top sees all rooms, and no room sees
+# the top.
 ROOMS: Mapping[str, Mapping[str, frozenset[str]]] = {
     "trainer": {
         "run": frozenset(),
@@ -66,7 +80,8 @@ ROOMS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "verdicts": frozenset({"harness"}),
     },
 }
-# Library -> the files, or folders ending in "/", that alone may import it. Benchmarks compare with libraries, so they are free.
+# Library -> the files, or folders ending in "/", that alone may import it. Benchmarks compare with libraries,
+# so they are free.
 HOMES: Mapping[str, tuple[str, ...]] = {
     "faust": ("stream/app.py", "stream/recovery.py"),
     "mode": ("stream/app.py", "stream/recovery.py"),
@@ -74,7 +89,11 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "pymilvus": ("retrieval/index.py",),
     "PIL": ("media/images.py",),
     "apscheduler": ("trainer/service/scheduler.py",),
-    "sentence_transformers": ("trainer/learning/fine_tune.py", "trainer/learning/trainer_adapter.py", "retrieval/encoder.py"),
+    "sentence_transformers": (
+        "trainer/learning/fine_tune.py",
+        "trainer/learning/trainer_adapter.py",
+        "retrieval/encoder.py",
+    ),
 }
 SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "msgspec", "ftfy"})
 HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})
@@ -95,24 +114,36 @@ class Import:
 def tree(root: Path) -> dict[str, tuple[Import, ...]]:
     """Return the imports of every Python file of the packages, by path from the root."""
     files = [p for name in ALL for p in [*(root / name).rglob("*.py"), root / f"{name}.py"] if p.is_file()]
-    # What earlier tests left may log a traceback when it is collected; in the middle of a parse that breaks CPython 3.11's (issue 106905).
+    # What earlier tests left may log a traceback when it is collected; in the middle of a parse that breaks
+    # CPython 3.11's (issue 106905).
     gc.disable()
     try:
-        return {p.relative_to(root).as_posix(): tuple(imports(p.read_text(encoding="utf-8"))) for p in sorted(files)}
+        return {
+            p.relative_to(root).as_posix(): tuple(imports(p.read_text(encoding="utf-8")))
+            for p in sorted(files)
+        }
     finally:
         gc.enable()
 
 
 def imports(source: str) -> Iterator[Import]:
-    """Yield every import of a file, also those under TYPE_CHECKING, in functions, and by importlib with a literal name."""
+    """Yield every import of a file, also those under TYPE_CHECKING and in functions.
+
+    Also those by importlib with a literal name.
+    """
     stack: list[tuple[ast.AST, bool]] = [(ast.parse(source), False)]
     while stack:
         node, inner = stack.pop()
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, node.lineno, inner) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (Import(f"{'.' * node.level}{node.module or ''}.{alias.name}", node.lineno, inner) for alias in node.names)
-        elif isinstance(node, ast.Call) and re.fullmatch(r"(importlib\.)?import_module|__import__", ast.unparse(node.func)):
+            yield from (
+                Import(f"{'.' * node.level}{node.module or ''}.{alias.name}", node.lineno, inner)
+                for alias in node.names
+            )
+        elif isinstance(node, ast.Call) and re.fullmatch(
+            r"(importlib\.)?import_module|__import__", ast.unparse(node.func)
+        ):
             name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else "?"
             yield Import(str(name), node.lineno, inner=True)
         within = inner or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
@@ -125,7 +156,10 @@ def package(path: str) -> str:
 
 
 def resolve(module: str, files: Mapping[str, object]) -> str | None:
-    """Return the file of ours that an import names (``a.b`` or ``a.b.name``), or None when it is a library's."""
+    """Return the file of ours that an import names, or None when it is a library's.
+
+    The name is ``a.b`` or ``a.b.name``.
+    """
     parts = module.split(".")
     for length in (len(parts), len(parts) - 1):
         stem = "/".join(parts[:length])
@@ -141,7 +175,9 @@ def forbidden_arrows(root: Path) -> list[str]:
         for name in names:
             target = name.module.split(".")[0]
             if target in ALL and target != package(path) and target not in MAY_SEE[package(path)]:
-                found.append(f"{path}:{name.line} imports {name.module}: {package(path)} may not see {target}")
+                found.append(
+                    f"{path}:{name.line} imports {name.module}: {package(path)} may not see {target}"
+                )
             if not target:
                 found.append(f"{path}:{name.line} imports {name.module}: imports are absolute")
     return found
@@ -156,7 +192,9 @@ def forbidden_doors(root: Path) -> list[str]:
             target = rest.split(".")[0]
             if room and rooms and top == package(path) and target not in {room, *rooms.get(room, ())}:
                 seen = f"the room {target}" if target in rooms else "what stands on top"
-                found.append(f"{path}:{name.line} imports {name.module}: the room {room} of {top} may not see {seen}")
+                found.append(
+                    f"{path}:{name.line} imports {name.module}: the room {room} of {top} may not see {seen}"
+                )
     return found
 
 
@@ -166,9 +204,18 @@ def strays(root: Path) -> list[str]:
         for name in names:
             library = name.module.split(".")[0]
             if library in HOMES and package(path) != "benchmarks" and not path.startswith(HOMES[library]):
-                found.append(f"{path}:{name.line} imports {library}, whose only home is {', '.join(HOMES[library])}")
-            if package(path) == "schemas" and library not in {*SCHEMAS_LIBRARIES, *ALL, *sys.stdlib_module_names}:
-                found.append(f"{path}:{name.line} imports {library}: schemas uses pydantic, msgspec, ftfy and the standard library only")
+                found.append(
+                    f"{path}:{name.line} imports {library}, whose only home is {', '.join(HOMES[library])}"
+                )
+            if package(path) == "schemas" and library not in {
+                *SCHEMAS_LIBRARIES,
+                *ALL,
+                *sys.stdlib_module_names,
+            }:
+                found.append(
+                    f"{path}:{name.line} imports {library}: schemas uses pydantic, msgspec, ftfy and the "
+                    "standard library only"
+                )
     return found
 
 
@@ -189,7 +236,10 @@ def graph(root: Path) -> dict[str, set[str]]:
     edges: dict[str, set[str]] = {path: set() for path in files}
     for path, names in files.items():
         for target in filter(None, (resolve(name.module, files) for name in names)):
-            edges[path] |= {target, *(f"{'/'.join(target.split('/')[:n])}/__init__.py" for n in range(1, target.count("/") + 1))}
+            edges[path] |= {
+                target,
+                *(f"{'/'.join(target.split('/')[:n])}/__init__.py" for n in range(1, target.count("/") + 1)),
+            }
         edges[path] = {t for t in edges[path] if t in files and t != path}
     return edges
 
@@ -209,7 +259,11 @@ def reachable(start: str, edges: Mapping[str, set[str]]) -> dict[str, str]:
 
 def cycles(root: Path) -> list[str]:
     edges = graph(root)
-    return [f"{path} imports itself through {reachable(path, edges)[path]}" for path in edges if path in reachable(path, edges)]
+    return [
+        f"{path} imports itself through {reachable(path, edges)[path]}"
+        for path in edges
+        if path in reachable(path, edges)
+    ]
 
 
 def heavy_starts(root: Path) -> list[str]:
@@ -218,7 +272,11 @@ def heavy_starts(root: Path) -> list[str]:
     light = re.compile(r"stream/|trainer/__main__\.py|commands/\w+\.py")
     for start in (p for p in files if light.match(p) and p not in LOADING):
         for path in {start, *reachable(start, edges)}:
-            found += [f"{start} loads {n.module} through {path}:{n.line}" for n in files[path] if n.module.split(".")[0] in HEAVY]
+            found += [
+                f"{start} loads {n.module} through {path}:{n.line}"
+                for n in files[path]
+                if n.module.split(".")[0] in HEAVY
+            ]
     return found
 
 
@@ -258,21 +316,33 @@ def test_the_page_says_of_each_room_what_it_sees(package: str) -> None:
 PLANTED = {
     "schemas sees broker": ("arrows point inward", {"schemas/a.py": "from broker import topics"}),
     "a process sees another": ("arrows point inward", {"searcher/a.py": "import indexer.build"}),
-    "under TYPE_CHECKING too": ("arrows point inward", {"embedded/a.py": "if TYPE_CHECKING:\n    from stream.app import App"}),
-    "by importlib too": ("arrows point inward", {"stream/a.py": "import importlib\nx = importlib.import_module('trainer.gate')"}),
+    "under TYPE_CHECKING too": ("arrows point inward",
+                                {"embedded/a.py": "if TYPE_CHECKING:\n    from stream.app import App"}),
+    "by importlib too": ("arrows point inward",
+                         {"stream/a.py": "import importlib\nx = importlib.import_module('trainer.gate')"}),
     "a relative import": ("arrows point inward", {"media/a.py": "from . import store"}),
-    "a room sees one above it": ("rooms see what the table says", {"trainer/data/a.py": "from trainer.gate.case import Case"}),
-    "a room sees the top": ("rooms see what the table says", {"trainer/gate/a.py": "from trainer.retrain import main"}),
-    "a room sees another by its name": ("rooms see what the table says", {"trainer/run/a.py": "from trainer import service"}),
-    "a room that nobody has written down": ("rooms see what the table says", {"trainer/attic/a.py": "import trainer.run.folder"}),
+    "a room sees one above it": ("rooms see what the table says",
+                                 {"trainer/data/a.py": "from trainer.gate.case import Case"}),
+    "a room sees the top": ("rooms see what the table says",
+                            {"trainer/gate/a.py": "from trainer.retrain import main"}),
+    "a room sees another by its name": ("rooms see what the table says",
+                                        {"trainer/run/a.py": "from trainer import service"}),
+    "a room that nobody has written down": ("rooms see what the table says",
+                                            {"trainer/attic/a.py": "import trainer.run.folder"}),
     "aiokafka outside broker": ("a library has one home", {"process/a.py": "import aiokafka"}),
-    "pymilvus in another file of retrieval": ("a library has one home", {"retrieval/live.py": "from pymilvus import MilvusClient"}),
+    "pymilvus in another file of retrieval": ("a library has one home",
+                                              {"retrieval/live.py": "from pymilvus import MilvusClient"}),
     "schemas with a library": ("a library has one home", {"schemas/a.py": "import yaml"}),
     "an import in a function": ("imports stand at the top", {"trainer/a.py": "def f():\n    import json"}),
-    "an import in a method": ("imports stand at the top", {"trainer/a.py": "class A:\n    def f(self):\n        from json import loads"}),
-    "two files in a ring": ("nothing imports itself", {"media/a.py": "import media.b", "media/b.py": "from media.a import x"}),
-    "a ring through a package": ("nothing imports itself", {"media/__init__.py": "import media.a", "media/a.py": "from media import x"}),
-    "torch two steps away": ("torch only where text is encoded", {"stream/a.py": "from media import b", "media/b.py": "import torch.nn"}),
+    "an import in a method": ("imports stand at the top",
+                              {"trainer/a.py": "class A:\n    def f(self):\n        from json import loads"}),
+    "two files in a ring": ("nothing imports itself",
+                            {"media/a.py": "import media.b", "media/b.py": "from media.a import x"}),
+    "a ring through a package": ("nothing imports itself",
+                                 {"media/__init__.py": "import media.a",
+                                  "media/a.py": "from media import x"}),
+    "torch two steps away": ("torch only where text is encoded",
+                             {"stream/a.py": "from media import b", "media/b.py": "import torch.nn"}),
     "a verb that loads a model": ("torch only where text is encoded", {"commands/a.py": "import torch"}),
 }  # fmt: skip
 

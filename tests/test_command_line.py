@@ -1,4 +1,7 @@
-"""The command line: what a verb takes is what its code takes, and asking for help loads nothing that help does not need."""
+"""The command line: what a verb takes is what its code takes.
+
+And asking for help loads nothing that help does not need.
+"""
 
 import ast
 import inspect
@@ -13,9 +16,25 @@ import pytest
 import cli
 
 ROOT = Path(__file__).parents[1]
-EVERY = {**cli.VERBS, **{f"{group} {name}": verb for (group, _), verbs in cli.GROUPS.items() for name, verb in verbs.items()}}
+EVERY = {
+    **cli.VERBS,
+    **{f"{group} {name}": verb for (group, _), verbs in cli.GROUPS.items() for name, verb in verbs.items()},
+}
 # What a verb needs when it runs, and nobody needs to read its help.
-HEAVY = {"torch", "pydantic", "aiokafka", "numpy", "polars", "pymilvus", "schemas", "broker", "stream", "trainer", "indexer", "searcher"}
+HEAVY = {
+    "torch",
+    "pydantic",
+    "aiokafka",
+    "numpy",
+    "polars",
+    "pymilvus",
+    "schemas",
+    "broker",
+    "stream",
+    "trainer",
+    "indexer",
+    "searcher",
+}
 
 
 @pytest.mark.model
@@ -27,15 +46,25 @@ def test_a_verb_s_code_takes_what_its_options_promise(name: str):
     assert set(inspect.signature(done_by).parameters) == set(inspect.signature(EVERY[name]).parameters)
 
 
-@pytest.mark.parametrize("arguments", [[], ["train"], ["send"], ["evaluate"], ["doctor"], ["dlq", "replay"], ["gate", "power"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["train"], ["send"], ["evaluate"], ["doctor"], ["dlq", "replay"], ["gate", "power"]]
+)
 def test_help_loads_none_of_the_heavy_modules(arguments: list[str]):
     told = subprocess.run(
-        [sys.executable, "-X", "importtime", "cli.py", *arguments, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-X", "importtime", "cli.py", *arguments, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "Usage: " in told.stdout
-    loaded = {line.rsplit("|", 1)[1].strip() for line in told.stderr.splitlines() if line.startswith("import time:")}
+    loaded = {
+        line.rsplit("|", 1)[1].strip() for line in told.stderr.splitlines() if line.startswith("import time:")
+    }
     assert {name.split(".")[0] for name in loaded} & HEAVY == set()
-    assert [name for name in loaded if name.startswith("commands.") and not name.startswith("commands.options")] == []
+    assert [
+        name for name in loaded if name.startswith("commands.") and not name.startswith("commands.options")
+    ] == []
 
 
 def test_the_options_import_nothing_but_typer():

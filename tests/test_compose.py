@@ -1,6 +1,7 @@
-"""The compose files: valid, and everything that they name exists: settings, commands, options, pages, ports, services.
+"""The compose files: valid, and everything that they name exists.
 
-There is no container engine where this is developed. What can run without one does: health checks, Kafka with these very settings.
+Settings, commands, options, pages, ports, services. There is no container engine where this is developed.
+What can run without one does: health checks, Kafka with these very settings.
 """
 
 import http.server
@@ -31,7 +32,9 @@ class _Override(yaml.SafeLoader):
 
 
 _Override.add_constructor("!reset", lambda _loader, _node: GONE)
-_Override.add_constructor("!override", lambda loader, node: loader.construct_mapping(cast("yaml.MappingNode", node), deep=True))
+_Override.add_constructor(
+    "!override", lambda loader, node: loader.construct_mapping(cast("yaml.MappingNode", node), deep=True)
+)
 
 
 def read(file: str, **environ: str) -> str:
@@ -40,10 +43,12 @@ def read(file: str, **environ: str) -> str:
 
 
 def merged() -> dict[str, Any]:
-    """The files as one, as ``docker compose -f docker-compose.yml -f docker-compose.lite.yml`` merges them."""
+    """The files as one, merged like ``docker compose -f docker-compose.yml -f docker-compose.lite.yml``."""
     base = yaml.safe_load(read("docker-compose.yml"))
     over = yaml.load(read("docker-compose.lite.yml"), Loader=_Override)
-    services = {name: spec for name, spec in (base["services"] | over["services"]).items() if spec is not GONE}
+    services = {
+        name: spec for name, spec in (base["services"] | over["services"]).items() if spec is not GONE
+    }
     return base | {"services": services, "volumes": base["volumes"] | over["volumes"]}
 
 
@@ -87,14 +92,25 @@ def test_the_file_starts_every_process_and_each_can_be_started() -> None:
         assert (ROOT / process / "__main__.py").is_file()
     scripts = {script.name for script in entry_points(group="console_scripts")}
     assert {"searchloop", "milvus-lite"} <= scripts
-    command = [sys.executable, "-m", "cli", *FILES["server"]["services"]["searchloop"]["command"][1:], "--help"]
+    command = [
+        sys.executable,
+        "-m",
+        "cli",
+        *FILES["server"]["services"]["searchloop"]["command"][1:],
+        "--help",
+    ]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
 
 
 def test_lite_is_started_with_options_that_it_knows_and_stopped_as_it_wants_to_be() -> None:
     lite = FILES["lite"]["services"]["milvus"]
     program, *arguments = lite["command"]
-    helped = subprocess.run([sys.executable, "-m", "milvus_lite", arguments[0], "--help"], capture_output=True, text=True, check=True)
+    helped = subprocess.run(
+        [sys.executable, "-m", "milvus_lite", arguments[0], "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert program == "milvus-lite"
     assert all(option in helped.stdout for option in arguments if option.startswith("--"))
     assert lite["stop_signal"] == "SIGINT"
@@ -124,7 +140,9 @@ def page(status: int) -> Iterator[int]:
 
 def checked(test: list[str], **environ: str) -> int:
     assert test[:2] == ["CMD", "python"]
-    return subprocess.run([sys.executable, *test[2:]], env=environ, stderr=subprocess.DEVNULL, check=False).returncode
+    return subprocess.run(
+        [sys.executable, *test[2:]], env=environ, stderr=subprocess.DEVNULL, check=False
+    ).returncode
 
 
 def test_the_health_check_of_a_process_passes_when_it_is_ready_and_not_before() -> None:
@@ -171,13 +189,20 @@ def test_a_service_is_pinned_and_bounded(which: str, service: str) -> None:
 
 @pytest.mark.parametrize("which", FILES)
 def test_no_two_services_publish_the_same_port(which: str) -> None:
-    published = [port.rsplit(":", 1)[0] for spec in FILES[which]["services"].values() for port in spec.get("ports", [])]
+    published = [
+        port.rsplit(":", 1)[0] for spec in FILES[which]["services"].values() for port in spec.get("ports", [])
+    ]
     published = [port for port in published if not port.endswith(":")]  # a free one
     assert len(published) == len(set(published))
 
 
 def test_every_host_port_can_be_chosen_and_kafkas_clients_are_told_the_chosen_one() -> None:
-    wishes = {"KAFKA_PORT": "19", "MILVUS_PORT": "29", "MILVUS_PAGES_PORT": "39", **{f"{p.upper()}_PORT": "49" for p in PROCESS_SETTINGS}}
+    wishes = {
+        "KAFKA_PORT": "19",
+        "MILVUS_PORT": "29",
+        "MILVUS_PAGES_PORT": "39",
+        **{f"{p.upper()}_PORT": "49" for p in PROCESS_SETTINGS},
+    }
     services = yaml.safe_load(read("docker-compose.yml", **wishes))["services"]
     ports = [port.split(":")[1] for spec in services.values() for port in spec.get("ports", [])]
     assert sorted(ports) == ["19", "29", "39", "49", "49", "49", "49"]
@@ -201,7 +226,12 @@ def test_the_images_user_is_known_by_its_number() -> None:
 
 def test_the_image_gets_what_the_one_machine_mode_gives_its_children() -> None:
     lines = (ROOT / "Dockerfile").read_text()
-    assert {"HF_HUB_OFFLINE=1", "TOKENIZERS_PARALLELISM=false", "OMP_NUM_THREADS=1", "PYTHONUNBUFFERED=1"} <= set(lines.split())
+    assert {
+        "HF_HUB_OFFLINE=1",
+        "TOKENIZERS_PARALLELISM=false",
+        "OMP_NUM_THREADS=1",
+        "PYTHONUNBUFFERED=1",
+    } <= set(lines.split())
     assert re.search(r"^FROM python:3\.11", lines, re.MULTILINE)
     assert lines.index("USER 10001") < lines.index("CMD")
     for copied in re.findall(r"-c (\S+)", lines):
@@ -209,7 +239,10 @@ def test_the_image_gets_what_the_one_machine_mode_gives_its_children() -> None:
 
 
 class ComposedKafka(EmbeddedKafka):
-    """Our broker with the compose file's settings: only hosts, ports and the folder are those of this machine."""
+    """Our broker with the compose file's settings.
+
+    Only hosts, ports and the folder are those of this machine.
+    """
 
     def prepare(self) -> None:
         super().prepare()

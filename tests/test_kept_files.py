@@ -1,5 +1,7 @@
-"""What git keeps: no file whose name says nothing, no path of a developer's machine, no address of a package index, no page that names what
-is not there.
+"""What git keeps.
+
+No file whose name says nothing, no path of a developer's machine, no address of a package index, no page that
+names what is not there.
 """
 
 import re
@@ -15,18 +17,29 @@ FORBIDDEN_NAMES = frozenset({"utils", "util", "common", "helpers", "helper", "ma
 FORBIDDEN_TEXT = tuple(
     "".join(parts)
     for parts in (
-        ("/wo", "rk/"), ("/ro", "ot/"), ("/tmp", "/v"), ("/fa", "rm/"), ("pypi", ".org"), ("python", "hosted"),
-        ("repo1", ".maven"), ("repo", ".maven"), ("registry", ".npmjs"), ("deb", ".debian"),
+        ("/wo", "rk/"), ("/ro", "ot/"), ("/tmp", "/v"), ("/fa", "rm/"), ("pypi", ".org"),
+        ("python", "hosted"), ("repo1", ".maven"), ("repo", ".maven"), ("registry", ".npmjs"),
+        ("deb", ".debian"),
     )
 )  # fmt: skip
 
 
 def kept_files(root: Path) -> list[Path]:
     """Return what git tracks or would track; without git, every file outside of hidden folders."""
-    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", "-z"], capture_output=True, check=False)
+    listed = subprocess.run(
+        ["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", "-z"],
+        capture_output=True,
+        check=False,
+    )
     if listed.returncode == 0:
-        return [root / name for name in listed.stdout.decode().split("\0") if name and (root / name).is_file()]
-    return [p for p in root.rglob("*") if p.is_file() and not any(part.startswith(".") for part in p.relative_to(root).parts)]
+        return [
+            root / name for name in listed.stdout.decode().split("\0") if name and (root / name).is_file()
+        ]
+    return [
+        p
+        for p in root.rglob("*")
+        if p.is_file() and not any(part.startswith(".") for part in p.relative_to(root).parts)
+    ]
 
 
 def badly_named(root: Path) -> list[str]:
@@ -45,13 +58,17 @@ def machine_traces(root: Path) -> list[str]:
     return found
 
 
-# What a page names: a file of a folder, or of the root, and perhaps something in it: `stream/steps.py:AttributeStep`.
+# What a page names: a file of a folder, or of the root, and perhaps something in it:
+# `stream/steps.py:AttributeStep`.
 NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.\w+|\w+\.(?:py|toml|yml))(?::(\w+))?`")
 HISTORY = frozenset({"docs/journal.md"})  # tells what was, by its names of then, like the pages of docs/adr
 
 
 def dead_references(root: Path) -> list[str]:
-    """Return what the pages name and the tree lacks. Paths that begin with no folder of the tree are a user's, and may be anything."""
+    """Return what the pages name and the tree lacks.
+
+    Paths that begin with no folder of the tree are a user's, and may be anything.
+    """
     kept = {path.relative_to(root).as_posix() for path in kept_files(root)}
     folders, files = {name.split("/")[0] for name in kept if "/" in name}, {Path(name).name for name in kept}
     pages = {name for name in kept if re.fullmatch(r"(README|CONTRIBUTING|docs/[\w-]+)\.md", name)}
@@ -80,7 +97,11 @@ def test_every_file_that_a_page_names_is_there() -> None:
 
 
 def test_how_to_change_answers_many_questions_each_with_a_test() -> None:
-    rows = [line.split("|")[1:-1] for line in (ROOT / "docs" / "how-to-change.md").read_text().splitlines() if line.startswith("| ")]
+    rows = [
+        line.split("|")[1:-1]
+        for line in (ROOT / "docs" / "how-to-change.md").read_text().splitlines()
+        if line.startswith("| ")
+    ]
     changes = [row for row in rows if row[0].strip() != "to change"]
     assert len(changes) >= 20
     assert all(len(row) == 4 and NAMED.search(row[1]) for row in changes)
@@ -95,21 +116,36 @@ def test_decisions_have_one_form_and_stand_in_the_index() -> None:
         assert title, f"{page.name} begins with its number and title: # NNNN. Title"
         status = re.fullmatch(r"Status: ((accepted|superseded by \d{4}), 20\d\d-\d\d-\d\d.*)", lines[2])
         assert status, f"the third line of {page.name} is its status"
-        assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Alternatives", "## Consequences"], (
-            page
-        )
+        assert [line for line in lines if line.startswith("## ")] == [
+            "## Context",
+            "## Decision",
+            "## Alternatives",
+            "## Consequences",
+        ], page
         assert f"| [{title[1]}]({page.name}) |" in index, f"docs/adr/README.md lists {page.name}"
 
 
 def test_lines_of_the_pages_fit_beside_a_diff() -> None:
     """Prose of at most 120 columns; tables and examples of code cannot be broken."""
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "RESULTS.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "benchmarks" / "RESULTS.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
     whole = re.compile(r"\||\s*`[^`]+`\S?$|\S+$")  # a row, a command, an address
     wide = []
     for page in pages:
-        prose = re.sub(r"^ *```.*?^ *```$", lambda m: "\n" * m[0].count("\n"), page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        prose = re.sub(
+            r"^ *```.*?^ *```$",
+            lambda m: "\n" * m[0].count("\n"),
+            page.read_text(),
+            flags=re.MULTILINE | re.DOTALL,
+        )
         lines = enumerate(prose.splitlines(), start=1)
-        wide += [f"{page.relative_to(ROOT)}:{n}" for n, line in lines if len(line) > 120 and not whole.match(line)]
+        wide += [
+            f"{page.relative_to(ROOT)}:{n}" for n, line in lines if len(line) > 120 and not whole.match(line)
+        ]
     assert wide == []
 
 

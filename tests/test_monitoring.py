@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.monitoring import RULES_FILE, declared_metrics, faults_of, help_texts, panels, queries, read_query, rules
+from tests.monitoring import (
+    RULES_FILE,
+    declared_metrics,
+    faults_of,
+    help_texts,
+    panels,
+    queries,
+    read_query,
+    rules,
+)
 
 DECLARED = declared_metrics()
 RULES = rules()
@@ -73,8 +82,9 @@ def test_every_metric_that_the_processes_count_is_on_the_dashboard_or_in_a_rule_
     asked = {name for _, expression in queries() for name in read_query(expression).metrics}
     of_histograms = {name for name in DECLARED if name.endswith(("_bucket", "_sum", "_count"))}
     details = {
-        "searchloop_catalog_stale", "searchloop_catalog_unreadable", "searchloop_click_share", "searchloop_intake_unknown_lines_total",
-        "searchloop_search_refused_reply_topics_total", "searchloop_search_repeated_total", "searchloop_search_unanswerable_total",
+        "searchloop_catalog_stale", "searchloop_catalog_unreadable", "searchloop_click_share",
+        "searchloop_intake_unknown_lines_total", "searchloop_search_refused_reply_topics_total",
+        "searchloop_search_repeated_total", "searchloop_search_unanswerable_total",
         "searchloop_search_unwritable_total",
     }  # fmt: skip
     assert DECLARED.keys() - of_histograms - asked == details
@@ -91,7 +101,11 @@ def test_panels_have_their_own_place_and_number() -> None:
 @pytest.mark.parametrize("panel", [p for p in PANELS if p["type"] != "row"], ids=lambda p: p["title"])
 def test_a_legend_names_only_labels_that_its_query_keeps(panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
-        kept = {label for labels, _ in read_query(target["expr"].replace("$__rate_interval", "5m")).grouped for label in labels}
+        kept = {
+            label
+            for labels, _ in read_query(target["expr"].replace("$__rate_interval", "5m")).grouped
+            for label in labels
+        }
         assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= kept
 
 
@@ -105,8 +119,12 @@ def test_every_alert_is_raised_in_the_unit_tests_of_the_rules() -> None:
     assert raised == {rule["alert"] for rule in RULES}
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (on Debian and Ubuntu: apt install prometheus)")
-@pytest.mark.parametrize("command", [["check", "rules", str(RULES_FILE)], ["test", "rules", str(UNIT_TESTS)]], ids=lambda c: c[0])
+@pytest.mark.skipif(
+    PROMTOOL is None, reason="promtool is not installed (on Debian and Ubuntu: apt install prometheus)"
+)
+@pytest.mark.parametrize(
+    "command", [["check", "rules", str(RULES_FILE)], ["test", "rules", str(UNIT_TESTS)]], ids=lambda c: c[0]
+)
 def test_promtool_accepts_the_rules_and_raises_each_alert_where_it_should(command: list[str]) -> None:
     assert PROMTOOL is not None
     done = subprocess.run([PROMTOOL, *command], capture_output=True, text=True, check=False)

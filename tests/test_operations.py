@@ -1,4 +1,7 @@
-"""The page for operators names only metrics, alerts and verbs that exist, and says of each alert what to do."""
+"""The page for operators names only metrics, alerts and verbs that exist.
+
+It says of each alert what to do.
+"""
 
 import re
 from pathlib import Path
@@ -17,7 +20,9 @@ def test_every_metric_on_the_page_exists() -> None:
 
 def test_every_alert_has_a_row_that_says_what_to_do() -> None:
     rows = [line.split("|") for line in PAGE.splitlines() if line.startswith("| `Searchloop")]
-    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row[1])) == sorted(rule["alert"] for rule in rules())
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row[1])) == sorted(
+        rule["alert"] for rule in rules()
+    )
     assert all(len(row) == 5 and row[2].strip() and row[3].strip() for row in rows)
 
 

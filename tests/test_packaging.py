@@ -1,4 +1,7 @@
-"""What an installer starts from: the constraints, the list of packages, CI. The compose files have tests of their own."""
+"""What an installer starts from: the constraints, the list of packages, CI.
+
+The compose files have tests of their own.
+"""
 
 import os
 import re
@@ -14,7 +17,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 def pins() -> dict[str, Version]:
     """Return the constraints: normalised name to version. Fails on a line that is not ``name==version``."""
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     found = [re.fullmatch(r"([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.]*)", line) for line in lines]
     assert all(found), [line for line, match in zip(lines, found, strict=True) if not match]
     return {normal(m[1]): Version(m[2]) for m in found if m}
@@ -45,7 +52,11 @@ def test_ci_is_executable_and_runs_what_a_developer_runs() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert os.access(ROOT / ".ci" / "setup", os.X_OK)
     script = (ROOT / ".ci" / "run").read_text()
-    assert [line for line in script.splitlines() if line.startswith("make ")] == ["make setup", "make check", "make test"]
+    assert [line for line in script.splitlines() if line.startswith("make ")] == [
+        "make setup",
+        "make check",
+        "make test",
+    ]
 
 
 def test_the_image_is_built_without_the_developer_s_environment() -> None:

@@ -6,7 +6,12 @@ from pathlib import Path
 from schemas.topics import TOPICS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
-ROWS = {name: line for line in PAGE.splitlines() if line.startswith("| `") for name in re.findall(r"`([a-z-]+)`", line.split("|")[1])}
+ROWS = {
+    name: line
+    for line in PAGE.splitlines()
+    if line.startswith("| `")
+    for name in re.findall(r"`([a-z-]+)`", line.split("|")[1])
+}
 
 
 def test_every_topic_has_a_row() -> None:
@@ -14,7 +19,13 @@ def test_every_topic_has_a_row() -> None:
 
 
 def test_each_row_names_the_processes_that_write() -> None:
-    process = {"intake": "stream", "attribute": "stream", "aggregate": "stream", "anybody": "operators", "operators": "operators"}
+    process = {
+        "intake": "stream",
+        "attribute": "stream",
+        "aggregate": "stream",
+        "anybody": "operators",
+        "operators": "operators",
+    }
     process |= {name: name for name in ("searcher", "trainer", "indexer", "stream", "producers", "clients")}
     for topic in TOPICS:
         wanted = {process[name] for name in topic.written_by.split(", ")}

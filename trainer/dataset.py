@@ -1,4 +1,7 @@
-"""The step ``split`` of a run: from a snapshot to the files that training and evaluation read. Pure decisions, files in between."""
+"""The step ``split`` of a run: from a snapshot to the files that training and evaluation read.
+
+Pure decisions, files in between.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,23 +20,32 @@ from trainer.run.folder import RunEndedError, RunOutcome
 from trainer.run.request import Request
 
 
-def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path, earlier: Sequence[Earlier] = ()) -> Prepared:
+def prepare(
+    request: Request, snapshot: Snapshot, live_model: Path, folder: Path, earlier: Sequence[Earlier] = ()
+) -> Prepared:
     """Write ``train``, ``known``, ``weighted``, ``qrels`` and ``inner`` (Parquet) into ``folder``.
 
-    ``weighted`` are the training pairs as counted, without what came late by the runs ``earlier``; ``train`` is the same unless labels are
-    shuffled. ``known``: all engagement before the cut, and how popular its products are. Raises ``RunEndedError`` (skipped) when there are
-    too few pairs; force goes on with any pair at all.
+    ``weighted`` are the training pairs as counted, without what came late by the runs ``earlier``; ``train``
+    is the same unless labels are shuffled. ``known``: all engagement before the cut, and how popular its
+    products are. Raises ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any pair
+    at all.
     """
     settings = request.settings
     worth = Popularity.of(settings)
     parts = split_by(settings, snapshot)
-    train_rows = in_time(parts.train, earlier, newest_day=parts.newest_day, settled_days=settings.settled_days)
+    train_rows = in_time(
+        parts.train, earlier, newest_day=parts.newest_day, settled_days=settings.settled_days
+    )
     weighted = weigh(train_rows, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
     if weighted.height < (1 if request.force else settings.min_train_pairs):
         detail = f"{weighted.height} pairs to train on, at least {settings.min_train_pairs} are needed"
         raise RunEndedError(RunOutcome(state=RunState.SKIPPED, detail=detail))
     shuffled = request.label_shuffle_seed is not None
-    train = shuffle_labels(weighted, request.label_shuffle_seed) if request.label_shuffle_seed is not None else weighted
+    train = (
+        shuffle_labels(weighted, request.label_shuffle_seed)
+        if request.label_shuffle_seed is not None
+        else weighted
+    )
     lineage = lineage_of(live_model)
     new = pl.col("last_day") >= (lineage.cut_day if lineage else 0)
     start, why = choose_start(
@@ -46,7 +58,9 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
     )
     train = train.with_columns(new=new if start == "live" else pl.lit(value=True))
     known = train if shuffled else worth.credits_by_pair(parts.train)
-    known = known.select("query", "product_id").join(log_popularity(known), on="product_id", how="left", maintain_order="left")
+    known = known.select("query", "product_id").join(
+        log_popularity(known), on="product_id", how="left", maintain_order="left"
+    )
     frames = {
         "train": train,
         "known": known,
@@ -65,5 +79,7 @@ def prepare(request: Request, snapshot: Snapshot, live_model: Path, folder: Path
         test_queries=parts.qrels["query"].n_unique(),
         start=start,
         why=why,
-        late_rows=parts.train.join(train_rows, on=["query", "product_id", "day", "action", "credit"], how="anti").height,
+        late_rows=parts.train.join(
+            train_rows, on=["query", "product_id", "day", "action", "credit"], how="anti"
+        ).height,
     )

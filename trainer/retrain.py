@@ -1,7 +1,9 @@
-"""One training run, from the stream's counts to a deployed model: snapshot, split, fine-tune, evaluate, decide, promote. Read this first.
+"""One training run, from the stream's counts to a deployed model.
 
-``python -m trainer.retrain RUN_FOLDER`` is the run's own process. Each step leaves a marker when it is done, so the same command on the
-same folder goes on where a killed process stopped. The worker starts it, reads its progress and its outcome, and tells Kafka.
+Snapshot, split, fine-tune, evaluate, decide, promote. Read this first.
+``python -m trainer.retrain RUN_FOLDER`` is the run's own process. Each step leaves a marker when it is done,
+so the same command on the same folder goes on where a killed process stopped. The worker starts it, reads its
+progress and its outcome, and tells Kafka.
 """
 
 import shutil
@@ -30,22 +32,30 @@ log = structlog.get_logger(__name__)
 
 
 def retrain(run: RunFolder, request: Request) -> RunOutcome:
-    """Carry a run to its end. Raises ``RunEndedError`` where it ends early; anything else is a fault, after which it can go on."""
+    """Carry a run to its end.
+
+    Raises ``RunEndedError`` where it ends early; anything else is a fault, after which it can go on.
+    """
     run.report(RunState.SNAPSHOTTING, 0.0, "reading pairs and catalogue")
     live = run.once("live", LivePointer, lambda: steps.find_live(request))
     manifest = run.once("snapshot", Manifest, lambda: steps.take_snapshot(run, request, live))
     prepared = run.once("split", Prepared, lambda: steps.split(run, request, live))
 
     run.report(
-        RunState.TRAINING, 0.05, f"{prepared.new_pairs} new and {prepared.old_pairs} old pairs, from {prepared.start}: {prepared.why}"
+        RunState.TRAINING,
+        0.05,
+        f"{prepared.new_pairs} new and {prepared.old_pairs} old pairs, from {prepared.start}: {prepared.why}",
     )
     training = run.find("training", Training)
     if training is None:
         run.once("training", Training, lambda: steps.train(run, request, live, prepared))
-        begin_again("trainer.retrain", run.path)  # the memory of training is not held while the candidate is evaluated
+        # The memory of training is not held while the candidate is evaluated
+        begin_again("trainer.retrain", run.path)
 
     run.report(
-        RunState.EVALUATING, 0.75, f"trained {training.steps} steps in {training.wall_s:.0f} s; {prepared.test_queries} test queries"
+        RunState.EVALUATING,
+        0.75,
+        f"trained {training.steps} steps in {training.wall_s:.0f} s; {prepared.test_queries} test queries",
     )
     past = run.once("past", Past, lambda: steps.find_past(request, live))
     evaluation = run.once("evaluation", EvaluationFacts, lambda: steps.evaluate(run, request, live, past))
@@ -56,7 +66,10 @@ def retrain(run: RunFolder, request: Request) -> RunOutcome:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the folder and write its outcome. A fault leaves no outcome and exit code 1, so that the worker may try again."""
+    """Run the folder and write its outcome.
+
+    A fault leaves no outcome and exit code 1, so that the worker may try again.
+    """
     configure_logs("INFO")
     die_with_parent()
     lower_priority()
@@ -77,9 +90,10 @@ def _requested(run: RunFolder) -> RunOutcome:
 
 
 def conclude(run: RunFolder, work: Callable[[], RunOutcome]) -> int:
-    """Do the work and leave its outcome, however it ends. Returns the exit code: 1 leaves none, so that the worker tries again.
+    """Do the work and leave its outcome, however it ends.
 
-    A full disk ends a run that has not decided: what it had written is removed, which is what makes room for the outcome.
+    Returns the exit code: 1 leaves none, so that the worker tries again. A full disk ends a run that has not
+    decided: what it had written is removed, which is what makes room for the outcome.
     """
     try:
         run.once("outcome", RunOutcome, work)
@@ -95,7 +109,10 @@ def conclude(run: RunFolder, work: Callable[[], RunOutcome]) -> int:
             decided = (run.path / "decision.json").exists()  # the indexer may have the model by now: it stays
             if not decided and is_full(error, shutil.disk_usage(run.path).free):
                 run.clear()
-                full = f"the disk of {run.path.parent} is full, and the run's files are removed: make room, then ask for a run again"
+                full = (
+                    f"the disk of {run.path.parent} is full, and the run's files are removed: make room, "
+                    "then ask for a run again"
+                )
                 run.commit("outcome", failed("disk_full", full, retryable=True).outcome)
                 return 0
             (run.path / "fault.txt").write_text(f"{type(error).__name__}: {error}"[:1000])

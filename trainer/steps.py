@@ -46,7 +46,10 @@ def find_live(request: Request) -> LivePointer:
     if live is None:
         raise failed(
             "no_live_release",
-            f"no generation is live after {LIVE_WAIT.total_seconds():.0f} s: is the indexer running, and are there products?",
+            (
+                f"no generation is live after {LIVE_WAIT.total_seconds():.0f} s: is the indexer running, "
+                "and are there products?"
+            ),
             retryable=True,
         )
     return live
@@ -60,7 +63,9 @@ def take_snapshot(run: RunFolder, request: Request, live: LivePointer) -> Manife
 def split(run: RunFolder, request: Request, live: LivePointer) -> Prepared:
     """Divide the snapshot into ``split/``."""
     earlier = list(_earlier(run)) if request.settings.settled_days else []
-    return prepare(request, Snapshot.read(run.path / "snapshot"), _folder(live.live.model), run.fresh("split"), earlier)
+    return prepare(
+        request, Snapshot.read(run.path / "snapshot"), _folder(live.live.model), run.fresh("split"), earlier
+    )
 
 
 def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepared) -> Training:
@@ -72,7 +77,10 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
     run.absent("model.tmp")
 
     def progress(step: Step) -> None:
-        detail = f"step {step.step}/{step.steps}, loss {step.loss:.3f}, {step.pairs_per_s:.0f} pairs/s, {step.eta_s:.0f} s to go"
+        detail = (
+            f"step {step.step}/{step.steps}, loss {step.loss:.3f}, {step.pairs_per_s:.0f} pairs/s, "
+            f"{step.eta_s:.0f} s to go"
+        )
         run.report(RunState.TRAINING, 0.05 + 0.7 * step.step / step.steps, detail)
 
     try:
@@ -128,7 +136,12 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
         weighted=run.path / "split" / "weighted.parquet",
         inner=run.path / "split" / "inner.parquet",
         judged=judged,
-        models={"candidate": str(run.path / "model"), "live": live.live.model, "base": request.settings.base_model, "best": past.model},
+        models={
+            "candidate": str(run.path / "model"),
+            "live": live.live.model,
+            "base": request.settings.base_model,
+            "best": past.model,
+        },
         pinned=_pinned_texts(folder / PINS),
         output=folder,
         threads=request.settings.torch_threads,
@@ -147,9 +160,19 @@ def decide(run: RunFolder, request: Request, manifest: Manifest) -> Decision:
     decision = build_decision(case, at=datetime.now(UTC))
     risen = case.evidence().rank_changes
     frame_of(risen).write_parquet(run.path / "evaluation" / FILE)
-    facts = {"run": request.run_id, "live generation": str(manifest.live.live.generation), "pairs in the snapshot": str(manifest.pairs)}
+    facts = {
+        "run": request.run_id,
+        "live generation": str(manifest.live.live.generation),
+        "pairs in the snapshot": str(manifest.pairs),
+    }
     page = render(
-        evaluation, titles, title=f"Run {request.run_id}", facts=facts, decision=decision, seed=request.settings.seed, risen=risen
+        evaluation,
+        titles,
+        title=f"Run {request.run_id}",
+        facts=facts,
+        decision=decision,
+        seed=request.settings.seed,
+        risen=risen,
     )
     write_durably(run.path / REPORT, page.encode())
     return decision

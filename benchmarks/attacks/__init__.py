@@ -1,1 +1,4 @@
-"""What ``attack`` and ``poison`` do: hostile records, commands, loads and shoppers, and the stack they are aimed at."""
+"""What ``attack`` and ``poison`` do.
+
+Hostile records, commands, loads and shoppers, and the stack they are aimed at.
+"""

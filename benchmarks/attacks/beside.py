@@ -23,7 +23,10 @@ class Honest:
 
 @asynccontextmanager
 async def honest_searches(stand: Stand, *, pause_s: float = 0.5) -> AsyncIterator[Honest]:
-    """Search as an honest client for the length of the block, one request at a time; those of the block end within it."""
+    """Search as an honest client for the length of the block, one request at a time.
+
+    Those of the block end within it.
+    """
     seen, ending = Honest(), asyncio.Event()
 
     async def ask_on() -> None:
@@ -52,7 +55,10 @@ async def honest_searches(stand: Stand, *, pause_s: float = 0.5) -> AsyncIterato
 
 @asynccontextmanager
 async def watched_memory(stand: Stand) -> AsyncIterator[dict[str, float]]:
-    """Yield the most that each process rose above where it stood at the start of the block, in MB, ten looks a second."""
+    """Yield by how much, in MB, each process rose at most above its start of the block.
+
+    Ten looks a second.
+    """
     base = {name: stand.memory_mb(name) for name in PROCESSES}
     rose = dict.fromkeys(PROCESSES, 0.0)
 

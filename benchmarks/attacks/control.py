@@ -20,17 +20,30 @@ _GUARD_S = 20.0
 
 def a_command(stand: Stand, **fields: Any) -> DeploymentCommand:
     """Return a command as whoever can write to the topic sends it."""
-    return DeploymentCommand(command_id=uuid.uuid4().hex, deployment=stand.settings.deployment, actor="trainer", **fields)
+    return DeploymentCommand(
+        command_id=uuid.uuid4().hex, deployment=stand.settings.deployment, actor="trainer", **fields
+    )
 
 
-async def outcome(stand: Stand, command: DeploymentCommand, *, within_s: float) -> tuple[LivePointer | None, str]:
+async def outcome(
+    stand: Stand, command: DeploymentCommand, *, within_s: float
+) -> tuple[LivePointer | None, str]:
     """Send a command and wait. Returns the pointer that it made, or None and the reason of its refusal."""
-    record = Sent(topic="deployment-commands", value=command.to_json(), key=stand.settings.deployment.encode())
+    record = Sent(
+        topic="deployment-commands", value=command.to_json(), key=stand.settings.deployment.encode()
+    )
     before = await stand.pointer()
-    refusal = asyncio.create_task(stand.answer_on("decisions", command.command_id.encode(), [record], within_s=within_s))
+    refusal = asyncio.create_task(
+        stand.answer_on("decisions", command.command_id.encode(), [record], within_s=within_s)
+    )
     while not refusal.done():
         now = await stand.pointer()
-        if now is not None and before is not None and now.sequence > before.sequence and command.command_id in now.carried_out:
+        if (
+            now is not None
+            and before is not None
+            and now.sequence > before.sequence
+            and command.command_id in now.carried_out
+        ):
             refusal.cancel()
             return now, "carried out"
         await asyncio.sleep(0.3)
@@ -44,14 +57,17 @@ async def outcome(stand: Stand, command: DeploymentCommand, *, within_s: float) 
 
 
 def a_model(stand: Stand, folder: str, seed: int) -> Candidate:
-    """Return a candidate whose answers are as good as those of the pretrained model, and whose weights are new."""
+    """Return a candidate whose answers are as good as the pretrained model's, and whose weights are new."""
     path = stand.folder / folder / f"{seed}-{uuid.uuid4().hex[:6]}"
     path.parent.mkdir(parents=True, exist_ok=True)
     return rotated_model(path, seed=seed, dim=384).candidate
 
 
 async def forged_promotion(stand: Stand) -> dict[str, Any]:
-    """Promote weights that nobody judged, with the right fingerprint, in the trainer's name; then with a wrong one; then from elsewhere."""
+    """Promote weights that nobody judged, with the right fingerprint, in the trainer's name.
+
+    Then with a wrong one; then from elsewhere.
+    """
     candidate = a_model(stand, "models", 11)
     forced = {"action": "promote", "force": True, "reason": "the gate passed"}
     made, why = await outcome(stand, a_command(stand, candidate=candidate, **forced), within_s=_REFUSAL_S)
@@ -61,7 +77,11 @@ async def forged_promotion(stand: Stand) -> dict[str, Any]:
     await _approve(stand, elsewhere)
     outside, _ = await outcome(stand, a_command(stand, candidate=elsewhere, **forced), within_s=_REFUSAL_S)
     tells = candidate.model_sha256[:12] in hint
-    return {"held": made is None and outside is None and not tells, "refusal": why[:200], "refusal_tells_fingerprint": tells}
+    return {
+        "held": made is None and outside is None and not tells,
+        "refusal": why[:200],
+        "refusal_tells_fingerprint": tells,
+    }
 
 
 async def _approve(stand: Stand, candidate: Candidate) -> None:
@@ -70,10 +90,15 @@ async def _approve(stand: Stand, candidate: Candidate) -> None:
 
 
 async def promoted(stand: Stand, seed: int) -> LivePointer:
-    """Promote a good new generation as the trainer would, and return its pointer. Raises ``RuntimeError`` when it is refused."""
+    """Promote a good new generation as the trainer would, and return its pointer.
+
+    Raises ``RuntimeError`` when it is refused.
+    """
     candidate = a_model(stand, "models", seed)
     await _approve(stand, candidate)
-    pointer, why = await outcome(stand, a_command(stand, action="promote", candidate=candidate), within_s=_BUILD_S)
+    pointer, why = await outcome(
+        stand, a_command(stand, action="promote", candidate=candidate), within_s=_BUILD_S
+    )
     if pointer is None:
         raise RuntimeError(f"an honest promotion was refused: {why}")
     while (await stand.search()).generation != pointer.live.generation:  # noqa: ASYNC110 (another process answers)
@@ -82,7 +107,10 @@ async def promoted(stand: Stand, seed: int) -> LivePointer:
 
 
 async def guard_as_weapon(stand: Stand) -> dict[str, Any]:
-    """Promote a good generation, then ask 230 searches whose filter matches nothing, and 230 plain ones of one client."""
+    """Promote a good generation, then ask 230 searches whose filter matches nothing.
+
+    Then 230 plain ones of one client.
+    """
     pointer = await promoted(stand, 21)
     nothing = [{"field": "brand", "value": "no such brand"}]
     for number in range(230):
@@ -92,23 +120,40 @@ async def guard_as_weapon(stand: Stand) -> dict[str, Any]:
     await asyncio.sleep(_GUARD_S)
     now = await stand.pointer()
     kept = now is not None and now.live.generation == pointer.live.generation
-    return {"held": kept, "searches": 460, "watched_s": _GUARD_S, "serves": now.live.generation if now else None}
+    return {
+        "held": kept,
+        "searches": 460,
+        "watched_s": _GUARD_S,
+        "serves": now.live.generation if now else None,
+    }
 
 
 async def forged_pointer(stand: Stand) -> dict[str, Any]:
-    """Write a pointer with a huge sequence and a collection that is not there; then roll back as the operator."""
+    """Write a pointer with a huge sequence and a collection that is not there.
+
+    Then roll back as the operator.
+    """
     real = await stand.pointer()
     if real is None or real.previous is None:
         return {"held": False, "why": "no generation to go back to"}
     bogus = Release(
-        generation=900_000, model=real.live.model, model_sha256="f" * 64, dim=384, collection="no_such", state=ReleaseState.RELEASED
+        generation=900_000,
+        model=real.live.model,
+        model_sha256="f" * 64,
+        dim=384,
+        collection="no_such",
+        state=ReleaseState.RELEASED,
     )
-    forged = LivePointer(deployment=stand.settings.deployment, sequence=999_999, live=bogus, cause="promote", actor="indexer")
+    forged = LivePointer(
+        deployment=stand.settings.deployment, sequence=999_999, live=bogus, cause="promote", actor="indexer"
+    )
     await stand.send([Sent(topic="releases", value=forged.to_json(), key=stand.settings.deployment.encode())])
     await asyncio.sleep(5)
     served = await stand.search()
     command = a_command(stand, action="rollback", force=True, reason="the operator")
-    await stand.send([Sent(topic="deployment-commands", value=command.to_json(), key=stand.settings.deployment.encode())])
+    await stand.send(
+        [Sent(topic="deployment-commands", value=command.to_json(), key=stand.settings.deployment.encode())]
+    )
     wanted, after = real.previous.generation, None
     for _ in range(60):
         after = await stand.search()
@@ -117,7 +162,11 @@ async def forged_pointer(stand: Stand) -> dict[str, Any]:
         await asyncio.sleep(0.5)
     answered = served.status is Status.OK and served.generation != 900_000 and bool(served.hits)
     obeyed = after is not None and after.generation == wanted
-    return {"held": answered and obeyed, "served_meanwhile": served.generation, "rollback_reached_searcher": obeyed}
+    return {
+        "held": answered and obeyed,
+        "served_meanwhile": served.generation,
+        "rollback_reached_searcher": obeyed,
+    }
 
 
 async def late_command(stand: Stand) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Attacks on work, memory and servers: floods, bombs, heavy requests, connections that promise much, servers that hang, a full disk."""
+"""Attacks on work, memory and servers.
+
+Floods, bombs, heavy requests, connections that promise much, servers that hang, a full disk.
+"""
 
 import asyncio
 import json
@@ -33,7 +36,10 @@ _READY_S = 180.0
 
 
 async def _during(stand: Stand, process: str) -> tuple[float | None, int, int]:
-    """Wait until a process goes on. Returns the seconds, how often its page was asked meanwhile, and how often it did not answer."""
+    """Wait until a process goes on.
+
+    Returns the seconds, how often its page was asked meanwhile, and how often it did not answer.
+    """
     asked = silent = 0
     probe = asyncio.create_task(stand.goes_on(process, within_s=300))
     while not probe.done():
@@ -47,18 +53,33 @@ async def erasures(stand: Stand) -> dict[str, Any]:
     """Ask to forget 4,000 shoppers whom nobody knows."""
     now = datetime.now(UTC).isoformat()
     cpu = stand.cpu_s("stream")
-    wishes = (f'{{"event_id":"e{n}","timestamp":"{now}","client_id":"unknown-{n}"}}'.encode() for n in range(_ERASURES))
-    await stand.send(Sent(topic="erasures", value=wish, key=b"unknown-%d" % n) for n, wish in enumerate(wishes))
+    wishes = (
+        f'{{"event_id":"e{n}","timestamp":"{now}","client_id":"unknown-{n}"}}'.encode()
+        for n in range(_ERASURES)
+    )
+    await stand.send(
+        Sent(topic="erasures", value=wish, key=b"unknown-%d" % n) for n, wish in enumerate(wishes)
+    )
     took, asked, silent = await _during(stand, "stream")
     used = round(stand.cpu_s("stream") - cpu, 1)
     held = took is not None and took <= _SOON_S and silent == 0
-    return {"held": held, "records": _ERASURES, "seconds": took, "cpu_s": used, "pages_asked": asked, "pages_silent": silent}
+    return {
+        "held": held,
+        "records": _ERASURES,
+        "seconds": took,
+        "cpu_s": used,
+        "pages_asked": asked,
+        "pages_silent": silent,
+    }
 
 
 async def triggers(stand: Stand) -> dict[str, Any]:
     """Ask for 30,000 runs, each a cancellation of a run that does not exist."""
     now = datetime.now(UTC)
-    flood = (Trigger(trigger_id=f"f{n}", requested_at=now, cancels=f"no-run-{n}").to_json() for n in range(_TRIGGERS))
+    flood = (
+        Trigger(trigger_id=f"f{n}", requested_at=now, cancels=f"no-run-{n}").to_json()
+        for n in range(_TRIGGERS)
+    )
     key = stand.settings.deployment.encode()
     await stand.send(Sent(topic="training-triggers", value=value, key=key) for value in flood)
     took, asked, silent = await _during(stand, "trainer")
@@ -80,10 +101,18 @@ async def bombs(stand: Stand) -> dict[str, Any]:
 
 
 async def heavy_requests(stand: Stand) -> dict[str, Any]:
-    """Ask with 7 MB of filter text, with 2,000 values, and 300 times for 200 hits; an honest client searches beside it."""
+    """Ask with 7 MB of filter text, with 2,000 values, and 300 times for 200 hits.
+
+    An honest client searches beside it.
+    """
     text = {"field": "brand", "value": "x" * (7 * _MB)}
     values = {"field": "category", "op": "in", "value": [f"category {n}" for n in range(100)]}
-    raw = [SearchRequest(request_id=uuid.uuid4().hex, user_query=f"{n} jacket", k=200, client_id="heavy").to_json() for n in range(300)]
+    raw = [
+        SearchRequest(
+            request_id=uuid.uuid4().hex, user_query=f"{n} jacket", k=200, client_id="heavy"
+        ).to_json()
+        for n in range(300)
+    ]
     body = b'{"request_id":"%s","user_query":"jacket","client_id":"heavy","filters":[%s]}'
     long = [body % (uuid.uuid4().hex.encode(), _json(text)) for _ in range(12)]
     many = [body % (uuid.uuid4().hex.encode(), b",".join([_json(values)] * 20)) for _ in range(30)]
@@ -112,9 +141,15 @@ async def promising_connections(stand: Stand) -> dict[str, Any]:
 
 
 async def hanging_servers(stand: Stand) -> dict[str, Any]:
-    """Stop Kafka, then Milvus, without ending it: who needs it must say that it is not ready, and serve again once it goes on."""
+    """Stop Kafka, then Milvus, without ending it.
+
+    Who needs it must say that it is not ready, and serve again once it goes on.
+    """
     found: dict[str, Any] = {"held": True}
-    for server, users in (("kafka", ("stream", "indexer", "searcher", "trainer")), ("milvus", ("indexer", "searcher"))):
+    for server, users in (
+        ("kafka", ("stream", "indexer", "searcher", "trainer")),
+        ("milvus", ("indexer", "searcher")),
+    ):
         await stand.stack.ready(_READY_S)  # what the server before has left must not be taken for this one's
         parent = psutil.Process(stand.stack.pid(server))
         processes = [parent, *parent.children(recursive=True)]
@@ -159,7 +194,9 @@ async def full_disk(stand: Stand) -> dict[str, Any]:
     with _small_disk(folder, 400) as mounted:
         if not mounted:
             return {"held": True, "skipped": "a disk to fill needs the right to mount one"}
-        async with Supervisor(data_dir=folder / "stack", processes=("stream",), env={"SEARCHLOOP_PARTITIONS": "1"}, quiet=True) as stack:
+        async with Supervisor(
+            data_dir=folder / "stack", processes=("stream",), env={"SEARCHLOOP_PARTITIONS": "1"}, quiet=True
+        ) as stack:
             await stack.ready(180)
             ballast = folder / "ballast"
             _fill(ballast)
@@ -170,7 +207,11 @@ async def full_disk(stand: Stand) -> dict[str, Any]:
                 while not again and time.monotonic() < end:
                     await asyncio.sleep(0.5)
                     again = await says_yes("readyz", folder / "stack", "stream", session)
-            return {"held": again, "ready_again": again, "restarts": {n: stack.restarts(n) for n in ("kafka", "milvus", "stream")}}
+            return {
+                "held": again,
+                "ready_again": again,
+                "restarts": {n: stack.restarts(n) for n in ("kafka", "milvus", "stream")},
+            }
 
 
 def _fill(path: Path) -> None:

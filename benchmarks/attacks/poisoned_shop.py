@@ -1,6 +1,7 @@
-"""A simulated shop's pairs with made up clients among them: who they are, what they do, and what honest newcomers do beside them.
+"""A simulated shop's pairs with made up clients among them.
 
-All attacks are planted into one history: each has a head query of its own and a product that has nothing to do with it. What is made up is
+Who they are, what they do, and what honest newcomers do beside them. All attacks are planted into one
+history: each has a head query of its own and a product that has nothing to do with it. What is made up is
 dated back over the days that are trained, as its sender likes.
 """
 
@@ -34,7 +35,10 @@ ARMS: tuple[tuple[Pattern, int], ...] = (
 
 @dataclass(frozen=True)
 class Attack:
-    """Clients who buy ``product_id`` after ``query``. A campaign's are honest: the product suits the query."""
+    """Clients who buy ``product_id`` after ``query``.
+
+    A campaign's are honest: the product suits the query.
+    """
 
     pattern: Pattern
     clients: int
@@ -43,20 +47,35 @@ class Attack:
 
 
 def choose(snapshot: Snapshot, train: pl.DataFrame, *, each: int, seed: int) -> list[Attack]:
-    """Return ``each`` attacks per arm, on the queries with the most trained clients, in an order that the seed shuffles."""
+    """Return ``each`` attacks per arm, on the queries with the most trained clients.
+
+    In an order that the seed shuffles.
+    """
     rng = np.random.default_rng(seed)
     trained = train.select("query").unique()
-    crowded = snapshot.clients.join(trained, on="query").group_by("query").agg(n=pl.col("client").n_unique()).sort("n", "query")
+    crowded = (
+        snapshot.clients.join(trained, on="query")
+        .group_by("query")
+        .agg(n=pl.col("client").n_unique())
+        .sort("n", "query")
+    )
     heads = crowded.tail(len(ARMS) * each)["query"].to_list()
     if len(heads) < len(ARMS) * each:
-        raise SystemExit(f"{len(heads)} trained queries are too few for {len(ARMS) * each} attacks: more sessions are needed")
+        raise SystemExit(
+            f"{len(heads)} trained queries are too few for {len(ARMS) * each} attacks: more sessions are "
+            "needed"
+        )
     category = dict(snapshot.catalog.select("product_id", "category").iter_rows())
     engaged: dict[str, list[str]] = defaultdict(list)
-    for query, product_id in snapshot.pairs.select("query", "product_id").unique().sort("query", "product_id").iter_rows():
+    for query, product_id in (
+        snapshot.pairs.select("query", "product_id").unique().sort("query", "product_id").iter_rows()
+    ):
         engaged[query].append(product_id)
     free = rng.permutation(snapshot.catalog["product_id"].to_list()).tolist()
     attacks = []
-    for (pattern, clients), query in zip([arm for arm in ARMS for _ in range(each)], rng.permutation(heads).tolist(), strict=True):
+    for (pattern, clients), query in zip(
+        [arm for arm in ARMS for _ in range(each)], rng.permutation(heads).tolist(), strict=True
+    ):
         own = {category.get(product_id, "") for product_id in engaged[query]}
         if pattern == "campaign":
             product_id = engaged[query][int(rng.integers(len(engaged[query])))]
@@ -68,11 +87,19 @@ def choose(snapshot: Snapshot, train: pl.DataFrame, *, each: int, seed: int) -> 
 
 
 def attacked(snapshot: Snapshot, attacks: Sequence[Attack], *, days: Sequence[int], seed: int) -> Snapshot:
-    """Return the snapshot as the stream would hold it after the attacks: one order for each client, its day one of ``days``."""
+    """Return the snapshot as the stream would hold it after the attacks.
+
+    One order for each client, its day one of ``days``.
+    """
     rng = np.random.default_rng(seed)
     rows: list[tuple[str, str, int, str, int]] = []
     clients: list[tuple[str, str, str, int]] = []
-    popular = snapshot.clients.group_by("query", "product_id").agg(n=pl.len()).sort("n", "query", "product_id").tail(200)
+    popular = (
+        snapshot.clients.group_by("query", "product_id")
+        .agg(n=pl.len())
+        .sort("n", "query", "product_id")
+        .tail(200)
+    )
     others = list(popular.select("query", "product_id").iter_rows())
     for number, attack in enumerate(attacks):
         orders = ORDERS if attack.pattern == "one_client" else 1
@@ -84,7 +111,9 @@ def attacked(snapshot: Snapshot, attacks: Sequence[Attack], *, days: Sequence[in
             for other in rng.choice(len(others), ELSEWHERE.get(attack.pattern, 0), replace=False).tolist():
                 clients.append((*others[other], client, 1000))
                 rows.append((*others[other], int(rng.choice(days)), Action.CLICK.value, 1))
-    return Snapshot(_with_rows(snapshot.pairs, rows), _with_clients(snapshot.clients, clients), snapshot.catalog)
+    return Snapshot(
+        _with_rows(snapshot.pairs, rows), _with_clients(snapshot.clients, clients), snapshot.catalog
+    )
 
 
 def _with_rows(pairs: pl.DataFrame, rows: Sequence[tuple[str, str, int, str, int]]) -> pl.DataFrame:

@@ -1,7 +1,8 @@
-"""Attacks of one record: each ended a process at every start, and none may. As data; ``benchmarks.attack`` sends them.
+"""Attacks of one record: each ended a process at every start, and none may.
 
-The bytes are those of clients that are broken or hostile: header names and values of any kind, keys and values that are missing, half
-a surrogate, deep nesting, records as large as the broker takes, ids and paths and times beyond every bound.
+As data; ``benchmarks.attack`` sends them. The bytes are those of clients that are broken or hostile: header
+names and values of any kind, keys and values that are missing, half a surrogate, deep nesting, records as
+large as the broker takes, ids and paths and times beyond every bound.
 """
 
 import json
@@ -39,7 +40,9 @@ def _request(**fields: object) -> bytes:
 
 
 def _trigger(**fields: object) -> bytes:
-    return json.dumps({"trigger_id": uuid.uuid4().hex, "requested_at": datetime.now(UTC).isoformat(), **fields}).encode()
+    return json.dumps(
+        {"trigger_id": uuid.uuid4().hex, "requested_at": datetime.now(UTC).isoformat(), **fields}
+    ).encode()
 
 
 def _command(**fields: object) -> bytes:
@@ -52,7 +55,11 @@ def _fat_shopper() -> list[Sent]:
     return [
         Sent(
             topic="searches",
-            value=an_event(f"fat-{uuid.uuid4().hex}", client_id="fat", query_response_hit_ids=[f"{n}{i}"[:256] for i in ids]),
+            value=an_event(
+                f"fat-{uuid.uuid4().hex}",
+                client_id="fat",
+                query_response_hit_ids=[f"{n}{i}"[:256] for i in ids],
+            ),
             key=b"fat",
         )
         for n in range(46)
@@ -63,10 +70,17 @@ def _everywhere(topic: str, process: str, before: str) -> Iterator[Poison]:
     """Yield what any topic that others write may hold."""
     if topic != "products":  # compacted: Kafka itself takes no record without a key
         yield Poison(f"{topic}: no key and no value", process, _one(topic, None, key=None), before)
-    yield Poison(f"{topic}: a header without value", process, _one(topic, b"{", headers=(("h", None),)), before)
+    yield Poison(
+        f"{topic}: a header without value", process, _one(topic, b"{", headers=(("h", None),)), before
+    )
     odd = ((OddName(b"\xff\xfe"), b"1"),)
     yield Poison(f"{topic}: a header name of no text", process, _one(topic, b"{", headers=odd), before)
-    yield Poison(f"{topic}: half a surrogate", process, _one(topic, b'{"schema_version":"1","query_id":' + _HALF + b"}"), before)
+    yield Poison(
+        f"{topic}: half a surrogate",
+        process,
+        _one(topic, b'{"schema_version":"1","query_id":' + _HALF + b"}"),
+        before,
+    )
     yield Poison(f"{topic}: nested 100,000 deep", process, _one(topic, _DEEP), before)
     deep = b'{"schema_version":"1","a":' + b"[" * 300 + b"]" * 300 + b"}"
     yield Poison(f"{topic}: nested 300 deep", process, _one(topic, deep), before)
@@ -77,11 +91,20 @@ _ENDED = "the process ended, at every start"
 _NOT_TRIED = "not tried alone"
 
 POISON: tuple[Poison, ...] = (
-    *(p for topic in ("searches", "interactions", "products", "erasures") for p in _everywhere(topic, "stream", _ENDED)),
+    *(
+        p
+        for topic in ("searches", "interactions", "products", "erasures")
+        for p in _everywhere(topic, "stream", _ENDED)
+    ),
     *_everywhere("search-requests", "searcher", _ENDED),
     *_everywhere("training-triggers", "trainer", _ENDED),
     *_everywhere("deployment-commands", "indexer", _ENDED),
-    Poison("A2 a request id of half a surrogate", "searcher", _one("search-requests", b'{"request_id":' + _HALF + b"}"), "3 ends in 92 s"),
+    Poison(
+        "A2 a request id of half a surrogate",
+        "searcher",
+        _one("search-requests", b'{"request_id":' + _HALF + b"}"),
+        "3 ends in 92 s",
+    ),
     Poison(
         "A3 a reply partition of 5,000 digits",
         "searcher",
@@ -98,7 +121,13 @@ POISON: tuple[Poison, ...] = (
     Poison(
         "A9 a product id of 2,000 digits",
         "indexer",
-        lambda: [Sent(topic="products", value=b'{"product_id":' + b"1" * 2000 + b',"title":"A jacket"}', key=b"1" * 2000)],
+        lambda: [
+            Sent(
+                topic="products",
+                value=b'{"product_id":' + b"1" * 2000 + b',"title":"A jacket"}',
+                key=b"1" * 2000,
+            )
+        ],
         "2 ends in 77 s, the catalogue frozen",
     ),
     Poison(
@@ -116,7 +145,12 @@ POISON: tuple[Poison, ...] = (
     Poison(
         "A12 a command of the year 1",
         "indexer",
-        lambda: [Sent(topic="deployment-commands", value=_command(at="0001-01-01T00:00:00+14:00", force=True, reason="x"))],
+        lambda: [
+            Sent(
+                topic="deployment-commands",
+                value=_command(at="0001-01-01T00:00:00+14:00", force=True, reason="x"),
+            )
+        ],
         "2 ends in 61 s",
     ),
     Poison(

@@ -1,4 +1,7 @@
-"""What ``benchmarks.attack`` attacks: a stack of its own with a small shop, and whether each of its processes goes on."""
+"""What ``benchmarks.attack`` attacks.
+
+A stack of its own with a small shop, and whether each of its processes goes on.
+"""
 
 import asyncio
 import json
@@ -35,8 +38,17 @@ from simulator.shop import Shop
 PROBE_S = 120.0
 QUERY = "waterproof jacket"
 _LARGEST = 1 << 30
-_SETTINGS = {"PARTITIONS": "1", "SEARCH_PARTITIONS": "1", "EMPTY_PAIRS_KEPT": "PT5S"}  # an hour is no time for a benchmark
-OTHERS_WRITE = ("searches", "interactions", "products", "erasures", "search-requests", "training-triggers", "deployment-commands")
+# An hour is no time for a benchmark
+_SETTINGS = {"PARTITIONS": "1", "SEARCH_PARTITIONS": "1", "EMPTY_PAIRS_KEPT": "PT5S"}
+OTHERS_WRITE = (
+    "searches",
+    "interactions",
+    "products",
+    "erasures",
+    "search-requests",
+    "training-triggers",
+    "deployment-commands",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +106,19 @@ class Stand:
         """Return a batch of one record that the library would not send: clients of other makes do."""
         batch = self.producer.create_batch()
         batch._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, -1, _LARGEST)  # noqa: SLF001 (its own asserts what it sends)
-        batch.append(key=record.key, value=record.value, timestamp=int(time.time() * 1000), headers=list(record.headers))
+        batch.append(
+            key=record.key,
+            value=record.value,
+            timestamp=int(time.time() * 1000),
+            headers=list(record.headers),
+        )
         return batch
 
     async def clean(self) -> None:
-        """Delete what others have sent, so that a process that an attack keeps down comes back for the next one."""
+        """Delete what others have sent.
+
+        So a process that an attack keeps down comes back for the next one.
+        """
         admin = AIOKafkaAdminClient(bootstrap_servers=self.stack.kafka)
         await admin.start()
         try:
@@ -111,12 +131,16 @@ class Stand:
     async def pages(self, page: str = "readyz") -> dict[str, bool]:
         """Say of each process whether a page says yes within two seconds."""
         async with aiohttp.ClientSession() as session:
-            said = await asyncio.gather(*(says_yes(page, self.settings.data_dir, name, session) for name in PROCESSES))
+            said = await asyncio.gather(
+                *(says_yes(page, self.settings.data_dir, name, session) for name in PROCESSES)
+            )
         return dict(zip(PROCESSES, said, strict=True))
 
     async def search(self, query: str = QUERY, **fields: object) -> SearchResponse:
         """Ask as a client. Raises ``TimeoutError`` when no answer comes."""
-        request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, **{"timeout_ms": 10_000, **fields})
+        request = SearchRequest(
+            request_id=uuid.uuid4().hex, user_query=query, **{"timeout_ms": 10_000, **fields}
+        )
         return (await ask(self.requester, self.settings, request))[0]
 
     async def pointer(self) -> LivePointer | None:
@@ -129,9 +153,16 @@ class Stand:
                         found = LivePointer.from_json(record.value)
         return found
 
-    async def answer_on(self, topic: str, said: bytes, records: Iterable[Sent], *, within_s: float = PROBE_S) -> tuple[bytes, float] | None:
-        """Write records and wait for one on ``topic`` that holds ``said`` in key or value. Returns its value and the seconds it took."""
-        async with open_reader(self.settings.kafka, [self.settings.topic(topic)], start="end", fetch_wait_ms=50) as reader:
+    async def answer_on(
+        self, topic: str, said: bytes, records: Iterable[Sent], *, within_s: float = PROBE_S
+    ) -> tuple[bytes, float] | None:
+        """Write records and wait for one on ``topic`` that holds ``said`` in key or value.
+
+        Returns its value and the seconds it took.
+        """
+        async with open_reader(
+            self.settings.kafka, [self.settings.topic(topic)], start="end", fetch_wait_ms=50
+        ) as reader:
             await reader.positions()
             started = time.monotonic()
             await self.send(records)
@@ -142,7 +173,10 @@ class Stand:
         return None
 
     async def goes_on(self, name: str, *, within_s: float = PROBE_S) -> float | None:
-        """Return the seconds until a process has done the next honest piece of work behind all that was sent, None when it has not."""
+        """Return the seconds until a process has done the next honest work behind all that was sent.
+
+        None when it has not.
+        """
         mark = f"honest-{uuid.uuid4().hex}"
         if name == "searcher":
             return await self._searched(within_s)
@@ -161,7 +195,13 @@ class Stand:
 
 def an_event(mark: str, **fields: object) -> bytes:
     """Return a search as a shop reports it."""
-    event = {"event_id": mark, "timestamp": datetime.now(UTC).isoformat(), "client_id": mark, "query_id": mark, "user_query": QUERY}
+    event = {
+        "event_id": mark,
+        "timestamp": datetime.now(UTC).isoformat(),
+        "client_id": mark,
+        "query_id": mark,
+        "user_query": QUERY,
+    }
     return json.dumps({**event, "query_response_hit_ids": ["100001"], **fields}).encode()
 
 
@@ -177,8 +217,12 @@ def _probe_of_trainer(stand: Stand, mark: str) -> tuple[str, Sent]:
 
 
 def _probe_of_indexer(stand: Stand, mark: str) -> tuple[str, Sent]:
-    command = DeploymentCommand(command_id=mark, deployment=stand.settings.deployment, action="rollback", expected_generation=10**6)
-    return "decisions", Sent(topic="deployment-commands", value=command.to_json(), key=stand.settings.deployment.encode())
+    command = DeploymentCommand(
+        command_id=mark, deployment=stand.settings.deployment, action="rollback", expected_generation=10**6
+    )
+    return "decisions", Sent(
+        topic="deployment-commands", value=command.to_json(), key=stand.settings.deployment.encode()
+    )
 
 
 _PROBES: Mapping[str, Callable[[Stand, str], tuple[str, Sent]]] = {
@@ -194,14 +238,33 @@ async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator
 
     One partition of each topic: so what an honest client sends stands behind the attack, never beside it.
     """
-    shop = Shop(seed, end=datetime.now(UTC), products=products, shoppers=100, weeks=1, sessions_per_week=150, dirt_share=0.0)
-    environ = {f"SEARCHLOOP_{name}": text for name, text in (_SETTINGS | {"MODEL_FOLDERS": str(folder / "models")}).items()}
+    shop = Shop(
+        seed,
+        end=datetime.now(UTC),
+        products=products,
+        shoppers=100,
+        weeks=1,
+        sessions_per_week=150,
+        dirt_share=0.0,
+    )
+    environ = {
+        f"SEARCHLOOP_{name}": text
+        for name, text in (_SETTINGS | {"MODEL_FOLDERS": str(folder / "models")}).items()
+    }
     async with Supervisor(data_dir=folder / "stack", env=environ, quiet=True) as stack:
-        servers = {"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": str(folder / "stack")}
+        servers = {
+            "SEARCHLOOP_KAFKA": stack.kafka,
+            "SEARCHLOOP_MILVUS": stack.milvus,
+            "SEARCHLOOP_DATA_DIR": str(folder / "stack"),
+        }
         settings = Settings.load({**environ, **servers})
         await ensure_topics(settings)
         producer = AIOKafkaProducer(
-            bootstrap_servers=stack.kafka, max_request_size=_LARGEST, compression_type="zstd", linger_ms=5, request_timeout_ms=120_000
+            bootstrap_servers=stack.kafka,
+            max_request_size=_LARGEST,
+            compression_type="zstd",
+            linger_ms=5,
+            request_timeout_ms=120_000,
         )
         await producer.start()
         try:
@@ -213,7 +276,9 @@ async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator
                 await stack.ready(300)
                 for name in PROCESSES:
                     if await stand.goes_on(name) is None:
-                        raise RuntimeError(f"{name} does not do its work before any attack; see {stack.log_path(name)}")
+                        raise RuntimeError(
+                            f"{name} does not do its work before any attack; see {stack.log_path(name)}"
+                        )
                 yield stand
         finally:
             await producer.stop()
@@ -221,6 +286,10 @@ async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator
 
 def _jacket() -> list[Sent]:
     product = Product(
-        product_id="jacket", title="Waterproof jacket for rain and storm", brand="Acme", category_path=["jackets"], price=50.0
+        product_id="jacket",
+        title="Waterproof jacket for rain and storm",
+        brand="Acme",
+        category_path=["jackets"],
+        price=50.0,
     )
     return [Sent(topic="products", value=product.to_json(), key=b"jacket")]

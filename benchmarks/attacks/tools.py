@@ -21,7 +21,9 @@ _ESCAPE = b"\x1b]52;c;ZXZpbA==\x07\x1b[2J"
 async def _cli(stand: Stand, *arguments: str) -> tuple[int, bytes]:
     """Run a verb as the operator does. Returns its exit code and all that it printed."""
     command = [sys.executable, _CLI, *arguments, "--data-dir", str(stand.settings.data_dir)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
     printed, _ = await process.communicate()
     return process.returncode or 0, printed
 
@@ -35,24 +37,47 @@ async def _ends(stand: Stand, topics: Iterable[str]) -> dict[str, int]:
 
 
 async def forged_replay(stand: Stand) -> dict[str, Any]:
-    """Write refused records that claim to have been replayed, and to come from a topic of ours; then show and replay the dead letters."""
+    """Write refused records that claim to have been replayed, and to come from a topic of ours.
+
+    Then show and replay the dead letters.
+    """
     forged = (("dlq.replayed", b"abc"), ("dlq.origin", stand.settings.topic("releases").encode() + b"/0/0"))
-    await stand.send([Sent(topic="interactions", value=b"{" + _ESCAPE, key=_ESCAPE, headers=(*forged, ("trace" + "\x1b[2J", _ESCAPE)))])
+    await stand.send(
+        [
+            Sent(
+                topic="interactions",
+                value=b"{" + _ESCAPE,
+                key=_ESCAPE,
+                headers=(*forged, ("trace" + "\x1b[2J", _ESCAPE)),
+            )
+        ]
+    )
     await stand.goes_on("stream")
     before = await _ends(stand, _INTERNAL)
     shown, printed = await _cli(stand, "dlq", "show", "--topic", "interactions")
     replayed, said = await _cli(stand, "dlq", "replay", "--topic", "interactions")
     await stand.goes_on("stream")
-    wrote = {topic: end - before[topic] for topic, end in (await _ends(stand, _INTERNAL)).items() if end != before[topic]}
+    wrote = {
+        topic: end - before[topic]
+        for topic, end in (await _ends(stand, _INTERNAL)).items()
+        if end != before[topic]
+    }
     clean = b"\x1b" not in printed + said and b"Traceback" not in printed + said
     held = clean and shown == 0 and replayed in {0, 1} and not wrote
-    return {"held": held, "show": shown, "replay": replayed, "escapes_or_traceback": not clean, "wrote_to_internal": wrote}
+    return {
+        "held": held,
+        "show": shown,
+        "replay": replayed,
+        "escapes_or_traceback": not clean,
+        "wrote_to_internal": wrote,
+    }
 
 
 async def forgotten_query(stand: Stand) -> dict[str, Any]:
-    """Let a shopper buy by a query that nobody else has, forget the shopper, and look for the query in ``pairs``.
+    """Let a shopper buy by a query that nobody else has, and forget the shopper.
 
-    The row goes with a record that comes later, so others go on shopping.
+    Then look for the query in ``pairs``. The row goes with a record that comes later, so others go on
+    shopping.
     """
     victim, secret = f"victim-{uuid.uuid4().hex[:8]}", f"secret wish {uuid.uuid4().hex[:8]}"
     await _buy(stand, victim, secret)
@@ -65,9 +90,18 @@ async def forgotten_query(stand: Stand) -> dict[str, Any]:
 async def _buy(stand: Stand, shopper: str, query: str) -> None:
     """Send a search, a click and a purchase of a shopper."""
     now = datetime.now(UTC)
-    search: dict[str, object] = {"query_id": shopper, "user_query": query, "query_response_hit_ids": ["jacket"]}
-    actions: list[dict[str, object]] = [{"action_name": name, "query_id": shopper, "object_id": "jacket"} for name in ("click", "purchase")]
-    events: list[tuple[str, dict[str, object]]] = [("searches", search), *(("interactions", a) for a in actions)]
+    search: dict[str, object] = {
+        "query_id": shopper,
+        "user_query": query,
+        "query_response_hit_ids": ["jacket"],
+    }
+    actions: list[dict[str, object]] = [
+        {"action_name": name, "query_id": shopper, "object_id": "jacket"} for name in ("click", "purchase")
+    ]
+    events: list[tuple[str, dict[str, object]]] = [
+        ("searches", search),
+        *(("interactions", a) for a in actions),
+    ]
     for number, (topic, body) in enumerate(events):
         at = (now - timedelta(seconds=60 - number)).isoformat()
         body |= {"event_id": uuid.uuid4().hex, "timestamp": at, "client_id": shopper}
@@ -78,7 +112,9 @@ async def _until(stand: Stand, text: str, *, there: bool) -> bool:
     """Wait until a text is in the newest values of ``pairs``, or is not."""
     for _ in range(int(_LEARNT_S)):
         pairs = (await read_compacted(stand.settings.kafka, stand.settings.topic("pairs"))).records
-        found = any(text.encode() in key or text.encode() in (record.value or b"") for key, record in pairs.items())
+        found = any(
+            text.encode() in key or text.encode() in (record.value or b"") for key, record in pairs.items()
+        )
         if found is there:
             return True
         if not there:

@@ -1,1 +1,4 @@
-"""What ``swap`` and ``crash_deploy`` deploy: models, a catalogue that changes, readers, and the audit after a crash."""
+"""What ``swap`` and ``crash_deploy`` deploy.
+
+Models, a catalogue that changes, readers, and the audit after a crash.
+"""

@@ -1,6 +1,7 @@
-"""A small catalogue under constant change: prices, titles, deletions, returns. It knows what is deleted since when.
+"""A small catalogue under constant change: prices, titles, deletions, returns.
 
-Probes are products that never change, titled like nothing else: each must find itself, or query and index did not fit.
+It knows what is deleted since when. Probes are products that never change, titled like nothing else: each
+must find itself, or query and index did not fit.
 """
 
 import asyncio
@@ -17,8 +18,8 @@ from schemas.products import CatalogProduct
 
 COLOURS = ("red", "black", "silver", "green", "blue", "white", "amber", "violet")
 THINGS = (
-    "hdmi cable", "running shoes", "garden hose", "espresso machine", "wireless mouse", "yoga mat", "desk lamp", "rain jacket",
-    "cordless drill", "wool blanket", "laptop sleeve", "bread knife",
+    "hdmi cable", "running shoes", "garden hose", "espresso machine", "wireless mouse", "yoga mat",
+    "desk lamp", "rain jacket", "cordless drill", "wool blanket", "laptop sleeve", "bread knife",
 )  # fmt: skip
 PROBES = tuple(f"{colour} {thing}" for colour in COLOURS[:4] for thing in THINGS)
 BACK_AFTER_S = 4.0
@@ -27,7 +28,10 @@ MOST_GONE = 0.2
 
 @dataclass
 class Catalogue:
-    """Products by id as the topic ``catalog`` has them. ``deleted`` maps id to the moment the deletion was acknowledged."""
+    """Products by id as the topic ``catalog`` has them.
+
+    ``deleted`` maps id to the moment the deletion was acknowledged.
+    """
 
     products: dict[str, CatalogProduct] = field(default_factory=dict)
     deleted: dict[str, float] = field(default_factory=dict)
@@ -43,7 +47,9 @@ def a_catalogue(products: int) -> Catalogue:
     """Return the probes, and so many products that change."""
     catalogue = Catalogue()
     for number, title in enumerate(PROBES):
-        catalogue.products[f"probe{number:03d}"] = CatalogProduct(product_id=f"probe{number:03d}", title=title, version=1)
+        catalogue.products[f"probe{number:03d}"] = CatalogProduct(
+            product_id=f"probe{number:03d}", title=title, version=1
+        )
     for number in range(products):
         product_id = f"p{number:05d}"
         catalogue.products[product_id] = _product(product_id, 1, 1)
@@ -52,9 +58,14 @@ def a_catalogue(products: int) -> Catalogue:
 
 
 class Churn:
-    """Changes the catalogue ``per_s`` times a second: 6 of 10 a price, 2 a title, 1 a deletion, 1 brings the longest gone one back."""
+    """Changes the catalogue ``per_s`` times a second.
 
-    def __init__(self, catalogue: Catalogue, producer: Producer, topic: str, *, per_s: float, seed: int) -> None:
+    6 of 10 a price, 2 a title, 1 a deletion, 1 brings the longest gone one back.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, producer: Producer, topic: str, *, per_s: float, seed: int
+    ) -> None:
         self._catalogue = catalogue
         self._producer = producer
         self._topic = topic
@@ -100,7 +111,10 @@ class Churn:
 
 
 def differences(catalogue: Mapping[str, CatalogProduct], rows: Mapping[str, tuple[int, str]]) -> int:
-    """Return how many products a collection lacks, has too many of, or holds in an older form (``rows``: id to version and title)."""
+    """Return how many products a collection lacks, has too many of, or holds in an older form.
+
+    ``rows``: id to version and title.
+    """
     wrong = sum(rows.get(i) != (p.version, p.title) for i, p in catalogue.items())
     return wrong + len(rows.keys() - catalogue.keys())
 
@@ -108,5 +122,10 @@ def differences(catalogue: Mapping[str, CatalogProduct], rows: Mapping[str, tupl
 def _product(product_id: str, version: int, wording: int | None, title: str = "") -> CatalogProduct:
     number = int(product_id[1:])
     if wording is not None:
-        title = f"{COLOURS[(number + wording) % len(COLOURS)]} {THINGS[number % len(THINGS)]} type {number} mark {wording}"
-    return CatalogProduct(product_id=product_id, title=title, price=float(1 + (number + version) % 97), version=version)
+        title = (
+            f"{COLOURS[(number + wording) % len(COLOURS)]} {THINGS[number % len(THINGS)]} type {number} "
+            f"mark {wording}"
+        )
+    return CatalogProduct(
+        product_id=product_id, title=title, price=float(1 + (number + version) % 97), version=version
+    )

@@ -1,4 +1,7 @@
-"""What must be so once a crash is over: one valid generation, state, alias and collections agreeing, searches answered by it."""
+"""What must be so once a crash is over.
+
+One valid generation, state, alias and collections agreeing, searches answered by it.
+"""
 
 import uuid
 from collections.abc import Mapping
@@ -35,7 +38,10 @@ def unsettled(state: State, command_id: str) -> str | None:
 
 
 def disagreement(state: State, store: VectorStore, products: Mapping[str, CatalogProduct]) -> str | None:
-    """Return what does not agree between the records, Milvus and the catalogue; None when all does. Blocks."""
+    """Return what does not agree between the records, Milvus and the catalogue; None when all does.
+
+    Blocks.
+    """
     pointer = state.pointer
     assert pointer is not None
     live = state.releases[pointer.live.generation]
@@ -48,7 +54,9 @@ def disagreement(state: State, store: VectorStore, products: Mapping[str, Catalo
         held = {r.collection for r in state.holding}
         if there != held:
             return f"orphans {sorted(there - held)}, lost {sorted(held - there)}"
-        return next(filter(None, (_wrong_rows(store, r, products) for r in (live, pointer.previous) if r)), None)
+        return next(
+            filter(None, (_wrong_rows(store, r, products) for r in (live, pointer.previous) if r)), None
+        )
     except StoreError as error:
         return str(error)
 
@@ -57,15 +65,27 @@ def _wrong_rows(store: VectorStore, release: Release, products: Mapping[str, Cat
     ids = store.ids(release.collection)
     if ids != products.keys():
         return (
-            f"generation {release.generation} misses {len(products.keys() - ids)} products and holds {len(ids - products.keys())} too many"
+            f"generation {release.generation} misses {len(products.keys() - ids)} products and holds "
+            f"{len(ids - products.keys())} too many"
         )
     rows = store.rows(release.collection, sorted(ids))
-    wrong = [r.product_id for r in rows if r.generation != release.generation or r.version != products[r.product_id].version]
-    return f"generation {release.generation} has {len(wrong)} rows with a wrong stamp or version, {wrong[:3]}" if wrong else None
+    wrong = [
+        r.product_id
+        for r in rows
+        if r.generation != release.generation or r.version != products[r.product_id].version
+    ]
+    return (
+        f"generation {release.generation} has {len(wrong)} rows with a wrong stamp or version, {wrong[:3]}"
+        if wrong
+        else None
+    )
 
 
 async def unanswered(settings: Settings, generation: int, probes: Mapping[str, str]) -> str | None:
-    """Ask each probe (id to title) by its title; return what is wrong with an answer, None when each comes from the live generation."""
+    """Ask each probe (id to title) by its title.
+
+    Return what is wrong with an answer, None when each comes from the live generation.
+    """
     async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
         for product_id, title in probes.items():
             request = SearchRequest(request_id=uuid.uuid4().hex, user_query=title, k=3, timeout_ms=20_000)

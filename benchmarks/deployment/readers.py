@@ -1,6 +1,7 @@
-"""Who searches while generations change: ours by leases, the contrast by alias and a separately read encoder. Both check each answer.
+"""Who searches while generations change: ours by leases, the contrast by alias and a separately read encoder.
 
-An answer is mixed when the asked product is not first with its full score: an index of another model cannot give that.
+Both check each answer. An answer is mixed when the asked product is not first with its full score: an index
+of another model cannot give that.
 """
 
 import asyncio
@@ -46,7 +47,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Asked:
-    """Where a searcher keeps what it was asked and how long it took: for shadow replay, the guard and the throttle."""
+    """Where a searcher keeps what it was asked and how long it took.
+
+    For shadow replay, the guard and the throttle.
+    """
 
     recent: Recent
     counts: Counts
@@ -55,14 +59,25 @@ class Asked:
     def note(self, request: SearchRequest, response: SearchResponse, took_ms: float) -> None:
         """Keep one answered request. From any thread."""
         self.recent.add(request)
-        timed = response.model_copy(update={"timings": response.timings.model_copy(update={"total_ms": took_ms})})
+        timed = response.model_copy(
+            update={"timings": response.timings.model_copy(update={"total_ms": took_ms})}
+        )
         self.loop.call_soon_threadsafe(self.counts.add, timed, request)
 
 
 class Readers:
     """Threads that search until ``stop``. ``phase`` is set by whoever changes generations."""
 
-    def __init__(self, live: Live[LoadedRelease], catalogue: Catalogue, asked: Asked, *, threads: int, pause_ms: float, seed: int) -> None:
+    def __init__(
+        self,
+        live: Live[LoadedRelease],
+        catalogue: Catalogue,
+        asked: Asked,
+        *,
+        threads: int,
+        pause_ms: float,
+        seed: int,
+    ) -> None:
         self._asked = asked
         self.phase = "other"
         self.ours = Tally()
@@ -73,7 +88,9 @@ class Readers:
         self._stop = threading.Event()
         self.served: int | None = None
         self.since_swap = 0
-        self._threads = [threading.Thread(target=self._read, args=(seed * 1000 + n,), daemon=True) for n in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._read, args=(seed * 1000 + n,), daemon=True) for n in range(threads)
+        ]
 
     def start(self) -> None:
         """Begin."""
@@ -112,7 +129,11 @@ class Readers:
             return
         took = (time.perf_counter() - started) * 1000
         self._asked.note(request, response, took)
-        old = [h.product_id for h in response.hits if began - self._catalogue.deleted.get(h.product_id, began) > FRESH_S]
+        old = [
+            h.product_id
+            for h in response.hits
+            if began - self._catalogue.deleted.get(h.product_id, began) > FRESH_S
+        ]
         with self._lock:
             self.ours.requests += 1
             self.ours.took_ms[label].append(took)
@@ -121,13 +142,19 @@ class Readers:
                 self.ours.fault(f"{query!r}: {response.error or 'no hits'}")
             elif expected and not _is_own(response, expected):
                 self.ours.mixed += 1
-                self.ours.fault(f"{query!r} by {response.generation}: {[(h.product_id, round(h.score, 3)) for h in response.hits[:2]]}")
+                self.ours.fault(
+                    f"{query!r} by {response.generation}: "
+                    f"{[(h.product_id, round(h.score, 3)) for h in response.hits[:2]]}"
+                )
             if old:
                 self.ours.deleted_returned += 1
                 self.ours.fault(f"deleted {old} returned by {response.generation}")
 
     def _label(self) -> str:
-        """Say what phase a request begins in: the first hundred after a change of generation are a phase of their own."""
+        """Say what phase a request begins in.
+
+        The first hundred after a change of generation are a phase of their own.
+        """
         with self._lock:
             current = self._live.current
             generation = current.generation if current else None
@@ -145,7 +172,10 @@ def _is_own(response: SearchResponse, expected: str) -> bool:
 
 
 class Contrast:
-    """The usual way, in one thread: the alias is searched with whatever encoder is current. ``encoder`` is set at each swap."""
+    """The usual way, in one thread: the alias is searched with whatever encoder is current.
+
+    ``encoder`` is set at each swap.
+    """
 
     def __init__(self, store: VectorStore, alias: str, *, pause_ms: float, seed: int) -> None:
         self.encoder: Encoder | None = None
@@ -176,7 +206,9 @@ class Contrast:
             try:
                 self._store._dims.pop(self._alias, None)  # noqa: SLF001 (a name whose dimension changes is our contrast's, not the store's)
                 (hits,) = self._store.search(self._alias, encoder.encode_queries([PROBES[probe]]), 10)
-                self.tally.mixed += not hits or hits[0].product_id != f"probe{probe:03d}" or hits[0].score < FULL_SCORE
+                self.tally.mixed += (
+                    not hits or hits[0].product_id != f"probe{probe:03d}" or hits[0].score < FULL_SCORE
+                )
             except Exception as error:
                 self.tally.failed += 1
                 self.tally.fault(f"{type(error).__name__}: {error}")

@@ -1,6 +1,7 @@
-"""Models for benchmarks of deployment: the base model with a random projection behind it, so that each is a model of its own.
+"""Models for benchmarks of deployment.
 
-Distances within one are those of the base model (exactly for the full dimension), and a query of one meets nothing in the index of
+The base model with a random projection behind it, so that each is a model of its own. Distances within one
+are those of the base model (exactly for the full dimension), and a query of one meets nothing in the index of
 another. The weights of the transformer are linked, not copied: two hundred of them fit on a disk.
 """
 
@@ -37,7 +38,10 @@ class RotatedModel:
     projection: npt.NDArray[np.float32]
 
     def turn(self, base_vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return what this model says for texts of which the base model says ``base_vectors`` (n, 384): (n, dim) unit rows."""
+        """Return what this model says for texts of which the base model says ``base_vectors`` (n, 384).
+
+        (n, dim) unit rows.
+        """
         raw = base_vectors @ self.projection.T
         unit: npt.NDArray[np.float32] = (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
         return unit
@@ -50,19 +54,33 @@ def rotated_model(folder: Path, *, seed: int, dim: int) -> RotatedModel:
     for path in base.iterdir():
         if path.name == "1_Pooling":
             shutil.copytree(path, folder / "1_Pooling")
-        elif path.is_file() and path.suffix in {".json", ".txt", ".safetensors"} and path.name != "modules.json":
+        elif (
+            path.is_file()
+            and path.suffix in {".json", ".txt", ".safetensors"}
+            and path.name != "modules.json"
+        ):
             (folder / path.name).symlink_to(path)
     square, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(BASE_DIM, BASE_DIM)))
     projection = np.ascontiguousarray(square[:dim], dtype=np.float32)
-    save_file({"linear.weight": projection}, folder / "2_Dense" / "model.safetensors", metadata={"format": "pt"})
-    dense = {"in_features": BASE_DIM, "out_features": dim, "bias": False, "activation_function": "torch.nn.modules.linear.Identity"}
+    save_file(
+        {"linear.weight": projection}, folder / "2_Dense" / "model.safetensors", metadata={"format": "pt"}
+    )
+    dense = {
+        "in_features": BASE_DIM,
+        "out_features": dim,
+        "bias": False,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    }
     (folder / "2_Dense" / "config.json").write_text(json.dumps(dense))
     (folder / "modules.json").write_text(json.dumps(_PIPELINE))
     return RotatedModel(Candidate(model=str(folder), model_sha256=fingerprint(folder), dim=dim), projection)
 
 
 def approval(candidate: Candidate, by: str) -> Decision:
-    """Return the decision without which the indexer builds no candidate: nobody has judged it, a benchmark says so."""
+    """Return the decision without which the indexer builds no candidate.
+
+    Nobody has judged it, a benchmark says so.
+    """
     return Decision(
         decision_id=f"{by}-{candidate.model_sha256[:16]}",
         verdict="forced",
@@ -83,7 +101,10 @@ class Candidates:
         self._vectors: dict[str, npt.NDArray[np.float32]] = {}
 
     def make(self, texts: Sequence[str], *, dim: int) -> Candidate:
-        """Return a new candidate, other than all before. ``texts`` are the document texts that its vectors cover."""
+        """Return a new candidate, other than all before.
+
+        ``texts`` are the document texts that its vectors cover.
+        """
         self.made += 1
         model = rotated_model(self._folder / str(self.made), seed=self._seed * 100_000 + self.made, dim=dim)
         new = [t for t in texts if t not in self._vectors]

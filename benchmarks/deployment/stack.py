@@ -30,7 +30,9 @@ class DeployStack:
     def __init__(self, folder: Path, settings: dict[str, str], backend: str) -> None:
         self.folder = folder
         self.kafka = EmbeddedKafka(folder / "kafka")
-        self.milvus: LocalServer = EmbeddedMilvus(folder / "milvus") if backend == "lite" else MilvusServer(folder / "milvus")
+        self.milvus: LocalServer = (
+            EmbeddedMilvus(folder / "milvus") if backend == "lite" else MilvusServer(folder / "milvus")
+        )
         self._settings = settings
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self.restarts = 0

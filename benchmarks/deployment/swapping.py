@@ -1,4 +1,7 @@
-"""One change of what serves after the other, beside readers and a catalogue that changes; and what was lost in the end."""
+"""One change of what serves after the other, beside readers and a catalogue that changes.
+
+And what was lost in the end.
+"""
 
 import argparse
 import asyncio
@@ -39,7 +42,9 @@ class Found:
 class ServingShop:
     """One stack and the searcher's parts around it; drives the changes."""
 
-    def __init__(self, settings: SearcherSettings, producer: Producer, follower: Follower, args: argparse.Namespace) -> None:
+    def __init__(
+        self, settings: SearcherSettings, producer: Producer, follower: Follower, args: argparse.Namespace
+    ) -> None:
         self.settings = settings
         self.producer = producer
         self.follower = follower
@@ -52,11 +57,17 @@ class ServingShop:
 
     async def command(self, action: str, **fields: Any) -> None:
         """Send a deployment command."""
-        command = DeploymentCommand(command_id=uuid.uuid4().hex, action=action, actor="swap", reason="benchmark", **fields)
+        command = DeploymentCommand(
+            command_id=uuid.uuid4().hex, action=action, actor="swap", reason="benchmark", **fields
+        )
         topic = self.settings.topic(DEPLOYMENT_COMMANDS.name)
         if command.candidate is not None:
             decision = approval(command.candidate, "swap")
-            await self.producer.send(Outgoing(self.settings.topic(DECISIONS.name), decision.to_json(), key=decision.decision_id.encode()))
+            await self.producer.send(
+                Outgoing(
+                    self.settings.topic(DECISIONS.name), decision.to_json(), key=decision.decision_id.encode()
+                )
+            )
         await self.producer.send(Outgoing(topic, command.to_json(), key=self.settings.deployment.encode()))
 
     def serves(self) -> tuple[int, int]:
@@ -90,14 +101,22 @@ async def change(shop: ServingShop, readers: Readers, found: Found, *, back: boo
     same = now.live.dim == served.live.dim
     found.same_dim += same
     found.other_dim += not same
-    await until(lambda: readers.served == now.live.generation and readers.since_swap > FIRST, 300, "the readers stand still")
+    await until(
+        lambda: readers.served == now.live.generation and readers.since_swap > FIRST,
+        300,
+        "the readers stand still",
+    )
 
 
 async def steadily(readers: Readers, at_least_s: float) -> None:
     """Let the readers search while nothing else goes on, for at least so long and a hundred searches."""
     end, before = time.monotonic() + at_least_s, len(readers.ours.took_ms["steady"])
     readers.phase = "steady"
-    await until(lambda: time.monotonic() > end and len(readers.ours.took_ms["steady"]) >= before + FIRST, 300, "the readers stand still")
+    await until(
+        lambda: time.monotonic() > end and len(readers.ours.took_ms["steady"]) >= before + FIRST,
+        300,
+        "the readers stand still",
+    )
     readers.phase = "other"
 
 
@@ -111,7 +130,10 @@ async def until(condition: Callable[[], bool], within_s: float, otherwise: str) 
 
 
 async def lost(shop: ServingShop, store: VectorStore) -> dict[int, int]:
-    """Return per generation that holds a collection how many rows are not as the catalogue says, once nothing changes any more."""
+    """Return per generation that holds a collection how many rows are not as the catalogue says.
+
+    For when nothing changes any more.
+    """
     end = time.monotonic() + 60
     while True:
         _, releases = await read_releases(shop.settings)
@@ -119,7 +141,9 @@ async def lost(shop: ServingShop, store: VectorStore) -> dict[int, int]:
         for release in releases:
             if release.state in {"released", "retired"}:
                 rows = await asyncio.to_thread(_rows, store, release.collection)
-                wrong[release.generation] = differences(shop.catalogue.products, {r.product_id: (r.version, r.title) for r in rows})
+                wrong[release.generation] = differences(
+                    shop.catalogue.products, {r.product_id: (r.version, r.title) for r in rows}
+                )
         if not any(wrong.values()) or time.monotonic() > end:
             return wrong
         await asyncio.sleep(0.5)

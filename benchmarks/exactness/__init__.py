@@ -1,1 +1,4 @@
-"""What ``chaos`` and ``attribution`` compare with: the reference that pairs must equal, the storm, its workers, the usual joins."""
+"""What ``chaos`` and ``attribution`` compare with.
+
+The reference that pairs must equal, the storm, its workers, the usual joins.
+"""

@@ -1,6 +1,7 @@
-"""The same start of one worker, with Faust's own recovery and with ours: 200 ms to the broker, tables to restore, and events that wait.
+"""The same start of one worker, with Faust's own recovery and with ours.
 
-Upstream opens the streams before it has looked up where they stand, then clears what was delivered meanwhile (notes: the recovery race).
+200 ms to the broker, tables to restore, and events that wait. Upstream opens the streams before it has looked
+up where they stand, then clears what was delivered meanwhile (notes: the recovery race).
 """
 
 from collections.abc import Mapping
@@ -21,8 +22,13 @@ SMALL = {"intake_batch": 20, "flush_ms": 1, "take_records": 20}
 MODULES = {"ours": "stream", "stock_faust": "benchmarks.exactness.stock_worker"}
 
 
-async def contrast(seed: int, folder: Path, modules: Mapping[str, str] = MODULES, *, events: int = EVENTS) -> dict[str, dict[str, Any]]:
-    """Return per system what the start lost and doubled, in thousandths of a credit, and how many records it never saw."""
+async def contrast(
+    seed: int, folder: Path, modules: Mapping[str, str] = MODULES, *, events: int = EVENTS
+) -> dict[str, dict[str, Any]]:
+    """Return per system what the start lost and doubled, and how many records it never saw.
+
+    Lost and doubled are in thousandths of a credit.
+    """
     load = make_load(seed, events)
     right = expected(load.facts)
     half = len(load.facts) // 2

@@ -1,7 +1,8 @@
-"""What happens to the workers and the broker, in which order, and how it is done. The seed decides all of it but the exact moment.
+"""What happens to the workers and the broker, in which order, and how it is done.
 
-Every run has, beside the kills, a worker that is stopped past its session timeout and woken again, one that joins, one that leaves, and a
-broker that is killed and comes back.
+The seed decides all of it but the exact moment. Every run has, beside the kills, a worker that is stopped
+past its session timeout and woken again, one that joins, one that leaves, and a broker that is killed and
+comes back.
 """
 
 import asyncio
@@ -28,7 +29,9 @@ def plan_faults(seed: int, kills: int) -> list[str]:
 class Faults:
     """Carries them out."""
 
-    def __init__(self, workers: Workers, broker: EmbeddedKafka, rng: Random, session_timeout_s: float) -> None:
+    def __init__(
+        self, workers: Workers, broker: EmbeddedKafka, rng: Random, session_timeout_s: float
+    ) -> None:
         self._workers, self._broker, self._rng = workers, broker, rng
         self._session_timeout_s = session_timeout_s
         self._acts: dict[str, Callable[[], Awaitable[None]]] = {

@@ -1,4 +1,7 @@
-"""Where the chaos happens: one real broker behind a slow road, and the question whether everything sent has been learnt from."""
+"""Where the chaos happens.
+
+One real broker behind a slow road, and the question whether everything sent has been learnt from.
+"""
 
 import asyncio
 import os
@@ -51,7 +54,14 @@ async def open_ground(folder: Path, rtt_ms: float) -> AsyncIterator[Ground]:
     broker = EmbeddedKafka(folder / "kafka", advertised_port=road)
     broker.start()
     with (folder / "proxy.log").open("ab") as log:
-        command = [sys.executable, "-m", "benchmarks.exactness.latency_proxy", str(road), broker.address.split(":")[1], str(rtt_ms)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.exactness.latency_proxy",
+            str(road),
+            broker.address.split(":")[1],
+            str(rtt_ms),
+        ]
         proxy = launch(command, child_environ(os.environ), log)
     try:
         while is_free(road) and proxy.poll() is None:  # noqa: ASYNC110 (another process fulfils it)
@@ -64,22 +74,32 @@ async def open_ground(folder: Path, rtt_ms: float) -> AsyncIterator[Ground]:
 
 
 async def settled(
-    settings: StreamSettings, *, deadline_s: float, stalled_s: float = 1e9, halves: tuple[str, ...] = ("intake", "learn")
+    settings: StreamSettings,
+    *,
+    deadline_s: float,
+    stalled_s: float = 1e9,
+    halves: tuple[str, ...] = ("intake", "learn"),
 ) -> None:
     """Wait until no group of the halves is behind and the topics have rested.
 
-    Raises ``TimeoutError`` at the deadline, and when a group is behind though nothing has been written for ``stalled_s``.
+    Raises ``TimeoutError`` at the deadline, and when a group is behind though nothing has been written for
+    ``stalled_s``.
     """
     end = time.monotonic() + deadline_s
     topics = [settings.topic(t) for t in ("events", "contributions", "pairs")]
-    async with open_lag_reader(settings.kafka) as lag, open_reader(settings.kafka, topics, start="end") as reader:
+    async with (
+        open_lag_reader(settings.kafka) as lag,
+        open_reader(settings.kafka, topics, start="end") as reader,
+    ):
         last = await reader.end_offsets()
         since = moved = time.monotonic()
         while True:
             behind = {
                 name: records
                 for _, group, names in steps_of(settings, halves)
-                for name, records in (await lag.lag(group, [settings.topic(n) for n in names]) or {"unknown": 1}).items()
+                for name, records in (
+                    await lag.lag(group, [settings.topic(n) for n in names]) or {"unknown": 1}
+                ).items()
                 if records
             }
             now = await reader.end_offsets()

@@ -1,7 +1,8 @@
 """A slow road to a broker: copies TCP on 127.0.0.1 and holds every byte for a while, each way.
 
-``python -m benchmarks.exactness.latency_proxy LISTEN TARGET RTT_MS``. The broker must advertise LISTEN, or its clients go past it.
-Bandwidth is not limited and order is kept; when one side ends, what is under way still arrives.
+``python -m benchmarks.exactness.latency_proxy LISTEN TARGET RTT_MS``. The broker must advertise LISTEN, or
+its clients go past it. Bandwidth is not limited and order is kept; when one side ends, what is under way
+still arrives.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""What came of a chaos run, judged from the topics alone: are the pairs the same bytes, is every raw record accounted for once."""
+"""What came of a chaos run, judged from the topics alone.
+
+Are the pairs the same bytes, and is every raw record accounted for once?
+"""
 
 import json
 from collections import Counter
@@ -34,18 +37,27 @@ def expected(facts: Iterable[RawRecord]) -> Pairs:
     days, clients = reference(facts)
     # by construction the same as a parsed pair: actions are strings on the wire
     return {
-        pair_key(*k): convert({"query": k[0], "product_id": k[1], "days": d, "clients": clients.get(k, {})}, Pair) for k, d in days.items()
+        pair_key(*k): convert(
+            {"query": k[0], "product_id": k[1], "days": d, "clients": clients.get(k, {})}, Pair
+        )
+        for k, d in days.items()
     }
 
 
 def bare(pair: Pair, *, sketched: bool) -> bytes:
-    """Return the bytes of a pair without its fence and revision, which say how it was written; of a sketch of clients only the counts."""
+    """Return the bytes of a pair without its fence and revision, which say how it was written.
+
+    Of a sketch of clients only the counts.
+    """
     return canonical(replace(pair, fence={}, revision=0, clients={} if sketched else pair.clients))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How pairs differ from what is right. ``lost`` and ``double`` in thousandths of a credit, over pairs, days and actions."""
+    """How pairs differ from what is right.
+
+    ``lost`` and ``double`` in thousandths of a credit, over pairs, days and actions.
+    """
 
     pairs: int
     lost: int
@@ -54,7 +66,10 @@ class Difference:
 
 
 def compare(found: Pairs, right: Pairs) -> Difference:
-    """Compare byte for byte. Pairs with more clients than a pair holds exactly are compared by their counts."""
+    """Compare byte for byte.
+
+    Pairs with more clients than a pair holds exactly are compared by their counts.
+    """
     lost = double = 0
     wrong: list[bytes] = []
     for key in sorted(found.keys() | right.keys()):
@@ -65,7 +80,9 @@ def compare(found: Pairs, right: Pairs) -> Difference:
         credits_found, credits_right = _credits(a), _credits(b)
         lost += (credits_right - credits_found).total()
         double += (credits_found - credits_right).total()
-    return Difference(len(wrong), lost, double, [f"{k!r}: found {found.get(k)} right {right.get(k)}" for k in wrong[:3]])
+    return Difference(
+        len(wrong), lost, double, [f"{k!r}: found {found.get(k)} right {right.get(k)}" for k in wrong[:3]]
+    )
 
 
 def _credits(pair: Pair | None) -> Counter[tuple[int, str]]:
@@ -76,21 +93,33 @@ def _credits(pair: Pair | None) -> Counter[tuple[int, str]]:
 async def unaccounted(settings: Settings, sent: Iterable[RawRecord]) -> dict[str, int]:
     """Return what breaks the conservation law, by kind; empty when all holds.
 
-    Every raw record must be on ``events`` under its id, or a dead letter under its place and for the right reason: one of both.
+    Every raw record must be on ``events`` under its id, or a dead letter under its place and for the right
+    reason: one of both.
     """
     truths = {(r.topic_name, r.value): r.truth for r in sent}
     faults: Counter[str] = Counter()
-    accepted = {json.loads(fact)["event_id"] for record in await _all(settings, "events") for _, fact in unpack(record.value or b"")}
+    accepted = {
+        json.loads(fact)["event_id"]
+        for record in await _all(settings, "events")
+        for _, fact in unpack(record.value or b"")
+    }
     for name in ("searches", "interactions"):
         letters: dict[tuple[int, int], set[str]] = {}
         for letter in await _all(settings, dead_letter_name(name)):
-            place = int(letter.header("__connect.errors.partition") or -1), int(letter.header("__connect.errors.offset") or -1)
+            place = (
+                int(letter.header("__connect.errors.partition") or -1),
+                int(letter.header("__connect.errors.offset") or -1),
+            )
             letters.setdefault(place, set()).add((letter.header("dlq.reason") or b"").decode())
         records = await _all(settings, name)
         faults["letters of nothing"] += len(letters.keys() - {(r.partition, r.offset) for r in records})
-        faults["not on the topic"] += sum(key[0] == name for key in truths.keys() - {(name, r.value) for r in records})
+        faults["not on the topic"] += sum(
+            key[0] == name for key in truths.keys() - {(name, r.value) for r in records}
+        )
         for r in records:
-            faults[_judge(r, truths[name, r.value].reason, letters.get((r.partition, r.offset)), accepted)] += 1
+            faults[
+                _judge(r, truths[name, r.value].reason, letters.get((r.partition, r.offset)), accepted)
+            ] += 1
     del faults["accounted"]
     return dict(+faults)
 

@@ -1,7 +1,9 @@
-"""The pairs that a shop's records must add up to: a batch over all facts, in plain Python per shopper and Polars for the sums.
+"""The pairs that a shop's records must add up to.
 
-Written from docs/adr/0002 and the rules' docstrings, apart from the stream: no state, no order, no differences, nothing forgotten. It knows
-which records are good from the simulator's truth, not from validation. Only text normalisation (``schemas.text``) is shared.
+A batch over all facts, in plain Python per shopper and Polars for the sums. Written from docs/adr/0002 and
+the rules' docstrings, apart from the stream: no state, no order, no differences, nothing forgotten. It knows
+which records are good from the simulator's truth, not from validation. Only text normalisation
+(``schemas.text``) is shared.
 """
 
 import json
@@ -20,7 +22,12 @@ from simulator.records import RawRecord
 MINUTE = 60_000
 MOST_IN_A_MINUTE = 60  # touches of a person; none of a minute with more earns, nor leads to a purchase
 SKEW, CLICK, SESSION, PURCHASE = 5 * MINUTE, 60 * MINUTE, 30 * MINUTE, 7 * 24 * 60 * MINUTE
-NAMES = {"Product Clicked": "click", "Product Added": "add_to_cart", "Order Completed": "purchase", "Order Refunded": "refund"}
+NAMES = {
+    "Product Clicked": "click",
+    "Product Added": "add_to_cart",
+    "Order Completed": "purchase",
+    "Order Refunded": "refund",
+}
 Rows = dict[tuple[str, str], dict[int, dict[str, tuple[int, int, int]]]]
 Clients = dict[tuple[str, str], dict[str, int]]
 
@@ -59,7 +66,11 @@ class Bought(NamedTuple):
 
 @dataclass
 class Facts:
-    """All of one shopper. Touches by product and key, order lines by product and (order, number), refunded units once per event line."""
+    """All of one shopper.
+
+    Touches by product and key, order lines by product and (order, number), refunded units once per event
+    line.
+    """
 
     searches: dict[str, Search] = field(default_factory=dict)
     touches: dict[str, dict[str, Touch]] = field(default_factory=lambda: defaultdict(dict))
@@ -68,14 +79,28 @@ class Facts:
 
 
 def reference(records: Iterable[RawRecord]) -> tuple[Rows, Clients]:
-    """Return (days, clients) per (query, product); what adds up to nothing is left out. Repeated and refused records may be among them."""
+    """Return (days, clients) per (query, product); what adds up to nothing is left out.
+
+    Repeated and refused records may be among them.
+    """
     shoppers: dict[str, Facts] = defaultdict(Facts)
     for record in records:
         if record.truth.outcome == "accepted" and record.topic_name != "products":
             body = json.loads(record.value or b"")
-            (_add_search if record.topic_name == "searches" else _add_interaction)(shoppers[body["client_id"]], body)
+            (_add_search if record.topic_name == "searches" else _add_interaction)(
+                shoppers[body["client_id"]], body
+            )
     earned = [
-        (query, product, at // 86_400_000, action, rate, units, revenue, blake2b(client.encode(), digest_size=8).hexdigest())
+        (
+            query,
+            product,
+            at // 86_400_000,
+            action,
+            rate,
+            units,
+            revenue,
+            blake2b(client.encode(), digest_size=8).hexdigest(),
+        )
         for client, facts in shoppers.items()
         for crowded in [_crowded(facts)]
         for product in {*facts.touches, *facts.bought}
@@ -85,12 +110,16 @@ def reference(records: Iterable[RawRecord]) -> tuple[Rows, Clients]:
     frame = pl.DataFrame(earned, schema=names, orient="row")
     rows: Rows = defaultdict(lambda: defaultdict(dict))
     for query, product, day, action, *counts in (
-        frame.group_by("query", "product", "day", "action").agg(pl.sum("credit", "units", "revenue")).iter_rows()
+        frame.group_by("query", "product", "day", "action")
+        .agg(pl.sum("credit", "units", "revenue"))
+        .iter_rows()
     ):
         if any(counts):
             rows[query, product][day][action] = (counts[0], counts[1], counts[2])
     clients: Clients = defaultdict(dict)
-    for query, product, client, credit in frame.group_by("query", "product", "client").agg(pl.sum("credit")).iter_rows():
+    for query, product, client, credit in (
+        frame.group_by("query", "product", "client").agg(pl.sum("credit")).iter_rows()
+    ):
         if credit:
             clients[query, product][client] = credit
     return rows, clients
@@ -103,11 +132,15 @@ def _milliseconds(stamp: str | int) -> int:
 
 
 def _add_search(facts: Facts, body: dict[str, Any]) -> None:
-    shown = [str(h["object_id"]) for h in body.get("hits", ())] or [str(p) for p in body.get("query_response_hit_ids", ())]
+    shown = [str(h["object_id"]) for h in body.get("hits", ())] or [
+        str(p) for p in body.get("query_response_hit_ids", ())
+    ]
     at, query = _milliseconds(body["timestamp"]), normalise_query(body["user_query"])
     new = Search(at, body["event_id"], query, body.get("session_id"), frozenset(shown))
     old = facts.searches.get(body["query_id"], new)
-    facts.searches[body["query_id"]] = min(old, new, key=lambda s: s[:2])._replace(shown=old.shown | new.shown)
+    facts.searches[body["query_id"]] = min(old, new, key=lambda s: s[:2])._replace(
+        shown=old.shown | new.shown
+    )
 
 
 def _add_interaction(facts: Facts, body: dict[str, Any]) -> None:
@@ -120,7 +153,10 @@ def _add_interaction(facts: Facts, body: dict[str, Any]) -> None:
         if action == "purchase":
             named = tuple(dict.fromkeys(q for q in (item.get("query_id"), body.get("query_id")) if q))
             revenue = round(item.get("unit_price", 0.0) * 100) * item["quantity"]
-            order, line = body.get("order_id") or event_id, Bought(at, event_id, item["quantity"], revenue, named, session)
+            order, line = (
+                body.get("order_id") or event_id,
+                Bought(at, event_id, item["quantity"], revenue, named, session),
+            )
             known = facts.bought[product].setdefault((order, numbers[product]), line)
             facts.bought[product][order, numbers[product]] = min(known, line, key=lambda x: x[:2])
             numbers[product] += 1
@@ -131,7 +167,9 @@ def _add_interaction(facts: Facts, body: dict[str, Any]) -> None:
             key = "\x1f".join(("q", str(query_id), product, action) if once else ("e", event_id, str(index)))
             touch = Touch(at, event_id, action, query_id, session, at)
             old = facts.touches[product].get(key, touch)
-            facts.touches[product][key] = min(old, touch, key=lambda t: t[:2])._replace(last=max(old.last, touch.last))
+            facts.touches[product][key] = min(old, touch, key=lambda t: t[:2])._replace(
+                last=max(old.last, touch.last)
+            )
 
 
 def _crowded(facts: Facts) -> set[int]:
@@ -165,7 +203,14 @@ def _credits(facts: Facts, product: str, crowded: set[int]) -> Iterator[tuple[st
         kept = line.units - gone
         line_owner = _owner_of_line(facts, product, line, touches, owners, standing[order, number])
         if line_owner is not None and kept:
-            yield line_owner[0], line.at, "purchase", line_owner[1] * kept // line.units, kept, line.revenue * kept // line.units
+            yield (
+                line_owner[0],
+                line.at,
+                "purchase",
+                line_owner[1] * kept // line.units,
+                kept,
+                line.revenue * kept // line.units,
+            )
 
 
 Owner = tuple[str, int, str]
@@ -179,11 +224,15 @@ def _named(facts: Facts, product: str, at: int, query_ids: Iterable[str], window
     return None
 
 
-def _showed_last(facts: Facts, product: str, at: int, session: str | None, window: int, rate: int) -> Owner | None:
+def _showed_last(
+    facts: Facts, product: str, at: int, session: str | None, window: int, rate: int
+) -> Owner | None:
     near = [
         (s.at, query_id)
         for query_id, s in facts.searches.items()
-        if product in s.shown and 0 <= at - s.at <= window and (session == s.session or None in {session, s.session})
+        if product in s.shown
+        and 0 <= at - s.at <= window
+        and (session == s.session or None in {session, s.session})
     ]
     return (facts.searches[max(near)[1]].query, rate, max(near)[1]) if near else None
 
@@ -191,11 +240,18 @@ def _showed_last(facts: Facts, product: str, at: int, session: str | None, windo
 def _owner_of_touch(facts: Facts, product: str, t: Touch) -> Owner | None:
     named = (t.query_id,) if t.query_id else ()
     window = PURCHASE if t.action == "add_to_cart" else CLICK
-    return _named(facts, product, t.at, named, window) or _showed_last(facts, product, t.at, t.session, CLICK, 800)
+    return _named(facts, product, t.at, named, window) or _showed_last(
+        facts, product, t.at, t.session, CLICK, 800
+    )
 
 
 def _owner_of_line(
-    facts: Facts, product: str, line: Bought, touches: dict[str, Touch], owners: dict[str, Owner | None], carts: list[str]
+    facts: Facts,
+    product: str,
+    line: Bought,
+    touches: dict[str, Touch],
+    owners: dict[str, Owner | None],
+    carts: list[str],
 ) -> Owner | None:
     def latest(keys: Iterable[str], rate: int) -> Owner | None:
         seen = []
@@ -215,10 +271,13 @@ def _owner_of_line(
     )
 
 
-def _carts(touches: dict[str, Touch], bought: dict[tuple[str, int], Bought]) -> tuple[set[str], dict[tuple[str, int], list[str]]]:
+def _carts(
+    touches: dict[str, Touch], bought: dict[tuple[str, int], Bought]
+) -> tuple[set[str], dict[tuple[str, int], list[str]]]:
     """Return the carts that were taken back for good, and those that stood at each order line.
 
-    A removal takes back the latest cart that stands and that no purchase has kept; putting it in again makes it stand again.
+    A removal takes back the latest cart that stands and that no purchase has kept; putting it in again makes
+    it stand again.
     """
     moments: list[tuple[int, int, Any]] = [(line.at, 1, key) for key, line in bought.items()]
     for key, t in touches.items():

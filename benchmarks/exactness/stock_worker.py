@@ -1,6 +1,7 @@
-"""A stream process as it would be with Faust's own recovery and a plain producer for its changelogs: the contrast, never used otherwise.
+"""A stream process as it would be with Faust's own recovery and a plain producer for its changelogs.
 
-``python -m benchmarks.exactness.stock_worker``. Everything else, fences and steps, is ours.
+The contrast, never used otherwise. ``python -m benchmarks.exactness.stock_worker``. Everything else, fences
+and steps, is ours.
 """
 
 from collections.abc import AsyncIterator, Iterable

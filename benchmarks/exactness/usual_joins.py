@@ -1,6 +1,7 @@
 """Three usual ways to say which search earned a purchase, each as good as it can be with what it looks at.
 
-They see all events at once, in event-time order, so that lateness costs them nothing. A line named twice keeps its first purchase.
+They see all events at once, in event-time order, so that lateness costs them nothing. A line named twice
+keeps its first purchase.
 """
 
 from collections import defaultdict
@@ -33,7 +34,11 @@ def session_30min(events: Events) -> dict[tuple[str, str], str]:
     return _latest(events, by_session, lambda purchase: purchase.session_id or "", _SESSION_MS, shown=True)
 
 
-JOINS: dict[str, Join] = {"query_id_join": query_id_join, "last_search": last_search, "session_30min": session_30min}
+JOINS: dict[str, Join] = {
+    "query_id_join": query_id_join,
+    "last_search": last_search,
+    "session_30min": session_30min,
+}
 
 
 def _lines(events: Events) -> Iterator[tuple[tuple[str, str], str | None, CleanInteraction]]:
@@ -57,11 +62,18 @@ def _searches(events: Events, group: Callable[[CleanSearch], str]) -> dict[str, 
 
 
 def _latest(
-    events: Events, searches: dict[str, list[CleanSearch]], group: Callable[[CleanInteraction], str], window_ms: int, *, shown: bool
+    events: Events,
+    searches: dict[str, list[CleanSearch]],
+    group: Callable[[CleanInteraction], str],
+    window_ms: int,
+    *,
+    shown: bool,
 ) -> dict[tuple[str, str], str]:
     credited = {}
     for key, _, purchase in _lines(events):
-        near: Iterable[CleanSearch] = (s for s in searches.get(group(purchase), ()) if 0 <= purchase.at_ms - s.at_ms <= window_ms)
+        near: Iterable[CleanSearch] = (
+            s for s in searches.get(group(purchase), ()) if 0 <= purchase.at_ms - s.at_ms <= window_ms
+        )
         found = max((s for s in near if not shown or key[1] in s.shown), key=lambda s: s.at_ms, default=None)
         if found is not None:
             credited[key] = found.query

@@ -1,6 +1,7 @@
-"""The workers of the chaos run: real stream processes, each with a folder of its own, restarted when they end without being asked.
+"""The workers of the chaos run.
 
-It knows how to hurt them, not when.
+Real stream processes, each with a folder of its own, restarted when they end without being asked. It knows
+how to hurt them, not when.
 """
 
 import asyncio
@@ -41,7 +42,9 @@ class Worker:
         """Start a process in this place."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}
         with self.log.open("ab") as log:
-            self.process = launch([sys.executable, "-m", *self._arguments], child_environ(clean, **self.settings.environ()), log)
+            self.process = launch(
+                [sys.executable, "-m", *self._arguments], child_environ(clean, **self.settings.environ()), log
+            )
         return self.process
 
     def page(self) -> dict[str, object]:
@@ -100,7 +103,10 @@ class Workers:
             await asyncio.sleep(0.3)
 
     async def ready(self, deadline_s: float) -> bool:
-        """Wait until all say that their tables are recovered and their partitions held; False at the deadline."""
+        """Wait until all say that their tables are recovered and their partitions held.
+
+        False at the deadline.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
         while loop.time() < end:
@@ -123,7 +129,10 @@ class Workers:
 
 @asynccontextmanager
 async def working(settings: StreamSettings, count: int, *arguments: str) -> AsyncIterator[Workers]:
-    """Run workers for the length of the block. ``arguments`` are the module and what it is given, by default the whole stream."""
+    """Run workers for the length of the block.
+
+    ``arguments`` are the module and what it is given, by default the whole stream.
+    """
     await ensure_topics(settings)
     workers = Workers(settings, arguments or ("stream",))
     watching = asyncio.create_task(workers.watch())

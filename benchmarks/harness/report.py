@@ -1,4 +1,7 @@
-"""What every benchmark needs of its surroundings: the data folder and its files, and how it reports: progress, then one JSON object."""
+"""What every benchmark needs of its surroundings.
+
+The data folder and its files, and how it reports: progress, then one JSON object.
+"""
 
 import gzip
 import importlib.metadata
@@ -38,11 +41,19 @@ def say(text: str) -> None:
 
 
 def commit() -> str | None:
-    """Return the commit that is being measured, with "+" behind it where files differ from it; None outside a git checkout."""
+    """Return the commit that is being measured, with "+" behind it where files differ from it.
+
+    None outside a git checkout.
+    """
     here = Path(__file__).parent
     try:
         found = subprocess.run(
-            ["git", "describe", "--always", "--exclude=*", "--dirty=+"], cwd=here, capture_output=True, text=True, check=True, timeout=20
+            ["git", "describe", "--always", "--exclude=*", "--dirty=+"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -51,11 +62,19 @@ def commit() -> str | None:
 
 def finish(benchmark: str, *, seed: int, started: float, ok: bool, device: str = "cpu", **fields: Any) -> int:
     """Print the report; return the exit code: 0 only if every invariant of the run held."""
-    machine = {"cores": psutil.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 2**30, 1), "device": device}
-    versions = {"python": sys.version.split()[0], **{name: importlib.metadata.version(name) for name in _LIBRARIES}}
+    machine = {
+        "cores": psutil.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "device": device,
+    }
+    versions = {
+        "python": sys.version.split()[0],
+        **{name: importlib.metadata.version(name) for name in _LIBRARIES},
+    }
     report = {
-        "benchmark": benchmark, "commit": commit(), "seed": seed, "duration_s": round(time.monotonic() - started, 1),
-        "machine": machine, "versions": versions, "ok": ok, **fields,
+        "benchmark": benchmark, "commit": commit(), "seed": seed,
+        "duration_s": round(time.monotonic() - started, 1), "machine": machine, "versions": versions,
+        "ok": ok, **fields,
     }  # fmt: skip
     sys.stdout.write(json.dumps(report) + "\n")
     sys.stdout.flush()

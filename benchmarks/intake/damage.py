@@ -1,6 +1,7 @@
 """How one thing of a good record is broken: the pieces of which ``benchmarks.intake.faults`` are made.
 
-Everything takes its details from the random source it is given. It does not know what intake says to any of it.
+Everything takes its details from the random source it is given. It does not know what intake says to any of
+it.
 """
 
 import json
@@ -88,7 +89,9 @@ def first_item(field: str, *values: object) -> Plant:
 
 def literal(field: str, *literals: bytes) -> Plant:
     """Put a literal that ``json.dumps`` would not write."""
-    return lambda sent, body, rng, _: replace(sent, value=text_of(body | {field: "@@"}).replace(b'"@@"', rng.choice(literals)))
+    return lambda sent, body, rng, _: replace(
+        sent, value=text_of(body | {field: "@@"}).replace(b'"@@"', rng.choice(literals))
+    )
 
 
 def with_headers(sent: Sent, **headers: bytes) -> Sent:
@@ -100,9 +103,16 @@ def structured(change: Callable[[Body, Random], object]) -> Plant:
     """Put a CloudEvents envelope around the body, and change it."""
 
     def plant(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
-        envelope = {"specversion": "1.0", "id": body.get("event_id", "e1"), "source": "/shop", "type": "event", "data": body}
+        envelope = {
+            "specversion": "1.0",
+            "id": body.get("event_id", "e1"),
+            "source": "/shop",
+            "type": "event",
+            "data": body,
+        }
         return with_headers(
-            replace(sent, value=text_of(change(envelope, rng))), content__type=b"application/cloudevents+json; charset=utf-8"
+            replace(sent, value=text_of(change(envelope, rng))),
+            content__type=b"application/cloudevents+json; charset=utf-8",
         )
 
     return plant

@@ -1,1 +1,4 @@
-"""Programs and packages that are not ours: clients in other languages, libraries in environments of their own."""
+"""Programs and packages that are not ours.
+
+Clients in other languages, libraries in environments of their own.
+"""

@@ -1,6 +1,7 @@
-"""The snippets of ``docs/clients.md`` as programs: taken from the page as they stand, with the library each one needs, and run.
+"""The snippets of ``docs/clients.md`` as programs.
 
-Libraries come from the registries of their languages into ``folder``; nothing of it touches the environment of searchloop.
+Taken from the page as they stand, with the library each one needs, and run. Libraries come from the
+registries of their languages into ``folder``; nothing of it touches the environment of searchloop.
 """
 
 import json
@@ -40,7 +41,10 @@ def snippets() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Kit:
-    """How a client is installed and run. ``mark`` begins the ids of what it sends; ``needs``: programs that must be on the machine."""
+    """How a client is installed and run.
+
+    ``mark`` begins the ids of what it sends; ``needs``: programs that must be on the machine.
+    """
 
     mark: str
     needs: tuple[str, ...]
@@ -53,7 +57,10 @@ class Kit:
         return [name for name in self.needs if shutil.which(name) is None]
 
     def run(self, code: str, folder: Path, kafka: str, prefix: str) -> dict[str, Any]:
-        """Install the library into ``folder``, run the snippet, and return the object of its last line. Raises ``KitError``."""
+        """Install the library into ``folder``, run the snippet, and return the object of its last line.
+
+        Raises ``KitError``.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         (folder / self.source).write_text(code, encoding="utf-8")
         self.install(folder)
@@ -66,11 +73,21 @@ def _call(command: list[str], folder: Path, timeout_s: int, **environ: str) -> s
     """Run a command and return what it said."""
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
-        done = subprocess.run(command, cwd=folder, env={**clean, **environ}, capture_output=True, text=True, timeout=timeout_s, check=False)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**clean, **environ},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         raise KitError(f"{command[0]} did not end within {timeout_s} s") from error
     if done.returncode:
-        raise KitError(f"{' '.join(command[:3])} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
+        raise KitError(
+            f"{' '.join(command[:3])} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}"
+        )
     return done.stdout
 
 
@@ -78,7 +95,9 @@ def _python(mark: str, *packages: str) -> Kit:
     def install(folder: Path) -> None:
         if not (folder / "venv").exists():
             venv.create(folder / "venv", with_pip=True)
-            _call([str(folder / "venv/bin/python"), "-m", "pip", "install", "-q", *packages], folder, INSTALL_S)
+            _call(
+                [str(folder / "venv/bin/python"), "-m", "pip", "install", "-q", *packages], folder, INSTALL_S
+            )
 
     return Kit(mark, (), "shop.py", install, lambda folder: [str(folder / "venv/bin/python"), "shop.py"])
 
@@ -109,7 +128,9 @@ KITS = {
     "confluent-kafka": _python("py", "confluent-kafka>=2.6,<3"),
     "cloudevents": _python("ce", "confluent-kafka>=2.6,<3", "cloudevents>=1.11,<2"),
     "kafkajs": Kit("js", ("node", "npm"), "shop.js", _install_node, lambda _: ["node", "shop.js"]),
-    "spring-kafka": Kit("java", ("java", "mvn"), "Shop.java", _install_spring, lambda _: ["java", "-cp", "lib/*", "Shop.java"]),
+    "spring-kafka": Kit(
+        "java", ("java", "mvn"), "Shop.java", _install_spring, lambda _: ["java", "-cp", "lib/*", "Shop.java"]
+    ),
     "franz-go": _go("go", "github.com/twmb/franz-go@v1.22.3"),
     "kafka-go": _go("kgo", "github.com/segmentio/kafka-go@v0.4.51"),
 }

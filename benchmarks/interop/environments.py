@@ -1,4 +1,7 @@
-"""Packages that are no dependency of ours, each in an environment of its own under ``build/``: installed once, and kept."""
+"""Packages that are no dependency of ours, each in an environment of its own under ``build/``.
+
+Installed once, and kept.
+"""
 
 import fcntl
 import subprocess
@@ -15,7 +18,10 @@ class NotInstalledError(RuntimeError):
 
 
 def interpreter_with(package: str, folder: Path = ENVIRONMENTS) -> Path:
-    """Return a Python that has ``package`` (name==version), from the registry that pip is configured for. Raises ``NotInstalledError``."""
+    """Return a Python that has ``package`` (name==version), from the registry that pip is configured for.
+
+    Raises ``NotInstalledError``.
+    """
     home = folder / package.replace("==", "-")
     python, done = home / "bin" / "python", home / "installed"
     home.mkdir(parents=True, exist_ok=True)

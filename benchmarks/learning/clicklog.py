@@ -1,6 +1,7 @@
 """A shop's click log, week by week, as the frames that the trainer works on.
 
-A week is the ISO week of the click, as in ``replay_clicks``. Clicks on products that the catalogue lacks, and empty queries, do not count.
+A week is the ISO week of the click, as in ``replay_clicks``. Clicks on products that the catalogue lacks, and
+empty queries, do not count.
 """
 
 from collections.abc import Iterator
@@ -27,7 +28,10 @@ SETTINGS = TrainerSettings(weight_click=1.0, heldout_share=0.0)
 
 @dataclass(frozen=True)
 class ClickLog:
-    """``rows``: clicks per pair and day, as a snapshot has them, with their ``week``; ``catalog``: product_id, title, text."""
+    """``rows``: clicks per pair and day, as a snapshot has them, with their ``week``.
+
+    ``catalog``: product_id, title, text.
+    """
 
     rows: pl.DataFrame
     catalog: pl.DataFrame
@@ -47,8 +51,16 @@ class ClickLog:
                 ignored += 1
         if not counted:
             raise SystemExit(f"{clicks} holds no click on a product of {products}")
-        frame = pl.DataFrame(counted, schema={"query": pl.String, "product_id": pl.String, "day": pl.Int32, "week": pl.Int32}, orient="row")
-        rows = frame.group_by("query", "product_id", "day", "week").len("clicks").sort("query", "product_id", "day", "week")
+        frame = pl.DataFrame(
+            counted,
+            schema={"query": pl.String, "product_id": pl.String, "day": pl.Int32, "week": pl.Int32},
+            orient="row",
+        )
+        rows = (
+            frame.group_by("query", "product_id", "day", "week")
+            .len("clicks")
+            .sort("query", "product_id", "day", "week")
+        )
         filled = rows.select(
             "query",
             "product_id",
@@ -66,30 +78,52 @@ class ClickLog:
         there = set(self.rows["week"].to_list())
         for week in range(first, last + 1):
             if week not in there or not any(other < week for other in there):
-                raise SystemExit(f"week {week} cannot be tested: the file has clicks of weeks {min(there)} to {max(there)}")
+                raise SystemExit(
+                    f"week {week} cannot be tested: the file has clicks of weeks {min(there)} to {max(there)}"
+                )
             yield week
 
-    def pairs_before(self, week: int, *, new_from: int | None = None, settings: TrainerSettings = SETTINGS) -> pl.DataFrame:
-        """Return the weighted pairs of all weeks before this one; ``new`` marks those with a click in the weeks from ``new_from`` on."""
+    def pairs_before(
+        self, week: int, *, new_from: int | None = None, settings: TrainerSettings = SETTINGS
+    ) -> pl.DataFrame:
+        """Return the weighted pairs of all weeks before this one.
+
+        ``new`` marks those with a click in the weeks from ``new_from`` on.
+        """
         rows = self.rows.filter(pl.col("week") < week)
         weighted = weigh(
             rows.drop("week"),
             pl.DataFrame(schema=CLIENT_SCHEMA),
-            Weighting.as_counted(Popularity.of(settings), settings.weight_map, half_life_days=settings.half_life.total_seconds() / 86_400),
+            Weighting.as_counted(
+                Popularity.of(settings),
+                settings.weight_map,
+                half_life_days=settings.half_life.total_seconds() / 86_400,
+            ),
             newest_day=_day(rows),
         )
         if new_from is None:
             return weighted.with_columns(new=pl.lit(value=True))
-        recent = rows.filter(pl.col("week") >= new_from).select("query", "product_id").unique().with_columns(new=pl.lit(value=True))
-        return weighted.join(recent, on=["query", "product_id"], how="left", maintain_order="left").with_columns(
-            pl.col("new").fill_null(value=False)
+        recent = (
+            rows.filter(pl.col("week") >= new_from)
+            .select("query", "product_id")
+            .unique()
+            .with_columns(new=pl.lit(value=True))
         )
+        return weighted.join(
+            recent, on=["query", "product_id"], how="left", maintain_order="left"
+        ).with_columns(pl.col("new").fill_null(value=False))
 
     def gains(self, week: int) -> dict[str, dict[str, float]]:
         """Return log2(1 + clicks) of the week per query and product, sorted by query."""
-        summed = self.rows.filter(pl.col("week") == week).group_by("query", "product_id").agg(pl.col("credit").sum() / 1000)
+        summed = (
+            self.rows.filter(pl.col("week") == week)
+            .group_by("query", "product_id")
+            .agg(pl.col("credit").sum() / 1000)
+        )
         gains: dict[str, dict[str, float]] = {}
-        graded = summed.select("query", "product_id", gain=(1 + pl.col("credit")).log(2)).sort("query", "product_id")
+        graded = summed.select("query", "product_id", gain=(1 + pl.col("credit")).log(2)).sort(
+            "query", "product_id"
+        )
         for query, product, gain in graded.iter_rows():
             gains.setdefault(query, {})[product] = gain
         return gains

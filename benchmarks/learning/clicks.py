@@ -23,5 +23,8 @@ def read_clicks(path: Path) -> list[Click]:
     """Read the clicks in the order of the file."""
     fields = ("query", "product_id", "query_time", "click_time", "session")
     return [
-        Click(**{f: row[f] for f in fields}, week=datetime.fromisoformat(row["click_time"]).isocalendar().week) for row in read_jsonl(path)
+        Click(
+            **{f: row[f] for f in fields}, week=datetime.fromisoformat(row["click_time"]).isocalendar().week
+        )
+        for row in read_jsonl(path)
     ]

@@ -1,7 +1,9 @@
-"""A planted shop for weighing: queries with relevant products of very different popularity, which their content shows only in part.
+"""A planted shop for weighing.
 
-Purchases are drawn from the true rates. Two small towers learn from them through the trainer's own loss, weights and batches, and are
-scored on queries that they never saw, against the true rates: the order that shoppers want, and whether what is shown is relevant at all.
+Queries with relevant products of very different popularity, which their content shows only in part. Purchases
+are drawn from the true rates. Two small towers learn from them through the trainer's own loss, weights and
+batches, and are scored on queries that they never saw, against the true rates: the order that shoppers want,
+and whether what is shown is relevant at all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +44,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Planted:
-    """``queries`` (q, latent) and ``products`` (p, latent + 1) are what the towers see; ``rates`` (q, p) the truth, 0 where irrelevant."""
+    """``queries`` (q, latent) and ``products`` (p, latent + 1) are what the towers see.
+
+    ``rates`` (q, p) the truth, 0 where irrelevant.
+    """
 
     queries: Floats
     products: Floats
@@ -84,7 +89,10 @@ class Planted:
 
 
 def learn(shop: Planted, variant: Variant, seed: int) -> dict[str, float]:
-    """Train two towers; return over the unseen queries graded nDCG@10, precision@10 (relevant at all), and the share of purchases."""
+    """Train two towers.
+
+    Return over the unseen queries graded nDCG@10, precision@10 (relevant at all), and the share of purchases.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     pairs = weigh(
@@ -93,11 +101,23 @@ def learn(shop: Planted, variant: Variant, seed: int) -> dict[str, float]:
         Weighting.as_counted(Popularity.of(SETTINGS), variant.weight_map, half_life_days=1.0),
         newest_day=_DAY,
     )
-    query, product = (torch.tensor([int(text[1:]) for text in pairs[name]]) for name in ("query", "product_id"))
-    rows = np.repeat(np.arange(pairs.height), pairs["credit"].round().cast(pl.Int64)) if variant.repeated else np.arange(pairs.height)
+    query, product = (
+        torch.tensor([int(text[1:]) for text in pairs[name]]) for name in ("query", "product_id")
+    )
+    rows = (
+        np.repeat(np.arange(pairs.height), pairs["credit"].round().cast(pl.Int64))
+        if variant.repeated
+        else np.arange(pairs.height)
+    )
     loss = EngagementLoss(
         None,
-        Table(query, product, torch.tensor(pairs["weight"].to_list()), torch.stack([query, product], dim=1), _log_popularity(pairs)),
+        Table(
+            query,
+            product,
+            torch.tensor(pairs["weight"].to_list()),
+            torch.stack([query, product], dim=1),
+            _log_popularity(pairs),
+        ),
         scale=SETTINGS.scale,
         beta=variant.beta,
     )
@@ -110,7 +130,9 @@ def learn(shop: Planted, variant: Variant, seed: int) -> dict[str, float]:
         loss.of_vectors(batch, left(queries[query[batch]]), right(products[product[batch]])).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     with torch.no_grad():
-        vectors = (nn.functional.normalize(x, dim=-1).numpy() for x in (left(queries[shop.unseen]), right(products)))
+        vectors = (
+            nn.functional.normalize(x, dim=-1).numpy() for x in (left(queries[shop.unseen]), right(products))
+        )
         scores = next(vectors) @ next(vectors).T
     return _score(scores, shop.rates[shop.unseen])
 
@@ -134,7 +156,9 @@ def averaged(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def _log_popularity(pairs: pl.DataFrame) -> torch.Tensor:
     known = log_popularity(pairs)
     out = torch.full((PRODUCTS,), float(known["log_popularity"].to_numpy().min()))
-    out[[int(text[1:]) for text in known["product_id"]]] = torch.tensor(known["log_popularity"].to_list(), dtype=torch.float32)
+    out[[int(text[1:]) for text in known["product_id"]]] = torch.tensor(
+        known["log_popularity"].to_list(), dtype=torch.float32
+    )
     return out
 
 

@@ -14,7 +14,17 @@ from retrieval.lexical import Lexical
 from retrieval.model_folder import resolve_model
 from schemas.settings import TrainerSettings
 from trainer.evaluation.fusion import Fitted
-from trainer.evaluation.rankers import FUSED_DEPTH, Catalog, Embedded, bm25, dense, fit_words, hybrid, popularity, rrf
+from trainer.evaluation.rankers import (
+    FUSED_DEPTH,
+    Catalog,
+    Embedded,
+    bm25,
+    dense,
+    fit_words,
+    hybrid,
+    popularity,
+    rrf,
+)
 from trainer.evaluation.ranking_metrics import ndcg
 from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import Training, plan
@@ -35,23 +45,37 @@ class Learner:
     folder: Path
 
     def train(self, name: str, week: int, *, start: Path | None = None) -> tuple[Path, Training]:
-        """Train on all before the week: from the base model, or from ``start``, for which the week before is new."""
+        """Train on all before the week.
+
+        From the base model, or from ``start``, for which the week before is new.
+        """
         pairs = self.log.pairs_before(week, new_from=week - 1 if start else None, settings=self.settings)
         new = int(pairs["new"].sum())
         device = device_of(self.settings.device)
-        chosen = plan(self.settings, new_pairs=new, old_pairs=pairs.height - new, from_live=start is not None, device=device)
+        chosen = plan(
+            self.settings,
+            new_pairs=new,
+            old_pairs=pairs.height - new,
+            from_live=start is not None,
+            device=device,
+        )
         output = self.folder / f"{name}-{week}"
         facts = fine_tune(
             start or resolve_model(self.settings.base_model),
             output,
             TrainingData(
                 pairs,
-                self.log.rows.filter(pl.col("week") < week).select("query", "product_id").unique(maintain_order=True),
+                self.log.rows.filter(pl.col("week") < week)
+                .select("query", "product_id")
+                .unique(maintain_order=True),
                 dict(self.log.catalog.select("product_id", "text").iter_rows()),
             ),
             chosen,
         )
-        say(f"{name} before week {week}: {new} new of {pairs.height} pairs, {facts.steps} steps, {facts.cpu_s:.0f} CPU-s")
+        say(
+            f"{name} before week {week}: {new} new of {pairs.height} pairs, {facts.steps} steps, "
+            f"{facts.cpu_s:.0f} CPU-s"
+        )
         return output, facts
 
 
@@ -68,15 +92,25 @@ class Ground:
         """Return how much of BM25 a model wants on the queries of a week that it has not seen."""
         gains = self._log.gains(week)
         vectors = self._embedded(model, week)
-        return fit_words(vectors.queries, vectors.documents, self._lexical, list(gains), list(gains.values()), self.catalog)
+        return fit_words(
+            vectors.queries, vectors.documents, self._lexical, list(gains), list(gains.values()), self.catalog
+        )
 
-    def score(self, week: int, models: Mapping[str, Path], hybrids: Mapping[str, tuple[Path, Fitted]]) -> Scores:
-        """Score popularity, BM25, RRF with the base model, the models by name, and the hybrids of a model and its share of words."""
+    def score(
+        self, week: int, models: Mapping[str, Path], hybrids: Mapping[str, tuple[Path, Fitted]]
+    ) -> Scores:
+        """Score popularity, BM25, RRF with the base model, the models by name, and hybrids.
+
+        A hybrid is of a model and its share of words.
+        """
         gains = self._log.gains(week)
         texts, seen = list(gains), self._log.queries_before(week)
         deep = bm25(self._lexical, texts, depth=FUSED_DEPTH)
         credit = self._log.pairs_before(week, settings=self._settings)
-        vectors = {path: self._embedded(path, week) for path in {*models.values(), *(path for path, _ in hybrids.values())}}
+        vectors = {
+            path: self._embedded(path, week)
+            for path in {*models.values(), *(path for path, _ in hybrids.values())}
+        }
         rankings = {"popularity": popularity(texts, self.catalog, credit), "bm25": deep}
         rankings["rrf"] = rrf(deep, dense(vectors[models["base"]], self.catalog, depth=FUSED_DEPTH))
         rankings |= {name: dense(vectors[path], self.catalog) for name, path in models.items()}
@@ -95,5 +129,11 @@ class Ground:
 def _means(rankings: Sequence[Sequence[str]], gains: Gains, seen: set[str]) -> dict[str, float]:
     scores = {query: ndcg(ranked, own) for ranked, (query, own) in zip(rankings, gains.items(), strict=True)}
     unseen = [score for query, score in scores.items() if query not in seen]
-    means = {"all": float(np.mean(list(scores.values()))), "unseen": float(np.mean(unseen)) if unseen else 0.0}
-    return {name: round(value, 4) for name, value in means.items()} | {"n": len(scores), "n_unseen": len(unseen)}
+    means = {
+        "all": float(np.mean(list(scores.values()))),
+        "unseen": float(np.mean(unseen)) if unseen else 0.0,
+    }
+    return {name: round(value, 4) for name, value in means.items()} | {
+        "n": len(scores),
+        "n_unseen": len(unseen),
+    }

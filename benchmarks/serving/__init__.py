@@ -1,1 +1,4 @@
-"""What ``search`` and ``crowding`` ask: an indexed shop, and a search's parts measured in turns with the whole."""
+"""What ``search`` and ``crowding`` ask.
+
+An indexed shop, and a search's parts measured in turns with the whole.
+"""

@@ -1,4 +1,7 @@
-"""The bare parts of a search, one at a time with nothing around them: encode, ask Milvus, send through Kafka and back."""
+"""The bare parts of a search, one at a time with nothing around them.
+
+Encode, ask Milvus, send through Kafka and back.
+"""
 
 import asyncio
 import time
@@ -22,7 +25,9 @@ from schemas.settings import Settings
 HITS = 15  # what a searcher asks of Milvus for ten hits
 
 
-def one_by_one(encoder: Encoder, store: VectorStore, collection: str, queries: Sequence[str]) -> Iterator[tuple[float, float]]:
+def one_by_one(
+    encoder: Encoder, store: VectorStore, collection: str, queries: Sequence[str]
+) -> Iterator[tuple[float, float]]:
     """Yield the milliseconds of the encoder and of Milvus for each query alone."""
     for query in queries:
         started = time.perf_counter()
@@ -62,9 +67,14 @@ class Encoding:
 
 
 def library_encoding(folder: Path) -> Callable[[list[str]], object]:
-    """Return sentence-transformers' own ``encode`` of a batch, with the threads that torch has now: what a user would call."""
+    """Return sentence-transformers' own ``encode`` of a batch, with the threads that torch has now.
+
+    What a user would call.
+    """
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False)
-    return lambda texts: model.encode(texts, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False)
+    return lambda texts: model.encode(
+        texts, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False
+    )
 
 
 class Echo:
@@ -103,8 +113,13 @@ async def open_echo(settings: Settings, answer: bytes) -> AsyncIterator[Echo]:
 
 
 async def _answering(kafka: str, requests: str, responses: str, answer: bytes) -> None:
-    async with open_producer(kafka, linger_ms=0) as producer, open_group(kafka, [requests], "echo", fetch_wait_ms=50) as group:
+    async with (
+        open_producer(kafka, linger_ms=0) as producer,
+        open_group(kafka, [requests], "echo", fetch_wait_ms=50) as group,
+    ):
         while True:
             for record in await group.batch(timeout_ms=50, max_records=16):
                 correlation = record.header(CORRELATION_ID) or b""
-                await producer.send(Outgoing(responses, answer, key=record.key, headers=((CORRELATION_ID, correlation),)))
+                await producer.send(
+                    Outgoing(responses, answer, key=record.key, headers=((CORRELATION_ID, correlation),))
+                )

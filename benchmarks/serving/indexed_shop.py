@@ -1,4 +1,7 @@
-"""What the search benchmark searches: products, queries and vectors, each encoded once, and a collection of them that a searcher serves."""
+"""What the search benchmark searches.
+
+Products, queries and vectors, each encoded once, and a collection of them that a searcher serves.
+"""
 
 import gzip
 import json
@@ -31,7 +34,10 @@ _CHUNK = 2048
 
 @dataclass(frozen=True)
 class Ground:
-    """Products, row i of ``vectors`` being the document of product i, and what shoppers ask, each text once."""
+    """Products, and what shoppers ask, each text once.
+
+    Row i of ``vectors`` is the document of product i.
+    """
 
     products: list[CatalogProduct]
     vectors: Vectors
@@ -49,7 +55,10 @@ class Grounds:
         self._encoded: Vectors = np.zeros((0, encoder.dim), dtype=np.float32)
 
     def of(self, size: int) -> Ground:
-        """Return the ground of a size: of the file where it has that many products, else of a simulated shop."""
+        """Return the ground of a size.
+
+        Of the file where it has that many products, else of a simulated shop.
+        """
         if size > len(self._listed):
             shop = Shop(seed=self._seed, end=datetime.now(UTC), products=size)
             sent = (json.loads(r.value or b"{}") for r in shop.products())  # what is soiled may be no object
@@ -58,20 +67,27 @@ class Grounds:
             queries = [q.text for q in shop.queries(shop.weeks - 1, QUERIES)]
             return Ground(products, self._encode(products), list(dict.fromkeys(queries)))
         if size > len(self._encoded):
-            self._encoded = np.concatenate([self._encoded, self._encode(self._listed[len(self._encoded) : size])])
+            self._encoded = np.concatenate(
+                [self._encoded, self._encode(self._listed[len(self._encoded) : size])]
+            )
         products = self._listed[:size]
         return Ground(products, self._encoded[:size], queries_from_titles(products, self._seed))
 
     def _encode(self, products: Sequence[CatalogProduct]) -> Vectors:
         parts = [np.zeros((0, self._encoder.dim), dtype=np.float32)]
         for start in range(0, len(products), _CHUNK):
-            parts.append(self._encoder.encode_documents([document_text(p) for p in products[start : start + _CHUNK]]))
+            parts.append(
+                self._encoder.encode_documents([document_text(p) for p in products[start : start + _CHUNK]])
+            )
             say(f"encoded {min(start + _CHUNK, len(products))} of {len(products)} products")
         return np.concatenate(parts)
 
 
 def queries_from_titles(products: Sequence[CatalogProduct], seed: int) -> list[str]:
-    """Return up to 400 different queries: one to four words in a row out of a title, as a shopper who knows the product types them."""
+    """Return up to 400 different queries.
+
+    One to four words in a row out of a title, as a shopper who knows the product types them.
+    """
     rng = Random(f"queries:{seed}")
     found: dict[str, None] = {}
     for _ in range(QUERIES * 20):
@@ -110,11 +126,16 @@ async def publish(settings: Settings, encoder: Encoder, name: str, ground: Groun
     )
     pointer = LivePointer(deployment=settings.deployment, sequence=1, live=release, cause="benchmark")
     async with open_producer(settings.kafka, linger_ms=0) as producer:
-        await producer.send(Outgoing(settings.topic("releases"), pointer.to_json(), key=settings.deployment.encode()))
+        await producer.send(
+            Outgoing(settings.topic("releases"), pointer.to_json(), key=settings.deployment.encode())
+        )
 
 
 def right(ground: Ground, vector: Vectors, found: Sequence[str], k: int) -> float:
-    """Return the share of the k nearest products that was found; of products as near as the k-th (equal texts) any will do."""
+    """Return the share of the k nearest products that was found.
+
+    Of products as near as the k-th (equal texts) any will do.
+    """
     scores = ground.vectors @ vector
     least = np.sort(scores)[-min(k, len(scores))] - 1e-5
     near = {ground.products[i].product_id for i in np.flatnonzero(scores >= least)}
@@ -129,8 +150,14 @@ def _read(file: Path) -> list[CatalogProduct]:
 
 
 def _product(fields: dict[str, object]) -> CatalogProduct | None:
-    """Return what the index takes of a product; None for one without id or title, which intake would refuse."""
-    product_id, title = str(fields.get("product_id") or "")[:256], clean_text(str(fields.get("title") or ""))[:2000]
+    """Return what the index takes of a product.
+
+    None for one without id or title, which intake would refuse.
+    """
+    product_id, title = (
+        str(fields.get("product_id") or "")[:256],
+        clean_text(str(fields.get("title") or ""))[:2000],
+    )
     if not product_id.isprintable() or not product_id.strip() or not title:
         return None
     path = fields.get("category_path")
@@ -145,5 +172,7 @@ def _product(fields: dict[str, object]) -> CatalogProduct | None:
 
 def known_products() -> Path | None:
     """Return the shared file of products, None where there is none."""
-    path = Path(os.environ.get("SEARCHLOOP_BENCH_DATA", "../shared/data")) / "electronics46k_products.jsonl.gz"
+    path = (
+        Path(os.environ.get("SEARCHLOOP_BENCH_DATA", "../shared/data")) / "electronics46k_products.jsonl.gz"
+    )
     return path if path.is_file() else None

@@ -1,4 +1,7 @@
-"""Searches of a real searcher, measured in turns with their bare parts, so that a machine busy with other things slows both sides."""
+"""Searches of a real searcher, measured in turns with their bare parts.
+
+So a machine busy with other things slows both sides.
+"""
 
 import asyncio
 import itertools
@@ -47,7 +50,9 @@ class Taken:
         return {
             "p50_ms": quantile(self.ms, 50),
             "p99_ms": quantile(self.ms, 99),
-            "split_ms": dict(zip(("queue", "embed", "search", "kafka"), (round(float(v), 2) for v in split), strict=True)),
+            "split_ms": dict(
+                zip(("queue", "embed", "search", "kafka"), (round(float(v), 2) for v in split), strict=True)
+            ),
             "requests": len(self.ms),
             "failed": self.failed,
         }
@@ -74,7 +79,9 @@ class Stand:
 
     async def one(self, taken: Taken, query: str | None = None) -> SearchResponse:
         """Ask one query and take its answer."""
-        request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query or next(self.queries), timeout_ms=60_000)
+        request = SearchRequest(
+            request_id=uuid.uuid4().hex, user_query=query or next(self.queries), timeout_ms=60_000
+        )
         response, ms = await ask(self.requester, self.settings, request)
         taken.add(response, ms, self.generation)
         return response
@@ -93,7 +100,9 @@ async def alone(stand: Stand, requests: int) -> dict[str, Any]:
     per_turn = max(1, requests // _TURNS)
     taken, parts, busy_s = Taken(), _no_parts(), 0.0
     sample = (await stand.one(Taken())).to_json()
-    asked = SearchRequest(request_id=uuid.uuid4().hex, user_query=next(stand.queries), timeout_ms=60_000).to_json()
+    asked = SearchRequest(
+        request_id=uuid.uuid4().hex, user_query=next(stand.queries), timeout_ms=60_000
+    ).to_json()
     async with open_echo(stand.settings, sample) as echo:
         for _ in range(_TURNS):
             started = time.perf_counter()
@@ -112,10 +121,16 @@ async def alone(stand: Stand, requests: int) -> dict[str, Any]:
 
 
 async def crowded(stand: Stand, in_flight: int, seconds: float) -> dict[str, Any]:
-    """Keep ``in_flight`` requests open, in turns with micro-batched encoding alone: by our encoder, and by the library's own."""
+    """Keep ``in_flight`` requests open, in turns with micro-batched encoding alone.
+
+    By our encoder, and by the library's own.
+    """
     taken, answered, window_s = Taken(), 0, 0.0
     cpu_s = dict.fromkeys(stand.processes, 0.0)
-    alone = {"own": Encoding(stand.encoder.encode_queries), "library": Encoding(library_encoding(stand.encoder.folder))}
+    alone = {
+        "own": Encoding(stand.encoder.encode_queries),
+        "library": Encoding(library_encoding(stand.encoder.folder)),
+    }
     for _ in range(4):
         ending = asyncio.Event()
 
@@ -156,5 +171,8 @@ async def recall(stand: Stand, k: int = 10) -> float:
     queries = list(dict.fromkeys(itertools.islice(stand.queries, 100)))
     found = [await stand.one(Taken(), query) for query in queries]
     vectors = stand.encoder.encode_queries(queries)
-    shares = [right(stand.ground, vector, [h.product_id for h in r.hits], k) for vector, r in zip(vectors, found, strict=True)]
+    shares = [
+        right(stand.ground, vector, [h.product_id for h in r.hits], k)
+        for vector, r in zip(vectors, found, strict=True)
+    ]
     return round(float(np.mean(shares)), 4)

@@ -1,7 +1,8 @@
-"""The counting job on bare aiokafka: what Kafka and Python cost before any learning. ``python -m benchmarks.throughput.counting_aiokafka``.
+"""The counting job on bare aiokafka: what Kafka and Python cost before any learning.
 
-Reads N raw events in batches, parses each, counts by shopper, writes the count to an output topic and to a changelog, commits after the
-acknowledgements. Prints events, seconds and CPU seconds from its first batch on. ``counting_quix`` does the same with quixstreams.
+``python -m benchmarks.throughput.counting_aiokafka``. Reads N raw events in batches, parses each, counts by
+shopper, writes the count to an output topic and to a changelog, commits after the acknowledgements. Prints
+events, seconds and CPU seconds from its first batch on. ``counting_quix`` does the same with quixstreams.
 """
 
 import asyncio
@@ -23,7 +24,9 @@ async def count(bootstrap: str, topic: str, events: int) -> dict[str, float]:
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 << 20,
     )
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=20, max_batch_size=1 << 18, compression_type="lz4")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap, acks="all", linger_ms=20, max_batch_size=1 << 18, compression_type="lz4"
+    )
     await consumer.start()
     await producer.start()
     counts: dict[str, int] = {}
@@ -42,7 +45,12 @@ async def count(bootstrap: str, topic: str, events: int) -> dict[str, float]:
             read += 1
         await asyncio.gather(*waiting)
         await consumer.commit()
-    found = {"events": read, "seconds": time.monotonic() - begun, "cpu_s": time.process_time() - cpu, "keys": len(counts)}
+    found = {
+        "events": read,
+        "seconds": time.monotonic() - begun,
+        "cpu_s": time.process_time() - cpu,
+        "keys": len(counts),
+    }
     await consumer.stop()
     await producer.stop()
     return found

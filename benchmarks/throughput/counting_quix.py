@@ -1,6 +1,7 @@
-"""The counting job of ``counting_aiokafka`` on quixstreams, which is no dependency of ours: run by a Python that has it.
+"""The counting job of ``counting_aiokafka`` on quixstreams, which is no dependency of ours.
 
-State with changelog, one output record an event, at least once; settings are quixstreams' own but for the offset to begin at.
+Run by a Python that has it. State with changelog, one output record an event, at least once; settings are
+quixstreams' own but for the offset to begin at.
 """
 
 import json
@@ -14,7 +15,12 @@ from quixstreams import Application
 
 def count(bootstrap: str, topic: str, events: int) -> dict[str, float]:
     """Count until ``events`` have been read; return what it took."""
-    app = Application(broker_address=bootstrap, consumer_group=uuid.uuid4().hex, auto_offset_reset="earliest", loglevel="WARNING")
+    app = Application(
+        broker_address=bootstrap,
+        consumer_group=uuid.uuid4().hex,
+        auto_offset_reset="earliest",
+        loglevel="WARNING",
+    )
     seen: dict[str, float] = {"events": 0}
 
     def one(_value: object, state: Any) -> dict[str, int]:

@@ -20,8 +20,13 @@ _AT_ONCE = 5000
 _DEADLINE_S = 600.0
 
 
-async def recovery(settings: StreamSettings, learnt: StreamSettings, pairs: int, shoppers: int) -> dict[str, Any]:
-    """Return how long one process takes with these many pairs and shoppers, copied from what lies under ``learnt``, and with none."""
+async def recovery(
+    settings: StreamSettings, learnt: StreamSettings, pairs: int, shoppers: int
+) -> dict[str, Any]:
+    """Return how long one process takes with these many pairs and shoppers, and with none.
+
+    They are copied from what lies under ``learnt``.
+    """
     await ensure_topics(settings)
     empty_s, empty_mb = await _ready(settings)
     found = [Pair.from_json(value) for value in await values_of(learnt, PAIRS)]
@@ -44,7 +49,11 @@ async def recovery(settings: StreamSettings, learnt: StreamSettings, pairs: int,
 
 async def values_of(settings: StreamSettings, topic: Topic) -> list[bytes]:
     """Return the newest value of every key of a compacted topic."""
-    return [r.value for r in (await read_compacted(settings.kafka, settings.topic(topic.name))).records.values() if r.value]
+    return [
+        r.value
+        for r in (await read_compacted(settings.kafka, settings.topic(topic.name))).records.values()
+        if r.value
+    ]
 
 
 async def _ready(settings: StreamSettings) -> tuple[float, float]:
@@ -68,11 +77,15 @@ def _pairs(settings: StreamSettings, found: list[Pair]) -> Iterator[Outgoing]:
         query = f"{pair.query} {n}"
         place = partition_of(query, settings.partitions)
         copy = replace(pair, query=query)
-        yield Outgoing(settings.topic(PAIRS.name), copy.to_json(), key=pair_key(query, pair.product_id), partition=place)
+        yield Outgoing(
+            settings.topic(PAIRS.name), copy.to_json(), key=pair_key(query, pair.product_id), partition=place
+        )
 
 
 def _shoppers(settings: StreamSettings, states: list[bytes]) -> Iterator[Outgoing]:
     for n in range(1_000_000_000):
         shopper = f"shopper {n}"
         place = partition_of(shopper, settings.partitions)
-        yield Outgoing(settings.topic(SHOPPERS.name), states[n % len(states)], key=shopper.encode(), partition=place)
+        yield Outgoing(
+            settings.topic(SHOPPERS.name), states[n % len(states)], key=shopper.encode(), partition=place
+        )

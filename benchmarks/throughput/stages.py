@@ -34,8 +34,16 @@ _DEADLINE_S = 900.0
 class Stages:
     """One broker, and a topic prefix of its own for every measurement."""
 
-    def __init__(self, kafka: EmbeddedKafka, folder: Path, shop: Shop, events: int, recovery_pairs: int) -> None:
-        self.kafka, self.folder, self.shop, self.events, self.recovery_pairs = kafka.address, folder, shop, events, recovery_pairs
+    def __init__(
+        self, kafka: EmbeddedKafka, folder: Path, shop: Shop, events: int, recovery_pairs: int
+    ) -> None:
+        self.kafka, self.folder, self.shop, self.events, self.recovery_pairs = (
+            kafka.address,
+            folder,
+            shop,
+            events,
+            recovery_pairs,
+        )
         self._broker = psutil.Process(kafka.pid)
 
     def broker_cpu_s(self) -> float:
@@ -60,19 +68,29 @@ class Stages:
     async def intake(self, settings: StreamSettings) -> Cost:
         """Measure intake over all raw events."""
         with stream_half("intake", settings) as child:
-            return cost(*await span(child, lambda c: c.get(_ACCEPTED, 0) - len(self.shop.catalog), self.events))
+            return cost(
+                *await span(child, lambda c: c.get(_ACCEPTED, 0) - len(self.shop.catalog), self.events)
+            )
 
     async def learn(self, settings: StreamSettings) -> tuple[Cost, int]:
-        """Measure both agents over the clean events of a run of intake; return also the number of contributions."""
+        """Measure both agents over the clean events of a run of intake.
+
+        Return also the number of contributions.
+        """
         with stream_half("learn", settings) as child:
-            first, last = await span(child, lambda c: c.get(_EVENTS, 0), self.events, lambda c: c[_APPLIED] == c[_WRITTEN])
+            first, last = await span(
+                child, lambda c: c.get(_EVENTS, 0), self.events, lambda c: c[_APPLIED] == c[_WRITTEN]
+            )
             return cost(first, last), int(child.counters()[_WRITTEN])
 
     async def aggregate(self, source: StreamSettings, contributions: int) -> Cost:
         """Measure the aggregate agent over the contributions of ``source``."""
         target = self.settings("aggregate")
         await self.prepare(target, raw=False)
-        async with open_reader(self.kafka, [source.topic("contributions")]) as reader, open_producer(self.kafka, linger_ms=20) as producer:
+        async with (
+            open_reader(self.kafka, [source.topic("contributions")]) as reader,
+            open_producer(self.kafka, linger_ms=20) as producer,
+        ):
             found = [r async for r in reader.until(await reader.end_offsets())]
             topic = target.topic("contributions")
             await producer.send_all(Outgoing(topic, r.value, partition=r.partition) for r in found)
@@ -80,28 +98,44 @@ class Stages:
             return cost(*await span(child, lambda c: c.get(_APPLIED, 0), contributions))
 
     async def chain(self, settings: StreamSettings, workers: int) -> dict[str, Any]:
-        """Measure both processes at once, then the latency of single events, then how long one process takes to come back."""
+        """Measure both processes at once, then the latency of single events.
+
+        Last, how long one process takes to come back.
+        """
         await ensure_topics(settings)
         with learners(settings, workers) as learn:
             await learn.until(learn.ready, deadline_s=120, every_s=0.02)
             await self.prepare(settings)
             with stream_half("intake", settings) as intake:
-                await intake.until(lambda: intake.counters().get(_ACCEPTED, 0) > len(self.shop.catalog), deadline_s=120, every_s=0.02)
+                await intake.until(
+                    lambda: intake.counters().get(_ACCEPTED, 0) > len(self.shop.catalog),
+                    deadline_s=120,
+                    every_s=0.02,
+                )
                 broker_s = self.broker_cpu_s()
-                first = Moment(time.monotonic(), intake.cpu_s() + learn.cpu_s(), int(learn.counters().get(_EVENTS, 0)))
-                _, last = await span(learn, lambda c: c.get(_EVENTS, 0), self.events, lambda c: c[_APPLIED] == c[_WRITTEN])
+                first = Moment(
+                    time.monotonic(), intake.cpu_s() + learn.cpu_s(), int(learn.counters().get(_EVENTS, 0))
+                )
+                _, last = await span(
+                    learn, lambda c: c.get(_EVENTS, 0), self.events, lambda c: c[_APPLIED] == c[_WRITTEN]
+                )
                 whole = cost(first, Moment(last.at_s, intake.cpu_s() + learn.cpu_s(), last.done))
                 broker_us = round((self.broker_cpu_s() - broker_s) * 1e6 / whole.done, 1)
                 latency = await self.latency(settings)
         found: dict[str, Any] = {"chain": whole, "broker_cpu_us_per_event": broker_us, "latency_ms": latency}
         if self.recovery_pairs:
-            back = await recovery(self.settings("recovery"), settings, self.recovery_pairs, self.recovery_pairs // 10)
+            back = await recovery(
+                self.settings("recovery"), settings, self.recovery_pairs, self.recovery_pairs // 10
+            )
             per_million = round((back["start_full_s"] - back["start_empty_s"]) * 1e6 / self.recovery_pairs, 1)
             found |= {"recovery_s_per_million": per_million, "recovery": back}
         return found
 
     async def latency(self, settings: StreamSettings, probes: int = 300) -> dict[str, float]:
-        """Return how long single clicks take to stand in a pair, one at a time every 50 ms, while nothing else is sent."""
+        """Return how long single clicks take to stand in a pair.
+
+        One at a time every 50 ms, while nothing else is sent.
+        """
         product = next(p.product_id for p in self.shop.catalog if p.launched_in == 0 and p.deleted_in is None)
         sent: dict[bytes, float] = {}
         took: dict[bytes, float] = {}
@@ -121,7 +155,12 @@ class Stages:
             watching = asyncio.create_task(watch())
             for n in range(probes):
                 query, client = f"probe {uuid.uuid4().hex}", f"probe-{n}"
-                body = {"client_id": client, "query_id": f"p-{query}", "user_query": query, "timestamp": int(time.time() * 1000)}
+                body = {
+                    "client_id": client,
+                    "query_id": f"p-{query}",
+                    "user_query": query,
+                    "timestamp": int(time.time() * 1000),
+                }
                 search = body | {"query_response_hit_ids": [product]}
                 click = body | {"action_name": "click", "object_id": product}
                 sent[pair_key(query, product)] = time.monotonic()
@@ -148,13 +187,23 @@ class Stages:
             await send(producer, (Outgoing(topic, r.value, key=r.key) for r in events))
         path = Path(__file__).with_name(f"{script}.py")
         child = await asyncio.create_subprocess_exec(
-            str(python), str(path), self.kafka, topic, str(self.events), stdout=asyncio.subprocess.PIPE, cwd=settings.data_dir
+            str(python),
+            str(path),
+            self.kafka,
+            topic,
+            str(self.events),
+            stdout=asyncio.subprocess.PIPE,
+            cwd=settings.data_dir,
         )
         out, _ = await asyncio.wait_for(child.communicate(), _DEADLINE_S)
         if child.returncode:
             raise RuntimeError(f"{script} ended with status {child.returncode}")
         found = json.loads(out.splitlines()[-1])
-        return Cost(found["events"], round(found["events"] / found["seconds"]), round(found["cpu_s"] * 1e6 / found["events"], 1))
+        return Cost(
+            found["events"],
+            round(found["events"] / found["seconds"]),
+            round(found["cpu_s"] * 1e6 / found["events"], 1),
+        )
 
 
 async def send(producer: Producer, records: Any) -> None:

@@ -1,4 +1,7 @@
-"""A process under measurement: started, asked for its counters, its CPU time read from the system, and stopped."""
+"""A process under measurement.
+
+Started, asked for its counters, its CPU time read from the system, and stopped.
+"""
 
 import asyncio
 import json
@@ -44,7 +47,9 @@ class Cost:
 def cost(first: Moment, last: Moment) -> Cost:
     """Return the rate per wall second and the CPU microseconds of one event between two moments."""
     done = last.done - first.done
-    return Cost(done, round(done / (last.at_s - first.at_s)), round((last.cpu_s - first.cpu_s) * 1e6 / done, 1))
+    return Cost(
+        done, round(done / (last.at_s - first.at_s)), round((last.cpu_s - first.cpu_s) * 1e6 / done, 1)
+    )
 
 
 class Watched:
@@ -83,11 +88,17 @@ class Watched:
         return bool(page) and bool(json.loads(page)["ready"])
 
     async def until(self, condition: Callable[[], bool], *, deadline_s: float, every_s: float = 0.1) -> None:
-        """Wait for a condition. Raises ``RuntimeError`` with the end of the log when the process ends or the time is up."""
+        """Wait for a condition.
+
+        Raises ``RuntimeError`` with the end of the log when the process ends or the time is up.
+        """
         end = time.monotonic() + deadline_s
         while not await asyncio.to_thread(condition):
             if self._child.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"{self._name} did not get there:\n{(self._data_dir / f'{self._name}.log').read_text()[-4000:]}")
+                raise RuntimeError(
+                    f"{self._name} did not get "
+                    f"there:\n{(self._data_dir / f'{self._name}.log').read_text()[-4000:]}"
+                )
             await asyncio.sleep(every_s)
 
     def _page(self, page: str) -> str:
@@ -95,7 +106,9 @@ class Watched:
         if not announced.exists():
             return ""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{json.loads(announced.read_text())['port']}/{page}", timeout=10) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{json.loads(announced.read_text())['port']}/{page}", timeout=10
+            ) as answer:
                 return str(answer.read().decode())
         except urllib.error.HTTPError as error:
             return str(error.read().decode())
@@ -137,7 +150,9 @@ def learners(settings: Settings, count: int) -> Iterator[Team]:
         for n in range(count):
             folder = settings.data_dir / f"worker-{n}"
             folder.mkdir(exist_ok=True)
-            members.append(stack.enter_context(stream_half("learn", settings.model_copy(update={"data_dir": folder}))))
+            members.append(
+                stack.enter_context(stream_half("learn", settings.model_copy(update={"data_dir": folder})))
+            )
         yield Team(members)
 
 
@@ -147,7 +162,11 @@ def stream_half(half: str, settings: Settings) -> Iterator[Watched]:
     name = f"stream-{half}"
     (settings.data_dir / "run" / f"{name}.json").unlink(missing_ok=True)
     with (settings.data_dir / f"{name}.log").open("ab") as log:
-        child = launch([sys.executable, "-m", "stream", "--only", half], child_environ(os.environ, **settings.environ()), log)
+        child = launch(
+            [sys.executable, "-m", "stream", "--only", half],
+            child_environ(os.environ, **settings.environ()),
+            log,
+        )
     try:
         yield Watched(name, child, settings.data_dir)
     finally:

@@ -1,1 +1,4 @@
-"""What ``gate`` judges: a shop with models trained on it, planted candidates, and simpler rules beside the gate."""
+"""What ``gate`` judges.
+
+A shop with models trained on it, planted candidates, and simpler rules beside the gate.
+"""

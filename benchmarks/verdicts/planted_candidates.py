@@ -1,8 +1,9 @@
 """Planted candidates: rank-level perturbations of a real model's results on the pool of real test queries.
 
-A candidate is the live model's first fifty with noise on the ranks and a bonus for relevant products; the bonus is solved for, so that the
-true mean difference over the whole pool is the one asked for. Noise is scaled to the spread of really trained candidates. A case then
-draws its queries from the pool with replacement, as a shop's next test week would.
+A candidate is the live model's first fifty with noise on the ranks and a bonus for relevant products; the
+bonus is solved for, so that the true mean difference over the whole pool is the one asked for. Noise is
+scaled to the spread of really trained candidates. A case then draws its queries from the pool with
+replacement, as a shop's next test week would.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,11 @@ DISCOUNT = 1 / np.log2(np.arange(2, 12))
 
 @dataclass(frozen=True)
 class Results:
-    """Per query of the pool: ndcg10, recall50, mrr, whether the best product is in the first ten, and the first ten (numbers, -1: none)."""
+    """What each query of the pool gives.
+
+    These are ndcg10, recall50, mrr, whether the best product is in the first ten, and the first ten (numbers,
+    -1: none).
+    """
 
     ndcg10: Floats
     recall50: Floats
@@ -37,12 +42,18 @@ class Results:
 
     def take(self, rows: Ints) -> "Results":
         """Return the results of these rows."""
-        return Results(self.ndcg10[rows], self.recall50[rows], self.mrr[rows], self.best[rows], self.top[rows])
+        return Results(
+            self.ndcg10[rows], self.recall50[rows], self.mrr[rows], self.best[rows], self.top[rows]
+        )
 
 
 @dataclass(frozen=True)
 class Pool:
-    """All test queries. ``gains`` (queries, 50) are those of the ranked ``products`` (numbers, -1: none), ``ideal`` the best nDCG sum."""
+    """All test queries.
+
+    ``gains`` (queries, 50) are those of the ranked ``products`` (numbers, -1: none), ``ideal`` the best nDCG
+    sum.
+    """
 
     queries: pl.DataFrame
     products: Ints
@@ -70,17 +81,22 @@ class Pool:
         return cls(
             queries, products, gains,
             ideal=np.array([float(np.dot(b[:10], DISCOUNT[: len(b[:10])])) for b in best]),
-            greatest=np.array([b[0] for b in best]), relevant=np.array([len(b) for b in best], dtype=np.float64),
+            greatest=np.array([b[0] for b in best]),
+            relevant=np.array([len(b) for b in best], dtype=np.float64),
             categories=np.array([catalog.categories[r[0]] for r in queries["relevant"].to_list()]),
             clients=np.array(leading_clients(ground.snapshot.clients, queries)),
-            segments={n: queries[n].to_numpy() for n in [*SEGMENTS, *(c for c in queries.columns if c.startswith(CATEGORY))]},
-            known=frozenset(number[p] for p in ground.weighted["product_id"].unique().to_list()), size=len(catalog.ids), catalog=catalog,
+            segments={n: queries[n].to_numpy() for n in [*SEGMENTS,
+                *(c for c in queries.columns if c.startswith(CATEGORY))]},
+            known=frozenset(number[p] for p in ground.weighted["product_id"].unique().to_list()),
+            size=len(catalog.ids), catalog=catalog,
         )  # fmt: skip
 
     def rank(self, ranked: list[list[str]]) -> Results:
         """Score the rankings of another real system."""
         number = {product: i for i, product in enumerate(self.catalog.ids)}
-        judged = [dict(zip(*row, strict=True)) for row in self.queries.select("relevant", "gains").iter_rows()]
+        judged = [
+            dict(zip(*row, strict=True)) for row in self.queries.select("relevant", "gains").iter_rows()
+        ]
         return self.score(*_matrices(ranked, judged, number))
 
     def bm25(self) -> Results:
@@ -93,7 +109,9 @@ class Pool:
 
     def dense(self, encoder: Encoder) -> Results:
         """Score another model."""
-        return self.rank(dense(Embedded.of(encoder, self.queries["query"].to_list(), self.catalog), self.catalog))
+        return self.rank(
+            dense(Embedded.of(encoder, self.queries["query"].to_list(), self.catalog), self.catalog)
+        )
 
     def score(self, products: Ints, gains: Floats) -> Results:
         """Return the metrics of rankings (queries, 50)."""
@@ -109,16 +127,26 @@ class Pool:
         )
 
     def perturbed(self, noise: Floats, bonus: float | Floats) -> Results:
-        """Return the live ranking with ``noise`` (queries, 50) on the log of the rank, and a bonus for gains, one or one per query."""
-        score = -np.log2(np.arange(2, DEPTH + 2)) + noise + np.atleast_1d(bonus)[:, None] * self.gains / self.greatest[:, None]
+        """Return the live ranking with ``noise`` (queries, 50) on the log of the rank, and a bonus.
+
+        The bonus is for gains, one or one per query.
+        """
+        score = (
+            -np.log2(np.arange(2, DEPTH + 2))
+            + noise
+            + np.atleast_1d(bonus)[:, None] * self.gains / self.greatest[:, None]
+        )
         score = np.where(self.products < 0, -np.inf, score)
         order = np.argsort(-score, axis=1, kind="stable")
-        return self.score(np.take_along_axis(self.products, order, 1), np.take_along_axis(self.gains, order, 1))
+        return self.score(
+            np.take_along_axis(self.products, order, 1), np.take_along_axis(self.gains, order, 1)
+        )
 
     def solved(self, noise: Floats, wanted: float, base: Floats, rows: Bools | None = None) -> float:
-        """Return the bonus with which the mean of nDCG@10 less ``base`` is ``wanted`` over the rows of the pool, to 1e-4 where it can be.
+        """Return the bonus with which the mean of nDCG@10 less ``base`` is ``wanted``.
 
-        By false position (Illinois), for the mean rises with the bonus.
+        Over the rows of the pool, to 1e-4 where it can be. By false position (Illinois), for the mean rises
+        with the bonus.
         """
         noised = (-np.log2(np.arange(2, DEPTH + 2)) + noise).astype(np.float32)
         noised[self.products < 0] = -np.inf
@@ -157,7 +185,10 @@ class Pool:
         return rng.normal(0, sigma, self.products.shape)
 
     def spread(self, rng: np.random.Generator, wanted: float, live: Results, gain: float) -> float:
-        """Return the noise at which the standard deviation of the differences is ``wanted`` for a candidate that is better by ``gain``."""
+        """Return the noise at which the standard deviation of the differences is ``wanted``.
+
+        For a candidate that is better by ``gain``.
+        """
         low, high = 0.0, 4.0
         drawn = self.noise(rng, 1.0)
         for _ in range(10):
@@ -168,7 +199,9 @@ class Pool:
         return (low + high) / 2
 
 
-def _matrices(ranked: list[list[str]], judged: list[dict[str, float]], number: dict[str, int]) -> tuple[Ints, Floats]:
+def _matrices(
+    ranked: list[list[str]], judged: list[dict[str, float]], number: dict[str, int]
+) -> tuple[Ints, Floats]:
     products = np.full((len(ranked), DEPTH), -1, dtype=np.int64)
     gains = np.zeros((len(ranked), DEPTH))
     for row, (shown, own) in enumerate(zip(ranked, judged, strict=True)):

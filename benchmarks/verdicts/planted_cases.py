@@ -1,4 +1,7 @@
-"""The planted cases of a seed, judged by every rule: how often each kind is promoted, and what stopped the gate."""
+"""The planted cases of a seed, judged by every rule.
+
+How often each kind is promoted, and what stopped the gate.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,11 +24,21 @@ VICTIMS = 0.03
 
 
 class PlantedCases:
-    """The planted cases of one seed. ``rates`` collects promotions by kind and rule, ``why`` the checks that stopped the gate."""
+    """The planted cases of one seed.
 
-    def __init__(self, setting: Setting, seed: int, sigma: float, per_kind: int, in_a_row: int = IN_A_ROW) -> None:
+    ``rates`` collects promotions by kind and rule, ``why`` the checks that stopped the gate.
+    """
+
+    def __init__(
+        self, setting: Setting, seed: int, sigma: float, per_kind: int, in_a_row: int = IN_A_ROW
+    ) -> None:
         self.setting, self.pool, self.live = setting, setting.pool, setting.systems["live"]
-        self.rng, self.sigma, self.per_kind, self.in_a_row = np.random.default_rng(seed), sigma, per_kind, in_a_row
+        self.rng, self.sigma, self.per_kind, self.in_a_row = (
+            np.random.default_rng(seed),
+            sigma,
+            per_kind,
+            in_a_row,
+        )
         self.rates: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
         self.why: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
 
@@ -37,7 +50,14 @@ class PlantedCases:
         """Draw a candidate's noise."""
         return self.pool.noise(self.rng, scale * self.sigma)
 
-    def run(self, kind: str, make: Callable[[int], tuple[Setting, Results | None, Any]], n: int = QUERIES, *, times: int = 1) -> None:
+    def run(
+        self,
+        kind: str,
+        make: Callable[[int], tuple[Setting, Results | None, Any]],
+        n: int = QUERIES,
+        *,
+        times: int = 1,
+    ) -> None:
         """Judge ``per_kind`` cases, ``times`` as many where a goal is near its rate.
 
         ``make`` gives the setting, the candidate on the pool and its artefact (None: live's).
@@ -62,19 +82,25 @@ class PlantedCases:
         return self.setting, self.pool.perturbed(noise, self.pool.solved(noise, gain, self.live.ndcg10)), None
 
     def one_category(self, _: int) -> tuple[Setting, Results, None]:
-        """Return a candidate that has learnt one category and forgotten the others: -.03 there, +.01 over all."""
+        """Return a candidate that has learnt one category and forgotten the others.
+
+        -.03 there, +.01 over all.
+        """
         names, counts = np.unique(self.pool.categories, return_counts=True)
         name = self.rng.choice(names[counts >= 0.08 * len(self.pool.categories)])
         inside, noise = self.pool.categories == name, self.noise()
         share = inside.mean()
         outer = self.pool.solved(noise, -0.03, self.live.ndcg10, ~inside)
-        inner = self.pool.solved(noise, min(0.4, (0.01 + 0.03 * (1 - share)) / share), self.live.ndcg10, inside)
+        inner = self.pool.solved(
+            noise, min(0.4, (0.01 + 0.03 * (1 - share)) / share), self.live.ndcg10, inside
+        )
         return self.setting, self.pool.perturbed(noise, np.where(inside, inner, outer)), None
 
     def poison(self, kind: str, share: float) -> None:
-        """Judge a candidate that shows one client's product first for its queries; the test's labels are that client's too.
+        """Judge a candidate that shows one client's product first for its queries.
 
-        The client holds ``share`` of all credit; its labels count as relevant there, so the candidate looks better.
+        The test's labels are that client's too. The client holds ``share`` of all credit; its labels count as
+        relevant there, so the candidate looks better.
         """
         victims = self.rng.random(self.pool.queries.height) < VICTIMS
         noise = self.noise(0.5)
@@ -88,7 +114,11 @@ class PlantedCases:
             ndcg10=np.where(victims, (spam + 0.6 * self.live.ndcg10 * self.pool.ideal) / ideal, rest.ndcg10),
             mrr=np.where(victims, 1.0, rest.mrr),
             best=np.where(victims, True, rest.best),
-            top=np.where(victims[:, None], np.concatenate([np.full((len(victims), 1), 0), self.live.top[:, :9]], axis=1), rest.top),
+            top=np.where(
+                victims[:, None],
+                np.concatenate([np.full((len(victims), 1), 0), self.live.top[:, :9]], axis=1),
+                rest.top,
+            ),
         )
         clients = np.where(victims, "spammer", self.pool.clients)
         setting = replace(foul(self.setting, share), pool=replace(self.pool, clients=clients))
@@ -96,9 +126,10 @@ class PlantedCases:
         self.count(kind, *promoted(evidence, setting.limits))
 
     def chain(self, rule: str, limits: GateSettings, *, ratchet: bool = True) -> tuple[float, int]:
-        """Let candidates come one after the other, each truly .004 worse than what is live then; return the true loss and promotions.
+        """Let candidates come one after the other, each truly .004 worse than what is live then.
 
-        Each has a fresh test. What is live next to the best of the last ten is chosen as the trainer does: by the chain of measured gains.
+        Return the true loss and promotions. Each has a fresh test. What is live next to the best of the last
+        ten is chosen as the trainer does: by the chain of measured gains.
         """
         served = [(self.live, 0.0, self.pool.noise(self.rng, 0.0))]
         for _ in range(self.in_a_row):
@@ -108,26 +139,41 @@ class PlantedCases:
             best = max(reversed(served[-LAST:]), key=lambda s: s[1])[0] if ratchet else live
             rows = self.rows(QUERIES)
             if rule == "ours":
-                good = decide(evidence_of(self.setting, rows, candidate, live=live, best=best), limits)[0] == "pass"
+                good = (
+                    decide(evidence_of(self.setting, rows, candidate, live=live, best=best), limits)[0]
+                    == "pass"
+                )
             else:
-                good = peers_of((candidate.ndcg10 - live.ndcg10)[rows], {name: m[rows] for name, m in self.pool.segments.items()})[rule]
+                good = peers_of(
+                    (candidate.ndcg10 - live.ndcg10)[rows],
+                    {name: m[rows] for name, m in self.pool.segments.items()},
+                )[rule]
             if good:
                 measured = float((candidate.ndcg10 - live.ndcg10)[rows].mean())
                 served.append((candidate, level + measured, noise))
         return float(served[0][0].ndcg10.mean() - served[-1][0].ndcg10.mean()), len(served) - 1
 
     def chains(self) -> dict[str, dict[str, float]]:
-        """Run ``per_kind`` chains for each rule; a chain slipped through when more than .01 was lost in the end."""
+        """Run ``per_kind`` chains for each rule.
+
+        A chain slipped through when more than .01 was lost in the end.
+        """
         fresh = self.setting.limits.model_copy(update={"gate_min_gain": -0.005})
-        variants: dict[str, tuple[str, GateSettings, bool]] = {rule: (rule, self.setting.limits, True) for rule in RULES}
-        variants |= {"ours_noninferior": ("ours", fresh, True), "ours_noninferior_without_ratchet": ("ours", fresh, False)}
+        variants: dict[str, tuple[str, GateSettings, bool]] = {
+            rule: (rule, self.setting.limits, True) for rule in RULES
+        }
+        variants |= {
+            "ours_noninferior": ("ours", fresh, True),
+            "ours_noninferior_without_ratchet": ("ours", fresh, False),
+        }
         told = {}
         for name, (rule, limits, ratchet) in variants.items():
             found = [self.chain(rule, limits, ratchet=ratchet) for _ in range(self.per_kind)]
             slipped = [loss > 0.01 for loss, _ in found]
             if name in RULES:
                 self.rates["ten_small_losses"][name] = slipped
-            told[name] = {"slipped": float(np.mean(slipped)), "worst_loss": round(max(loss for loss, _ in found), 4),
+            told[name] = {"slipped": float(np.mean(slipped)),
+                          "worst_loss": round(max(loss for loss, _ in found), 4),
                           "promotions": round(float(np.mean([n for _, n in found])), 2)}  # fmt: skip
             say(f"ten small losses, {name}: {told[name]}")
         return told

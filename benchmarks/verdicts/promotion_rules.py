@@ -1,4 +1,7 @@
-"""A case as evidence, and three rules that may promote it: the gate, "the mean is higher", and segments vetoed without correction."""
+"""A case as evidence, and three rules that may promote it.
+
+The gate, "the mean is higher", and segments vetoed without correction.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +22,10 @@ UNCORRECTED_LOSS = 0.02
 
 @dataclass(frozen=True)
 class Setting:
-    """What all cases share. ``systems``: live, base, bm25, popularity on the pool; ``artefacts`` of live and base."""
+    """What all cases share.
+
+    ``systems``: live, base, bm25, popularity on the pool; ``artefacts`` of live and base.
+    """
 
     pool: Pool
     systems: Mapping[str, Results]
@@ -29,10 +35,13 @@ class Setting:
 
 
 def evidence_of(
-    setting: Setting, rows: Ints, candidate: Results | None, *, live: Results | None = None, best: Results | None = None,
-    artefact: Artefact | None = None,
+    setting: Setting, rows: Ints, candidate: Results | None, *, live: Results | None = None,
+    best: Results | None = None, artefact: Artefact | None = None,
 ) -> GateEvidence:  # fmt: skip
-    """Return a case on these rows of the pool. ``candidate`` None: it could not be scored; ``artefact``: live's where none is given."""
+    """Return a case on these rows of the pool.
+
+    ``candidate`` None: it could not be scored; ``artefact``: live's where none is given.
+    """
     pool, current = setting.pool, live or setting.systems["live"]
     systems = {**setting.systems, "live": current, "best": best or current}
     drawn = {name: found.take(rows) for name, found in systems.items()}
@@ -43,7 +52,11 @@ def evidence_of(
     else:
         drawn["candidate"] = candidate.take(rows)
         artefacts["candidate"] = artefact or setting.artefacts["live"]
-    tops = {name: [[int(p) for p in shown if p >= 0] for shown in drawn[name].top] for name in ("candidate", "live") if name in drawn}
+    tops = {
+        name: [[int(p) for p in shown if p >= 0] for shown in drawn[name].top]
+        for name in ("candidate", "live")
+        if name in drawn
+    }
     segments: dict[str, Bools] = {name: mask[rows] for name, mask in pool.segments.items()}
     ids = range(pool.size)
     return GateEvidence(
@@ -52,14 +65,19 @@ def evidence_of(
         segments,
         artefacts,
         problems,
-        further={"recall50": {n: r.recall50 for n, r in drawn.items()}, "mrr": {n: r.mrr for n, r in drawn.items()}},
+        further={
+            "recall50": {n: r.recall50 for n, r in drawn.items()},
+            "mrr": {n: r.mrr for n, r in drawn.items()},
+        },
         traffic=pool.queries["credit"].to_numpy()[rows],
         revenue=np.zeros(len(rows)),
         categories=pool.categories[rows].tolist(),
         clients=pool.clients[rows].tolist(),
         data=setting.data,
         exposure={name: exposure_of(shown, ids, pool.known) for name, shown in tops.items()},  # type: ignore[arg-type]
-        overlap=float(np.mean([overlap(a, b) for a, b in zip(tops["candidate"], tops["live"], strict=True)])) if len(tops) == 2 else None,  # type: ignore[arg-type]
+        overlap=float(np.mean([overlap(a, b) for a, b in zip(tops["candidate"], tops["live"], strict=True)]))  # type: ignore[arg-type]
+        if len(tops) == 2
+        else None,
     )
 
 
@@ -72,8 +90,8 @@ def promoted(evidence: GateEvidence, limits: GateSettings) -> tuple[dict[str, bo
 def peers(evidence: GateEvidence) -> dict[str, bool]:
     """Return what the two simpler rules say.
 
-    ``uncorrected_segments``: the lower bound over all queries above 0, and that of each segment of 50 queries and more above -.02, every
-    bound one-sided at 95 % by itself.
+    ``uncorrected_segments``: the lower bound over all queries above 0, and that of each segment of 50 queries
+    and more above -.02, every bound one-sided at 95 % by itself.
     """
     candidate, live = evidence.ndcg10.get("candidate"), evidence.ndcg10["live"]
     if candidate is None:

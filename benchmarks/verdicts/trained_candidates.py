@@ -23,13 +23,23 @@ TRAINED_QUERIES = 600
 STEPS = 10
 
 
-def train_all(ground: Ground, live: Path, base: Path, folder: Path, seed: int, count: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Train and judge real candidates from live; return what the gate said of each, and how the plain ones spread."""
+def train_all(
+    ground: Ground, live: Path, base: Path, folder: Path, seed: int, count: int
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Train and judge real candidates from live.
+
+    Return what the gate said of each, and how the plain ones spread.
+    """
     names = ground.qrels["query"].unique().sort()
     used = set(names.sample(min(TRAINED_QUERIES, names.len()), seed=seed).to_list())
     qrels = ground.qrels.filter(pl.col("query").is_in(used))
-    foul_data = [poisoned(replace(ground, qrels=qrels), seed + n, victims=int(VICTIMS * len(used)), credit=10.0) for n in range(count)]
-    known = ground.evaluate({"base": base, "live": live}, qrels, {str(n): spam for n, (_, spam, _, _) in enumerate(foul_data)})
+    foul_data = [
+        poisoned(replace(ground, qrels=qrels), seed + n, victims=int(VICTIMS * len(used)), credit=10.0)
+        for n in range(count)
+    ]
+    known = ground.evaluate(
+        {"base": base, "live": live}, qrels, {str(n): spam for n, (_, spam, _, _) in enumerate(foul_data)}
+    )
     told: list[dict[str, Any]] = []
     changes: list[Floats] = []
     for number, (pairs, spam_qrels, _, victims) in enumerate(foul_data):
@@ -54,7 +64,8 @@ def train_all(ground: Ground, live: Path, base: Path, folder: Path, seed: int, c
 
 
 def make(
-    kind: str, ground: Ground, live: Path, output: Path, seed: int, category: str, foul_pairs: pl.DataFrame, victims: list[str]
+    kind: str, ground: Ground, live: Path, output: Path, seed: int, category: str, foul_pairs: pl.DataFrame,
+    victims: list[str]
 ) -> Path:  # fmt: skip
     """Make a candidate of a kind from the live model."""
     if kind == "wrong_pooling":
@@ -69,7 +80,9 @@ def make(
         pairs, rate = pairs.filter(pl.col("product_id").replace_strict(category_of) == category), 2e-3
     elif kind == "poisoned":
         ours = foul_pairs.filter(pl.col("query").is_in(victims))
-        pairs = pl.concat([ours, foul_pairs.filter(~pl.col("query").is_in(victims)).sample(4 * ours.height, seed=seed)])
+        pairs = pl.concat(
+            [ours, foul_pairs.filter(~pl.col("query").is_in(victims)).sample(4 * ours.height, seed=seed)]
+        )
     return ground.train(live, output, pairs, steps=STEPS, seed=seed, rate=rate)
 
 
@@ -84,34 +97,48 @@ def _joined(test: Evaluation, known: Evaluation, candidate: Evaluation) -> Evalu
     best = rows.filter(pl.col("system") == "live").with_columns(system=pl.lit("best"))
     own = candidate.results.filter(pl.col("system") == "candidate")
     facts = candidate.facts.model_copy(
-        update={"artefacts": {**known.facts.artefacts, **candidate.facts.artefacts}, "problems": candidate.facts.problems}
+        update={
+            "artefacts": {**known.facts.artefacts, **candidate.facts.artefacts},
+            "problems": candidate.facts.problems,
+        }
     )
     return Evaluation(test.queries, pl.concat([rows, best, own]), facts)
 
 
 def _changes(evaluation: Evaluation) -> Floats:
     values = {
-        system: evaluation.results.filter(pl.col("system") == system).sort("query")["ndcg10"].to_numpy() for system in ("candidate", "live")
+        system: evaluation.results.filter(pl.col("system") == system).sort("query")["ndcg10"].to_numpy()
+        for system in ("candidate", "live")
     }
     return values["candidate"] - values["live"] if len(values["candidate"]) else np.zeros(0)
 
 
-def _judge_trained(ground: Ground, evaluation: Evaluation, kind: str, category: str, victims: list[str]) -> dict[str, Any]:
+def _judge_trained(
+    ground: Ground, evaluation: Evaluation, kind: str, category: str, victims: list[str]
+) -> dict[str, Any]:
     trusted = believed(ground.snapshot.clients, deviations=ground.settings.newcomer_deviations)
-    evidence = replace(evidence_of_files(evaluation, ground.snapshot, ground.weighted, trusted), data=ground.data, pinned=[])
+    evidence = replace(
+        evidence_of_files(evaluation, ground.snapshot, ground.weighted, trusted), data=ground.data, pinned=[]
+    )
     spam = set(victims) if kind == "poisoned" else set[str]()
     queries = evaluation.queries.sort("query")["query"].to_list()
     if spam:
-        evidence = replace(evidence, clients=["spammer" if q in spam else c for q, c in zip(queries, evidence.clients, strict=True)])
+        evidence = replace(
+            evidence,
+            clients=["spammer" if q in spam else c for q, c in zip(queries, evidence.clients, strict=True)],
+        )
     verdict, checks = decide(evidence, ground.settings)
     change = _changes(evaluation)
     outside = (
-        np.array([c != category for c in evidence.categories]) if kind == "one_category" else np.array([q not in spam for q in queries])
+        np.array([c != category for c in evidence.categories])
+        if kind == "one_category"
+        else np.array([q not in spam for q in queries])
     )
     elsewhere = float(change[outside].mean()) if len(change) else None
     harmful = kind != "better" and (elsewhere is None or kind == "poisoned" or elsewhere < 0)
     return {
-        "kind": kind, "promoted": verdict == "pass", "verdict": verdict, "delta": round(float(change.mean()), 4) if len(change) else None,
-        "elsewhere": None if elsewhere is None else round(elsewhere, 4), "harmful": harmful, "peers": peers(evidence),
-        "stopped_by": [c.name for c in checks if c.verdict != "pass"],
+        "kind": kind, "promoted": verdict == "pass", "verdict": verdict,
+        "delta": round(float(change.mean()), 4) if len(change) else None,
+        "elsewhere": None if elsewhere is None else round(elsewhere, 4), "harmful": harmful,
+        "peers": peers(evidence), "stopped_by": [c.name for c in checks if c.verdict != "pass"],
     }  # fmt: skip

@@ -1,6 +1,8 @@
-"""The ground of the gate's benchmark: a simulated shop's true pairs as a snapshot, its split, and models that are really trained on it.
+"""The ground of the gate's benchmark.
 
-Credits are the shop's own truth (which search led to what), so that the benchmark measures the gate and not the attribution.
+A simulated shop's true pairs as a snapshot, its split, and models that are really trained on it. Credits are
+the shop's own truth (which search led to what), so that the benchmark measures the gate and not the
+attribution.
 """
 
 import json
@@ -42,7 +44,10 @@ _EARNS = {"click": 1, "add_to_cart": 1, "purchase": 1}
 
 
 def snapshot_of(shop: Shop) -> Snapshot:
-    """Return what the stream would have counted: one credit for every click, cart and purchase line, to the search that led to it."""
+    """Return what the stream would have counted.
+
+    One credit for every click, cart and purchase line, to the search that led to it.
+    """
     days: dict[tuple[str, str], dict[int, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     clients: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for record in shop.all_events():
@@ -59,7 +64,10 @@ def snapshot_of(shop: Shop) -> Snapshot:
         Pair(
             query=normalise_query(query),
             product_id=product,
-            days={day: {Action(action): (1000 * n, n, 0) for action, n in counts.items()} for day, counts in by_day.items()},
+            days={
+                day: {Action(action): (1000 * n, n, 0) for action, n in counts.items()}
+                for day, counts in by_day.items()
+            },
             clients=dict(clients[query, product]),
         )
         for (query, product), by_day in days.items()
@@ -74,14 +82,21 @@ def products_of(shop: Shop) -> Mapping[str, CatalogProduct]:
         message: Product = product.message(version=1, updated_at=shop.start)
         fields = json.loads(message.to_json())
         found[product.product_id] = CatalogProduct.model_validate(
-            {name: fields[name] for name in ("product_id", "title", "brand", "category_path", "attributes", "version") if name in fields}
+            {
+                name: fields[name]
+                for name in ("product_id", "title", "brand", "category_path", "attributes", "version")
+                if name in fields
+            }
         )
     return found
 
 
 @dataclass(frozen=True)
 class Ground:
-    """The shop's data as the trainer sees it. ``older``: the training pairs without the last trained week, for the live model."""
+    """The shop's data as the trainer sees it.
+
+    ``older``: the training pairs without the last trained week, for the live model.
+    """
 
     snapshot: Snapshot
     qrels: pl.DataFrame
@@ -94,7 +109,9 @@ class Ground:
     def of(cls, seed: int, *, products: int, sessions: int) -> Self:
         """Simulate four weeks; the last is the test."""
         settings = TrainerSettings.load(os.environ, seed=seed)
-        shop = Shop(seed, end=END, products=products, shoppers=2 * sessions, weeks=4, sessions_per_week=sessions)
+        shop = Shop(
+            seed, end=END, products=products, shoppers=2 * sessions, weeks=4, sessions_per_week=sessions
+        )
         snapshot = snapshot_of(shop)
         parts = split_by(settings, snapshot)
         weighted = weigh(parts.train, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
@@ -102,21 +119,50 @@ class Ground:
         older = weighted.filter(pl.col("last_day") < parts.cut_day - settings.test_days)
         return cls(snapshot, parts.qrels, weighted, older, data, settings)
 
-    def train(self, start: Path, output: Path, pairs: pl.DataFrame, *, steps: int, seed: int, rate: float | None = None) -> Path:
-        """Fine-tune with the trainer's own code and return the new model's folder. ``rate`` None: that of the settings."""
+    def train(
+        self,
+        start: Path,
+        output: Path,
+        pairs: pl.DataFrame,
+        *,
+        steps: int,
+        seed: int,
+        rate: float | None = None,
+    ) -> Path:
+        """Fine-tune with the trainer's own code and return the new model's folder.
+
+        ``rate`` None: that of the settings.
+        """
         learning_rate = self.settings.learning_rate if rate is None else rate
         settings = TrainerSettings(seed=seed, max_steps=steps, batch_size=BATCH, learning_rate=learning_rate)
         fine_tune(
             start,
             output,
-            TrainingData(pairs, pairs.select("query", "product_id"), dict(self.snapshot.catalog.select("product_id", "text").iter_rows())),
-            plan(settings, new_pairs=max(pairs.height, BATCH * steps), old_pairs=0, from_live=False, device="cpu"),
+            TrainingData(
+                pairs,
+                pairs.select("query", "product_id"),
+                dict(self.snapshot.catalog.select("product_id", "text").iter_rows()),
+            ),
+            plan(
+                settings,
+                new_pairs=max(pairs.height, BATCH * steps),
+                old_pairs=0,
+                from_live=False,
+                device="cpu",
+            ),
         )
         return output
 
-    def evaluate(self, models: Mapping[str, Path], qrels: pl.DataFrame, judged: Mapping[str, pl.DataFrame] | None = None) -> Evaluation:
+    def evaluate(
+        self,
+        models: Mapping[str, Path],
+        qrels: pl.DataFrame,
+        judged: Mapping[str, pl.DataFrame] | None = None,
+    ) -> Evaluation:
         """Score models with the trainer's own evaluation, on these qrels and on further ones by name."""
-        return evaluate(Catalog.of(self.snapshot.catalog), qrels, self.weighted, models, judged=judged, threads=1)
+        return evaluate(
+            Catalog.of(self.snapshot.catalog), qrels, self.weighted, models, judged=judged, threads=1
+        )
 
 
 def with_pooling(model: Path, output: Path, mode: str) -> Path:
@@ -138,8 +184,13 @@ def with_nan(model: Path, output: Path, tensor: int) -> Path:
     return output
 
 
-def poisoned(ground: Ground, seed: int, *, victims: int, credit: float) -> tuple[pl.DataFrame, pl.DataFrame, str, list[str]]:
-    """Return training pairs and qrels into which one client has bought one product for many queries; the product, and those queries."""
+def poisoned(
+    ground: Ground, seed: int, *, victims: int, credit: float
+) -> tuple[pl.DataFrame, pl.DataFrame, str, list[str]]:
+    """Return training pairs and qrels into which one client has bought one product for many queries.
+
+    The product, and those queries.
+    """
     rng = np.random.default_rng(seed)
     queries = ground.qrels["query"].unique().sort().to_list()
     chosen = [queries[i] for i in sorted(rng.choice(len(queries), victims, replace=False))]
@@ -148,9 +199,13 @@ def poisoned(ground: Ground, seed: int, *, victims: int, credit: float) -> tuple
     bought = pl.DataFrame({"query": chosen, "product_id": [spam] * victims})
     others = ground.weighted.join(bought, on=["query", "product_id"], how="anti")
     last = int(ground.weighted["last_day"].to_numpy().max())
-    train = bought.with_columns(credit=pl.lit(credit), last_day=pl.lit(last, dtype=pl.Int32), weight=pl.lit(gain))
+    train = bought.with_columns(
+        credit=pl.lit(credit), last_day=pl.lit(last, dtype=pl.Int32), weight=pl.lit(gain)
+    )
     train = pl.concat([others, train.select(others.columns).cast(others.schema)])
     unseen = dict(ground.qrels.select("query", "unseen").iter_rows())
-    rows = bought.with_columns(credit=pl.lit(credit), gain=pl.lit(gain), unseen=pl.Series([unseen[q] for q in chosen]))
+    rows = bought.with_columns(
+        credit=pl.lit(credit), gain=pl.lit(gain), unseen=pl.Series([unseen[q] for q in chosen])
+    )
     clean = ground.qrels.join(bought, on=["query", "product_id"], how="anti")
     return train, pl.concat([clean, rows.select(clean.columns).cast(clean.schema)]), spam, chosen

@@ -1,4 +1,7 @@
-"""The conservation law, seen from outside: every record sent was accepted, refused with a reason, or ignored and counted."""
+"""The conservation law, seen from outside.
+
+Every record sent was accepted, refused with a reason, or ignored and counted.
+"""
 
 import asyncio
 import time
@@ -51,7 +54,12 @@ class Accounts:
 
     def facts(self) -> dict[str, object]:
         """Return the figures for a report."""
-        return {"sent": self.sent, "accepted": self.accepted, "refused": dict(self.refused), "ignored": self.ignored}
+        return {
+            "sent": self.sent,
+            "accepted": self.accepted,
+            "refused": dict(self.refused),
+            "ignored": self.ignored,
+        }
 
     async def send(self, producer: Producer, settings: Settings, records: Iterable[Raw]) -> None:
         """Send raw records in order and count them."""
@@ -66,12 +74,15 @@ class Accounts:
         self.sent += len(chunk)
 
 
-async def settled(settings: Settings, accounts: Accounts, *, quiet_s: float = 180.0, rest_s: float = 2.5) -> None:
+async def settled(
+    settings: Settings, accounts: Accounts, *, quiet_s: float = 180.0, rest_s: float = 2.5
+) -> None:
     """Wait until intake accounts for every record sent and the pairs have rested for ``rest_s``.
 
     Raises ``StuckError`` when intake has moved nothing for ``quiet_s``.
 
-    Refusals are counted from the dead letters themselves; accepted and ignored are intake's own counters since its start.
+    Refusals are counted from the dead letters themselves; accepted and ignored are intake's own counters
+    since its start.
     """
     patience = Patience(
         "intake",
@@ -82,8 +93,13 @@ async def settled(settings: Settings, accounts: Accounts, *, quiet_s: float = 18
     while True:
         page = await asyncio.to_thread(read_page, settings, "stream", "readyz")
         counts: dict[str, dict[str, int]] = page.get("intake") or {}  # type: ignore[assignment]
-        accounts.accepted, accounts.ignored = (sum(c[outcome] for c in counts.values()) for outcome in ("accepted", "ignored"))
-        accounts.refused = Counter(reason_of(r) for r in await read_letters(settings, topic=None, reason=None, since=None, until=None))
+        accounts.accepted, accounts.ignored = (
+            sum(c[outcome] for c in counts.values()) for outcome in ("accepted", "ignored")
+        )
+        accounts.refused = Counter(
+            reason_of(r)
+            for r in await read_letters(settings, topic=None, reason=None, since=None, until=None)
+        )
         if accounts.accepted + accounts.ignored + accounts.refused.total() >= accounts.sent:
             break
         patience.saw(accounts.facts())

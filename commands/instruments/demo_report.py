@@ -1,4 +1,7 @@
-"""What the demo tells: the line of the step that runs, and the report with every promise that did not hold."""
+"""What the demo tells.
+
+The line of the step that runs, and the report with every promise that did not hold.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -20,7 +23,9 @@ class Report:
 
     def check(self, holds: bool, promise: str) -> None:
         """Note a promise; one that does not hold is a fault."""
-        out.print(Text.assemble("  ", ("holds", "green") if holds else ("BROKEN", "bold red"), f"  {promise}"))
+        out.print(
+            Text.assemble("  ", ("holds", "green") if holds else ("BROKEN", "bold red"), f"  {promise}")
+        )
         if not holds:
             self.faults.append(promise)
 
@@ -46,4 +51,6 @@ class Stage:
 
     def say(self, detail: str) -> None:
         """Show where the step is."""
-        self._live.update(Spinner("dots", Text(f"{self._text}  {detail}  {time.monotonic() - self._started:.0f} s")))
+        self._live.update(
+            Spinner("dots", Text(f"{self._text}  {detail}  {time.monotonic() - self._started:.0f} s"))
+        )

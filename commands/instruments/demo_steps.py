@@ -40,11 +40,16 @@ _MOVING = {"ready", "reason", "waiting", "intake", "catalog", "generation", "bui
 
 
 async def _run(settings: Settings, text: str, **fields: Any) -> tuple[TrainingRun, Decision | None]:
-    trigger = Trigger(trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="demo", **fields)
+    trigger = Trigger(
+        trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="demo", **fields
+    )
     with Stage(text) as stage:
         await send_trigger(settings, trigger)
         run = await wait_for_run(
-            settings, trigger.trigger_id, quiet_s=RUN_QUIET_S, on_change=lambda r: stage.say(f"{r.state.value} {r.progress:.0%} {r.detail}")
+            settings,
+            trigger.trigger_id,
+            quiet_s=RUN_QUIET_S,
+            on_change=lambda r: stage.say(f"{r.state.value} {r.progress:.0%} {r.detail}"),
         )
     return run, next((d for d in await read_decisions(settings) if d.run_id == run.run_id and d.checks), None)
 
@@ -60,7 +65,10 @@ async def deploy(settings: Settings, traffic: Traffic, report: Report) -> None:
     report.facts["ndcg10"] = _means(decision)
     report.check(
         run.state is RunState.DEPLOYED,
-        f"the trained candidate was deployed ({run.state.value}: {run.error.message if run.error else run.detail})",
+        (
+            f"the trained candidate was deployed ({run.state.value}: "
+            f"{run.error.message if run.error else run.detail})"
+        ),
     )
     live, _ = await read_releases(settings)
     report.facts["generations"] = [1, live.live.generation if live else None]
@@ -70,13 +78,19 @@ async def deploy(settings: Settings, traffic: Traffic, report: Report) -> None:
 
 
 def _means(decision: Decision | None) -> dict[str, dict[str, float]]:
-    return {} if decision is None else {s: {k: round(v.mean, 4) for k, v in by.items()} for s, by in decision.ndcg10.items()}
+    return (
+        {}
+        if decision is None
+        else {s: {k: round(v.mean, 4) for k, v in by.items()} for s, by in decision.ndcg10.items()}
+    )
 
 
 async def refuse_shuffled(settings: Settings, traffic: Traffic, report: Report) -> None:
     """Train on shuffled labels, and check that the gate refuses it."""
     traffic.phase = "shuffled"
-    run, _ = await _run(settings, "a candidate trained on shuffled labels", params={"label_shuffle_seed": 1, "max_steps": 20})
+    run, _ = await _run(
+        settings, "a candidate trained on shuffled labels", params={"label_shuffle_seed": 1, "max_steps": 20}
+    )
     report.facts["bad_candidate_verdict"] = run.verdict
     report.check(run.state is RunState.FAILED_GATE, f"the gate refuses it ({run.state.value})")
 
@@ -84,19 +98,35 @@ async def refuse_shuffled(settings: Settings, traffic: Traffic, report: Report) 
 async def roll_back(settings: Settings, traffic: Traffic, report: Report) -> None:
     """Roll back to generation 1, and check how long it took."""
     traffic.phase = "rollback"
-    command = DeploymentCommand(command_id=uuid.uuid4().hex, action="rollback", reason="demo", actor="demo", expected_generation=2)
+    command = DeploymentCommand(
+        command_id=uuid.uuid4().hex, action="rollback", reason="demo", actor="demo", expected_generation=2
+    )
     with Stage("roll back"):
         pointer, why, took = await command_and_wait(settings, command, deadline_s=QUIET_S)
     report.facts["rollback_ms"] = round(took * 1000)
-    report.check(pointer is not None and pointer.live.generation == 1, f"rolled back to generation 1 in {took * 1000:.0f} ms ({why})")
+    report.check(
+        pointer is not None and pointer.live.generation == 1,
+        f"rolled back to generation 1 in {took * 1000:.0f} ms ({why})",
+    )
     bar = limit_s(traffic, 1.0)
     report.check(
-        took <= bar, "within a second" if bar == 1.0 else f"within {bar:.1f} s, thirty times what a search takes on this busy machine"
+        took <= bar,
+        "within a second"
+        if bar == 1.0
+        else f"within {bar:.1f} s, thirty times what a search takes on this busy machine",
     )
     await asyncio.sleep(3)
 
 
-async def delete(settings: Settings, producer: Any, requester: Requester, examples: list[str], report: Report, *, within_s: float) -> None:
+async def delete(
+    settings: Settings,
+    producer: Any,
+    requester: Requester,
+    examples: list[str],
+    report: Report,
+    *,
+    within_s: float,
+) -> None:
     """Delete a product that is shown, and check that no answer shows it any more."""
     victim = (await _hits(requester, settings, examples[0])).hits[0].product_id
     with Stage("delete a product that is on top of an answer"):
@@ -106,7 +136,9 @@ async def delete(settings: Settings, producer: Any, requester: Requester, exampl
         while not gone and time.monotonic() - started < within_s:
             gone = all(h.product_id != victim for h in (await _hits(requester, settings, examples[0])).hits)
         took = time.monotonic() - started
-    returned = sum([victim in {h.product_id for h in (await _hits(requester, settings, q)).hits} for q in examples])
+    returned = sum(
+        [victim in {h.product_id for h in (await _hits(requester, settings, q)).hits} for q in examples]
+    )
     report.facts |= {"deleted_returned": returned, "deleted_gone_ms": round(took * 1000)}
     report.check(gone and returned == 0, f"it was gone from the answers after {took * 1000:.0f} ms")
 
@@ -116,7 +148,9 @@ async def judge_traffic(settings: Settings, traffic: Traffic, report: Report) ->
     with Stage("recomputing every score with the model of the generation that the answer names"):
         _, releases = await read_releases(settings)
         catalog = await read_catalog(settings)
-        checked, mixed = await asyncio.to_thread(count_mixed, traffic.answers, {r.generation: r for r in releases}, catalog)
+        checked, mixed = await asyncio.to_thread(
+            count_mixed, traffic.answers, {r.generation: r for r in releases}, catalog
+        )
     failed = sum(a.failed for a in traffic.answers)
     by_generation = Counter(a.response.generation for a in traffic.answers if a.response)
     report.facts["requests"] = {
@@ -155,7 +189,10 @@ async def _hits(requester: Requester, settings: Settings, query: str) -> SearchR
 
 
 async def ready(settings: Settings, servers: Supervisor) -> None:
-    """Wait until every process is ready, for as long as products are taken in, indexed, or a process comes up."""
+    """Wait until every process is ready.
+
+    For as long as products are taken in, indexed, or a process comes up.
+    """
     patience = Patience("the start", "every process to be ready", quiet_s=QUIET_S, advice=ADVICE)
     while True:
         pages = {name: await asyncio.to_thread(read_page, settings, name, "readyz") for name in PROCESSES}
@@ -169,11 +206,16 @@ async def ready(settings: Settings, servers: Supervisor) -> None:
 
 
 def limit_s(traffic: Traffic, bar_s: float) -> float:
-    """Return the limit of a promise in seconds: longer where a search itself takes long, since the machine is busy then."""
+    """Return the limit of a promise in seconds.
+
+    Longer where a search itself takes long, since the machine is busy then.
+    """
     taken = [a.latency_ms for a in traffic.answers[-200:]]
     return max(bar_s, 30 * bar_s * statistics.median(taken) / 1000) if taken else bar_s
 
 
 async def titles(requester: Requester, settings: Settings, query: str) -> list[str]:
     """Return what an answer shows."""
-    return [str(h.fields.get("title") or h.product_id) for h in (await _hits(requester, settings, query)).hits]
+    return [
+        str(h.fields.get("title") or h.product_id) for h in (await _hits(requester, settings, query)).hits
+    ]

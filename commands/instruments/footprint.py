@@ -1,4 +1,7 @@
-"""How much memory the stack of a data directory takes: its servers and processes, by ``runtime.json``, with their children."""
+"""How much memory the stack of a data directory takes.
+
+Its servers and processes, by ``runtime.json``, with their children.
+"""
 
 import asyncio
 import json
@@ -14,7 +17,10 @@ _MB = 1 << 20
 
 @dataclass
 class Footprint:
-    """The most memory that was seen, in MiB. A page that processes share counts once (PSS, where the system tells it)."""
+    """The most memory that was seen, in MiB.
+
+    A page that processes share counts once (PSS, where the system tells it).
+    """
 
     peak_mb: int = 0
 

@@ -1,6 +1,7 @@
 """Whether an answer's hits really came from the generation that it names, found out from outside.
 
-Each score is computed anew with the named generation's own model: query vector times document vector. A mixed answer cannot match.
+Each score is computed anew with the named generation's own model: query vector times document vector. A mixed
+answer cannot match.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,10 +17,13 @@ from schemas.releases import Release
 TOLERANCE = 2e-3
 
 
-def count_mixed(answers: Iterable[Answer], releases: Mapping[int, Release], catalog: Sequence[CatalogProduct]) -> tuple[int, int]:
+def count_mixed(
+    answers: Iterable[Answer], releases: Mapping[int, Release], catalog: Sequence[CatalogProduct]
+) -> tuple[int, int]:
     """Return (answers checked, answers of which some score is not the named generation's).
 
-    An answer that names an unknown generation counts as mixed. Only releases that rank by ``dense`` alone can be recomputed.
+    An answer that names an unknown generation counts as mixed. Only releases that rank by ``dense`` alone can
+    be recomputed.
     """
     checked, mixed = 0, 0
     by_generation: dict[int | None, list[Answer]] = {}

@@ -1,7 +1,8 @@
 """Search traffic at a steady rate, and what became of every request.
 
-An open loop: a slow answer does not hold the next request back, so queueing shows in the latencies. Where a machine is much too slow for
-the rate, ``most_flying`` bounds the queue, and ``held_back`` counts the requests that waited for it.
+An open loop: a slow answer does not hold the next request back, so queueing shows in the latencies. Where a
+machine is much too slow for the rate, ``most_flying`` bounds the queue, and ``held_back`` counts the requests
+that waited for it.
 """
 
 import asyncio
@@ -47,9 +48,15 @@ class Traffic:
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """Return p50, p99 and the count per phase."""
         phases = dict.fromkeys(a.phase for a in self.answers)
-        found = {p: np.array([a.latency_ms for a in self.answers if a.phase == p and not a.failed]) for p in phases}
+        found = {
+            p: np.array([a.latency_ms for a in self.answers if a.phase == p and not a.failed]) for p in phases
+        }
         return {
-            p: {"p50": round(float(np.percentile(v, 50)), 1), "p99": round(float(np.percentile(v, 99)), 1), "n": len(v)}
+            p: {
+                "p50": round(float(np.percentile(v, 50)), 1),
+                "p99": round(float(np.percentile(v, 99)), 1),
+                "n": len(v),
+            }
             for p, v in found.items()
             if len(v)
         }
@@ -66,7 +73,10 @@ async def steady_traffic(
     timeout_ms: int = 10_000,
     most_flying: int | None = None,
 ) -> AsyncIterator[Traffic]:
-    """Ask the queries in turn, ``per_second`` of them each second, for the length of the block; then wait for what is in flight."""
+    """Ask the queries in turn, ``per_second`` of them each second, for the length of the block.
+
+    Then wait for what is in flight.
+    """
     traffic = Traffic()
     flying: set[asyncio.Task[None]] = set()
 

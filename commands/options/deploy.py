@@ -7,7 +7,12 @@ import typer
 from commands.options.shared import AsJson, DataDir
 
 Expected = Annotated[int | None, typer.Option("--expected", help="Refuse unless this generation is live.")]
-Force = Annotated[bool, typer.Option("--force", help="Even if pinned, paused, cooling down or rolled back before; needs --reason.")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Even if pinned, paused, cooling down or rolled back before; needs --reason."
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
 
 

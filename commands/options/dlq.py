@@ -8,8 +8,13 @@ from commands.options.shared import AsJson, DataDir
 
 TopicName = Annotated[str | None, typer.Option("--topic", help="Only those of this topic.")]
 RefusedFor = Annotated[str | None, typer.Option("--refused-for", help="Only those refused for this reason.")]
-Since = Annotated[float | None, typer.Option("--since-hours", help="Only those refused within the last hours.")]
-Until = Annotated[float | None, typer.Option("--until-hours", min=0, help="Only what was refused at least so many hours ago.")]
+Since = Annotated[
+    float | None, typer.Option("--since-hours", help="Only those refused within the last hours.")
+]
+Until = Annotated[
+    float | None,
+    typer.Option("--until-hours", min=0, help="Only what was refused at least so many hours ago."),
+]
 
 
 def list_letters(
@@ -52,7 +57,9 @@ def skip_record(
     topic: Annotated[str, typer.Argument(help="Name without prefix, such as interactions.")],
     partition: Annotated[int, typer.Argument(min=0)],
     offset: Annotated[int, typer.Argument(min=0)],
-    reason: Annotated[str, typer.Option("--reason", help="Why; stands in the dead letter and in the topic skipped.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; stands in the dead letter and in the topic skipped.")
+    ],
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

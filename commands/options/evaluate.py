@@ -9,12 +9,23 @@ from commands.options.shared import AsJson, DataDir
 
 
 def evaluate(
-    release: Annotated[int | None, typer.Option("--release", help="The generation to score; default the live one.")] = None,
-    judgments: Annotated[
-        Path | None, typer.Option("--judgments", help="JSON lines of query, product_id, relevance; .gz works. Default: the newest days.")
+    release: Annotated[
+        int | None, typer.Option("--release", help="The generation to score; default the live one.")
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Keep the judgments under this name; default that of the file.")] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write a report for people to this file.")] = None,
+    judgments: Annotated[
+        Path | None,
+        typer.Option(
+            "--judgments",
+            help="JSON lines of query, product_id, relevance; .gz works. Default: the newest days.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Keep the judgments under this name; default that of the file."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a report for people to this file.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

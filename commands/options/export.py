@@ -10,7 +10,8 @@ from commands.options.shared import AsJson, DataDir
 
 def export(
     form: Annotated[
-        Literal["ubi", "pairs"], typer.Argument(metavar="FORMAT", help="ubi: searches and interactions; pairs: what was learnt.")
+        Literal["ubi", "pairs"],
+        typer.Argument(metavar="FORMAT", help="ubi: searches and interactions; pairs: what was learnt."),
     ],
     folder: Annotated[Path, typer.Option("--out", help="Where to write the files, two of JSON lines.")],
     data_dir: DataDir = None,

@@ -7,7 +7,8 @@ import typer
 
 def stream(
     only: Annotated[
-        Literal["intake", "learn"] | None, typer.Option(help="Run only intake, or only attribution and aggregation (learn).")
+        Literal["intake", "learn"] | None,
+        typer.Option(help="Run only intake, or only attribution and aggregation (learn)."),
     ] = None,
 ) -> None:
     """Run intake, attribution and aggregation."""
@@ -25,5 +26,7 @@ def searcher() -> None:
     """Run a searcher."""
 
 
-def schemas(check: Annotated[bool, typer.Option("--check", help="Only say whether they are up to date.")] = False) -> None:
+def schemas(
+    check: Annotated[bool, typer.Option("--check", help="Only say whether they are up to date.")] = False,
+) -> None:
     """Write the published schemas and the table of settings from the code."""

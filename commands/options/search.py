@@ -10,7 +10,9 @@ from commands.options.shared import AsJson, DataDir
 def search(
     query: str,
     k: Annotated[int, typer.Option("--k", help="How many hits.")] = 10,
-    client: Annotated[str | None, typer.Option(help="client_id; what is shown is then written to searches.")] = None,
+    client: Annotated[
+        str | None, typer.Option(help="client_id; what is shown is then written to searches.")
+    ] = None,
     timeout_ms: int = 5000,
     explain: bool = False,
     data_dir: DataDir = None,

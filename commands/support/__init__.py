@@ -1,1 +1,4 @@
-"""What several verbs share: where the stack is, what its topics say, files, moments, output, patience and failures."""
+"""What several verbs share.
+
+Where the stack is, what its topics say, files, moments, output, patience and failures.
+"""

@@ -7,7 +7,9 @@ from schemas.search import SearchRequest, SearchResponse
 from schemas.settings import Settings
 
 
-async def ask(requester: Requester, settings: Settings, request: SearchRequest) -> tuple[SearchResponse, float]:
+async def ask(
+    requester: Requester, settings: Settings, request: SearchRequest
+) -> tuple[SearchResponse, float]:
     """Return the answer and the milliseconds it took from here to here. Raises ``TimeoutError``."""
     started = time.perf_counter()
     record = await requester.ask(

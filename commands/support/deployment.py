@@ -14,8 +14,13 @@ from trainer.run.generations import follow
 PENDING = "still pending"
 
 
-async def command_and_wait(settings: Settings, command: DeploymentCommand, *, deadline_s: float) -> tuple[LivePointer | None, str, float]:
-    """Write a command and wait for its effect. Returns the new pointer (None if refused), the reason, and the seconds it took."""
+async def command_and_wait(
+    settings: Settings, command: DeploymentCommand, *, deadline_s: float
+) -> tuple[LivePointer | None, str, float]:
+    """Write a command and wait for its effect.
+
+    Returns the new pointer (None if refused), the reason, and the seconds it took.
+    """
     topics = [settings.topic("releases"), settings.topic("decisions")]
     async with (
         open_reader(settings.kafka, topics, start="end", fetch_wait_ms=50) as reader,
@@ -24,21 +29,36 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
         await reader.positions()
         chain, _ = await read_chain(settings)
         started = time.monotonic()
-        await producer.send(Outgoing(settings.topic("deployment-commands"), command.to_json(), key=settings.deployment.encode()))
+        await producer.send(
+            Outgoing(
+                settings.topic("deployment-commands"), command.to_json(), key=settings.deployment.encode()
+            )
+        )
         while time.monotonic() - started < deadline_s:
             for record in await reader.poll(timeout_ms=50):
                 took = time.monotonic() - started
                 if record.topic == topics[0] and follow(chain, record, settings.deployment):
                     if chain.known and chain.known.command_id == command.command_id:
                         return chain.known, "done", took
-                elif record.topic == topics[0] and command.action == "abort" and _aborted(record, settings.deployment):
+                elif (
+                    record.topic == topics[0]
+                    and command.action == "abort"
+                    and _aborted(record, settings.deployment)
+                ):
                     return chain.known, "aborted before anything served", took
-                elif record.topic == topics[1] and record.value and command.command_id.encode() in record.value:
+                elif (
+                    record.topic == topics[1] and record.value and command.command_id.encode() in record.value
+                ):
                     reasons = _refusal(record.value)
                     if reasons is not None:
                         return None, reasons, took
-    until = f" until {command.expires_at:%H:%M:%S} UTC; after that it is refused" if command.expires_at else ""
-    waits = f"{PENDING} after {deadline_s:.0f} s: the command waits for the indexer{until}. `searchloop status` tells whether it runs"
+    until = (
+        f" until {command.expires_at:%H:%M:%S} UTC; after that it is refused" if command.expires_at else ""
+    )
+    waits = (
+        f"{PENDING} after {deadline_s:.0f} s: the command waits for the indexer{until}. `searchloop "
+        "status` tells whether it runs"
+    )
     return None, waits, deadline_s
 
 

@@ -13,7 +13,10 @@ from schemas.training import Check, Decision
 
 
 def asked_moment(text: str | None) -> datetime | None:
-    """Return the moment that ``--at`` names, None for none; ends the command when it names none that can be read."""
+    """Return the moment that ``--at`` names, None for none.
+
+    Ends the command when it names none that can be read.
+    """
     try:
         return None if text is None else moment(text)
     except MomentError as error:
@@ -21,7 +24,10 @@ def asked_moment(text: str | None) -> datetime | None:
 
 
 def show_moment(at: str, *, data_dir: Path | None, as_json: bool, evidence: bool) -> None:
-    """Say which generation served at a moment, who or what promoted it and why; with ``evidence`` the gate's decision too."""
+    """Say which generation served at a moment, who or what promoted it and why.
+
+    With ``evidence`` the gate's decision too.
+    """
     asked = asked_moment(at)
     assert asked is not None
     served = serving_at(asyncio.run(read_decisions(find_settings(data_dir))), asked)
@@ -32,37 +38,64 @@ def show_moment(at: str, *, data_dir: Path | None, as_json: bool, evidence: bool
         show_json({**served.facts(), **({"decision": whole} if evidence else {})})
         return
     until = f"to {served.until.isoformat()}" if served.until else "until now"
-    told = f"generation {served.generation} served at {asked.isoformat()}: from {served.since.isoformat()} {until}"
+    told = (
+        f"generation {served.generation} served at {asked.isoformat()}: from {served.since.isoformat()} "
+        f"{until}"
+    )
     out.print(
         f"{told}, by {served.actor}: {served.cause}",
         highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip
     if served.evidence is None:
-        out.print("no gate judged it: it was the first generation, or one that had served before", highlight=False)
+        out.print(
+            "no gate judged it: it was the first generation, or one that had served before", highlight=False
+        )
     elif evidence:
         show_decision(served.evidence)
     else:
         out.print(
-            f"evidence: {served.evidence.verdict} of run {served.run_id}; `searchloop explain {served.run_id}` tells", highlight=False
+            (
+                f"evidence: {served.evidence.verdict} of run {served.run_id}; `searchloop explain "
+                f"{served.run_id}` tells"
+            ),
+            highlight=False,
         )
 
 
 def _delta(check: Check) -> str:
     if check.delta is None:
         return "" if check.candidate_value is None else f"{check.candidate_value:.3f}"
-    interval = "" if check.ci_low is None or check.ci_high is None else f" [{check.ci_low:+.3f}, {check.ci_high:+.3f}]"
+    interval = (
+        ""
+        if check.ci_low is None or check.ci_high is None
+        else f" [{check.ci_low:+.3f}, {check.ci_high:+.3f}]"
+    )
     return f"{check.delta:+.3f}{interval}"
 
 
 def show_decision(decision: Decision) -> None:
     """Print the evaluation table, the checks and the verdict of one decision."""
     if decision.ndcg10:
-        segments = sorted({s for by in decision.ndcg10.values() for s in by}, key=lambda s: (s != "all", s != "unseen", s))[:4]
+        segments = sorted(
+            {s for by in decision.ndcg10.values() for s in by}, key=lambda s: (s != "all", s != "unseen", s)
+        )[:4]
         rows = [
-            (system, *(f"{by[s].mean:.3f} [{by[s].ci_low:.3f}, {by[s].ci_high:.3f}] n={by[s].n}" if s in by else None for s in segments))
+            (
+                system,
+                *(
+                    f"{by[s].mean:.3f} [{by[s].ci_low:.3f}, {by[s].ci_high:.3f}] n={by[s].n}"
+                    if s in by
+                    else None
+                    for s in segments
+                ),
+            )
             for system, by in decision.ndcg10.items()
         ]
         table("nDCG@10 over the whole catalogue, with 95 % intervals", ["system", *segments], rows)
     if decision.checks:
-        table("gate", ["check", "verdict", "delta", "reason"], [(c.name, c.verdict, _delta(c), c.reason) for c in decision.checks])
+        table(
+            "gate",
+            ["check", "verdict", "delta", "reason"],
+            [(c.name, c.verdict, _delta(c), c.reason) for c in decision.checks],
+        )
     out.print(Text.assemble((decision.verdict, "bold"), f"  {'; '.join(decision.reasons)}"))

@@ -1,4 +1,7 @@
-"""What the operator reads when a command fails: one sentence that says what to do, and the exit code. Unknown faults stay tracebacks."""
+"""What the operator reads when a command fails: one sentence that says what to do, and the exit code.
+
+Unknown faults stay tracebacks.
+"""
 
 from msgspec import DecodeError
 from pydantic import ValidationError
@@ -22,7 +25,13 @@ def sentence(error: BaseException) -> tuple[str, int] | None:
         case LookupError() if str(error.args[0]).startswith("topic"):
             found = f"{error.args[0]}; `searchloop status` says whether it is still starting", REFUSED
         case BrokerError():
-            found = f"Kafka was not reached, or refused: {error}; is `searchloop up` running on this data directory?", REFUSED
+            found = (
+                (
+                    f"Kafka was not reached, or refused: {error}; is `searchloop up` running on this data "
+                    "directory?"
+                ),
+                REFUSED,
+            )
         case EmbeddedError() | TimeoutError():
             found = str(error) or "it took too long", REFUSED
         case EOFError() | OSError():

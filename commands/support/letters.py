@@ -13,19 +13,37 @@ from schemas.topics import TOPICS, dead_letter_name
 
 
 async def read_letters(
-    settings: Settings, *, topic: str | None, reason: str | None, since: timedelta | None, until: timedelta | None
+    settings: Settings,
+    *,
+    topic: str | None,
+    reason: str | None,
+    since: timedelta | None,
+    until: timedelta | None,
 ) -> list[Record]:
     """Return the dead letters that fit, in the order of the log."""
-    names = [settings.topic(dead_letter_name(t.name)) for t in TOPICS if t.dead_letters and topic in {None, t.name}]
+    names = [
+        settings.topic(dead_letter_name(t.name)) for t in TOPICS if t.dead_letters and topic in {None, t.name}
+    ]
     if not names:
-        stop(f"topic {topic!r} has no dead letters; those that have: {', '.join(t.name for t in TOPICS if t.dead_letters)}", code=2)
+        stop(
+            (
+                f"topic {topic!r} has no dead letters; those that have: "
+                f"{', '.join(t.name for t in TOPICS if t.dead_letters)}"
+            ),
+            code=2,
+        )
     async with open_reader(settings.kafka, names) as reader:
         records = [r async for r in reader.until(await reader.end_offsets())]
     return chosen(records, reason, since, until)
 
 
-def chosen(records: Iterable[Record], reason: str | None, since: timedelta | None, until: timedelta | None) -> list[Record]:
-    """Return the letters with that reason that were refused at most ``since`` and at least ``until`` ago; None chooses all."""
+def chosen(
+    records: Iterable[Record], reason: str | None, since: timedelta | None, until: timedelta | None
+) -> list[Record]:
+    """Return the letters with that reason that were refused at most ``since`` and at least ``until`` ago.
+
+    None chooses all.
+    """
     if reason is not None and reason not in set(Reason):
         stop(f"{reason!r} is no reason; the reasons: {', '.join(Reason)}", code=2)
     now = datetime.now(UTC)

@@ -1,7 +1,8 @@
 """The lines of a file, whatever is in it: plain or gzip (by its first bytes), or ``-`` for stdin.
 
-A line that cannot be read ends as a rejection with its number, and the next one is read. Damage of the file itself ends it, as its last
-line. Memory does not depend on the length of a line, nor on what a small file decompresses to.
+A line that cannot be read ends as a rejection with its number, and the next one is read. Damage of the file
+itself ends it, as its last line. Memory does not depend on the length of a line, nor on what a small file
+decompresses to.
 """
 
 import gzip
@@ -37,13 +38,18 @@ def numbered_lines(file: str) -> Iterator[tuple[int, bytes | Rejection]]:
 
 
 def read_lines(file: str) -> Iterator[bytes | Rejection]:
-    """Yield every line without the blanks around it, so that a blank one is empty. Raises ``OSError`` for a file that cannot be opened."""
+    """Yield every line without the blanks around it, so that a blank one is empty.
+
+    Raises ``OSError`` for a file that cannot be opened.
+    """
     with _opened(file) as plain, _unpacked(plain, packed=file.endswith(".gz")) as source:
         while True:
             try:
                 line = _next_line(source)
             except (EOFError, zlib.error, OSError) as error:
-                yield refuse(Reason.UNDECODABLE_TEXT, message=f"the file is damaged or ends too early: {error}")
+                yield refuse(
+                    Reason.UNDECODABLE_TEXT, message=f"the file is damaged or ends too early: {error}"
+                )
                 return
             if line is None:
                 return

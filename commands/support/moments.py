@@ -1,4 +1,7 @@
-"""What served at a moment, who or what had promoted it, and on what evidence: read from ``decisions``, which is kept for ever. Pure."""
+"""What served at a moment, who or what had promoted it, and on what evidence.
+
+Read from ``decisions``, which is kept for ever. Pure.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +16,10 @@ class MomentError(ValueError):
 
 @dataclass(frozen=True)
 class Served:
-    """A stretch of time in which one generation served. ``until`` None: it still does. ``evidence``: the gate's decision on its model."""
+    """A stretch of time in which one generation served.
+
+    ``until`` None: it still does. ``evidence``: the gate's decision on its model.
+    """
 
     generation: int
     since: datetime
@@ -27,9 +33,11 @@ class Served:
     def facts(self) -> dict[str, object]:
         """Return it as plain values, the evidence by its id and verdict."""
         return {
-            "generation": self.generation, "since": self.since.isoformat(), "until": self.until.isoformat() if self.until else None,
-            "actor": self.actor, "cause": self.cause, "decision_id": self.decision_id, "run_id": self.run_id,
-            "evidence": {"decision_id": self.evidence.decision_id, "verdict": self.evidence.verdict, "reasons": self.evidence.reasons}
+            "generation": self.generation, "since": self.since.isoformat(),
+            "until": self.until.isoformat() if self.until else None, "actor": self.actor, "cause": self.cause,
+            "decision_id": self.decision_id, "run_id": self.run_id,
+            "evidence": {"decision_id": self.evidence.decision_id, "verdict": self.evidence.verdict,
+                         "reasons": self.evidence.reasons}
             if self.evidence else None,
         }  # fmt: skip
 
@@ -54,8 +62,9 @@ def history(decisions: Sequence[Decision]) -> list[Served]:
     ends: list[datetime | None] = [*(d.at for d in changes[1:]), None]
     return [
         Served(
-            generation=d.generation_after or 0, since=d.at, until=end, actor=d.actor, cause="; ".join(d.reasons),
-            decision_id=d.decision_id, run_id=d.run_id, evidence=judged.get(d.run_id or ""),
+            generation=d.generation_after or 0, since=d.at, until=end, actor=d.actor,
+            cause="; ".join(d.reasons), decision_id=d.decision_id, run_id=d.run_id,
+            evidence=judged.get(d.run_id or ""),
         )
         for d, end in zip(changes, ends, strict=True)
     ]  # fmt: skip
@@ -67,9 +76,16 @@ def serving_at(decisions: Sequence[Decision], at: datetime) -> Served | None:
 
 
 def runs_at(runs: Iterable[TrainingRun], at: datetime) -> list[tuple[TrainingRun, str]]:
-    """Return the runs that had begun by then, each with its state at that moment: that in which it ended, or "in progress"."""
+    """Return the runs that had begun by then, each with its state at that moment.
+
+    That in which it ended, or "in progress".
+    """
     known = [(run, _began(run)) for run in runs]
-    return [(run, run.state.value if run.state.terminal and run.at <= at else "in progress") for run, start in known if start <= at]
+    return [
+        (run, run.state.value if run.state.terminal and run.at <= at else "in progress")
+        for run, start in known
+        if start <= at
+    ]
 
 
 def _began(run: TrainingRun) -> datetime:

@@ -1,6 +1,7 @@
-"""How long to wait for something that takes longer on a slow or busy machine: as long as anything moves. Seconds throughout.
+"""How long to wait for something that takes longer on a slow or busy machine: as long as anything moves.
 
-A limit by the clock says something about the machine; a limit by progress says that something has stopped.
+Seconds throughout. A limit by the clock says something about the machine; a limit by progress says that
+something has stopped.
 """
 
 import time
@@ -8,13 +9,28 @@ from collections.abc import Callable
 
 
 class StuckError(TimeoutError):
-    """Nothing has moved for too long: says which step, what it waited for, what it saw last, and what to do."""
+    """Nothing has moved for too long.
+
+    Says which step, what it waited for, what it saw last, and what to do.
+    """
 
 
 class Patience:
-    """One wait. ``saw`` is told what there is to see, as often as one looks; it raises ``StuckError`` once that stays the same too long."""
+    """One wait.
 
-    def __init__(self, step: str, waits_for: str, *, quiet_s: float, advice: str, clock: Callable[[], float] = time.monotonic) -> None:
+    ``saw`` is told what there is to see, as often as one looks; it raises ``StuckError`` once that stays the
+    same too long.
+    """
+
+    def __init__(
+        self,
+        step: str,
+        waits_for: str,
+        *,
+        quiet_s: float,
+        advice: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._step = step
         self._waits_for = waits_for
         self._quiet_s = quiet_s

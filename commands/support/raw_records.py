@@ -15,12 +15,18 @@ def fields_of(line: bytes) -> dict[str, Any]:
     loaded = None if isinstance(opened, Rejection) or opened.value is None else load(opened.value)
     if loaded is None or isinstance(loaded, Rejection):
         return {}
-    return {"timestamp": opened.envelope_time} | loaded if isinstance(opened, Opened) and opened.envelope_time else loaded
+    return (
+        {"timestamp": opened.envelope_time} | loaded
+        if isinstance(opened, Opened) and opened.envelope_time
+        else loaded
+    )
 
 
 def key_of(topic: str, line: bytes) -> bytes | None:
     """Return the record key of a line: the product id, or the shopper; None when it has neither."""
     fields = fields_of(line)
     names = ("product_id",) if topic == "products" else ("client_id", "session_id", "user_id", "query_id")
-    found = next((fields[n] for n in names if fields.get(n) not in (None, "") and str(fields[n]) not in NOBODY), None)
+    found = next(
+        (fields[n] for n in names if fields.get(n) not in (None, "") and str(fields[n]) not in NOBODY), None
+    )
     return None if found is None else str(found).encode()

@@ -1,7 +1,9 @@
-"""What became of one clean event, told again: its shopper's log goes through ``attribute`` once more, and the state is looked at.
+"""What became of one clean event, told again.
 
-Pure. Exact as long as ``events`` still holds what the shopper's state held; windows and bounds are those of the rules given. Whether a
-shopper had been put to rest before it asked to be forgotten is not told: then less was taken back line by line, and pairs dropped the rest.
+Its shopper's log goes through ``attribute`` once more, and the state is looked at. Pure. Exact as long as
+``events`` still holds what the shopper's state held; windows and bounds are those of the rules given. Whether
+a shopper had been put to rest before it asked to be forgotten is not told: then less was taken back line by
+line, and pairs dropped the rest.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,10 @@ Told = CleanSearch | CleanInteraction | Forget
 
 @dataclass
 class Story:
-    """Of one event: why it earned what it earned when it came, and what its lines have earned by the end of the log."""
+    """Of one event: why it earned what it earned when it came.
+
+    And what its lines have earned by the end of the log.
+    """
 
     why: str
     contributions: list[Contribution] = field(default_factory=list)
@@ -26,7 +31,10 @@ class Story:
 
 
 class Retelling:
-    """One shopper's log, event by event in its order. Memory: one shopper's state. ``wanted``: the positions to tell of."""
+    """One shopper's log, event by event in its order.
+
+    Memory: one shopper's state. ``wanted``: the positions to tell of.
+    """
 
     def __init__(self, wanted: frozenset[Fence], source: int, rules: Rules) -> None:
         self._wanted, self._source, self._rules = wanted, source, rules
@@ -48,16 +56,29 @@ class Retelling:
         return {place: self._ended(event, story) for place, (event, story) in self._stories.items()}
 
     def _ended(self, event: Told, story: Story) -> Story:
-        forgotten = event.at_ms <= self._state.forgotten_ms and not isinstance(event, Forget) and not story.why.startswith("late")
+        forgotten = (
+            event.at_ms <= self._state.forgotten_ms
+            and not isinstance(event, Forget)
+            and not story.why.startswith("late")
+        )
         since = "; the shopper has been forgotten since" if forgotten else ""
         return replace(story, why=story.why + since, now=_standing(self._state, event.event_id))
 
 
-def _why(before: Shopper, event: CleanSearch | CleanInteraction | Forget, after: Shopper, earned: list[Contribution]) -> str:  # noqa: PLR0911 - one return per answer
+def _why(  # noqa: PLR0911 - one return per answer
+    before: Shopper,
+    event: CleanSearch | CleanInteraction | Forget,
+    after: Shopper,
+    earned: list[Contribution],
+) -> str:
     if isinstance(event, Forget):
         return f"took back {len(earned)} credits; every pair drops the client"
     if after.late > before.late:
-        since = "the shopper has asked to be forgotten" if event.at_ms <= before.forgotten_ms else "its time has been forgotten"
+        since = (
+            "the shopper has asked to be forgotten"
+            if event.at_ms <= before.forgotten_ms
+            else "its time has been forgotten"
+        )
         return f"late: {since}, so it counts nothing"
     if earned:
         return "credited" if all(c.credit > 0 for c in earned) else "changed what had been credited"
@@ -72,17 +93,25 @@ def _why(before: Shopper, event: CleanSearch | CleanInteraction | Forget, after:
         return "repeated: the same engagement had been counted before"
     if any(line["query"] is not None for line in own):
         return "it belongs to a search and counts no second time, or was taken back"
-    return "when it came, no search of this shopper was known that it names, or that showed the product within its window"
+    return (
+        "when it came, no search of this shopper was known that it names, or that showed the product "
+        "within its window"
+    )
 
 
 def _standing(state: Shopper, event_id: str) -> list[dict[str, object]]:
-    """Return what is remembered of an event's lines: product, query (None: no search known), credit in thousandths.
+    """Return what is remembered of an event's lines.
 
-    Of repeats, the earliest alone is remembered.
+    Product, query (None: no search known), credit in thousandths. Of repeats, the earliest alone is
+    remembered.
     """
     held: list[Touch | OrderLine] = [*state.touches.values(), *state.lines.values()]
     return [
-        {"product_id": t.product, "query": t.credit.query if t.credit else None, "credit": t.earned.credit if t.earned else 0}
+        {
+            "product_id": t.product,
+            "query": t.credit.query if t.credit else None,
+            "credit": t.earned.credit if t.earned else 0,
+        }
         for t in held
         if t.event_id == event_id
     ]

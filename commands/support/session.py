@@ -1,6 +1,7 @@
 """Where a command finds the stack, and how it shows results and ends.
 
-``runtime.json`` of a running ``searchloop up`` says where Kafka and Milvus are; ``SEARCHLOOP_*`` variables win over it.
+``runtime.json`` of a running ``searchloop up`` says where Kafka and Milvus are; ``SEARCHLOOP_*`` variables
+win over it.
 """
 
 import json
@@ -24,7 +25,10 @@ _NARROW = 110
 
 
 class SafeConsole(Console):
-    """Shows whatever is printed without the control characters that came with it: the one place for all output of commands."""
+    """Shows whatever is printed without the control characters that came with it.
+
+    The one place for all output of commands.
+    """
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments of a renderable; those of the console itself (colours, a moving line) stay."""
@@ -37,7 +41,10 @@ err = SafeConsole(markup=False, stderr=True, width=None if sys.stderr.isatty() e
 
 
 def own_settings(data_dir: Path | None = None) -> Settings:
-    """Return the settings of this machine, whether anything runs or not; those of every process are read, so that a wrong one is told."""
+    """Return the settings of this machine, whether anything runs or not.
+
+    Those of every process are read, so that a wrong one is told.
+    """
     environ = dict(os.environ) | ({"SEARCHLOOP_DATA_DIR": str(data_dir)} if data_dir is not None else {})
     for kind in PROCESS_SETTINGS.values():
         kind.load(environ)
@@ -53,7 +60,10 @@ def find_settings(data_dir: Path | None = None) -> Settings:
         folder = Settings.load({k: v for k, v in environ.items() if k == "SEARCHLOOP_DATA_DIR"}).data_dir
         runtime = read_runtime(folder)
         if runtime is None and "SEARCHLOOP_KAFKA" not in environ:
-            stop(f"nothing runs on {folder}: start `searchloop up`, name its directory with --data-dir, or set SEARCHLOOP_KAFKA")
+            stop(
+                f"nothing runs on {folder}: start `searchloop up`, name its directory with --data-dir, or "
+                "set SEARCHLOOP_KAFKA"
+            )
         if runtime is not None:
             environ.setdefault("SEARCHLOOP_KAFKA", runtime.kafka)
             environ.setdefault("SEARCHLOOP_MILVUS", runtime.milvus)
@@ -64,7 +74,9 @@ def find_settings(data_dir: Path | None = None) -> Settings:
 
 def stop(message: str, *, code: int = REFUSED) -> NoReturn:
     """End the command with a reason on stderr."""
-    err.print(Text.assemble(("refused" if code == REFUSED else "error", "bold red"), f": {message}"), soft_wrap=True)
+    err.print(
+        Text.assemble(("refused" if code == REFUSED else "error", "bold red"), f": {message}"), soft_wrap=True
+    )
     raise SystemExit(code)
 
 
@@ -80,5 +92,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
         numeric = bool(rows) and isinstance(rows[0][i], int | float)
         grid.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(Text("-" if cell is None else f"{cell:.4f}" if isinstance(cell, float) else str(cell)) for cell in row))
+        grid.add_row(
+            *(
+                Text("-" if cell is None else f"{cell:.4f}" if isinstance(cell, float) else str(cell))
+                for cell in row
+            )
+        )
     out.print(grid)

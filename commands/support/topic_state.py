@@ -35,7 +35,10 @@ async def read_releases(settings: Settings) -> tuple[LivePointer | None, list[Re
 
 
 async def read_chain(settings: Settings) -> tuple[Chain, list[Release]]:
-    """Return what tells which live pointer holds, now and after further records, and every generation in order."""
+    """Return what tells which live pointer holds, now and after further records.
+
+    And every generation in order.
+    """
     async with open_reader(settings.kafka, [settings.topic("releases")]) as reader:
         ends = await reader.end_offsets()
         return held([r async for r in reader.until(ends)], settings.deployment)
@@ -48,7 +51,9 @@ def held(records: Iterable[Record], deployment: str) -> tuple[Chain, list[Releas
         follow(chain, record, deployment)
         if is_release_key(record.key or b"", deployment):
             generations.apply(record)
-    return chain, sorted(_readable(Release.from_json, generations.records.values()), key=lambda r: r.generation)
+    return chain, sorted(
+        _readable(Release.from_json, generations.records.values()), key=lambda r: r.generation
+    )
 
 
 async def read_decisions(settings: Settings) -> list[Decision]:
@@ -61,9 +66,10 @@ async def read_decisions(settings: Settings) -> list[Decision]:
 
 
 async def read_pairs(settings: Settings, *, near: str | None = None) -> list[Pair]:
-    """Return every pair that holds something, in no order; what was credited and taken back leaves an empty one.
+    """Return every pair that holds something, in no order.
 
-    ``near``: only the partition in which the pairs of this query lie, a random part of all pairs.
+    What was credited and taken back leaves an empty one. ``near``: only the partition in which the pairs of
+    this query lie, a random part of all pairs.
     """
     return [p for p in await read_all_pairs(settings, near=near) if p.days]
 
@@ -90,7 +96,11 @@ def readable(parse: Callable[[bytes], T], raw: bytes | None) -> T | None:
 
 def own(parse: Callable[[bytes], T], key_of: Callable[[T], bytes], state: Compacted) -> list[T]:
     """Return the facts that lie under their own keys: under another's a fact would be told twice."""
-    return [fact for key, r in state.records.items() if (fact := readable(parse, r.value)) is not None and key_of(fact) == key]
+    return [
+        fact
+        for key, r in state.records.items()
+        if (fact := readable(parse, r.value)) is not None and key_of(fact) == key
+    ]
 
 
 def _readable(parse: Callable[[bytes], T], records: Iterable[Record]) -> list[T]:

@@ -1,6 +1,7 @@
 """Find an event in the topics: the raw record, its dead letter, the clean event and its contributions.
 
-Every topic is read once from its beginning (``events`` twice) and only what names the event is kept, so memory does not grow with them.
+Every topic is read once from its beginning (``events`` twice) and only what names the event is kept, so
+memory does not grow with them.
 """
 
 import json
@@ -29,7 +30,10 @@ OnRead = Callable[[int], None]
 
 @dataclass
 class Trace:
-    """Where an event was seen. At most ``MAX_KEPT`` of each kind; ``read`` counts the records looked at, by topic."""
+    """Where an event was seen.
+
+    At most ``MAX_KEPT`` of each kind; ``read`` counts the records looked at, by topic.
+    """
 
     raw: list[Record] = field(default_factory=list)
     letters: list[Record] = field(default_factory=list)
@@ -39,8 +43,13 @@ class Trace:
     read: dict[str, int] = field(default_factory=dict)
 
 
-async def trace_event(settings: Settings, event_id: str, rules: Rules, on_read: OnRead = lambda _: None) -> Trace:
-    """Return where the event was seen and what came of it. ``on_read`` hears how many records more were read."""
+async def trace_event(
+    settings: Settings, event_id: str, rules: Rules, on_read: OnRead = lambda _: None
+) -> Trace:
+    """Return where the event was seen and what came of it.
+
+    ``on_read`` hears how many records more were read.
+    """
     trace = Trace()
     await _find_raw(settings, event_id, trace, on_read)
     await _find_events(settings, event_id, trace, on_read)
@@ -50,10 +59,15 @@ async def trace_event(settings: Settings, event_id: str, rules: Rules, on_read: 
 
 
 def names_event(record: Record, event_id: str) -> bool:
-    """Say whether a raw record is the event: by its body, its envelope, or, without an id of its own, by where it first lay."""
+    """Say whether a raw record is the event.
+
+    By its body, its envelope, or, without an id of its own, by where it first lay.
+    """
     wanted = event_id.encode()
     headers = {k: v for k, v in record.headers if k == "ce_id"}
-    if record.value is not None and (wanted in record.value or json.dumps(event_id)[1:-1].encode() in record.value):
+    if record.value is not None and (
+        wanted in record.value or json.dumps(event_id)[1:-1].encode() in record.value
+    ):
         try:
             body = from_json(record.value)
         except ValueError:
@@ -74,12 +88,16 @@ def origin(letter: Record) -> Record:
         text = letter.header(f"__connect.errors.{name}") or b""
         return int(text) if text.isdigit() and len(text) <= 18 else otherwise
 
-    topic = (letter.header("__connect.errors.topic") or letter.topic.removesuffix(dead_letter_name("")).encode()).decode(errors="replace")
+    topic = (
+        letter.header("__connect.errors.topic") or letter.topic.removesuffix(dead_letter_name("")).encode()
+    ).decode(errors="replace")
     place = number("partition", letter.partition), number("offset", letter.offset)
     return Record(topic, *place, letter.timestamp_ms, letter.key, letter.value, letter.headers)
 
 
-async def _records(settings: Settings, names: list[str], trace: Trace, on_read: OnRead) -> AsyncIterator[Record]:
+async def _records(
+    settings: Settings, names: list[str], trace: Trace, on_read: OnRead
+) -> AsyncIterator[Record]:
     counts = trace.read
     for name in names:
         counts.setdefault(name, 0)
@@ -123,7 +141,10 @@ async def _retell(settings: Settings, trace: Trace, rules: Rules, on_read: OnRea
 
 
 async def _find_contributions(settings: Settings, trace: Trace, on_read: OnRead) -> None:
-    places = {f'"{source}-{position[0]}-{position[1]}-'.encode(): (source, position) for source, position, _ in trace.events}
+    places = {
+        f'"{source}-{position[0]}-{position[1]}-'.encode(): (source, position)
+        for source, position, _ in trace.events
+    }
     if not places:
         return
     async for record in _records(settings, [CONTRIBUTIONS.name], trace, on_read):

@@ -14,21 +14,29 @@ from schemas.training import TrainingRun, Trigger
 async def send_trigger(settings: Settings, trigger: Trigger) -> None:
     """Write one trigger."""
     async with open_producer(settings.kafka, linger_ms=0) as producer:
-        await producer.send(Outgoing(settings.topic("training-triggers"), trigger.to_json(), key=settings.deployment.encode()))
+        await producer.send(
+            Outgoing(settings.topic("training-triggers"), trigger.to_json(), key=settings.deployment.encode())
+        )
 
 
 async def wait_for_run(
-    settings: Settings, wanted: str, *, quiet_s: float, on_change: Callable[[TrainingRun], None] = lambda _: None
+    settings: Settings,
+    wanted: str,
+    *,
+    quiet_s: float,
+    on_change: Callable[[TrainingRun], None] = lambda _: None,
 ) -> TrainingRun:
     """Return the run of this id, or that took the trigger of this id, once it has ended.
 
-    Waits as long as any run tells of progress, so also behind others; raises ``StuckError`` once none did for ``quiet_s``.
+    Waits as long as any run tells of progress, so also behind others; raises ``StuckError`` once none did for
+    ``quiet_s``.
     """
     patience = Patience(
         "the training run",
         f"the end of run or trigger {wanted}",
         quiet_s=quiet_s,
-        advice="It goes on: `searchloop runs` shows its progress, `searchloop status` whether the trainer and the indexer are ready.",
+        advice="It goes on: `searchloop runs` shows its progress, `searchloop status` whether the trainer "
+        "and the indexer are ready.",
     )
     seen: dict[str, str] = {}
     async with open_reader(settings.kafka, [settings.topic("training-runs")]) as reader:

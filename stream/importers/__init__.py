@@ -1,1 +1,4 @@
-"""Records of other systems in our raw contract, and ours in theirs: pure functions without clock, disk or Kafka."""
+"""Records of other systems in our raw contract, and ours in theirs.
+
+Pure functions without clock, disk or Kafka.
+"""

@@ -1,6 +1,7 @@
 """Read fields of foreign records, whose types nobody has promised.
 
-A value of an unexpected shape reads as absent; whether what is left suffices is decided by the raw contract and ``stream.validation``.
+A value of an unexpected shape reads as absent; whether what is left suffices is decided by the raw contract
+and ``stream.validation``.
 """
 
 import json
@@ -18,7 +19,11 @@ MAX_SHOWN = 200
 
 def present(**fields: object) -> Body:
     """Return the fields that say something: None, blank text and empty lists and objects are left out."""
-    return {name: value for name, value in fields.items() if value is not None and value not in ("", [], {}) and not _is_blank(value)}
+    return {
+        name: value
+        for name, value in fields.items()
+        if value is not None and value not in ("", [], {}) and not _is_blank(value)
+    }
 
 
 def _is_blank(value: object) -> bool:
@@ -44,7 +49,8 @@ def listed(value: object) -> list[object]:
 def first_id(*candidates: object) -> Identity | None:
     """Return the first candidate that can be an id: text that is not blank and names somebody, or a number.
 
-    ``12345.0``, as pandas writes an integer of a column with gaps, is the whole number. Another fraction stays one, for intake to refuse.
+    ``12345.0``, as pandas writes an integer of a column with gaps, is the whole number. Another fraction
+    stays one, for intake to refuse.
     """
     for found in candidates:
         if isinstance(found, str) and found.strip() and found.strip() not in NOBODY:
@@ -57,17 +63,28 @@ def first_id(*candidates: object) -> Identity | None:
 
 
 def whole(number: float) -> int | float:
-    """Return ``12345.0`` as the whole number, and another fraction, or one that no reader of JSON holds exactly, as it is."""
+    """Return ``12345.0`` as the whole number.
+
+    Another fraction, or one that no reader of JSON holds exactly, is returned as it is.
+    """
     return int(number) if number.is_integer() and abs(number) <= EXACT_INTEGER else number
 
 
 def first_text(*candidates: object) -> str | None:
-    """Return the first candidate that is a text, not blank, and no word that programs write where there is nothing."""
-    return next((f for f in candidates if isinstance(f, str) and f.strip() and f.strip() not in PROGRAM_WORDS), None)
+    """Return the first candidate that is a text and not blank.
+
+    And no word that programs write where there is nothing.
+    """
+    return next(
+        (f for f in candidates if isinstance(f, str) and f.strip() and f.strip() not in PROGRAM_WORDS), None
+    )
 
 
 def rank(position: object, base: int) -> int | None:
-    """Return a foreign position, counted from ``base``, counted from 1; None when it is none or lies before the first."""
+    """Return a foreign position, counted from ``base``, counted from 1.
+
+    None when it is none or lies before the first.
+    """
     if isinstance(position, str) and position.strip().isdigit():
         position = int(position)
     if isinstance(position, float) and position.is_integer():
@@ -79,6 +96,9 @@ def rank(position: object, base: int) -> int | None:
 
 
 def derived_id(source: str, record: Mapping[str, object]) -> str:
-    """Return an event id for a record that has none: the same for the same content, so that importing twice counts once."""
+    """Return an event id for a record that has none.
+
+    The same for the same content, so that importing twice counts once.
+    """
     content = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return str(uuid5(NAMESPACE_URL, f"{source}:{content}"))

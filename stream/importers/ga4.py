@@ -1,13 +1,23 @@
 """Google Analytics 4: rows of its BigQuery export, and Measurement Protocol bodies with one event each.
 
-``view_search_results`` has no query id: a custom parameter ``query_id`` is taken, else one is derived, and later events find the search by
-session and words. Google's own samples count ``index`` from 0.
+``view_search_results`` has no query id: a custom parameter ``query_id`` is taken, else one is derived, and
+later events find the search by session and words. Google's own samples count ``index`` from 0.
 """
 
 from schemas.decoding import refuse
 from schemas.events import Action
 from schemas.rejections import Reason, Rejection
-from stream.importers.fields import MAX_SHOWN, Identity, derived_id, first_id, first_text, objects, present, rank, section
+from stream.importers.fields import (
+    MAX_SHOWN,
+    Identity,
+    derived_id,
+    first_id,
+    first_text,
+    objects,
+    present,
+    rank,
+    section,
+)
 from stream.importers.outcome import Body, Records, Skipped, Why
 from stream.importers.wrapping import unnamed
 
@@ -24,18 +34,28 @@ _ORDERS = frozenset({Action.PURCHASE, Action.REFUND})
 
 
 def convert(record: Body, *, position_base: int = 0) -> Records | Skipped | Rejection:
-    """Return the search or the interaction of an event. A body with several events is refused: split it, one line each."""
+    """Return the search or the interaction of an event.
+
+    A body with several events is refused: split it, one line each.
+    """
     sent = objects(record.get("events"))
     if len(sent) > 1:
         return refuse(
             Reason.SCHEMA,
             "events",
-            "a body holds several events: one event per line is expected, split it (jq -c '.events[] as $e | .events = [$e]')",
+            (
+                "a body holds several events: one event per line is expected, split it (jq -c '.events[] "
+                "as $e | .events = [$e]')"
+            ),
         )
     event = {**record, **sent[0]} if sent else record
     name = first_text(event.get("event_name"), event.get("name"))
     params = section(event, "params") or _params(event)
-    items = [(item, product) for item in _items(event, params) if (product := first_id(item.get("item_id"))) is not None]
+    items = [
+        (item, product)
+        for item in _items(event, params)
+        if (product := first_id(item.get("item_id"))) is not None
+    ]
     envelope = _envelope(event, record, params)
     if name == "view_search_results":
         return _search(envelope, params, [product for _, product in items])
@@ -46,7 +66,9 @@ def convert(record: Body, *, position_base: int = 0) -> Records | Skipped | Reje
         return Skipped(Why.UNUSED_ACTION, name)
     if not items:
         return Skipped(Why.NO_PRODUCT, name)
-    order_id = first_id(params.get("transaction_id")) or first_id(section(event, "ecommerce").get("transaction_id"))
+    order_id = first_id(params.get("transaction_id")) or first_id(
+        section(event, "ecommerce").get("transaction_id")
+    )
     body = present(
         **envelope,
         action_name=action.value,
@@ -83,7 +105,9 @@ def _envelope(event: Body, record: Body, params: Body) -> Body:
     return {
         # Of the entire record: GA4 gives all events of one upload the same time.
         "event_id": derived_id("ga4", record),
-        "timestamp": next((event[n] for n in ("event_timestamp", "timestamp_micros") if event.get(n) is not None), None),
+        "timestamp": next(
+            (event[n] for n in ("event_timestamp", "timestamp_micros") if event.get(n) is not None), None
+        ),
         "client_id": client,
         # GA4 numbers sessions within a client.
         "session_id": f"{client}.{session}" if client is not None and session is not None else session,

@@ -1,11 +1,21 @@
 """User events of Google's commerce search (Vertex AI Search for commerce, earlier Retail API), one per line.
 
-``attributionToken`` names the search. A product page that was reached with one is a click on that search's result, without one a view.
+``attributionToken`` names the search. A product page that was reached with one is a click on that search's
+result, without one a view.
 """
 
 from schemas.events import Action
 from schemas.rejections import Rejection
-from stream.importers.fields import MAX_SHOWN, Identity, derived_id, first_id, first_text, objects, present, section
+from stream.importers.fields import (
+    MAX_SHOWN,
+    Identity,
+    derived_id,
+    first_id,
+    first_text,
+    objects,
+    present,
+    section,
+)
 from stream.importers.outcome import Batch, Body, Records, Skipped, Why
 from stream.importers.wrapping import together, unnamed, unwrapped
 
@@ -19,12 +29,16 @@ _ACTIONS = {
 
 
 def convert(record: Body) -> Records | Batch | Skipped | Rejection:
-    """Return the search or the interaction of an event. A search for a category alone has no words and is skipped.
+    """Return the search or the interaction of an event.
 
-    The body of an import request is its ``userEvents``.
+    A search for a category alone has no words and is skipped. The body of an import request is its
+    ``userEvents``.
     """
     sent = unwrapped(
-        record, ("userEvents",), ("userEventInlineSource", "userEvents"), ("inputConfig", "userEventInlineSource", "userEvents")
+        record,
+        ("userEvents",),
+        ("userEventInlineSource", "userEvents"),
+        ("inputConfig", "userEventInlineSource", "userEvents"),
     )
     return together(sent, _convert) if sent is not None else _convert(record)
 
@@ -35,14 +49,21 @@ def _convert(record: Body) -> Records | Skipped | Rejection:
     kind = record.get("eventType")
     if kind is None:
         return unnamed("eventType")
-    details = [(detail, product) for detail in objects(record.get("productDetails")) if (product := _product(detail)) is not None]
+    details = [
+        (detail, product)
+        for detail in objects(record.get("productDetails"))
+        if (product := _product(detail)) is not None
+    ]
     if kind == "search":
         query = first_text(record.get("searchQuery"))
         if query is None:
             return Skipped(Why.NO_QUERY)
         offset = record.get("offset")
         first = offset + 1 if isinstance(offset, int) and offset > 0 else 1
-        hits = [{"object_id": product, "rank": rank} for rank, (_, product) in enumerate(details[:MAX_SHOWN], start=first)]
+        hits = [
+            {"object_id": product, "rank": rank}
+            for rank, (_, product) in enumerate(details[:MAX_SHOWN], start=first)
+        ]
         envelope = _envelope(record)
         envelope["query_id"] = envelope["query_id"] or envelope["event_id"]
         return [("searches", present(**envelope, user_query=query, hits=hits))]
@@ -95,6 +116,13 @@ def _envelope(record: Body) -> Body:
 
 
 def _token(value: object) -> Identity | None:
-    """Return the token, or for one longer than our ids an id derived from it: the same for the search and for what followed it."""
+    """Return the token, or for one longer than our ids an id derived from it.
+
+    The same for the search and for what followed it.
+    """
     token = first_id(value)
-    return derived_id("google-token", {"token": token}) if isinstance(token, str) and len(token) > _MAX_ID else token
+    return (
+        derived_id("google-token", {"token": token})
+        if isinstance(token, str) and len(token) > _MAX_ID
+        else token
+    )

@@ -1,6 +1,7 @@
-"""What becomes of a foreign line: records of ours, skipped because we have no use for it, or refused because it is broken.
+"""What becomes of a foreign line.
 
-Every line of an input belongs to exactly one outcome, so the numbers of a summary add up. Knows no format.
+Records of ours, skipped because we have no use for it, or refused because it is broken. Every line of an
+input belongs to exactly one outcome, so the numbers of a summary add up. Knows no format.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,7 +40,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What became of a line that holds several records: those of ours, and the parts that say nothing we use."""
+    """What became of a line that holds several records.
+
+    Those of ours, and the parts that say nothing we use.
+    """
 
     records: Records
     skipped: list[Skipped]
@@ -47,7 +51,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of some lines, numbered from 1. Without lines: records derived from the whole file. ``skipped``: parts of the lines."""
+    """What became of some lines, numbered from 1.
+
+    Without lines: records derived from the whole file. ``skipped``: parts of the lines.
+    """
 
     lines: tuple[int, ...]
     result: Records | Skipped | Rejection
@@ -58,8 +65,15 @@ Convert = Callable[[Body], Records | Batch | Skipped | Rejection]
 
 
 def convert_numbered(lines: Iterable[tuple[int, bytes | Rejection]], convert: Convert) -> Iterator[Outcome]:
-    """Yield one outcome per numbered line. One that could not be read, or is no JSON object, is refused, and the next one is read."""
+    """Yield one outcome per numbered line.
+
+    One that could not be read, or is no JSON object, is refused, and the next one is read.
+    """
     for number, line in lines:
         parsed = line if isinstance(line, Rejection) else load(line)
         found = parsed if isinstance(parsed, Rejection) else convert(parsed)
-        yield Outcome((number,), found.records, found.skipped) if isinstance(found, Batch) else Outcome((number,), found)
+        yield (
+            Outcome((number,), found.records, found.skipped)
+            if isinstance(found, Batch)
+            else Outcome((number,), found)
+        )

@@ -1,8 +1,9 @@
 """An online shop's invoice lines (UCI Online Retail) as products, purchases and refunds.
 
-An invoice is one purchase with the invoice as its order. A cancellation gives back what the same customer bought earlier, newest order
-first; what no earlier order explains is a refund of its own order, the cancellation. A customer is the shopper: rows without one are
-skipped, since an invented shopper per invoice would count as one more buyer each.
+An invoice is one purchase with the invoice as its order. A cancellation gives back what the same customer
+bought earlier, newest order first; what no earlier order explains is a refund of its own order, the
+cancellation. A customer is the shopper: rows without one are skipped, since an invented shopper per invoice
+would count as one more buyer each.
 """
 
 from collections import Counter, defaultdict
@@ -18,7 +19,24 @@ from stream.importers.retail_rows import Row
 CURRENCY = "GBP"  # the ledger is in sterling throughout
 MAX_ITEMS = 500  # of one interaction in our contract
 # Postage, carriage, fees, corrections and tests stand between the goods.
-_NOT_GOODS = frozenset({"POST", "DOT", "C2", "C3", "D", "M", "S", "B", "CRUK", "ADJUST", "ADJUST2", "AMAZONFEE", "BANK CHARGES", "GIFT"})
+_NOT_GOODS = frozenset(
+    {
+        "POST",
+        "DOT",
+        "C2",
+        "C3",
+        "D",
+        "M",
+        "S",
+        "B",
+        "CRUK",
+        "ADJUST",
+        "ADJUST2",
+        "AMAZONFEE",
+        "BANK CHARGES",
+        "GIFT",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -35,8 +53,9 @@ Orders = dict[tuple[str, str], list[Bought]]  # by customer and stock code, olde
 def convert_rows(rows: Iterable[tuple[int, Row | Rejection]], orders: Orders) -> Iterator[Outcome]:
     """Yield the products, then what became of every row: each number stands in exactly one outcome.
 
-    ``orders`` is what is known of earlier purchases, ``{}`` for a first file; it is brought up to date, so that a second file can go on
-    from the first. The whole input is held in memory: an invoice's lines need not stand together.
+    ``orders`` is what is known of earlier purchases, ``{}`` for a first file; it is brought up to date, so
+    that a second file can go on from the first. The whole input is held in memory: an invoice's lines need
+    not stand together.
     """
     sound: list[Row] = []
     seen: set[tuple[object, ...]] = set()
@@ -47,7 +66,9 @@ def convert_rows(rows: Iterable[tuple[int, Row | Rejection]], orders: Orders) ->
         else:
             yield Outcome((number,), verdict)
     titles = title_products(sound)
-    yield from (Outcome((), [("products", {"product_id": code, "title": title})]) for code, title in titles.items())
+    yield from (
+        Outcome((), [("products", {"product_id": code, "title": title})]) for code, title in titles.items()
+    )
     invoices: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in sound:
         if row.stock_code not in titles:
@@ -62,8 +83,20 @@ def convert_rows(rows: Iterable[tuple[int, Row | Rejection]], orders: Orders) ->
 
 
 def judge(row: Row, seen: set[tuple[object, ...]]) -> Row | Skipped | Rejection:
-    """Return the row when it is a sale or a cancellation of goods told for the first time, else why it is not. Adds to ``seen``."""
-    content = (row.invoice, row.stock_code, row.description, row.quantity, row.at, row.price, row.customer_id, row.country)
+    """Return the row when it is a sale or a cancellation of goods told for the first time.
+
+    Else why it is not. Adds to ``seen``.
+    """
+    content = (
+        row.invoice,
+        row.stock_code,
+        row.description,
+        row.quantity,
+        row.at,
+        row.price,
+        row.customer_id,
+        row.country,
+    )
     if content in seen:
         return Skipped(Why.DUPLICATE)
     seen.add(content)
@@ -80,9 +113,10 @@ def judge(row: Row, seen: set[tuple[object, ...]]) -> Row | Skipped | Rejection:
 
 
 def title_products(rows: Iterable[Row]) -> dict[str, str]:
-    """Return the most frequent description of every stock code, cleaned; of equally frequent ones the first by alphabet.
+    """Return the most frequent description of every stock code, cleaned.
 
-    A code that is described by nothing, or by placeholders, is left out.
+    Of equally frequent ones the first by alphabet. A code that is described by nothing, or by placeholders,
+    is left out.
     """
     told: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
@@ -93,7 +127,10 @@ def title_products(rows: Iterable[Row]) -> dict[str, str]:
 
 
 def purchases(lines: Sequence[Row], orders: Orders) -> Records:
-    """Return an invoice as one purchase, or several of one order when it is longer than our contract takes. Remembers it in ``orders``."""
+    """Return an invoice as one purchase, or several of one order when it is longer than our contract takes.
+
+    Remembers it in ``orders``.
+    """
     by_product: dict[str, list[Body]] = defaultdict(list)
     for row in lines:
         by_product[row.stock_code].append(_item(row, row.quantity))
@@ -103,18 +140,28 @@ def purchases(lines: Sequence[Row], orders: Orders) -> Records:
 
 
 def refunds(lines: Sequence[Row], orders: Orders) -> Records:
-    """Return a cancellation as one refund per order that it takes something back from; takes it off ``orders``."""
+    """Return a cancellation as one refund per order that it takes something back from.
+
+    Takes it off ``orders``.
+    """
     by_order: dict[str, list[list[Body]]] = defaultdict(list)
     for row in lines:
-        for order_id, units in take_back(orders.get((row.customer_id, row.stock_code), []), -row.quantity, row.invoice):
+        for order_id, units in take_back(
+            orders.get((row.customer_id, row.stock_code), []), -row.quantity, row.invoice
+        ):
             by_order[order_id].append([_item(row, units)])
-    return [record for order_id, items in by_order.items() for record in _events(lines[0], "refund", order_id, items)]
+    return [
+        record
+        for order_id, items in by_order.items()
+        for record in _events(lines[0], "refund", order_id, items)
+    ]
 
 
 def take_back(bought: list[Bought], units: int, own_order: str) -> list[tuple[str, int]]:
     """Return from which orders ``units`` come back, and how many of each: they sum to ``units``.
 
-    The newest order that still holds all of them; else the newest first until they are used up; the rest from ``own_order``.
+    The newest order that still holds all of them; else the newest first until they are used up; the rest from
+    ``own_order``.
     """
     whole = next((b for b in reversed(bought) if b.units >= units), None)
     taken: Counter[str] = Counter()
@@ -147,5 +194,11 @@ def _events(first: Row, action: str, order_id: str, groups: Sequence[list[Body]]
         "action_name": action,
         "order_id": order_id,
     }
-    ids = [f"online-retail-{first.invoice}-{first.customer_id}-{order_id}-{number}" for number in range(len(packs))]
-    return [("interactions", {"event_id": event_id, **base, "items": pack}) for event_id, pack in zip(ids, packs, strict=True)]
+    ids = [
+        f"online-retail-{first.invoice}-{first.customer_id}-{order_id}-{number}"
+        for number in range(len(packs))
+    ]
+    return [
+        ("interactions", {"event_id": event_id, **base, "items": pack})
+        for event_id, pack in zip(ids, packs, strict=True)
+    ]

@@ -1,6 +1,7 @@
-"""Rows of a retail ledger in CSV as typed values: the columns of UCI Online Retail (I and II), whatever their spelling.
+"""Rows of a retail ledger in CSV as typed values.
 
-Decides whether a row can be read; what a row means is decided in ``stream.importers.retail``.
+The columns of UCI Online Retail (I and II), whatever their spelling. Decides whether a row can be read; what
+a row means is decided in ``stream.importers.retail``.
 """
 
 import csv
@@ -33,7 +34,11 @@ _DATES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y %H:%M")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One invoice line. ``number`` counts data rows from 1; ``quantity`` is negative for goods that came back; blank texts are ``""``."""
+    """One invoice line.
+
+    ``number`` counts data rows from 1; ``quantity`` is negative for goods that came back; blank texts are
+    ``""``.
+    """
 
     number: int
     invoice: str
@@ -54,8 +59,8 @@ class Row:
 def read_rows(lines: Iterable[str | Rejection]) -> Iterator[tuple[int, Row | Rejection]]:
     """Yield every data row with its number. Raises ``ValueError`` when the header lacks a column.
 
-    A quoted cell may go on over a few lines. A quote that nothing closes spoils its own line and no other; a line that could not be read
-    is a row that is refused.
+    A quoted cell may go on over a few lines. A quote that nothing closes spoils its own line and no other; a
+    line that could not be read is a row that is refused.
     """
     rows = _cells(lines)
     first: list[str] | Rejection = next(rows, [])
@@ -71,7 +76,10 @@ def read_rows(lines: Iterable[str | Rejection]) -> Iterator[tuple[int, Row | Rej
         elif len(cells) != len(header):
             yield number, refuse(Reason.SCHEMA, message=f"{len(cells)} cells, {len(header)} columns")
         else:
-            yield number, _row(number, {name: cell.strip() for name, cell in zip(header, cells, strict=True) if name})
+            yield (
+                number,
+                _row(number, {name: cell.strip() for name, cell in zip(header, cells, strict=True) if name}),
+            )
 
 
 def _cells(lines: Iterable[str | Rejection]) -> Iterator[list[str] | Rejection]:

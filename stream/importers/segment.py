@@ -1,12 +1,22 @@
 """Segment's ecommerce spec (v2, also RudderStack): ``track`` calls, one per line.
 
-Segment's ``Products Searched`` has no query id: a custom ``properties.query_id`` is taken, else the search is known by its ``messageId``
-and later events find it by session and words.
+Segment's ``Products Searched`` has no query id: a custom ``properties.query_id`` is taken, else the search is
+known by its ``messageId`` and later events find it by session and words.
 """
 
 from schemas.events import Action
 from schemas.rejections import Rejection
-from stream.importers.fields import MAX_SHOWN, Identity, derived_id, first_id, first_text, objects, present, rank, section
+from stream.importers.fields import (
+    MAX_SHOWN,
+    Identity,
+    derived_id,
+    first_id,
+    first_text,
+    objects,
+    present,
+    rank,
+    section,
+)
 from stream.importers.outcome import Batch, Body, Records, Skipped, Why
 from stream.importers.wrapping import together, unnamed, unwrapped
 
@@ -23,10 +33,13 @@ _ACTIONS = {
 _ORDERS = frozenset({Action.PURCHASE, Action.REFUND})
 
 
-def convert(record: Body, *, position_base: int = 1, product_field: str = "product_id") -> Records | Batch | Skipped | Rejection:
-    """Return the search or the interaction of a call; ``product_field`` names the catalogue's id in it (``sku``, say).
+def convert(
+    record: Body, *, position_base: int = 1, product_field: str = "product_id"
+) -> Records | Batch | Skipped | Rejection:
+    """Return the search or the interaction of a call.
 
-    A refund that lists no products gives everything back, but does not say what that was: skipped. A body of the batch API is its calls.
+    ``product_field`` names the catalogue's id in it (``sku``, say). A refund that lists no products gives
+    everything back, but does not say what that was: skipped. A body of the batch API is its calls.
     """
     batch = unwrapped(record, ("batch",))
     if batch is not None:
@@ -42,7 +55,9 @@ def _convert(record: Body, position_base: int, product_field: str) -> Records | 
     if record.get("type", "track") != "track" or not isinstance(event, str):
         return Skipped(Why.UNUSED_ACTION, str(event or record.get("type")))
     properties = section(record, "properties")
-    products = [(p, first_id(p.get(product_field))) for p in objects(properties.get("products")) or [properties]]
+    products = [
+        (p, first_id(p.get(product_field))) for p in objects(properties.get("products")) or [properties]
+    ]
     found = [(p, product) for p, product in products if product is not None]
     if event == "Products Searched":
         return _search(_envelope(record, properties), properties, [product for _, product in found])

@@ -44,7 +44,10 @@ class Tally:
         (self.refused if lines else self.derived_refused)[rejection.reason.value] += len(lines) or 1
         if len(self.examples) < _EXAMPLES:
             where = f"line {lines[0]}" if lines else "derived record"
-            self.examples.append(f"{where}: {rejection.reason}: {'; '.join(f'{p.loc} {p.message}'.strip() for p in rejection.problems)}")
+            self.examples.append(
+                f"{where}: {rejection.reason}: "
+                f"{'; '.join(f'{p.loc} {p.message}'.strip() for p in rejection.problems)}"
+            )
 
     def accept(self, lines: int, records: Records) -> None:
         """Count lines that became records."""

@@ -1,25 +1,45 @@
-"""User Behavior Insights (OpenSearch, o19s/ubi schema 1.3.0): query records become searches, event records interactions.
+"""User Behavior Insights (OpenSearch, o19s/ubi schema 1.3.0).
 
-Takes what the schema, its documentation and its samples disagree on: ``query_response_hit_ids`` and ``..._objects_ids``, integer ids, an
-ordinal from 0 or 1 (``position_base``) or inside ``{"index": n}`` as in 1.2, timestamps in milliseconds.
+Query records become searches, event records interactions. Takes what the schema, its documentation and its
+samples disagree on: ``query_response_hit_ids`` and ``..._objects_ids``, integer ids, an ordinal from 0 or 1
+(``position_base``) or inside ``{"index": n}`` as in 1.2, timestamps in milliseconds.
 """
 
 from collections.abc import Callable
 
 from schemas.events import Action
 from schemas.rejections import Rejection
-from stream.importers.fields import MAX_SHOWN, derived_id, first_id, first_text, listed, present, rank, section, whole
+from stream.importers.fields import (
+    MAX_SHOWN,
+    derived_id,
+    first_id,
+    first_text,
+    listed,
+    present,
+    rank,
+    section,
+    whole,
+)
 from stream.importers.outcome import Batch, Body, Records, Skipped, Why
 from stream.importers.wrapping import Part, together, unnamed, unwrapped
 
 ACTIONS = {**{a.value: a for a in Action}, "click_through": Action.CLICK, "watch": Action.VIEW}
 # What a query record has and no event does.
-_OF_QUERIES = {"user_query", "query_response_id", "query_response_hit_ids", "query_response_objects_ids", "query_id"}
+_OF_QUERIES = {
+    "user_query",
+    "query_response_id",
+    "query_response_hit_ids",
+    "query_response_objects_ids",
+    "query_id",
+}
 _ORDERS = frozenset({Action.PURCHASE, Action.REFUND})
 
 
 def convert_query(record: Body) -> Records | Batch | Skipped | Rejection:
-    """Return the search of a query record. One without ``user_query`` (a recommendation, say) is skipped, and so is an event."""
+    """Return the search of a query record.
+
+    One without ``user_query`` (a recommendation, say) is skipped, and so is an event.
+    """
     return _each(record, _convert_query)
 
 
@@ -35,7 +55,9 @@ def _convert_query(record: Body) -> Records | Skipped | Rejection:
     body = present(
         **_envelope(record, "ubi-query"),
         user_query=query,
-        query_response_hit_ids=[whole(found) if isinstance(found, float) else found for found in shown[:MAX_SHOWN]],
+        query_response_hit_ids=[
+            whole(found) if isinstance(found, float) else found for found in shown[:MAX_SHOWN]
+        ],
         generation=section(record, "query_attributes").get("generation"),
     )
     return [("searches", body)]
@@ -44,8 +66,8 @@ def _convert_query(record: Body) -> Records | Skipped | Rejection:
 def convert_event(record: Body, *, position_base: int = 1) -> Records | Batch | Skipped | Rejection:
     """Return the interaction of an event record; ``position_base`` is the ordinal of the first hit.
 
-    Actions outside of UBI's and ours (a page, a filter, a client-side ``search``) are skipped by name. Quantity, price, currency and order
-    stand in ``event_attributes``, where UBI leaves room for them.
+    Actions outside of UBI's and ours (a page, a filter, a client-side ``search``) are skipped by name.
+    Quantity, price, currency and order stand in ``event_attributes``, where UBI leaves room for them.
     """
     return _each(record, lambda part: _convert_event(part, position_base))
 
@@ -63,7 +85,9 @@ def _convert_event(record: Body, position_base: int) -> Records | Skipped | Reje
     if product is None:
         return Skipped(Why.NO_PRODUCT, action.value)
     ordinal = _ordinal(section(attributes, "position"), position_base)
-    order_id = first_id(attributes.get("order_id"), thing.get("transaction_id")) if action in _ORDERS else None
+    order_id = (
+        first_id(attributes.get("order_id"), thing.get("transaction_id")) if action in _ORDERS else None
+    )
     line = present(**{name: attributes.get(name) for name in ("quantity", "unit_price", "currency")})
     if line:
         what: Body = {"items": [present(object_id=product, **line, ordinal=ordinal)]}
@@ -71,13 +95,26 @@ def _convert_event(record: Body, position_base: int) -> Records | Skipped | Reje
         what = {"event_attributes": present(object={"object_id": product}, position=present(ordinal=ordinal))}
     envelope = _envelope(record, "ubi-event")
     envelope["session_id"] = first_id(record.get("session_id"), attributes.get("session_id"))
-    body = present(**envelope, action_name=action.value, user_query=first_text(record.get("user_query")), order_id=order_id, **what)
+    body = present(
+        **envelope,
+        action_name=action.value,
+        user_query=first_text(record.get("user_query")),
+        order_id=order_id,
+        **what,
+    )
     return [("interactions", body)]
 
 
 def _each(record: Body, convert: Callable[[Body], Part]) -> Records | Batch | Skipped | Rejection:
-    """Convert what an index's own forms hold: a document of a dump (``_source``), an answer (``hits.hits``), a line of a bulk request."""
-    if len(record) == 1 and isinstance(next(iter(record.values())), dict) and next(iter(record)) in {"index", "create", "delete"}:
+    """Convert what an index's own forms hold.
+
+    A document of a dump (``_source``), an answer (``hits.hits``), a line of a bulk request.
+    """
+    if (
+        len(record) == 1
+        and isinstance(next(iter(record.values())), dict)
+        and next(iter(record)) in {"index", "create", "delete"}
+    ):
         return Skipped(Why.UNUSED_ACTION, "an instruction to an index")
     found = unwrapped(record, ("hits", "hits"))
     if found is not None:
@@ -100,7 +137,8 @@ def _envelope(record: Body, source: str) -> Body:
 
 
 def _ordinal(position: Body, base: int) -> int | None:
-    if position.get("is_known") is False:  # our own export, where the schema wants a position and there is none
+    # Our own export, where the schema wants a position and there is none
+    if position.get("is_known") is False:
         return None
     ordinal = position.get("ordinal")
     return rank(ordinal.get("index") if isinstance(ordinal, dict) else ordinal, base)

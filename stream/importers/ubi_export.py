@@ -1,7 +1,8 @@
-"""Our searches and interactions as UBI 1.3.0 query and event records, so that tools made for UBI can read them.
+"""Our searches and interactions as UBI 1.3.0 query and event records.
 
-UBI is about one object per event: an interaction with several lines becomes several events. What UBI has no name for stands where its
-schema takes more fields: ``event_attributes`` for order, quantity and price, ``query_attributes`` for the generation.
+So tools made for UBI can read them. UBI is about one object per event: an interaction with several lines
+becomes several events. What UBI has no name for stands where its schema takes more fields:
+``event_attributes`` for order, quantity and price, ``query_attributes`` for the generation.
 """
 
 from collections.abc import Iterable
@@ -30,7 +31,10 @@ def query_of(search: Search) -> Body | Skipped:
 
 
 def events_of(interaction: Interaction) -> list[Body] | Skipped:
-    """Return one event record per product, ordinals from 1. Lines of the same product are one event with the sum of their units."""
+    """Return one event record per product, ordinals from 1.
+
+    Lines of the same product are one event with the sum of their units.
+    """
     envelope = _envelope(interaction)
     if isinstance(envelope, Skipped):
         return envelope
@@ -48,7 +52,12 @@ def events_of(interaction: Interaction) -> list[Body] | Skipped:
         own = present(query_id=item.query_id)
         if len(items) > 1 and interaction.event_id:
             own["event_id"] = f"{interaction.event_id}/{number}"
-        line = present(order_id=interaction.order_id, quantity=item.quantity, unit_price=item.unit_price, currency=item.currency)
+        line = present(
+            order_id=interaction.order_id,
+            quantity=item.quantity,
+            unit_price=item.unit_price,
+            currency=item.currency,
+        )
         events.append(envelope | own | {"event_attributes": _attributes(item.object_id, item.ordinal) | line})
     return events
 
@@ -59,11 +68,17 @@ def _single(interaction: Interaction, envelope: Body) -> list[Body] | Skipped:
     if product is None:
         return Skipped(Why.NO_PRODUCT, str(envelope["action_name"]))
     ordinal = attributes.position.ordinal if attributes and attributes.position else None
-    return [envelope | {"event_attributes": _attributes(product, ordinal) | present(order_id=interaction.order_id)}]
+    return [
+        envelope
+        | {"event_attributes": _attributes(product, ordinal) | present(order_id=interaction.order_id)}
+    ]
 
 
 def _attributes(product: str, ordinal: int | None) -> Body:
-    return {"object": {"object_id": product}, "position": {"ordinal": ordinal} if ordinal else _UNKNOWN_POSITION}
+    return {
+        "object": {"object_id": product},
+        "position": {"ordinal": ordinal} if ordinal else _UNKNOWN_POSITION,
+    }
 
 
 def _merge(items: Iterable[Item]) -> list[Item]:
@@ -77,7 +92,9 @@ def _merge(items: Iterable[Item]) -> list[Item]:
         units = known.quantity + item.quantity
         value = (known.unit_price or 0.0) * known.quantity + (item.unit_price or 0.0) * item.quantity
         priced = known.unit_price is not None or item.unit_price is not None
-        merged[item.object_id] = known.model_copy(update={"quantity": units, "unit_price": value / units if priced else None})
+        merged[item.object_id] = known.model_copy(
+            update={"quantity": units, "unit_price": value / units if priced else None}
+        )
     return list(merged.values())
 
 

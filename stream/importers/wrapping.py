@@ -1,6 +1,7 @@
-"""Records that come wrapped in others: the body of a batch, or a document of a search index. One line, several records.
+"""Records that come wrapped in others: the body of a batch, or a document of a search index.
 
-A line is taken whole or refused whole; parts of it that say nothing we use are counted beside it.
+One line, several records. A line is taken whole or refused whole; parts of it that say nothing we use are
+counted beside it.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,10 @@ Part = Records | Skipped | Rejection
 
 
 def unwrapped(record: Body, *paths: Sequence[str]) -> list[object] | None:
-    """Return the records in a list at the first path that there is; None when the record is none but its own."""
+    """Return the records in a list at the first path that there is.
+
+    None when the record is none but its own.
+    """
     for path in paths:
         found: object = record
         for name in path:
@@ -28,9 +32,16 @@ def together(parts: Sequence[object], convert: Callable[[Body], Part]) -> Batch 
     records: Records = []
     skipped: list[Skipped] = []
     for number, part in enumerate(parts):
-        found = convert(part) if isinstance(part, dict) else refuse(Reason.NOT_OBJECT, message="a JSON object is expected")
+        found = (
+            convert(part)
+            if isinstance(part, dict)
+            else refuse(Reason.NOT_OBJECT, message="a JSON object is expected")
+        )
         if isinstance(found, Rejection):
-            problems = [Problem(loc=f"{number}.{p.loc}".rstrip("."), type=p.type, message=p.message) for p in found.problems]
+            problems = [
+                Problem(loc=f"{number}.{p.loc}".rstrip("."), type=p.type, message=p.message)
+                for p in found.problems
+            ]
             return Rejection(reason=found.reason, problems=problems)
         if isinstance(found, Skipped):
             skipped.append(found)
@@ -42,5 +53,12 @@ def together(parts: Sequence[object], convert: Callable[[Body], Part]) -> Batch 
 
 
 def unnamed(field: str) -> Rejection:
-    """Return the refusal of a record that does not say what it is: most often one that stands within something else."""
-    return refuse(Reason.SCHEMA, field, "nothing says what happened; is the record wrapped in another? One record per line is expected")
+    """Return the refusal of a record that does not say what it is.
+
+    Most often one that stands within something else.
+    """
+    return refuse(
+        Reason.SCHEMA,
+        field,
+        "nothing says what happened; is the record wrapped in another? One record per line is expected",
+    )

@@ -12,7 +12,9 @@ def test_ours_finds_the_true_search_and_is_ahead_of_the_usual_joins():
     assert found["recall"]["ours"] >= 0.95
     for name in JOINS:
         assert found["recall"]["ours"] > found["recall"][name]
-    assert found["precision"]["ours"] > max(found["precision"]["query_id_join"], found["precision"]["last_search"])
+    assert found["precision"]["ours"] > max(
+        found["precision"]["query_id_join"], found["precision"]["last_search"]
+    )
 
 
 def test_each_usual_join_looks_at_what_it_is_named_after():

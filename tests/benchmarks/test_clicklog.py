@@ -12,10 +12,22 @@ pytestmark = pytest.mark.model
 def log(tmp_path):
     from benchmarks.learning.clicklog import ClickLog
 
-    clicks = [("Halo", "p1", "2011-08-15"), ("halo ", "p1", "2011-08-16"), ("fifa", "p2", "2011-08-16"), ("halo", "p2", "2011-08-23")]
+    clicks = [
+        ("Halo", "p1", "2011-08-15"),
+        ("halo ", "p1", "2011-08-16"),
+        ("fifa", "p2", "2011-08-16"),
+        ("halo", "p2", "2011-08-23"),
+    ]
     clicks += [("halo", "p1", "2011-08-23"), ("halo", "gone", "2011-08-23"), ("new", "p2", "2011-08-30")]
     rows = [
-        {"query": q, "product_id": p, "query_time": f"{d}T10:00:00", "click_time": f"{d}T10:00:01.2", "session": "s"} for q, p, d in clicks
+        {
+            "query": q,
+            "product_id": p,
+            "query_time": f"{d}T10:00:00",
+            "click_time": f"{d}T10:00:01.2",
+            "session": "s",
+        }
+        for q, p, d in clicks
     ]
     (tmp_path / "clicks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     products = [{"product_id": "p1", "title": "Halo Reach"}, {"product_id": "p2", "title": "FIFA 12"}]
@@ -24,7 +36,10 @@ def log(tmp_path):
 
 
 def test_only_what_came_before_a_week_is_trained_and_its_newest_week_is_new(log):
-    assert log.pairs_before(34).select("query", "product_id", "new").rows() == [("fifa", "p2", True), ("halo", "p1", True)]
+    assert log.pairs_before(34).select("query", "product_id", "new").rows() == [
+        ("fifa", "p2", True),
+        ("halo", "p1", True),
+    ]
     assert log.pairs_before(35, new_from=34).select("query", "product_id", "new").rows() == [
         ("fifa", "p2", False),
         ("halo", "p1", True),

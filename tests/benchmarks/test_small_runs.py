@@ -1,7 +1,8 @@
-"""Every benchmark that needs no stack runs from its command line to its report, as small as it goes: they use what others change.
+"""Every benchmark that needs no stack runs from its command line to its report, as small as it goes.
 
-What it finds is not judged here, for so little shows nothing; that it finds it, and that its invariants hold where they do not depend on
-size, is. Those with a stack of their own are held by mypy, by their parts, and by ``tests/flows`` and ``tests/clients``.
+They use what others change. What it finds is not judged here, for so little shows nothing; that it finds it,
+and that its invariants hold where they do not depend on size, is. Those with a stack of their own are held by
+mypy, by their parts, and by ``tests/flows`` and ``tests/clients``.
 """
 
 import json
@@ -35,17 +36,35 @@ def files(tmp_path_factory) -> dict[str, str]:
         for week in range(4):
             for n, name in enumerate(names):
                 at = MONDAY + timedelta(weeks=week, minutes=n)
-                told = {"query_time": at.isoformat(), "click_time": (at + timedelta(seconds=3)).isoformat(), "session": f"s{week}-{n}"}
-                query = f"new {name}" if week == 3 and not n % 6 else name.upper() if week % 2 else name.split()[n % 2]
+                told = {
+                    "query_time": at.isoformat(),
+                    "click_time": (at + timedelta(seconds=3)).isoformat(),
+                    "session": f"s{week}-{n}",
+                }
+                query = (
+                    f"new {name}"
+                    if week == 3 and not n % 6
+                    else name.upper()
+                    if week % 2
+                    else name.split()[n % 2]
+                )
                 yield {"query": query, "product_id": f"p{n}", **told}
 
     judged = (
-        {"query": name, "product_id": f"p{n if n % 3 else 0}", "relevance": 1 + n % 3, "split": "test" if n % 2 else "train"}
+        {
+            "query": name,
+            "product_id": f"p{n if n % 3 else 0}",
+            "relevance": 1 + n % 3,
+            "split": "test" if n % 2 else "train",
+        }
         for n, name in enumerate(names)
     )
     return {
         "clicks": rows(folder / "clicks.jsonl", clicks()),
-        "products": rows(folder / "products.jsonl", ({"product_id": f"p{n}", "title": name} for n, name in enumerate(names))),
+        "products": rows(
+            folder / "products.jsonl",
+            ({"product_id": f"p{n}", "title": name} for n, name in enumerate(names)),
+        ),
         "judgments": rows(folder / "judgments.jsonl", judged),
     }
 
@@ -63,15 +82,21 @@ WITH_A_MODEL = {
     "training_speed": "--clicks {clicks} --products {products} --catalog {products} --documents 8 --week 34",
     "weighting": "--clicks {clicks} --products {products} --weeks 34-34 --variants linear --planted-seeds 0",
 }
-# The others have a broker, Milvus or a whole stack of their own, or take minutes: their parts, `tests/flows` and `tests/clients` run what
-# they use, and they can be loaded.
+# The others have a broker, Milvus or a whole stack of their own, or take minutes: their parts, `tests/flows`
+# and `tests/clients` run what they use, and they can be loaded.
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-OTHERS = sorted({p.stem for p in FOLDER.glob("*.py") if "def main(" in p.read_text(encoding="utf-8")} - {*OFFLINE, *WITH_A_MODEL})
-# So small a shop has too few queries for the gate to let anything through, and too few purchases to tell ours from the usual joins.
+OTHERS = sorted(
+    {p.stem for p in FOLDER.glob("*.py") if "def main(" in p.read_text(encoding="utf-8")}
+    - {*OFFLINE, *WITH_A_MODEL}
+)
+# So small a shop has too few queries for the gate to let anything through, and too few purchases to tell ours
+# from the usual joins.
 MAY_MISS_ITS_GOALS = {"attribution", "gate"}
 
 
-@pytest.mark.parametrize("name", [*OFFLINE, *(pytest.param(name, marks=pytest.mark.model) for name in WITH_A_MODEL)])
+@pytest.mark.parametrize(
+    "name", [*OFFLINE, *(pytest.param(name, marks=pytest.mark.model) for name in WITH_A_MODEL)]
+)
 def test_a_benchmark_runs_to_its_report(name: str, files, capsys, monkeypatch) -> None:
     arguments = (OFFLINE | WITH_A_MODEL)[name].format(**files).split()
     monkeypatch.setattr(sys, "argv", [name, *arguments])
@@ -84,7 +109,9 @@ def test_a_benchmark_runs_to_its_report(name: str, files, capsys, monkeypatch) -
 
 @pytest.mark.model
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_benchmark_with_a_stack_can_be_loaded_and_says_what_it_takes(name: str, capsys, monkeypatch) -> None:
+def test_a_benchmark_with_a_stack_can_be_loaded_and_says_what_it_takes(
+    name: str, capsys, monkeypatch
+) -> None:
     monkeypatch.setattr(sys, "argv", [name, "--help"])
     with pytest.raises(SystemExit, match="0"):
         import_module(f"benchmarks.{name}").main()

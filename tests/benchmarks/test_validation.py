@@ -1,4 +1,7 @@
-"""A small run of the corpus of planted faults: validation catches every kind, for its reason, and takes what is good."""
+"""A small run of the corpus of planted faults.
+
+Validation catches every kind, for its reason, and takes what is good.
+"""
 
 from benchmarks.intake.faults import FAULTS
 from benchmarks.validation import measure

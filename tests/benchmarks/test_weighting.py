@@ -1,4 +1,7 @@
-"""What repeating pairs hardly teaches, and weights with logQ do: popularity, among products that are all relevant."""
+"""What repeating pairs hardly teaches, and weights with logQ do.
+
+Popularity, among products that are all relevant.
+"""
 # ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
 
 import pytest

@@ -42,12 +42,19 @@ async def test_who_claims_last_is_the_only_writer(kafka, pairs):
 async def test_all_that_earlier_holders_wrote_lies_before_the_mark(kafka, pairs):
     async with open_claims(kafka) as sleeper, open_claims(kafka) as heir:
         await sleeper.take([(pairs, 0)])
-        writing = [asyncio.create_task(sleeper.write_all([Outgoing(pairs, b"%d" % n, key=b"k", partition=0)])) for n in range(1)]
+        writing = [
+            asyncio.create_task(sleeper.write_all([Outgoing(pairs, b"%d" % n, key=b"k", partition=0)]))
+            for n in range(1)
+        ]
         marks = await heir.take([(pairs, 0)])
         await asyncio.gather(*writing, return_exceptions=True)
     async with open_reader(kafka, [pairs], only={(pairs, 0)}) as reader:
         records = [r async for r in reader.until(await reader.end_offsets())]
-    assert [r.offset for r in records if r.key == CLAIM_KEY][-1] == marks[pairs, 0] == max(r.offset for r in records)
+    assert (
+        [r.offset for r in records if r.key == CLAIM_KEY][-1]
+        == marks[pairs, 0]
+        == max(r.offset for r in records)
+    )
 
 
 async def test_what_is_not_claimed_is_not_written(kafka, pairs):

@@ -24,7 +24,9 @@ async def searches(kafka: str, topic_prefix: str) -> str:
     settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=2)
     await ensure_topics(settings)
     async with open_producer(kafka) as producer:
-        await producer.send_all(Outgoing(settings.topic("searches"), str(n).encode(), partition=n % 2) for n in range(10))
+        await producer.send_all(
+            Outgoing(settings.topic("searches"), str(n).encode(), partition=n % 2) for n in range(10)
+        )
     return settings.topic("searches")
 
 
@@ -45,7 +47,9 @@ async def test_what_was_not_committed_comes_again(kafka: str, searches: str, top
         again = await take(group, 5)
         assert await group.batch(timeout_ms=200, max_records=10) == []
         assert await group.lag() == 0
-    assert [(r.partition, r.offset, r.value) for r in again] == [(r.partition, r.offset, r.value) for r in first if r.partition == 1]
+    assert [(r.partition, r.offset, r.value) for r in again] == [
+        (r.partition, r.offset, r.value) for r in first if r.partition == 1
+    ]
 
 
 async def test_two_groups_each_see_everything(kafka: str, searches: str, topic_prefix: str) -> None:
@@ -56,13 +60,16 @@ async def test_two_groups_each_see_everything(kafka: str, searches: str, topic_p
         assert values == {str(n).encode() for n in range(10)}
 
 
-async def test_a_member_that_leaves_hands_its_uncommitted_records_over(kafka: str, searches: str, topic_prefix: str) -> None:
+async def test_a_member_that_leaves_hands_its_uncommitted_records_over(
+    kafka: str, searches: str, topic_prefix: str
+) -> None:
     name = f"{topic_prefix}g"
     async with open_group(kafka, [searches], name) as stays:
         taken = await take(stays, 10)
         async with open_group(kafka, [searches], name) as leaves:
             rebalanced = [
-                asyncio.create_task(take(stays, 5)),  # its one remaining partition again: nothing was committed
+                # Its one remaining partition again: nothing was committed
+                asyncio.create_task(take(stays, 5)),
                 asyncio.create_task(take(leaves, 5)),
             ]
             parts = [{r.partition for r in await task} for task in rebalanced]
@@ -80,7 +87,10 @@ def test_records_of_several_partitions_come_in_the_order_of_the_brokers_clock():
         return Record("t", partition, offset, timestamp_ms, None, b"")
 
     one, two = TopicPartition("t", 0), TopicPartition("t", 1)
-    held = {one: deque([record(0, 0, 10), record(0, 1, 40)]), two: deque([record(1, 0, 20), record(1, 1, 30)])}
+    held = {
+        one: deque([record(0, 0, 10), record(0, 1, 40)]),
+        two: deque([record(1, 0, 20), record(1, 1, 30)]),
+    }
     assert [r.timestamp_ms for r in take_in_order(held, {two}, 100)] == [10, 20, 30]
     assert take_in_order(held, {two}, 100) == []
     assert [r.timestamp_ms for r in take_in_order(held, set(), 100)] == [40]
@@ -102,14 +112,19 @@ async def test_a_backlog_is_read_in_the_order_in_which_it_was_sent(kafka: str, t
 
 
 @pytest.mark.parametrize("in_order", [False, True])
-async def test_what_was_rolled_back_is_not_read_and_leaves_no_lag(kafka: str, searches: str, topic_prefix: str, *, in_order: bool) -> None:
+async def test_what_was_rolled_back_is_not_read_and_leaves_no_lag(
+    kafka: str, searches: str, topic_prefix: str, *, in_order: bool
+) -> None:
     name = f"{topic_prefix}g"
     async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=f"{topic_prefix}shop") as shop:
         for value, kept in ((b"kept", True), (b"rolled back", False)):
             await shop.begin_transaction()
             await shop.send_and_wait(searches, value, partition=0)
             await (shop.commit_transaction() if kept else shop.abort_transaction())
-        async with open_group(kafka, [searches], name, in_order=in_order) as group, open_lag_reader(kafka) as lags:
+        async with (
+            open_group(kafka, [searches], name, in_order=in_order) as group,
+            open_lag_reader(kafka) as lags,
+        ):
             found = await take(group, 11)
             await group.commit(found)
             await shop.begin_transaction()
@@ -151,7 +166,10 @@ async def test_a_member_without_partitions_has_joined(kafka: str, topic_prefix: 
     """It stands by: that is all it is there for, so it may call itself ready."""
     async with open_group(kafka, [searches], f"{topic_prefix}g") as first:
         await take(first, 1)
-        async with open_group(kafka, [searches], f"{topic_prefix}g") as second, open_group(kafka, [searches], f"{topic_prefix}g") as third:
+        async with (
+            open_group(kafka, [searches], f"{topic_prefix}g") as second,
+            open_group(kafka, [searches], f"{topic_prefix}g") as third,
+        ):
             async with asyncio.timeout(120):
                 while not (second.joined() and third.joined()):
                     for member in (first, second, third):

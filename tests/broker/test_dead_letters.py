@@ -5,7 +5,15 @@ from hashlib import sha256
 
 import pytest
 
-from broker.dead_letters import MAX_LETTER_BYTES, ORIGIN, REPLAYED, cut, dead_letter, identity_of_letter, origin_of
+from broker.dead_letters import (
+    MAX_LETTER_BYTES,
+    ORIGIN,
+    REPLAYED,
+    cut,
+    dead_letter,
+    identity_of_letter,
+    origin_of,
+)
 from broker.records import Record, bytes_of
 from schemas.rejections import Problem, Reason, Rejection
 
@@ -16,9 +24,16 @@ def refused(record: Record, reason: Reason, message: str = "wrong"):
 
 
 def test_the_bytes_the_key_and_foreign_headers_stay_and_the_reason_is_added() -> None:
-    record = Record("searchloop.products", 2, 17, 1_700_000_000_000, b"p1", b"\xff\x00 not json", (("trace", b"abc"),))
+    record = Record(
+        "searchloop.products", 2, 17, 1_700_000_000_000, b"p1", b"\xff\x00 not json", (("trace", b"abc"),)
+    )
     out = refused(record, Reason.JSON_DECODE)
-    assert (out.topic, out.key, out.value, out.timestamp_ms) == ("searchloop.products.dlq", b"p1", b"\xff\x00 not json", 1_700_000_000_000)
+    assert (out.topic, out.key, out.value, out.timestamp_ms) == (
+        "searchloop.products.dlq",
+        b"p1",
+        b"\xff\x00 not json",
+        1_700_000_000_000,
+    )
     headers = dict(out.headers)
     assert headers["trace"] == b"abc"
     assert headers["dlq.reason"] == b"json_decode"
@@ -29,7 +44,9 @@ def test_the_bytes_the_key_and_foreign_headers_stay_and_the_reason_is_added() ->
 
 
 def test_a_second_refusal_replaces_the_headers_of_the_first() -> None:
-    first = refused(Record("products", 0, 1, 0, None, None, (("trace", b"abc"), ("dlq.replayed", b"1"))), Reason.SCHEMA)
+    first = refused(
+        Record("products", 0, 1, 0, None, None, (("trace", b"abc"), ("dlq.replayed", b"1"))), Reason.SCHEMA
+    )
     again = refused(Record("products", 0, 9, 0, None, None, first.headers), Reason.BLANK_TEXT)
     names = [name for name, _ in again.headers]
     assert len(names) == len(set(names))
@@ -43,7 +60,9 @@ def test_a_record_without_a_time_gets_none() -> None:
 
 
 def test_a_long_explanation_is_cut() -> None:
-    headers = dict(refused(Record("products", 0, 0, 0, None, None), Reason.SCHEMA, message="x" * 100_000).headers)
+    headers = dict(
+        refused(Record("products", 0, 0, 0, None, None), Reason.SCHEMA, message="x" * 100_000).headers
+    )
     assert sum(map(len, headers.values())) < 10_000
     [problem] = json.loads(headers["dlq.errors"])
     assert problem["message"].startswith("xxx")
@@ -51,7 +70,11 @@ def test_a_long_explanation_is_cut() -> None:
 
 def test_of_many_problems_the_first_that_have_room_are_kept_whole() -> None:
     problems = [Problem(loc=f"items.{n}", type="value_error", message="é" * 60) for n in range(100)]
-    letter = dead_letter(Record("products", 0, 0, 0, None, None), Rejection(reason=Reason.SCHEMA, problems=problems), stage="intake")
+    letter = dead_letter(
+        Record("products", 0, 0, 0, None, None),
+        Rejection(reason=Reason.SCHEMA, problems=problems),
+        stage="intake",
+    )
     told = json.loads(dict(letter.headers)["dlq.errors"])
     assert 5 < len(told) < len(problems)
     assert told == [p.model_dump() for p in problems[: len(told)]]
@@ -101,7 +124,17 @@ def test_a_letter_that_is_still_too_large_is_cut_to_its_reason_and_keeps_its_fir
 
 @pytest.mark.parametrize(
     "forged",
-    [b"", b"/", b"products/0/7", b"products/0/8", b"products/x/1", b"products/0/-1", b"other/0/1", b"products/0/\xff", b"9" * 100_000],
+    [
+        b"",
+        b"/",
+        b"products/0/7",
+        b"products/0/8",
+        b"products/x/1",
+        b"products/0/-1",
+        b"other/0/1",
+        b"products/0/\xff",
+        b"9" * 100_000,
+    ],
 )
 def test_a_place_that_cannot_be_true_is_not_believed(forged: bytes) -> None:
     assert origin_of(Record("products", 0, 7, 0, None, None, ((ORIGIN, forged),))) == "products/0/7"

@@ -1,4 +1,7 @@
-"""Whatever is written to a topic can be read from it: odd header names, and batches that unpack to more than memory."""
+"""Whatever is written to a topic can be read from it.
+
+Odd header names, and batches that unpack to more than memory.
+"""
 
 import asyncio
 import gzip
@@ -50,7 +53,9 @@ def batch_of(headers: list[list[tuple[object, bytes | None]]], codec: int = 0, b
 
 
 def records_in(raw: bytes, start: int = 0) -> list[tuple[int, bytes, tuple[tuple[str, bytes | None], ...]]]:
-    records = decoding.Records(TopicPartition("t", 0), decoding.Batches(raw), None, start, None, None, True, 0)
+    records = decoding.Records(
+        TopicPartition("t", 0), decoding.Batches(raw), None, start, None, None, True, 0
+    )
     return [(r.offset, r.value, r.headers) for r in records]
 
 
@@ -65,7 +70,13 @@ def test_header_names_of_any_bytes_are_read_and_nothing_beside_them_is_lost_or_r
     found = records_in(batch_of(pairs, codec))
     assert [offset for offset, _, _ in found] == list(range(len(pairs)))
     assert found[0][2] == (("a", b"1"), ("b", None))
-    assert [headers[0][0] for _, _, headers in found[1:-1]] == ["\\xff\\xfe", "\\xed\\xa0\\x80", "", "ж", "plain"]
+    assert [headers[0][0] for _, _, headers in found[1:-1]] == [
+        "\\xff\\xfe",
+        "\\xed\\xa0\\x80",
+        "",
+        "ж",
+        "plain",
+    ]
     assert records_in(batch_of(pairs, codec), start=3) == found[3:]
 
 
@@ -88,7 +99,9 @@ def test_a_batch_is_unpacked_up_to_its_bound_and_not_a_byte_further(name: str, p
 
 
 @pytest.mark.parametrize("codec", [1, 2, 3, 4], ids=["gzip", "snappy", "lz4", "zstd"])
-def test_a_batch_that_is_damaged_by_its_writer_is_read_as_far_as_it_goes_and_never_ends_a_reader(codec: int) -> None:
+def test_a_batch_that_is_damaged_by_its_writer_is_read_as_far_as_it_goes_and_never_ends_a_reader(
+    codec: int,
+) -> None:
     decoding.install()
     whole, dice = batch_of([[("a", b"1")]] * 20, codec), random.Random(codec)
     for _ in range(2000):
@@ -99,7 +112,9 @@ def test_a_batch_that_is_damaged_by_its_writer_is_read_as_far_as_it_goes_and_nev
             body[at : at + dice.choice([0, 1])] = dice.choice([b"", bytes([dice.randrange(256)])])
         if dice.random() < 0.3:
             body = body[: dice.randrange(1, len(body))] + dice.randbytes(dice.randrange(4))
-        found = records_in(signed(bytes(raw[:BATCH_HEADER_BYTES] + body)) + batch_of([[("next", b"2")]], codec, base=20))
+        found = records_in(
+            signed(bytes(raw[:BATCH_HEADER_BYTES] + body)) + batch_of([[("next", b"2")]], codec, base=20)
+        )
         assert (found[-1][0], found[-1][2]) == (20, (("next", b"2"),))
 
 
@@ -121,7 +136,9 @@ def test_bytes_behind_the_last_snappy_block_are_passed_over_and_a_block_without_
 
 
 @pytest.mark.parametrize("most", [None, 1, 2, 500])
-async def test_no_consumer_is_given_what_an_operator_has_skipped(most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_consumer_is_given_what_an_operator_has_skipped(
+    most: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(decoding, "PASSED_OVER", {("t", 0, 0), ("t", 0, 3), ("t", 0, 4), ("t", 1, 2)})
     place = TopicPartition("t", 0)
     records = decoding.Records(place, decoding.Batches(batch_of([[]] * 5)), None, 0, None, None, True, 0)
@@ -150,9 +167,12 @@ async def read_all(kafka: str, topic: str) -> list[Record]:
 
 
 @pytest.mark.broker
-async def test_a_running_consumer_goes_past_odd_names_and_bombs(kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_running_consumer_goes_past_odd_names_and_bombs(
+    kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in (message_accumulator, producing):
-        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)  # writes any name
+        # Writes any name
+        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
     async with AIOKafkaProducer(
         bootstrap_servers=kafka, compression_type="zstd", max_request_size=1 << 30, max_batch_size=1 << 16
     ) as producer:
@@ -178,7 +198,9 @@ async def test_a_running_consumer_goes_past_odd_names_and_bombs(kafka: str, topi
 @pytest.mark.broker
 async def test_large_records_are_handed_out_a_few_at_a_time_and_all_of_them(kafka: str, topic: str) -> None:
     async with open_producer(kafka) as producer:
-        await producer.send_all(Outgoing(topic, bytes(1 << 20), headers=(("n", b"%d" % n),)) for n in range(40))
+        await producer.send_all(
+            Outgoing(topic, bytes(1 << 20), headers=(("n", b"%d" % n),)) for n in range(40)
+        )
     async with open_reader(kafka, [topic]) as reader:
         polls: list[list[Record]] = []
         async with asyncio.timeout(30):

@@ -38,7 +38,11 @@ def test_the_wait_is_long_when_nothing_has_come_for_a_while_and_short_from_the_n
 @pytest.mark.parametrize("kind", ["group", "group in order", "reader"])
 @pytest.mark.broker
 async def test_a_consumer_at_rest_asks_seldom_gets_a_record_at_once_and_then_asks_often(
-    kafka: str, topic_prefix: str, kind: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    kafka: str,
+    topic_prefix: str,
+    kind: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fetching, "REST_AFTER_S", 0.2)
     settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=3)
@@ -76,4 +80,8 @@ async def test_a_consumer_at_rest_asks_seldom_gets_a_record_at_once_and_then_ask
 
 def waits(caplog: pytest.LogCaptureFixture) -> list[int]:
     """The waits of the fetches that were sent, as the log of the connections has them."""
-    return [int(found[1]) for r in caplog.records if (found := re.search(r"FetchRequest\w*\(.*?max_wait_time=(\d+)", r.getMessage()))]
+    return [
+        int(found[1])
+        for r in caplog.records
+        if (found := re.search(r"FetchRequest\w*\(.*?max_wait_time=(\d+)", r.getMessage()))
+    ]

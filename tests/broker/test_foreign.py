@@ -11,16 +11,23 @@ from tests.broker.foreign_topics import make_topic
 pytestmark = pytest.mark.broker
 
 
-async def test_what_a_topic_takes_is_asked_and_a_missing_one_is_neither_found_nor_made(kafka: str, topic_prefix: str):
+async def test_what_a_topic_takes_is_asked_and_a_missing_one_is_neither_found_nor_made(
+    kafka: str, topic_prefix: str
+):
     small, large, missing = (topic_prefix + name for name in ("small", "large", "missing"))
     await make_topic(kafka, small, max_bytes=2000, partitions=3)
     await make_topic(kafka, large, max_bytes=100 << 20)
     for _ in range(2):
-        assert await facts_of(kafka, [small, missing, large]) == {small: TopicFacts(3, 2000), large: TopicFacts(1, LARGEST_BYTES)}
+        assert await facts_of(kafka, [small, missing, large]) == {
+            small: TopicFacts(3, 2000),
+            large: TopicFacts(1, LARGEST_BYTES),
+        }
     assert await facts_of(kafka, [missing]) == {}
 
 
-async def test_a_record_that_is_refused_takes_no_other_with_it_and_stops_none_that_follows(kafka: str, topic_prefix: str):
+async def test_a_record_that_is_refused_takes_no_other_with_it_and_stops_none_that_follows(
+    kafka: str, topic_prefix: str
+):
     topic = topic_prefix + "small"
     await make_topic(kafka, topic, max_bytes=2000)
     async with open_foreign_producer(kafka, record_bytes=2000) as producer:

@@ -8,7 +8,17 @@ from pathlib import Path
 from broker.naming import client_id, name_process
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("broker", "commands", "embedded", "indexer", "process", "retrieval", "searcher", "stream", "trainer")
+PACKAGES = (
+    "broker",
+    "commands",
+    "embedded",
+    "indexer",
+    "process",
+    "retrieval",
+    "searcher",
+    "stream",
+    "trainer",
+)
 
 
 def test_the_name_of_a_process_is_that_of_all_its_tasks_and_threads():
@@ -23,7 +33,11 @@ def test_the_name_of_a_process_is_that_of_all_its_tasks_and_threads():
         name_process("stream")
         return asyncio.run(named())
 
-    assert contextvars.copy_context().run(process) == ["searchloop-stream", "searchloop-stream", "searchloop-stream-letters"]
+    assert contextvars.copy_context().run(process) == [
+        "searchloop-stream",
+        "searchloop-stream",
+        "searchloop-stream-letters",
+    ]
     assert client_id() == "searchloop"
 
 

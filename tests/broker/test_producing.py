@@ -26,14 +26,21 @@ async def values(kafka: str, topic: str) -> list[bytes | None]:
 
 async def test_a_record_without_key_and_value_is_written(kafka: str, small: str) -> None:
     async with open_producer(kafka) as producer:
-        await producer.send_all([Outgoing(small, None, headers=(("dlq.reason", b"schema"),)), Outgoing(small, b"a")])
+        await producer.send_all(
+            [Outgoing(small, None, headers=(("dlq.reason", b"schema"),)), Outgoing(small, b"a")]
+        )
     assert await values(kafka, small) == [None, b"a"]
 
 
 @pytest.mark.parametrize("size", [30_000, MAX_REQUEST_BYTES + 1], ids=["for the broker", "for the producer"])
-async def test_what_is_too_large_is_replaced_and_the_producer_goes_on(kafka: str, small: str, size: int) -> None:
+async def test_what_is_too_large_is_replaced_and_the_producer_goes_on(
+    kafka: str, small: str, size: int
+) -> None:
     async with open_producer(kafka, linger_ms=0) as producer:
-        await producer.send_all([Outgoing(small, b"a"), Outgoing(small, bytes(size), headers=(("dlq.reason", b"x"),))], instead=cut)
+        await producer.send_all(
+            [Outgoing(small, b"a"), Outgoing(small, bytes(size), headers=(("dlq.reason", b"x"),))],
+            instead=cut,
+        )
         await producer.send_all([Outgoing(small, b"b")])
         with pytest.raises(MessageSizeTooLargeError):
             await producer.send_all([Outgoing(small, bytes(size)), Outgoing(small, b"c")])

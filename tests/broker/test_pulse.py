@@ -31,7 +31,9 @@ async def test_a_broker_that_answers_is_heard(kafka: str) -> None:
     await asyncio.gather(watching, return_exceptions=True)
 
 
-async def test_a_server_that_stops_answering_is_a_fault_by_its_name_until_it_answers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_stops_answering_is_a_fault_by_its_name_until_it_answers_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(pulse_of, "ASK_S", 0.0)
     now, answers = [0.0], [True]
     pulse = Pulse("Milvus", clock=lambda: now[0])

@@ -21,7 +21,9 @@ async def catalog(kafka: str, topic_prefix: str) -> str:
 
 def test_a_tombstone_forgets_its_key_and_a_record_without_key_is_passed_over() -> None:
     state = Compacted()
-    for offset, (key, value) in enumerate([(b"a", b"1"), (b"b", b"2"), (b"a", None), (None, b"x"), (b"b", b"3")]):
+    for offset, (key, value) in enumerate(
+        [(b"a", b"1"), (b"b", b"2"), (b"a", None), (None, b"x"), (b"b", b"3")]
+    ):
         state.apply(Record("t", 0, offset, 0, key, value))
     assert {k: r.value for k, r in state.records.items()} == {b"b": b"3"}
     assert state.offsets == {0: 5}
@@ -34,7 +36,13 @@ def test_the_last_header_of_a_name_counts() -> None:
 
 # The hashes are those of Kafka's own test of murmur2 (UtilsTest).
 @pytest.mark.parametrize(
-    ("key", "java_hash"), [("21", -973932308), ("foobar", -790332482), ("a-little-bit-long-string", -985981536), ("abc", 479470107)]
+    ("key", "java_hash"),
+    [
+        ("21", -973932308),
+        ("foobar", -790332482),
+        ("a-little-bit-long-string", -985981536),
+        ("abc", 479470107),
+    ],
 )
 @pytest.mark.parametrize("partitions", [1, 3, 4, 512])
 def test_keys_go_where_java_clients_send_them(key: str, java_hash: int, partitions: int) -> None:
@@ -45,8 +53,12 @@ def test_keys_go_where_java_clients_send_them(key: str, java_hash: int, partitio
 async def test_a_compacted_topic_reads_as_its_newest_values(kafka: str, catalog: str) -> None:
     async with open_producer(kafka) as producer:
         assert await producer.partitions(catalog) == 3
-        await producer.send_all(Outgoing(catalog, f"old {n}".encode(), key=f"p{n}".encode()) for n in range(30))
-        await producer.send_all(Outgoing(catalog, f"new {n}".encode(), key=f"p{n}".encode()) for n in range(10))
+        await producer.send_all(
+            Outgoing(catalog, f"old {n}".encode(), key=f"p{n}".encode()) for n in range(30)
+        )
+        await producer.send_all(
+            Outgoing(catalog, f"new {n}".encode(), key=f"p{n}".encode()) for n in range(10)
+        )
         await producer.send(Outgoing(catalog, None, key=b"p0"))
     state = await read_compacted(kafka, catalog)
     expected = {f"p{n}".encode(): f"{'new' if n < 10 else 'old'} {n}".encode() for n in range(1, 30)}
@@ -62,7 +74,9 @@ async def test_what_came_since_a_moment_is_told_by_offsets(kafka: str, catalog: 
 
         async def written(partition: int) -> int:
             """Write a record and return the broker's time of it, in milliseconds."""
-            await producer.send(Outgoing(catalog, b"v", key=b"k", partition=partition, timestamp_ms=1_000_000))
+            await producer.send(
+                Outgoing(catalog, b"v", key=b"k", partition=partition, timestamp_ms=1_000_000)
+            )
             while not (records := await reader.poll()):
                 pass
             return records[-1].timestamp_ms

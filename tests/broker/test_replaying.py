@@ -15,7 +15,9 @@ def read_back(written: Outgoing, offset: int, topic: str) -> Record:
 
 
 def refused_again(record: Record, offset: int) -> Record:
-    return read_back(dead_letter(record, Rejection(reason=Reason.SCHEMA), stage="test"), offset, "t.interactions.dlq")
+    return read_back(
+        dead_letter(record, Rejection(reason=Reason.SCHEMA), stage="test"), offset, "t.interactions.dlq"
+    )
 
 
 def test_a_record_keeps_its_event_id_however_often_it_is_sent_again():
@@ -41,16 +43,26 @@ def test_after_three_times_a_record_stays_where_it_is():
     assert again(refused_again(record, 99)) is None
 
 
-@pytest.mark.parametrize("headers", [(), ((ORIGIN, b"t.interactions/1/2"),), ((REPLAYED, b"abc"),), ((REPLAYED, None),)])
+@pytest.mark.parametrize(
+    "headers", [(), ((ORIGIN, b"t.interactions/1/2"),), ((REPLAYED, b"abc"),), ((REPLAYED, None),)]
+)
 def test_the_headers_of_the_producer_come_back_and_ours_do_not_pile_up(headers: Headers):
-    replayed = again(refused_again(Record("t.interactions", 1, 2, 0, None, b"x", (("trace", b"1"), *headers)), 5))
+    replayed = again(
+        refused_again(Record("t.interactions", 1, 2, 0, None, b"x", (("trace", b"1"), *headers)), 5)
+    )
     assert replayed is not None
     assert sorted(replayed.headers) == [(ORIGIN, b"t.interactions/1/2"), (REPLAYED, b"1"), ("trace", b"1")]
 
 
 def test_a_letter_goes_back_to_the_topic_whose_letters_it_lies_among_whatever_it_says():
     letter = Record(
-        "t.interactions.dlq", 0, 5, 0, b"k", b"{}", (("__connect.errors.topic", b"t.releases"), ("__connect.errors.topic", None))
+        "t.interactions.dlq",
+        0,
+        5,
+        0,
+        b"k",
+        b"{}",
+        (("__connect.errors.topic", b"t.releases"), ("__connect.errors.topic", None)),
     )
     replayed = again(letter)
     assert replayed is not None

@@ -1,4 +1,7 @@
-"""The snippets of docs/clients.md, run as they stand against the running stack; a language that is not here skips with the reason."""
+"""The snippets of docs/clients.md, run as they stand against the running stack.
+
+A language that is not here skips with the reason.
+"""
 
 import pytest
 

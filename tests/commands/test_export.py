@@ -18,10 +18,15 @@ def test_a_row_per_day_and_action_names_no_field_after_a_day():
         ("2024-10-18", "click", 0.5, 0),
         ("2024-10-18", "purchase", 1.0, 1),
     ]
-    assert {tuple(r) for r in rows} == {("query", "product_id", "day", "action", "credit", "units", "revenue_minor")}
+    assert {tuple(r) for r in rows} == {
+        ("query", "product_id", "day", "action", "credit", "units", "revenue_minor")
+    }
 
 
 def test_a_row_per_client_holds_its_net_credit_and_a_pair_of_nobody_has_none():
     assert [(r["client"], r["credit"]) for r in clients_of(PAIRS)] == [("a" * 16, 1.0), ("b" * 16, 1.5)]
     taken_back = contribution(-1000, position=(1, 0, 0), client="c" * 16)
-    assert list(clients_of(fold([contribution(1000, position=(0, 0, 0), client="c" * 16), taken_back]).values())) == []
+    assert (
+        list(clients_of(fold([contribution(1000, position=(0, 0, 0), client="c" * 16), taken_back]).values()))
+        == []
+    )

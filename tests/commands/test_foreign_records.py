@@ -15,7 +15,9 @@ FOREIGN = [None, b"", b"{", b"[]", b'{"a": 1}', b"\xff", b"[" * 100_000]
 
 
 @pytest.mark.parametrize("raw", FOREIGN)
-@pytest.mark.parametrize("parse", [TrainingRun.from_json, Decision.from_json, read_clean_event, Contribution.from_json])
+@pytest.mark.parametrize(
+    "parse", [TrainingRun.from_json, Decision.from_json, read_clean_event, Contribution.from_json]
+)
 def test_a_foreign_record_is_none(parse, raw):
     assert readable(parse, raw) is None
 

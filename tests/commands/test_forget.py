@@ -1,4 +1,7 @@
-"""``forget``, ``explain`` and ``pairs`` on a real broker and the real process, which is killed while it forgets."""
+"""``forget``, ``explain`` and ``pairs`` on a real broker and the real process.
+
+It is killed while it forgets.
+"""
 
 import asyncio
 import json
@@ -43,7 +46,12 @@ def searchloop(settings, *arguments, code=0):
     """Run a verb as an operator does; return what it prints as JSON, or its stderr when it is to fail."""
     command = [sys.executable, "-m", "cli", *arguments, "--json"]
     done = subprocess.run(
-        command, env=child_environ(os.environ, **settings.environ()), capture_output=True, text=True, check=False, timeout=300
+        command,
+        env=child_environ(os.environ, **settings.environ()),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout) if code == 0 else done.stderr
@@ -61,7 +69,9 @@ def clients_of_a_snapshot(settings):
     """Take a snapshot as a training run does; return the hashes in it."""
     folder = settings.data_dir / "snapshot"
     folder.mkdir()
-    trainer = TrainerSettings(kafka=settings.kafka, topic_prefix=settings.topic_prefix, data_dir=settings.data_dir)
+    trainer = TrainerSettings(
+        kafka=settings.kafka, topic_prefix=settings.topic_prefix, data_dir=settings.data_dir
+    )
     take(trainer, folder, LivePointer(sequence=1, live=RELEASE, cause="test"))
     return set(Snapshot.read(folder).clients["client"].to_list())
 
@@ -71,15 +81,33 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
     raw = engagements(40, 12, until_ms=int(now.timestamp() * 1000))
     with_all, without = expected(raw, now), expected([r for r in raw if r[1] != GONE], now)
     assert with_all != without
-    click = {"action_name": "click", "client_id": "zoe", "query_id": "qz", "object_id": "p1", "timestamp": now.isoformat()}
+    click = {
+        "action_name": "click",
+        "client_id": "zoe",
+        "query_id": "qz",
+        "object_id": "p1",
+        "timestamp": now.isoformat(),
+    }
     searched = {"query_id": "qz", "user_query": "Zebra", "client_id": "zoe", "query_response_hit_ids": ["p1"]}
     extra = [
         ("interactions", "zoe", {**click, "event_id": "orphan", "query_id": "never-seen", "object_id": "p2"}),
         ("interactions", "zoe", {**click, "event_id": "robot", "is_bot": True}),
-        ("interactions", "zoe", {**click, "event_id": "old", "timestamp": (now - timedelta(days=90)).isoformat()}),
-        ("searches", "zoe", {**searched, "event_id": "seen", "timestamp": (now - timedelta(seconds=9)).isoformat()}),
+        (
+            "interactions",
+            "zoe",
+            {**click, "event_id": "old", "timestamp": (now - timedelta(days=90)).isoformat()},
+        ),
+        (
+            "searches",
+            "zoe",
+            {**searched, "event_id": "seen", "timestamp": (now - timedelta(seconds=9)).isoformat()},
+        ),
         ("interactions", "zoe", {**click, "event_id": "good"}),
-        ("interactions", "zoe", {**click, "event_id": "again", "timestamp": (now + timedelta(seconds=5)).isoformat()}),
+        (
+            "interactions",
+            "zoe",
+            {**click, "event_id": "again", "timestamp": (now + timedelta(seconds=5)).isoformat()},
+        ),
     ]
     long_ago = {"query_id": "qw", "client_id": "max", "timestamp": (now - timedelta(hours=6)).isoformat()}
     extra += [
@@ -111,13 +139,18 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
                 return await pairs_of(s) == without
 
             await until(forgotten, s)
-            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", GONE)  # again, and the verb itself
+            # Again, and the verb itself
+            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", GONE)
             assert (facts["state"], facts["pairs_that_named_it"]) == ("forgotten", 0)
             facts = await asyncio.to_thread(searchloop, s, "forget", "--client", "client-4")
             assert facts["pairs_that_named_it"] > 0
             gone_too = expected([r for r in raw if r[1] not in {GONE, "client-4"}], now)
             assert await pairs_of(s) == gone_too
-            assert not any(client_of(c) in Pair.from_json(v).clients for v in gone_too.values() for c in (GONE, "client-4"))
+            assert not any(
+                client_of(c) in Pair.from_json(v).clients
+                for v in gone_too.values()
+                for c in (GONE, "client-4")
+            )
             clients = await asyncio.to_thread(clients_of_a_snapshot, s)
             assert client_of("client-5") in clients
             assert not {client_of(GONE), client_of("client-4")} & clients
@@ -141,23 +174,35 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
             assert b"walrus\tp5" not in await pairs_of(s)
             assert sum(metrics_of(s, "searchloop_erased_pairs_total").values()) == 1
     verbs = await asyncio.to_thread(
-        lambda: {i: searchloop(s, "explain", i) for i in ("good", "again", "orphan", "robot", "old", "seen", "wish-1")}
+        lambda: {
+            i: searchloop(s, "explain", i)
+            for i in ("good", "again", "orphan", "robot", "old", "seen", "wish-1")
+        }
     )
     assert [r["outcome"] for facts in verbs.values() for r in facts["raw"]] == [
         "accepted", "accepted", "accepted", "ignored", "refused", "accepted", "accepted",
     ]  # fmt: skip
     [good] = verbs["good"]["events"]
-    assert [(c["query"], c["product_id"], c["credit"]) for c in good["contributions"]] == [("zebra", "p1", 1000)]
-    assert (good["why"], good["now"]) == ("credited", [{"product_id": "p1", "query": "zebra", "credit": 1000}])
+    assert [(c["query"], c["product_id"], c["credit"]) for c in good["contributions"]] == [
+        ("zebra", "p1", 1000)
+    ]
+    assert (good["why"], good["now"]) == (
+        "credited",
+        [{"product_id": "p1", "query": "zebra", "credit": 1000}],
+    )
     assert verbs["good"]["read"]["interactions"] > 100
     assert verbs["again"]["events"][0]["why"].startswith("repeated")
     assert verbs["orphan"]["events"][0]["why"].startswith("when it came, no search")
     assert (verbs["robot"]["raw"][0]["why"], verbs["robot"]["events"]) == ("bot", [])
-    assert (verbs["old"]["raw"][0]["why"], verbs["old"]["dead_letters"][0]["reason"]) == ("too_old", "too_old")
+    assert (verbs["old"]["raw"][0]["why"], verbs["old"]["dead_letters"][0]["reason"]) == (
+        "too_old",
+        "too_old",
+    )
     assert verbs["wish-1"]["events"][0]["kind"] == "forget"
     assert all(c["credit"] <= 0 for c in verbs["wish-1"]["events"][0]["contributions"])
     assert "no" in await asyncio.to_thread(lambda: searchloop(s, "explain", "nobody", code=1))
     [zebra] = await asyncio.to_thread(searchloop, s, "pairs", "ZEBRA", "--days")
     assert (zebra["product_id"], zebra["clients"]) == ("p1", {client_of("zoe"): 1000})
     assert zebra["weight"] > 0
-    assert zebra["decayed_credit"] == pytest.approx(0.05)  # a click is worth 0.1, and one client counts half a pair at most
+    # A click is worth 0.1, and one client counts half a pair at most
+    assert zebra["decayed_credit"] == pytest.approx(0.05)

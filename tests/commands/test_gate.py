@@ -60,7 +60,10 @@ def test_a_query_is_pinned_anew_and_taken_out(tmp_path, capsys):
 
 def test_a_broken_file_is_named_and_kept(tmp_path):
     (tmp_path / "pinned_queries.jsonl").write_text("nonsense\n")
-    for act in (lambda: list_pins(data_dir=tmp_path, as_json=True), lambda: pin("a", ["b"], k=1, data_dir=tmp_path, as_json=True)):
+    for act in (
+        lambda: list_pins(data_dir=tmp_path, as_json=True),
+        lambda: pin("a", ["b"], k=1, data_dir=tmp_path, as_json=True),
+    ):
         with pytest.raises(SystemExit):
             act()
     assert (tmp_path / "pinned_queries.jsonl").read_text() == "nonsense\n"

@@ -19,7 +19,8 @@ PAIRS = list(fold([
 
 def test_weights_are_those_of_training_with_mean_one():
     weights = weights_of(PAIRS, TrainerSettings())
-    assert weights["mug", "p1"][0] == pytest.approx(0.5 + 1 + 0.1)  # a purchase one half-life old, one of today, a click
+    # A purchase one half-life old, one of today, a click
+    assert weights["mug", "p1"][0] == pytest.approx(0.5 + 1 + 0.1)
     assert sum(weight for _, weight in weights.values()) / len(weights) == pytest.approx(1)
 
 

@@ -1,7 +1,8 @@
-"""Decide whether a JSON Schema still takes and says all that an earlier one did. Pure; knows the keywords that pydantic writes.
+"""Decide whether a JSON Schema still takes and says all that an earlier one did.
 
-A break is a sentence: what a message of the earlier version can hold and the later schema refuses, or what a reader of the earlier one
-may rely on and finds no more. Defaults, titles and descriptions are no part of it.
+Pure; knows the keywords that pydantic writes. A break is a sentence: what a message of the earlier version
+can hold and the later schema refuses, or what a reader of the earlier one may rely on and finds no more.
+Defaults, titles and descriptions are no part of it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -32,7 +33,10 @@ def breaks(old: Schema, new: Schema, first_bounds: Collection[float] = ()) -> li
 
 
 class _Roots:
-    """Both documents, for references, and the pairs of references that are being compared, so that a recursive schema ends."""
+    """Both documents, for references, and the pairs of references that are being compared.
+
+    So a recursive schema ends.
+    """
 
     def __init__(self, old: Schema, new: Schema, first_bounds: Collection[float]) -> None:
         self.old, self.new = old, new
@@ -47,19 +51,29 @@ def _compare(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator[str
     roots.seen.add(pair)
     offered = _alternatives(new, roots.new)
     for alternative in _alternatives(old, roots.old):
-        tries = [(_typed(other) != _typed(alternative), list(_compare_one(alternative, other, roots, path))) for other in offered]
+        tries = [
+            (_typed(other) != _typed(alternative), list(_compare_one(alternative, other, roots, path)))
+            for other in offered
+        ]
         yield from min(tries, key=lambda t: (bool(t[1]), t[0], len(t[1])))[1]
     roots.seen.discard(pair)
 
 
 def _alternatives(schema: Schema, root: Schema) -> list[Schema]:
-    """Return the forms that a value may have, unions flattened; what stands beside a union or a reference holds for each form."""
+    """Return the forms that a value may have, unions flattened.
+
+    What stands beside a union or a reference holds for each form.
+    """
     if "$ref" in schema:
         beside = {k: v for k, v in schema.items() if k != "$ref"}
         return _alternatives({**_follow(schema["$ref"], root), **beside}, root)
     for kind in _KINDS:
         if kind in schema:
-            beside = {k: v for k, v in schema.items() if k not in {kind, "discriminator", "default", "title", "description"}}
+            beside = {
+                k: v
+                for k, v in schema.items()
+                if k not in {kind, "discriminator", "default", "title", "description"}
+            }
             return [form for inner in schema[kind] for form in _alternatives({**beside, **inner}, root)]
     return [schema]
 
@@ -72,7 +86,11 @@ def _follow(reference: str, root: Schema) -> Schema:
 
 
 def _compare_one(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator[str]:
-    if "type" in new and old.get("type") != new["type"] and (old.get("type"), new["type"]) != ("integer", "number"):
+    if (
+        "type" in new
+        and old.get("type") != new["type"]
+        and (old.get("type"), new["type"]) != ("integer", "number")
+    ):
         yield f"{path}: {_typed(old)} is no longer taken, only {new['type']}"
         return
     yield from _values(old, new, path)
@@ -123,7 +141,10 @@ def _bounds(old: Schema, new: Schema, first_bounds: Collection[float], path: str
             yield f"{path}: {name} was {'free' if before is None else before} and is {now}"
     for keyword in _FORMS:
         if keyword in new and new[keyword] != old.get(keyword):
-            yield f"{path}: the {keyword} was {old.get(keyword, 'free')!r} and is {new[keyword]!r}, which cannot be shown to be wider"
+            yield (
+                f"{path}: the {keyword} was {old.get(keyword, 'free')!r} and is {new[keyword]!r}, which "
+                "cannot be shown to be wider"
+            )
 
 
 def _properties(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator[str]:
@@ -132,7 +153,9 @@ def _properties(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator[
         if name not in now:
             yield f"{path}: the field {name} is gone"
         else:
-            yield from _compare(before[name], now[name], roots, name if path == "the message" else f"{path}, {name}")
+            yield from _compare(
+                before[name], now[name], roots, name if path == "the message" else f"{path}, {name}"
+            )
     for name in new.get("required", ()):
         if name not in old.get("required", ()):
             yield f"{path}: the field {name} was optional or unknown and is now required"

@@ -1,4 +1,7 @@
-"""What every earlier version has written is read, and says the same. The files come from ``write_fixtures`` and are kept for ever."""
+"""What every earlier version has written is read, and says the same.
+
+The files come from ``write_fixtures`` and are kept for ever.
+"""
 
 import json
 from pathlib import Path
@@ -24,7 +27,12 @@ from tests.contracts.write_fixtures import VALIDATORS
 FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = sorted(p.name for p in FIXTURES.iterdir())
 MODULES = (events, pairs, products, rejections, releases, search, training)
-KINDS = {name: kind for m in MODULES for name, kind in vars(m).items() if isinstance(kind, type) and issubclass(kind, Message | StreamFact)}
+KINDS = {
+    name: kind
+    for m in MODULES
+    for name, kind in vars(m).items()
+    if isinstance(kind, type) and issubclass(kind, Message | StreamFact)
+}
 # A kind that has another name now: the name of then, and the kind of today.
 RENAMED: dict[str, type[Message | StreamFact]] = {}
 FILES = [f for v in VERSIONS for f in sorted((FIXTURES / v).glob("*.json")) if f.stem[0].isupper()]
@@ -37,7 +45,11 @@ def stored(version, name):
 def said(fact):
     """Return all that a fact says, as JSON; what it leaves out because it is the default is said too."""
     if isinstance(fact, msgspec.Struct):
-        own = {fact.__struct_config__.tag_field: fact.__struct_config__.tag} if fact.__struct_config__.tag else {}
+        own = (
+            {fact.__struct_config__.tag_field: fact.__struct_config__.tag}
+            if fact.__struct_config__.tag
+            else {}
+        )
         return own | {name: said(getattr(fact, name)) for name in fact.__struct_fields__}
     if isinstance(fact, list):
         return [said(part) for part in fact]
@@ -47,9 +59,15 @@ def said(fact):
 def lost(before, now, path=""):
     """Return where ``now`` does not say what ``before`` said. What it says beyond that is new."""
     if isinstance(before, dict) and isinstance(now, dict):
-        return [x for k, v in before.items() for x in (lost(v, now[k], f"{path}.{k}") if k in now else [f"{path}.{k} is gone"])]
+        return [
+            x
+            for k, v in before.items()
+            for x in (lost(v, now[k], f"{path}.{k}") if k in now else [f"{path}.{k} is gone"])
+        ]
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        return [x for n, (a, b) in enumerate(zip(before, now, strict=True)) for x in lost(a, b, f"{path}.{n}")]
+        return [
+            x for n, (a, b) in enumerate(zip(before, now, strict=True)) for x in lost(a, b, f"{path}.{n}")
+        ]
     return [] if before == now and type(before) is type(now) else [f"{path}: {before!r} became {now!r}"]
 
 

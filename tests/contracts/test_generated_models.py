@@ -1,6 +1,7 @@
-"""What datamodel-codegen makes of the published schemas is taken as it stands, and takes what searchloop writes.
+"""What datamodel-codegen makes of the published schemas is taken as it stands.
 
-The generator is installed into an environment of its own, from the registry that pip is configured for; without one this skips.
+It takes what searchloop writes. The generator is installed into an environment of its own, from the registry
+that pip is configured for; without one this skips.
 """
 
 import json
@@ -30,7 +31,8 @@ from schemas.training import Trigger
 from stream.validators import VALIDATORS
 from tests.contracts.examples import AT, MESSAGES, RAW
 
-# The generator writes the default of an enum as text, which pydantic tells when it is serialised; the text is right.
+# The generator writes the default of an enum as text, which pydantic tells when it is serialised; the text is
+# right.
 pytestmark = [
     pytest.mark.clients,
     pytest.mark.timeout(600),
@@ -42,7 +44,10 @@ SENT: dict[str, type[Message]] = {
     "search-requests": SearchRequest, "training-triggers": Trigger, "deployment-commands": DeploymentCommand,
 }  # fmt: skip
 WRITTEN = [t.name for t in TOPICS if t.value is not None and t.name not in SENT]
-OF_UNIONS = {"events": {"CleanSearch", "CleanInteraction", "Forget", "Tick"}, "contributions": {"Contribution", "ClientErasure"}}
+OF_UNIONS = {
+    "events": {"CleanSearch", "CleanInteraction", "Forget", "Tick"},
+    "contributions": {"Contribution", "ClientErasure"},
+}
 OF_UNIONS["releases"] = {"Release", "LivePointer"}
 
 
@@ -57,7 +62,8 @@ def generated(tmp_path_factory) -> ModuleType:
     name = f"models_of_{folder.name.replace('-', '_')}"
     command = [
         python.with_name("datamodel-codegen"), "--input", Path(__file__).parents[2] / "schemas" / "json",
-        "--input-file-type", "jsonschema", "--output-model-type", "pydantic_v2.BaseModel", "--output", folder / name,
+        "--input-file-type", "jsonschema", "--output-model-type", "pydantic_v2.BaseModel", "--output",
+        folder / name,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
@@ -75,7 +81,11 @@ def root_of(package: ModuleType, topic: str) -> type[BaseModel]:
 
 def required_only(topic: str, body: dict[str, Any]) -> dict[str, Any]:
     """Leave out what need not be there, but for who, what and when it was."""
-    return {k: v for k, v in body.items() if k in {*json_schema_required(topic), "client_id", "object_id", "at", "requested_at"}}
+    return {
+        k: v
+        for k, v in body.items()
+        if k in {*json_schema_required(topic), "client_id", "object_id", "at", "requested_at"}
+    }
 
 
 def json_schema_required(topic: str) -> list[str]:
@@ -89,7 +99,10 @@ def bodies(topic: str) -> list[dict[str, Any]]:
 
 
 def without_other_spellings(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a raw body in the names that are published; older names and versions as text are taken, and not offered."""
+    """Return a raw body in the names that are published.
+
+    Older names and versions as text are taken, and not offered.
+    """
     text = json.dumps({k: v for k, v in body.items() if k != "schema_version"})
     text = text.replace('"product_id"', '"object_id"') if "title" not in body else text
     return json.loads(text.replace("query_response_objects_ids", "query_response_hit_ids"))

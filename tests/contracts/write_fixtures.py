@@ -1,7 +1,8 @@
-"""Write what the current version writes: ``fixtures/<version>/`` and ``published/<version>/``, to be kept for ever.
+"""Write what the current version writes.
 
-``python -m tests.contracts.write_fixtures`` before a release. A folder of an earlier version is never written again: its files are what
-deployments of that version have on their topics.
+``fixtures/<version>/`` and ``published/<version>/``, to be kept for ever.
+``python -m tests.contracts.write_fixtures`` before a release. A folder of an earlier version is never written
+again: its files are what deployments of that version have on their topics.
 """
 
 import json
@@ -35,14 +36,27 @@ VALIDATORS = {
 
 
 def states() -> dict[str, object]:
-    """Return what the tables of the stream hold, as text, and what must come of it when one fact more arrives."""
+    """Return what the tables of the stream hold, as text.
+
+    And what must come of it when one fact more arrives.
+    """
 
     def act(action: Action, at_ms: int, **more: object) -> CleanInteraction:
         lines = [Line(product_id="p1", units=2, revenue_minor=500)]
-        return CleanInteraction(event_id=f"{action.value}-{at_ms}", shopper="ann", at_ms=at_ms, action=action, lines=lines, **more)  # type: ignore[arg-type]
+        return CleanInteraction(
+            event_id=f"{action.value}-{at_ms}", shopper="ann", at_ms=at_ms, action=action, lines=lines, **more
+        )  # type: ignore[arg-type]
 
     history = [
-        CleanSearch(event_id="s", shopper="ann", at_ms=AT_MS, query_id="q1", query="red mug", shown=["p1", "p2"], session_id="s1"),
+        CleanSearch(
+            event_id="s",
+            shopper="ann",
+            at_ms=AT_MS,
+            query_id="q1",
+            query="red mug",
+            shown=["p1", "p2"],
+            session_id="s1",
+        ),
         act(Action.CLICK, AT_MS + 1, query_id="q1"),
         act(Action.ADD_TO_CART, AT_MS + 2),
         act(Action.PURCHASE, AT_MS + 3, order_id="o", session_id="s1"),
@@ -82,9 +96,15 @@ def raw_and_clean() -> list[dict[str, object]]:
 def letter() -> dict[str, object]:
     """Return a dead letter as it lies on its topic; headers as text."""
     refused = dead_letter(
-        Record("interactions", 1, 7, AT_MS, b"k", b"{", (("ce_id", b"e9"),)), Rejection(reason=Reason.JSON_DECODE), stage="intake"
+        Record("interactions", 1, 7, AT_MS, b"k", b"{", (("ce_id", b"e9"),)),
+        Rejection(reason=Reason.JSON_DECODE),
+        stage="intake",
     )
-    return {"topic": refused.topic, "value": (refused.value or b"").decode(), "headers": [[k, v.decode()] for k, v in refused.headers]}
+    return {
+        "topic": refused.topic,
+        "value": (refused.value or b"").decode(),
+        "headers": [[k, v.decode()] for k, v in refused.headers],
+    }
 
 
 def main() -> None:
@@ -97,7 +117,9 @@ def main() -> None:
     files: dict[str, object] = {type(m).__name__: json.loads(m.to_json()) for m in MESSAGES}
     files |= {"states": states(), "raw": raw_and_clean(), "letter": letter()}
     for name, value in files.items():
-        (folder / f"{name}.json").write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / f"{name}.json").write_text(
+            json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""A real, small process for the supervisor to keep: it serves its pages and announces its port, as process/health.py does.
+"""A real, small process for the supervisor to keep.
 
-Usage: small_child.py NAME MODE, with SEARCHLOOP_DATA_DIR. Modes: plain; misused (exit 2); crashing (exit 70 at once);
-stubborn (ignores SIGTERM); parent (starts a process of its own).
-It appends a line to events.txt when it starts and when it is stopped in order.
+It serves its pages and announces its port, as process/health.py does. Usage: small_child.py NAME MODE, with
+SEARCHLOOP_DATA_DIR. Modes: plain; misused (exit 2); crashing (exit 70 at once); stubborn (ignores SIGTERM);
+parent (starts a process of its own). It appends a line to events.txt when it starts and when it is stopped in
+order.
 """
 
 import json

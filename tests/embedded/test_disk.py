@@ -15,7 +15,17 @@ def test_a_disk_that_fills_and_empties_is_told_once_each_and_not_while_it_stands
     for _ in range(9):
         watch.look()
         states.append((watch.full, len(told)))
-    assert states == [(False, 0), (True, 1), (True, 1), (True, 1), (True, 1), (False, 2), (False, 2), (False, 2), (True, 3)]
+    assert states == [
+        (False, 0),
+        (True, 1),
+        (True, 1),
+        (True, 1),
+        (True, 1),
+        (False, 2),
+        (False, 2),
+        (False, 2),
+        (True, 3),
+    ]
     assert "the disk of data is full (1 MB free)" in told[0]
     assert "has room again (70 MB free)" in told[1]
 

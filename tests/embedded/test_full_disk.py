@@ -38,10 +38,18 @@ async def read(bootstrap: str, topic: str) -> list[int]:
         return [int((r.value or b"").split()[0]) async for r in reader.until(await reader.end_offsets())]
 
 
-async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledged_is_lost(milvus: str, tmp_path: Path) -> None:
+async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledged_is_lost(
+    milvus: str, tmp_path: Path
+) -> None:
     with small_disk(tmp_path / "disk", 300) as disk:
         env = {"SEARCHLOOP_MILVUS": milvus, "SEARCHLOOP_PARTITIONS": "1"}
-        stack = Supervisor(data_dir=disk / "data", env=env, processes=("stream",), commands=commands(stream="plain"), quiet=True)
+        stack = Supervisor(
+            data_dir=disk / "data",
+            env=env,
+            processes=("stream",),
+            commands=commands(stream="plain"),
+            quiet=True,
+        )
         async with stack as running:
             await running.ready(60)
             watching = asyncio.create_task(running.watch())
@@ -53,10 +61,15 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
                 await write(producer, topic, range(20), acknowledged)
                 ballast = fill(disk)
                 writing = asyncio.create_task(write(producer, topic, range(20, 120), acknowledged))
-                await until(lambda: running.restarts("kafka") >= 1, "Kafka was started again while the disk was full")
+                await until(
+                    lambda: running.restarts("kafka") >= 1, "Kafka was started again while the disk was full"
+                )
                 before = len(acknowledged)
                 running.kill("stream")  # its end and its start are written to runtime.json, which has no room
-                await until(lambda: running.restarts("stream") >= 1, "the process was started again while the disk was full")
+                await until(
+                    lambda: running.restarts("stream") >= 1,
+                    "the process was started again while the disk was full",
+                )
                 assert not watching.done()
 
                 ballast.unlink()
@@ -66,7 +79,10 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
             assert set(acknowledged) <= set(found)
             assert found == sorted(set(found))
             expected = {name: running.pid(name) for name in ("kafka", "stream")}
-            await until(lambda: json.loads((disk / "data" / "runtime.json").read_text())["processes"] == expected, "runtime.json is true")
+            await until(
+                lambda: json.loads((disk / "data" / "runtime.json").read_text())["processes"] == expected,
+                "runtime.json is true",
+            )
             assert not watching.done()
             watching.cancel()
         said = (disk / "data" / "logs" / "up.log").read_text()

@@ -16,7 +16,9 @@ def refuse(*_: object) -> None:
     raise OSError("no network here")
 
 
-def test_once_fetched_they_are_found_without_network_java_or_maven(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_once_fetched_they_are_found_without_network_java_or_maven(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(socket.socket, "connect", refuse)
     names = {jar.name for jar in kafka_jars()}
@@ -30,7 +32,9 @@ def test_when_they_cannot_be_fetched_the_reason_and_the_ways_out_are_said_and_no
     config.write_text(f"[repositories]\ncentral = http://127.0.0.1:{free_port()}\n")
     monkeypatch.setenv("JGO_CONFIG_FILE", str(config))
     monkeypatch.setenv("JGO_CACHE_DIR", str(tmp_path / "cache"))
-    with pytest.raises(JarsMissingError, match=r"could not fetch Apache Kafka (?s:.*)SEARCHLOOP_KAFKA=host:port"):
+    with pytest.raises(
+        JarsMissingError, match=r"could not fetch Apache Kafka (?s:.*)SEARCHLOOP_KAFKA=host:port"
+    ):
         kafka_jars()
     assert not cache_folder().exists()
     assert [p.name for p in cache_folder().parent.iterdir()] == ["lock"]

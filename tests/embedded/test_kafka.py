@@ -52,8 +52,13 @@ def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
         assert broker.pid is None
 
 
-def test_a_foreign_broker_on_the_port_is_not_taken_for_ours(embedded_kafka: EmbeddedKafka, tmp_path: Path) -> None:
-    """A folder whose last port now belongs to another cluster: it is not ours that answers, and another port is taken."""
+def test_a_foreign_broker_on_the_port_is_not_taken_for_ours(
+    embedded_kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
+    """A folder whose last port now belongs to another cluster.
+
+    It is not ours that answers, and another port is taken.
+    """
     foreign = int(embedded_kafka.address.rsplit(":", 1)[1])
     (tmp_path / "node.json").write_text(json.dumps({"cluster_id": "another-cluster-id-000", "port": foreign}))
     ours = EmbeddedKafka(tmp_path)
@@ -62,7 +67,9 @@ def test_a_foreign_broker_on_the_port_is_not_taken_for_ours(embedded_kafka: Embe
     assert not ours.answers()
 
 
-def test_a_second_broker_on_the_same_folder_is_refused_and_the_first_goes_on(embedded_kafka: EmbeddedKafka) -> None:
+def test_a_second_broker_on_the_same_folder_is_refused_and_the_first_goes_on(
+    embedded_kafka: EmbeddedKafka,
+) -> None:
     second = EmbeddedKafka(embedded_kafka.data_dir)
     with pytest.raises(AlreadyRunningError, match=f"already runs on .* at {embedded_kafka.address}"):
         second.start()

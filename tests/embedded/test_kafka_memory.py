@@ -27,7 +27,10 @@ def setting(name: str, heap: int) -> int:
 def test_requests_that_wait_take_leave_a_third_of_the_heap_whatever_the_machine(memory_gb: int) -> None:
     """The bound may be passed by one request."""
     heap = heap_mb(memory_gb << 30)
-    assert setting("queued.max.request.bytes", heap) + setting("socket.request.max.bytes", heap) <= heap * MB * 2 // 3
+    assert (
+        setting("queued.max.request.bytes", heap) + setting("socket.request.max.bytes", heap)
+        <= heap * MB * 2 // 3
+    )
     assert setting("queued.max.request.bytes", heap) >= 8 * setting("socket.request.max.bytes", heap)
 
 
@@ -57,7 +60,10 @@ async def test_connections_that_announce_much_and_send_nothing_keep_nobody_from_
 
 @pytest.mark.broker
 async def test_the_largest_records_of_several_partitions_are_taken_at_once(tmp_path: Path) -> None:
-    """A client puts one batch of each partition into a request; one that is too large would be sent again for ever."""
+    """A client puts one batch of each partition into a request.
+
+    One that is too large would be sent again for ever.
+    """
     with EmbeddedKafka(tmp_path / "kafka") as broker:
         settings = Settings(kafka=broker.address, partitions=4)
         await ensure_topics(settings)

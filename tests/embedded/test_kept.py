@@ -1,4 +1,7 @@
-"""What a folder keeps for the next start, damaged: a sentence that says which file and what to do, and no traceback."""
+"""What a folder keeps for the next start, damaged.
+
+A sentence that says which file and what to do, and no traceback.
+"""
 
 import json
 import stat
@@ -36,7 +39,10 @@ def test_the_command_line_says_it_in_a_sentence(tmp_path: Path) -> None:
     with claim(tmp_path):
         (tmp_path / "runtime.json").write_text("{")
         done = subprocess.run(
-            [sys.executable, "-m", "cli", "status", "--data-dir", str(tmp_path)], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "cli", "status", "--data-dir", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     assert done.returncode == 1
     assert "runtime.json is damaged" in done.stderr

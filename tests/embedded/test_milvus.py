@@ -19,7 +19,8 @@ def test_it_answers_until_it_is_stopped_and_comes_back_on_the_same_port(tmp_path
         assert server.answers()
         address = server.address
     assert not server.answers()
-    ended = server.log_path.read_text()  # it was asked, not killed; asked early it has not yet put its own handler in place
+    # It was asked, not killed; asked early it has not yet put its own handler in place
+    ended = server.log_path.read_text()
     assert "Shutting down" in ended or "KeyboardInterrupt" in ended
     with EmbeddedMilvus(tmp_path) as again:
         assert again.address == address

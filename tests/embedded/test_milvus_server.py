@@ -21,7 +21,9 @@ def test_a_field_of_the_template_takes_its_value_or_its_default_and_nothing_else
         filled(template, {"one": 5})
 
 
-def test_where_the_wheel_is_not_installed_the_refusal_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_where_the_wheel_is_not_installed_the_refusal_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("sys.path", [])
     assert wheel_folder() is None
     with pytest.raises(ServerMissingError, match="pip install --no-deps milvus=="):
@@ -30,7 +32,9 @@ def test_where_the_wheel_is_not_installed_the_refusal_says_what_to_install(monke
         MilvusServer(tmp_path).start()
 
 
-def test_two_servers_run_side_by_side_and_one_comes_back_on_its_ports_after_kill_9(milvus_server: str, tmp_path: Path) -> None:
+def test_two_servers_run_side_by_side_and_one_comes_back_on_its_ports_after_kill_9(
+    milvus_server: str, tmp_path: Path
+) -> None:
     server = MilvusServer(tmp_path)
     with server:
         assert server.answers()
@@ -45,5 +49,8 @@ def test_two_servers_run_side_by_side_and_one_comes_back_on_its_ports_after_kill
 
 
 def test_a_port_that_is_taken_is_refused(milvus_wheel: None, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortTakenError, match="Milvus needs it"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(PortTakenError, match="Milvus needs it"),
+    ):
         MilvusServer(tmp_path, taken.getsockname()[1]).start()

@@ -49,5 +49,8 @@ def test_a_port_that_was_chosen_a_moment_ago_is_not_chosen_again(monkeypatch: py
 
 
 def test_free_ports_lie_below_those_of_outgoing_connections() -> None:
-    """A client retrying a port of the outgoing range can connect to itself, and then nobody can listen there."""
+    """A client retrying a port of the outgoing range can connect to itself.
+
+    Then nobody can listen there.
+    """
     assert all(20_000 <= free_port() < 32_000 for _ in range(20))

@@ -21,5 +21,7 @@ def test_a_child_that_lived_for_a_minute_starts_anew() -> None:
 
 
 @given(st.none() | st.floats(0.5, 30), seconds)
-def test_the_wait_is_never_shorter_than_half_a_second_nor_longer_than_half_a_minute(previous: float | None, alive: float) -> None:
+def test_the_wait_is_never_shorter_than_half_a_second_nor_longer_than_half_a_minute(
+    previous: float | None, alive: float
+) -> None:
     assert 0.5 <= next_delay(previous, alive) <= 30

@@ -32,7 +32,9 @@ def owner_of(folder: Path) -> "subprocess.Popen[str]":
 def test_a_directory_held_by_another_process_is_refused_with_its_pid(tmp_path: Path) -> None:
     with owner_of(tmp_path) as other:
         with (
-            pytest.raises(AlreadyRunningError, match=rf"already runs on .* as process {other.pid}: stop that one") as refusal,
+            pytest.raises(
+                AlreadyRunningError, match=rf"already runs on .* as process {other.pid}: stop that one"
+            ) as refusal,
             claim(tmp_path),
         ):
             pass
@@ -53,7 +55,9 @@ def test_what_a_killed_owner_left_behind_neither_locks_nor_counts_as_running(tmp
 
 def test_the_file_is_gone_when_the_owner_ends_in_order(tmp_path: Path) -> None:
     with claim(tmp_path):
-        Runtime(kafka="k", milvus="m", pid=os.getpid(), started_at=1.0, processes={"stream": 3}).write(tmp_path)
+        Runtime(kafka="k", milvus="m", pid=os.getpid(), started_at=1.0, processes={"stream": 3}).write(
+            tmp_path
+        )
         assert (tmp_path / "runtime.json").exists()
     assert not (tmp_path / "runtime.json").exists()
     assert read_runtime(tmp_path) is None

@@ -22,11 +22,20 @@ Stack = Callable[..., Supervisor]
 
 @pytest.fixture
 def stack(kafka: str, milvus: str, tmp_path: Path) -> Stack:
-    """Build a supervisor on the session's servers: ``stack(stream="plain")`` keeps one small child called stream."""
+    """Build a supervisor on the session's servers.
+
+    ``stack(stream="plain")`` keeps one small child called stream.
+    """
 
     def build(env: Mapping[str, str] | None = None, **modes: str) -> Supervisor:
         servers = {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus, **(env or {})}
-        return Supervisor(data_dir=tmp_path / "data", env=servers, processes=tuple(modes), commands=commands(**modes), quiet=True)
+        return Supervisor(
+            data_dir=tmp_path / "data",
+            env=servers,
+            processes=tuple(modes),
+            commands=commands(**modes),
+            quiet=True,
+        )
 
     return build
 
@@ -39,7 +48,9 @@ def events(folder: Path) -> list[str]:
     return [" ".join(line.split()[:2]) for line in (folder / "events.txt").read_text().splitlines()]
 
 
-async def test_processes_are_started_in_order_told_where_the_servers_are_and_stopped_in_reverse(stack: Stack, kafka: str) -> None:
+async def test_processes_are_started_in_order_told_where_the_servers_are_and_stopped_in_reverse(
+    stack: Stack, kafka: str
+) -> None:
     async with stack(stream="plain", searcher="plain", trainer="plain") as running:
         await running.ready(60)
         runtime = read_runtime(running.data_dir)
@@ -83,7 +94,9 @@ async def test_a_process_that_keeps_crashing_is_started_again_with_growing_pause
     assert "next start in 1 s" in said
 
 
-async def test_a_process_that_refuses_its_settings_is_not_started_again_and_its_words_are_reported(stack: Stack) -> None:
+async def test_a_process_that_refuses_its_settings_is_not_started_again_and_its_words_are_reported(
+    stack: Stack,
+) -> None:
     async with stack(stream="misused", searcher="plain") as running:
         with pytest.raises(NotReadyError, match=r"stream refused to start(?s:.*)no such setting"):
             await running.ready(60)
@@ -125,7 +138,10 @@ async def test_a_second_supervisor_on_the_directory_is_refused_and_the_first_goe
     ("env", "reason"),
     [
         ({"SEARCHLOOP_KAFKA": "127.0.0.1:1"}, "SEARCHLOOP_KAFKA names 127.0.0.1:1, and nothing answers"),
-        ({"SEARCHLOOP_MILVUS": "http://127.0.0.1:1"}, "SEARCHLOOP_MILVUS names http://127.0.0.1:1, and nothing answers"),
+        (
+            {"SEARCHLOOP_MILVUS": "http://127.0.0.1:1"},
+            "SEARCHLOOP_MILVUS names http://127.0.0.1:1, and nothing answers",
+        ),
         ({"SEARCHLOOP_MILVUS": "./own.db"}, "several processes need a server"),
     ],
 )
@@ -152,7 +168,13 @@ async def test_a_folder_that_happens_to_be_called_like_a_package_is_not_run(
     monkeypatch.chdir(tmp_path)
     servers = {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus}
     command = [sys.executable, "-c", "import schemas; print('schemas from', schemas.__file__)"]
-    stack = Supervisor(data_dir=tmp_path / "data", env=servers, processes=("stream",), commands={"stream": command}, quiet=True)
+    stack = Supervisor(
+        data_dir=tmp_path / "data",
+        env=servers,
+        processes=("stream",),
+        commands={"stream": command},
+        quiet=True,
+    )
     async with stack as running:
         await until(lambda: "ended" in running.log_path("stream").read_text(), "it ran")
         assert f"schemas from {Path.cwd().root}" in running.log_path("stream").read_text()

@@ -33,7 +33,9 @@ sys.exit(asyncio.run(up(Path(sys.argv[1]), processes=tuple(commands), commands=c
 def start_up(folder: Path, env: dict[str, str], **modes: str) -> "Iterator[subprocess.Popen[str]]":
     """Start it for the length of the block; a test that failed leaves nothing behind either."""
     command = [sys.executable, "-c", UP, str(folder), json.dumps(commands(**modes))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env}) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env}
+    ) as process:
         try:
             yield process
         finally:
@@ -56,7 +58,9 @@ def running_on(folder: Path) -> Runtime:
     return runtime
 
 
-async def test_after_a_signal_it_ends_in_order_with_nothing_left_and_the_next_start_finds_the_topics(tmp_path: Path) -> None:
+async def test_after_a_signal_it_ends_in_order_with_nothing_left_and_the_next_start_finds_the_topics(
+    tmp_path: Path,
+) -> None:
     addresses = []
     for number in (signal.SIGTERM, signal.SIGINT):
         with start_up(tmp_path, {}, stream="plain") as process:
@@ -81,9 +85,20 @@ async def test_after_a_signal_it_ends_in_order_with_nothing_left_and_the_next_st
 
 def test_a_port_that_was_asked_for_is_kafkas_and_is_kept(milvus: str, tmp_path: Path) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "cli", "up", "--data-dir", str(tmp_path / "data"), "--kafka-port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "cli",
+        "up",
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--kafka-port",
+        str(port),
+    ]
     env = {**os.environ, "SEARCHLOOP_MILVUS": milvus}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
+    ) as process:
         try:
             read_until(process, f"kafka answers at 127.0.0.1:{port}")
         finally:
@@ -93,13 +108,23 @@ def test_a_port_that_was_asked_for_is_kafkas_and_is_kept(milvus: str, tmp_path: 
 
 def test_a_port_for_a_server_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cli", "up", "--data-dir", str(tmp_path), "--kafka-port", "20001"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "SEARCHLOOP_KAFKA": "other:9092"}, check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SEARCHLOOP_KAFKA": "other:9092"},
+        check=False,
+    )
     assert done.returncode == 2
     assert "--kafka-port is for a server of our own" in done.stderr
 
 
-def test_kill_9_leaves_nothing_running_not_even_what_a_child_had_started(kafka: str, milvus: str, tmp_path: Path) -> None:
-    with start_up(tmp_path, {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus}, stream="plain", trainer="parent") as process:
+def test_kill_9_leaves_nothing_running_not_even_what_a_child_had_started(
+    kafka: str, milvus: str, tmp_path: Path
+) -> None:
+    with start_up(
+        tmp_path, {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus}, stream="plain", trainer="parent"
+    ) as process:
         read_until(process, "searchloop is up")
         below = psutil.Process(process.pid).children(recursive=True)
         assert len(below) == 4  # two children, one of a child, the guardian
@@ -111,7 +136,9 @@ def test_kill_9_leaves_nothing_running_not_even_what_a_child_had_started(kafka: 
 def test_a_process_that_refuses_its_settings_at_the_start_ends_it_with_status_1_and_the_reason(
     kafka: str, milvus: str, tmp_path: Path
 ) -> None:
-    with start_up(tmp_path, {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus}, stream="misused", searcher="plain") as process:
+    with start_up(
+        tmp_path, {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus}, stream="misused", searcher="plain"
+    ) as process:
         said, _ = process.communicate(timeout=240)
         assert process.returncode == 1
     assert "stream refused to start" in said
@@ -123,7 +150,13 @@ async def test_kafka_that_is_killed_comes_back_where_its_clients_look_for_it(tmp
         read_until(process, "searchloop is up")
         before = running_on(tmp_path)
         os.kill(before.processes["kafka"], signal.SIGKILL)
-        wait_until(lambda: running_on(tmp_path).processes.get("kafka", before.processes["kafka"]) != before.processes["kafka"], "restarted")
+        wait_until(
+            lambda: (
+                running_on(tmp_path).processes.get("kafka", before.processes["kafka"])
+                != before.processes["kafka"]
+            ),
+            "restarted",
+        )
         await ensure_topics(Settings(kafka=before.kafka, partitions=1))
         process.send_signal(signal.SIGTERM)
         process.wait(240)

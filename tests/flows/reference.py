@@ -1,4 +1,7 @@
-"""What the pairs must be: one clean pass of the raw records through the pure rules, without Kafka and without Faust."""
+"""What the pairs must be.
+
+One clean pass of the raw records through the pure rules, without Kafka and without Faust.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,7 +38,9 @@ def expected_pairs(records: Iterable[Raw], settings: StreamSettings) -> dict[byt
         check = validate_search if raw.topic_name == "searches" else validate_interaction
         event = check(record, now, settings)
         assert isinstance(event, CleanSearch | CleanInteraction), event
-        state, contributions = attribute(shoppers.get(event.shopper) or Shopper(), event, 0, (number, 0), rules)
+        state, contributions = attribute(
+            shoppers.get(event.shopper) or Shopper(), event, 0, (number, 0), rules
+        )
         shoppers[event.shopper] = state
         for c in contributions:
             key = pair_key(c.query, c.product_id)

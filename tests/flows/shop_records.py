@@ -23,13 +23,18 @@ def titles() -> dict[str, str]:
 def products() -> Iterator[Raw]:
     """Yield the catalogue."""
     for product_id, title in titles().items():
-        yield Raw("products", product_id.encode(), json.dumps({"product_id": product_id, "title": title, "version": 1}).encode())
+        yield Raw(
+            "products",
+            product_id.encode(),
+            json.dumps({"product_id": product_id, "title": title, "version": 1}).encode(),
+        )
 
 
 def visits(end: datetime, *, first: int, last: int) -> Iterator[Raw]:
-    """Yield visits ``first`` to ``last`` (of at most ``VISITS``): a search, a click, every fourth a purchase, every twentieth returned.
+    """Yield visits ``first`` to ``last`` (of at most ``VISITS``).
 
-    They spread over twenty days that end at ``end``, in order; every third visit asks for the jargon word.
+    A search, a click, every fourth a purchase, every twentieth returned. They spread over twenty days that
+    end at ``end``, in order; every third visit asks for the jargon word.
     """
     names = titles()
     for number in range(first, last):
@@ -39,14 +44,29 @@ def visits(end: datetime, *, first: int, last: int) -> Iterator[Raw]:
         at = end - timedelta(days=20) * (1 - number / VISITS) - timedelta(minutes=5)
         who = {"client_id": f"c{number % 400}", "query_id": f"q{number}"}
         shown = [product, *rng.sample(sorted(names), 5)]
-        yield _event("searches", who | {"event_id": f"s{number}", "user_query": query, "query_response_hit_ids": shown}, at)
+        yield _event(
+            "searches",
+            who | {"event_id": f"s{number}", "user_query": query, "query_response_hit_ids": shown},
+            at,
+        )
         acted = {"event_id": f"k{number}", "action_name": "click", "object_id": product}
         yield _event("interactions", who | acted, at + timedelta(seconds=20))
         if number % 4 == 0:
-            order = {"order_id": f"o{number}", "items": [{"object_id": product, "quantity": 2, "unit_price": 9.5}]}
-            yield _event("interactions", who | order | {"event_id": f"b{number}", "action_name": "purchase"}, at + timedelta(minutes=2))
+            order = {
+                "order_id": f"o{number}",
+                "items": [{"object_id": product, "quantity": 2, "unit_price": 9.5}],
+            }
+            yield _event(
+                "interactions",
+                who | order | {"event_id": f"b{number}", "action_name": "purchase"},
+                at + timedelta(minutes=2),
+            )
             if number % 20 == 0:
-                yield _event("interactions", who | order | {"event_id": f"r{number}", "action_name": "refund"}, at + timedelta(minutes=4))
+                yield _event(
+                    "interactions",
+                    who | order | {"event_id": f"r{number}", "action_name": "refund"},
+                    at + timedelta(minutes=4),
+                )
 
 
 def _event(topic: str, body: dict[str, object], at: datetime) -> Raw:

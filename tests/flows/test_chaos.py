@@ -8,7 +8,9 @@ from benchmarks.exactness.contrast import contrast
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-async def test_what_is_learnt_is_the_same_bytes_though_workers_and_broker_are_killed_paused_and_exchanged(tmp_path):
+async def test_what_is_learnt_is_the_same_bytes_though_workers_and_broker_are_killed_paused_and_exchanged(
+    tmp_path,
+):
     report = await run(seed=5, events=1500, kills=1, workers=2, rtt_ms=5.0, folder=tmp_path)
     assert report["equal_to_clean"]
     assert report["equal_to_reference"]
@@ -20,6 +22,9 @@ async def test_what_is_learnt_is_the_same_bytes_though_workers_and_broker_are_ki
 
 
 async def test_a_start_behind_a_slow_network_loses_nothing(tmp_path):
-    """Stock Faust loses here in most starts, but not in all, so the contrast is the benchmark's: ``chaos.py --contrast``."""
+    """Stock Faust loses here in most starts, but not in all, so the contrast is the benchmark's.
+
+    ``chaos.py --contrast``.
+    """
     report = await contrast(5, tmp_path, {"ours": "stream"}, events=1000)
     assert report["ours"] == {"pairs_wrong": 0, "lost": 0, "double": 0, "holes": 0, "settled": True}

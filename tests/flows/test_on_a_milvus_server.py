@@ -1,4 +1,7 @@
-"""The loop on a real Milvus server (HNSW) instead of Lite: one turn, a deletion, and kill -9 of the server under search traffic."""
+"""The loop on a real Milvus server (HNSW) instead of Lite.
+
+One turn, a deletion, and kill -9 of the server under search traffic.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -35,8 +38,12 @@ def server(milvus_wheel: None, tmp_path: Path) -> Iterator[MilvusServer]:
         yield started
 
 
-async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it_was_killed(server: MilvusServer, tmp_path: Path) -> None:
-    async with Supervisor(data_dir=tmp_path, env={"SEARCHLOOP_MILVUS": server.address, "SEARCHLOOP_MAX_STEPS": "10"}, quiet=True) as stack:
+async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it_was_killed(
+    server: MilvusServer, tmp_path: Path
+) -> None:
+    async with Supervisor(
+        data_dir=tmp_path, env={"SEARCHLOOP_MILVUS": server.address, "SEARCHLOOP_MAX_STEPS": "10"}, quiet=True
+    ) as stack:
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
         await feed(settings, products())
@@ -48,19 +55,38 @@ async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it
             open_requester(settings.kafka, settings.topic("search-responses")) as requester,
             steady_traffic(requester, settings, [QUERY], per_second=10) as traffic,
         ):
-            await until(lambda: _last(traffic, lambda a: _shows(a, TARGET, generation=2)), "an answer of generation 2")
+            await until(
+                lambda: _last(traffic, lambda a: _shows(a, TARGET, generation=2)), "an answer of generation 2"
+            )
             await feed(settings, [Raw("products", TARGET.encode(), None)])
-            await until(lambda: _last(traffic, lambda a: not a.failed and not _shows(a, TARGET)), "its deletion", deadline_s=60)
+            await until(
+                lambda: _last(traffic, lambda a: not a.failed and not _shows(a, TARGET)),
+                "its deletion",
+                deadline_s=60,
+            )
 
             traffic.phase = "down"
             server.kill()
-            await until(lambda: _last(traffic, lambda a: a.failed), "an answer that says that the index is gone")
-            await asyncio.to_thread(server.start)  # not a thread that ends: a child dies with the thread that started it
+            await until(
+                lambda: _last(traffic, lambda a: a.failed), "an answer that says that the index is gone"
+            )
+            # Not a thread that ends: a child dies with the thread that started it
+            await asyncio.to_thread(server.start)
             traffic.phase = "back"
-            await until(lambda: _last(traffic, lambda a: a.phase == "back" and not a.failed), "answers after the restart")
+            await until(
+                lambda: _last(traffic, lambda a: a.phase == "back" and not a.failed),
+                "answers after the restart",
+            )
             assert not _shows(traffic.answers[-1], TARGET)
-        await until(lambda: _all_answered(settings), "one answer to every request, also to those that nobody waits for any more")
-        said = {a.response.error.code for a in traffic.answers if a.response is not None and a.response.error is not None}
+        await until(
+            lambda: _all_answered(settings),
+            "one answer to every request, also to those that nobody waits for any more",
+        )
+        said = {
+            a.response.error.code
+            for a in traffic.answers
+            if a.response is not None and a.response.error is not None
+        }
         assert said <= {"index_unavailable", "expired"}
         await _alias_and_index_are_those_of_the_live_generation(settings)
         assert not [name for name in PROCESSES if stack.restarts(name)], "no process had to be started again"
@@ -78,7 +104,10 @@ def _shows(answer: Answer, product_id: str, *, generation: int | None = None) ->
 
 
 async def _all_answered(settings: Settings) -> bool:
-    asked, answered = [await read_compacted(settings.kafka, settings.topic(t)) for t in ("search-requests", "search-responses")]
+    asked, answered = [
+        await read_compacted(settings.kafka, settings.topic(t))
+        for t in ("search-requests", "search-responses")
+    ]
     return asked.records.keys() <= answered.records.keys()
 
 

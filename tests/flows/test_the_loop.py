@@ -1,4 +1,7 @@
-"""The whole loop with real processes: from an event to a served hit, and the same while every process is killed once."""
+"""The whole loop with real processes.
+
+From an event to a served hit, and the same while every process is killed once.
+"""
 
 import asyncio
 import json
@@ -34,7 +37,11 @@ END = datetime.now(UTC)
 
 async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
     async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
-        response, _ = await ask(requester, settings, SearchRequest(request_id=uuid.uuid4().hex, user_query=query, timeout_ms=30_000))
+        response, _ = await ask(
+            requester,
+            settings,
+            SearchRequest(request_id=uuid.uuid4().hex, user_query=query, timeout_ms=30_000),
+        )
     assert response.status is Status.OK, response
     return response.generation, [h.product_id for h in response.hits]
 
@@ -80,7 +87,10 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
 
 
 async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_it(tmp_path: Path) -> None:
-    """kill -9 of each of the four in turn: nothing is lost, nothing counted twice, every request answered, one generation serves."""
+    """kill -9 of each of the four in turn.
+
+    Nothing is lost, nothing counted twice, every request answered, one generation serves.
+    """
     async with Supervisor(data_dir=tmp_path, quiet=True) as stack:
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
@@ -92,7 +102,10 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
         await feed(settings, records[:half])
         stack.kill("stream")
         await feed(settings, records[half:])
-        await until(lambda: pairs_equal(settings, catalog + records), "the pairs of one clean pass, after kill -9 of stream")
+        await until(
+            lambda: pairs_equal(settings, catalog + records),
+            "the pairs of one clean pass, after kill -9 of stream",
+        )
 
         trigger = await ask_for_run(settings)
         await _until_state(settings, trigger, RunState.TRAINING)
@@ -104,8 +117,11 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
 
         async with (
             open_requester(settings.kafka, settings.topic("search-responses")) as requester,
-            # A killed member is missed after six seconds and a restart takes ten, on a busy machine many more: who waits gets his answer.
-            steady_traffic(requester, settings, [JARGON, "steel lamp"], per_second=20, timeout_ms=240_000) as traffic,
+            # A killed member is missed after six seconds and a restart takes ten, on a busy machine many
+            # more: who waits gets his answer.
+            steady_traffic(
+                requester, settings, [JARGON, "steel lamp"], per_second=20, timeout_ms=240_000
+            ) as traffic,
         ):
             await until(lambda: _answered(traffic.answers, 20), "the first answers")
             stack.kill("searcher")
@@ -117,7 +133,9 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
         live, releases = await read_releases(settings)
         assert live is not None
         assert live.live.generation == run.generation
-        standing = {r.generation for r in releases if r.state in {ReleaseState.RELEASED, ReleaseState.RETIRED}}
+        standing = {
+            r.generation for r in releases if r.state in {ReleaseState.RELEASED, ReleaseState.RETIRED}
+        }
         assert standing == {1, run.generation}
         runs = await read_runs(settings)
         assert [r.state.terminal for r in runs] == [True]

@@ -19,7 +19,13 @@ from tests.flows.reference import Raw, expected_pairs
 
 
 def settings_of(stack: Supervisor, folder: Path) -> Settings:
-    return Settings.load({"SEARCHLOOP_KAFKA": stack.kafka, "SEARCHLOOP_MILVUS": stack.milvus, "SEARCHLOOP_DATA_DIR": str(folder)})
+    return Settings.load(
+        {
+            "SEARCHLOOP_KAFKA": stack.kafka,
+            "SEARCHLOOP_MILVUS": stack.milvus,
+            "SEARCHLOOP_DATA_DIR": str(folder),
+        }
+    )
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, *, deadline_s: float = 240) -> None:
@@ -32,7 +38,8 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, *, deadline
 async def feed(settings: Settings, records: Iterable[Raw]) -> None:
     async with open_producer(settings.kafka, linger_ms=5) as producer:
         outgoing = [Outgoing(settings.topic(r.topic_name), r.value, key=r.key) for r in records]
-        for start in range(0, len(outgoing), 100):  # as a shop would: one after the other, not a month at once
+        # As a shop would: one after the other, not a month at once
+        for start in range(0, len(outgoing), 100):
             await producer.send_all(outgoing[start : start + 100])
 
 
@@ -42,18 +49,30 @@ def counted(pair: Pair) -> tuple[object, object]:
 
 
 async def pairs_equal(settings: Settings, records: list[Raw]) -> bool:
-    """Whether ``pairs`` says what one clean pass says. Pairs whose counts have cancelled out are as good as absent."""
+    """Whether ``pairs`` says what one clean pass says.
+
+    Pairs whose counts have cancelled out are as good as absent.
+    """
     state = await read_compacted(settings.kafka, settings.topic("pairs"))
     found = {key: counted(Pair.from_json(r.value)) for key, r in state.records.items() if r.value}
     expected = {key: counted(pair) for key, pair in expected_pairs(records, StreamSettings()).items()}
     nothing: tuple[object, object] = ({}, {})
-    return all(found.get(key, nothing) == expected.get(key, nothing) for key in found.keys() | expected.keys())
+    return all(
+        found.get(key, nothing) == expected.get(key, nothing) for key in found.keys() | expected.keys()
+    )
 
 
 async def ask_for_run(settings: Settings) -> str:
-    """Trigger a run whose candidate is deployed whatever the verdict: these tests are about the loop, not the gate."""
+    """Trigger a run whose candidate is deployed whatever the verdict.
+
+    These tests are about the loop, not the gate.
+    """
     trigger = Trigger(
-        trigger_id=uuid.uuid4().hex, requested_at=datetime.now(UTC), requested_by="tests", force=True, force_reason="a test of the loop"
+        trigger_id=uuid.uuid4().hex,
+        requested_at=datetime.now(UTC),
+        requested_by="tests",
+        force=True,
+        force_reason="a test of the loop",
     )
     await send_trigger(settings, trigger)
     return trigger.trigger_id

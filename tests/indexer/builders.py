@@ -10,7 +10,13 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def a_release(generation: int, state: ReleaseState = ReleaseState.RELEASED, **fields: Any) -> Release:
-    values = {"model": f"m{generation}", "model_sha256": f"sha{generation}", "dim": 4, "collection": f"p_g{generation:06d}", "at": NOW}
+    values = {
+        "model": f"m{generation}",
+        "model_sha256": f"sha{generation}",
+        "dim": 4,
+        "collection": f"p_g{generation:06d}",
+        "at": NOW,
+    }
     return Release(generation=generation, state=state, **{**values, **fields})
 
 
@@ -22,7 +28,9 @@ def a_candidate(sha256: str = "new") -> Candidate:
     return Candidate(model="m", model_sha256=sha256, dim=4)
 
 
-def a_state(*releases: Release, live: int | None = None, previous: int | None = None, **pointer: Any) -> State:
+def a_state(
+    *releases: Release, live: int | None = None, previous: int | None = None, **pointer: Any
+) -> State:
     by_generation = {r.generation: r for r in releases}
     state = State()
     for release in releases:
@@ -31,6 +39,9 @@ def a_state(*releases: Release, live: int | None = None, previous: int | None = 
         return state
     return state.with_pointer(
         LivePointer(
-            sequence=1, live=by_generation[live], previous=by_generation.get(previous or 0), **{"cause": "promote", "at": NOW, **pointer}
+            sequence=1,
+            live=by_generation[live],
+            previous=by_generation.get(previous or 0),
+            **{"cause": "promote", "at": NOW, **pointer},
         )
     )

@@ -1,4 +1,7 @@
-"""A real indexer process and the hands of its operator: products in, commands in, the state as the topics tell it."""
+"""A real indexer process and the hands of its operator.
+
+Products in, commands in, the state as the topics tell it.
+"""
 
 import asyncio
 import json
@@ -24,12 +27,26 @@ from schemas.settings import IndexerSettings
 from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, dead_letter_name
 from schemas.training import Decision
 
-WORDS = ("red running shoes", "cordless drill", "espresso machine", "garden hose", "wool blanket", "desk lamp", "laptop sleeve")
+WORDS = (
+    "red running shoes",
+    "cordless drill",
+    "espresso machine",
+    "garden hose",
+    "wool blanket",
+    "desk lamp",
+    "laptop sleeve",
+)
 
 
 def a_product(number: int, version: int = 1, title: str | None = None) -> CatalogProduct:
     name = title or f"{WORDS[number % len(WORDS)]} model {number}"
-    return CatalogProduct(product_id=f"p{number:04d}", title=name, brand=f"brand{number % 5}", price=10.0 + number, version=version)
+    return CatalogProduct(
+        product_id=f"p{number:04d}",
+        title=name,
+        brand=f"brand{number % 5}",
+        price=10.0 + number,
+        version=version,
+    )
 
 
 T = TypeVar("T")
@@ -62,7 +79,9 @@ class Desk:
 
     async def send(self, topic: str, *records: tuple[str, bytes | None]) -> None:
         async with open_producer(self.settings.kafka, linger_ms=0) as producer:
-            await producer.send_all(Outgoing(self.settings.topic(topic), value, key=key.encode()) for key, value in records)
+            await producer.send_all(
+                Outgoing(self.settings.topic(topic), value, key=key.encode()) for key, value in records
+            )
 
     async def put(self, *products: CatalogProduct) -> None:
         await self.send(CATALOG.name, *((p.product_id, p.to_json()) for p in products))
@@ -95,15 +114,30 @@ class Desk:
         return await self._values(self.settings.topic(dead_letter_name(DEPLOYMENT_COMMANDS.name)))
 
     async def live(self, generation: int, *, sequence: int, deadline_s: float = 240.0) -> State:
-        """Wait until the generation is live by the pointer of this sequence, and the records that follow a pointer say the same."""
+        """Wait until the generation is live by the pointer of this sequence.
+
+        And the records that follow a pointer say the same.
+        """
 
         async def there() -> State | None:
             state = await self.state()
             pointer, release = state.pointer, state.releases.get(generation)
-            if not pointer or not release or (pointer.live.generation, pointer.sequence) != (generation, sequence):
+            if (
+                not pointer
+                or not release
+                or (pointer.live.generation, pointer.sequence) != (generation, sequence)
+            ):
                 return None
-            left = state.releases.get(pointer.previous.generation) if pointer.previous and pointer.cause == "rollback" else None
-            followed = release.state != ReleaseState.VERIFIED and release.rolled_back is None and (left is None or left.rolled_back)
+            left = (
+                state.releases.get(pointer.previous.generation)
+                if pointer.previous and pointer.cause == "rollback"
+                else None
+            )
+            followed = (
+                release.state != ReleaseState.VERIFIED
+                and release.rolled_back is None
+                and (left is None or left.rolled_back)
+            )
             return state if followed else None
 
         return await self.eventually(there, deadline_s)
@@ -113,7 +147,9 @@ class Desk:
 
         async def over() -> Release | None:
             release = (await self.state()).releases.get(generation)
-            return release if release and release.state not in UNFINISHED and not await self.building() else None
+            return (
+                release if release and release.state not in UNFINISHED and not await self.building() else None
+            )
 
         return await self.eventually(over)
 
@@ -125,17 +161,26 @@ class Desk:
 
     async def page(self, name: str) -> str:
         port = json.loads((self.settings.data_dir / "run" / "indexer.json").read_text())["port"]
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/{name}") as response:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/{name}") as response,
+        ):
             return await response.text()
 
-    async def eventually(self, condition: Callable[[], Awaitable[T | None]], deadline_s: float = 240.0, *, pause_s: float = 0.2) -> T:
+    async def eventually(
+        self, condition: Callable[[], Awaitable[T | None]], deadline_s: float = 240.0, *, pause_s: float = 0.2
+    ) -> T:
         end = time.monotonic() + deadline_s
         while True:
             found = await condition()
             if found:
                 return found
-            assert time.monotonic() < end, f"not within {deadline_s} s; the indexer says:\n{self.log()[-3000:]}"
-            assert self._process is None or self._process.poll() is None, f"the indexer ended:\n{self.log()[-5000:]}"
+            assert time.monotonic() < end, (
+                f"not within {deadline_s} s; the indexer says:\n{self.log()[-3000:]}"
+            )
+            assert self._process is None or self._process.poll() is None, (
+                f"the indexer ended:\n{self.log()[-5000:]}"
+            )
             await asyncio.sleep(pause_s)
 
     async def _values(self, topic: str) -> list[bytes]:

@@ -1,4 +1,7 @@
-"""What is needed before a candidate is built: a verdict on its weights, and files where models of ours lie."""
+"""What is needed before a candidate is built.
+
+A verdict on its weights, and files where models of ours lie.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,11 @@ from schemas.training import Decision
 
 def approvals(**fields: Any) -> Approvals:
     found = Approvals()
-    found.take(Decision.model_validate({"decision_id": "d", "verdict": "pass", "candidate_sha256": "new", "run_id": "r1", **fields}))
+    found.take(
+        Decision.model_validate(
+            {"decision_id": "d", "verdict": "pass", "candidate_sha256": "new", "run_id": "r1", **fields}
+        )
+    )
     return found
 
 
@@ -28,9 +35,15 @@ def test_weights_that_passed_or_were_forced_with_a_reason_are_approved() -> None
     assert approvals().objection(candidate(run_id=None)) is None
 
 
-@pytest.mark.parametrize("fields", [{"verdict": "fail"}, {"verdict": "inconclusive"}, {"verdict": "forced"}, {"candidate_sha256": None}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"verdict": "fail"}, {"verdict": "inconclusive"}, {"verdict": "forced"}, {"candidate_sha256": None}],
+)
 def test_weights_that_nobody_let_pass_are_not(fields: dict[str, Any]) -> None:
-    """Whoever could write a command deployed any folder: garbage went live within 35 s, and history said that the gate had passed."""
+    """Whoever could write a command deployed any folder.
+
+    Garbage went live within 35 s, and history said that the gate had passed.
+    """
     assert "no decision on these weights" in (approvals(**fields).objection(candidate()) or "")
 
 
@@ -62,7 +75,13 @@ def test_models_lie_in_the_runs_or_in_a_folder_of_the_settings(tmp_path: Path) -
     assert why(inside, str(tmp_path / "runs" / "r1" / "vectors.npz")) is None
     assert why("base") is None
     assert why(str(tmp_path / "more" / "m")) is None
-    for bad in (str(outside), str(tmp_path / "runs" / ".." / "elsewhere"), str(tmp_path / "runs" / "link"), "model", ""):
+    for bad in (
+        str(outside),
+        str(tmp_path / "runs" / ".." / "elsewhere"),
+        str(tmp_path / "runs" / "link"),
+        "model",
+        "",
+    ):
         assert "does not lie" in (why(bad) or ""), bad
     assert "does not lie" in (why(inside, "/etc/shadow") or "")
 

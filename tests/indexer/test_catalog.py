@@ -8,7 +8,9 @@ from schemas.products import CatalogProduct
 
 
 def put(product_id: str, version: int, offset: int = 0, **fields: object) -> Record:
-    product = CatalogProduct(product_id=product_id, title=f"{product_id} {version}", version=version, **fields)
+    product = CatalogProduct(
+        product_id=product_id, title=f"{product_id} {version}", version=version, **fields
+    )
     return Record("catalog", 0, offset, 0, product_id.encode(), product.to_json())
 
 
@@ -36,7 +38,9 @@ def test_a_product_that_was_deleted_may_be_created_again_at_any_version() -> Non
     assert catalog.apply([gone("a")]) == {"a"}
     assert catalog.apply([put("a", 1)]) == {"a"}
     assert catalog.apply([put("a", 1)]) == set()
-    assert out_of_step(catalog.products, {"a": 7}) == {"a"}, "the row of its first life is not that of its second"
+    assert out_of_step(catalog.products, {"a": 7}) == {"a"}, (
+        "the row of its first life is not that of its second"
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,11 @@ def test_what_no_index_can_hold_is_counted_with_its_reason_and_the_next_is_taken
 
 def test_what_does_not_fit_the_contract_is_counted_and_passed_over() -> None:
     catalog = Catalog()
-    bad = [Record("catalog", 0, 0, 0, b"x", b"{"), Record("catalog", 0, 1, 0, b"x", put("a", 1).value), put("a", 1, 2, price=-1.0)]
+    bad = [
+        Record("catalog", 0, 0, 0, b"x", b"{"),
+        Record("catalog", 0, 1, 0, b"x", put("a", 1).value),
+        put("a", 1, 2, price=-1.0),
+    ]
     assert catalog.apply(bad) == set()
     assert catalog.unreadable == 3
     assert catalog.offsets == {0: 3}

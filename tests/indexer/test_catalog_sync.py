@@ -1,4 +1,7 @@
-"""Following the catalogue while it changes faster than it can be encoded: a hand-over ends, nothing starves, deletions come first."""
+"""Following the catalogue while it changes faster than it can be encoded.
+
+A hand-over ends, nothing starves, deletions come first.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -48,7 +51,15 @@ class World:
         self.offset = 0
 
     def change(self, *numbers: int) -> None:
-        self._take(*((f"p{n:03d}", CatalogProduct(product_id=f"p{n:03d}", title="t", version=self.offset).to_json()) for n in numbers))
+        self._take(
+            *(
+                (
+                    f"p{n:03d}",
+                    CatalogProduct(product_id=f"p{n:03d}", title="t", version=self.offset).to_json(),
+                )
+                for n in numbers
+            )
+        )
 
     def delete(self, *numbers: int) -> None:
         self._take(*((f"p{n:03d}", None) for n in numbers))

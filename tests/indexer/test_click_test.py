@@ -21,18 +21,28 @@ def test_evidence_is_finite_positive_and_none_without_a_drop(before: Clicked, af
 
 @given(st.integers(300, 20_000), st.floats(0.1, 0.9))
 def test_the_same_drop_weighs_more_with_more_searches(n: int, rate: float) -> None:
-    drop = [evidence_of_drop(Clicked(m, round(m * rate)), Clicked(m, round(m * rate * 0.5))) for m in (n, 4 * n)]
+    drop = [
+        evidence_of_drop(Clicked(m, round(m * rate)), Clicked(m, round(m * rate * 0.5))) for m in (n, 4 * n)
+    ]
     assert min(drop[0], 1e200) <= drop[1]
 
 
-def share_condemned(seed: int, before: float, after: float, *, alpha: float, runs: int = 600, n: int = 3000, step: int = 10) -> float:
-    """Look every ``step`` searches; return the share of runs in which the guard would ever have struck, without the size rule."""
+def share_condemned(
+    seed: int, before: float, after: float, *, alpha: float, runs: int = 600, n: int = 3000, step: int = 10
+) -> float:
+    """Look every ``step`` searches.
+
+    Return the share of runs in which the guard would ever have struck, without the size rule.
+    """
     rng = np.random.default_rng(seed)
     condemned = 0
     for _ in range(runs):
         base = Clicked(n, int(rng.binomial(n, before)))
         clicks = np.cumsum(rng.random(n) < after)
-        condemned += any(evidence_of_drop(base, Clicked(i, int(clicks[i - 1]))) >= 1 / alpha for i in range(step, n + 1, step))
+        condemned += any(
+            evidence_of_drop(base, Clicked(i, int(clicks[i - 1]))) >= 1 / alpha
+            for i in range(step, n + 1, step)
+        )
     return condemned / runs
 
 

@@ -1,4 +1,7 @@
-"""What counts in the click test: sealed searches, mature ones, a share of them when there are many, and of nobody too many."""
+"""What counts in the click test.
+
+Sealed searches, mature ones, a share of them when there are many, and of nobody too many.
+"""
 
 import random
 
@@ -13,17 +16,28 @@ from schemas.events import Action, CleanInteraction, CleanSearch
 KEY = bytes(range(KEY_BYTES))
 
 
-def search(query_id: str, generation: int | None = 2, shown: int = 1, *, key: bytes | None = KEY, shopper: str = "s") -> bytes:
+def search(
+    query_id: str, generation: int | None = 2, shown: int = 1, *, key: bytes | None = KEY, shopper: str = "s"
+) -> bytes:
     hits = [f"p{i}" for i in range(shown)]
     sealed = seal(key, query_id, generation) if key and generation is not None else None
     event = CleanSearch(
-        event_id="e", shopper=shopper, at_ms=1, query_id=query_id, query="q", shown=hits, generation=generation, seal=sealed
+        event_id="e",
+        shopper=shopper,
+        at_ms=1,
+        query_id=query_id,
+        query="q",
+        shown=hits,
+        generation=generation,
+        seal=sealed,
     )
     return event.to_json()
 
 
 def act(query_id: str | None, action: Action = Action.CLICK) -> bytes:
-    return CleanInteraction(event_id="i", shopper="s", at_ms=2, action=action, lines=[], query_id=query_id).to_json()
+    return CleanInteraction(
+        event_id="i", shopper="s", at_ms=2, action=action, lines=[], query_id=query_id
+    ).to_json()
 
 
 def counting(capacity: int = 100) -> ClickCounts:
@@ -57,13 +71,29 @@ def test_a_search_counts_only_when_it_had_its_time_to_be_clicked() -> None:
 
 
 def test_what_is_no_click_on_a_search_of_ours_counts_nothing() -> None:
-    facts = [search("a", None), search("empty", shown=0), act("a"), act(None), act("unknown"), act("a", Action.VIEW)]
+    facts = [
+        search("a", None),
+        search("empty", shown=0),
+        act("a"),
+        act(None),
+        act("unknown"),
+        act("a", Action.VIEW),
+    ]
     assert counted(*facts).of(2) == Clicked(0, 0)
 
 
 def test_a_generation_that_somebody_else_names_counts_nothing() -> None:
     """Anybody may write to ``searches``: unclicked ones that named the live generation rolled it back."""
-    moved = CleanSearch(event_id="e", shopper="s", at_ms=1, query_id="c", query="q", shown=["p"], generation=3, seal=seal(KEY, "c", 2))
+    moved = CleanSearch(
+        event_id="e",
+        shopper="s",
+        at_ms=1,
+        query_id="c",
+        query="q",
+        shown=["p"],
+        generation=3,
+        seal=seal(KEY, "c", 2),
+    )
     counts = counted(search("a", key=None), search("b", key=bytes(KEY_BYTES)), moved.to_json(), search("d"))
     assert (counts.of(2), counts.of(3)) == (Clicked(1, 0), Clicked())
     assert (counts.came[2], counts.unproven) == (1, 3)
@@ -71,7 +101,10 @@ def test_a_generation_that_somebody_else_names_counts_nothing() -> None:
 
 @pytest.mark.parametrize("per_s", [10, 833, 3_000])
 def test_as_many_as_come_are_judged_by_a_bounded_sample(per_s: int) -> None:
-    """Above 833 a second each was pushed out before it had its time to be clicked: nothing counted, and nobody was told."""
+    """Above 833 a second each was pushed out before it had its time to be clicked.
+
+    Nothing counted, and nobody was told.
+    """
     scale = 100  # of room and traffic alike
     counts = counting(100_000 // scale)
     rng, number = random.Random(per_s), 0
@@ -109,7 +142,9 @@ def test_one_shopper_does_not_speak_for_all() -> None:
 def test_a_flood_of_searches_takes_no_more_than_the_room() -> None:
     counts = counting(1000)
     for start in range(0, 10_000, 1000):
-        counts.take([pack([search(f"q{n}", shopper=f"s{n % 1000}") for n in range(start, start + 1000)])], 1.0)
+        counts.take(
+            [pack([search(f"q{n}", shopper=f"s{n % 1000}") for n in range(start, start + 1000)])], 1.0
+        )
         assert counts.waiting <= 1000
 
 

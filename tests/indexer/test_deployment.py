@@ -21,7 +21,9 @@ def reason(verdict: object) -> str:
 
 
 def test_a_new_candidate_is_built() -> None:
-    assert decide(TWO, a_command("promote", candidate=a_candidate(), expected_generation=2)) == Build(a_candidate())
+    assert decide(TWO, a_command("promote", candidate=a_candidate(), expected_generation=2)) == Build(
+        a_candidate()
+    )
 
 
 @pytest.mark.parametrize("action", ["promote", "rollback", "pause", "pin"])
@@ -61,10 +63,23 @@ def test_rollback_goes_to_the_previous_generation_or_to_the_one_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "why"), [(9, "does not exist"), (2, "live already"), (3, "failed and has no collection"), (4, "dropped and has no")]
+    ("target", "why"),
+    [
+        (9, "does not exist"),
+        (2, "live already"),
+        (3, "failed and has no collection"),
+        (4, "dropped and has no"),
+    ],
 )
 def test_rollback_to_what_cannot_serve_is_rejected(target: int, why: str) -> None:
-    state = a_state(a_release(1), a_release(2), a_release(3, ReleaseState.FAILED), a_release(4, ReleaseState.DROPPED), live=2, previous=1)
+    state = a_state(
+        a_release(1),
+        a_release(2),
+        a_release(3, ReleaseState.FAILED),
+        a_release(4, ReleaseState.DROPPED),
+        live=2,
+        previous=1,
+    )
     assert why in reason(decide(state, a_command("rollback", target_generation=target)))
 
 
@@ -106,7 +121,9 @@ def test_weights_that_were_rolled_back_do_not_serve_again_unless_forced_with_a_r
 
 
 def test_nothing_is_promoted_for_a_while_after_an_automatic_rollback() -> None:
-    state = a_state(a_release(1), a_release(2, ReleaseState.DROPPED, rolled_back=rolled_back("guard")), live=1)
+    state = a_state(
+        a_release(1), a_release(2, ReleaseState.DROPPED, rolled_back=rolled_back("guard")), live=1
+    )
     command = a_command("promote", candidate=a_candidate("better"))
     assert "cooling down" in reason(decide(state, command, at=NOW + timedelta(minutes=29)))
     assert isinstance(decide(state, command, at=NOW + timedelta(minutes=30)), Build)
@@ -128,7 +145,9 @@ def test_marks_are_independent() -> None:
 def test_a_command_that_was_carried_out_is_repeated_without_effect() -> None:
     rolled = a_state(a_release(1), a_release(2), live=1, previous=2, command_id="c1")
     assert decide(rolled, a_command("rollback", "c1")) == Repeated()
-    built = a_state(a_release(1), a_release(2, ReleaseState.FAILED, command=a_command("promote", "c2")), live=1)
+    built = a_state(
+        a_release(1), a_release(2, ReleaseState.FAILED, command=a_command("promote", "c2")), live=1
+    )
     assert decide(built, a_command("promote", "c2", candidate=a_candidate())) == Repeated()
 
 

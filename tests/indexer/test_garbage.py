@@ -1,4 +1,7 @@
-"""Garbage on the topics that the indexer reads besides: it is passed over, and what stands beside it still counts."""
+"""Garbage on the topics that the indexer reads besides.
+
+It is passed over, and what stands beside it still counts.
+"""
 
 import pytest
 
@@ -29,11 +32,19 @@ GARBAGE = [
 def test_garbage_on_releases_hides_no_generation(garbage: bytes) -> None:
     state = a_state(a_release(1), live=1)
     assert state.pointer is not None
-    records = [(b"generation:000001", state.releases[1].to_json()), (b"generation:000002", garbage), (b"generation:x", garbage)]
+    records = [
+        (b"generation:000001", state.releases[1].to_json()),
+        (b"generation:000002", garbage),
+        (b"generation:x", garbage),
+    ]
     assert read_state([*records, (b"main", state.pointer.to_json())], "main") == state
     assert read_state([*records, (b"main", garbage)], "main").pointer is None
     chain = Chain()
-    take_pointers(chain, [Record("releases", 0, 0, 0, b"main", value) for value in (state.pointer.to_json(), garbage)], "main")
+    take_pointers(
+        chain,
+        [Record("releases", 0, 0, 0, b"main", value) for value in (state.pointer.to_json(), garbage)],
+        "main",
+    )
     assert chain.known == state.pointer
 
 
@@ -61,11 +72,16 @@ def test_a_report_whose_numbers_cannot_be_added_up_is_passed_over() -> None:
     for garbage in (*GARBAGE, None):
         assert read_report(Record("searcher-reports", 0, 0, 0, b"s", garbage)) is None
     stolen = report()
-    assert read_report(Record(stolen.topic, 0, 0, 0, b"another", stolen.value)) is None, "a report stands under its searcher's own key"
+    assert read_report(Record(stolen.topic, 0, 0, 0, b"another", stolen.value)) is None, (
+        "a report stands under its searcher's own key"
+    )
 
 
 def test_a_time_without_zone_in_a_report_is_utc_and_ends_nothing() -> None:
-    """It could not be compared with ours, and ended the indexer for as long as the report stood on the topic."""
+    """It could not be compared with ours.
+
+    And it ended the indexer for as long as the report stood on the topic.
+    """
     raw = b'{"searcher_id":"s","generation":1,"sequence":1,"ready":true,"at":"2026-01-01T12:00:00"}'
     read = read_report(Record("searcher-reports", 0, 0, 0, b"s", raw))
     assert read is not None

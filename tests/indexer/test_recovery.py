@@ -21,9 +21,13 @@ def test_an_interrupted_build_goes_on_with_its_collection() -> None:
 
 
 def test_a_build_that_kills_the_process_is_not_tried_for_ever() -> None:
-    state = a_state(a_release(1), a_release(2, ReleaseState.BUILDING, command=PROMOTE, attempts=MAX_ATTEMPTS), live=1)
+    state = a_state(
+        a_release(1), a_release(2, ReleaseState.BUILDING, command=PROMOTE, attempts=MAX_ATTEMPTS), live=1
+    )
     plan = recover(state, ["p_g000001", "p_g000002"], NOW)
-    assert [(r.generation, r.state, r.failure) for r in plan.records] == [(2, ReleaseState.FAILED, ReleaseFailure.GIVEN_UP)]
+    assert [(r.generation, r.state, r.failure) for r in plan.records] == [
+        (2, ReleaseState.FAILED, ReleaseFailure.GIVEN_UP)
+    ]
     assert (plan.resume, plan.orphans) == (None, ["p_g000002"])
 
 
@@ -41,7 +45,9 @@ def test_a_rollback_whose_record_a_crash_prevented_is_recorded() -> None:
 
 def test_a_generation_that_was_published_but_not_recorded_is_recorded() -> None:
     published = a_release(2, ReleaseState.RELEASED, command=PROMOTE)
-    state = a_state(a_release(1), published, live=2, previous=1).with_release(a_release(2, ReleaseState.VERIFIED, command=PROMOTE))
+    state = a_state(a_release(1), published, live=2, previous=1).with_release(
+        a_release(2, ReleaseState.VERIFIED, command=PROMOTE)
+    )
     plan = recover(state, ["p_g000001", "p_g000002"], NOW)
     assert [(r.generation, r.state) for r in plan.records] == [(2, ReleaseState.RELEASED)]
     assert plan.orphans == []
@@ -49,8 +55,14 @@ def test_a_generation_that_was_published_but_not_recorded_is_recorded() -> None:
 
 
 def test_collections_of_dropped_and_failed_generations_are_orphans() -> None:
-    state = a_state(a_release(1, ReleaseState.DROPPED), a_release(2, ReleaseState.FAILED), a_release(3), live=3)
-    assert recover(state, ["p_g000001", "p_g000002", "p_g000003", "p_g000077"], NOW).orphans == ["p_g000001", "p_g000002", "p_g000077"]
+    state = a_state(
+        a_release(1, ReleaseState.DROPPED), a_release(2, ReleaseState.FAILED), a_release(3), live=3
+    )
+    assert recover(state, ["p_g000001", "p_g000002", "p_g000003", "p_g000077"], NOW).orphans == [
+        "p_g000001",
+        "p_g000002",
+        "p_g000077",
+    ]
 
 
 def test_a_lost_collection_is_dropped_unless_it_is_live_or_previous() -> None:
@@ -75,11 +87,16 @@ def test_the_state_is_what_the_topic_says() -> None:
     assert state.pointer is not None
     records = [(release_key(g), r.to_json()) for g, r in state.releases.items()]
     other = state.pointer.model_copy(update={"deployment": "other", "sequence": 99})
-    assert read_state([*records, (b"main", state.pointer.to_json()), (b"other", other.to_json())], "main") == state
+    assert (
+        read_state([*records, (b"main", state.pointer.to_json()), (b"other", other.to_json())], "main")
+        == state
+    )
 
 
 def plan(state, reports=(), *, keep=2, at=NOW):
-    return retain(state, reports, keep=keep, grace=timedelta(seconds=60), searcher_timeout=timedelta(seconds=30), now=at)
+    return retain(
+        state, reports, keep=keep, grace=timedelta(seconds=60), searcher_timeout=timedelta(seconds=30), now=at
+    )
 
 
 def test_generations_beyond_those_kept_are_retired_and_dropped_after_the_grace() -> None:
@@ -99,7 +116,9 @@ def test_live_and_previous_are_kept_however_old_they_are() -> None:
 def test_a_searcher_that_still_serves_a_generation_holds_it_until_it_falls_silent() -> None:
     state = a_state(a_release(1, ReleaseState.RETIRED), a_release(2), a_release(3), live=3, previous=2)
     late = NOW + timedelta(hours=1)
-    report = SearcherReport(searcher_id="s", generation=1, sequence=1, ready=True, at=late - timedelta(seconds=30))
+    report = SearcherReport(
+        searcher_id="s", generation=1, sequence=1, ready=True, at=late - timedelta(seconds=30)
+    )
     assert plan(state, [report], at=late).drop == []
     assert [r.generation for r in plan(state, [report], at=late + timedelta(seconds=1)).drop] == [1]
 
@@ -133,4 +152,8 @@ def test_a_generation_number_that_a_stranger_has_made_up_bars_no_later_one() -> 
 def test_after_the_greatest_sequence_they_begin_anew() -> None:
     pointer = a_state(a_release(1), live=1).pointer
     assert pointer is not None
-    assert [pointer.model_copy(update={"sequence": s}).next_sequence for s in (0, 7, EXACT_INTEGER)] == [1, 8, 1]
+    assert [pointer.model_copy(update={"sequence": s}).next_sequence for s in (0, 7, EXACT_INTEGER)] == [
+        1,
+        8,
+        1,
+    ]

@@ -48,7 +48,14 @@ def test_fast_or_unasked_searches_hold_nothing_up(observed: float | None) -> Non
 
 def test_what_is_observed_is_the_slowest_searcher_that_spoke_lately() -> None:
     def report(name: str, p95: float | None, age_s: float) -> SearcherReport:
-        return SearcherReport(searcher_id=name, sequence=1, ready=True, recent_p95_ms=p95, at=NOW - timedelta(seconds=age_s))
+        return SearcherReport(
+            searcher_id=name, sequence=1, ready=True, recent_p95_ms=p95, at=NOW - timedelta(seconds=age_s)
+        )
 
-    assert observed_p95([report("a", 20.0, 1), report("b", 50.0, 2), report("c", 900.0, 60), report("d", None, 1)], NOW) == 50.0
+    assert (
+        observed_p95(
+            [report("a", 20.0, 1), report("b", 50.0, 2), report("c", 900.0, 60), report("d", None, 1)], NOW
+        )
+        == 50.0
+    )
     assert observed_p95([], NOW) is None

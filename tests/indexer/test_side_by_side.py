@@ -49,14 +49,23 @@ def store(milvus: str) -> VectorStore:
 async def published(ledger: Ledger, deployment: str, generation: int, collection: str) -> State:
     release = a_release(generation, collection=collection)
     await ledger.recorded(release)
-    await ledger.pointed(LivePointer(deployment=deployment, sequence=1, live=release, cause="promote", at=NOW))
+    await ledger.pointed(
+        LivePointer(deployment=deployment, sequence=1, live=release, cause="promote", at=NOW)
+    )
     return ledger.state
 
 
-async def test_two_indexers_of_one_prefix_neither_fence_nor_overrule_each_other(kafka: str, topic_prefix: str, opened: Opener) -> None:
-    """They fenced each other for ever, under one transactional id, and wrote over each other's generations."""
+async def test_two_indexers_of_one_prefix_neither_fence_nor_overrule_each_other(
+    kafka: str, topic_prefix: str, opened: Opener
+) -> None:
+    """They fenced each other for ever, under one transactional id.
+
+    And they wrote over each other's generations.
+    """
     names = ("main", "shop-b")
-    settings = {name: IndexerSettings(kafka=kafka, topic_prefix=topic_prefix, deployment=name) for name in names}
+    settings = {
+        name: IndexerSettings(kafka=kafka, topic_prefix=topic_prefix, deployment=name) for name in names
+    }
     ledgers = {name: await opened(settings[name]) for name in names}
     states = {name: await published(ledgers[name], name, 1, f"{name}_g000001") for name in names}
     for name in names:
@@ -70,7 +79,9 @@ async def test_two_indexers_of_one_prefix_neither_fence_nor_overrule_each_other(
         assert [r.collection for r in again.state.releases.values()] == [f"{name}_g000001", f"{name}_g000002"]
 
 
-async def test_a_start_drops_no_collection_of_another_deployment(kafka: str, topic_prefix: str, opened: Opener, store: VectorStore) -> None:
+async def test_a_start_drops_no_collection_of_another_deployment(
+    kafka: str, topic_prefix: str, opened: Opener, store: VectorStore
+) -> None:
     word = topic_prefix.rstrip(".")
     deployments = [(f"{word}-x.", "main"), (f"{word}.x.", "main"), (f"{word}.x.", "b")]
     live, orphans = [], []
@@ -83,10 +94,14 @@ async def test_a_start_drops_no_collection_of_another_deployment(kafka: str, top
         await published(await opened(settings), name, 1, live[-1])
     for number, (prefix, name) in enumerate(deployments):
         await recovered(IndexerSettings(kafka=kafka, topic_prefix=prefix, deployment=name), opened, store)
-        assert {*live, *orphans[number + 1 :]} == {c for c in store.collections() if c.startswith(f"{word}_x")}
+        assert {*live, *orphans[number + 1 :]} == {
+            c for c in store.collections() if c.startswith(f"{word}_x")
+        }
 
 
-async def test_collections_under_an_earlier_name_serve_on(kafka: str, topic_prefix: str, opened: Opener, store: VectorStore) -> None:
+async def test_collections_under_an_earlier_name_serve_on(
+    kafka: str, topic_prefix: str, opened: Opener, store: VectorStore
+) -> None:
     settings = IndexerSettings(kafka=kafka, topic_prefix=topic_prefix.replace(".", "-"))
     earlier = earlier_prefix(settings.topic_prefix, settings.deployment)
     store.create(collection_name(earlier, 1), 4)
@@ -94,8 +109,13 @@ async def test_collections_under_an_earlier_name_serve_on(kafka: str, topic_pref
     store.set_alias(f"{earlier}_live", collection_name(earlier, 1))
     await published(await opened(settings), "main", 1, collection_name(earlier, 1))
     await recovered(settings, opened, store)
-    assert {c for c in store.collections() if c.startswith(earlier)} == {collection_name(earlier, 1), collection_name(earlier, 9)}
-    assert store.alias_target(f"{collection_prefix(settings.topic_prefix, 'main')}_live") == collection_name(earlier, 1)
+    assert {c for c in store.collections() if c.startswith(earlier)} == {
+        collection_name(earlier, 1),
+        collection_name(earlier, 9),
+    }
+    assert store.alias_target(f"{collection_prefix(settings.topic_prefix, 'main')}_live") == collection_name(
+        earlier, 1
+    )
     assert store.alias_target(f"{earlier}_live") is None
 
 
@@ -104,5 +124,12 @@ async def recovered(settings: IndexerSettings, opened: Opener, store: VectorStor
         return Approvals()
 
     with Lane("serving") as lane, Lane("encoding") as encoding:
-        deployer = Deployer(settings, await opened(settings), store, lane, CatalogSync(store, lane, Models(encoding, 1)), nothing)
+        deployer = Deployer(
+            settings,
+            await opened(settings),
+            store,
+            lane,
+            CatalogSync(store, lane, Models(encoding, 1)),
+            nothing,
+        )
         await deployer.recover()

@@ -45,4 +45,7 @@ def test_each_promotion_is_looked_at_anew() -> None:
 
 
 def test_the_alarm_ends_when_searches_come() -> None:
-    assert looked((0, 0, 0.0), (MANY, 0, LATE_S), (2 * MANY, 0, 2 * LATE_S), (2 * MANY, MANY, 2 * LATE_S + 1)) is None
+    assert (
+        looked((0, 0, 0.0), (MANY, 0, LATE_S), (2 * MANY, 0, 2 * LATE_S), (2 * MANY, MANY, 2 * LATE_S + 1))
+        is None
+    )

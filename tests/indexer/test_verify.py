@@ -29,7 +29,10 @@ def evidence(seed: int = 1) -> Evidence:
 
 
 def failed(e: Evidence) -> list[str]:
-    return [reason.split(":")[0] for reason in failures(verify(e, generation=2, dim=DIM, min_recall=0.95, max_latency_ratio=1.5))]
+    return [
+        reason.split(":")[0]
+        for reason in failures(verify(e, generation=2, dim=DIM, min_recall=0.95, max_latency_ratio=1.5))
+    ]
 
 
 def test_a_collection_that_is_right_passes_every_check() -> None:
@@ -47,7 +50,13 @@ def test_a_missing_an_extra_and_a_doubled_row_fail() -> None:
     e = evidence()
     assert failed(replace(e, expected_ids=e.expected_ids | {"new"})) == ["row_count", "id_set"]
     assert failed(replace(e, expected_ids=(e.expected_ids - {"p01"}) | {"px"})) == ["id_set"]
-    twice = replace(e, ids=[*e.ids, "p00"], vectors=np.vstack([e.vectors, e.vectors[:1]]), generations=[2] * (N + 1), count=N + 1)
+    twice = replace(
+        e,
+        ids=[*e.ids, "p00"],
+        vectors=np.vstack([e.vectors, e.vectors[:1]]),
+        generations=[2] * (N + 1),
+        count=N + 1,
+    )
     assert failed(twice) == ["row_count", "id_set"]
 
 
@@ -90,7 +99,9 @@ def test_a_generation_that_is_slower_than_the_live_one_in_turns_fails() -> None:
     e = evidence()
     assert failed(replace(e, latencies_ms=[(14.0, 10.0)] * 9)) == []
     assert failed(replace(e, latencies_ms=[(16.0, 10.0)] * 9)) == ["latency"]
-    assert failed(replace(e, latencies_ms=[(12.0, 10.0)] * 9 + [(500.0, 10.0)])) == [], "one slow query is the machine's"
+    assert failed(replace(e, latencies_ms=[(12.0, 10.0)] * 9 + [(500.0, 10.0)])) == [], (
+        "one slow query is the machine's"
+    )
     assert failed(replace(e, latencies_ms=[(0.9, 0.5)] * 9)) == []
 
 
@@ -103,7 +114,13 @@ SLOW, FAIR = [(30.0, 10.0)] * 9, [(11.0, 10.0)] * 9
 
 @pytest.mark.parametrize(
     ("rounds", "judged", "asked"),
-    [([[]], [], 1), ([FAIR], FAIR, 1), ([SLOW, FAIR], FAIR, 2), ([SLOW, SLOW, FAIR], FAIR, 3), ([SLOW] * 4, SLOW, ROUNDS)],
+    [
+        ([[]], [], 1),
+        ([FAIR], FAIR, 1),
+        ([SLOW, FAIR], FAIR, 2),
+        ([SLOW, SLOW, FAIR], FAIR, 3),
+        ([SLOW] * 4, SLOW, ROUNDS),
+    ],
 )
 async def test_what_seems_slow_is_asked_again_and_what_is_slow_stays_so(
     rounds: list[list[tuple[float, float]]], judged: list[tuple[float, float]], asked: int

@@ -34,7 +34,11 @@ run_process("example", Settings, work)
 
 def start(tmp_path: Path, *arguments: str, **settings: str) -> subprocess.Popen[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}
-    environ = clean | {"SEARCHLOOP_DATA_DIR": str(tmp_path)} | {f"SEARCHLOOP_{k.upper()}": v for k, v in settings.items()}
+    environ = (
+        clean
+        | {"SEARCHLOOP_DATA_DIR": str(tmp_path)}
+        | {f"SEARCHLOOP_{k.upper()}": v for k, v in settings.items()}
+    )
     command = [sys.executable, "-c", PROGRAM, *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True)
 
@@ -56,7 +60,9 @@ def test_a_wrong_setting_ends_the_process_before_it_starts_and_is_named(tmp_path
     process = start(tmp_path, partitons="3")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == MISUSED
-    assert errors == "example: SEARCHLOOP_PARTITONS is not a setting of searchloop; docs/configuration.md lists them all\n"
+    assert errors == (
+        "example: SEARCHLOOP_PARTITONS is not a setting of searchloop; docs/configuration.md lists them all\n"
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -73,7 +79,11 @@ def test_a_process_works_with_the_partitions_that_the_topics_were_made_with_and_
     tmp_path: Path, kafka: str, topic_prefix: str
 ) -> None:
     there = {"kafka": kafka, "topic_prefix": topic_prefix}
-    for said, found in (({"partitions": "4"}, "works with 4"), ({}, "works with 4"), ({"partitions": "12"}, "set SEARCHLOOP_PARTITIONS=4")):
+    for said, found in (
+        ({"partitions": "4"}, "works with 4"),
+        ({}, "works with 4"),
+        ({"partitions": "12"}, "set SEARCHLOOP_PARTITIONS=4"),
+    ):
         _, errors = start(tmp_path, "partitions", **there, **said).communicate(timeout=120)
         assert found in errors
 
@@ -86,13 +96,16 @@ def test_a_ready_process_stops_in_order(tmp_path: Path, kafka: str, topic_prefix
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     lines = [json.loads(line) for line in errors.splitlines()]
-    told = [line["event"] for line in lines if "NotLeader" not in line["event"]]  # topics that were made a moment ago
+    # Topics that were made a moment ago
+    told = [line["event"] for line in lines if "NotLeader" not in line["event"]]
     assert told == ["health pages up", "stopped"]
     assert {line["process"] for line in lines} == {"example"}
 
 
 @pytest.mark.broker
-def test_a_fault_of_the_infrastructure_ends_the_process_with_its_reason(tmp_path: Path, kafka: str, topic_prefix: str) -> None:
+def test_a_fault_of_the_infrastructure_ends_the_process_with_its_reason(
+    tmp_path: Path, kafka: str, topic_prefix: str
+) -> None:
     process = start(tmp_path, "fault", kafka=kafka, topic_prefix=topic_prefix)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == CRASHED

@@ -1,7 +1,7 @@
 """Two generations of one small shop whose mixture is wrong without any error.
 
-The second model is the first with half of its output dimensions negated: each alone finds every product by its title.
-Imports that load torch lie inside the functions, so that collecting tests stays fast.
+The second model is the first with half of its output dimensions negated: each alone finds every product by
+its title. Imports that load torch lie inside the functions, so that collecting tests stays fast.
 """
 # ruff: noqa: PLC0415 (the reason is above)
 
@@ -13,7 +13,16 @@ import numpy as np
 from retrieval.index import Row, VectorStore, collection_name
 from schemas.releases import Release, ReleaseState
 
-THINGS = ["hdmi cable", "running shoes", "garden hose", "espresso machine", "wireless mouse", "yoga mat", "desk lamp", "rain jacket"]
+THINGS = [
+    "hdmi cable",
+    "running shoes",
+    "garden hose",
+    "espresso machine",
+    "wireless mouse",
+    "yoga mat",
+    "desk lamp",
+    "rain jacket",
+]
 TITLES = [f"{colour} {thing}" for colour in ("red", "black", "silver") for thing in THINGS]
 
 
@@ -30,8 +39,13 @@ def negated_copy(model: Path, to: Path) -> Path:
     return to
 
 
-def build_generation(store: VectorStore, prefix: str, generation: int, folder: Path, *, brands: bool = True) -> Release:
-    """Index ``TITLES``, each title being its own product id, and return the release. The brand is the colour, or missing."""
+def build_generation(
+    store: VectorStore, prefix: str, generation: int, folder: Path, *, brands: bool = True
+) -> Release:
+    """Index ``TITLES``, each title being its own product id, and return the release.
+
+    The brand is the colour, or missing.
+    """
     from retrieval.encoder import Encoder
 
     encoder = Encoder.load(folder, threads=1)
@@ -39,7 +53,11 @@ def build_generation(store: VectorStore, prefix: str, generation: int, folder: P
     vectors = encoder.encode_documents(TITLES)
     store.create(name, encoder.dim)
     store.upsert(
-        name, [Row(title, v, generation, title, brand=title.split()[0] if brands else "") for title, v in zip(TITLES, vectors, strict=True)]
+        name,
+        [
+            Row(title, v, generation, title, brand=title.split()[0] if brands else "")
+            for title, v in zip(TITLES, vectors, strict=True)
+        ],
     )
     store.flush(name)
     store.build_index(name)

@@ -19,7 +19,17 @@ def unit(n: int, seed: int = 0, dim: int = DIM) -> npt.NDArray[np.float32]:
 
 def catalogue(n: int = 60, generation: int = 1) -> list[Row]:
     return [
-        Row(f"p{i:04d}", v, generation, f"title {i}", BRANDS[i % 3], CATEGORIES[i % 3], None if i % 5 == 0 else i * 1.5, "in_stock", i)
+        Row(
+            f"p{i:04d}",
+            v,
+            generation,
+            f"title {i}",
+            BRANDS[i % 3],
+            CATEGORIES[i % 3],
+            None if i % 5 == 0 else i * 1.5,
+            "in_stock",
+            i,
+        )
         for i, v in enumerate(unit(n))
     ]
 

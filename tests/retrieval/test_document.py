@@ -13,13 +13,25 @@ def test_a_bare_product_is_its_title():
 
 
 def test_the_title_comes_first_then_brand_leaf_category_and_attributes():
-    text = document_text(product(brand="Belkin", category_path=["Electronics", "Cables"], attributes={"b": "black", "a": ["gold", "flat"]}))
+    text = document_text(
+        product(
+            brand="Belkin",
+            category_path=["Electronics", "Cables"],
+            attributes={"b": "black", "a": ["gold", "flat"]},
+        )
+    )
     assert text == "HDMI Cable 2m | Belkin | Cables | gold flat black"
 
 
 def test_what_the_title_says_is_not_said_twice():
-    assert document_text(product("Belkin HDMI Cable", brand="BELKIN", category_path=["Cable"])) == "Belkin HDMI Cable"
-    assert document_text(product("Red HDMI Cable", attributes={"colour": "red", "length": "2 m"})) == "Red HDMI Cable | 2 m"
+    assert (
+        document_text(product("Belkin HDMI Cable", brand="BELKIN", category_path=["Cable"]))
+        == "Belkin HDMI Cable"
+    )
+    assert (
+        document_text(product("Red HDMI Cable", attributes={"colour": "red", "length": "2 m"}))
+        == "Red HDMI Cable | 2 m"
+    )
 
 
 def test_numbers_and_long_attributes_stay_out_and_the_rest_is_bounded():

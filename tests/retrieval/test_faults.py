@@ -29,7 +29,9 @@ def test_a_busy_milvus_has_refused_nothing(code: int) -> None:
     assert not meaning(code, "rate limit exceeded").refused
 
 
-@pytest.mark.parametrize("message", ["No space left on device", "memory quota exceeded", "collection is full"])
+@pytest.mark.parametrize(
+    "message", ["No space left on device", "memory quota exceeded", "collection is full"]
+)
 def test_a_full_disk_is_a_refusal(message: str) -> None:
     found = meaning(5, message)
     assert (found.refused, found.late) == (True, False)

@@ -22,8 +22,9 @@ pytestmark = pytest.mark.broker
 BACKENDS = {"lite": "milvus", "server": "milvus_server"}
 # What shops, languages and attackers put into ids and titles.
 HOSTILE = [
-    '"', "'", "\\", '\\"', "\\n", "o'neill", "x' or product_id != '", '" or product_id != "', "a','b", "%s {x} null", " lead", "trail ",
-    "née", "日本語", "😀", "a\u2028b", "\u202eabc", "x" * 256, "é" * 256, "😀" * 256,
+    '"', "'", "\\", '\\"', "\\n", "o'neill", "x' or product_id != '", '" or product_id != "', "a','b",
+    "%s {x} null", " lead", "trail ", "née", "日本語", "😀", "a\u2028b", "\u202eabc", "x" * 256, "é" * 256,
+    "😀" * 256,
 ]  # fmt: skip
 SEEN_S = 60.0
 
@@ -69,7 +70,9 @@ def seen(condition: Callable[[], bool]) -> bool:
     return holds
 
 
-def test_every_row_finds_itself_first_with_score_one_and_the_stamp_of_its_generation(store: VectorStore, filled: Filled) -> None:
+def test_every_row_finds_itself_first_with_score_one_and_the_stamp_of_its_generation(
+    store: VectorStore, filled: Filled
+) -> None:
     asked = filled.rows[::50]
     found = store.search(filled.name, np.stack([r.vector for r in asked]), 3)
     assert [hits[0].product_id for hits in found] == [r.product_id for r in asked]
@@ -82,7 +85,10 @@ def test_the_ten_nearest_are_those_of_an_exact_search(store: VectorStore, filled
     queries = unit(100, seed=9)
     exact = np.argsort(-(queries @ np.stack([r.vector for r in filled.rows]).T), axis=1)[:, :10]
     found = store.search(filled.name, queries, 10)
-    hits = [len({h.product_id for h in one} & {f"p{i:04d}" for i in best}) for one, best in zip(found, exact, strict=True)]
+    hits = [
+        len({h.product_id for h in one} & {f"p{i:04d}" for i in best})
+        for one, best in zip(found, exact, strict=True)
+    ]
     assert sum(hits) / 1000 >= (1.0 if store.backend == "lite" else 0.99)
 
 
@@ -122,14 +128,20 @@ def test_counts_ids_and_dimension_are_those_of_what_was_written(store: VectorSto
         ([Filter(field="brand", op="ne", value="Müller")], lambda r: r.brand != "Müller"),
         ([Filter(field="category", value="Electronics")], lambda r: r.category != "Electronics2"),
         ([Filter(field="category", op="ne", value="Electronics")], lambda r: r.category == "Electronics2"),
-        ([Filter(field="category", op="in", value=["Electronics > Cables", "Nowhere"])], lambda r: r.category == "Electronics > Cables"),
+        (
+            [Filter(field="category", op="in", value=["Electronics > Cables", "Nowhere"])],
+            lambda r: r.category == "Electronics > Cables",
+        ),
         ([Filter(field="price", op="ne", value=4.5)], lambda r: r.price is not None and r.price != 4.5),
         ([Filter(field="price", op="lt", value=30.0)], lambda r: r.price is not None and r.price < 30),
         (
             [Filter(field="price", op="lte", value=30.0), Filter(field="brand", value="Sony")],
             lambda r: r.brand == "Sony" and r.price is not None and r.price <= 30,
         ),
-        ([Filter(field="product_id", op="in", value=["p0001", "p0002", "zz"])], lambda r: r.product_id in {"p0001", "p0002"}),
+        (
+            [Filter(field="product_id", op="in", value=["p0001", "p0002", "zz"])],
+            lambda r: r.product_id in {"p0001", "p0002"},
+        ),
         ([Filter(field="brand", value='" or price > 0 or brand == "')], lambda _: False),
         ([Filter(field="brand", value="' or price > 0 or brand == '")], lambda _: False),
     ],
@@ -157,7 +169,11 @@ def test_bad_rows_and_bad_queries_never_reach_the_index(store: VectorStore, fill
     ):
         with pytest.raises((RowError, ValueError)):
             store.upsert(filled.name, [*good, poison])
-    for query in (np.ones((1, DIM), dtype=np.float32), unit(1, dim=DIM + 1), np.full((1, DIM), np.nan, dtype=np.float32)):
+    for query in (
+        np.ones((1, DIM), dtype=np.float32),
+        unit(1, dim=DIM + 1),
+        np.full((1, DIM), np.nan, dtype=np.float32),
+    ):
         with pytest.raises(RowError):
             store.search(filled.name, query, 3)
     assert store.count(filled.name) == 2300
@@ -168,7 +184,10 @@ def test_a_write_replaces_the_row_and_a_delete_takes_it_away(store: VectorStore,
     rows = catalogue(20)
     fill(store, name, rows)
     for _ in range(2):
-        store.upsert(name, [Row("p0000", rows[1].vector, 1, "changed", version=99), Row("new", rows[5].vector, 1, "new")])
+        store.upsert(
+            name,
+            [Row("p0000", rows[1].vector, 1, "changed", version=99), Row("new", rows[5].vector, 1, "new")],
+        )
         store.delete(name, ["p0001", "p0005", "never there"])
         store.delete(name, [])
         assert store.ids(name) == {r.product_id for r in rows} - {"p0001", "p0005"} | {"new"}
@@ -178,21 +197,32 @@ def test_a_write_replaces_the_row_and_a_delete_takes_it_away(store: VectorStore,
     assert seen(lambda: top(store, name, rows[1]) == "p0000" and top(store, name, rows[5]) == "new")
     (found,) = store.search(name, rows[1].vector[None, :], 30)
     assert sorted(h.product_id for h in found) == sorted(store.ids(name))
-    assert (found[0].fields["title"], found[0].fields["brand"], found[0].fields["price"]) == ("changed", "", None)
+    assert (found[0].fields["title"], found[0].fields["brand"], found[0].fields["price"]) == (
+        "changed",
+        "",
+        None,
+    )
 
 
-def test_hostile_ids_and_texts_come_back_and_each_can_be_found_and_deleted_alone(store: VectorStore, name: str) -> None:
+def test_hostile_ids_and_texts_come_back_and_each_can_be_found_and_deleted_alone(
+    store: VectorStore, name: str
+) -> None:
     """A catalogue of another dimension than the other collections, beside them."""
     vectors = unit(len(HOSTILE), dim=8)
     stored = {text: clean_text(text) for text in HOSTILE}  # as intake would: filters are cleaned alike
-    rows = [Row(text, v, 1, text, stored[text], stored[text], 1.0, text[:60]) for text, v in zip(HOSTILE, vectors, strict=True)]
+    rows = [
+        Row(text, v, 1, text, stored[text], stored[text], 1.0, text[:60])
+        for text, v in zip(HOSTILE, vectors, strict=True)
+    ]
     fill(store, name, rows, dim=8)
     assert store.ids(name, page=7) == set(HOSTILE)
     found_rows = [(r.product_id, r.title, r.brand, r.category) for r in store.rows(name, HOSTILE)]
     assert found_rows == [(t, t, stored[t], stored[t]) for t in HOSTILE]
     for field in ("product_id", "brand", "category"):
         for text in HOSTILE:
-            found = store.search(name, vectors[:1], len(HOSTILE), filters=[Filter(field=field, value=text)])[0]
+            found = store.search(name, vectors[:1], len(HOSTILE), filters=[Filter(field=field, value=text)])[
+                0
+            ]
             assert [h.product_id for h in found] == [text]
     for text in HOSTILE[::2]:
         store.delete(name, [text])
@@ -201,7 +231,9 @@ def test_hostile_ids_and_texts_come_back_and_each_can_be_found_and_deleted_alone
     assert store.ids(name) == set()
 
 
-def test_a_text_that_is_too_long_is_cut_at_a_character_and_an_id_is_refused(store: VectorStore, name: str) -> None:
+def test_a_text_that_is_too_long_is_cut_at_a_character_and_an_id_is_refused(
+    store: VectorStore, name: str
+) -> None:
     store.create(name, DIM)
     store.upsert(name, [Row("p", unit(1)[0], 1, "é" * 2000, "日" * 2000, "😀" * 2000)])
     with pytest.raises(RowError, match="bytes"):

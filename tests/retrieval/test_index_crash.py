@@ -30,18 +30,25 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> LocalServer:
 def patiently(call: Callable[[], object]) -> object:
     """Call until Milvus answers: a restarted server says for some seconds that it is recovering."""
     return tenacity.retry(
-        retry=tenacity.retry_if_exception_type(StoreError), stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.1), reraise=True
+        retry=tenacity.retry_if_exception_type(StoreError),
+        stop=tenacity.stop_after_delay(60),
+        wait=tenacity.wait_fixed(0.1),
+        reraise=True,
     )(call)()
 
 
-def test_what_was_acknowledged_is_there_after_kill_9_and_the_old_connection_works_again(server: LocalServer) -> None:
+def test_what_was_acknowledged_is_there_after_kill_9_and_the_old_connection_works_again(
+    server: LocalServer,
+) -> None:
     """Sealed rows, later writes and deletes that nobody flushed, and the alias."""
     name = collection_name("killed", 1)
     rows = catalogue(1500)
     with server, VectorStore(server.address) as store:
         fill(store, name, rows)
         store.set_alias("killed_live", name)
-        store.upsert(name, [Row("late", rows[3].vector, 1, "late"), Row("p0007", rows[7].vector, 1, "changed")])
+        store.upsert(
+            name, [Row("late", rows[3].vector, 1, "late"), Row("p0007", rows[7].vector, 1, "changed")]
+        )
         store.delete(name, ["p0003"])
         server.kill()
         with pytest.raises(StoreError) as caught:
@@ -50,7 +57,9 @@ def test_what_was_acknowledged_is_there_after_kill_9_and_the_old_connection_work
         server.start()
 
         found = patiently(lambda: store.search(name, np.stack([r.vector for r in rows[:10]]), 1))
-        assert [hits[0].product_id for hits in found] == [r.product_id if r.product_id != "p0003" else "late" for r in rows[:10]]
+        assert [hits[0].product_id for hits in found] == [
+            r.product_id if r.product_id != "p0003" else "late" for r in rows[:10]
+        ]
         store.flush(name)
         assert store.ids(name) == {r.product_id for r in rows} - {"p0003"} | {"late"}
         assert store.count(name) == len(rows)
@@ -64,7 +73,8 @@ def test_a_server_that_hangs_is_known_not_to_answer_until_it_goes_on(server: Loc
         assert server.pid
         signal_group(server.pid, signal.SIGSTOP)
         try:
-            assert not all(store.answers(within_s=1.0) for _ in range(10))  # a question just asked may still be answered
+            # A question just asked may still be answered
+            assert not all(store.answers(within_s=1.0) for _ in range(10))
         finally:
             signal_group(server.pid, signal.SIGCONT)
         assert any(store.answers() for _ in range(10))

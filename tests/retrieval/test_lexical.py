@@ -35,4 +35,6 @@ def test_scores_are_those_of_the_ranking_in_the_order_of_the_ids():
     scores = lexical.scores(["blue shoes", "zeppelin"])
     assert lexical.ids == sorted(IDS)
     assert scores[1].tolist() == [0.0] * 4
-    assert {p: s for p, s in zip(lexical.ids, scores[0].tolist(), strict=True) if s > 0} == dict(lexical.rank(["blue shoes"], 9)[0])
+    assert {p: s for p, s in zip(lexical.ids, scores[0].tolist(), strict=True) if s > 0} == dict(
+        lexical.rank(["blue shoes"], 9)[0]
+    )

@@ -32,4 +32,6 @@ def test_a_name_is_one_that_a_server_takes(topic_prefix: str, deployment: str) -
 
 
 def test_the_default_keeps_its_collections() -> None:
-    assert collection_prefix("searchloop.", "main") == earlier_prefix("searchloop.", "main") == "searchloop_main"
+    assert (
+        collection_prefix("searchloop.", "main") == earlier_prefix("searchloop.", "main") == "searchloop_main"
+    )

@@ -20,7 +20,9 @@ def test_a_product_of_one_part_only_competes_with_zero_in_the_other():
 
 
 def test_a_part_without_weight_changes_nothing():
-    assert rank({"dense": {"a": 0.4}, "noise": {"z": 9.0}}, Ranking(coefficients={"dense": 1.0, "noise": 0.0}), 5) == [("a", 0.4)]
+    assert rank(
+        {"dense": {"a": 0.4}, "noise": {"z": 9.0}}, Ranking(coefficients={"dense": 1.0, "noise": 0.0}), 5
+    ) == [("a", 0.4)]
 
 
 def test_a_weighted_part_that_nobody_computed_is_an_error_not_a_zero():

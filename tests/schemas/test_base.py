@@ -39,7 +39,10 @@ def test_iso_text_keeps_its_zone_and_naive_text_stays_naive() -> None:
     assert TIMESTAMP.validate_python("2024-05-06T07:08:09").tzinfo is None
 
 
-@pytest.mark.parametrize("value", [True, "yesterday", "", "--5", "9" * 400, "9" * 5000, 1e300, float("inf"), float("nan"), None, []])
+@pytest.mark.parametrize(
+    "value",
+    [True, "yesterday", "", "--5", "9" * 400, "9" * 5000, 1e300, float("inf"), float("nan"), None, []],
+)
 def test_what_is_no_time_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         TIMESTAMP.validate_python(value)
@@ -51,12 +54,16 @@ def test_a_timestamp_is_written_in_utc_with_milliseconds_and_reads_back() -> Non
     assert Example.from_json(example.to_json()).at == MOMENT + timedelta(milliseconds=123)
 
 
-@pytest.mark.parametrize(("value", "text"), [(42, "42"), (-1, "-1"), ("0042", "0042"), ("ä/b c", "ä/b c"), ("x" * 256, "x" * 256)])
+@pytest.mark.parametrize(
+    ("value", "text"), [(42, "42"), (-1, "-1"), ("0042", "0042"), ("ä/b c", "ä/b c"), ("x" * 256, "x" * 256)]
+)
 def test_an_id_is_text_and_an_integer_its_decimal_text(value: object, text: str) -> None:
     assert ID.validate_python(value) == text
 
 
-@pytest.mark.parametrize("value", ["", "x" * 257, "a\tb", "a\n", "a\x00", "a\x7f", True, 1.5, None, [], b"\xff"])
+@pytest.mark.parametrize(
+    "value", ["", "x" * 257, "a\tb", "a\n", "a\x00", "a\x7f", True, 1.5, None, [], b"\xff"]
+)
 def test_what_is_no_id_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         ID.validate_python(value)
@@ -72,7 +79,14 @@ def test_messages_are_values_and_do_not_change() -> None:
         Example(at=MOMENT).note = "x"  # type: ignore[misc]
 
 
-RELEASE = {"generation": 1, "model": "m", "model_sha256": "0", "dim": 3, "collection": "c", "state": "released"}
+RELEASE = {
+    "generation": 1,
+    "model": "m",
+    "model_sha256": "0",
+    "dim": 3,
+    "collection": "c",
+    "state": "released",
+}
 CONTROLS: list[tuple[type[Message], dict[str, object]]] = [
     (DeploymentCommand, {"command_id": "c", "action": "pause"}),
     (RolledBack, {"actor": "ann", "reason": "slow"}),

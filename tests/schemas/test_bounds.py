@@ -1,4 +1,7 @@
-"""Every bound holds: what reaches it is taken, one more is refused, and what is taken fits what comes later."""
+"""Every bound holds.
+
+What reaches it is taken, one more is refused, and what is taken fits what comes later.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -23,7 +26,15 @@ PRODUCT = {"product_id": "p", "title": "Mug"}
 REQUEST = {"request_id": "r", "user_query": "mug"}
 TRIGGER = {"trigger_id": "t", "requested_at": 1_700_000_000}
 COMMAND = {"command_id": "c", "action": "promote", "at": "2026-03-10T12:00:00Z"}
-RELEASE = {"generation": 1, "model": "m", "model_sha256": "0", "dim": 3, "collection": "c", "state": "released", "at": COMMAND["at"]}
+RELEASE = {
+    "generation": 1,
+    "model": "m",
+    "model_sha256": "0",
+    "dim": 3,
+    "collection": "c",
+    "state": "released",
+    "at": COMMAND["at"],
+}
 POINTER = {"sequence": 1, "live": RELEASE, "cause": "first", "at": COMMAND["at"]}
 CANDIDATE = {"model": "m", "model_sha256": "0", "dim": 3}
 
@@ -49,18 +60,48 @@ CASES: list[tuple[type[Message], dict[str, object], dict[str, object], dict[str,
     (Search, SEARCH, {"query_id": 7}, {"query_id": 10**2000}),
     (Search, SEARCH, {"event_id": "x" * b.EVENT_ID_CHARS}, {"event_id": "x" * (b.EVENT_ID_CHARS + 1)}),
     (Search, SEARCH, {"user_query": WIDE * b.QUERY_CHARS}, {"user_query": "x" * (b.QUERY_CHARS + 1)}),
-    (Search, SEARCH, {"query_response_hit_ids": ["p"] * b.SHOWN_IDS}, {"query_response_hit_ids": ["p"] * (b.SHOWN_IDS + 1)}),
-    (Search, SEARCH, {"hits": [{"object_id": 1, "rank": b.RANK}]}, {"hits": [{"object_id": 1, "rank": b.RANK + 1}]}),
-    (Search, SEARCH, {"hits": [{"object_id": 1, "rank": 1}] * b.SHOWN_IDS}, {"hits": [{"object_id": 1, "rank": 1}] * (b.SHOWN_IDS + 1)}),
-    (Interaction, BOUGHT, {"items": [{"object_id": 1}] * b.ITEMS}, {"items": [{"object_id": 1}] * (b.ITEMS + 1)}),
+    (
+        Search,
+        SEARCH,
+        {"query_response_hit_ids": ["p"] * b.SHOWN_IDS},
+        {"query_response_hit_ids": ["p"] * (b.SHOWN_IDS + 1)},
+    ),
+    (
+        Search,
+        SEARCH,
+        {"hits": [{"object_id": 1, "rank": b.RANK}]},
+        {"hits": [{"object_id": 1, "rank": b.RANK + 1}]},
+    ),
+    (
+        Search,
+        SEARCH,
+        {"hits": [{"object_id": 1, "rank": 1}] * b.SHOWN_IDS},
+        {"hits": [{"object_id": 1, "rank": 1}] * (b.SHOWN_IDS + 1)},
+    ),
+    (
+        Interaction,
+        BOUGHT,
+        {"items": [{"object_id": 1}] * b.ITEMS},
+        {"items": [{"object_id": 1}] * (b.ITEMS + 1)},
+    ),
     (Interaction, BOUGHT, item(quantity=b.QUANTITY), item(quantity=b.QUANTITY + 1)),
     (Interaction, BOUGHT, item(unit_price=b.PRICE), item(unit_price=b.PRICE + 1)),
     (Interaction, BOUGHT, item(ordinal=b.RANK), item(ordinal=b.RANK + 1)),
     (Product, PRODUCT, {"product_id": b.ID_GREATEST}, {"product_id": 10**2000}),
     (Product, PRODUCT, {"title": WIDE * b.TITLE_CHARS}, {"title": "x" * (b.TITLE_CHARS + 1)}),
-    (Product, PRODUCT, {"description": "x" * b.DESCRIPTION_CHARS}, {"description": "x" * (b.DESCRIPTION_CHARS + 1)}),
+    (
+        Product,
+        PRODUCT,
+        {"description": "x" * b.DESCRIPTION_CHARS},
+        {"description": "x" * (b.DESCRIPTION_CHARS + 1)},
+    ),
     (Product, PRODUCT, {"brand": "x" * b.BRAND_CHARS}, {"brand": "x" * (b.BRAND_CHARS + 1)}),
-    (Product, PRODUCT, {"category_path": ["x"] * b.CATEGORIES}, {"category_path": ["x"] * (b.CATEGORIES + 1)}),
+    (
+        Product,
+        PRODUCT,
+        {"category_path": ["x"] * b.CATEGORIES},
+        {"category_path": ["x"] * (b.CATEGORIES + 1)},
+    ),
     (Product, PRODUCT, {"variant_ids": ["x"] * b.VARIANTS}, {"variant_ids": ["x"] * (b.VARIANTS + 1)}),
     (Product, PRODUCT, {"price": b.PRICE}, {"price": b.PRICE + 1}),
     (Product, PRODUCT, {"version": b.VERSION}, {"version": b.VERSION + 1}),
@@ -81,10 +122,30 @@ CASES: list[tuple[type[Message], dict[str, object], dict[str, object], dict[str,
         {"filters": [{"field": "brand", "op": "in", "value": ["x" * b.FILTER_CHARS]}]},
         {"filters": [{"field": "brand", "op": "in", "value": ["x" * (b.FILTER_CHARS + 1)]}]},
     ),
-    (Trigger, TRIGGER, {"params": {"x" * b.NAME_CHARS: b.EXACT_INTEGER}}, {"params": {"x" * (b.NAME_CHARS + 1): 1}}),
-    (Trigger, TRIGGER, {"params": {str(n): n for n in range(b.PARAMS)}}, {"params": {str(n): n for n in range(b.PARAMS + 1)}}),
-    (Trigger, TRIGGER, {"params": {"a": "x" * b.REASON_CHARS}}, {"params": {"a": "x" * (b.REASON_CHARS + 1)}}),
-    (DeploymentCommand, COMMAND, {"target_generation": b.EXACT_INTEGER}, {"target_generation": b.EXACT_INTEGER + 1}),
+    (
+        Trigger,
+        TRIGGER,
+        {"params": {"x" * b.NAME_CHARS: b.EXACT_INTEGER}},
+        {"params": {"x" * (b.NAME_CHARS + 1): 1}},
+    ),
+    (
+        Trigger,
+        TRIGGER,
+        {"params": {str(n): n for n in range(b.PARAMS)}},
+        {"params": {str(n): n for n in range(b.PARAMS + 1)}},
+    ),
+    (
+        Trigger,
+        TRIGGER,
+        {"params": {"a": "x" * b.REASON_CHARS}},
+        {"params": {"a": "x" * (b.REASON_CHARS + 1)}},
+    ),
+    (
+        DeploymentCommand,
+        COMMAND,
+        {"target_generation": b.EXACT_INTEGER},
+        {"target_generation": b.EXACT_INTEGER + 1},
+    ),
     (Release, RELEASE, {"generation": b.EXACT_INTEGER}, {"generation": b.EXACT_INTEGER + 1}),
     (Release, RELEASE, {"generation": 0}, {"generation": -1}),
     (LivePointer, POINTER, {"sequence": b.EXACT_INTEGER}, {"sequence": 10**400}),
@@ -136,6 +197,11 @@ def test_an_id_that_is_taken_fits_the_index():
 def test_a_formula_nests_as_deep_as_its_bound():
     deepest = "-" * b.FORMULA_DEPTH + "1"
     assert repr(parse(deepest, set())).count("Call") == b.FORMULA_DEPTH
-    for beyond in ("-" + deepest, "1" + "+1" * (b.FORMULA_DEPTH + 1), "-" * (b.FORMULA_CHARS - 1) + "1", "-" * 1000 + "1"):
+    for beyond in (
+        "-" + deepest,
+        "1" + "+1" * (b.FORMULA_DEPTH + 1),
+        "-" * (b.FORMULA_CHARS - 1) + "1",
+        "-" * 1000 + "1",
+    ):
         with pytest.raises(FormulaError):
             parse(beyond, set())

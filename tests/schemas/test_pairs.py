@@ -25,7 +25,10 @@ def test_a_pair_key_is_never_ambiguous(raw_query: str, raw_id: str) -> None:
 
 @given(
     st.lists(
-        st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3).map(lambda d: TypeAdapter(dict).dump_json(d)), max_size=20
+        st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3).map(
+            lambda d: TypeAdapter(dict).dump_json(d)
+        ),
+        max_size=20,
     )
 )
 def test_packed_facts_come_out_in_order_with_their_index(facts: list[bytes]) -> None:

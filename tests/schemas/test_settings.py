@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from schemas.settings import FOREIGN, GATE, PREFIX, PROCESS_SETTINGS, IndexerSettings, Settings, SettingsError, StreamSettings, known_names
+from schemas.settings import (
+    FOREIGN,
+    GATE,
+    PREFIX,
+    PROCESS_SETTINGS,
+    IndexerSettings,
+    Settings,
+    SettingsError,
+    StreamSettings,
+    known_names,
+)
 
 
 @pytest.mark.parametrize("kind", PROCESS_SETTINGS.values())
@@ -23,12 +33,19 @@ def test_a_name_that_no_process_knows_is_refused_by_name(kind: type[Settings]) -
 
 
 def test_the_settings_of_another_process_and_of_the_tests_are_passed_over() -> None:
-    assert StreamSettings.load({"SEARCHLOOP_CRON": "0 3 * * *", **dict.fromkeys(FOREIGN, "x")}) == StreamSettings()
+    assert (
+        StreamSettings.load({"SEARCHLOOP_CRON": "0 3 * * *", **dict.fromkeys(FOREIGN, "x")})
+        == StreamSettings()
+    )
 
 
 @pytest.mark.parametrize("kind", PROCESS_SETTINGS.values())
-@pytest.mark.parametrize("service", ["SEARCHLOOP", "SEARCHLOOP_SEARCHER", "SEARCHLOOP_HTTP", "SEARCHLOOP_KAFKA", "SEARCHLOOP_EU_1"])
-def test_what_kubernetes_puts_into_every_pod_for_a_service_is_no_setting(kind: type[Settings], service: str) -> None:
+@pytest.mark.parametrize(
+    "service", ["SEARCHLOOP", "SEARCHLOOP_SEARCHER", "SEARCHLOOP_HTTP", "SEARCHLOOP_KAFKA", "SEARCHLOOP_EU_1"]
+)
+def test_what_kubernetes_puts_into_every_pod_for_a_service_is_no_setting(
+    kind: type[Settings], service: str
+) -> None:
     link = {
         f"{service}_SERVICE_HOST": "10.0.171.239",
         f"{service}_SERVICE_PORT": "80",
@@ -44,7 +61,10 @@ def test_what_kubernetes_puts_into_every_pod_for_a_service_is_no_setting(kind: t
     assert kind.load({**link, "SEARCHLOOP_PARTITIONS": "6"}).partitions == 6
 
 
-@pytest.mark.parametrize("name", ["SEARCHLOOP_HTTP_PROT", "SEARCHLOOP_KAFKA_PORT", "SEARCHLOOP_SERVICE", "SEARCHLOOP_SERVICE_HOSTS"])
+@pytest.mark.parametrize(
+    "name",
+    ["SEARCHLOOP_HTTP_PROT", "SEARCHLOOP_KAFKA_PORT", "SEARCHLOOP_SERVICE", "SEARCHLOOP_SERVICE_HOSTS"],
+)
 def test_a_typo_that_looks_a_little_like_a_service_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name} is not a setting"):
         Settings.load({name: "8080"})
@@ -109,7 +129,9 @@ def test_a_salt_is_long_enough_not_to_be_guessed_and_those_of_before_are_told_ap
     for wrong in ("short", "x" * 65, "sixteen, and more", "none"):
         with pytest.raises(SettingsError, match="client_salt"):
             StreamSettings.load({"SEARCHLOOP_CLIENT_SALT": wrong})
-    settings = StreamSettings.load({"SEARCHLOOP_CLIENT_SALT": "x" * 16, "SEARCHLOOP_CLIENT_SALTS_BEFORE": f" none,{'y' * 20}"})
+    settings = StreamSettings.load(
+        {"SEARCHLOOP_CLIENT_SALT": "x" * 16, "SEARCHLOOP_CLIENT_SALTS_BEFORE": f" none,{'y' * 20}"}
+    )
     assert settings.salts_before == ("", "y" * 20)
     assert StreamSettings().salts_before == ()
     assert "xxxx" not in repr(settings)
@@ -132,8 +154,14 @@ def defaults_in(tree: ast.AST) -> Iterator[tuple[int, str, object]]:
         found: list[tuple[str, ast.expr | None]] = []
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             own = [*node.args.posonlyargs, *node.args.args]
-            found += [(arg.arg, value) for arg, value in zip(reversed(own), reversed(node.args.defaults), strict=False)]
-            found += [(arg.arg, value) for arg, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
+            found += [
+                (arg.arg, value)
+                for arg, value in zip(reversed(own), reversed(node.args.defaults), strict=False)
+            ]
+            found += [
+                (arg.arg, value)
+                for arg, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            ]
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             found.append((node.target.id, node.value))
         for name, value in found:
@@ -146,7 +174,11 @@ def test_no_default_of_a_setting_is_written_a_second_time() -> None:
     for kind in PROCESS_SETTINGS.values():
         for name, field in kind.model_fields.items():
             settings.setdefault(name.removeprefix(GATE), set()).add(field.default)
-    files = [path for path in ROOT.glob("*/*.py") if path.parent.name not in {"tests", ".venv"} and path.name != "settings.py"]
+    files = [
+        path
+        for path in ROOT.glob("*/*.py")
+        if path.parent.name not in {"tests", ".venv"} and path.name != "settings.py"
+    ]
     assert len(files) > 200
     again = [
         f"{path.relative_to(ROOT)}:{line} {name}={value!r}"

@@ -97,7 +97,18 @@ def test_a_normalised_query_is_its_own_normal_form(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Garden&Center", "Sewing&Notions", "Food&Sections", "R&D", "a &not b", "&notit;", "&#xZZ;", "AT&T;", "?a=1&copy=2"]
+    "text",
+    [
+        "Garden&Center",
+        "Sewing&Notions",
+        "Food&Sections",
+        "R&D",
+        "a &not b",
+        "&notit;",
+        "&#xZZ;",
+        "AT&T;",
+        "?a=1&copy=2",
+    ],
 )
 def test_only_an_entity_with_its_semicolon_is_one(text: str) -> None:
     assert clean_text(text) == text

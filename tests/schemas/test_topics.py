@@ -64,7 +64,12 @@ def test_a_json_schema_names_its_dialect_and_resolves_its_references(topic) -> N
 
 def test_the_schema_of_events_admits_every_kind_and_that_of_searches_every_form_of_time() -> None:
     files = published()
-    assert set(find(json.loads(files["schemas/json/events.json"]), "const")) == {"search", "interaction", "forget", "tick"}
+    assert set(find(json.loads(files["schemas/json/events.json"]), "const")) == {
+        "search",
+        "interaction",
+        "forget",
+        "tick",
+    }
     timestamp = json.loads(files["schemas/json/searches.json"])["properties"]["timestamp"]
     assert {form["type"] for form in timestamp["anyOf"]} == {"string", "number"}
 
@@ -83,7 +88,10 @@ def test_asyncapi_is_yaml_and_its_references_resolve() -> None:
 
 def test_every_payload_has_a_name_of_its_own_by_which_generators_call_its_class() -> None:
     document = asyncapi()
-    named = {name: schema["$ref"].removeprefix("./json/") for name, schema in document["components"]["schemas"].items()}
+    named = {
+        name: schema["$ref"].removeprefix("./json/")
+        for name, schema in document["components"]["schemas"].items()
+    }
     assert sorted(named.values()) == sorted(f"{t.name}.json" for t in TOPICS if t.value is not None)
     assert all(name.isalpha() and name[0].isupper() for name in named)
 
@@ -112,12 +120,25 @@ def keywords(schema: object) -> set[str]:
         return set().union(*map(keywords, schema))
     if not isinstance(schema, dict):
         return set()
-    inner = [list(v.values()) if k in {"properties", "$defs"} else v for k, v in schema.items() if k not in {"default", "enum", "const"}]
+    inner = [
+        list(v.values()) if k in {"properties", "$defs"} else v
+        for k, v in schema.items()
+        if k not in {"default", "enum", "const"}
+    ]
     return set(schema) | set().union(*map(keywords, inner))
 
 
 @pytest.mark.parametrize(
-    "value", [{}, [], {"a": []}, [[1, [2]], {"b": {"c": None}}], {"no": True, "1": "on", "a b": 'q"\n\t: #'}, "x", 1.5]
+    "value",
+    [
+        {},
+        [],
+        {"a": []},
+        [[1, [2]], {"b": {"c": None}}],
+        {"no": True, "1": "on", "a b": 'q"\n\t: #'},
+        "x",
+        1.5,
+    ],
 )
 def test_yaml_reads_back_as_what_was_written(value) -> None:
     assert yaml.safe_load(to_yaml(value)) == value

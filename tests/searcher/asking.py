@@ -12,7 +12,9 @@ NOW_MS = 1_000_000
 _numbers = itertools.count()
 
 
-def record(request_id: str = "r", *, at_ms: int = NOW_MS, headers: Headers = (), partition: int = 0, **fields: object) -> Record:
+def record(
+    request_id: str = "r", *, at_ms: int = NOW_MS, headers: Headers = (), partition: int = 0, **fields: object
+) -> Record:
     body = SearchRequest.model_validate({"request_id": request_id, "user_query": "tv", **fields})
     return Record("requests", partition, next(_numbers), at_ms, request_id.encode(), body.to_json(), headers)
 
@@ -20,4 +22,7 @@ def record(request_id: str = "r", *, at_ms: int = NOW_MS, headers: Headers = (),
 def asked(request_id: str = "r", cost: float | None = None, **fields: object) -> Asked:
     read = record(request_id, **fields)  # type: ignore[arg-type]
     request = SearchRequest.from_json(read.value or b"")
-    return Asked(Accepted(request, Address("answers"), read.timestamp_ms, read), cost_of(request) if cost is None else cost)
+    return Asked(
+        Accepted(request, Address("answers"), read.timestamp_ms, read),
+        cost_of(request) if cost is None else cost,
+    )

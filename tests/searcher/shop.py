@@ -1,4 +1,7 @@
-"""A client of a real searcher process: starts and kills it, sets the live pointer, sends requests, collects answers."""
+"""A client of a real searcher process.
+
+Starts and kills it, sets the live pointer, sends requests, collects answers.
+"""
 
 import asyncio
 import os
@@ -27,7 +30,9 @@ class Shop:
     """Open it as an async context. ``answers`` grows as they come, in the order of arrival."""
 
     def __init__(self, environ: dict[str, str], log: Path) -> None:
-        self.settings = SearcherSettings.load({k: v for k, v in environ.items() if k.startswith("SEARCHLOOP_")})
+        self.settings = SearcherSettings.load(
+            {k: v for k, v in environ.items() if k.startswith("SEARCHLOOP_")}
+        )
         self.answers: list[tuple[SearchResponse, Record]] = []
         self.sequence = 0
         self.environ = environ
@@ -39,18 +44,26 @@ class Shop:
 
     async def __aenter__(self) -> Self:
         await ensure_topics(self.settings)
-        self._producer = await self._stack.enter_async_context(open_producer(self.settings.kafka, linger_ms=0))
+        self._producer = await self._stack.enter_async_context(
+            open_producer(self.settings.kafka, linger_ms=0)
+        )
         topics = [self.settings.topic("search-responses")]
-        self._reader = await self._stack.enter_async_context(open_reader(self.settings.kafka, topics, fetch_wait_ms=50))
+        self._reader = await self._stack.enter_async_context(
+            open_reader(self.settings.kafka, topics, fetch_wait_ms=50)
+        )
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.kill()
         await self._stack.aclose()
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._child = subprocess.Popen([sys.executable, "-m", "searcher"], env={**os.environ, **self.environ}, stdout=log, stderr=log)
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "searcher"], env={**os.environ, **self.environ}, stdout=log, stderr=log
+            )
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
@@ -72,20 +85,38 @@ class Shop:
         await self._producer.send(Outgoing(self.settings.topic("releases"), pointer.to_json(), key=b"main"))
 
     async def send(
-        self, request_id: str, query: str = "red hdmi cable", *, headers: Headers = (), at_ms: int | None = None, **fields: object
+        self,
+        request_id: str,
+        query: str = "red hdmi cable",
+        *,
+        headers: Headers = (),
+        at_ms: int | None = None,
+        **fields: object,
     ) -> None:
-        request = SearchRequest.model_validate({"request_id": request_id, "user_query": query, "timeout_ms": 600_000, **fields})
+        request = SearchRequest.model_validate(
+            {"request_id": request_id, "user_query": query, "timeout_ms": 600_000, **fields}
+        )
         await self.send_raw(request.to_json(), request_id.encode(), headers=headers, at_ms=at_ms)
 
     async def send_raw(
-        self, value: bytes, key: bytes | None, *, headers: Headers = (), at_ms: int | None = None, partition: int | None = None
+        self,
+        value: bytes,
+        key: bytes | None,
+        *,
+        headers: Headers = (),
+        at_ms: int | None = None,
+        partition: int | None = None,
     ) -> None:
         topic = self.settings.topic("search-requests")
-        await self._producer.send(Outgoing(topic, value, key=key, headers=headers, timestamp_ms=at_ms, partition=partition))
+        await self._producer.send(
+            Outgoing(topic, value, key=key, headers=headers, timestamp_ms=at_ms, partition=partition)
+        )
 
     async def answers_to(self, *request_ids: str) -> list[SearchResponse]:
         """Wait until each has an answer; return the first answer of each, in order."""
-        await self.until(lambda: all(self.of(i) for i in request_ids), f"no answer to one of {request_ids[:5]}")
+        await self.until(
+            lambda: all(self.of(i) for i in request_ids), f"no answer to one of {request_ids[:5]}"
+        )
         return [self.of(i)[0][0] for i in request_ids]
 
     def of(self, request_id: str) -> list[tuple[SearchResponse, Record]]:

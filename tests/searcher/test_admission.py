@@ -16,7 +16,9 @@ def desk() -> Admission:
     return Admission({"answers": 2}, "answers", "main", refuse=Server._rejected, most=3)
 
 
-def take_in(desk: Admission, read: Record, now_ms: float = NOW_MS + 10, read_up_ms: float | None = None) -> list[Reply]:
+def take_in(
+    desk: Admission, read: Record, now_ms: float = NOW_MS + 10, read_up_ms: float | None = None
+) -> list[Reply]:
     return desk.take_in(read, now_ms=now_ms, read_up_ms=read_up_ms)
 
 
@@ -28,7 +30,10 @@ def answered(desk: Admission) -> list[Reply]:
     """Take whose turn it is, and return replies to them, as if they had been searched."""
     from searcher.endings import expired  # noqa: PLC0415 any answer will do
 
-    return [Reply(a.accepted, expired(a.accepted, now_ms=NOW_MS, skew_ms=0.0)) for a in desk.take(10, heavy_too=True)]
+    return [
+        Reply(a.accepted, expired(a.accepted, now_ms=NOW_MS, skew_ms=0.0))
+        for a in desk.take(10, heavy_too=True)
+    ]
 
 
 def test_a_good_request_waits_and_is_committed_only_when_its_answer_is_written(desk: Admission):
@@ -124,7 +129,9 @@ def test_one_that_would_expire_before_its_turn_is_told_at_once_and_when_to_come_
     assert (reply.response.status, error.code, error.retryable) == (Status.REJECTED, "overloaded", True)
     assert error.retry_after_ms is not None
     assert 700 < error.retry_after_ms < 60_000
-    assert take_in(desk, record("hasty", client_id="honest", timeout_ms=700)) == [], "it waits behind one of theirs, not behind two"
+    assert take_in(desk, record("hasty", client_id="honest", timeout_ms=700)) == [], (
+        "it waits behind one of theirs, not behind two"
+    )
 
 
 def test_the_greediest_is_told_when_there_is_no_room(desk: Admission):
@@ -136,7 +143,9 @@ def test_the_greediest_is_told_when_there_is_no_room(desk: Admission):
     assert reply.response.error.code == "overloaded"
 
 
-def test_a_reply_topic_that_is_not_allowed_is_counted_by_its_name_and_many_made_up_ones_by_one(desk: Admission):
+def test_a_reply_topic_that_is_not_allowed_is_counted_by_its_name_and_many_made_up_ones_by_one(
+    desk: Admission,
+):
     for n in range(60):
         (reply,) = take_in(desk, record(f"r{n}", headers=(("kafka_replyTopic", f"made-up-{n}".encode()),)))
         assert reply.to.address.topic == "answers"

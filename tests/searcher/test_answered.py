@@ -11,8 +11,8 @@ def request(**fields: object) -> SearchRequest:
 def test_a_request_is_the_same_whatever_its_timeout_and_another_when_it_asks_for_something_else():
     assert same(request()) == same(request(timeout_ms=1))
     others = [
-        {"user_query": "radio"}, {"k": 3}, {"offset": 3}, {"explain": True}, {"client_id": "c"}, {"query_id": "q"},
-        {"filters": [{"field": "brand", "value": "red"}]}, {"request_id": "other"},
+        {"user_query": "radio"}, {"k": 3}, {"offset": 3}, {"explain": True}, {"client_id": "c"},
+        {"query_id": "q"}, {"filters": [{"field": "brand", "value": "red"}]}, {"request_id": "other"},
     ]  # fmt: skip
     assert len({same(request(**fields)) for fields in [{}, *others]}) == len(others) + 1
 

@@ -27,12 +27,22 @@ def test_no_requests_make_no_groups():
     assert group([]) == []
 
 
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2), st.sampled_from([(), (SONY,), (CHEAP,)])), max_size=20))
-def test_every_request_is_in_exactly_one_group_of_its_depth(shapes: list[tuple[int, int, tuple[Filter, ...]]]):
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.integers(0, 2), st.sampled_from([(), (SONY,), (CHEAP,)])), max_size=20
+    )
+)
+def test_every_request_is_in_exactly_one_group_of_its_depth(
+    shapes: list[tuple[int, int, tuple[Filter, ...]]],
+):
     requests = [request(k, offset, *filters) for k, offset, filters in shapes]
     groups = group(requests)
     assert sorted(m for g in groups for m in g.members) == list(range(len(requests)))
-    assert all(requests[m].k + requests[m].offset == g.depth and tuple(requests[m].filters) == g.filters for g in groups for m in g.members)
+    assert all(
+        requests[m].k + requests[m].offset == g.depth and tuple(requests[m].filters) == g.filters
+        for g in groups
+        for m in g.members
+    )
 
 
 def test_memory_forgets_the_oldest_first_and_what_it_is_told_to():

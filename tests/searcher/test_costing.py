@@ -16,14 +16,18 @@ def request(**fields: object) -> SearchRequest:
 
 
 @pytest.mark.parametrize("fields", [{"k": 200, "offset": 1000}, {"filters": MANY}, {"filters": LONG}])
-def test_what_works_the_index_hard_is_searched_alone_and_is_no_example_of_what_shoppers_ask(fields: dict[str, object]):
+def test_what_works_the_index_hard_is_searched_alone_and_is_no_example_of_what_shoppers_ask(
+    fields: dict[str, object],
+):
     recent = Recent()
     recent.add(request(**fields))
     assert heavy(cost_of(request(**fields)))
     assert "tv" not in recent.sample(5)
 
 
-@pytest.mark.parametrize("fields", [{}, {"k": 50}, {"filters": [{"field": "brand", "value": "red"}]}, {"k": 20, "offset": 100}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"k": 50}, {"filters": [{"field": "brand", "value": "red"}]}, {"k": 20, "offset": 100}]
+)
 def test_what_a_shop_page_asks_is_ordinary(fields: dict[str, object]):
     assert not heavy(cost_of(request(**fields)))
 

@@ -4,7 +4,9 @@ from searcher.counting import GENERATIONS, Counts
 from searcher.recent import Recent
 
 
-def answer(generation: int | None = 1, status: Status = Status.OK, hits: int = 1, ms: float = 12.0) -> SearchResponse:
+def answer(
+    generation: int | None = 1, status: Status = Status.OK, hits: int = 1, ms: float = 12.0
+) -> SearchResponse:
     return SearchResponse(
         request_id="r",
         status=status,
@@ -17,7 +19,12 @@ def answer(generation: int | None = 1, status: Status = Status.OK, hits: int = 1
 
 def test_each_generation_has_its_own_counts() -> None:
     counts = Counts()
-    for one in (answer(1), answer(1, hits=0), answer(2, Status.ERROR, hits=0), answer(None, Status.EXPIRED, hits=0)):
+    for one in (
+        answer(1),
+        answer(1, hits=0),
+        answer(2, Status.ERROR, hits=0),
+        answer(None, Status.EXPIRED, hits=0),
+    ):
         counts.add(one)
     first, second = counts.served()
     assert (first.generation, first.answers, first.errors, first.empty) == (1, 2, 0, 1)
@@ -40,16 +47,28 @@ def test_only_the_generations_that_answered_last_are_kept() -> None:
 
 
 def asked(query: str, client: str | None = "c1", **fields: object) -> SearchRequest:
-    return SearchRequest.model_validate({"request_id": "r", "user_query": query, "client_id": client, **fields})
+    return SearchRequest.model_validate(
+        {"request_id": "r", "user_query": query, "client_id": client, **fields}
+    )
 
 
 def pointer(generation: int, sequence: int, cause: str = "promote") -> LivePointer:
-    live = Release(generation=generation, model="m", model_sha256="0" * 64, dim=4, collection=f"c{generation}", state=ReleaseState.RELEASED)
+    live = Release(
+        generation=generation,
+        model="m",
+        model_sha256="0" * 64,
+        dim=4,
+        collection=f"c{generation}",
+        state=ReleaseState.RELEASED,
+    )
     return LivePointer(sequence=sequence, live=live, cause=cause)
 
 
 def test_filtered_paged_and_repeated_requests_say_nothing_of_a_generation() -> None:
-    """One client with a filter that matches nothing rolled a good generation back: 230 such requests were 230 empty answers."""
+    """One client with a filter that matches nothing rolled a good generation back.
+
+    230 such requests were 230 empty answers.
+    """
     counts = Counts()
     nothing = [{"field": "brand", "value": "no such brand"}]
     for number in range(230):

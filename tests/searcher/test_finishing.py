@@ -51,7 +51,14 @@ class Desk:
         self.committed: list[int] = []
         self.admission = Admission(TOPICS, "answers", "main", refuse=self._none)
         replies = Replies(self.ours, self.theirs, "answers", {})
-        self.finishing = Finishing(self.admission, replies, show=self.ours.send_all, searches=None, seal_key=b"", commit=self._committed)
+        self.finishing = Finishing(
+            self.admission,
+            replies,
+            show=self.ours.send_all,
+            searches=None,
+            seal_key=b"",
+            commit=self._committed,
+        )
 
     @staticmethod
     def _none(_: Refused) -> list[Reply]:
@@ -68,7 +75,9 @@ class Desk:
         taken: list[Accepted] = []
         while some := self.admission.take(64, heavy_too=True):
             taken += [one.accepted for one in some]
-        return [Reply(one, SearchResponse(request_id=one.request.request_id, status=Status.OK)) for one in taken]
+        return [
+            Reply(one, SearchResponse(request_id=one.request.request_id, status=Status.OK)) for one in taken
+        ]
 
 
 async def test_a_reply_topic_that_hangs_keeps_no_other_answer_and_no_reading_waiting():

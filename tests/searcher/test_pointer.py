@@ -10,7 +10,9 @@ from searcher.pointer import take_pointers
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def pointer(sequence: int, *after: LivePointer | str, generation: int = 1, chained: bool = True) -> LivePointer:
+def pointer(
+    sequence: int, *after: LivePointer | str, generation: int = 1, chained: bool = True
+) -> LivePointer:
     release = Release(
         generation=generation,
         model="m",
@@ -21,7 +23,9 @@ def pointer(sequence: int, *after: LivePointer | str, generation: int = 1, chain
         state=ReleaseState.RELEASED,
     )
     names = [a if isinstance(a, str) else digest(a.to_json()) for a in after]
-    return LivePointer(sequence=sequence, live=release, cause="test", at=NOW, follows=names if chained else None)
+    return LivePointer(
+        sequence=sequence, live=release, cause="test", at=NOW, follows=names if chained else None
+    )
 
 
 def record(value: bytes | None, key: bytes = b"main") -> Record:

@@ -1,4 +1,7 @@
-"""Answers that a topic does not take are replaced by ones that it takes; a reply topic that does not exist is a wrong setting."""
+"""Answers that a topic does not take are replaced by ones that it takes.
+
+A reply topic that does not exist is a wrong setting.
+"""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -27,7 +30,9 @@ def reply(topic: str, hits: int) -> Reply:
     one = asked(uuid.uuid4().hex).accepted
     to = Accepted(one.request, Address(topic, None, HEADERS), one.sent_ms, one.record)
     found = [ScoredHit(product_id="p" * 100, rank=n + 1, score=0.5) for n in range(hits)]
-    return Reply(to, SearchResponse(request_id=one.request.request_id, status=Status.OK, hits=found, generation=4))
+    return Reply(
+        to, SearchResponse(request_id=one.request.request_id, status=Status.OK, hits=found, generation=4)
+    )
 
 
 async def read(kafka: str, topic: str, count: int) -> list[Record]:
@@ -47,7 +52,8 @@ async def test_every_answer_is_written_somewhere_whatever_a_topic_takes(kafka: s
     default, small, falls_short = (topic_prefix + name for name in ("answers", "small", "falls-short"))
     for topic, size in ((default, 8 << 20), (small, 4000), (falls_short, 1000)):
         await make_topic(kafka, topic, max_bytes=size)
-    limits = {default: 20_000, small: 4000, falls_short: 20_000}  # the last was cut after the searcher had started
+    # The last was cut after the searcher had started
+    limits = {default: 20_000, small: 4000, falls_short: 20_000}
     fits, fits_small, too_long = reply(default, 10), reply(small, 3), reply(default, 500)
     too_long_there, refused, late = reply(small, 50), reply(falls_short, 20), reply(falls_short, 0)
     async with (
@@ -58,17 +64,27 @@ async def test_every_answer_is_written_somewhere_whatever_a_topic_takes(kafka: s
         await replies.write([too_long_there, refused, fits, too_long, fits_small])
         await replies.write([late])
     on_default, on_small = await read(kafka, default, 4), await read(kafka, small, 2)
-    assert codes(on_small) == {too_long_there.response.request_id: "response_too_large", fits_small.response.request_id: "ok"}
+    assert codes(on_small) == {
+        too_long_there.response.request_id: "response_too_large",
+        fits_small.response.request_id: "ok",
+    }
     assert codes(on_default) == {
         fits.response.request_id: "ok", too_long.response.request_id: "response_too_large",
         refused.response.request_id: "reply_topic", late.response.request_id: "reply_topic",
     }  # fmt: skip
     assert {record.headers for record in (*on_default, *on_small)} == {HEADERS}
-    assert all(record.key == SearchResponse.from_json(record.value or b"").request_id.encode() for record in on_default)
+    assert all(
+        record.key == SearchResponse.from_json(record.value or b"").request_id.encode()
+        for record in on_default
+    )
 
 
-async def test_a_reply_topic_that_does_not_exist_is_a_wrong_setting_that_names_it(settings_env: Callable[..., dict[str, str]]):
-    environ = {k: v for k, v in settings_env(partitions=2, reply_topics="").items() if k.startswith("SEARCHLOOP_")}
+async def test_a_reply_topic_that_does_not_exist_is_a_wrong_setting_that_names_it(
+    settings_env: Callable[..., dict[str, str]],
+):
+    environ = {
+        k: v for k, v in settings_env(partitions=2, reply_topics="").items() if k.startswith("SEARCHLOOP_")
+    }
     settings = await ensure_topics(SearcherSettings.load(environ))
     there = settings.topic("further")
     await make_topic(settings.kafka, there, max_bytes=5000, partitions=3)

@@ -13,7 +13,9 @@ from searcher.requests import Accepted, Address, Refused, read
 TOPICS = {"answers": 4, "mine": 2}
 
 
-def record(value: object = None, key: bytes | None = b"from-key", headers: Headers = (), at: int = 1000) -> Record:
+def record(
+    value: object = None, key: bytes | None = b"from-key", headers: Headers = (), at: int = 1000
+) -> Record:
     body = (
         value
         if isinstance(value, bytes | None) and value is not None
@@ -25,7 +27,12 @@ def record(value: object = None, key: bytes | None = b"from-key", headers: Heade
 def test_a_plain_request_is_answered_on_the_default_topic():
     found = read(record(), TOPICS, "answers")
     assert isinstance(found, Accepted)
-    assert (found.request.request_id, found.address.topic, found.address.partition, found.address.headers) == ("r1", "answers", None, ())
+    assert (
+        found.request.request_id,
+        found.address.topic,
+        found.address.partition,
+        found.address.headers,
+    ) == ("r1", "answers", None, ())
 
 
 def test_the_correlation_id_comes_back_byte_for_byte():
@@ -36,24 +43,43 @@ def test_the_correlation_id_comes_back_byte_for_byte():
 
 @pytest.mark.parametrize("raw", [(1).to_bytes(4, "big"), b"1"])
 def test_an_allowed_reply_topic_and_partition_are_honoured(raw: bytes):
-    found = read(record(headers=(("kafka_replyTopic", b"mine"), ("kafka_replyPartition", raw))), TOPICS, "answers")
+    found = read(
+        record(headers=(("kafka_replyTopic", b"mine"), ("kafka_replyPartition", raw))), TOPICS, "answers"
+    )
     assert isinstance(found, Accepted)
     assert (found.address.topic, found.address.partition) == ("mine", 1)
 
 
 def test_a_reply_topic_that_is_not_allowed_is_refused_on_the_default_one():
-    headers = (("kafka_replyTopic", b"secrets"), ("kafka_replyPartition", b"1"), ("kafka_correlationId", b"c"))
+    headers = (
+        ("kafka_replyTopic", b"secrets"),
+        ("kafka_replyPartition", b"1"),
+        ("kafka_correlationId", b"c"),
+    )
     found = read(record(headers=headers), TOPICS, "answers")
     assert isinstance(found, Refused)
-    assert (found.request_id, found.address.topic, found.address.partition, found.error.code) == ("r1", "answers", None, "reply_topic")
+    assert (found.request_id, found.address.topic, found.address.partition, found.error.code) == (
+        "r1",
+        "answers",
+        None,
+        "reply_topic",
+    )
     assert found.address.headers == (("kafka_correlationId", b"c"),)
 
 
-@pytest.mark.parametrize("raw", [b"2", b"-1", b"one", (2).to_bytes(4, "big"), (-1).to_bytes(4, "big", signed=True), b""])
+@pytest.mark.parametrize(
+    "raw", [b"2", b"-1", b"one", (2).to_bytes(4, "big"), (-1).to_bytes(4, "big", signed=True), b""]
+)
 def test_a_reply_partition_that_does_not_exist_is_refused(raw: bytes):
-    found = read(record(headers=(("kafka_replyTopic", b"mine"), ("kafka_replyPartition", raw))), TOPICS, "answers")
+    found = read(
+        record(headers=(("kafka_replyTopic", b"mine"), ("kafka_replyPartition", raw))), TOPICS, "answers"
+    )
     assert isinstance(found, Refused)
-    assert (found.error.code, found.address.topic, found.address.partition) == ("reply_partition", "mine", None)
+    assert (found.error.code, found.address.topic, found.address.partition) == (
+        "reply_partition",
+        "mine",
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,8 +91,20 @@ def test_a_reply_partition_that_does_not_exist_is_refused(raw: bytes):
         ({"request_id": 12, "user_query": 4}, "12", "invalid_request"),
         ({"user_query": "tv"}, "from-key", "invalid_request"),
         ({"request_id": "r9", "user_query": " <b></b> "}, "r9", "blank_query"),
-        ({"request_id": "r9", "user_query": "tv", "filters": [{"field": "brand", "op": "lt", "value": "a"}]}, "r9", "invalid_filter"),
-        ({"request_id": "r9", "user_query": "tv", "filters": [{"field": "vector", "value": "a"}]}, "r9", "invalid_request"),
+        (
+            {
+                "request_id": "r9",
+                "user_query": "tv",
+                "filters": [{"field": "brand", "op": "lt", "value": "a"}],
+            },
+            "r9",
+            "invalid_filter",
+        ),
+        (
+            {"request_id": "r9", "user_query": "tv", "filters": [{"field": "vector", "value": "a"}]},
+            "r9",
+            "invalid_request",
+        ),
     ],
 )
 def test_a_bad_request_is_refused_under_the_best_id_there_is(value: object, request_id: str, code: str):
@@ -76,8 +114,9 @@ def test_a_bad_request_is_refused_under_the_best_id_there_is(value: object, requ
 
 
 def test_null_and_empty_mean_absent_as_generated_models_send_them():
-    value = {"request_id": "r1", "user_query": "tv", "k": None, "offset": None, "filters": None, "client_id": "", "session_id": None,
-             "query_id": "undefined", "timeout_ms": None, "explain": None}  # fmt: skip
+    value = {"request_id": "r1", "user_query": "tv", "k": None, "offset": None, "filters": None,
+             "client_id": "", "session_id": None, "query_id": "undefined", "timeout_ms": None,
+             "explain": None}  # fmt: skip
     found = read(record(value), TOPICS, "answers")
     assert isinstance(found, Accepted)
     assert found.request == SearchRequest(request_id="r1", user_query="tv")
@@ -96,7 +135,9 @@ def test_a_refusal_never_repeats_the_value():
 
 
 def test_patience_counts_from_the_kafka_timestamp():
-    found = read(record({"request_id": "r", "user_query": "tv", "timeout_ms": 500}, at=1000), TOPICS, "answers")
+    found = read(
+        record({"request_id": "r", "user_query": "tv", "timeout_ms": 500}, at=1000), TOPICS, "answers"
+    )
     assert isinstance(found, Accepted)
     assert [found.remaining_ms(now) for now in (900, 1000, 1400, 1500, 1600)] == [500, 500, 100, 0, -100]
 
@@ -124,7 +165,9 @@ DEEP = b"[" * 5_000
         (None, "from-key"),
     ],
 )
-def test_whatever_a_record_holds_it_is_refused_under_an_id_that_can_be_written(value: bytes | None, request_id: str):
+def test_whatever_a_record_holds_it_is_refused_under_an_id_that_can_be_written(
+    value: bytes | None, request_id: str
+):
     """Each of these ended the searcher at every start, or would have been the next to do so."""
     found = read(Record("requests", 0, 7, 1000, b"from-key", value), TOPICS, "answers")
     assert isinstance(found, Refused)
@@ -141,7 +184,9 @@ def test_a_key_that_is_no_id_names_nobody(key: bytes):
 
 def test_a_header_without_a_value_counts_as_absent():
     nothing: Any = None
-    headers = tuple((name, nothing) for name in ("kafka_correlationId", "kafka_replyTopic", "kafka_replyPartition"))
+    headers = tuple(
+        (name, nothing) for name in ("kafka_correlationId", "kafka_replyTopic", "kafka_replyPartition")
+    )
     found = read(record(headers=headers), TOPICS, "answers")
     assert isinstance(found, Accepted)
     assert found.address == Address("answers")
@@ -155,10 +200,17 @@ def test_a_reply_partition_of_more_digits_than_any_number_is_refused(raw: bytes)
 
 
 def test_a_correlation_id_is_echoed_up_to_its_bound_and_refused_beyond():
-    at, beyond = (read(record(headers=(("kafka_correlationId", b"c" * n),)), TOPICS, "answers") for n in (HEADER_BYTES, HEADER_BYTES + 1))
+    at, beyond = (
+        read(record(headers=(("kafka_correlationId", b"c" * n),)), TOPICS, "answers")
+        for n in (HEADER_BYTES, HEADER_BYTES + 1)
+    )
     assert isinstance(at, Accepted)
     assert isinstance(beyond, Refused)
-    assert (beyond.error.code, beyond.address, beyond.request_id) == ("correlation_id", Address("answers"), "r1")
+    assert (beyond.error.code, beyond.address, beyond.request_id) == (
+        "correlation_id",
+        Address("answers"),
+        "r1",
+    )
 
 
 def test_a_request_without_id_is_answerable_by_its_correlation_id():

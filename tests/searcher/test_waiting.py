@@ -47,14 +47,20 @@ def test_three_hundred_clients_with_one_costly_request_each_keep_no_cheap_one_wa
     for n in range(100):
         line.take(1, 2.0, heavy_too=True)
         line.add(asked(f"cheap-{n}", client_id=f"honest-{n}"))
-        assert [one.accepted.request.request_id for one in line.take(1, 2.0, heavy_too=True)] == [f"cheap-{n}"]
+        assert [one.accepted.request.request_id for one in line.take(1, 2.0, heavy_too=True)] == [
+            f"cheap-{n}"
+        ]
 
 
 def test_a_costly_request_is_not_kept_waiting_for_ever_by_new_clients():
-    line = waiting(asked("deep", k=200, offset=1000, client_id="patient"), *(asked(str(n), client_id=str(n)) for n in range(5)))
+    line = waiting(
+        asked("deep", k=200, offset=1000, client_id="patient"),
+        *(asked(str(n), client_id=str(n)) for n in range(5)),
+    )
     turn = 0
     while line.take(1, 2.0, heavy_too=True)[0].accepted.request.request_id != "deep":
-        line.add(asked(f"cheap-{turn}", client_id=f"new-{turn}"))  # one comes for each that goes: five cheap ones wait always
+        # One comes for each that goes: five cheap ones wait always
+        line.add(asked(f"cheap-{turn}", client_id=f"new-{turn}"))
         turn += 1
         assert turn < 300, "never its turn"
     assert turn > 100, "it costs as much as thirty of each of five others"
@@ -63,7 +69,9 @@ def test_a_costly_request_is_not_kept_waiting_for_ever_by_new_clients():
 def test_a_costly_request_is_taken_alone_and_passed_over_while_another_is_searched():
     line = waiting(asked("deep", 30.0, client_id="a"), asked("cheap", 100.0 / 8, client_id="b"))
     assert [len(line.take(8, 16.0, heavy_too=True)) for _ in range(3)] == [1, 1, 0]
-    line = waiting(asked("deep", 30.0, client_id="a"), *(asked(f"cheap-{n}", 2.0, client_id="b") for n in range(40)))
+    line = waiting(
+        asked("deep", 30.0, client_id="a"), *(asked(f"cheap-{n}", 2.0, client_id="b") for n in range(40))
+    )
     assert all(one.cost == 2.0 for _ in range(40) for one in line.take(1, 2.0, heavy_too=False))
     assert len(line) == 1
 
@@ -95,7 +103,9 @@ def test_the_bytes_that_wait_are_bounded():
 
 def test_a_key_of_megabytes_counts_among_the_bytes_and_costs_no_time():
     small, long = asked("small"), asked("long")
-    long = replace(long, accepted=replace(long.accepted, record=replace(long.accepted.record, key=b"k" * 4_000_000)))
+    long = replace(
+        long, accepted=replace(long.accepted, record=replace(long.accepted.record, key=b"k" * 4_000_000))
+    )
     line = waiting(small)
     assert line.add(long) == [long]
     assert len(long.flow) < 100
@@ -119,7 +129,9 @@ def test_costly_ones_whose_turn_is_next_hold_up_costly_ones_and_no_cheap_one():
 
 
 def test_what_has_waited_too_long_leaves_and_holds_nobody_up():
-    line = waiting(asked("late", client_id="a", timeout_ms=1000), asked("on time", client_id="b", timeout_ms=9000))
+    line = waiting(
+        asked("late", client_id="a", timeout_ms=1000), asked("on time", client_id="b", timeout_ms=9000)
+    )
     assert [one.accepted.request.request_id for one in line.late(NOW_MS + 2000)] == ["late"]
     assert line.late(NOW_MS + 2000) == []
     assert turns(line) == ["on time"]
@@ -136,7 +148,9 @@ def test_a_client_whose_requests_nobody_served_is_not_kept_behind_them():
 
 
 def test_what_a_client_has_waiting_moves_up_by_what_was_taken_out_before_it_and_keeps_its_order():
-    line = waiting(*(asked(f"late-{n}", client_id="one", timeout_ms=1000 if n % 2 else 9000) for n in range(9)))
+    line = waiting(
+        *(asked(f"late-{n}", client_id="one", timeout_ms=1000 if n % 2 else 9000) for n in range(9))
+    )
     line.add(asked("other", client_id="other", timeout_ms=9000))
     line.late(NOW_MS + 2000)
     line.add(asked("next", client_id="one", timeout_ms=9000))
@@ -145,7 +159,10 @@ def test_what_a_client_has_waiting_moves_up_by_what_was_taken_out_before_it_and_
 
 
 def test_a_share_that_a_client_has_had_is_not_given_back():
-    line = waiting(*(asked(str(n), client_id="greedy", timeout_ms=1000) for n in range(20)), asked("other", client_id="other"))
+    line = waiting(
+        *(asked(str(n), client_id="greedy", timeout_ms=1000) for n in range(20)),
+        asked("other", client_id="other"),
+    )
     for _ in range(11):
         line.take(1, 2.0, heavy_too=True)
     line.add(asked("honest", client_id="honest", timeout_ms=9000))

@@ -36,7 +36,9 @@ def parsed(records, kind):
 
 
 def test_every_kind_appears_with_its_reason(records):
-    reasons = {d.kind: d.reason for d in (*EVENT_DIRT, *CATALOG_DIRT)} | {Kind.DELETED_PRODUCT: Reason.UNKNOWN_PRODUCT}
+    reasons = {d.kind: d.reason for d in (*EVENT_DIRT, *CATALOG_DIRT)} | {
+        Kind.DELETED_PRODUCT: Reason.UNKNOWN_PRODUCT
+    }
     for kind in Kind:
         found = {r.truth.reason for r in of(records, kind)}
         assert found == {reasons.get(kind)}

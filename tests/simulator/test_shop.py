@@ -19,7 +19,10 @@ MODELS = {"searches": Search, "interactions": Interaction, "products": Product}
 
 
 def make_shop(seed=7, **changes):
-    return Shop(seed, **({"end": END, "products": 300, "shoppers": 60, "weeks": 3, "sessions_per_week": 150} | changes))
+    return Shop(
+        seed,
+        **({"end": END, "products": 300, "shoppers": 60, "weeks": 3, "sessions_per_week": 150} | changes),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,9 @@ def test_what_a_clean_record_says_is_what_its_truth_says(records):
         elif record.truth.action in {"purchase", "refund"}:
             order = Interaction.from_json(record.value)
             assert order.order_id == record.truth.order_id
-            assert [item.object_id for item in order.items] == [line.product_id for line in record.truth.lines]
+            assert [item.object_id for item in order.items] == [
+                line.product_id for line in record.truth.lines
+            ]
         elif record.truth.action is not None:
             assert record.truth.action in set(Action)
             attributes = Interaction.from_json(record.value).event_attributes
@@ -90,7 +95,12 @@ def test_what_a_clean_record_says_is_what_its_truth_says(records):
 
 
 def test_the_true_query_of_every_interaction_showed_its_product(records):
-    shown = {s.query_id: (r.truth.query, s.shown()) for r in records if r.truth.query for s in [Search.from_json(r.value)]}
+    shown = {
+        s.query_id: (r.truth.query, s.shown())
+        for r in records
+        if r.truth.query
+        for s in [Search.from_json(r.value)]
+    }
     lines = [(r, line) for r in records for line in r.truth.lines if line.query_id]
     known = [(r, line) for r, line in lines if line.query_id in shown]
     assert len(known) > 0.95 * len(lines)
@@ -120,7 +130,9 @@ def test_a_stale_query_id_never_names_the_search_that_earned_it(records):
     stale = [r for r in records if r.truth.kind is Kind.STALE_QUERY_ID]
     assert stale
     for record in stale:
-        assert Interaction.from_json(record.value).query_id not in {line.query_id for line in record.truth.lines}
+        assert Interaction.from_json(record.value).query_id not in {
+            line.query_id for line in record.truth.lines
+        }
 
 
 def test_purchases_mostly_name_no_search(records):
@@ -131,7 +143,11 @@ def test_purchases_mostly_name_no_search(records):
 
 def test_higher_positions_are_clicked_more_though_the_order_says_nothing():
     ids = [p.product_id for p in make_shop(products=20).catalog]
-    shuffled = make_shop(products=20, sessions_per_week=400, ranker=lambda _query, _week, luck: [str(i) for i in luck.permutation(ids)])
+    shuffled = make_shop(
+        products=20,
+        sessions_per_week=400,
+        ranker=lambda _query, _week, luck: [str(i) for i in luck.permutation(ids)],
+    )
     ordinals = Counter()
     for record in shuffled.all_events():
         if record.truth.action == "click":
@@ -145,7 +161,9 @@ def test_demand_changes_between_the_weeks_by_more_than_chance():
 
     def kinds_wanted(week, luck):
         demand, rng = Demand(catalog, seed=7, week=week), Random(luck)
-        return Counter(kind for _ in range(4000) for kind in demand.draw(rng).concepts if kind.startswith("type:"))
+        return Counter(
+            kind for _ in range(4000) for kind in demand.draw(rng).concepts if kind.startswith("type:")
+        )
 
     def distance(one, other):
         return sum(abs(one[kind] - other[kind]) for kind in {*one, *other})
@@ -155,8 +173,22 @@ def test_demand_changes_between_the_weeks_by_more_than_chance():
 
 
 def test_new_nicknames_come_up_after_the_first_week(shop):
-    words = [{word for r in shop.events(week) if r.truth.query for word in r.truth.query.split()} for week in (0, 2)]
-    newcomers = {"davvy", "plod", "jolter", "burrstick", "bazzer", "skulls", "baasy", "dashers", "mowzer", "swivver"}
+    words = [
+        {word for r in shop.events(week) if r.truth.query for word in r.truth.query.split()}
+        for week in (0, 2)
+    ]
+    newcomers = {
+        "davvy",
+        "plod",
+        "jolter",
+        "burrstick",
+        "bazzer",
+        "skulls",
+        "baasy",
+        "dashers",
+        "mowzer",
+        "swivver",
+    }
     assert not newcomers & words[0]
     assert newcomers & words[1]
 
@@ -203,7 +235,12 @@ def test_examples_are_slang_that_earlier_weeks_taught(shop):
 
 def test_purchases_are_told_once_although_some_records_come_twice(shop):
     told = [(p.order_id, p.line.product_id) for week in range(3) for p in shop.purchases(week)]
-    sent = {(r.truth.order_id, line.product_id) for r in shop.all_events() if r.truth.action == "purchase" for line in r.truth.lines}
+    sent = {
+        (r.truth.order_id, line.product_id)
+        for r in shop.all_events()
+        if r.truth.action == "purchase"
+        for line in r.truth.lines
+    }
     assert set(told) == sent
 
 

@@ -26,7 +26,9 @@ def outcome(record, versions):
                 return "ignored", None
             versions[found.product_id] = found.version
     else:
-        found = (validate_search if record.topic_name == "searches" else validate_interaction)(raw, END, SETTINGS)
+        found = (validate_search if record.topic_name == "searches" else validate_interaction)(
+            raw, END, SETTINGS
+        )
     if isinstance(found, CleanInteraction) and all(line.product_id not in versions for line in found.lines):
         return "refused", Reason.UNKNOWN_PRODUCT
     return ("refused", found.reason) if isinstance(found, Rejection) else ("accepted", None)

@@ -36,7 +36,19 @@ def search(query_id, query, shown=(), *, at=0, event_id=None, session=None):
     )
 
 
-def act(action, product, *, at=0, event_id=None, query_id=None, query=None, order=None, units=1, price=0, session=None):
+def act(
+    action,
+    product,
+    *,
+    at=0,
+    event_id=None,
+    query_id=None,
+    query=None,
+    order=None,
+    units=1,
+    price=0,
+    session=None,
+):
     products = [product] if isinstance(product, str) else product
     return CleanInteraction(
         event_id=event_id or f"{action}-{product}-{at}-{query_id}-{order}",
@@ -77,7 +89,16 @@ def credited(events, rules=RULES):
 
 
 def contribution(
-    credit=1000, *, position=(0, 0, 0), source=0, day=1, client="0" * 16, action=Action.PURCHASE, query="mug", product="p1", units=0
+    credit=1000,
+    *,
+    position=(0, 0, 0),
+    source=0,
+    day=1,
+    client="0" * 16,
+    action=Action.PURCHASE,
+    query="mug",
+    product="p1",
+    units=0,
 ):
     return Contribution(
         contribution_id=f"{source}-{position}",

@@ -18,11 +18,17 @@ QUERIES = ["Red mug", "desk LAMP", "tea", "chair", "blue cup"]
 
 
 def products(count):
-    return [("products", f"p{n}", {"product_id": f"p{n}", "title": f"Product number {n}", "version": 1}) for n in range(count)]
+    return [
+        ("products", f"p{n}", {"product_id": f"p{n}", "title": f"Product number {n}", "version": 1})
+        for n in range(count)
+    ]
 
 
 def engagements(shoppers, products, *, until_ms, seed=1):
-    """Return ``(topic, key, body)`` of searches, clicks, carts, purchases and refunds; each shopper's lie within an hour."""
+    """Return ``(topic, key, body)`` of searches, clicks, carts, purchases and refunds.
+
+    Each shopper's lie within an hour.
+    """
     rng = random.Random(seed)
     found = []
     for s in range(shoppers):
@@ -32,16 +38,32 @@ def engagements(shoppers, products, *, until_ms, seed=1):
             shown = [f"p{n}" for n in rng.sample(range(products), 8)]
             common = {"client_id": client, "query_id": query_id}
             found.append(
-                ("searches", client, {**common, "timestamp": at, "user_query": rng.choice(QUERIES), "query_response_hit_ids": shown})
+                (
+                    "searches",
+                    client,
+                    {
+                        **common,
+                        "timestamp": at,
+                        "user_query": rng.choice(QUERIES),
+                        "query_response_hit_ids": shown,
+                    },
+                )
             )
-            for n, action in enumerate(rng.choices(["click", "add_to_cart", "purchase", "view", "impression"], k=4)):
+            for n, action in enumerate(
+                rng.choices(["click", "add_to_cart", "purchase", "view", "impression"], k=4)
+            ):
                 at += rng.randrange(1, 2 * MINUTE)
                 body = {**common, "event_id": f"e-{s}-{v}-{n}", "timestamp": at, "action_name": action}
                 items = [{"product_id": rng.choice(shown), "quantity": rng.randint(1, 3), "unit_price": 9.5}]
                 if action == "purchase":
                     body |= {"order_id": f"o-{s}-{v}-{n}", "items": items}
                     if rng.random() < 0.3:
-                        refund = {**body, "event_id": f"r-{s}-{v}-{n}", "action_name": "refund", "items": [{**items[0], "quantity": 1}]}
+                        refund = {
+                            **body,
+                            "event_id": f"r-{s}-{v}-{n}",
+                            "action_name": "refund",
+                            "items": [{**items[0], "quantity": 1}],
+                        }
                         found.append(("interactions", client, refund))
                 found.append(("interactions", client, {**body, "object_id": items[0]["product_id"]}))
     rng.shuffle(found)
@@ -49,7 +71,10 @@ def engagements(shoppers, products, *, until_ms, seed=1):
 
 
 def outgoing(raw, settings):
-    return [Outgoing(settings.topic(topic), json.dumps(body).encode(), key=key.encode()) for topic, key, body in raw]
+    return [
+        Outgoing(settings.topic(topic), json.dumps(body).encode(), key=key.encode())
+        for topic, key, body in raw
+    ]
 
 
 def expected(raw, now):

@@ -30,10 +30,16 @@ class Table:
         return [key for key, at in self.partitions.items() if at == partition]
 
     def holding(self, partition, name):
-        return [key for key, value in self.rows.items() if name in value and self.partitions[key] == partition]
+        return [
+            key for key, value in self.rows.items() if name in value and self.partitions[key] == partition
+        ]
 
     def unnamed(self, partition):
-        return [key for key, value in self.rows.items() if not clients_in(value) and self.partitions[key] == partition]
+        return [
+            key
+            for key, value in self.rows.items()
+            if not clients_in(value) and self.partitions[key] == partition
+        ]
 
     async def flush(self):
         pass
@@ -54,7 +60,9 @@ LATER_S = 4e9
 
 
 def packed(topic, partition, offset, value, at_s=LATER_S):
-    return SimpleNamespace(message=SimpleNamespace(topic=topic, partition=partition, offset=offset, timestamp=at_s), value=value)
+    return SimpleNamespace(
+        message=SimpleNamespace(topic=topic, partition=partition, offset=offset, timestamp=at_s), value=value
+    )
 
 
 def record(topic, partition, offset, facts, at_s=LATER_S):

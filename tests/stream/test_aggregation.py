@@ -52,7 +52,11 @@ def test_recovery_keeps_the_pair_that_has_seen_more():
 
 # One stream of contributions per source, each in order, as Kafka gives them.
 STREAMS = st.lists(
-    st.lists(st.tuples(st.sampled_from([1000, 800, -300]), st.integers(1, 2), st.sampled_from("ab")), max_size=6), min_size=1, max_size=3
+    st.lists(
+        st.tuples(st.sampled_from([1000, 800, -300]), st.integers(1, 2), st.sampled_from("ab")), max_size=6
+    ),
+    min_size=1,
+    max_size=3,
 )
 
 
@@ -60,7 +64,10 @@ STREAMS = st.lists(
 @given(STREAMS, st.randoms(use_true_random=False))
 def test_any_interleaving_with_any_replay_gives_the_same_bytes(streams, random):
     sources = [
-        [contribution(c, position=(n, 0, 0), source=source, day=d, client=h * 16) for n, (c, d, h) in enumerate(stream)]
+        [
+            contribution(c, position=(n, 0, 0), source=source, day=d, client=h * 16)
+            for n, (c, d, h) in enumerate(stream)
+        ]
         for source, stream in enumerate(streams)
     ]
     straight = EMPTY
@@ -77,7 +84,9 @@ def test_any_interleaving_with_any_replay_gives_the_same_bytes(streams, random):
 
 
 def test_beyond_so_many_days_the_two_oldest_are_summed_and_nothing_is_lost():
-    at_bound = _all([contribution(day=day, position=(day, 0, 0), action=Action.CLICK) for day in range(PAIR_DAYS)])
+    at_bound = _all(
+        [contribution(day=day, position=(day, 0, 0), action=Action.CLICK) for day in range(PAIR_DAYS)]
+    )
     assert len(at_bound.days) == PAIR_DAYS
     one_more = aggregate(at_bound, contribution(day=PAIR_DAYS, position=(PAIR_DAYS, 0, 0)))
     assert list(one_more.days) == [0, *range(2, PAIR_DAYS + 1)]
@@ -88,7 +97,14 @@ def test_the_largest_pair_is_a_record_that_kafka_takes():
     tea, much = "\U0001f375" * 1024, 10**13
     days = [
         contribution(
-            much, query=tea, product=tea[:256], day=day, position=(day, 0, 0), action=action, units=much, client=f"{day % 99:016x}"
+            much,
+            query=tea,
+            product=tea[:256],
+            day=day,
+            position=(day, 0, 0),
+            action=action,
+            units=much,
+            client=f"{day % 99:016x}",
         )
         for day in range(20_000, 20_000 + PAIR_DAYS + 10)
         for action in Action
@@ -98,14 +114,25 @@ def test_the_largest_pair_is_a_record_that_kafka_takes():
     assert len(canonical(pair)) < 1_000_000
 
 
-TIMES = st.lists(st.tuples(st.integers(17_000, 20_500), st.sampled_from([1000, -1000, 300]), st.sampled_from(list(Action))), max_size=20)
+TIMES = st.lists(
+    st.tuples(
+        st.integers(17_000, 20_500), st.sampled_from([1000, -1000, 300]), st.sampled_from(list(Action))
+    ),
+    max_size=20,
+)
 
 
 @settings(max_examples=300, deadline=None)
 @given(TIMES, st.lists(st.integers(19_800, 20_400), max_size=4), st.integers(0, 20))
 def test_days_folded_at_any_time_end_in_the_same_sums(times, looks, last_look):
-    """Folded now and then as time goes on, or once at the end: the same, with nothing lost and young days single."""
-    history = [contribution(c, position=(n, 0, 0), day=day, action=action, units=1) for n, (day, c, action) in enumerate(times)]
+    """Folded now and then as time goes on, or once at the end.
+
+    The same, with nothing lost and young days single.
+    """
+    history = [
+        contribution(c, position=(n, 0, 0), day=day, action=action, units=1)
+        for n, (day, c, action) in enumerate(times)
+    ]
     often = once = EMPTY
     for n, c in enumerate(history):
         once, often = aggregate(once, c), aggregate(often, c)
@@ -118,7 +145,10 @@ def test_days_folded_at_any_time_end_in_the_same_sums(times, looks, last_look):
     assert (often.days, often.clients, often.fence) == (once.days, once.clients, once.fence)
     assert sum(x[1] for row in once.days.values() for x in row.values()) <= len(times)
     assert sum(x[0] for row in once.days.values() for x in row.values()) == sum(c for _, c, _ in times)
-    assert all(day >= through - 91 or day % 91 == 45 or (day % 728 == 409 and day < through - 1092) for day in once.days)
+    assert all(
+        day >= through - 91 or day % 91 == 45 or (day % 728 == 409 and day < through - 1092)
+        for day in once.days
+    )
     assert len([day for day in once.days if day < through - 91]) <= 16 + (20_500 - 17_000) // 728
     assert fold_days(once, through) is once
     assert Pair.from_json(canonical(once)) == once

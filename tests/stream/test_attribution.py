@@ -14,11 +14,15 @@ MUGS = search("q1", "mug", ["p1", "p2"])
 
 
 def test_a_purchase_that_names_a_search_which_showed_it_earns_the_whole_credit():
-    assert credited([MUGS, act("purchase", "p1", at=HOUR * 30, query_id="q1")]) == {("mug", "p1", "purchase"): 1000}
+    assert credited([MUGS, act("purchase", "p1", at=HOUR * 30, query_id="q1")]) == {
+        ("mug", "p1", "purchase"): 1000
+    }
 
 
 def test_a_search_whose_list_is_unknown_is_believed():
-    assert credited([search("q1", "mug"), act("click", "p9", at=1, query_id="q1")]) == {("mug", "p9", "click"): 1000}
+    assert credited([search("q1", "mug"), act("click", "p9", at=1, query_id="q1")]) == {
+        ("mug", "p9", "click"): 1000
+    }
 
 
 def test_a_stale_query_id_falls_through_to_the_click_that_led_to_the_purchase():
@@ -66,7 +70,11 @@ def test_a_repeated_click_counts_once_but_is_the_latest_touch():
         act("click", "p1", at=4 * MINUTE, query_id="q1"),
         act("purchase", "p1", at=5 * MINUTE),
     ]
-    assert credited(events) == {("mug", "p1", "click"): 1000, ("cup", "p1", "click"): 1000, ("mug", "p1", "purchase"): 800}
+    assert credited(events) == {
+        ("mug", "p1", "click"): 1000,
+        ("cup", "p1", "click"): 1000,
+        ("mug", "p1", "purchase"): 800,
+    }
 
 
 def test_a_purchase_without_touch_belongs_to_the_session_only():
@@ -97,7 +105,10 @@ def test_a_late_search_still_earns_its_purchase():
 
 
 def test_a_removed_cart_earns_nothing_and_leads_to_nothing():
-    cart, removal = act("add_to_cart", "p1", at=MINUTE, query_id="q1"), act("remove_from_cart", "p1", at=2 * MINUTE)
+    cart, removal = (
+        act("add_to_cart", "p1", at=MINUTE, query_id="q1"),
+        act("remove_from_cart", "p1", at=2 * MINUTE),
+    )
     assert credited([MUGS, cart, removal, act("purchase", "p1", at=HOUR)]) == {}
     again = act("add_to_cart", "p1", at=3 * MINUTE, query_id="q1")
     assert credited([MUGS, cart, removal, again]) == {("mug", "p1", "add_to_cart"): 1000}
@@ -188,7 +199,9 @@ def test_a_robot_costs_little_and_its_minutes_take_credit_from_nobody():
 
 
 def test_searches_are_bounded_by_number():
-    state, _ = run([search(f"x{n}", "mug", at=n) for n in range(10)], dataclasses.replace(RULES, max_searches=3))
+    state, _ = run(
+        [search(f"x{n}", "mug", at=n) for n in range(10)], dataclasses.replace(RULES, max_searches=3)
+    )
     assert list(state.searches) == ["x7", "x8", "x9"]
 
 
@@ -199,7 +212,9 @@ def test_two_clicks_that_name_no_search_count_once_for_the_search_they_belong_to
 
 def test_a_refund_falls_on_one_line_of_its_order_and_not_on_each():
     purchase = act("purchase", ["p1", "p1"], at=MINUTE, query_id="q1", order="o")
-    assert credited([MUGS, purchase, act("refund", "p1", at=DAY, order="o")]) == {("mug", "p1", "purchase"): 1000}
+    assert credited([MUGS, purchase, act("refund", "p1", at=DAY, order="o")]) == {
+        ("mug", "p1", "purchase"): 1000
+    }
 
 
 def test_a_refund_after_its_search_was_forgotten_still_sums_to_zero():
@@ -212,7 +227,12 @@ def test_a_refund_after_its_search_was_forgotten_still_sums_to_zero():
 
 
 def test_the_stored_form_gives_the_same_state_back():
-    events = [MUGS, act("click", "p1", at=1, query_id="q1"), act("purchase", "p1", at=2, order="o"), act("refund", "p2", at=3, order="o")]
+    events = [
+        MUGS,
+        act("click", "p1", at=1, query_id="q1"),
+        act("purchase", "p1", at=2, order="o"),
+        act("refund", "p2", at=3, order="o"),
+    ]
     state, _ = run(events)
     assert shopper_from_bytes(state.to_bytes()) == state
     assert shopper_from_bytes(Shopper().to_bytes()) == Shopper()
@@ -234,7 +254,9 @@ TIMES = st.integers(0, 50).map(lambda n: n * MINUTE)
 @st.composite
 def _event(draw, number):
     at, event_id = draw(TIMES), f"e{number}"
-    kind = draw(st.sampled_from(["search", "click", "view", "add_to_cart", "remove_from_cart", "purchase", "refund"]))
+    kind = draw(
+        st.sampled_from(["search", "click", "view", "add_to_cart", "remove_from_cart", "purchase", "refund"])
+    )
     if kind == "search":
         query_id = draw(st.sampled_from(["q1", "q2", "q3"]))
         shown = draw(st.lists(PRODUCTS, max_size=3, unique=True))
@@ -244,7 +266,17 @@ def _event(draw, number):
     query = draw(st.sampled_from([None, "tea"]))
     products = draw(st.lists(PRODUCTS, min_size=1, max_size=2))
     units = draw(st.integers(1, 3))
-    return act(kind, products, at=at, event_id=event_id, query_id=query_id, query=query, order=order, units=units, price=199)
+    return act(
+        kind,
+        products,
+        at=at,
+        event_id=event_id,
+        query_id=query_id,
+        query=query,
+        order=order,
+        units=units,
+        price=199,
+    )
 
 
 @st.composite
@@ -253,7 +285,11 @@ def _histories(draw):
 
 
 @settings(max_examples=300, deadline=None)
-@given(_histories(), st.randoms(use_true_random=False), st.sampled_from([RULES, replace(RULES, max_touches_per_minute=1)]))
+@given(
+    _histories(),
+    st.randoms(use_true_random=False),
+    st.sampled_from([RULES, replace(RULES, max_touches_per_minute=1)]),
+)
 def test_order_and_repetition_do_not_change_what_is_earned(history, random, rules):
     shuffled = history + random.sample(history, random.randrange(len(history) + 1))
     random.shuffle(shuffled)
@@ -264,7 +300,11 @@ def test_order_and_repetition_do_not_change_what_is_earned(history, random, rule
 @given(_histories())
 def test_refunding_everything_leaves_no_purchase(history):
     last = 51 * MINUTE
-    refunds = [act("refund", [p] * 40, at=last, order=o, units=3, event_id=f"r-{o}-{p}") for o in ("o1", "o2") for p in ("p1", "p2", "p3")]
+    refunds = [
+        act("refund", [p] * 40, at=last, order=o, units=3, event_id=f"r-{o}-{p}")
+        for o in ("o1", "o2")
+        for p in ("p1", "p2", "p3")
+    ]
     assert {k for k in net(run([*history, *refunds])[1]) if k[2] == "purchase"} == set()
 
 

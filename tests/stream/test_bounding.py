@@ -1,4 +1,7 @@
-"""A shopper's state is bounded in bytes: it stays a record that Kafka takes, whatever one client sends and in whatever batches."""
+"""A shopper's state is bounded in bytes.
+
+It stays a record that Kafka takes, whatever one client sends and in whatever batches.
+"""
 
 import random
 from dataclasses import replace
@@ -31,10 +34,16 @@ def facts_of(state):
 
 
 def bytes_of(state):
-    return len(replace(state, fence=(0, 0), newest_ms=0, swept_ms=0, floor_ms=0, evicted=0, late=0, forgotten_ms=0).to_bytes())
+    return len(
+        replace(
+            state, fence=(0, 0), newest_ms=0, swept_ms=0, floor_ms=0, evicted=0, late=0, forgotten_ms=0
+        ).to_bytes()
+    )
 
 
-HISTORY = [search("q1", "mug", ["p1", "p2"])] + [act("click", f"p{n}", at=n * MINUTE, query_id="q1") for n in (1, 2, 3)]
+HISTORY = [search("q1", "mug", ["p1", "p2"])] + [
+    act("click", f"p{n}", at=n * MINUTE, query_id="q1") for n in (1, 2, 3)
+]
 EMPTY = bytes_of(Shopper()) - len("{}{}{}{}")
 
 
@@ -61,7 +70,13 @@ def test_many_fat_searches_of_one_client_are_a_record_that_kafka_takes():
 @pytest.mark.parametrize("kind", ["click", "purchase", "refund"])
 def test_no_kind_of_fact_makes_a_state_larger(kind):
     events = [
-        act(kind, [f"{n}-{i}".ljust(100, "\U0001f375") for i in range(100)], at=n, query="\U0001f375" * 1024, order=f"o{n}")
+        act(
+            kind,
+            [f"{n}-{i}".ljust(100, "\U0001f375") for i in range(100)],
+            at=n,
+            query="\U0001f375" * 1024,
+            order=f"o{n}",
+        )
         for n in range(30)
     ]
     state = run(events, ROBOT)[0]
@@ -81,12 +96,21 @@ def test_what_was_dropped_for_room_earns_nothing_a_second_time():
 def test_credit_that_a_search_brings_is_counted_too():
     query = "\U0001f375" * 1024
     products = [f"p{n}" for n in range(150)]
-    state, _ = run([*(act("click", p, at=n * MINUTE) for n, p in enumerate(products, start=1)), search("q", query, products)])
+    state, _ = run(
+        [
+            *(act("click", p, at=n * MINUTE) for n, p in enumerate(products, start=1)),
+            search("q", query, products),
+        ]
+    )
     assert bytes_of(state) < KAFKA_TAKES
 
 
 EVENTS = st.lists(
-    st.tuples(st.integers(0, 400), st.sampled_from(["search", "click", "purchase", "refund"]), st.integers(1, 40)), min_size=5, max_size=60
+    st.tuples(
+        st.integers(0, 400), st.sampled_from(["search", "click", "purchase", "refund"]), st.integers(1, 40)
+    ),
+    min_size=5,
+    max_size=60,
 )
 
 
@@ -132,16 +156,25 @@ def evictions():
 async def test_the_step_stores_what_kafka_takes_counts_what_went_and_goes_on():
     table, before = Table(), evictions()
     step = AttributeStep(table, Log(), SETTINGS, Contiguity(), all_of_it)
-    await step([record("events", 0, offset, [fat_search(2 * offset), fat_search(2 * offset + 1)]) for offset in range(23)])
+    await step(
+        [
+            record("events", 0, offset, [fat_search(2 * offset), fat_search(2 * offset + 1)])
+            for offset in range(23)
+        ]
+    )
     assert len(table.rows[b"ann"]) < KAFKA_TAKES
     assert evictions() > before
-    await step([record("events", 0, 23, [act("click", "45-7".ljust(256, "x"), at=46 * MINUTE, query_id="q45")])])
+    await step(
+        [record("events", 0, 23, [act("click", "45-7".ljust(256, "x"), at=46 * MINUTE, query_id="q45")])]
+    )
     assert len(step._producer.sent) == 1
 
 
 async def test_a_state_from_before_the_bound_is_brought_within_it_by_the_next_event():
     table = Table()
-    table.rows[b"ann"] = run([fat_search(n) for n in range(46)], replace(RULES, max_bytes=1 << 30))[0].to_bytes()
+    table.rows[b"ann"] = run([fat_search(n) for n in range(46)], replace(RULES, max_bytes=1 << 30))[
+        0
+    ].to_bytes()
     assert len(table.rows[b"ann"]) > SHOPPER_BYTES
     step = AttributeStep(table, Log(), SETTINGS, Contiguity(), all_of_it)
     await step([record("events", 0, 100, [search("q99", "tea", at=60 * MINUTE)])])

@@ -1,4 +1,7 @@
-"""A pair in which nobody stands any more leaves the table, and nothing that may come again counts for that."""
+"""A pair in which nobody stands any more leaves the table.
+
+Nothing that may come again counts for that.
+"""
 
 from schemas.pairs import Pair, pair_key
 from schemas.settings import StreamSettings
@@ -19,7 +22,12 @@ class Shop:
     def __init__(self):
         self.table, self.now, self.done = Table(), 0.0, dict(PLACES)
         self.dropping = Dropping(
-            self.table, self.committed, events="events", contributions="contributions", kept=KEPT, clock=lambda: self.now
+            self.table,
+            self.committed,
+            events="events",
+            contributions="contributions",
+            kept=KEPT,
+            clock=lambda: self.now,
         )
 
     async def committed(self):

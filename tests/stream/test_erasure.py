@@ -27,15 +27,22 @@ def wish(shopper="ann", *, at=DAY):
 
 
 def learn(history, rules: Rules = RULES, partition=lambda _: 0):
-    """Attribute each event at its place in the log; return the states and all facts of ``contributions`` in order."""
+    """Attribute each event at its place in the log.
+
+    Return the states and all facts of ``contributions`` in order.
+    """
     states, facts = {}, []
     for offset, event in enumerate(history):
         before = states.get(event.shopper) or Shopper()
         if isinstance(event, Forget):
-            states[event.shopper], new, erasure = forget(before, event, partition(event.shopper), (offset, 0), rules)
+            states[event.shopper], new, erasure = forget(
+                before, event, partition(event.shopper), (offset, 0), rules
+            )
             facts += [*new, erasure]
         else:
-            states[event.shopper], new = attribute(before, event, partition(event.shopper), (offset, 0), rules)
+            states[event.shopper], new = attribute(
+                before, event, partition(event.shopper), (offset, 0), rules
+            )
             facts += new
     return states, facts
 
@@ -93,7 +100,9 @@ def test_what_is_older_than_the_request_is_late_and_what_is_newer_counts():
     states, facts = learn([MUGS, wish(at=DAY), CLICK, search("q0", "lamp", ["p1"], at=3 * MINUTE), PURCHASE])
     assert states["ann"].late == 3
     assert bare(count(facts)) == {}
-    states, facts = learn([wish(at=0), search("q2", "tea", ["p1"], at=DAY), act("click", "p1", at=DAY + 1, query_id="q2")])
+    states, facts = learn(
+        [wish(at=0), search("q2", "tea", ["p1"], at=DAY), act("click", "p1", at=DAY + 1, query_id="q2")]
+    )
     assert list(bare(count(facts))) == [b"tea\tp1"]
 
 
@@ -119,10 +128,16 @@ def test_credit_of_forgotten_facts_goes_too_when_the_pair_names_the_client():
 
 
 def test_whoever_was_silent_for_long_is_taken_off_days_before_that_whether_still_remembered_or_not():
-    clicks = [MUGS, CLICK, search("q2", "mug", ["p1"], at=20 * DAY), act("click", "p1", at=20 * DAY, query_id="q2")]
+    clicks = [
+        MUGS,
+        CLICK,
+        search("q2", "mug", ["p1"], at=20 * DAY),
+        act("click", "p1", at=20 * DAY, query_id="q2"),
+    ]
     eve = by("eve", search("q3", "mug", ["p1"], at=60 * DAY), act("click", "p1", at=60 * DAY, query_id="q3"))
     states, facts = learn([*clicks, *eve])
-    for state, old in ((states["ann"], 1000), (Shopper(), 2000)):  # the remembered line is taken back by itself
+    # The remembered line is taken back by itself
+    for state, old in ((states["ann"], 1000), (Shopper(), 2000)):
         _, reversals, erasure = forget(state, wish(at=61 * DAY), 0, (9, 0), RULES)
         assert erasure.through_day == (T0 + 61 * DAY - RULES.retention_ms) // DAY
         assert sum(c.credit for c in reversals) == old - 2000
@@ -139,22 +154,35 @@ def test_credit_of_unknown_days_comes_off_the_newest_day_that_it_can_be_of_and_t
         contribution(1000, position=(3, 0, 0), day=9, client=bob, units=1),
     ])[b"mug\tp1"]  # fmt: skip
     after = erase_client(pair, ClientErasure(client=ANN, through_day=5, source=0, position=(4, 0, 0)))
-    assert after.days == {1: {Action.PURCHASE: (1000, 1, 0)}, 2: {Action.CLICK: (1000, 0, 0)}, 9: {Action.PURCHASE: (1000, 1, 0)}}
+    assert after.days == {
+        1: {Action.PURCHASE: (1000, 1, 0)},
+        2: {Action.CLICK: (1000, 0, 0)},
+        9: {Action.PURCHASE: (1000, 1, 0)},
+    }
     assert after.clients == {bob: 3000}
     assert after.fence == {0: (4, 0, 0)}
 
 
 def test_units_and_revenue_shrink_with_their_row():
-    pair = fold([contribution(1000, units=2, client=ANN), contribution(3000, position=(1, 0, 0), units=6, client="f" * 16)])[b"mug\tp1"]
+    pair = fold(
+        [
+            contribution(1000, units=2, client=ANN),
+            contribution(3000, position=(1, 0, 0), units=6, client="f" * 16),
+        ]
+    )[b"mug\tp1"]
     after = erase_client(pair, ClientErasure(client=ANN, through_day=1, source=0, position=(2, 0, 0)))
     assert after.days == {1: {Action.PURCHASE: (3000, 6, 0)}}
 
 
 def test_a_client_beyond_the_sketch_leaves_no_hash_and_takes_no_one_elses_credit():
     hashes = [f"{n:016x}" for n in range(MAX_CLIENTS)]  # all smaller than ann's
-    crowd = [contribution(1000, position=(n, 0, 0), source=1, client=h, day=20000) for n, h in enumerate(hashes)]
+    crowd = [
+        contribution(1000, position=(n, 0, 0), source=1, client=h, day=20000) for n, h in enumerate(hashes)
+    ]
     _, facts = learn([MUGS, CLICK, wish()])
-    pairs = count([*crowd, facts[0], *[replace(c, credit=-1000, position=(99, 0, 0)) for c in crowd[:1]], *facts[1:]])
+    pairs = count(
+        [*crowd, facts[0], *[replace(c, credit=-1000, position=(99, 0, 0)) for c in crowd[:1]], *facts[1:]]
+    )
     assert ANN not in pairs[b"mug\tp1"].clients
     assert credit_of(pairs[b"mug\tp1"]) == 1000 * (MAX_CLIENTS - 1)
 
@@ -173,7 +201,15 @@ def _histories(draw):
         event = (
             search(query_id, query_id, [product], at=at)
             if kind == "search"
-            else act(kind, product, at=at, query_id=query_id, order=order, units=draw(st.integers(1, 3)), event_id=f"e{n}")
+            else act(
+                kind,
+                product,
+                at=at,
+                query_id=query_id,
+                order=order,
+                units=draw(st.integers(1, 3)),
+                event_id=f"e{n}",
+            )
         )
         history += by(shopper, event)
     return history
@@ -190,7 +226,10 @@ def test_after_forgetting_pairs_are_those_of_a_pass_without_the_shopper(history)
 @settings(max_examples=100, deadline=None)
 @given(_histories(), st.integers(0, 1 << 30))
 def test_kills_that_repeat_facts_change_nothing(history, seed):
-    """``contributions`` is written twice from some place on, and read again from some place on, as after a kill of either agent."""
+    """``contributions`` is written twice from some place on, and read again from some place on.
+
+    As after a kill of either agent.
+    """
     rng = random.Random(seed)
     cut = rng.randrange(len(history) + 1)
     log = [*history[:cut], wish(), *history[cut:]]
@@ -203,7 +242,14 @@ def test_kills_that_repeat_facts_change_nothing(history, seed):
 
 
 def test_an_erasure_read_again_spares_what_the_shopper_has_earned_since():
-    _, facts = learn([search("q0", "tea"), wish(at=0), search("q1", "mug", ["p1"], at=DAY), act("click", "p1", at=DAY + 1, query_id="q1")])
+    _, facts = learn(
+        [
+            search("q0", "tea"),
+            wish(at=0),
+            search("q1", "mug", ["p1"], at=DAY),
+            act("click", "p1", at=DAY + 1, query_id="q1"),
+        ]
+    )
     pairs = count(facts)
     [erasure] = [f for f in facts if isinstance(f, ClientErasure)]
     late = replace(erasure, through_day=1 << 20)
@@ -225,5 +271,8 @@ def test_an_erasure_finds_what_was_counted_before_there_was_a_salt_and_takes_no_
 
 
 def test_two_salts_know_a_shopper_by_two_hashes_and_none_by_that_of_before():
-    assert len({client_of("ann"), client_of("ann", "0123456789abcdef"), client_of("ann", "0123456789abcdeg")}) == 3
+    assert (
+        len({client_of("ann"), client_of("ann", "0123456789abcdef"), client_of("ann", "0123456789abcdeg")})
+        == 3
+    )
     assert client_of("ann", "") == client_of("ann") == "8d3adf6abf23f3a5"

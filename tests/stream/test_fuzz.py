@@ -33,7 +33,9 @@ READERS = {
 def test_every_reader_says_something_of_every_record_and_what_it_refuses_has_a_letter(seed: int) -> None:
     outcomes: Counter[tuple[str, bool]] = Counter()
     for offset, made in enumerate(records(300, seed, int(NOW.timestamp() * 1000))):
-        record = Record(made.topic, 0, offset, made.timestamp_ms or 0, made.key, made.value, readable(made.headers))
+        record = Record(
+            made.topic, 0, offset, made.timestamp_ms or 0, made.key, made.value, readable(made.headers)
+        )
         found = READERS[made.topic](record)
         outcomes[made.topic, isinstance(found, Rejection)] += 1
         if isinstance(found, Rejection):
@@ -41,4 +43,7 @@ def test_every_reader_says_something_of_every_record_and_what_it_refuses_has_a_l
         elif hasattr(found, "to_json"):
             found.to_json()
     assert all(outcomes[topic, True] for topic in READERS if topic != "search-requests")
-    assert all(outcomes[topic, False] for topic in ("searches", "interactions", "erasures", "products", "search-requests"))
+    assert all(
+        outcomes[topic, False]
+        for topic in ("searches", "interactions", "erasures", "products", "search-requests")
+    )

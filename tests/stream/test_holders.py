@@ -23,14 +23,26 @@ def test_after_any_changes_it_holds_what_the_values_hold(changes):
         holders.replaced(key, values.get(key), new)
         values[key] = new
     for name in (b"a", b"b", b"c"):
-        assert sorted(holders.holding(name)) == sorted(k for k, v in values.items() if v is not None and name in v)
+        assert sorted(holders.holding(name)) == sorted(
+            k for k, v in values.items() if v is not None and name in v
+        )
     assert len(holders) == sum(any(v is not None and n.encode() in v for v in values.values()) for n in NAMES)
 
 
 @given(st.text(max_size=40), st.sets(st.integers(0, 1 << 64).map("{:016x}".format), max_size=5))
 def test_the_clients_of_a_stored_pair_are_read_from_its_bytes_whatever_its_query_says(text, clients):
     query = f'mug "clients":{{"no":1}} {text}'
-    pair = next(iter(fold([contribution(query=query, client=c, position=(n, 0, 0)) for n, c in enumerate(sorted(clients))]).values()), None)
+    pair = next(
+        iter(
+            fold(
+                [
+                    contribution(query=query, client=c, position=(n, 0, 0))
+                    for n, c in enumerate(sorted(clients))
+                ]
+            ).values()
+        ),
+        None,
+    )
     if pair is not None:
         assert clients_in(canonical(pair)) == [c.encode() for c in sorted(clients)]
 

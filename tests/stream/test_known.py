@@ -48,7 +48,12 @@ async def known(settings: StreamSettings) -> AsyncIterator[KnownProducts]:
 )
 def test_a_product_is_not_known_by_a_record_that_no_later_one_could_follow(odd: bytes) -> None:
     known = KnownProducts()
-    known._apply([Record("catalog", 0, n, 0, b"p1", b"{%b}" % body) for n, body in enumerate([b'"version": 1, "place": [0, 5, 7]', odd])])
+    known._apply(
+        [
+            Record("catalog", 0, n, 0, b"p1", b"{%b}" % body)
+            for n, body in enumerate([b'"version": 1, "place": [0, 5, 7]', odd])
+        ]
+    )
     assert known.held("p1") == Held(1, None, (0, 5, 7))
 
 
@@ -60,17 +65,24 @@ async def test_an_empty_catalogue_is_caught_up_with_at_once(known: KnownProducts
 
 
 @pytest.mark.broker
-async def test_what_was_acknowledged_before_the_question_is_known_after_it(known: KnownProducts, settings: StreamSettings) -> None:
+async def test_what_was_acknowledged_before_the_question_is_known_after_it(
+    known: KnownProducts, settings: StreamSettings
+) -> None:
     topic = settings.topic("catalog")
     async with asyncio.timeout(60), open_producer(settings.kafka) as producer:
         for number in range(30):
             name = f"p{number}"
-            await producer.send(Outgoing(topic, b'{"version": 1, "variant_ids": ["%b-red"]}' % name.encode(), key=name.encode()))
+            await producer.send(
+                Outgoing(
+                    topic, b'{"version": 1, "variant_ids": ["%b-red"]}' % name.encode(), key=name.encode()
+                )
+            )
             await known.catch_up()
             assert known.find(f"{name}-red") == name
         # What nobody of ours writes is passed over.
         await producer.send_all(
-            Outgoing(topic, value, key=b"p1") for value in (b"{", b"[]", b'{"version": null}', b'{"version": "\\ud800"}')
+            Outgoing(topic, value, key=b"p1")
+            for value in (b"{", b"[]", b'{"version": null}', b'{"version": "\\ud800"}')
         )
         await producer.send_all([Outgoing(topic, b"{}", key=b"\xff"), Outgoing(topic, None, key=b"\xff")])
         await producer.send(Outgoing(topic, None, key=b"p0"))

@@ -12,7 +12,10 @@ def catalog():
 
 
 def test_variants_become_their_product_and_what_was_shown_is_shown_once():
-    assert locate_search(search("q", "mug", ["sku-1", "nowhere", "sku-2"]), catalog()).shown == ["p1", "nowhere"]
+    assert locate_search(search("q", "mug", ["sku-1", "nowhere", "sku-2"]), catalog()).shown == [
+        "p1",
+        "nowhere",
+    ]
 
 
 def test_lines_of_unknown_products_are_dropped_and_an_interaction_without_any_is_refused():

@@ -1,4 +1,7 @@
-"""The real process against a real broker: counted once through kill -9, refused with a reason, ended in order."""
+"""The real process against a real broker.
+
+Counted once through kill -9, refused with a reason, ended in order.
+"""
 
 import asyncio
 import json
@@ -30,13 +33,17 @@ pytestmark = pytest.mark.broker
 
 @pytest.fixture
 def stream_settings(kafka, topic_prefix, tmp_path):
-    return StreamSettings(kafka=kafka, topic_prefix=topic_prefix, data_dir=tmp_path, partitions=2, broker_session_timeout_s=6.0)
+    return StreamSettings(
+        kafka=kafka, topic_prefix=topic_prefix, data_dir=tmp_path, partitions=2, broker_session_timeout_s=6.0
+    )
 
 
 @contextmanager
 def stream(settings, *arguments):
     log = (settings.data_dir / "stream.log").open("ab")
-    child = launch([sys.executable, "-m", "stream", *arguments], child_environ(os.environ, **settings.environ()), log)
+    child = launch(
+        [sys.executable, "-m", "stream", *arguments], child_environ(os.environ, **settings.environ()), log
+    )
     try:
         yield child
     finally:
@@ -95,7 +102,8 @@ async def test_everything_is_counted_once_though_the_process_is_killed(stream_se
 
             await until(some_counted, s)
             sending = asyncio.create_task(producer.send_all(outgoing(raw[len(raw) // 3 :], s)))
-            await asyncio.sleep(0.15)  # so that the kill falls into the middle of the work; any moment must do
+            # So that the kill falls into the middle of the work; any moment must do
+            await asyncio.sleep(0.15)
             child.send_signal(signal.SIGKILL)
             await sending
         # What was sent twice by a producer that never heard back counts once too.
@@ -120,8 +128,20 @@ async def test_everything_is_counted_once_though_the_process_is_killed(stream_se
 async def test_what_is_refused_is_kept_with_its_reason_and_nothing_is_lost_beside_it(stream_settings):
     s = stream_settings
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    click = {"action_name": "click", "timestamp": now_ms, "client_id": "ann", "query_id": "q1", "object_id": "p1"}
-    search = {"query_id": "q1", "user_query": "mug", "timestamp": now_ms, "client_id": "ann", "query_response_hit_ids": ["p1", "sku-9"]}
+    click = {
+        "action_name": "click",
+        "timestamp": now_ms,
+        "client_id": "ann",
+        "query_id": "q1",
+        "object_id": "p1",
+    }
+    search = {
+        "query_id": "q1",
+        "user_query": "mug",
+        "timestamp": now_ms,
+        "client_id": "ann",
+        "query_response_hit_ids": ["p1", "sku-9"],
+    }
     await ensure_topics(s)
     poison = [b"\xff", b"{", b"[]", b"{}", json.dumps({**click, "object_id": "nowhere"}).encode(), None]
     interactions = s.topic("interactions")
@@ -129,24 +149,44 @@ async def test_what_is_refused_is_kept_with_its_reason_and_nothing_is_lost_besid
     async with open_producer(s.kafka) as producer:
         with stream(s):
             await producer.send_all([Outgoing(s.topic("products"), json.dumps(product).encode(), key=b"p1")])
-            await producer.send_all([Outgoing(interactions, v, key=b"k", headers=(("h", b"1"),)) for v in poison])
-            await producer.send_all([Outgoing(interactions, json.dumps(click).encode())])
-            bought = {**click, "action_name": "purchase", "items": [{"product_id": "sku-9"}, {"product_id": "nowhere"}]}
             await producer.send_all(
-                [Outgoing(interactions, json.dumps(bought).encode()), Outgoing(s.topic("searches"), json.dumps(search).encode())]
+                [Outgoing(interactions, v, key=b"k", headers=(("h", b"1"),)) for v in poison]
+            )
+            await producer.send_all([Outgoing(interactions, json.dumps(click).encode())])
+            bought = {
+                **click,
+                "action_name": "purchase",
+                "items": [{"product_id": "sku-9"}, {"product_id": "nowhere"}],
+            }
+            await producer.send_all(
+                [
+                    Outgoing(interactions, json.dumps(bought).encode()),
+                    Outgoing(s.topic("searches"), json.dumps(search).encode()),
+                ]
             )
 
             async def counted():
                 return set(await pairs_of(s)) == {b"mug\tp1"}
 
             async def conserved():
-                return page(s, "readyz").get("intake", {}).get("interactions") == {"read": 8, "accepted": 2, "refused": 6, "ignored": 0}
+                return page(s, "readyz").get("intake", {}).get("interactions") == {
+                    "read": 8,
+                    "accepted": 2,
+                    "refused": 6,
+                    "ignored": 0,
+                }
 
             await until(counted, s)
             await until(conserved, s)
     letters = await records_of(s, "interactions.dlq")
     assert sorted(r.value or b"" for r in letters) == sorted(v or b"" for v in poison)
-    assert {r.header("dlq.reason") for r in letters} >= {b"undecodable_text", b"json_decode", b"not_object", b"schema", b"unknown_product"}
+    assert {r.header("dlq.reason") for r in letters} >= {
+        b"undecodable_text",
+        b"json_decode",
+        b"not_object",
+        b"schema",
+        b"unknown_product",
+    }
     assert all(r.header("h") == b"1" and r.key == b"k" for r in letters)
 
 
@@ -163,9 +203,16 @@ async def test_a_product_and_its_click_can_be_sent_at_the_same_moment(stream_set
 
             await until(known, s)
             for n in range(1, 40):
-                click = {"action_name": "click", "timestamp": now_ms, "client_id": "ann", "object_id": f"p{n}"}
+                click = {
+                    "action_name": "click",
+                    "timestamp": now_ms,
+                    "client_id": "ann",
+                    "object_id": f"p{n}",
+                }
                 product = {"product_id": f"p{n}", "title": f"Product {n}"}
-                await producer.send_all(outgoing([("products", f"p{n}", product), ("interactions", "ann", click)], s))
+                await producer.send_all(
+                    outgoing([("products", f"p{n}", product), ("interactions", "ann", click)], s)
+                )
 
             async def accepted():
                 return page(s, "readyz").get("intake", {}).get("interactions", {}).get("read") == 39
@@ -178,12 +225,20 @@ async def test_an_event_that_was_refused_for_its_product_is_counted_when_the_pro
     s = stream_settings
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
     search = {"query_id": "q1", "user_query": "mug", "timestamp": now_ms, "client_id": "ann"}
-    click = {"action_name": "click", "timestamp": now_ms, "client_id": "ann", "query_id": "q1", "object_id": "p0"}
+    click = {
+        "action_name": "click",
+        "timestamp": now_ms,
+        "client_id": "ann",
+        "query_id": "q1",
+        "object_id": "p0",
+    }
     await ensure_topics(s)
     async with open_producer(s.kafka, linger_ms=0) as producer:
         with stream(s):
             first, *others = outgoing(products(2), s)
-            await producer.send_all([*others, *outgoing([("searches", "ann", search), ("interactions", "ann", click)], s)])
+            await producer.send_all(
+                [*others, *outgoing([("searches", "ann", search), ("interactions", "ann", click)], s)]
+            )
 
             async def refused():
                 return len(await records_of(s, "interactions.dlq")) == 1
@@ -195,11 +250,18 @@ async def test_an_event_that_was_refused_for_its_product_is_counted_when_the_pro
                 return set(await pairs_of(s)) == {b"mug\tp0"}
 
             await until(counted, s)
-            assert page(s, "readyz")["intake"]["interactions"] == {"read": 2, "accepted": 1, "refused": 1, "ignored": 0}
+            assert page(s, "readyz")["intake"]["interactions"] == {
+                "read": 2,
+                "accepted": 1,
+                "refused": 1,
+                "ignored": 0,
+            }
 
 
 async def test_a_shopper_who_stays_away_leaves_the_table_and_can_come_back(stream_settings):
-    s = stream_settings.model_copy(update={"partitions": 1, "max_event_age": timedelta(days=1), "purchase_window": timedelta(hours=1)})
+    s = stream_settings.model_copy(
+        update={"partitions": 1, "max_event_age": timedelta(days=1), "purchase_window": timedelta(hours=1)}
+    )
     await ensure_topics(s)
 
     async def tell(shopper, day):
@@ -210,7 +272,9 @@ async def test_a_shopper_who_stays_away_leaves_the_table_and_can_come_back(strea
     def lasts(*shoppers):
         async def so():
             records = (await read_compacted(s.kafka, s.topic("shoppers"))).records
-            return {key.decode() for key, r in records.items() if r.value is not None and key != CLAIM_KEY} == set(shoppers)
+            return {
+                key.decode() for key, r in records.items() if r.value is not None and key != CLAIM_KEY
+            } == set(shoppers)
 
         return so
 

@@ -26,7 +26,9 @@ class Event(SimpleNamespace):
 
 @pytest.fixture
 async def app():
-    made = faust.App("searchloop-test", broker="kafka://127.0.0.1:1", store="memory://", TableManager=SafeTableManager)
+    made = faust.App(
+        "searchloop-test", broker="kafka://127.0.0.1:1", store="memory://", TableManager=SafeTableManager
+    )
     made.finalize()
     return made
 
@@ -48,7 +50,9 @@ async def table(app):
 
 
 async def test_restoring_keeps_what_supersedes_and_leaves_nothing_to_write(table):
-    for offset, (key, value) in enumerate([(b"a", b"1"), (b"b", b"7"), (b"a", b"3"), (b"a", b"2"), (b"b", b"7")]):
+    for offset, (key, value) in enumerate(
+        [(b"a", b"1"), (b"b", b"7"), (b"a", b"3"), (b"a", b"2"), (b"b", b"7")]
+    ):
         table.restore(1, offset, key, value)
     assert (table.read(b"a"), table.read(b"b"), table.read(b"c")) == (b"3", b"7", None)
     assert (table.next_offset(1), table.next_offset(2)) == (5, 0)
@@ -93,13 +97,22 @@ async def test_a_key_that_lies_in_two_partitions_stays_in_the_first_and_can_be_g
     table.restore(2, 6, b"a", None)
     assert (table.read(b"a"), table.keys_of(2), table.next_offset(2)) == (b"1", [], 7)
     table._verified_source_topics_for_partitions.add("words")  # of which faust would ask a broker
-    table.write(b"a", b"2", Event(message=SimpleNamespace(topic="words", partition=2)))  # an event that came to the wrong one
+    # An event that came to the wrong one
+    table.write(b"a", b"2", Event(message=SimpleNamespace(topic="words", partition=2)))
     table.keep(set())
     assert (table.read(b"a"), table.holding(1, b"2")) == (None, [])
 
 
 STATE = run([search("q1", "mug", ["p1"]), act("purchase", "p1", at=1, query_id="q1")])[0].to_bytes()
-PAIR = canonical(Pair(query="mug", product_id="p1", days={1: {Action.CLICK: (1, 0, 0)}}, clients={"0" * 16: 1}, fence={0: (1, 2, 3)}))
+PAIR = canonical(
+    Pair(
+        query="mug",
+        product_id="p1",
+        days={1: {Action.CLICK: (1, 0, 0)}},
+        clients={"0" * 16: 1},
+        fence={0: (1, 2, 3)},
+    )
+)
 
 
 @pytest.mark.parametrize(("kind", "stored"), [(shopper, STATE), (aggregation, PAIR)], ids=["shopper", "pair"])
@@ -110,20 +123,27 @@ def test_what_is_called_readable_can_be_read_whatever_it_is(kind, stored):
     for _ in range(5000):
         at, length = dice.randrange(len(stored)), dice.choice([0, 1, 1, 5])
         value = (
-            stored[:at] + dice.choice([b"", b'"', b"{", b"0", b"-", b",", b"\n", b"9" * 5000, dice.randbytes(2)]) + stored[at + length :]
+            stored[:at]
+            + dice.choice([b"", b'"', b"{", b"0", b"-", b",", b"\n", b"9" * 5000, dice.randbytes(2)])
+            + stored[at + length :]
         )
         if kind.is_readable(value):
             readable += 1
             assert kind.supersedes(value, stored) in {True, False}
             assert kind.supersedes(stored, value) in {True, False}
             if kind is shopper:
-                assert (shopper_from_bytes(value).newest_ms, fence_of(value)) == (newest_of(value), shopper_from_bytes(value).fence)
+                assert (shopper_from_bytes(value).newest_ms, fence_of(value)) == (
+                    newest_of(value),
+                    shopper_from_bytes(value).fence,
+                )
             else:
                 canonical(fold_days(Pair.from_json(value), 10_000))
                 aggregation.clients_in(value)
                 aggregation.has_days_to_fold(value, 10_000)
     assert 0 < readable < 5000
-    assert [kind.is_readable(value) for value in (b"", b"{}", b"1 1\n[]", b"null", b"[" * 5000, b"0" * 5000)] == [False] * 6
+    assert [
+        kind.is_readable(value) for value in (b"", b"{}", b"1 1\n[]", b"null", b"[" * 5000, b"0" * 5000)
+    ] == [False] * 6
 
 
 async def test_who_stands_in_a_value_is_known_through_writes_removals_and_restoring(table):
@@ -164,7 +184,9 @@ def test_missing_offsets_are_counted_and_replays_are_not():
 
 
 def test_what_an_operator_has_skipped_is_not_missing():
-    seen = Contiguity({("events", 0, 5), ("events", 0, 7), ("events", 1, 6), ("pairs", 0, 6), ("events", 0, 90)})
+    seen = Contiguity(
+        {("events", 0, 5), ("events", 0, 7), ("events", 1, 6), ("pairs", 0, 6), ("events", 0, 90)}
+    )
     seen.begin_at({("events", 0): 5})
     assert seen.missed("events", 0, 6) == 0
     assert seen.missed("events", 0, 9) == 1

@@ -16,7 +16,13 @@ SETTINGS = StreamSettings()
 
 
 def letter(offset, *products, reason=Reason.UNKNOWN_PRODUCT, partition=0, at_ms=T0, headers=()):
-    body = {"action_name": "purchase", "order_id": "o", "timestamp": T0, "client_id": "ann", "items": [{"product_id": p} for p in products]}
+    body = {
+        "action_name": "purchase",
+        "order_id": "o",
+        "timestamp": T0,
+        "client_id": "ann",
+        "items": [{"product_id": p} for p in products],
+    }
     raw = Record("t.interactions", partition, offset, at_ms, b"ann", json.dumps(body).encode(), headers)
     written = dead_letter(raw, Rejection(reason=reason), stage="test")
     return Record("t.interactions.dlq", partition, offset, at_ms, written.key, written.value, written.headers)
@@ -44,7 +50,9 @@ def test_it_goes_back_when_the_last_of_its_products_is_known_and_keeps_where_it_
 
 
 def test_the_place_in_the_log_stays_behind_the_oldest_that_waits_of_its_partition():
-    held = pending(letter(0, "p1"), letter(1, "p9"), letter(2, "p1"), letter(5, "p1", partition=1), known=["p1"])
+    held = pending(
+        letter(0, "p1"), letter(1, "p9"), letter(2, "p1"), letter(5, "p1", partition=1), known=["p1"]
+    )
     assert len(held.due(NOW)) == 3
     assert [(r.partition, r.offset) for r in held.done()] == [(0, 0), (1, 5)]
     held.known.put("p9", Held(1), [])

@@ -56,14 +56,24 @@ async def test_a_table_holds_all_that_was_written_before_and_whoever_wrote_it_wr
     first, second = Shelf(), Shelf()
     async with open_claims(kafka) as old, open_claims(kafka) as new:
         await old.take([(pairs, 0), (pairs, 1), (shoppers, 1)])
-        await old.write_all([Outgoing(pairs, b"%d" % n, key=b"k%d" % (n % 3), partition=n % 2) for n in range(10)])
-        await old.write_all([Outgoing(shoppers, b"7", key=b"ann", partition=1), Outgoing(shoppers, b"8", key=b"ben", partition=1)])
+        await old.write_all(
+            [Outgoing(pairs, b"%d" % n, key=b"k%d" % (n % 3), partition=n % 2) for n in range(10)]
+        )
+        await old.write_all(
+            [
+                Outgoing(shoppers, b"7", key=b"ann", partition=1),
+                Outgoing(shoppers, b"8", key=b"ben", partition=1),
+            ]
+        )
         await old.write_all([Outgoing(shoppers, None, key=b"ben", partition=1)])
         await Restoring(kafka, new).restore({(pairs, 0): first, (pairs, 1): first, (shoppers, 1): second})
         with pytest.raises(ProducerFenced):
             await old.write_all([Outgoing(pairs, b"0", key=b"k0", partition=0)])
         await new.write_all([Outgoing(pairs, b"9", key=b"k0", partition=0)])
-    assert first.values == {0: {b"k0": b"6", b"k1": b"4", b"k2": b"8"}, 1: {b"k0": b"9", b"k1": b"7", b"k2": b"5"}}
+    assert first.values == {
+        0: {b"k0": b"6", b"k1": b"4", b"k2": b"8"},
+        1: {b"k0": b"9", b"k1": b"7", b"k2": b"5"},
+    }
     assert second.values == {1: {b"ann": b"7"}}
 
 
@@ -73,7 +83,9 @@ async def test_a_kept_partition_is_read_on_and_one_that_was_elsewhere_from_its_b
     async with open_claims(kafka) as claims, open_claims(kafka) as other:
         restoring = Restoring(kafka, claims)
         await restoring.restore({(pairs, 0): shelf, (pairs, 1): shelf})
-        await claims.write_all([Outgoing(pairs, b"1", key=b"a", partition=0), Outgoing(pairs, b"1", key=b"b", partition=1)])
+        await claims.write_all(
+            [Outgoing(pairs, b"1", key=b"a", partition=0), Outgoing(pairs, b"1", key=b"b", partition=1)]
+        )
         await restoring.restore({(pairs, 0): shelf})
         assert shelf.values == {0: {b"a": b"1"}}
         await other.take([(pairs, 1)])
@@ -100,7 +112,9 @@ class ReadTable(FencedTable):
         super().restore(partition, offset, key, value)
 
 
-async def test_what_a_table_has_written_itself_is_not_read_again_and_what_another_wrote_meanwhile_is(kafka, topics):
+async def test_what_a_table_has_written_itself_is_not_read_again_and_what_another_wrote_meanwhile_is(
+    kafka, topics
+):
     pairs, _ = topics
     app = faust.App("searchloop-test", broker="kafka://127.0.0.1:1", store="memory://")
     async with open_claims(kafka) as claims, open_claims(kafka) as other:

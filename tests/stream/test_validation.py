@@ -20,7 +20,14 @@ SEARCH = {
     "client_id": "ann",
     "query_response_hit_ids": [1, "2"],
 }
-CLICK = {"action_name": "click", "timestamp": T0, "client_id": "ann", "query_id": "q1", "object_id": "p1", "event_id": "e1"}
+CLICK = {
+    "action_name": "click",
+    "timestamp": T0,
+    "client_id": "ann",
+    "query_id": "q1",
+    "object_id": "p1",
+    "event_id": "e1",
+}
 PRODUCT = {"product_id": "p1", "title": "Red mug", "version": 3}
 
 
@@ -43,7 +50,16 @@ def reason(outcome):
 
 
 def test_a_search_is_normalised_and_its_hits_are_ids_in_rank_order():
-    clean = on_search({**SEARCH, "hits": [{"product_id": 9, "rank": 2}, {"object_id": "8", "rank": 1}, {"object_id": "8", "rank": 3}]})
+    clean = on_search(
+        {
+            **SEARCH,
+            "hits": [
+                {"product_id": 9, "rank": 2},
+                {"object_id": "8", "rank": 1},
+                {"object_id": "8", "rank": 3},
+            ],
+        }
+    )
     assert isinstance(clean, CleanSearch)
     assert (clean.query, clean.shown, clean.at_ms, clean.shopper) == ("red mug", ["8", "9"], T0, "ann")
     assert on_search(SEARCH).shown == ["1", "2"]
@@ -136,7 +152,10 @@ def test_every_form_of_a_timestamp_means_the_same_moment(stamp):
 
 
 def test_ubi_and_flat_forms_of_an_object_mean_the_same():
-    ubi = {**{k: v for k, v in CLICK.items() if k != "object_id"}, "event_attributes": {"object": {"object_id": "p1"}}}
+    ubi = {
+        **{k: v for k, v in CLICK.items() if k != "object_id"},
+        "event_attributes": {"object": {"object_id": "p1"}},
+    }
     assert on_interaction(ubi) == on_interaction(CLICK)
 
 
@@ -156,7 +175,10 @@ def test_a_purchase_has_lines_with_revenue_and_its_event_is_its_order():
     items = [{"product_id": 1, "quantity": 3, "unit_price": 19.99}, {"object_id": "b", "query_id": "q9"}]
     clean = on_interaction({**CLICK, "action_name": "purchase", "items": items})
     assert isinstance(clean, CleanInteraction)
-    assert [(x.product_id, x.units, x.revenue_minor, x.query_id) for x in clean.lines] == [("1", 3, 5997, None), ("b", 1, 0, "q9")]
+    assert [(x.product_id, x.units, x.revenue_minor, x.query_id) for x in clean.lines] == [
+        ("1", 3, 5997, None),
+        ("b", 1, 0, "q9"),
+    ]
     assert clean.order_id == "e1"
 
 
@@ -183,7 +205,9 @@ def test_structured_cloudevents_are_opened():
     assert reason(on_interaction({**envelope, "id": "e2"}, headers=headers)) == "envelope_conflict"
     assert reason(on_interaction({"specversion": "1.0", "id": "e1"}, headers=headers)) == "schema"
     assert reason(on_interaction(b"{", headers=headers)) == "json_decode"
-    assert reason(on_interaction({**envelope, "specversion": "2.0"}, headers=headers)) == "unsupported_version"
+    assert (
+        reason(on_interaction({**envelope, "specversion": "2.0"}, headers=headers)) == "unsupported_version"
+    )
 
 
 def test_two_cloudevents_envelopes_of_one_record_must_agree():
@@ -201,7 +225,11 @@ def test_the_headers_of_an_envelope_must_be_readable_and_of_a_known_version():
 
 def test_an_envelope_id_that_no_key_could_hold_becomes_one_that_can_and_always_the_same():
     bare = {k: v for k, v in CLICK.items() if k != "event_id"}
-    ids = {on_interaction(bare, headers=[("ce_id", raw)], offset=n).event_id for raw in (b"a\x1f0", b"a\x1f1") for n in range(2)}
+    ids = {
+        on_interaction(bare, headers=[("ce_id", raw)], offset=n).event_id
+        for raw in (b"a\x1f0", b"a\x1f1")
+        for n in range(2)
+    }
     assert len(ids) == 2
     assert all(found.isprintable() for found in ids)
 
@@ -215,7 +243,13 @@ def test_true_is_neither_a_quantity_nor_a_price_nor_a_version():
 
 
 def test_a_product_is_cleaned_and_versioned():
-    clean = on_product({**PRODUCT, "title": "Red&nbsp;<b>mug</b> â€“ big", "attributes": {"c": " a  b ", "n": 2, "l": ["x\n"]}})
+    clean = on_product(
+        {
+            **PRODUCT,
+            "title": "Red&nbsp;<b>mug</b> â€“ big",
+            "attributes": {"c": " a  b ", "n": 2, "l": ["x\n"]},
+        }
+    )
     assert isinstance(clean, CatalogProduct)
     assert clean.title == "Red mug \u2013 big"
     assert clean.attributes == {"c": "a b", "n": 2, "l": ["x"]}
@@ -225,7 +259,13 @@ def test_a_product_is_cleaned_and_versioned():
 
 @pytest.mark.parametrize(
     ("title", "expected"),
-    [("", "blank_text"), (" \n", "blank_text"), ("\u200b \u3164", "blank_text"), ("N/A", "placeholder_text"), ("--", "placeholder_text")],
+    [
+        ("", "blank_text"),
+        (" \n", "blank_text"),
+        ("\u200b \u3164", "blank_text"),
+        ("N/A", "placeholder_text"),
+        ("--", "placeholder_text"),
+    ],
 )
 def test_a_title_that_says_nothing_is_refused(title, expected):
     assert reason(on_product({**PRODUCT, "title": title})) == expected
@@ -265,7 +305,10 @@ def test_the_ids_of_a_search_are_bounded_together():
 
 def test_the_ids_of_a_purchase_are_bounded_together():
     bought = {**CLICK, "action_name": "purchase"}
-    assert isinstance(on_interaction({**bought, "items": [{"object_id": i} for i in ids(ITEM_BYTES, 128)]}), CleanInteraction)
+    assert isinstance(
+        on_interaction({**bought, "items": [{"object_id": i} for i in ids(ITEM_BYTES, 128)]}),
+        CleanInteraction,
+    )
     outcome = on_interaction({**bought, "items": [{"object_id": i} for i in ids(ITEM_BYTES + 1, 128)]})
     assert (reason(outcome), outcome.problems[0].loc) == ("schema", "items")
 
@@ -279,7 +322,9 @@ def test_a_line_is_worth_what_sums_of_64_bits_can_hold():
 
 
 def test_the_attributes_of_a_product_are_bounded_together():
-    assert isinstance(on_product({**PRODUCT, "attributes": {"a": "x" * (ATTRIBUTES_BYTES - 8)}}), CatalogProduct)
+    assert isinstance(
+        on_product({**PRODUCT, "attributes": {"a": "x" * (ATTRIBUTES_BYTES - 8)}}), CatalogProduct
+    )
     outcome = on_product({**PRODUCT, "attributes": {"a": "x" * (ATTRIBUTES_BYTES - 7)}})
     assert (reason(outcome), outcome.problems[0].loc) == ("schema", "attributes")
 
@@ -331,7 +376,9 @@ def test_an_envelope_without_data_deletes_a_product_when_its_type_says_so():
         assert on_product({**empty, "type": kind}) == Tombstone("p1")
     assert reason(on_product({**empty, "type": "shop.product.created"})) == "schema"
     assert reason(on_product({**empty, "type": "shop.product.deleted"}, key=None)) == "key_mismatch"
-    assert on_product({**empty, "type": "t", "data": {"product_id": "p1", "deleted": True}}) == Tombstone("p1")
+    assert on_product({**empty, "type": "t", "data": {"product_id": "p1", "deleted": True}}) == Tombstone(
+        "p1"
+    )
     assert on_product(None, headers=[("ce_type", b"shop.product.deleted")]) == Tombstone("p1")
 
 

@@ -1,4 +1,7 @@
-"""Data for the trainer's tests: pairs of messages, and a small shop whose shoppers use words that no catalogue has."""
+"""Data for the trainer's tests.
+
+Pairs of messages, and a small shop whose shoppers use words that no catalogue has.
+"""
 
 from collections.abc import Mapping
 
@@ -19,7 +22,9 @@ _WORDS = ("zorvel", "quimba", "trefop", "glanix", "bruvok", "meltar", "sindro", 
 _FORMS = ("{}", "{} cheap", "best {}", "{} online", "new {}", "buy {}")
 
 
-def a_pair(query: str, product_id: str, days: Mapping[int, int], *, action: Action = Action.CLICK, clients: int = 3) -> Pair:
+def a_pair(
+    query: str, product_id: str, days: Mapping[int, int], *, action: Action = Action.CLICK, clients: int = 3
+) -> Pair:
     """``days`` maps the event day to whole credits; they are spread evenly over the clients."""
     total = sum(days.values()) * 1000
     return Pair(
@@ -32,7 +37,12 @@ def a_pair(query: str, product_id: str, days: Mapping[int, int], *, action: Acti
 
 def weighed(snapshot: Snapshot) -> pl.DataFrame:
     """The pairs of a snapshot as counted: without decay, limits and trust."""
-    return weigh(snapshot.pairs, snapshot.clients, Weighting.as_counted(WORTH, "log", half_life_days=1e9), newest_day=100)
+    return weigh(
+        snapshot.pairs,
+        snapshot.clients,
+        Weighting.as_counted(WORTH, "log", half_life_days=1e9),
+        newest_day=100,
+    )
 
 
 def a_product(product_id: str, title: str) -> CatalogProduct:
@@ -40,8 +50,13 @@ def a_product(product_id: str, title: str) -> CatalogProduct:
 
 
 def a_shop(*, days: int = 10) -> Snapshot:
-    """Eight kinds of products; shoppers call each kind by a word of their own, which only their clicks explain."""
-    products = [a_product(f"p{k}-{n}", f"{kind} model {n}") for k, kind in enumerate(_KINDS) for n in range(3)]
+    """Eight kinds of products.
+
+    Shoppers call each kind by a word of their own, which only their clicks explain.
+    """
+    products = [
+        a_product(f"p{k}-{n}", f"{kind} model {n}") for k, kind in enumerate(_KINDS) for n in range(3)
+    ]
     pairs = [
         a_pair(form.format(word), f"p{k}-{n}", dict.fromkeys(range(100, 100 + days), 1 + n))
         for k, word in enumerate(_WORDS)

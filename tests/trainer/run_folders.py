@@ -1,4 +1,7 @@
-"""A run's folder as the trainer leaves it, whose models are rankings that are made up; for the tests of what reads it."""
+"""A run's folder as the trainer leaves it, whose models are rankings that are made up.
+
+For the tests of what reads it.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,13 +26,18 @@ from trainer.gate.past import Past
 from trainer.run.folder import RunFolder
 from trainer.run.request import Request
 
-SOUND = Artefact(finite=True, dim=4, norm_error=0.0, parity=1.0, mean_cosine=0.1, effective_rank=3.0, form="f")
+SOUND = Artefact(
+    finite=True, dim=4, norm_error=0.0, parity=1.0, mean_cosine=0.1, effective_rank=3.0, form="f"
+)
 GOOD = {"candidate": 0.95, "live": 0.5, "best": 0.5, "base": 0.5, "bm25": 0.4, "popularity": 0.1}
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def a_run(path: Path, *, good: dict[str, float] | None = None, **settings: object) -> Decision:
-    """Write a whole run whose systems put relevant products first with the probabilities ``good``; return its decision, as it was made."""
+    """Write a whole run whose systems put relevant products first with the probabilities ``good``.
+
+    Return its decision, as it was made.
+    """
     path.mkdir(parents=True)
     shop, run = a_shop(), RunFolder(path)
     small = {
@@ -40,14 +48,21 @@ def a_run(path: Path, *, good: dict[str, float] | None = None, **settings: objec
         "gate_resamples": 500,
         "test_days": 3,
     }
-    small |= {"gate_max_gini_rise": 1.0, "gate_min_coverage": 0.0, "gate_min_new_exposure": 0.0}  # made-up rankings show everything
-    request = Request(run_id=path.name, trigger_ids=["t"], settings=TrainerSettings(weight_click=1.0, **{**small, **settings}))
+    # Made-up rankings show everything
+    small |= {"gate_max_gini_rise": 1.0, "gate_min_coverage": 0.0, "gate_min_new_exposure": 0.0}
+    request = Request(
+        run_id=path.name,
+        trigger_ids=["t"],
+        settings=TrainerSettings(weight_click=1.0, **{**small, **settings}),
+    )
     run.commit("request", request)
     files = shop.write(run.fresh("snapshot"))
-    live = Release(generation=1, model="m", model_sha256="0", dim=4, collection="c", state=ReleaseState.RELEASED)
+    live = Release(
+        generation=1, model="m", model_sha256="0", dim=4, collection="c", state=ReleaseState.RELEASED
+    )
     manifest = Manifest(
-        offsets={}, pairs=1, queries=1, products=1, rows=1, unreadable=0, files=files, settings_sha256="s", sha256="whole",
-        live=LivePointer(sequence=1, live=live, cause="first"), received=100, refused=1,
+        offsets={}, pairs=1, queries=1, products=1, rows=1, unreadable=0, files=files, settings_sha256="s",
+        sha256="whole", live=LivePointer(sequence=1, live=live, cause="first"), received=100, refused=1,
     )  # fmt: skip
     run.commit("snapshot", manifest)
     run.commit("split", prepare(request, shop, path / "none", run.fresh("split")))
@@ -62,11 +77,17 @@ def a_run(path: Path, *, good: dict[str, float] | None = None, **settings: objec
         tops = []
         for relevant in queries["relevant"].to_list():
             others = [ids[i] for i in rng.permutation(len(ids)) if ids[i] not in relevant]
-            tops.append([*relevant, *others][:10] if rng.random() < share else [*others[:7], *relevant, *others[7:]][:10])
+            tops.append(
+                [*relevant, *others][:10]
+                if rng.random() < share
+                else [*others[:7], *relevant, *others[7:]][:10]
+            )
         parts.append(_scored(system, tops, queries))
     found = fingerprint(path / "model")
     facts = EvaluationFacts(
-        queries=queries.height, fingerprints={"candidate": found}, artefacts=dict.fromkeys(("candidate", "live", "base"), SOUND)
+        queries=queries.height,
+        fingerprints={"candidate": found},
+        artefacts=dict.fromkeys(("candidate", "live", "base"), SOUND),
     )
     Evaluation(queries, pl.concat(parts), facts).write(run.fresh("evaluation"), [], [])
     return build_decision(Case.read(path), at=AT)

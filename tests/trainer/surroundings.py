@@ -57,7 +57,10 @@ class Shop:
         return sum(psutil.Process(self._process.pid).cpu_times()[:2])
 
     def page(self, page: str) -> tuple[int, dict[str, object]]:
-        """Return a health page, asked anew while the process works on its start; a loaded machine gives it its share later."""
+        """Return a health page, asked anew while the process works on its start.
+
+        A loaded machine gives it its share later.
+        """
         last, moved = 0.0, time.monotonic()
         while not self.ended():
             with suppress(OSError, ValueError, KeyError):
@@ -73,7 +76,10 @@ class Shop:
             if last > START_CPU_S or time.monotonic() - moved > WITHIN_S:
                 break
             time.sleep(0.1)
-        pytest.fail(f"the trainer has no pages; ended: {self.ended()}, CPU: {last} s; the log says:\n{self._log.read_text()[-3000:]}")
+        pytest.fail(
+            f"the trainer has no pages; ended: {self.ended()}, CPU: {last} s; the log "
+            f"says:\n{self._log.read_text()[-3000:]}"
+        )
 
     def page_when(self, page: str, holds: Callable[[dict[str, object]], object]) -> dict[str, object]:
         """Return a health page that fulfils the condition; the test's time limit ends it if none does."""
@@ -83,7 +89,9 @@ class Shop:
 
     async def send(self, topic: str, *records: tuple[bytes, bytes]) -> None:
         async with open_producer(self.settings.kafka, linger_ms=0) as producer:
-            await producer.send_all(Outgoing(self.settings.topic(topic), value, key=key) for key, value in records)
+            await producer.send_all(
+                Outgoing(self.settings.topic(topic), value, key=key) for key, value in records
+            )
 
     async def trigger(self, trigger_id: str, **fields: object) -> None:
         trigger = Trigger(trigger_id=trigger_id, requested_at=datetime.now(UTC), **fields)
@@ -98,7 +106,10 @@ class Shop:
         return [TrainingRun.from_json(r.value or b"") for r in await self.records(TRAINING_RUNS.name)]
 
     async def until(self, topic: str, holds: Callable[[list[Record]], object]) -> list[Record]:
-        """Follow a topic from its beginning until what it had holds; fails when neither it nor the log has moved for long."""
+        """Follow a topic from its beginning until what it had holds.
+
+        Fails when neither it nor the log has moved for long.
+        """
         found: list[Record] = []
         seen, moved = None, time.monotonic()
         async with open_reader(self.settings.kafka, [self.settings.topic(topic)]) as reader:

@@ -1,7 +1,8 @@
-"""Which trained credit came late: dated to days that an earlier run had already seen whole. Decides; reads the files of earlier runs.
+"""Which trained credit came late: dated to days that an earlier run had already seen whole.
 
-The day of an event is what its sender says it is; when it was first seen is what the files of earlier runs say. What a pair has earned on
-such a day since then counts only from a week later on, as what is sent in time does: a burst that is dated back gains nothing by it.
+Decides; reads the files of earlier runs. The day of an event is what its sender says it is; when it was first
+seen is what the files of earlier runs say. What a pair has earned on such a day since then counts only from a
+week later on, as what is sent in time does: a burst that is dated back gains nothing by it.
 """
 
 from collections.abc import Sequence
@@ -18,17 +19,23 @@ KEYS = ("query", "product_id", "day", "action")
 
 
 class Earlier(NamedTuple):
-    """A run of before: the newest event day it knew, and its pairs as a file with the columns of ``snapshot.PAIR_SCHEMA``."""
+    """A run of before: the newest event day it knew, and its pairs as a file.
+
+    The file has the columns of ``snapshot.PAIR_SCHEMA``.
+    """
 
     newest_day: int
     pairs: Path
 
 
-def in_time(rows: pl.DataFrame, earlier: Sequence[Earlier], *, newest_day: int, settled_days: int) -> pl.DataFrame:
-    """Return the rows, sorted, with no more credit on a day than the first run knew for which the day was ``settled_days`` old.
+def in_time(
+    rows: pl.DataFrame, earlier: Sequence[Earlier], *, newest_day: int, settled_days: int
+) -> pl.DataFrame:
+    """Return the rows, sorted, with no more credit on a day than the first run knew.
 
-    ``rows``: columns of the snapshot's pairs. What was taken back late stays taken back. Days of before ``SINGLE_DAYS`` are left as they
-    are: they may be sums. ``settled_days`` 0, no earlier run, or more than ``MAX_LATE`` of all credit late: the rows as they are.
+    The first for which the day was ``settled_days`` old. ``rows``: columns of the snapshot's pairs. What was
+    taken back late stays taken back. Days of before ``SINGLE_DAYS`` are left as they are: they may be sums.
+    ``settled_days`` 0, no earlier run, or more than ``MAX_LATE`` of all credit late: the rows as they are.
     """
     judges = _judges(earlier, newest_day)
     if not settled_days or not judges or rows.is_empty():
@@ -54,8 +61,17 @@ def _judges(earlier: Sequence[Earlier], newest_day: int) -> list[Earlier]:
 
 def _at_most(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     joined = rows.join(known.rename({"credit": "then"}), on=KEYS, how="left").with_columns(
-        share=pl.min_horizontal(pl.col("then").fill_null(0).clip(lower_bound=0) / pl.col("credit"), pl.lit(1.0))
+        share=pl.min_horizontal(
+            pl.col("then").fill_null(0).clip(lower_bound=0) / pl.col("credit"), pl.lit(1.0)
+        )
     )
     counts = pl.when(pl.col("credit") > 0).then(pl.col("share")).otherwise(1.0)
-    scaled = [(pl.col(name) * counts).round().cast(rows.schema[name]).alias(name) for name in ("credit", "units", "revenue_minor")]
-    return joined.with_columns(*scaled).filter(pl.any_horizontal(pl.col("credit", "units", "revenue_minor") != 0)).select(rows.columns)
+    scaled = [
+        (pl.col(name) * counts).round().cast(rows.schema[name]).alias(name)
+        for name in ("credit", "units", "revenue_minor")
+    ]
+    return (
+        joined.with_columns(*scaled)
+        .filter(pl.any_horizontal(pl.col("credit", "units", "revenue_minor") != 0))
+        .select(rows.columns)
+    )

@@ -1,7 +1,8 @@
-"""An operator's own judgments: which product is how relevant to which query. Checked line by line, kept as named sets.
+"""An operator's own judgments: which product is how relevant to which query.
 
-A line is ``{"query": ..., "product_id": ..., "relevance": ...}``; other fields are ignored. Relevance 0 means not relevant, more is the
-gain of the product, so 1, 2, 3 count 1, 2, 3. Knows no model and no topic.
+Checked line by line, kept as named sets. A line is ``{"query": ..., "product_id": ..., "relevance": ...}``;
+other fields are ignored. Relevance 0 means not relevant, more is the gain of the product, so 1, 2, 3 count 1,
+2, 3. Knows no model and no topic.
 """
 
 import json
@@ -35,7 +36,9 @@ class Judgment(BaseModel):
 
     query: str
     product_id: Id
-    relevance: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=MAX_RELEVANCE, allow_inf_nan=False)]
+    relevance: Annotated[
+        float, BeforeValidator(refuse_bool), Field(ge=0, le=MAX_RELEVANCE, allow_inf_nan=False)
+    ]
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,12 @@ class JudgmentProblem:
 
 
 def read_judgments(lines: Iterable[bytes | Rejection]) -> tuple[pl.DataFrame, list[JudgmentProblem]]:
-    """Return the judgments, sorted by query and product, and every problem: a line that could not be read is one.
+    """Return the judgments, sorted by query and product, and every problem.
 
-    Blank lines do not count; nothing in gives nothing out.
+    A line that could not be read is one. Blank lines do not count; nothing in gives nothing out.
 
-    Queries are normalised as everywhere. The same judgment twice is one; two that disagree are a problem, as is a query of which no
-    product is relevant, since nothing could be ranked right or wrong.
+    Queries are normalised as everywhere. The same judgment twice is one; two that disagree are a problem, as
+    is a query of which no product is relevant, since nothing could be ranked right or wrong.
     """
     found: dict[tuple[str, str], tuple[float, int]] = {}
     problems: list[JudgmentProblem] = []
@@ -74,27 +77,49 @@ def read_judgments(lines: Iterable[bytes | Rejection]) -> tuple[pl.DataFrame, li
         said, earlier = found.setdefault((query, judgment.product_id), (relevance, number))
         if said != relevance:
             problems.append(
-                JudgmentProblem(number, f"relevance: {relevance:g}, but line {earlier} says {said:g} for the same query and product")
+                JudgmentProblem(
+                    number,
+                    (
+                        f"relevance: {relevance:g}, but line {earlier} says {said:g} for the same query "
+                        "and product"
+                    ),
+                )
             )
-    frame = pl.DataFrame([(*key, relevance) for key, (relevance, _) in sorted(found.items())], schema=SCHEMA, orient="row")
+    frame = pl.DataFrame(
+        [(*key, relevance) for key, (relevance, _) in sorted(found.items())], schema=SCHEMA, orient="row"
+    )
     first: dict[str, int] = {}
     for (query, _), (_, number) in found.items():
         first[query] = min(number, first.get(query, number))
     for query, best in frame.group_by("query").agg(pl.col("relevance").max()).iter_rows():
         if best == 0:
-            problems.append(JudgmentProblem(first[query], f"no product is relevant to {query!r}: at least one needs a relevance above 0"))
+            problems.append(
+                JudgmentProblem(
+                    first[query],
+                    f"no product is relevant to {query!r}: at least one needs a relevance above 0",
+                )
+            )
     return frame, sorted(problems, key=lambda p: p.line)
 
 
 def qrels_of(judgments: pl.DataFrame, trained: pl.DataFrame) -> pl.DataFrame:
-    """Return judgments as qrels: query, product_id, credit and gain (both the relevance), unseen (the query has no pair in ``trained``)."""
+    """Return judgments as qrels.
+
+    Columns: query, product_id, credit and gain (both the relevance), unseen (the query has no pair in
+    ``trained``).
+    """
     seen = trained["query"].unique().to_list()
     relevant = judgments.filter(pl.col("relevance") > 0)
-    return relevant.select("query", "product_id", credit="relevance", gain="relevance", unseen=~pl.col("query").is_in(seen))
+    return relevant.select(
+        "query", "product_id", credit="relevance", gain="relevance", unseen=~pl.col("query").is_in(seen)
+    )
 
 
 def keep(data_dir: Path, name: str, judgments: pl.DataFrame) -> Path:
-    """Write a named set, in place of an earlier one of this name. Raises ``JudgmentsError`` for a name that is no file name."""
+    """Write a named set, in place of an earlier one of this name.
+
+    Raises ``JudgmentsError`` for a name that is no file name.
+    """
     path = _path(data_dir, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps(row, ensure_ascii=False) for row in judgments.iter_rows(named=True))
@@ -105,7 +130,8 @@ def keep(data_dir: Path, name: str, judgments: pl.DataFrame) -> Path:
 def named_sets(data_dir: Path) -> dict[str, pl.DataFrame]:
     """Return every kept set by its name: query, product_id, relevance. None kept gives an empty mapping.
 
-    Raises ``JudgmentsError`` for a set that was damaged by hand: a gate must not pass because its evidence is gone.
+    Raises ``JudgmentsError`` for a set that was damaged by hand: a gate must not pass because its evidence is
+    gone.
     """
     return {path.stem: _load(path) for path in sorted((data_dir / _FOLDER).glob("*.jsonl"))}
 
@@ -114,13 +140,18 @@ def _load(path: Path) -> pl.DataFrame:
     with path.open("rb") as lines:
         frame, problems = read_judgments(lines)
     if problems:
-        raise JudgmentsError(f"{path}, line {problems[0].line}: {problems[0].reason}; put it right, or remove the file")
+        raise JudgmentsError(
+            f"{path}, line {problems[0].line}: {problems[0].reason}; put it right, or remove the file"
+        )
     return frame
 
 
 def _path(data_dir: Path, name: str) -> Path:
     if not _NAME.fullmatch(name):
-        raise JudgmentsError(f"{name!r} cannot name a set: up to 40 of a-z, 0-9, point, dash and underscore, the first a letter or digit")
+        raise JudgmentsError(
+            f"{name!r} cannot name a set: up to 40 of a-z, 0-9, point, dash and underscore, the first a "
+            "letter or digit"
+        )
     return data_dir / _FOLDER / f"{name}.jsonl"
 
 

@@ -1,7 +1,7 @@
 """What counts as popular: a formula over what shoppers did with a pair, and the credit that follows. Pure.
 
-Sums come first, the formula after: credits are decayed and added up per pair and metric, then the formula is applied to the sums.
-A result that is not a positive number is no credit.
+Sums come first, the formula after: credits are decayed and added up per pair and metric, then the formula is
+applied to the sums. A result that is not a positive number is no credit.
 """
 
 import operator
@@ -45,7 +45,12 @@ class Popularity:
             "carts": settings.weight_add_to_cart,
             "purchases": settings.weight_purchase,
         }
-        return cls(parse(" + ".join(f"{worth!r} * {name}" for name, worth in worths.items() if worth > 0) or "0", METRICS))
+        return cls(
+            parse(
+                " + ".join(f"{worth!r} * {name}" for name, worth in worths.items() if worth > 0) or "0",
+                METRICS,
+            )
+        )
 
     @property
     def actions(self) -> list[str]:
@@ -53,13 +58,16 @@ class Popularity:
         return sorted({action.value for name in names_in(self.formula) for action in _SOURCES[name][2]})
 
     def credits_by_pair(self, rows: pl.DataFrame, *, factor: pl.Expr | None = None) -> pl.DataFrame:
-        """Return query, product_id, credit (> 0) and last_day of the snapshot's ``rows``, sorted by pair. Empty in, empty out.
+        """Return query, product_id, credit (> 0) and last_day of the snapshot's ``rows``, sorted by pair.
 
-        ``factor`` weighs each row before the sums: the decay. Credits and units are in pieces, revenue in whole units of money.
+        Empty in, empty out. ``factor`` weighs each row before the sums: the decay. Credits and units are in
+        pieces, revenue in whole units of money.
         """
         weight = pl.lit(1.0) if factor is None else factor
         sums = [
-            (pl.when(pl.col("action").is_in(list(actions))).then(pl.col(column)).otherwise(0) / unit * weight).sum().alias(name)
+            (pl.when(pl.col("action").is_in(list(actions))).then(pl.col(column)).otherwise(0) / unit * weight)
+            .sum()
+            .alias(name)
             for name, (column, unit, actions) in _SOURCES.items()
             if name in names_in(self.formula)
         ]

@@ -1,4 +1,7 @@
-"""What the step ``split`` found: how much there is to train and to test, and where the fine-tune begins. Knows no file."""
+"""What the step ``split`` found: how much there is to train and to test, and where the fine-tune begins.
+
+Knows no file.
+"""
 
 from typing import Literal
 
@@ -6,9 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Prepared(BaseModel):
-    """What there is to train and to test. Pairs are distinct (query, product); ``start`` is where the fine-tune begins and why.
+    """What there is to train and to test.
 
-    ``late_rows``: rows of pair, day and action whose credit came so late that it does not count in full yet.
+    Pairs are distinct (query, product); ``start`` is where the fine-tune begins and why. ``late_rows``: rows
+    of pair, day and action whose credit came so late that it does not count in full yet.
     """
 
     model_config = ConfigDict(frozen=True)

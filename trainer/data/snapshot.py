@@ -1,7 +1,9 @@
-"""The data of one run, as files: ``pairs`` and ``catalog`` as they were at one moment, and a manifest that says which moment.
+"""The data of one run, as files.
 
-``pairs`` is long: one row per query, product, day and action, integers as the stream counted them. ``clients`` has one row per query,
-product and hashed client. ``catalog`` has one row per product with the text that the models read, and its top category. Decides no weights.
+``pairs`` and ``catalog`` as they were at one moment, and a manifest that says which moment. ``pairs`` is
+long: one row per query, product, day and action, integers as the stream counted them. ``clients`` has one row
+per query, product and hashed client. ``catalog`` has one row per product with the text that the models read,
+and its top category. Decides no weights.
 """
 
 import asyncio
@@ -41,12 +43,15 @@ PAIR_SCHEMA = pl.Schema(
         "revenue_minor": pl.Int64,
     }
 )
-CLIENT_SCHEMA = pl.Schema({"query": pl.String, "product_id": pl.String, "client": pl.String, "credit": pl.Int64})
+CLIENT_SCHEMA = pl.Schema(
+    {"query": pl.String, "product_id": pl.String, "client": pl.String, "credit": pl.Int64}
+)
 CATALOG_SCHEMA = pl.Schema({"product_id": pl.String, "title": pl.String, "text": pl.String})
 MAX_SUM = 1 << 43  # 88 billion units of money on one day; the column holds a million of them
 _EPOCH = date(1970, 1, 1)
 FIRST_DAY, LAST_DAY = (date(FIRST_YEAR, 1, 1) - _EPOCH).days, (date(LAST_YEAR, 12, 31) - _EPOCH).days
-DAYS_AHEAD = 2  # an event may be dated ahead of the clock by minutes, and clocks differ; no honest row is of a later day
+# An event may be dated ahead of the clock by minutes, and clocks differ; no honest row is of a later day
+DAYS_AHEAD = 2
 LATELY = timedelta(days=7)  # by Kafka's time of the records; what is older holds up no verdict
 RAW = (SEARCHES.name, INTERACTIONS.name, PRODUCTS.name)
 # What says where a run came from, and nothing of what it does.
@@ -77,11 +82,12 @@ class Snapshot:
 
 
 class Manifest(BaseModel):
-    """Which moment a snapshot is of. ``offsets`` are next offsets per topic and partition; ``live`` is what served then.
+    """Which moment a snapshot is of.
 
-    ``received`` and ``refused`` count what came to the raw topics and their dead letters in the last ``LATELY`` before the snapshot.
-    ``newest_at`` is when the newest of the pairs was written. ``unreadable`` counts records that are no fact or lie under another's key,
-    and rows of days that cannot be.
+    ``offsets`` are next offsets per topic and partition; ``live`` is what served then. ``received`` and
+    ``refused`` count what came to the raw topics and their dead letters in the last ``LATELY`` before the
+    snapshot. ``newest_at`` is when the newest of the pairs was written. ``unreadable`` counts records that
+    are no fact or lie under another's key, and rows of days that cannot be.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -102,27 +108,48 @@ class Manifest(BaseModel):
 
 
 def last_day(now: datetime) -> int:
-    """Return the latest day that a row may be of: a later one would be the newest of all, and the days of truth too old to be a test."""
+    """Return the latest day that a row may be of.
+
+    A later one would be the newest of all, and the days of truth too old to be a test.
+    """
     return (now.date() - _EPOCH).days + DAYS_AHEAD
 
 
 def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct], *, until: int = LAST_DAY) -> Snapshot:
-    """Return messages as frames, rows up to the day ``until``. No pairs or products give empty frames of the same columns."""
+    """Return messages as frames, rows up to the day ``until``.
+
+    No pairs or products give empty frames of the same columns.
+    """
     rows: list[tuple[str, str, int, str, int, int, int]] = []
     clients: list[tuple[str, str, str, int]] = []
     for pair in pairs:
         for day, actions in pair.days.items():
             if FIRST_DAY <= day <= until:
                 rows += [
-                    (pair.query, pair.product_id, day, action.value, _bounded(credit), _bounded(units), _bounded(money))
+                    (
+                        pair.query,
+                        pair.product_id,
+                        day,
+                        action.value,
+                        _bounded(credit),
+                        _bounded(units),
+                        _bounded(money),
+                    )
                     for action, (credit, units, money) in actions.items()
                 ]
-        clients += [(pair.query, pair.product_id, client, _bounded(credit)) for client, credit in pair.clients.items()]
-    catalog = [(p.product_id, p.title, document_text(p), p.category_path[0] if p.category_path else "") for p in products]
+        clients += [
+            (pair.query, pair.product_id, client, _bounded(credit)) for client, credit in pair.clients.items()
+        ]
+    catalog = [
+        (p.product_id, p.title, document_text(p), p.category_path[0] if p.category_path else "")
+        for p in products
+    ]
     return Snapshot(
         pl.DataFrame(rows, schema=PAIR_SCHEMA, orient="row").sort("query", "product_id", "day", "action"),
         pl.DataFrame(clients, schema=CLIENT_SCHEMA, orient="row").sort("query", "product_id", "client"),
-        pl.DataFrame(catalog, schema={**CATALOG_SCHEMA, "category": pl.String}, orient="row").sort("product_id"),
+        pl.DataFrame(catalog, schema={**CATALOG_SCHEMA, "category": pl.String}, orient="row").sort(
+            "product_id"
+        ),
     )
 
 
@@ -143,10 +170,27 @@ def take(settings: TrainerSettings, folder: Path, live: LivePointer) -> Manifest
     return manifest.model_copy(update={"received": received, "refused": refused})
 
 
-def keep(pairs: Compacted, catalog: Compacted, folder: Path, *, settings: TrainerSettings, live: LivePointer, now: datetime) -> Manifest:
-    """Write both topics, as they were read, into ``folder``. Anybody may write to them: no time and no day is believed beyond ``now``."""
-    newest = min(max((record.timestamp_ms for record in pairs.records.values()), default=0), int(now.timestamp() * 1000))
-    found, products = _parsed(Pair.from_json, _pair_key, pairs), _parsed(CatalogProduct.from_json, _product_key, catalog)
+def keep(
+    pairs: Compacted,
+    catalog: Compacted,
+    folder: Path,
+    *,
+    settings: TrainerSettings,
+    live: LivePointer,
+    now: datetime,
+) -> Manifest:
+    """Write both topics, as they were read, into ``folder``.
+
+    Anybody may write to them: no time and no day is believed beyond ``now``.
+    """
+    newest = min(
+        max((record.timestamp_ms for record in pairs.records.values()), default=0),
+        int(now.timestamp() * 1000),
+    )
+    found, products = (
+        _parsed(Pair.from_json, _pair_key, pairs),
+        _parsed(CatalogProduct.from_json, _product_key, catalog),
+    )
     snapshot = frames(found, products, until=last_day(now))
     files = snapshot.write(folder)
     rows = sum(len(actions) for pair in found for actions in pair.days.values())
@@ -168,7 +212,9 @@ def keep(pairs: Compacted, catalog: Compacted, folder: Path, *, settings: Traine
 
 async def _read(settings: TrainerSettings) -> tuple[Compacted, Compacted, int, int]:
     since = datetime.now(UTC) - LATELY
-    counts = [await _written(settings, names, since) for names in (RAW, [dead_letter_name(name) for name in RAW])]
+    counts = [
+        await _written(settings, names, since) for names in (RAW, [dead_letter_name(name) for name in RAW])
+    ]
     pairs = await read_compacted(settings.kafka, settings.topic(PAIRS.name))
     return pairs, await read_compacted(settings.kafka, settings.topic(CATALOG.name)), counts[0], counts[1]
 
@@ -185,7 +231,10 @@ def _parsed(parse: Callable[[bytes], F], key_of: Callable[[F], bytes], topic: Co
 
 
 def _fact(parse: Callable[[bytes], F], key_of: Callable[[F], bytes], record: Record) -> F | None:
-    """Return what a record says; None when it cannot be read, or lies under another's key and would count twice."""
+    """Return what a record says.
+
+    None when it cannot be read, or lies under another's key and would count twice.
+    """
     try:
         fact = parse(record.value or b"")
     except UNREADABLE:

@@ -1,7 +1,8 @@
 """What may be trained and what is the test: by event day and by query. Pure.
 
-The newest days are the test. A stable share of queries, chosen by hash, is never trained at all. Gains are log2(1 + credit in the test
-window), credit without decay. Distinct clients are counted over all days by the stream, so ``min_clients`` looks a little ahead of the cut.
+The newest days are the test. A stable share of queries, chosen by hash, is never trained at all. Gains are
+log2(1 + credit in the test window), credit without decay. Distinct clients are counted over all days by the
+stream, so ``min_clients`` looks a little ahead of the cut.
 """
 
 from collections.abc import Collection
@@ -24,12 +25,14 @@ class LeakError(AssertionError):
 
 @dataclass(frozen=True)
 class Split:
-    """The two sides. ``train`` has the columns of the snapshot's pairs; ``qrels`` has query, product_id, credit, gain, unseen.
+    """The two sides.
 
-    ``inner`` has the columns of ``qrels``: what held-out queries earned before the cut. It is neither trained nor tested, so settings of a
-    trained model may be fitted on it; empty when the held-out queries are the test. ``cut_day`` is the first day that is not trained (days
-    since 1970-01-01). ``test_days`` 0: the history is a single day, so the test is the held-out queries alone. Frames are sorted by query
-    and product.
+    ``train`` has the columns of the snapshot's pairs; ``qrels`` has query, product_id, credit, gain, unseen.
+    ``inner`` has the columns of ``qrels``: what held-out queries earned before the cut. It is neither trained
+    nor tested, so settings of a trained model may be fitted on it; empty when the held-out queries are the
+    test. ``cut_day`` is the first day that is not trained (days since 1970-01-01). ``test_days`` 0: the
+    history is a single day, so the test is the held-out queries alone. Frames are sorted by query and
+    product.
     """
 
     train: pl.DataFrame
@@ -51,12 +54,15 @@ def held_out(query: str, share: float, salt: str = SALT) -> bool:
 
 
 def window(oldest_day: int, newest_day: int, test_days: int) -> int:
-    """Return how many of the newest days are the test: ``test_days``, or half of a history shorter than twice that; 0 for a single day."""
+    """Return how many of the newest days are the test.
+
+    ``test_days``, or half of a history shorter than twice that; 0 for a single day.
+    """
     return min(test_days, (newest_day - oldest_day + 1) // 2)
 
 
 def split_by(settings: TrainerSettings, snapshot: Snapshot) -> Split:
-    """Divide a snapshot as ``split`` does, with what the settings say of worth, test days and held-out queries."""
+    """Divide a snapshot as ``split`` does, by the settings of worth, test days and held-out queries."""
     return split(
         snapshot.pairs,
         snapshot.catalog["product_id"].to_list(),
@@ -67,11 +73,18 @@ def split_by(settings: TrainerSettings, snapshot: Snapshot) -> Split:
 
 
 def split(
-    pairs: pl.DataFrame, products: Collection[str], *, worth: Popularity, test_days: int, heldout_share: float, salt: str = SALT
+    pairs: pl.DataFrame,
+    products: Collection[str],
+    *,
+    worth: Popularity,
+    test_days: int,
+    heldout_share: float,
+    salt: str = SALT,
 ) -> Split:
-    """Divide the rows of known products whose action can earn credit. Days count from the newest of them, not from a clock.
+    """Divide the rows of known products whose action can earn credit.
 
-    Raises ``LeakError`` when a trained row lies in the test, which the tests of this module rule out.
+    Days count from the newest of them, not from a clock. Raises ``LeakError`` when a trained row lies in the
+    test, which the tests of this module rule out.
     """
     used = pairs.filter(pl.col("product_id").is_in(list(products)), pl.col("action").is_in(worth.actions))
     if used.is_empty():
@@ -83,10 +96,21 @@ def split(
     never = [query for query in used["query"].unique().to_list() if held_out(query, heldout_share, salt)]
     train = used.filter(pl.col("day") < cut, ~pl.col("query").is_in(never))
     untaught = used.filter(pl.col("day") < cut, pl.col("query").is_in(never))
-    test, inner = (used.filter(pl.col("day") >= cut), untaught) if days else (used.filter(pl.col("query").is_in(never)), used.clear())
+    test, inner = (
+        (used.filter(pl.col("day") >= cut), untaught)
+        if days
+        else (used.filter(pl.col("query").is_in(never)), used.clear())
+    )
     assert_no_leak(train, cut_day=cut, heldout_share=heldout_share, salt=salt)
     trained = set(train["query"].unique().to_list())
-    return Split(train, _qrels(test, worth, trained), _qrels(inner, worth, trained), newest_day=newest, cut_day=cut, test_days=days)
+    return Split(
+        train,
+        _qrels(test, worth, trained),
+        _qrels(inner, worth, trained),
+        newest_day=newest,
+        cut_day=cut,
+        test_days=days,
+    )
 
 
 def assert_no_leak(train: pl.DataFrame, *, cut_day: int, heldout_share: float, salt: str = SALT) -> None:

@@ -1,4 +1,7 @@
-"""What can be said of a saved model without any judgments: is it finite, is it the same for one text and for many, has it collapsed."""
+"""What can be said of a saved model without any judgments.
+
+Is it finite, is it the same for one text and for many, has it collapsed?
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +12,14 @@ from pydantic import BaseModel, ConfigDict
 
 Vectors = npt.NDArray[np.float32]
 _SAMPLE = 1000
-_PROBES = ("xbox 360", "a", "wireless headphones with a very long name and many words " * 8, "café \U0001f3ae", "4k tv 55in", "?!")
+_PROBES = (
+    "xbox 360",
+    "a",
+    "wireless headphones with a very long name and many words " * 8,
+    "café \U0001f3ae",
+    "4k tv 55in",
+    "?!",
+)
 
 
 class Encodes(Protocol):
@@ -28,8 +38,9 @@ class Encodes(Protocol):
 class Artefact(BaseModel):
     """Facts about a model. ``parity`` is the least cosine between a text alone and the same text in a batch.
 
-    ``mean_cosine`` is that of random pairs of the catalogue; ``effective_rank`` the exponential of the entropy of its spectrum. ``form``
-    is a digest of all that a fine-tune leaves as it is: modules, pooling, prompts, tokenizer.
+    ``mean_cosine`` is that of random pairs of the catalogue; ``effective_rank`` the exponential of the
+    entropy of its spectrum. ``form`` is a digest of all that a fine-tune leaves as it is: modules, pooling,
+    prompts, tokenizer.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,7 +1,7 @@
 """The paired bootstrap: how far a mean over queries may be off. Pure: the same seed gives the same intervals.
 
-All columns are resampled together, so differences between systems are paired by query. What is drawn is the cluster: queries of the same
-words in another order stand or fall together.
+All columns are resampled together, so differences between systems are paired by query. What is drawn is the
+cluster: queries of the same words in another order stand or fall together.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,14 @@ def clusters_of(queries: Sequence[str]) -> Ints:
     return np.array([numbers.setdefault(bag, len(numbers)) for bag in bags], dtype=np.int64)
 
 
-def resampled_means(values: Floats, *, resamples: int, seed: int, weights: Floats | None = None, clusters: Ints | None = None) -> Floats:
-    """Return (resamples, k) weighted means of rows drawn with replacement, by cluster, from ``values`` (n, k); n must be at least 1.
+def resampled_means(
+    values: Floats, *, resamples: int, seed: int, weights: Floats | None = None, clusters: Ints | None = None
+) -> Floats:
+    """Return (resamples, k) weighted means of rows drawn with replacement, by cluster.
 
-    ``weights`` (n, k) default to 1; a weight of 0 leaves a row out of a column. A resample that draws no row of a column has the column's
-    own mean there. Without ``clusters`` (n,) each row is its own.
+    Drawn from ``values`` (n, k); n must be at least 1. ``weights`` (n, k) default to 1; a weight of 0 leaves
+    a row out of a column. A resample that draws no row of a column has the column's own mean there. Without
+    ``clusters`` (n,) each row is its own.
     """
     weights = np.ones_like(values) if weights is None else weights
     sums, counts = _by_cluster(values * weights, clusters), _by_cluster(weights, clusters)
@@ -42,7 +45,10 @@ def resampled_means(values: Floats, *, resamples: int, seed: int, weights: Float
         over, under = np.split(found, 2, axis=1)
         whole = counts.sum(axis=0)
         means[done : done + len(times)] = np.divide(
-            over, under, out=np.broadcast_to(sums.sum(axis=0) / np.where(whole > 0, whole, 1), over.shape).copy(), where=under > 0
+            over,
+            under,
+            out=np.broadcast_to(sums.sum(axis=0) / np.where(whole > 0, whole, 1), over.shape).copy(),
+            where=under > 0,
         )
         done += len(times)
     return means
@@ -67,12 +73,19 @@ def _by_cluster(values: Floats, clusters: Ints | None) -> Floats:
 
 @lru_cache(maxsize=2)
 def _draws(n: int, resamples: int, seed: int) -> tuple[npt.NDArray[np.uint8], ...]:
-    """Return how often each of n rows is drawn in each resample, in chunks of resamples. Nearly all counts are below six."""
+    """Return how often each of n rows is drawn in each resample, in chunks of resamples.
+
+    Nearly all counts are below six.
+    """
     rng = np.random.default_rng(seed)
     chunk = max(1, _CHUNK_CELLS // n)
     parts = []
     for start in range(0, resamples, chunk):
         count = min(chunk, resamples - start)
         drawn = rng.integers(0, n, (count, n)) + np.arange(count)[:, None] * n
-        parts.append(np.minimum(np.bincount(drawn.ravel(), minlength=count * n), 255).reshape(count, n).astype(np.uint8))
+        parts.append(
+            np.minimum(np.bincount(drawn.ravel(), minlength=count * n), 255)
+            .reshape(count, n)
+            .astype(np.uint8)
+        )
     return tuple(parts)

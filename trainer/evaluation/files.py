@@ -1,4 +1,7 @@
-"""The files of an evaluation: what is asked, what was found. Knows no models, so that who decides need not load one."""
+"""The files of an evaluation: what is asked, what was found.
+
+Knows no models, so that who decides need not load one.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +18,10 @@ from trainer.run.folder import write_durably
 
 
 class EvaluationRequest(BaseModel):
-    """What to evaluate, all by absolute path. ``models`` maps candidate, live and base to model folders; ``judged`` names further qrels.
+    """What to evaluate, all by absolute path.
 
-    ``pinned``: queries that the candidate alone ranks, into ``pinned.parquet`` (query, top).
+    ``models`` maps candidate, live and base to model folders; ``judged`` names further qrels. ``pinned``:
+    queries that the candidate alone ranks, into ``pinned.parquet`` (query, top).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,9 +38,10 @@ class EvaluationRequest(BaseModel):
 
 
 class EvaluationFacts(BaseModel):
-    """The small results: model fingerprints and artefact facts by system, and why a system could not be scored.
+    """The small results.
 
-    ``words``: by hybrid system how much of BM25 was added, fitted on ``validation_queries`` queries.
+    Model fingerprints and artefact facts by system, and why a system could not be scored. ``words``: by
+    hybrid system how much of BM25 was added, fitted on ``validation_queries`` queries.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,9 +58,10 @@ class EvaluationFacts(BaseModel):
 class Evaluation:
     """What was found, per query.
 
-    ``queries``: one row per test query with its segments (``segments``), sorted by query. ``results``: one row per system and query: the
-    ``RANKING_METRICS``, best_in_10, top (ids of the first ten). ``vectors``: the candidate's, in the order of the catalogue's ids.
-    ``judged``: the same for each named set of an operator's judgments, with the same facts.
+    ``queries``: one row per test query with its segments (``segments``), sorted by query. ``results``: one
+    row per system and query: the ``RANKING_METRICS``, best_in_10, top (ids of the first ten). ``vectors``:
+    the candidate's, in the order of the catalogue's ids. ``judged``: the same for each named set of an
+    operator's judgments, with the same facts.
     """
 
     queries: pl.DataFrame
@@ -65,7 +71,11 @@ class Evaluation:
     judged: Mapping[str, "Evaluation"] = field(default_factory=dict)
 
     def write(self, folder: Path, ids: list[str], texts: list[str]) -> None:
-        """Write ``queries.parquet``, ``results.parquet``, the candidate's ``vectors.npz``, ``judged/NAME`` and, last, ``facts.json``."""
+        """Write the files of an evaluation, ``facts.json`` last.
+
+        Before it ``queries.parquet``, ``results.parquet``, the candidate's ``vectors.npz`` and
+        ``judged/NAME``.
+        """
         for name, own in self.judged.items():
             (folder / "judged" / name).mkdir(parents=True)
             own.write(folder / "judged" / name, ids, texts)
@@ -78,7 +88,15 @@ class Evaluation:
 
     @classmethod
     def read(cls, folder: Path) -> "Evaluation":
-        """Read what ``write`` wrote, without the vectors. Raises ``FileNotFoundError`` for an evaluation that did not finish."""
+        """Read what ``write`` wrote, without the vectors.
+
+        Raises ``FileNotFoundError`` for an evaluation that did not finish.
+        """
         facts = EvaluationFacts.model_validate_json((folder / "facts.json").read_bytes())
         judged = {path.name: cls.read(path) for path in sorted((folder / "judged").glob("*"))}
-        return cls(pl.read_parquet(folder / "queries.parquet"), pl.read_parquet(folder / "results.parquet"), facts, judged=judged)
+        return cls(
+            pl.read_parquet(folder / "queries.parquet"),
+            pl.read_parquet(folder / "results.parquet"),
+            facts,
+            judged=judged,
+        )

@@ -1,7 +1,8 @@
-"""Dense similarity and words together: how much of BM25 is added to the cosine, and fusion by rank. Pure; knows no model and no index.
+"""Dense similarity and words together: how much of BM25 is added to the cosine, and fusion by rank.
 
-The score of a product is cosine + c * BM25 / (the query's greatest BM25). One c per model, fitted on queries that it was not trained on and
-that are not the test, so it follows the shop: where words say little, c is 0 and nothing changes.
+Pure; knows no model and no index. The score of a product is cosine + c * BM25 / (the query's greatest BM25).
+One c per model, fitted on queries that it was not trained on and that are not the test, so it follows the
+shop: where words say little, c is 0 and nothing changes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,12 +41,17 @@ def fuse(dense: Scores, lexical: Scores, coefficient: float) -> Scores:
 
 
 def fit(
-    parts: Iterable[tuple[Scores, Scores, Sequence[Mapping[str, float]]]], ids: Sequence[str], *, grid: Sequence[float] = GRID
+    parts: Iterable[tuple[Scores, Scores, Sequence[Mapping[str, float]]]],
+    ids: Sequence[str],
+    *,
+    grid: Sequence[float] = GRID,
 ) -> Fitted:
-    """Return the coefficient for queries given in parts: cosines (n, m), BM25 (n, m), and each query's gains by product id.
+    """Return the coefficient for queries given in parts.
 
-    It is the smallest that loses to the best of the grid by less than one standard error of their paired difference. Queries without a gain
-    do not count; with fewer than ``MIN_QUERIES`` it is 0: too little is known to change anything. ``ids``: the product of each column.
+    Cosines (n, m), BM25 (n, m), and each query's gains by product id. It is the smallest that loses to the
+    best of the grid by less than one standard error of their paired difference. Queries without a gain do not
+    count; with fewer than ``MIN_QUERIES`` it is 0: too little is known to change anything. ``ids``: the
+    product of each column.
     """
     rows: list[list[float]] = []
     for dense, lexical, gains in parts:
@@ -61,7 +67,10 @@ def fit(
 
 
 def choose(values: npt.NDArray[np.float64]) -> int:
-    """Return the column of ``values`` (n > 1, g) that the one-standard-error rule takes; columns are ordered from simple to complex."""
+    """Return the column of ``values`` (n > 1, g) that the one-standard-error rule takes.
+
+    Columns are ordered from simple to complex.
+    """
     best = int(values.mean(axis=0).argmax())
     losses = values[:, [best]] - values[:, : best + 1]
     error = losses.std(axis=0, ddof=1) / np.sqrt(len(values))
@@ -69,7 +78,9 @@ def choose(values: npt.NDArray[np.float64]) -> int:
 
 
 def by_rank(rankings: Sequence[Sequence[str]], k: int) -> list[str]:
-    """Return at most k ids by reciprocal rank fusion of one query's rankings, best first, a tie by the smaller id.
+    """Return at most k ids by reciprocal rank fusion of one query's rankings.
+
+    Best first, a tie by the smaller id.
 
     >>> by_rank([["a", "b"], ["b", "c"]], 2)
     ['b', 'a']

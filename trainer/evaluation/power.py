@@ -1,13 +1,15 @@
 """How many test queries a gain needs to be seen: from the spread of the per-query differences. Pure.
 
-For a one-sided test at 95 % the mean's lower bound is above zero with probability ``power`` when n = ((z_95 + z_power) sd / gain) squared.
+For a one-sided test at 95 % the mean's lower bound is above zero with probability ``power`` when n = ((z_95 +
+z_power) sd / gain) squared.
 """
 
 from dataclasses import dataclass
 from math import ceil
 from statistics import NormalDist
 
-DEFAULT_SD = 0.18  # of the differences in nDCG@10 between successive models, where no run has measured its own
+# Of the differences in nDCG@10 between successive models, where no run has measured its own
+DEFAULT_SD = 0.18
 GAINS = (0.005, 0.01, 0.02, 0.05)
 POWERS = (0.8, 0.9)
 CONFIDENCE = 0.95
@@ -23,13 +25,17 @@ class Need:
 
 
 def queries_needed(sd: float, gain: float, power: float) -> int:
-    """Return how many queries let the lower bound exceed zero with this probability. Raises ``ValueError`` for what cannot be asked.
+    """Return how many queries let the lower bound exceed zero with this probability.
+
+    Raises ``ValueError`` for what cannot be asked.
 
     >>> queries_needed(0.18, 0.02, 0.9)
     694
     """
     if not gain > 0 or not sd > 0 or not 0 < power < 1:
-        raise ValueError(f"gain and spread must be above 0 and power between 0 and 1, found {gain}, {sd} and {power}")
+        raise ValueError(
+            f"gain and spread must be above 0 and power between 0 and 1, found {gain}, {sd} and {power}"
+        )
     normal = NormalDist()
     return ceil(((normal.inv_cdf(CONFIDENCE) + normal.inv_cdf(power)) * sd / gain) ** 2)
 

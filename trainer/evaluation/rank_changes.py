@@ -1,4 +1,7 @@
-"""Which trained pairs a candidate's greatest changes of rank came by: what a person looks at first where poison is feared. Pure."""
+"""Which trained pairs a candidate's greatest changes of rank came by.
+
+What a person looks at first where poison is feared. Pure.
+"""
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -9,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 DEPTH = 10
 DOUBTFUL = 0.5
 KEYS = ("query", "product_id")
-FILE = "rank_changes.parquet"  # beside the evaluation; forgetting a shopper rewrites it like every file of a run
+# Beside the evaluation; forgetting a shopper rewrites it like every file of a run
+FILE = "rank_changes.parquet"
 _SCHEMA = pl.Schema(
     {
         "query": pl.String,
@@ -24,15 +28,18 @@ _SCHEMA = pl.Schema(
 
 
 def digest_of(query: str) -> str:
-    """Return what stands for a query where a shopper's words may not be kept for ever: 12 hexadecimal digits of its SHA-256."""
+    """Return what stands for a query where a shopper's words may not be kept for ever.
+
+    12 hexadecimal digits of its SHA-256.
+    """
     return sha256(query.encode()).hexdigest()[:12]
 
 
 class RankChange(BaseModel):
-    """A product that the candidate ranks higher than live for a query by which it was trained. Rank 11: not among the first ten.
+    """A product that the candidate ranks higher than live for a query by which it was trained.
 
-    ``credit``: what the pair is trained by. ``clients``: as many as the pair still names. ``believed``: the share of its credit that
-    ``trust`` lets count.
+    Rank 11: not among the first ten. ``credit``: what the pair is trained by. ``clients``: as many as the
+    pair still names. ``believed``: the share of its credit that ``trust`` lets count.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -67,9 +74,10 @@ def rank_changes(
 ) -> list[RankChange]:
     """Return the products that rank higher than before for a query that taught them: the greatest rise first.
 
-    ``before`` and ``after``: the first ten of live and candidate, in the order of ``queries``; what is not among ten was eleventh. Of
-    equal rises the one whose clients are believed least comes first, then the greatest credit, then by text. ``weighted``: the trained
-    pairs with their credit; ``clients``: the snapshot's, of all days; ``trusted``: what ``trust`` believes of each pair.
+    ``before`` and ``after``: the first ten of live and candidate, in the order of ``queries``; what is not
+    among ten was eleventh. Of equal rises the one whose clients are believed least comes first, then the
+    greatest credit, then by text. ``weighted``: the trained pairs with their credit; ``clients``: the
+    snapshot's, of all days; ``trusted``: what ``trust`` believes of each pair.
     """
     columns = {"query": pl.String, "product_id": pl.String, "before": pl.Int64, "after": pl.Int64}
     rows = pl.DataFrame(list(_rises(queries, before, after)), schema=columns, orient="row")
@@ -78,7 +86,11 @@ def rank_changes(
         rows.join(weighted.select(*KEYS, "credit"), on=KEYS)
         .join(counted, on=KEYS, how="left")
         .join(trusted, on=KEYS, how="left")
-        .with_columns(pl.col("clients").fill_null(0), pl.col("believed").fill_null(1.0), rise=pl.col("before") - pl.col("after"))
+        .with_columns(
+            pl.col("clients").fill_null(0),
+            pl.col("believed").fill_null(1.0),
+            rise=pl.col("before") - pl.col("after"),
+        )
         .sort("rise", "believed", "credit", *KEYS, descending=[True, False, True, False, False])
     )
     return [RankChange.model_validate(row) for row in found.drop("rise").iter_rows(named=True)]
@@ -89,7 +101,9 @@ def frame_of(changes: Sequence[RankChange]) -> pl.DataFrame:
     return pl.DataFrame([change.model_dump() for change in changes], schema=_SCHEMA)
 
 
-def _rises(queries: Sequence[str], before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]) -> Iterable[tuple[str, str, int, int]]:
+def _rises(
+    queries: Sequence[str], before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]
+) -> Iterable[tuple[str, str, int, int]]:
     for query, old, new in zip(queries, before, after, strict=True):
         ranks = {product: rank for rank, product in enumerate(old[:DEPTH], 1)}
         for rank, product in enumerate(new[:DEPTH], 1):

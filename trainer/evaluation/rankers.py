@@ -1,4 +1,7 @@
-"""The systems that are compared: each ranks the whole catalogue for every query. Dense models, BM25, both together, popularity."""
+"""The systems that are compared: each ranks the whole catalogue for every query.
+
+Dense models, BM25, both together, popularity.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,13 +34,20 @@ class Catalog:
         """Build from the snapshot's frame (product_id, title, text, and category where it has one)."""
         frame = frame.sort("product_id")
         ids = frame["product_id"].to_list()
-        categories = dict(zip(ids, frame["category"].to_list(), strict=True)) if "category" in frame.columns else {}
-        return cls(ids, dict(zip(ids, frame["title"].to_list(), strict=True)), frame["text"].to_list(), categories)
+        categories = (
+            dict(zip(ids, frame["category"].to_list(), strict=True)) if "category" in frame.columns else {}
+        )
+        return cls(
+            ids, dict(zip(ids, frame["title"].to_list(), strict=True)), frame["text"].to_list(), categories
+        )
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Unit vectors of one model: ``queries`` (n, dim) in the order of the texts, ``documents`` (m, dim) in that of the catalogue."""
+    """Unit vectors of one model.
+
+    ``queries`` (n, dim) in the order of the texts, ``documents`` (m, dim) in that of the catalogue.
+    """
 
     queries: Vectors
     documents: Vectors
@@ -70,27 +80,45 @@ def dense(vectors: Embedded, catalog: Catalog, *, depth: int = DEPTH) -> list[li
     ]
 
 
-def hybrid(vectors: Embedded, lexical: Lexical, queries: Sequence[str], catalog: Catalog, coefficient: float) -> list[list[str]]:
-    """Return the first ``DEPTH`` ids per query by cosine and scaled BM25 (``fusion``); every product competes."""
+def hybrid(
+    vectors: Embedded, lexical: Lexical, queries: Sequence[str], catalog: Catalog, coefficient: float
+) -> list[list[str]]:
+    """Return the first ``DEPTH`` ids per query by cosine and scaled BM25 (``fusion``).
+
+    Every product competes.
+    """
     return [
         ranking
         for rows in _chunks(len(queries))
         for ranking in _ranked(
-            fuse(vectors.queries[rows] @ vectors.documents.T, lexical.scores(queries[rows]), coefficient), catalog, DEPTH
+            fuse(vectors.queries[rows] @ vectors.documents.T, lexical.scores(queries[rows]), coefficient),
+            catalog,
+            DEPTH,
         )
     ]
 
 
 def fit_words(
-    queries: Vectors, documents: Vectors, lexical: Lexical, texts: Sequence[str], gains: Sequence[Mapping[str, float]], catalog: Catalog
+    queries: Vectors,
+    documents: Vectors,
+    lexical: Lexical,
+    texts: Sequence[str],
+    gains: Sequence[Mapping[str, float]],
+    catalog: Catalog,
 ) -> Fitted:
     """Return how much of BM25 a model wants, from the vectors, texts and gains of validation queries."""
-    parts = ((queries[rows] @ documents.T, lexical.scores(texts[rows]), gains[rows]) for rows in _chunks(len(texts)))
+    parts = (
+        (queries[rows] @ documents.T, lexical.scores(texts[rows]), gains[rows])
+        for rows in _chunks(len(texts))
+    )
     return fit(parts, catalog.ids)
 
 
 def rrf(first: list[list[str]], second: list[list[str]]) -> list[list[str]]:
-    """Return the first ``DEPTH`` ids per query by reciprocal rank fusion of two systems' rankings, which should be ``FUSED_DEPTH`` deep."""
+    """Return the first ``DEPTH`` ids per query by reciprocal rank fusion of two systems.
+
+    Their rankings should be ``FUSED_DEPTH`` deep.
+    """
     return [by_rank(pair, DEPTH) for pair in zip(first, second, strict=True)]
 
 
@@ -100,7 +128,10 @@ def bm25(lexical: Lexical, queries: Sequence[str], *, depth: int = DEPTH) -> lis
 
 
 def popularity(queries: Sequence[str], catalog: Catalog, credit: pl.DataFrame) -> list[list[str]]:
-    """Return for every query the same ids: those with the most credit in training (query, product_id, credit)."""
+    """Return for every query the same ids.
+
+    Those with the most credit in training (query, product_id, credit).
+    """
     totals = dict(credit.group_by("product_id").agg(pl.col("credit").sum()).iter_rows())
     ordered = sorted(catalog.ids, key=lambda product: (-totals.get(product, 0.0), product))[:DEPTH]
     return [ordered for _ in queries]

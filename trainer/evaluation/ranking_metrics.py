@@ -1,6 +1,7 @@
-"""Ranking metrics of one query, the list of those that every ranking is scored by, and the order of scores. Pure, numpy only.
+"""Ranking metrics of one query, the list of those that every ranking is scored by, and the order of scores.
 
-Gains are graded and linear, as in trec_eval; a product without a gain counts 0. Ties are broken by position, so callers sort ids first.
+Pure, numpy only. Gains are graded and linear, as in trec_eval; a product without a gain counts 0. Ties are
+broken by position, so callers sort ids first.
 """
 
 import math
@@ -12,9 +13,10 @@ import numpy.typing as npt
 
 
 def top(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:
-    """Return (n, min(k, m)) column numbers of the highest scores (n, m) per row, best first, ties by the smaller number.
+    """Return (n, min(k, m)) column numbers of the highest scores (n, m) per row.
 
-    Scores are compared to six decimals, so that the noise of a matrix product decides nothing.
+    Best first, ties by the smaller number. Scores are compared to six decimals, so that the noise of a matrix
+    product decides nothing.
     """
     scores = np.round(scores, 6)
     k = min(k, scores.shape[1])
@@ -29,7 +31,9 @@ def top(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:
 
 
 def ndcg(ranked: Sequence[str], gains: Mapping[str, float], k: int = 10) -> float:
-    """Return the normalised discounted gain of the first k: 1 is the best order there is, 0.0 when nothing has a gain.
+    """Return the normalised discounted gain of the first k.
+
+    1 is the best order there is, 0.0 when nothing has a gain.
 
     >>> ndcg(["b", "a"], {"a": 1.0, "b": 1.0})
     1.0
@@ -61,9 +65,10 @@ def _discounted(gains: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class RankingMetric:
-    """A number of one query, the more the better. ``name``: its column in results; ``title``: what a person reads.
+    """A number of one query, the more the better.
 
-    ``vetoes``: the gate fails a candidate that is confidently worse than live by it (``docs/gate.md``).
+    ``name``: its column in results; ``title``: what a person reads. ``vetoes``: the gate fails a candidate
+    that is confidently worse than live by it (``docs/gate.md``).
     """
 
     name: str
@@ -72,7 +77,8 @@ class RankingMetric:
     vetoes: bool = False
 
 
-# The only list: results, summaries, pages and tables, and the gate's rows of further metrics follow it. The first one is the main one.
+# The only list: results, summaries, pages and tables, and the gate's rows of further metrics follow it. The
+# first one is the main one.
 RANKING_METRICS = (
     RankingMetric("ndcg10", "nDCG@10", ndcg),
     RankingMetric("recall50", "recall@50", recall, vetoes=True),

@@ -1,6 +1,7 @@
-"""An evaluation as one HTML page for a person: verdict, table, intervals, slices, and queries before and after.
+"""An evaluation as one HTML page for a person.
 
-Self-contained: no script, nothing loaded from anywhere, every text of a shop escaped. Decides nothing.
+Verdict, table, intervals, slices, and queries before and after. Self-contained: no script, nothing loaded
+from anywhere, every text of a shop escaped. Decides nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,14 +29,20 @@ _MEANING = {
 _EXAMPLES = 8
 _RISEN = 20
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; \
+color: #222; background: #fff }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem }
 th, td { padding: .2rem .6rem; text-align: left; vertical-align: top }
-th { border-bottom: 2px solid #999 } td { border-bottom: 1px solid #ddd } td.n { text-align: right; font-variant-numeric: tabular-nums }
-svg { width: 100%; height: auto; margin-bottom: 1rem } svg text { font: 12px system-ui, sans-serif; fill: #444 }
-line.grid { stroke: #e5e5e5 } line.zero { stroke: #999 } line.point { stroke: #456; stroke-width: 2 } circle.point { fill: #456 }
-line.gain { stroke: #17803d; stroke-width: 2 } line.loss { stroke: #b3261e; stroke-width: 2 } .gain { fill: #17803d }
-.loss { fill: #b3261e } .pass { color: #17803d } .fail { color: #b3261e } .inconclusive, .forced { color: #8a6100 }
+th { border-bottom: 2px solid #999 } td { border-bottom: 1px solid #ddd } \
+td.n { text-align: right; font-variant-numeric: tabular-nums }
+svg { width: 100%; height: auto; margin-bottom: 1rem } \
+svg text { font: 12px system-ui, sans-serif; fill: #444 }
+line.grid { stroke: #e5e5e5 } line.zero { stroke: #999 } line.point { stroke: #456; stroke-width: 2 } \
+circle.point { fill: #456 }
+line.gain { stroke: #17803d; stroke-width: 2 } line.loss { stroke: #b3261e; stroke-width: 2 } \
+.gain { fill: #17803d }
+.loss { fill: #b3261e } .pass { color: #17803d } .fail { color: #b3261e } \
+.inconclusive, .forced { color: #8a6100 }
 ol { margin: 0; padding-left: 1.2rem } .dim { color: #777 }
 """
 
@@ -50,9 +57,10 @@ def render(
     seed: int,
     risen: Sequence[RankChange] = (),
 ) -> str:
-    """Return the page. ``facts`` are shown as they are; ``decision`` None: nothing was judged. An operator's sets follow the main test.
+    """Return the page.
 
-    ``risen``: the pairs by which most changed, whose queries the decision names by their digests.
+    ``facts`` are shown as they are; ``decision`` None: nothing was judged. An operator's sets follow the main
+    test. ``risen``: the pairs by which most changed, whose queries the decision names by their digests.
     """
     before = "live" if "live" in evaluation.results["system"].to_list() else "base"
     parts = [f"<h1>{escape(title)}</h1>", _table([], [(name, value) for name, value in facts.items()])]
@@ -64,11 +72,19 @@ def render(
     for name, own in evaluation.judged.items():
         parts += _test(f"Judgments: {name}", own, titles, before, seed)
     policy = "default-src 'none'; style-src 'unsafe-inline'"
-    head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><title>{escape(title)}</title>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{_STYLE}</style></head><body>{"".join(parts)}</body></html>\n'
+    head = (
+        '<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+        f'content="{policy}"><title>{escape(title)}</title>'
+    )
+    return (
+        "<!doctype html>\n<html "
+        f'lang="en"><head>{head}<style>{_STYLE}</style></head><body>{"".join(parts)}</body></html>\n'
+    )
 
 
-def _test(heading: str, evaluation: Evaluation, titles: Mapping[str, str], before: str, seed: int) -> Iterable[str]:
+def _test(
+    heading: str, evaluation: Evaluation, titles: Mapping[str, str], before: str, seed: int
+) -> Iterable[str]:
     summary = summarise(evaluation, seed=seed)
     yield f"<h2>{escape(heading)}: {summary.queries} queries</h2>"
     if not summary.queries:
@@ -77,20 +93,36 @@ def _test(heading: str, evaluation: Evaluation, titles: Mapping[str, str], befor
     for system, problem in evaluation.facts.problems.items():
         yield f'<p class="fail">{escape(system)} was not scored: {escape(problem)}</p>'
     yield _systems(summary, evaluation.facts.words)
-    rows = [(name, by["all"].mean, by["all"].ci_low, by["all"].ci_high) for name, by in summary.scores.items() if "all" in by]
+    rows = [
+        (name, by["all"].mean, by["all"].ci_low, by["all"].ci_high)
+        for name, by in summary.scores.items()
+        if "all" in by
+    ]
     yield intervals(rows, zero=False, title="nDCG@10 with 95 % intervals")
     yield f"<h3>candidate minus {before}, by group of queries</h3>"
     own = [d for d in summary.differences if (d.ours, d.theirs) == ("candidate", before)]
-    yield intervals([(f"{d.segment} (n={d.n})", d.mean, d.low, d.high) for d in own], zero=True, title=f"nDCG@10, candidate minus {before}")
+    yield intervals(
+        [(f"{d.segment} (n={d.n})", d.mean, d.low, d.high) for d in own],
+        zero=True,
+        title=f"nDCG@10, candidate minus {before}",
+    )
     yield _slices(summary)
     changed = changes(evaluation, titles, before=before, after="candidate")
     yield f"<h3>Change of each query against {before}</h3>"
-    yield histogram(np.array([c.after - c.before for c in changed]), title="how many queries gained and lost how much")
+    yield histogram(
+        np.array([c.after - c.before for c in changed]), title="how many queries gained and lost how much"
+    )
     yield _examples("Greatest gains", [c for c in changed if c.after > c.before][:_EXAMPLES], before)
-    yield _examples("Greatest losses", [c for c in reversed(changed) if c.after < c.before][:_EXAMPLES], before)
+    yield _examples(
+        "Greatest losses", [c for c in reversed(changed) if c.after < c.before][:_EXAMPLES], before
+    )
     ordered = sorted(changed, key=lambda c: (c.after, -c.credit, c.query))
     yield _examples("Worst of all", ordered[:_EXAMPLES], before)
-    yield _examples("Best of all, by traffic", sorted(changed, key=lambda c: (-c.after, -c.credit, c.query))[:_EXAMPLES], before)
+    yield _examples(
+        "Best of all, by traffic",
+        sorted(changed, key=lambda c: (-c.after, -c.credit, c.query))[:_EXAMPLES],
+        before,
+    )
 
 
 def _verdict(decision: Decision) -> str:
@@ -126,12 +158,23 @@ def _risen(shown: Sequence[RankChange], titles: Mapping[str, str]) -> str:
 
 
 def _systems(summary: Summary, words: Mapping[str, float]) -> str:
-    rows, others = [], [m for m in RANKING_METRICS[1:] if all(m.name in means for means in summary.means.values())]
+    rows, others = (
+        [],
+        [m for m in RANKING_METRICS[1:] if all(m.name in means for means in summary.means.values())],
+    )
     for system, means in summary.means.items():
         added = f", BM25 at {words[system]:g}" if system in words else ""
         score = summary.scores[system].get("all")
         spread = f"{score.ci_low:.3f} to {score.ci_high:.3f}" if score else ""
-        rows.append((system, _MEANING.get(system, "") + added, f"{means['ndcg10']:.3f}", spread, *(f"{means[m.name]:.3f}" for m in others)))
+        rows.append(
+            (
+                system,
+                _MEANING.get(system, "") + added,
+                f"{means['ndcg10']:.3f}",
+                spread,
+                *(f"{means[m.name]:.3f}" for m in others),
+            )
+        )
     return _table(["system", "", "nDCG@10", "95 % interval", *(m.title for m in others)], rows)
 
 
@@ -139,7 +182,11 @@ def _slices(summary: Summary) -> str:
     systems = list(summary.scores)
     segments = list(next(iter(summary.scores.values())))
     rows = [
-        (segment, str(summary.scores[systems[0]][segment].n), *(f"{summary.scores[system][segment].mean:.3f}" for system in systems))
+        (
+            segment,
+            str(summary.scores[systems[0]][segment].n),
+            *(f"{summary.scores[system][segment].mean:.3f}" for system in systems),
+        )
         for segment in segments
     ]
     return _table(["nDCG@10", "queries", *systems], rows)
@@ -168,5 +215,11 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    kind = ' class="n"' if text[:1] in "+-0123456789" else f' class="{text}"' if text in {"pass", "fail", "inconclusive"} else ""
+    kind = (
+        ' class="n"'
+        if text[:1] in "+-0123456789"
+        else f' class="{text}"'
+        if text in {"pass", "fail", "inconclusive"}
+        else ""
+    )
     return f"<td{kind}>{escape(text)}</td>"

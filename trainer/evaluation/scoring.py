@@ -1,7 +1,8 @@
-"""Score candidate, live, base, BM25, popularity and their fusions on the test queries, over the full catalogue.
+"""Score candidate, live, base, BM25, popularity and their fusions.
 
-``python -m trainer.evaluation.scoring REQUEST.json`` does it in a fresh process from the saved folders, so what is scored is what would be
-served. Decides no verdict. Per-query results are kept as Parquet.
+On the test queries, over the full catalogue. ``python -m trainer.evaluation.scoring REQUEST.json`` does it in
+a fresh process from the saved folders, so what is scored is what would be served. Decides no verdict.
+Per-query results are kept as Parquet.
 """
 
 import sys
@@ -18,7 +19,19 @@ from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from trainer.evaluation.artefact import Artefact, examine
 from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest
 from trainer.evaluation.fusion import Fitted
-from trainer.evaluation.rankers import DEPTH, FUSED_DEPTH, Catalog, Embedded, bm25, dense, embed_queries, fit_words, hybrid, popularity, rrf
+from trainer.evaluation.rankers import (
+    DEPTH,
+    FUSED_DEPTH,
+    Catalog,
+    Embedded,
+    bm25,
+    dense,
+    embed_queries,
+    fit_words,
+    hybrid,
+    popularity,
+    rrf,
+)
 from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top
 from trainer.evaluation.segments import describe, thin
 from trainer.run.processes import die_with_parent
@@ -38,25 +51,32 @@ def evaluate(
     judged: Mapping[str, pl.DataFrame] | None = None,
     threads: int | None = None,
 ) -> Evaluation:
-    """Rank with every system and score it. ``weighted``: the training pairs with their credit; ``models``: folder per system name.
+    """Rank with every system and score it.
 
-    Besides the models and BM25 alone: ``rrf`` fuses base and BM25 by rank; ``hybrid`` and ``base_hybrid`` add BM25 to the candidate's and
-    the base model's cosine, as much as ``inner`` says (query, product_id, gain: neither trained nor tested; None or too few: nothing).
-    ``judged``: further qrels by name, scored on their own. Products that the catalogue lacks do not count. Systems with the same model
-    share its rankings. A model that cannot be loaded or gives no finite vectors has no rows and is named in ``facts.problems``.
+    ``weighted``: the training pairs with their credit; ``models``: folder per system name. Besides the models
+    and BM25 alone: ``rrf`` fuses base and BM25 by rank; ``hybrid`` and ``base_hybrid`` add BM25 to the
+    candidate's and the base model's cosine, as much as ``inner`` says (query, product_id, gain: neither
+    trained nor tested; None or too few: nothing). ``judged``: further qrels by name, scored on their own.
+    Products that the catalogue lacks do not count. Systems with the same model share its rankings. A model
+    that cannot be loaded or gives no finite vectors has no rows and is named in ``facts.problems``.
     """
     named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
     tests = {name: describe(own.filter(there), weighted, catalog.categories) for name, own in named.items()}
     texts = [query for test in tests.values() for query in test["query"].to_list()]
     contest = _Contest(catalog, texts, Lexical(catalog.ids, catalog.texts), Validation.of(inner), threads)
     contest.rank_without_model(weighted)
-    for system in sorted(models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)):
+    for system in sorted(
+        models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)
+    ):
         contest.rank(system, models[system])
     facts = contest.facts()
     scored: dict[str, Evaluation] = {}
     first = 0
     for name, test in tests.items():
-        results = [_score(system, ranked[first : first + test.height], test) for system, ranked in contest.rankings.items()]
+        results = [
+            _score(system, ranked[first : first + test.height], test)
+            for system, ranked in contest.rankings.items()
+        ]
         scored[name] = Evaluation(test, pl.concat(results), facts.model_copy(update={"queries": test.height}))
         first += test.height
     return replace(scored.pop(""), vectors=contest.vectors, judged=scored)
@@ -64,7 +84,10 @@ def evaluate(
 
 @dataclass
 class _Contest:
-    """The systems one after the other: what each ranks for ``texts``, the queries of all tests, and what was found of its model."""
+    """The systems one after the other.
+
+    What each ranks for ``texts``, the queries of all tests, and what was found of its model.
+    """
 
     catalog: Catalog
     texts: list[str]
@@ -87,7 +110,10 @@ class _Contest:
         self.rankings["bm25"] = [ranked[:DEPTH] for ranked in self.words]
 
     def rank(self, system: str, folder: Path) -> None:
-        """Rank by a model and by what is fused with it; a model that another system has shares its rankings."""
+        """Rank by a model and by what is fused with it.
+
+        A model that another system has shares its rankings.
+        """
         try:
             self.fingerprints[system] = fingerprint(resolve_model(str(folder)))
             twin = self.first_with.setdefault(self.fingerprints[system], system)
@@ -106,8 +132,12 @@ class _Contest:
         if system == "base":
             self.rankings["rrf"] = rrf(self.words, deep)
         if system in HYBRIDS:
-            self.fitted[HYBRIDS[system]] = found = self.validation.fit(encoder, embedded.documents, self.lexical, self.catalog)
-            self.rankings[HYBRIDS[system]] = hybrid(embedded, self.lexical, self.texts, self.catalog, found.coefficient)
+            self.fitted[HYBRIDS[system]] = found = self.validation.fit(
+                encoder, embedded.documents, self.lexical, self.catalog
+            )
+            self.rankings[HYBRIDS[system]] = hybrid(
+                embedded, self.lexical, self.texts, self.catalog, found.coefficient
+            )
         if system == "candidate":
             self.vectors = embedded.documents
 
@@ -141,7 +171,9 @@ class Validation:
 
     def fit(self, encoder: Encoder, documents: Vectors, lexical: Lexical, catalog: Catalog) -> Fitted:
         """Return how much of BM25 this model wants; ``documents``: its vectors of the catalogue."""
-        return fit_words(embed_queries(encoder, self.texts), documents, lexical, self.texts, self.gains, catalog)
+        return fit_words(
+            embed_queries(encoder, self.texts), documents, lexical, self.texts, self.gains, catalog
+        )
 
 
 def _score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.DataFrame:
@@ -151,11 +183,18 @@ def _score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.
         {
             "system": [system] * queries.height,
             "query": queries["query"],
-            **{metric.name: [metric.of(ranked, gains) for ranked, gains in scored] for metric in RANKING_METRICS},
+            **{
+                metric.name: [metric.of(ranked, gains) for ranked, gains in scored]
+                for metric in RANKING_METRICS
+            },
             "best_in_10": [best_in_top(ranked, gains) for ranked, gains in scored],
             "top": pl.Series([ranked[:10] for ranked in rankings], dtype=pl.List(pl.String)),
         },
-        schema_overrides={"system": pl.String, **{m.name: pl.Float64 for m in RANKING_METRICS}, "best_in_10": pl.Boolean},
+        schema_overrides={
+            "system": pl.String,
+            **{m.name: pl.Float64 for m in RANKING_METRICS},
+            "best_in_10": pl.Boolean,
+        },
     )
 
 
@@ -177,7 +216,9 @@ def main(arguments: list[str]) -> int:
     if request.pinned and found.vectors is not None:
         encoder = Encoder.load(models["candidate"], threads=request.threads)
         ranked = dense(Embedded(embed_queries(encoder, request.pinned), found.vectors), catalog)
-        pl.DataFrame({"query": request.pinned, "top": ranked}).write_parquet(request.output / "pinned.parquet")
+        pl.DataFrame({"query": request.pinned, "top": ranked}).write_parquet(
+            request.output / "pinned.parquet"
+        )
     found.write(request.output, catalog.ids, catalog.texts)
     return 0
 

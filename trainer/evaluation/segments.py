@@ -18,18 +18,27 @@ MAX_CATEGORIES = 6
 MAX_QUERIES = 4000
 
 
-def describe(qrels: pl.DataFrame, trained: pl.DataFrame, categories: Mapping[str, str] | None = None) -> pl.DataFrame:
-    """Return one row per test query, sorted by query: query, credit, gains {product: gain} as two lists, and one boolean per segment.
+def describe(
+    qrels: pl.DataFrame, trained: pl.DataFrame, categories: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """Return one row per test query, sorted by query.
 
-    ``head``: the queries that, by falling credit, hold the first half of all credit; ``tail`` the others. ``unseen``: never trained.
-    ``new_product``: the best product has no credit in ``trained``. ``categories`` (by product id): the greatest ones, by the best product
-    of each query, become slices. More than ``MAX_QUERIES`` queries are thinned by a stable hash.
+    Columns: query, credit, gains {product: gain} as two lists, and one boolean per segment. ``head``: the
+    queries that, by falling credit, hold the first half of all credit; ``tail`` the others. ``unseen``: never
+    trained. ``new_product``: the best product has no credit in ``trained``. ``categories`` (by product id):
+    the greatest ones, by the best product of each query, become slices. More than ``MAX_QUERIES`` queries are
+    thinned by a stable hash.
     """
     known = set(trained["product_id"].to_list())
     queries = (
         qrels.sort("query", "gain", "product_id", descending=[False, True, False])
         .group_by("query", maintain_order=True)
-        .agg(pl.col("credit").sum(), pl.col("unseen").first(), relevant=pl.col("product_id"), gains=pl.col("gain"))
+        .agg(
+            pl.col("credit").sum(),
+            pl.col("unseen").first(),
+            relevant=pl.col("product_id"),
+            gains=pl.col("gain"),
+        )
     )
     queries = thin(queries, MAX_QUERIES)
     before = pl.col("credit").cum_sum() - pl.col("credit")
@@ -43,7 +52,12 @@ def describe(qrels: pl.DataFrame, trained: pl.DataFrame, categories: Mapping[str
             new_product=~pl.col("relevant").list.first().is_in(list(known)),
         )
         .with_columns(tail=~pl.col("head"))
-        .with_columns(in_domain=~unseen & ~new, novel_query=unseen & ~new, novel_product=~unseen & new, zero_shot=unseen & new)
+        .with_columns(
+            in_domain=~unseen & ~new,
+            novel_query=unseen & ~new,
+            novel_product=~unseen & new,
+            zero_shot=unseen & new,
+        )
         .with_columns(one_word=words == 1, two_words=words == 2, more_words=words > 2)
         .sort("query")
     )
@@ -51,15 +65,26 @@ def describe(qrels: pl.DataFrame, trained: pl.DataFrame, categories: Mapping[str
 
 
 def slices_of(queries: pl.DataFrame) -> list[str]:
-    """Return the names of all segments of a described frame: the gate's, the cells, and the slices by words and category."""
+    """Return the names of all segments of a described frame.
+
+    The gate's, the cells, and the slices by words and category.
+    """
     return [*SEGMENTS, *CELLS, *WORDS, *(name for name in queries.columns if name.startswith(CATEGORY))]
 
 
 def _with_categories(queries: pl.DataFrame, categories: Mapping[str, str]) -> pl.DataFrame:
-    own = queries["relevant"].list.first().replace_strict(dict(categories), default=None, return_dtype=pl.String)
-    counted = own.drop_nulls().value_counts(name="queries").sort("queries", own.name, descending=[True, False])
+    own = (
+        queries["relevant"]
+        .list.first()
+        .replace_strict(dict(categories), default=None, return_dtype=pl.String)
+    )
+    counted = (
+        own.drop_nulls().value_counts(name="queries").sort("queries", own.name, descending=[True, False])
+    )
     greatest = [name for name in counted[own.name].to_list() if name][:MAX_CATEGORIES]
-    return queries.with_columns((own == name).fill_null(value=False).alias(CATEGORY + name) for name in greatest)
+    return queries.with_columns(
+        (own == name).fill_null(value=False).alias(CATEGORY + name) for name in greatest
+    )
 
 
 def thin(queries: pl.DataFrame, most: int) -> pl.DataFrame:

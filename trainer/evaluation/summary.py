@@ -1,6 +1,8 @@
-"""What an evaluation says in numbers: means, intervals, differences to each baseline, and the queries that changed most. Pure.
+"""What an evaluation says in numbers.
 
-nDCG@10 throughout where no metric is named; intervals are 95 % of a paired bootstrap over queries. Judges nothing: that is the gate's.
+Means, intervals, differences to each baseline, and the queries that changed most. Pure. nDCG@10 throughout
+where no metric is named; intervals are 95 % of a paired bootstrap over queries. Judges nothing: that is the
+gate's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +24,10 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of ``ours`` minus ``theirs`` over the n queries of a segment, paired by query, with its interval."""
+    """The mean of ``ours`` minus ``theirs`` over the n queries of a segment.
+
+    Paired by query, with its interval.
+    """
 
     ours: str
     theirs: str
@@ -35,7 +40,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Change:
-    """One query before and after: nDCG@10 of both systems, and the titles of what each ranks first and of what is relevant."""
+    """One query before and after.
+
+    nDCG@10 of both systems, and the titles of what each ranks first and of what is relevant.
+    """
 
     query: str
     credit: float
@@ -48,7 +56,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Summary:
-    """``means``: by system and metric, over all queries. ``scores``: nDCG@10 by system and segment. Empty segments are left out."""
+    """``means``: by system and metric, over all queries.
+
+    ``scores``: nDCG@10 by system and segment. Empty segments are left out.
+    """
 
     queries: int
     means: dict[str, dict[str, float]]
@@ -56,8 +67,17 @@ class Summary:
     differences: list[Difference]
 
 
-def summarise(evaluation: Evaluation, *, ours: Sequence[str] = ("candidate", "hybrid"), seed: int, resamples: int = RESAMPLES) -> Summary:
-    """Return the numbers of an evaluation; ``ours`` are compared with each of ``BASELINES`` that was scored. No queries give empty ones."""
+def summarise(
+    evaluation: Evaluation,
+    *,
+    ours: Sequence[str] = ("candidate", "hybrid"),
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Summary:
+    """Return the numbers of an evaluation; ``ours`` are compared with each of ``BASELINES`` that was scored.
+
+    No queries give empty ones.
+    """
     if evaluation.queries.is_empty():
         return Summary(0, {}, {}, [])
     by_system = values_of(evaluation)
@@ -73,7 +93,9 @@ def summarise(evaluation: Evaluation, *, ours: Sequence[str] = ("candidate", "hy
         drawn = resampled_means(values, resamples=resamples, seed=seed + number)
         for system in systems:
             low, high = interval(drawn[:, column[system]], 0.025)
-            scores[system][segment] = Score(mean=float(values[:, column[system]].mean()), ci_low=low, ci_high=high, n=len(values))
+            scores[system][segment] = Score(
+                mean=float(values[:, column[system]].mean()), ci_low=low, ci_high=high, n=len(values)
+            )
         for one in (system for system in ours if system in column):
             for other in (system for system in BASELINES if system in column):
                 low, high = interval(drawn[:, column[one]] - drawn[:, column[other]], 0.025)
@@ -90,15 +112,22 @@ def values_of(evaluation: Evaluation) -> dict[str, Floats]:
     order = evaluation.queries.select("query")
     values = {}
     for (system,), own in evaluation.results.group_by("system"):
-        values[str(system)] = order.join(own, on="query", how="left", maintain_order="left")["ndcg10"].to_numpy()
+        values[str(system)] = order.join(own, on="query", how="left", maintain_order="left")[
+            "ndcg10"
+        ].to_numpy()
     return values
 
 
 def changes(evaluation: Evaluation, titles: Mapping[str, str], *, before: str, after: str) -> list[Change]:
-    """Return every query, the greatest gain first, ties by traffic, then text. Empty when one of the systems was not scored."""
+    """Return every query, the greatest gain first, ties by traffic, then text.
+
+    Empty when one of the systems was not scored.
+    """
     both = evaluation.queries.select("query", "credit", "relevant")
     for system, side in ((before, "before"), (after, "after")):
-        own = evaluation.results.filter(pl.col("system") == system).select("query", pl.col("ndcg10", "top").name.suffix(f"_{side}"))
+        own = evaluation.results.filter(pl.col("system") == system).select(
+            "query", pl.col("ndcg10", "top").name.suffix(f"_{side}")
+        )
         both = both.join(own, on="query", how="inner")
     ordered = both.with_columns(change=pl.col("ndcg10_after") - pl.col("ndcg10_before")).sort(
         "change", "credit", "query", descending=[True, True, False]
@@ -109,7 +138,10 @@ def changes(evaluation: Evaluation, titles: Mapping[str, str], *, before: str, a
             row["credit"],
             row["ndcg10_before"],
             row["ndcg10_after"],
-            *([titles.get(product, product) for product in row[name][:SHOWN]] for name in ("top_before", "top_after", "relevant")),
+            *(
+                [titles.get(product, product) for product in row[name][:SHOWN]]
+                for name in ("top_before", "top_after", "relevant")
+            ),
         )
         for row in ordered.iter_rows(named=True)
     ]

@@ -1,4 +1,7 @@
-"""The rows of the gate that look at the model alone, A1 and A2: is it what it should be, has it collapsed. Pure."""
+"""The rows of the gate that look at the model alone, A1 and A2: is it what it should be, has it collapsed.
+
+Pure.
+"""
 
 from collections.abc import Sequence
 
@@ -21,10 +24,19 @@ def artefact_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]
     """Return the checks of the candidate's artefact; one failed check when it could not be examined."""
     found, live, base = (evidence.artefacts.get(s) for s in ("candidate", "live", "base"))
     if found is None:
-        return [Check(name=ARTEFACT, verdict="fail", reason=evidence.problems.get("candidate", "the candidate was not examined"))]
+        return [
+            Check(
+                name=ARTEFACT,
+                verdict="fail",
+                reason=evidence.problems.get("candidate", "the candidate was not examined"),
+            )
+        ]
     dims = sorted({other.dim for other in (live, base) if other})
     forms = {other.form for other in (live, base) if other}
-    norm, parity = GATE_ROWS["artefact_unit_norm"].limit_by(limits), GATE_ROWS["artefact_parity"].limit_by(limits)
+    norm, parity = (
+        GATE_ROWS["artefact_unit_norm"].limit_by(limits),
+        GATE_ROWS["artefact_parity"].limit_by(limits),
+    )
     checks = [
         _rule("artefact_finite", float(found.finite), 1.0, good=found.finite),
         _rule("artefact_dim", found.dim, dims[0] if dims else 0, good=found.dim in dims, dims=dims),
@@ -45,7 +57,9 @@ def artefact_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]
     ]
 
 
-def _rule(name: str, value: float, threshold: float, *, good: bool, against: float | None = None, **found: object) -> Check:
+def _rule(
+    name: str, value: float, threshold: float, *, good: bool, against: float | None = None, **found: object
+) -> Check:
     return Check(
         name=name,
         verdict="pass" if good else "fail",

@@ -1,4 +1,7 @@
-"""The files of a run that its verdict rests on, with their digests: read to decide, and read again to derive the decision once more."""
+"""The files of a run that its verdict rests on, with their digests.
+
+Read to decide, and read again to derive the decision once more.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -27,9 +30,10 @@ from trainer.run.request import Request
 PINS = "pinned.jsonl"  # the pinned queries as they were when the run was evaluated
 PINNED = "pinned.parquet"  # their rankings by the candidate: query, top
 _FILES = (
-    "request.json", "snapshot.json", "split.json", "past.json", "evaluation/facts.json", "evaluation/queries.parquet",
-    "evaluation/results.parquet", f"evaluation/{PINS}", f"evaluation/{PINNED}", "snapshot/pairs.parquet", "snapshot/clients.parquet",
-    "snapshot/catalog.parquet", "split/qrels.parquet", "split/weighted.parquet",
+    "request.json", "snapshot.json", "split.json", "past.json", "evaluation/facts.json",
+    "evaluation/queries.parquet", "evaluation/results.parquet", f"evaluation/{PINS}", f"evaluation/{PINNED}",
+    "snapshot/pairs.parquet", "snapshot/clients.parquet", "snapshot/catalog.parquet", "split/qrels.parquet",
+    "split/weighted.parquet",
 )  # fmt: skip
 
 
@@ -48,7 +52,10 @@ class Case:
 
     @classmethod
     def read(cls, folder: Path) -> "Case":
-        """Read the folder of a run that was evaluated. Raises ``FileNotFoundError`` when something of it is gone."""
+        """Read the folder of a run that was evaluated.
+
+        Raises ``FileNotFoundError`` when something of it is gone.
+        """
         run = RunFolder(folder)
         return cls(
             request=_marker(run, "request", Request),
@@ -70,7 +77,12 @@ class Case:
         """Return the evaluation, the data and the pinned queries as one."""
         trusted = believed(self.snapshot.clients, deviations=self.request.settings.newcomer_deviations)
         plain = evidence_of(self.evaluation, self.snapshot, self.weighted, trusted)
-        data = facts_of(self.snapshot, cut_day=self.prepared.cut_day, received=self.manifest.received, refused=self.manifest.refused)
+        data = facts_of(
+            self.snapshot,
+            cut_day=self.prepared.cut_day,
+            received=self.manifest.received,
+            refused=self.manifest.refused,
+        )
         pinned, problem = self._pinned()
         problems = {**plain.problems, **({"pinned": problem} if problem else {})}
         return replace(plain, data=data, pinned=pinned, problems=problems)
@@ -88,8 +100,13 @@ class Case:
         return pins_missing(pins, dict(pl.read_parquet(path).select("query", "top").iter_rows())), ""
 
 
-def evidence_of(evaluation: Evaluation, snapshot: Snapshot, weighted: pl.DataFrame, trusted: pl.DataFrame) -> GateEvidence:
-    """Return the evaluation as arrays in the order of its queries. ``weighted``: the training pairs with their credit, as ``trusted``."""
+def evidence_of(
+    evaluation: Evaluation, snapshot: Snapshot, weighted: pl.DataFrame, trusted: pl.DataFrame
+) -> GateEvidence:
+    """Return the evaluation as arrays in the order of its queries.
+
+    ``weighted``: the training pairs with their credit, as ``trusted``.
+    """
     queries = evaluation.queries
     best = dict(_columns(evaluation, "best_in_10"))
     tops = dict(_tops(evaluation, ("candidate", "live")))
@@ -122,9 +139,18 @@ def _marker(run: RunFolder, name: str, kind: type[M]) -> M:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of every file of a run that its verdict rests on, by its name in the folder; absent ones are left out."""
-    judged = sorted(p.relative_to(folder).as_posix() for p in (folder / "evaluation" / "judged").rglob("*") if p.is_file())
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in [*_FILES, *judged] if (folder / name).is_file()}
+    """Return the sha256 of every file of a run that its verdict rests on, by its name in the folder.
+
+    Absent ones are left out.
+    """
+    judged = sorted(
+        p.relative_to(folder).as_posix() for p in (folder / "evaluation" / "judged").rglob("*") if p.is_file()
+    )
+    return {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in [*_FILES, *judged]
+        if (folder / name).is_file()
+    }
 
 
 def _columns(evaluation: Evaluation, metric: str) -> Iterator[tuple[str, Floats]]:
@@ -132,7 +158,12 @@ def _columns(evaluation: Evaluation, metric: str) -> Iterator[tuple[str, Floats]
     if metric not in evaluation.results.columns:
         return  # evaluated by a version that did not have it: no numbers, so the row fails
     for system in evaluation.results["system"].unique().sort().to_list():
-        own = order.join(evaluation.results.filter(pl.col("system") == system), on="query", how="left", maintain_order="left")
+        own = order.join(
+            evaluation.results.filter(pl.col("system") == system),
+            on="query",
+            how="left",
+            maintain_order="left",
+        )
         yield system, own[metric].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
@@ -153,12 +184,18 @@ def _overlap(tops: dict[str, list[list[str]]]) -> float | None:
 
 
 def _moved(
-    queries: pl.DataFrame, tops: dict[str, list[list[str]]], weighted: pl.DataFrame, clients: pl.DataFrame, trusted: pl.DataFrame
+    queries: pl.DataFrame,
+    tops: dict[str, list[list[str]]],
+    weighted: pl.DataFrame,
+    clients: pl.DataFrame,
+    trusted: pl.DataFrame,
 ) -> list[RankChange]:
     if len(tops) < 2:
         return []
     texts = queries["query"].to_list()
-    return rank_changes(texts, tops["live"], tops["candidate"], weighted=weighted, clients=clients, trusted=trusted)
+    return rank_changes(
+        texts, tops["live"], tops["candidate"], weighted=weighted, clients=clients, trusted=trusted
+    )
 
 
 def _revenue(queries: pl.DataFrame, pairs: pl.DataFrame) -> Floats:

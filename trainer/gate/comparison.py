@@ -1,6 +1,7 @@
 """Paired comparisons of the candidate with a baseline, and what follows from each interval. Pure.
 
-All comparisons of one decision are resampled together. A missing or NaN value fails the check, with its reason.
+All comparisons of one decision are resampled together. A missing or NaN value fails the check, with its
+reason.
 """
 
 from collections.abc import Sequence
@@ -18,11 +19,12 @@ NEVER = float("-inf")
 
 @dataclass(frozen=True)
 class Rule:
-    """Candidate ``a`` against baseline ``b``, (queries,) each, or None where there are no numbers; ``weight`` 0 leaves a query out.
+    """Candidate ``a`` against baseline ``b``, (queries,) each, or None where there are no numbers.
 
-    In this order: pass when the lower bound is above ``floor``; fail when the upper bound is below ``ceiling`` and the mean below
-    ``loss``; inconclusive when the mean is below ``least``; else ``otherwise``. ``tail``: the share beyond each bound.
-    ``reported``: tells its numbers and passes whatever they are.
+    ``weight`` 0 leaves a query out. In this order: pass when the lower bound is above ``floor``; fail when
+    the upper bound is below ``ceiling`` and the mean below ``loss``; inconclusive when the mean is below
+    ``least``; else ``otherwise``. ``tail``: the share beyond each bound. ``reported``: tells its numbers and
+    passes whatever they are.
     """
 
     name: str
@@ -46,7 +48,15 @@ class Rule:
 
     def frame(self, verdict: Verdict, reason: str, n: int | None = None) -> Check:
         """Return the check without numbers."""
-        return Check(name=self.name, verdict=verdict, reason=reason, metric=self.metric, segment=self.segment, baseline=self.baseline, n=n)
+        return Check(
+            name=self.name,
+            verdict=verdict,
+            reason=reason,
+            metric=self.metric,
+            segment=self.segment,
+            baseline=self.baseline,
+            n=n,
+        )
 
 
 def judge(rules: Sequence[Rule], *, clusters: Ints | None, resamples: int, seed: int) -> list[Check]:
@@ -59,7 +69,12 @@ def judge(rules: Sequence[Rule], *, clusters: Ints | None, resamples: int, seed:
     values = np.stack([a - b for a, b, _ in used], axis=1)
     weights = np.stack([weight for *_, weight in used], axis=1)
     means = resampled_means(values, resamples=resamples, seed=seed, weights=weights, clusters=clusters)
-    answers = iter([_answer(rule, *own, means[:, column]) for column, (rule, own) in enumerate(zip(open_rules, used, strict=True))])
+    answers = iter(
+        [
+            _answer(rule, *own, means[:, column])
+            for column, (rule, own) in enumerate(zip(open_rules, used, strict=True))
+        ]
+    )
     return [next(answers) if found is None else found for found in early]
 
 
@@ -99,6 +114,12 @@ def _answer(rule: Rule, a: Floats, b: Floats, weight: Floats, means: Floats) -> 
     reason = rule.reason
     if rule.reported:
         verdict = "pass"
-    numbers = {"candidate_value": ours, "baseline_value": theirs, "delta": delta, "ci_low": low, "ci_high": high}
+    numbers = {
+        "candidate_value": ours,
+        "baseline_value": theirs,
+        "delta": delta,
+        "ci_low": low,
+        "ci_high": high,
+    }
     check = rule.frame(verdict, reason, int((weight > 0).sum()))
     return check.model_copy(update={**numbers, "threshold": rule.threshold})

@@ -1,4 +1,7 @@
-"""What the gate must know of the data of a run: how much there is, who holds it, and how far the test is from what is trained. Pure."""
+"""What the gate must know of the data of a run.
+
+How much there is, who holds it, and how far the test is from what is trained. Pure.
+"""
 
 from typing import Any
 
@@ -35,7 +38,10 @@ def facts_of(snapshot: Snapshot, *, cut_day: int, received: int | None, refused:
 
 
 def leading_clients(clients: pl.DataFrame, queries: pl.DataFrame) -> list[str]:
-    """Return for each query the client with more than half of its credit, "" where there is none; in the order of ``queries``."""
+    """Return for each query the client with more than half of its credit, "" where there is none.
+
+    In the order of ``queries``.
+    """
     positive = clients.filter(pl.col("credit") > 0)
     by_client = positive.group_by("query", "client").agg(pl.col("credit").sum())
     leading = (
@@ -43,7 +49,12 @@ def leading_clients(clients: pl.DataFrame, queries: pl.DataFrame) -> list[str]:
         .filter(pl.col("share") > 1 / 2)
         .select("query", "client")
     )
-    return queries.select("query").join(leading, on="query", how="left", maintain_order="left")["client"].fill_null("").to_list()
+    return (
+        queries.select("query")
+        .join(leading, on="query", how="left", maintain_order="left")["client"]
+        .fill_null("")
+        .to_list()
+    )
 
 
 def _share(credit: pl.Series) -> float:
@@ -56,7 +67,10 @@ def _category_shift(before: pl.DataFrame, test: pl.DataFrame, catalog: pl.DataFr
         return None
     category = catalog.select("product_id", "category")
     shares = [_distribution(frame.join(category, on="product_id"), "category") for frame in (before, test)]
-    return max((abs(shares[0].get(name, 0.0) - shares[1].get(name, 0.0)) for name in {*shares[0], *shares[1]}), default=0.0)
+    return max(
+        (abs(shares[0].get(name, 0.0) - shares[1].get(name, 0.0)) for name in {*shares[0], *shares[1]}),
+        default=0.0,
+    )
 
 
 def _length_shift(before: pl.DataFrame, test: pl.DataFrame) -> float | None:
@@ -81,4 +95,6 @@ def _volume_ratio(before: pl.DataFrame, test: pl.DataFrame) -> float | None:
 def _distribution(frame: pl.DataFrame, name: str) -> dict[Any, float]:
     counted = frame.group_by(name).agg(pl.col("credit").sum())
     total = float(counted["credit"].sum() or 0)
-    return {key: credit / total for key, credit in counted.select(name, "credit").iter_rows()} if total else {}
+    return (
+        {key: credit / total for key, credit in counted.select(name, "credit").iter_rows()} if total else {}
+    )

@@ -1,4 +1,7 @@
-"""From an evaluation to the decision that is kept for ever: the gate's checks, the scores, and examples that a person can judge."""
+"""From an evaluation to the decision that is kept for ever.
+
+The gate's checks, the scores, and examples that a person can judge.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,7 +19,10 @@ BETTER, WORSE, SHOWN = 3, 2, 5
 
 
 def build_decision(case: Case, *, at: datetime) -> Decision:
-    """Run the gate and return the decision. With a reason to force it a sound artefact is "forced" where the gate does not pass it."""
+    """Run the gate and return the decision.
+
+    With a reason to force it a sound artefact is "forced" where the gate does not pass it.
+    """
     request, limits, evidence = case.request, case.request.settings, case.evidence()
     verdict, checks = decide(evidence, limits)
     reasons = [f"{c.name}: {c.verdict}: {c.reason}" for c in checks if c.verdict != "pass"]
@@ -42,18 +48,23 @@ def build_decision(case: Case, *, at: datetime) -> Decision:
 
 
 def examples(evaluation: Evaluation, titles: Mapping[str, str]) -> list[dict[str, str | list[str]]]:
-    """Return up to five queries before and after: the three that gain most and the two that lose most, ties by traffic, then text.
+    """Return up to five queries before and after.
 
-    The decision is kept for ever: it names each query by its digest; the report shows them with their texts.
+    The three that gain most and the two that lose most, ties by traffic, then text. The decision is kept for
+    ever: it names each query by its digest; the report shows them with their texts.
     """
     both = evaluation.queries
     for system in ("live", "candidate"):
-        own = evaluation.results.filter(pl.col("system") == system).select("query", pl.col("ndcg10", "top").name.suffix(f"_{system}"))
+        own = evaluation.results.filter(pl.col("system") == system).select(
+            "query", pl.col("ndcg10", "top").name.suffix(f"_{system}")
+        )
         both = both.join(own, on="query", how="inner")
     changed = both.with_columns(change=pl.col("ndcg10_candidate") - pl.col("ndcg10_live")).sort(
         "change", "credit", "query", descending=[True, True, False]
     )
-    chosen = pl.concat([changed.filter(pl.col("change") > 0).head(BETTER), changed.filter(pl.col("change") < 0).tail(WORSE)])
+    chosen = pl.concat(
+        [changed.filter(pl.col("change") > 0).head(BETTER), changed.filter(pl.col("change") < 0).tail(WORSE)]
+    )
     return [
         {
             "query": digest_of(row["query"]),

@@ -17,10 +17,12 @@ Bools = npt.NDArray[np.bool_]
 
 
 class DataFacts(BaseModel):
-    """What is known of the data of a run. Shares are of credit. ``received`` and ``refused`` count raw records of late; None: not counted.
+    """What is known of the data of a run.
 
-    ``category_shift`` and ``length_shift`` compare the test with what is trained: the greatest difference of a category's share, and the
-    Jensen-Shannon distance of the queries' numbers of words, both from 0 to 1. ``volume_ratio``: credit a day, test to training.
+    Shares are of credit. ``received`` and ``refused`` count raw records of late; None: not counted.
+    ``category_shift`` and ``length_shift`` compare the test with what is trained: the greatest difference of
+    a category's share, and the Jensen-Shannon distance of the queries' numbers of words, both from 0 to 1.
+    ``volume_ratio``: credit a day, test to training.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,7 +39,10 @@ class DataFacts(BaseModel):
 
 
 class Exposure(BaseModel):
-    """Which products the first ten of all test queries show. ``new`` is the share of places held by products without credit in training."""
+    """Which products the first ten of all test queries show.
+
+    ``new`` is the share of places held by products without credit in training.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,7 +52,10 @@ class Exposure(BaseModel):
 
 
 class Pinned(BaseModel):
-    """One pinned query: the products that must be among the candidate's first ``k``, and those that are not."""
+    """One pinned query.
+
+    The products that must be among the candidate's first ``k``, and those that are not.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,13 +67,14 @@ class Pinned(BaseModel):
 
 @dataclass(frozen=True)
 class GateEvidence:
-    """What was measured, by system (candidate, live, base, best, bm25, popularity): arrays (queries,) in one common order.
+    """What was measured, by system (candidate, live, base, best, bm25, popularity).
 
-    ``segments`` are masks (queries,) by name; ``problems`` say why a system has no numbers. ``further``: other metrics by name and system.
-    ``traffic`` and ``revenue`` weigh queries. ``categories`` and ``clients`` say to which category a query belongs and which one client
-    holds most of its credit ("": none). ``overlap`` is the mean agreement of the first ten with live's. ``judged``: nDCG@10 by named set
-    of judgments and system. ``rank_changes``: the greatest first. ``pinned`` None: the pinned queries could not be checked,
-    ``problems["pinned"]`` says why.
+    Arrays (queries,) in one common order. ``segments`` are masks (queries,) by name; ``problems`` say why a
+    system has no numbers. ``further``: other metrics by name and system. ``traffic`` and ``revenue`` weigh
+    queries. ``categories`` and ``clients`` say to which category a query belongs and which one client holds
+    most of its credit ("": none). ``overlap`` is the mean agreement of the first ten with live's. ``judged``:
+    nDCG@10 by named set of judgments and system. ``rank_changes``: the greatest first. ``pinned`` None: the
+    pinned queries could not be checked, ``problems["pinned"]`` says why.
     """
 
     ndcg10: Mapping[str, Floats]

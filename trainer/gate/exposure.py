@@ -10,9 +10,9 @@ PERSISTENCE = 0.9
 
 
 def exposure_of(tops: Sequence[Sequence[str]], catalog: Collection[str], known: Collection[str]) -> Exposure:
-    """Return how evenly the first ten of all queries show the catalogue. ``known``: the products with credit in training.
+    """Return how evenly the first ten of all queries show the catalogue.
 
-    No queries, or no products, give zeros.
+    ``known``: the products with credit in training. No queries, or no products, give zeros.
     """
     places: dict[str, int] = {}
     for shown in tops:
@@ -32,7 +32,9 @@ def exposure_of(tops: Sequence[Sequence[str]], catalog: Collection[str], known: 
 
 
 def overlap(first: Sequence[str], second: Sequence[str], k: int = 10) -> float:
-    """Return the rank-biased overlap of two lists cut at k, scaled so that equal lists give 1 (Webber et al., 2010); both empty: 1.
+    """Return the rank-biased overlap of two lists cut at k (Webber et al., 2010).
+
+    Scaled so that equal lists give 1; both empty: 1.
 
     >>> overlap(["a", "b"], ["a", "b"]), overlap(["a"], ["b"])
     (1.0, 0.0)

@@ -1,6 +1,8 @@
-"""Queries that an operator has pinned: products that must stay among the first k answers, whatever else is gained.
+"""Queries that an operator has pinned.
 
-A file of JSON lines, ``{"query": ..., "products": [...], "k": 10}``. Decides which lines are acceptable and who is missing; ranks nothing.
+Products that must stay among the first k answers, whatever else is gained. A file of JSON lines,
+``{"query": ..., "products": [...], "k": 10}``. Decides which lines are acceptable and who is missing; ranks
+nothing.
 """
 
 import json
@@ -32,7 +34,10 @@ class Pin(BaseModel):
 
 
 def read_pins(path: Path) -> list[Pin]:
-    """Return the pins in the order of the file; no file, no pins. Raises ``PinError`` for a line that is none, or a query pinned twice."""
+    """Return the pins in the order of the file; no file, no pins.
+
+    Raises ``PinError`` for a line that is none, or a query pinned twice.
+    """
     if not path.is_file():
         return []
     pins: dict[str, Pin] = {}
@@ -53,7 +58,10 @@ def read_pins(path: Path) -> list[Pin]:
 
 
 def checked(pin: Pin) -> Pin:
-    """Return the pin with its query normalised. Raises ``PinError`` where nothing is left of it, or more products than places are asked."""
+    """Return the pin with its query normalised.
+
+    Raises ``PinError`` where nothing is left of it, or more products than places are asked.
+    """
     query = normalise_query(pin.query)
     if not query:
         raise PinError(f"{pin.query!r} is no query")
@@ -69,8 +77,16 @@ def write_pins(path: Path, pins: Sequence[Pin]) -> None:
 
 
 def pins_missing(pins: Sequence[Pin], ranked: Mapping[str, Sequence[str]]) -> list[Pinned]:
-    """Return for each pin which products its ranking (by query, at least k deep) lacks; a query that was not ranked lacks all."""
+    """Return for each pin which products its ranking (by query, at least k deep) lacks.
+
+    A query that was not ranked lacks all.
+    """
     return [
-        Pinned(query=p.query, k=p.k, products=p.products, missing=[x for x in p.products if x not in ranked.get(p.query, ())[: p.k]])
+        Pinned(
+            query=p.query,
+            k=p.k,
+            products=p.products,
+            missing=[x for x in p.products if x not in ranked.get(p.query, ())[: p.k]],
+        )
         for p in pins
     ]

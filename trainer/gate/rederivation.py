@@ -1,6 +1,7 @@
-"""Derive a decision once more from the files of its run, and say whether it is the same. Reads the folder, decides nothing new.
+"""Derive a decision once more from the files of its run, and say whether it is the same.
 
-From the snapshot the split, from split and first ten the nDCG@10, from all of it the verdict. Only the models are not run again.
+Reads the folder, decides nothing new. From the snapshot the split, from split and first ten the nDCG@10, from
+all of it the verdict. Only the models are not run again.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +23,10 @@ _NUMBERS = ("candidate_value", "baseline_value", "delta", "ci_low", "ci_high", "
 
 @dataclass
 class Rederived:
-    """``refused``: why nothing was derived. ``differences``: what came out otherwise. ``checks``: how many were compared."""
+    """``refused``: why nothing was derived.
+
+    ``differences``: what came out otherwise. ``checks``: how many were compared.
+    """
 
     refused: str = ""
     differences: list[str] = field(default_factory=list)
@@ -36,7 +40,10 @@ class Rederived:
 
 
 def rederive(decision: Decision, folder: Path) -> Rederived:
-    """Return what the files of the run say today. Refuses when a file is gone or is not the one that was judged."""
+    """Return what the files of the run say today.
+
+    Refuses when a file is gone or is not the one that was judged.
+    """
     if not decision.evidence:
         return Rederived(refused="the decision names no files: it is not a run's, or of an earlier version")
     if not folder.is_dir():
@@ -45,9 +52,14 @@ def rederive(decision: Decision, folder: Path) -> Rederived:
     gone = sorted(decision.evidence.keys() - found.keys())
     other = sorted(name for name in found if decision.evidence.get(name) != found[name])
     if gone or other:
-        told = [*(f"{name} is missing" for name in gone), *(f"{name} is not the file that was judged" for name in other)]
+        told = [
+            *(f"{name} is missing" for name in gone),
+            *(f"{name} is not the file that was judged" for name in other),
+        ]
         forgotten = ["a shopper was forgotten since, and what was its alone was taken out of the run"]
-        return Rederived(refused="; ".join([*(forgotten if (folder / f"{MARKER}.json").is_file() else ()), *told]))
+        return Rederived(
+            refused="; ".join([*(forgotten if (folder / f"{MARKER}.json").is_file() else ()), *told])
+        )
     try:
         case = Case.read(folder)
     except (FileNotFoundError, ValueError) as error:
@@ -60,7 +72,10 @@ def rederive(decision: Decision, folder: Path) -> Rederived:
 
 
 def compare_decisions(decision: Decision, again: Decision) -> list[str]:
-    """Return how two decisions on one run differ; numbers may differ by ``TOLERANCE``, and a row that is newer than the run may pass."""
+    """Return how two decisions on one run differ.
+
+    Numbers may differ by ``TOLERANCE``, and a row that is newer than the run may pass.
+    """
     told = []
     if decision.verdict != again.verdict:
         told.append(f"the verdict was {decision.verdict}, derived again it is {again.verdict}")
@@ -68,11 +83,18 @@ def compare_decisions(decision: Decision, again: Decision) -> list[str]:
     for check in decision.checks:
         other = ours.pop(check.name, None)
         told += [f"{check.name}: no longer derived"] if other is None else _differences(check, other)
-    return [*told, *(f"{name}: was not derived then" for name, check in ours.items() if check.verdict != "pass")]
+    return [
+        *told,
+        *(f"{name}: was not derived then" for name, check in ours.items() if check.verdict != "pass"),
+    ]
 
 
 def _differences(check: Check, other: Check) -> list[str]:
-    told = [f"{check.name}: {check.verdict}, derived again {other.verdict}"] if check.verdict != other.verdict else []
+    told = (
+        [f"{check.name}: {check.verdict}, derived again {other.verdict}"]
+        if check.verdict != other.verdict
+        else []
+    )
     for name in _NUMBERS:
         a, b = getattr(check, name), getattr(other, name)
         if (a is None) != (b is None) or (a is not None and abs(a - b) > TOLERANCE):
@@ -87,7 +109,10 @@ def _split(case: Case) -> list[str]:
 
 
 def _metrics(case: Case) -> list[str]:
-    judged = {q: dict(zip(r, g, strict=True)) for q, r, g in case.evaluation.queries.select("query", "relevant", "gains").iter_rows()}
+    judged = {
+        q: dict(zip(r, g, strict=True))
+        for q, r, g in case.evaluation.queries.select("query", "relevant", "gains").iter_rows()
+    }
     rows = case.evaluation.results.select("system", "query", "ndcg10", "top").iter_rows()
     wrong = sum(abs(ndcg(top, judged[query]) - value) > TOLERANCE for _, query, value, top in rows)
     return [f"{wrong} values of nDCG@10 are not those of their first ten"] if wrong else []
@@ -98,4 +123,8 @@ def _model(case: Case, decision: Decision) -> list[str]:
         found = fingerprint(resolve_model(str(case.folder / "model")))
     except ModelError as error:
         return [str(error)]
-    return [] if found == decision.candidate_sha256 else ["the model in the folder is not the one that was judged"]
+    return (
+        []
+        if found == decision.candidate_sha256
+        else ["the model in the folder is not the one that was judged"]
+    )

@@ -1,4 +1,7 @@
-"""The rows of the gate that compare relevance, Q1 to Q7: which comparison, held against what. Pure; ``docs/gate.md`` gives the reasons."""
+"""The rows of the gate that compare relevance, Q1 to Q7: which comparison, held against what.
+
+Pure; ``docs/gate.md`` gives the reasons.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,13 +22,20 @@ MIN_SEGMENT = 50
 
 
 def relevance_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
-    """Return the checks against live, base, BM25, popularity and the best recent generation, of segments, metrics and judgments."""
+    """Return the checks against live, base, BM25, popularity and the best recent generation.
+
+    Those of segments, metrics and judgments.
+    """
     rules = [_live(evidence, limits), _base(evidence, limits), _best(evidence, limits), *_plain(evidence)]
-    rules += [*_segments(evidence, limits), *_metrics(evidence, limits), _without_best_category(evidence, limits)]
+    rules += [
+        *_segments(evidence, limits),
+        *_metrics(evidence, limits),
+        _without_best_category(evidence, limits),
+    ]
     checks = judge(rules, clusters=evidence.clusters, resamples=limits.gate_resamples, seed=limits.seed)
     for number, (name, systems) in enumerate(sorted(evidence.judged.items()), 1):
-        checks += judge([_judged(evidence, name, systems.get("candidate"), systems.get("live"))], clusters=None,
-                        resamples=limits.gate_resamples, seed=limits.seed + number)  # fmt: skip
+        rule = _judged(evidence, name, systems.get("candidate"), systems.get("live"))
+        checks += judge([rule], clusters=None, resamples=limits.gate_resamples, seed=limits.seed + number)
     return [*checks, _one_client(evidence, limits), _catastrophes(evidence, limits)]
 
 
@@ -37,14 +47,29 @@ def _rule(evidence: GateEvidence, name: str, baseline: str, reason: str, **chang
 
 
 def _absent(evidence: GateEvidence, baseline: str) -> str:
-    system = "candidate" if "candidate" not in evidence.ndcg10 else baseline if baseline not in evidence.ndcg10 else "all"
+    system = (
+        "candidate"
+        if "candidate" not in evidence.ndcg10
+        else baseline
+        if baseline not in evidence.ndcg10
+        else "all"
+    )
     return f"{system}: {evidence.problems.get(system, 'no numbers')}"
 
 
 def _live(evidence: GateEvidence, limits: GateSettings) -> Rule:
     least = GATE_ROWS["vs_live"].limit_by(limits)
     told = GATE_ROWS["vs_live"].told(limit=least)
-    return _rule(evidence, "vs_live", "live", told, floor=least, ceiling=_no_loss(limits), otherwise="inconclusive", threshold=least)
+    return _rule(
+        evidence,
+        "vs_live",
+        "live",
+        told,
+        floor=least,
+        ceiling=_no_loss(limits),
+        otherwise="inconclusive",
+        threshold=least,
+    )
 
 
 def _base(evidence: GateEvidence, limits: GateSettings) -> Rule:
@@ -58,14 +83,24 @@ def _best(evidence: GateEvidence, limits: GateSettings) -> Rule:
 def _bounded(evidence: GateEvidence, name: str, baseline: str, limits: GateSettings) -> Rule:
     most = GATE_ROWS[name].limit_by(limits)
     told = GATE_ROWS[name].told(limit=most)
-    return _rule(evidence, name, baseline, told, floor=-most, ceiling=-most, otherwise="inconclusive", threshold=-most)
+    return _rule(
+        evidence, name, baseline, told, floor=-most, ceiling=-most, otherwise="inconclusive", threshold=-most
+    )
 
 
 def _plain(evidence: GateEvidence) -> list[Rule]:
     head = _weight(evidence.segments.get("head"))
     return [
         _rule(evidence, "vs_bm25", "bm25", GATE_ROWS["vs_bm25"].told(), least=0.0),
-        _rule(evidence, "vs_bm25_head", "bm25", GATE_ROWS["vs_bm25_head"].told(), weight=head, segment="head", empty="pass"),
+        _rule(
+            evidence,
+            "vs_bm25_head",
+            "bm25",
+            GATE_ROWS["vs_bm25_head"].told(),
+            weight=head,
+            segment="head",
+            empty="pass",
+        ),
         _rule(evidence, "vs_popularity", "popularity", GATE_ROWS["vs_popularity"].told(), least=0.0),
     ]
 
@@ -77,9 +112,10 @@ def _segments(evidence: GateEvidence, limits: GateSettings) -> list[Rule]:
     told = GATE_ROWS["segment_NAME"].told(limit=most, segments=len(tested))
     return [
         _rule(
-            evidence, f"segment_{segment}", "live", told if segment in tested else f"reported only: fewer than {MIN_SEGMENT} queries",
-            segment=segment, weight=_weight(evidence.segments[segment]), tail=ALPHA / max(1, len(tested)), loss=-most,
-            threshold=-most, reported=segment not in tested, empty="pass",
+            evidence, f"segment_{segment}", "live",
+            told if segment in tested else f"reported only: fewer than {MIN_SEGMENT} queries",
+            segment=segment, weight=_weight(evidence.segments[segment]), tail=ALPHA / max(1, len(tested)),
+            loss=-most, threshold=-most, reported=segment not in tested, empty="pass",
         )
         for segment in names
     ]  # fmt: skip
@@ -90,7 +126,10 @@ def _metrics(evidence: GateEvidence, limits: GateSettings) -> list[Rule]:
     everything = _weight(evidence.segments.get("all"))
     rows: list[tuple[str, str, Mapping[str, Floats], Floats | None]]
     rows = [(f"metric_{metric}", metric, evidence.further.get(metric, {}), everything) for metric in FURTHER]
-    rows += [(f"metric_{name}_ndcg10", f"{name}_ndcg10", evidence.ndcg10, weight) for name, weight in _weights(evidence).items()]
+    rows += [
+        (f"metric_{name}_ndcg10", f"{name}_ndcg10", evidence.ndcg10, weight)
+        for name, weight in _weights(evidence).items()
+    ]
     return [
         _rule(
             evidence, name, "live", GATE_ROWS["metric_NAME"].told(),
@@ -145,25 +184,49 @@ def _one_client(evidence: GateEvidence, limits: GateSettings) -> Check:
     row = GATE_ROWS["gain_beyond_one_client"]
     name, reason, limit = row.name, row.told(), row.limit_by(limits)
     if a is None or b is None:
-        return Check(name=name, verdict="fail", reason=f"missing: {_absent(evidence, 'live')}", baseline="live")
+        return Check(
+            name=name, verdict="fail", reason=f"missing: {_absent(evidence, 'live')}", baseline="live"
+        )
     total, most = float(np.nan_to_num(a - b).sum()), max(gains.values(), default=0.0)
     share = most / total if total > 0 else 0.0
     verdict: Verdict = "pass" if share <= limit else "inconclusive"
-    return Check(name=name, verdict=verdict, reason=reason, baseline="live", candidate_value=share, n=len(a), threshold=limit)
+    return Check(
+        name=name,
+        verdict=verdict,
+        reason=reason,
+        baseline="live",
+        candidate_value=share,
+        n=len(a),
+        threshold=limit,
+    )
 
 
 def _judged(evidence: GateEvidence, name: str, a: Floats | None, b: Floats | None) -> Rule:
     reason = GATE_ROWS["judgments_NAME"].told(name=name)
     weight = None if a is None else np.ones(len(a))
     return _rule(
-        evidence, f"judgments_{name}", "live", reason, a=a, b=b, weight=weight, missing=f"scores on {name!r}", segment=name, empty="pass"
+        evidence,
+        f"judgments_{name}",
+        "live",
+        reason,
+        a=a,
+        b=b,
+        weight=weight,
+        missing=f"scores on {name!r}",
+        segment=name,
+        empty="pass",
     )
 
 
 def _catastrophes(evidence: GateEvidence, limits: GateSettings) -> Check:
     candidate, live = evidence.best_in_10.get("candidate"), evidence.best_in_10.get("live")
     if candidate is None or live is None:
-        return Check(name="catastrophes", verdict="fail", reason="missing: best products of candidate and live", baseline="live")
+        return Check(
+            name="catastrophes",
+            verdict="fail",
+            reason="missing: best products of candidate and live",
+            baseline="live",
+        )
     limit = GATE_ROWS["catastrophes"].limit_by(limits)
     share = float((live & ~candidate).mean()) if len(live) else 0.0
     return Check(

@@ -1,4 +1,7 @@
-"""The rows of the gate beside relevance: data (D1 to D3), pinned queries (Q6), diversity (Q8), churn (Q9), whose pairs moved. Pure."""
+"""The rows of the gate beside relevance.
+
+Data (D1 to D3), pinned queries (Q6), diversity (Q8), churn (Q9), whose pairs moved. Pure.
+"""
 
 from schemas.settings import GateSettings
 from schemas.training import Check
@@ -12,11 +15,21 @@ SURE_GAIN = 0.02
 
 
 def data_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
-    """Return the checks of the data: enough of it (else inconclusive), nothing foul (else fail), and alarms that change no verdict."""
+    """Return the checks of the data.
+
+    Enough of it (else inconclusive), nothing foul (else fail), and alarms that change no verdict.
+    """
     data, queries = evidence.data, evidence.queries
     checks = [_row("data_minimum", queries, limits)]
     if data is None:
-        return [*checks, Check(name="data", verdict="fail", reason=f"missing: {evidence.problems.get('data', 'facts of the data')}")]
+        return [
+            *checks,
+            Check(
+                name="data",
+                verdict="fail",
+                reason=f"missing: {evidence.problems.get('data', 'facts of the data')}",
+            ),
+        ]
     average = 10 / max(1, data.clients)
     checks += [
         _row("data_clients", data.clients, limits),
@@ -25,9 +38,15 @@ def data_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
         _row("data_one_query", data.query_share, limits, most=True),
     ]
     if data.received is None or data.refused is None:
-        checks.append(Check(name="data_refused", verdict="fail", reason="missing: counts of received and refused records"))
+        checks.append(
+            Check(
+                name="data_refused", verdict="fail", reason="missing: counts of received and refused records"
+            )
+        )
     else:
-        checks.append(_refused(data.refused / data.received if data.received else 0.0, data.volume_ratio, limits))
+        checks.append(
+            _refused(data.refused / data.received if data.received else 0.0, data.volume_ratio, limits)
+        )
     alarms = [
         _alarm("drift_category", data.category_shift, limits),
         _alarm("drift_length", data.length_shift, limits),
@@ -37,13 +56,21 @@ def data_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
 
 
 def exposure_checks(evidence: GateEvidence, limits: GateSettings, vs_live: Check) -> list[Check]:
-    """Return the checks of diversity: a model that shows ever fewer products teaches the next one to show even fewer.
+    """Return the checks of diversity.
 
-    A sure gain turns a breach into an alarm: the first trained model shows what shoppers want more often than a pretrained one does.
+    A model that shows ever fewer products teaches the next one to show even fewer. A sure gain turns a breach
+    into an alarm: the first trained model shows what shoppers want more often than a pretrained one does.
     """
     candidate, live = evidence.exposure.get("candidate"), evidence.exposure.get("live")
     if candidate is None or live is None:
-        return [Check(name="diversity", verdict="fail", reason="missing: what candidate and live show", baseline="live")]
+        return [
+            Check(
+                name="diversity",
+                verdict="fail",
+                reason="missing: what candidate and live show",
+                baseline="live",
+            )
+        ]
     gained = _sure_gain(vs_live)
     checks = []
     for name, ours, theirs in (
@@ -52,16 +79,34 @@ def exposure_checks(evidence: GateEvidence, limits: GateSettings, vs_live: Check
     ):
         share = GATE_ROWS[name].limit_by(limits)
         told = GATE_ROWS[name].told(limit=share)
-        checks.append(_against(name, ours, theirs, share * theirs, told, good=ours >= share * theirs, excused=gained))
+        checks.append(
+            _against(name, ours, theirs, share * theirs, told, good=ours >= share * theirs, excused=gained)
+        )
     rise = GATE_ROWS["diversity_gini"].limit_by(limits)
     most, told = live.gini + rise, GATE_ROWS["diversity_gini"].told(limit=rise)
-    return [*checks, _against("diversity_gini", candidate.gini, live.gini, most, told, good=candidate.gini <= most, excused=gained)]
+    return [
+        *checks,
+        _against(
+            "diversity_gini",
+            candidate.gini,
+            live.gini,
+            most,
+            told,
+            good=candidate.gini <= most,
+            excused=gained,
+        ),
+    ]
 
 
 def churn_check(evidence: GateEvidence, limits: GateSettings, vs_live: Check) -> Check:
     """Return the check of how much changes for shoppers: a person should look, unless the gain is large."""
     if evidence.overlap is None:
-        return Check(name="churn", verdict="fail", reason="missing: the first ten of candidate and live", baseline="live")
+        return Check(
+            name="churn",
+            verdict="fail",
+            reason="missing: the first ten of candidate and live",
+            baseline="live",
+        )
     least = GATE_ROWS["churn"].limit_by(limits)
     good = evidence.overlap >= least or _sure_gain(vs_live)
     reason = GATE_ROWS["churn"].told(limit=least, sure_gain=SURE_GAIN)
@@ -74,30 +119,43 @@ def churn_check(evidence: GateEvidence, limits: GateSettings, vs_live: Check) ->
 def pinned_check(evidence: GateEvidence) -> Check:
     """Return the check of the queries that an operator has pinned; without any it passes."""
     if evidence.pinned is None:
-        return Check(name="pinned", verdict="fail", reason=f"missing: {evidence.problems.get('pinned', 'pinned queries')}")
+        return Check(
+            name="pinned",
+            verdict="fail",
+            reason=f"missing: {evidence.problems.get('pinned', 'pinned queries')}",
+        )
     broken = [p for p in evidence.pinned if p.missing]
     told = "; ".join(f"{p.query!r} has not {', '.join(p.missing)} in its first {p.k}" for p in broken[:5])
     reason = told or ("all pinned queries hold" if evidence.pinned else "no query is pinned")
-    return Check(name="pinned", verdict="fail" if broken else "pass", reason=reason, candidate_value=len(broken), n=len(evidence.pinned))
+    return Check(
+        name="pinned",
+        verdict="fail" if broken else "pass",
+        reason=reason,
+        candidate_value=len(broken),
+        n=len(evidence.pinned),
+    )
 
 
 def rank_changes_check(evidence: GateEvidence) -> Check:
-    """Return the row of the pairs by which most changed: an alarm where their clients are hardly believed, and never a veto.
+    """Return the row of the pairs by which most changed.
 
-    It is kept for ever, so it names queries by their digests; ``rank_changes.parquet`` and the report of the run hold the texts.
+    An alarm where their clients are hardly believed, and never a veto. It is kept for ever, so it names
+    queries by their digests; ``rank_changes.parquet`` and the report of the run hold the texts.
     """
     changes = evidence.rank_changes
     doubtful = [change for change in changes if change.doubtful]
     shown = doubtful_first(changes)[:NAMED]
     told = "; ".join(
-        f"query {digest_of(c.query)}, product {c.product_id} from {'beyond 10' if c.before > 10 else c.before} to {c.after}: "
+        f"query {digest_of(c.query)}, product {c.product_id} from "
+        f"{'beyond 10' if c.before > 10 else c.before} to {c.after}: "
         f"{c.clients} clients, {c.believed:.0%} of their credit believed"
         for c in shown
     )
     return Check(
         name="rank_changes",
         verdict="pass",
-        reason=f"{'ALARM: ' if doubtful else ''}{GATE_ROWS['rank_changes'].told(count=len(changes), told=f': {told}' if told else '')}",
+        reason=f"{'ALARM: ' if doubtful else ''}"
+        f"{GATE_ROWS['rank_changes'].told(count=len(changes), told=f': {told}' if told else '')}",
         baseline="live",
         candidate_value=len(doubtful),
         n=len(changes),
@@ -106,7 +164,10 @@ def rank_changes_check(evidence: GateEvidence) -> Check:
 
 
 def _refused(share: float, volume: float | None, limits: GateSettings) -> Check:
-    """Refused records fail a run where what was accepted has become less too: whoever only sends garbage beside it holds up nobody."""
+    """Refused records fail a run where what was accepted has become less too.
+
+    Whoever only sends garbage beside it holds up nobody.
+    """
     row = _row("data_refused", share, limits, most=True)
     if row.verdict == "pass" or volume is None or volume < MIN_VOLUME_BESIDE_GARBAGE:
         return row
@@ -133,10 +194,14 @@ def _alarm(name: str, value: float | None, limits: GateSettings) -> Check:
     low = name == "drift_volume"
     alarm = value is not None and (value > threshold or (low and value < 1 / threshold))
     told = "not known" if value is None else f"{'ALARM: ' if alarm else ''}{GATE_ROWS[name].told()}"
-    return Check(name=name, verdict="pass", reason=told, candidate_value=value, threshold=threshold, alarm=alarm)
+    return Check(
+        name=name, verdict="pass", reason=told, candidate_value=value, threshold=threshold, alarm=alarm
+    )
 
 
-def _against(name: str, ours: float, theirs: float, threshold: float, reason: str, *, good: bool, excused: bool) -> Check:
+def _against(
+    name: str, ours: float, theirs: float, threshold: float, reason: str, *, good: bool, excused: bool
+) -> Check:
     verdict: Verdict = "pass" if good or excused else "fail"
     told = reason if good or not excused else f"ALARM, excused by a sure gain above {SURE_GAIN}: {reason}"
     return Check(

@@ -1,8 +1,8 @@
 """Say whether a candidate may serve: pass, fail or inconclusive, with every number. Pure.
 
-All rules run, so that one report shows all of them. A baseline or a metric that is missing is a fail with a reason, never a pass.
-The rows are declared in ``gate_rows`` and decided in ``relevance_checks``, ``artefact_checks`` and ``side_checks``; the reasons stand in
-``docs/gate.md``.
+All rules run, so that one report shows all of them. A baseline or a metric that is missing is a fail with a
+reason, never a pass. The rows are declared in ``gate_rows`` and decided in ``relevance_checks``,
+``artefact_checks`` and ``side_checks``; the reasons stand in ``docs/gate.md``.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,32 @@ from trainer.evaluation.bootstrap import interval, resampled_means
 from trainer.gate.artefact_checks import artefact_checks
 from trainer.gate.evidence import GateEvidence, Verdict
 from trainer.gate.relevance_checks import relevance_checks
-from trainer.gate.side_checks import churn_check, data_checks, exposure_checks, pinned_check, rank_changes_check
+from trainer.gate.side_checks import (
+    churn_check,
+    data_checks,
+    exposure_checks,
+    pinned_check,
+    rank_changes_check,
+)
 
 
 def decide(evidence: GateEvidence, limits: GateSettings) -> tuple[Verdict, list[Check]]:
-    """Return the verdict and one check per rule: fail if any fails, else inconclusive if any is, else pass."""
+    """Return the verdict and one check per rule.
+
+    Fail if any fails, else inconclusive if any is, else pass.
+    """
     relevance = relevance_checks(evidence, limits)
-    checks = [*data_checks(evidence, limits), *artefact_checks(evidence, limits), *relevance, pinned_check(evidence)]
-    checks += [*exposure_checks(evidence, limits, relevance[0]), churn_check(evidence, limits, relevance[0]), rank_changes_check(evidence)]
+    checks = [
+        *data_checks(evidence, limits),
+        *artefact_checks(evidence, limits),
+        *relevance,
+        pinned_check(evidence),
+    ]
+    checks += [
+        *exposure_checks(evidence, limits, relevance[0]),
+        churn_check(evidence, limits, relevance[0]),
+        rank_changes_check(evidence),
+    ]
     return overall(checks), checks
 
 
@@ -43,5 +61,7 @@ def scores(evidence: GateEvidence, limits: GateSettings) -> dict[str, dict[str, 
             means = resampled_means(values, resamples=limits.gate_resamples, seed=limits.seed + number)
             for column, system in enumerate(systems):
                 low, high = interval(means[:, column], 0.025)
-                out[system][segment] = Score(mean=float(values[:, column].mean()), ci_low=low, ci_high=high, n=n)
+                out[system][segment] = Score(
+                    mean=float(values[:, column].mean()), ci_low=low, ci_high=high, n=n
+                )
     return out

@@ -1,4 +1,7 @@
-"""How a training is resumed after it was killed, and after the device's memory did not suffice. Knows no model."""
+"""How a training is resumed after it was killed, and after the device's memory did not suffice.
+
+Knows no model.
+"""
 
 import hashlib
 import shutil
@@ -21,7 +24,10 @@ _LAST_FILE = "trainer_state.json"  # what the library writes last: a checkpoint 
 
 
 def checkpoint_folder(output: Path, start: Path, pairs: pl.DataFrame, plan: Plan) -> Path:
-    """Return where the checkpoints of a training lie: beside its output, under a name that no other data, start or plan has."""
+    """Return where the checkpoints of a training lie.
+
+    Beside its output, under a name that no other data, start or plan has.
+    """
     digest = hashlib.sha256(f"{start.absolute()} {plan}".encode())
     digest.update(pairs.hash_rows(seed=0).to_numpy().tobytes())
     return output.with_name(f"{output.name}.checkpoints") / digest.hexdigest()[:16]
@@ -39,9 +45,10 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def smaller_until_it_fits(attempt: Callable[[Plan], T], plan: Plan) -> T:
-    """Return what ``attempt`` gives for the plan, with half the batch and twice the steps each time the device's memory does not suffice.
+    """Return what ``attempt`` gives for the plan.
 
-    Below ``MIN_BATCH`` pairs the ``torch.OutOfMemoryError`` is raised: the model itself is too large.
+    With half the batch and twice the steps each time the device's memory does not suffice. Below
+    ``MIN_BATCH`` pairs the ``torch.OutOfMemoryError`` is raised: the model itself is too large.
     """
     while True:
         try:
@@ -50,6 +57,8 @@ def smaller_until_it_fits(attempt: Callable[[Plan], T], plan: Plan) -> T:
             if plan.batch_size // 2 < MIN_BATCH:
                 raise
             plan = replace(plan, batch_size=plan.batch_size // 2, steps=plan.steps * 2)
-            log.warning("out of device memory, training again with a smaller batch", batch_size=plan.batch_size)
+            log.warning(
+                "out of device memory, training again with a smaller batch", batch_size=plan.batch_size
+            )
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()

@@ -1,6 +1,7 @@
 """What each step of a training sees: which pairs, which mined negatives, and each text once.
 
-Decided before the first step, so that a run that was killed goes on with the very next batch. Knows no model and no loss.
+Decided before the first step, so that a run that was killed goes on with the very next batch. Knows no model
+and no loss.
 """
 
 from collections.abc import Sequence
@@ -19,17 +20,29 @@ from trainer.learning.towers import Tower
 
 @dataclass(frozen=True)
 class Schedule:
-    """The pairs of all steps in their order: ``rows`` (steps * batch,) of the table, ``negatives`` (steps * batch, k) product numbers."""
+    """The pairs of all steps in their order.
+
+    ``rows`` (steps * batch,) of the table, ``negatives`` (steps * batch, k) product numbers.
+    """
 
     rows: Rows
     negatives: Rows
 
 
 def schedule(numbers: Numbers, new: Rows, plan: Plan, mined: HardNegatives | None) -> Schedule:
-    """Draw the batches of a plan; ``new`` are the rows that the start has not seen, the others are replayed."""
+    """Draw the batches of a plan.
+
+    ``new`` are the rows that the start has not seen, the others are replayed.
+    """
     old = np.setdiff1d(np.arange(len(numbers.query)), new)
     drawn = batches(
-        new, old, steps=plan.steps, batch_size=plan.batch_size, replay_share=plan.replay_share, seed=plan.seed, together=numbers.query
+        new,
+        old,
+        steps=plan.steps,
+        batch_size=plan.batch_size,
+        replay_share=plan.replay_share,
+        seed=plan.seed,
+        together=numbers.query,
     )
     rows = np.concatenate(drawn)
     if mined is None or not plan.hard_negatives:
@@ -39,7 +52,10 @@ def schedule(numbers: Numbers, new: Rows, plan: Plan, mined: HardNegatives | Non
 
 
 class Collator:
-    """Turns pairs of the schedule into what the loss takes: queries and documents, each text once, and whose it is."""
+    """Turns pairs of the schedule into what the loss takes.
+
+    Queries and documents, each text once, and whose it is.
+    """
 
     valid_label_columns: Sequence[str] = ("label",)
 
@@ -47,7 +63,10 @@ class Collator:
         self._numbers, self._tower = numbers, tower
 
     def __call__(self, features: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return ``query_*`` and ``document_*`` inputs and the ``label``; the documents after the pairs' own are the mined negatives."""
+        """Return ``query_*`` and ``document_*`` inputs and the ``label``.
+
+        The documents after the pairs' own are the mined negatives.
+        """
         rows = np.array([feature["label"] for feature in features])
         mined = np.array([feature["negatives"] for feature in features], dtype=np.int64).ravel()
         queries, whose = np.unique(self._numbers.query[rows], return_inverse=True)

@@ -1,7 +1,8 @@
-"""Fine-tune a sentence-transformers model on weighted pairs with its Trainer, and save it as a standard folder (safetensors).
+"""Fine-tune a sentence-transformers model on weighted pairs with its Trainer.
 
-The only training in searchloop. Takes frames and folders, no Kafka: runs, tests and benchmarks call the same ``fine_tune``. Deterministic
-for a seed on CPU, also when it was killed and went on from its checkpoint. Sees only the pairs it is given, so nothing of the test.
+It is saved as a standard folder (safetensors). The only training in searchloop. Takes frames and folders, no
+Kafka: runs, tests and benchmarks call the same ``fine_tune``. Deterministic for a seed on CPU, also when it
+was killed and went on from its checkpoint. Sees only the pairs it is given, so nothing of the test.
 """
 
 import json
@@ -29,7 +30,14 @@ from trainer.learning.numbering import Numbers
 from trainer.learning.plan import LINEAGE, Lineage, Plan, Training
 from trainer.learning.sampling import Rows
 from trainer.learning.towers import TopTower, Tower, WholeTower, build, vectors
-from trainer.learning.trainer_adapter import Reporter, UpperLayers, ValidationScore, WeightsTrainer, arguments_of, trained_weights
+from trainer.learning.trainer_adapter import (
+    Reporter,
+    UpperLayers,
+    ValidationScore,
+    WeightsTrainer,
+    arguments_of,
+    trained_weights,
+)
 from trainer.learning.training_data import TrainingData
 from trainer.learning.training_progress import Step, StepReport, TrainingError
 
@@ -54,9 +62,10 @@ def fine_tune(
 ) -> Training:
     """Train from the model in ``start`` and save it in ``output``, which appears only when it is whole.
 
-    With enough validation queries training stops when they get no better, and the best state is saved. A call that was killed is taken up
-    by the next equal one, from the checkpoints that lie beside ``output`` until it is done. When the device's memory does not suffice the
-    batch is halved, with a warning. Raises ``TrainingError``.
+    With enough validation queries training stops when they get no better, and the best state is saved. A call
+    that was killed is taken up by the next equal one, from the checkpoints that lie beside ``output`` until
+    it is done. When the device's memory does not suffice the batch is halved, with a warning. Raises
+    ``TrainingError``.
     """
     if data.pairs.is_empty():
         raise TrainingError("there are no pairs to train on")
@@ -68,7 +77,9 @@ def fine_tune(
 
     def attempt(plan: Plan) -> _Fit:
         model = _load(start, plan.device)
-        tower = build(model, *numbers.texts(data.texts), top_layers=plan.top_layers if plan.device == "cpu" else None)
+        tower = build(
+            model, *numbers.texts(data.texts), top_layers=plan.top_layers if plan.device == "cpu" else None
+        )
         course = _Course(model, tower, numbers, new, plan, folder / f"batch-{plan.batch_size}")
         return _train(course, progress, lambda: _save(model, output, lineage))
 
@@ -88,7 +99,10 @@ def fine_tune(
 
 @dataclass(frozen=True)
 class _Course:
-    """One attempt at a training, with the batch size of its plan; ``new``: the rows of pairs that the start has not seen."""
+    """One attempt at a training, with the batch size of its plan.
+
+    ``new``: the rows of pairs that the start has not seen.
+    """
 
     model: Any
     tower: Tower
@@ -118,7 +132,9 @@ class _Course:
         numbers, plan = self.numbers, self.plan
         columns = (numbers.query, numbers.product, numbers.weight, numbers.known, numbers.log_popularity)
         table = Table(*(torch.from_numpy(column) for column in columns))
-        return EngagementLoss(trainee, table, scale=plan.scale, symmetric=plan.symmetric, beta=plan.beta, spread=plan.spread)
+        return EngagementLoss(
+            trainee, table, scale=plan.scale, symmetric=plan.symmetric, beta=plan.beta, spread=plan.spread
+        )
 
 
 @dataclass(frozen=True)
@@ -145,7 +161,9 @@ def _train(course: _Course, progress: Callable[[Step], None], save: Callable[[],
     inner = ValidationScore(course.tower, course.numbers, course.folder, blend) if validated else None
     trainer = WeightsTrainer(
         model=trainee,
-        args=arguments_of(plan, course.folder, whole=isinstance(course.tower, WholeTower), bf16=bf16, validated=validated),
+        args=arguments_of(
+            plan, course.folder, whole=isinstance(course.tower, WholeTower), bf16=bf16, validated=validated
+        ),
         train_dataset=Dataset.from_dict({"label": drawn.rows, "negatives": list(drawn.negatives)}),
         loss=loss,
         evaluator=inner,
@@ -176,7 +194,11 @@ def _train(course: _Course, progress: Callable[[Step], None], save: Callable[[],
 
 def _load(folder: Path, device: str) -> Any:
     return SentenceTransformer(
-        str(folder), device=device, local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        str(folder),
+        device=device,
+        local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs={"use_safetensors": True},
     )
 
 

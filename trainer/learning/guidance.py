@@ -1,6 +1,7 @@
 """What to expect of training with so many pairs: how a run will go and how long it takes. Pure.
 
-Rates are measurements (docs/training.md), so the answers are orders of magnitude. Knows no topic and no model.
+Rates are measurements (docs/training.md), so the answers are orders of magnitude. Knows no topic and no
+model.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,10 @@ class Advice:
 def advise(pairs: int, settings: TrainerSettings, device: str) -> Advice:
     """Return what a run with this many pairs does and what can be expected of it."""
     if pairs < settings.min_train_pairs:
-        expect = f"a run is skipped: at least {settings.min_train_pairs} pairs are needed. the pretrained model serves"
+        expect = (
+            f"a run is skipped: at least {settings.min_train_pairs} pairs are needed. the pretrained model "
+            "serves"
+        )
         return Advice(pairs, 0, 0, 0.0, 0.0, expect)
     chosen = plan(settings, new_pairs=pairs, old_pairs=0, from_live=False, device=device)
     seen = chosen.steps * chosen.batch_size
@@ -38,9 +42,18 @@ def advise(pairs: int, settings: TrainerSettings, device: str) -> Advice:
 
 def _expected(pairs: int) -> str:
     if pairs < 1_500:
-        return "a first gain on queries like those trained; most verdicts are inconclusive for lack of test queries, and words still matter"
+        return (
+            "a first gain on queries like those trained; most verdicts are inconclusive for lack of test "
+            "queries, and words still matter"
+        )
     if pairs < 15_000:
-        return "a clear gain over the pretrained model, also on queries never trained; weekly or daily runs are enough"
+        return (
+            "a clear gain over the pretrained model, also on queries never trained; weekly or daily runs "
+            "are enough"
+        )
     if pairs < 150_000:
-        return "more of it than with less (not measured here); train from live on what is new, with a full retrain now and then"
+        return (
+            "more of it than with less (not measured here); train from live on what is new, with a full "
+            "retrain now and then"
+        )
     return "hours on a CPU, and not measured here: train on a GPU, or from live on what is new"

@@ -1,6 +1,7 @@
-"""Keep only a part of what training has moved the weights: between what the start knew and what was learnt lies often the best of both.
+"""Keep only a part of what training has moved the weights.
 
-Weight-space ensembling of a fine-tuned with its zero-shot model: WiSE-FT, Wortsman et al. 2022.
+Between what the start knew and what was learnt lies often the best of both. Weight-space ensembling of a
+fine-tuned with its zero-shot model: WiSE-FT, Wortsman et al. 2022.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,10 @@ import torch
 
 
 class Blend:
-    """Remembers parameters as they are now; later their ``share`` of the way since then is kept. 1.0: all of it."""
+    """Remembers parameters as they are now; later their ``share`` of the way since then is kept.
+
+    1.0: all of it.
+    """
 
     def __init__(self, parameters: Mapping[str, torch.Tensor], share: float) -> None:
         self._parameters, self._share = parameters, share

@@ -1,7 +1,8 @@
 """The loss: a weighted softmax over the batch's products, in which no known positive counts as a negative.
 
-In the manner of generalised contrastive learning (Zhu et al., arXiv 2404.08535): one weight per pair. A sentence-transformers loss, so its
-Trainer trains with it. What a pair is (query, product, weight) comes from a table; the ``label`` of a batch is the row in it.
+In the manner of generalised contrastive learning (Zhu et al., arXiv 2404.08535): one weight per pair. A
+sentence-transformers loss, so its Trainer trains with it. What a pair is (query, product, weight) comes from
+a table; the ``label`` of a batch is the row in it.
 """
 
 from collections.abc import Sequence
@@ -16,9 +17,11 @@ from torch.nn import functional as F  # noqa: N812 torch's own name for it
 
 @dataclass(frozen=True)
 class Table:
-    """The pairs of a training by row: numbers of ``queries`` and ``products`` and the ``weights``, (n,) each, mean weight 1.
+    """The pairs of a training by row.
 
-    ``known`` (m, 2): every query and product that engaged up to the cut, whether trained or not. ``log_popularity``: of each product.
+    Numbers of ``queries`` and ``products`` and the ``weights``, (n,) each, mean weight 1. ``known`` (m, 2):
+    every query and product that engaged up to the cut, whether trained or not. ``log_popularity``: of each
+    product.
     """
 
     queries: Tensor
@@ -29,14 +32,17 @@ class Table:
 
 
 class EngagementLoss(nn.Module):
-    """Softmax cross-entropy of each query against the batch's products and the mined negatives; each product competes once.
+    """Softmax cross-entropy of each query against the batch's products and the mined negatives.
 
-    The target of a query is its own products of the batch, shared by their weights; its other known products are hidden from it, and so is
-    what has the very vector of a known one: no model can tell them apart. The mean is over the pairs, each with its weight, so that a pair
-    weighs the same in every batch. ``beta`` > 0 takes ``beta * log Q`` off the scores while training, so that what serves keeps more of the
-    products' popularity. ``symmetric`` adds, for each product, the softmax over the queries. ``spread`` > 0 adds that many times the
-    squared length of the mean vector of the batch's products, which is their mean cosine: it keeps the catalogue from drawing together in
-    few directions (Zhang et al., Spread-out Local Feature Descriptors, 2017). Under DDP a query competes over all processes' products.
+    Each product competes once. The target of a query is its own products of the batch, shared by their
+    weights; its other known products are hidden from it, and so is what has the very vector of a known one:
+    no model can tell them apart. The mean is over the pairs, each with its weight, so that a pair weighs the
+    same in every batch. ``beta`` > 0 takes ``beta * log Q`` off the scores while training, so that what
+    serves keeps more of the products' popularity. ``symmetric`` adds, for each product, the softmax over the
+    queries. ``spread`` > 0 adds that many times the squared length of the mean vector of the batch's
+    products, which is their mean cosine: it keeps the catalogue from drawing together in few directions
+    (Zhang et al., Spread-out Local Feature Descriptors, 2017). Under DDP a query competes over all processes'
+    products.
     """
 
     _known: Tensor
@@ -57,13 +63,24 @@ class EngagementLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        queries, products, known = table.queries.long(), table.products.long(), table.known.long().reshape(-1, 2)
+        queries, products, known = (
+            table.queries.long(),
+            table.products.long(),
+            table.known.long().reshape(-1, 2),
+        )
         self._stride = int(max(products.max().item(), known[:, 1].max().item() if len(known) else 0)) + 1
         self._scale, self._symmetric, self._beta, self._spread = scale, symmetric, beta, spread
         self.last = torch.tensor(float("nan"))
         keys = torch.cat([known[:, 0] * self._stride + known[:, 1], queries * self._stride + products])
-        popularity = torch.zeros(self._stride) if table.log_popularity is None else table.log_popularity.float()
-        buffers = {"_queries": queries, "_products": products, "_weights": table.weights.float(), "_known": torch.unique(keys)}
+        popularity = (
+            torch.zeros(self._stride) if table.log_popularity is None else table.log_popularity.float()
+        )
+        buffers = {
+            "_queries": queries,
+            "_products": products,
+            "_weights": table.weights.float(),
+            "_known": torch.unique(keys),
+        }
         for name, values in (buffers | {"_log_popularity": popularity}).items():
             self.register_buffer(name, values, persistent=False)
 
@@ -74,10 +91,11 @@ class EngagementLoss(nn.Module):
         return (self._known[at] == keys) & (products < self._stride)[None, :]
 
     def forward(self, sentence_features: Sequence[dict[str, Any]], labels: Tensor) -> Tensor:
-        """Return the loss of the pairs ``labels`` (b,), rows of the table, from the features of their queries and of their documents.
+        """Return the loss of the pairs ``labels`` (b,), rows of the table.
 
-        A feature with ``place`` holds each text once, and ``place`` says whose it is. Documents after the first b are mined negatives,
-        whose product numbers are ``mined``.
+        From the features of their queries and of their documents. A feature with ``place`` holds each text
+        once, and ``place`` says whose it is. Documents after the first b are mined negatives, whose product
+        numbers are ``mined``.
         """
         assert self.model is not None
         vectors, mined = [], None
@@ -91,11 +109,17 @@ class EngagementLoss(nn.Module):
         return self.of_vectors(labels, queries, documents[:count], documents[count:], mined)
 
     def of_vectors(
-        self, rows: Tensor, queries: Tensor, products: Tensor, negatives: Tensor | None = None, negative_ids: Tensor | None = None
+        self,
+        rows: Tensor,
+        queries: Tensor,
+        products: Tensor,
+        negatives: Tensor | None = None,
+        negative_ids: Tensor | None = None,
     ) -> Tensor:
         """Return the loss of the pairs ``rows`` (b,), given their vectors (b, dim) each, of any length.
 
-        ``negatives`` (m, dim) with their product numbers are shared by all rows, as the products of the other rows are.
+        ``negatives`` (m, dim) with their product numbers are shared by all rows, as the products of the other
+        rows are.
         """
         with torch.autocast(queries.device.type, enabled=False):
             rows = rows.long().view(-1)
@@ -106,10 +130,21 @@ class EngagementLoss(nn.Module):
             q_all, p_all, w_all = self._queries[all_rows], self._products[all_rows], self._weights[all_rows]
             columns, ids = all_right, p_all
             if mined is not None and negative_ids is not None:
-                columns, ids = torch.cat([all_right, _everywhere(mined)]), torch.cat([p_all, _everywhere(negative_ids.long())])
+                columns, ids = (
+                    torch.cat([all_right, _everywhere(mined)]),
+                    torch.cat([p_all, _everywhere(negative_ids.long())]),
+                )
             losses = self._one_way(left, q, columns, ids, (q_all, p_all, w_all), self.is_known)
             if self._symmetric:
-                back = self._one_way(right, p, all_left, q_all, (p_all, q_all, w_all), lambda a, b: self.is_known(b, a).T, beta=0.0)
+                back = self._one_way(
+                    right,
+                    p,
+                    all_left,
+                    q_all,
+                    (p_all, q_all, w_all),
+                    lambda a, b: self.is_known(b, a).T,
+                    beta=0.0,
+                )
                 losses = (losses + back) / 2
             loss = (w * losses).mean()
             if self._spread:
@@ -135,7 +170,9 @@ class EngagementLoss(nn.Module):
             scores = scores - beta * self._log_popularity[unique][None, :]
         sources, targets, weights = pairs
         at = torch.searchsorted(unique, targets)
-        share = torch.zeros_like(scores).index_add(1, at, (own[:, None] == sources[None, :]) * weights[None, :])
+        share = torch.zeros_like(scores).index_add(
+            1, at, (own[:, None] == sources[None, :]) * weights[None, :]
+        )
         own_known = known(own, unique) | (share > 0)
         alike = _alike(columns[first].detach())
         hidden = (own_known.float() @ alike.float() > 0) & (share == 0)
@@ -148,7 +185,9 @@ def _distinct(ids: Tensor) -> tuple[Tensor, Tensor]:
     """Return the distinct ids in their order, and the place of the first of each."""
     unique, where = torch.unique(ids, return_inverse=True)
     places = torch.arange(len(ids), device=ids.device)
-    return unique, torch.full((len(unique),), len(ids), device=ids.device).scatter_reduce(0, where, places, "amin")
+    return unique, torch.full((len(unique),), len(ids), device=ids.device).scatter_reduce(
+        0, where, places, "amin"
+    )
 
 
 def _alike(vectors: Tensor) -> Tensor:
@@ -158,8 +197,15 @@ def _alike(vectors: Tensor) -> Tensor:
 
 
 def _everywhere(values: Tensor) -> Tensor:
-    """Return the values of all processes in the order of their ranks, with gradients where they have any; alone: the same."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1):
+    """Return the values of all processes in the order of their ranks, with gradients where they have any.
+
+    Alone: the same.
+    """
+    if not (
+        torch.distributed.is_available()
+        and torch.distributed.is_initialized()
+        and torch.distributed.get_world_size() > 1
+    ):
         return values
     if values.requires_grad:
         return torch.cat(torch.distributed.nn.functional.all_gather(values))  # type: ignore[no-untyped-call]

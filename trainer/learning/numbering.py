@@ -1,4 +1,7 @@
-"""Pairs, products and validation queries by number, so that tensors can speak of them. Pure; knows no model."""
+"""Pairs, products and validation queries by number, so that tensors can speak of them.
+
+Pure; knows no model.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +21,10 @@ MAX_OTHERS = 1000
 
 @dataclass(frozen=True)
 class Numbers:
-    """Text numbers are the queries 0..q-1, then the validation queries, then the products. Everything else is by its own number from 0."""
+    """Text numbers are the queries 0..q-1, then the validation queries, then the products.
+
+    Everything else is by its own number from 0.
+    """
 
     queries: list[str]
     products: list[str]
@@ -32,20 +38,33 @@ class Numbers:
 
     @classmethod
     def of(
-        cls, pairs: pl.DataFrame, known: pl.DataFrame, inner: pl.DataFrame | None = None, twins: Mapping[str, str] = MappingProxyType({})
+        cls,
+        pairs: pl.DataFrame,
+        known: pl.DataFrame,
+        inner: pl.DataFrame | None = None,
+        twins: Mapping[str, str] = MappingProxyType({}),
     ) -> Self:
-        """Number the pairs (query, product_id, weight), all known engagement, and validation queries (query, product_id, gain).
+        """Number the pairs, all known engagement, and validation queries.
 
-        At most ``MAX_VALIDATION`` validation queries are taken, evenly over their sorted order. ``twins``: the product that stands for
-        another one of the same text; what is known of either is known of it, its popularity is that of all, its gain the best one's.
+        Pairs are (query, product_id, weight), validation queries (query, product_id, gain). At most
+        ``MAX_VALIDATION`` validation queries are taken, evenly over their sorted order. ``twins``: the
+        product that stands for another one of the same text; what is known of either is known of it, its
+        popularity is that of all, its gain the best one's.
         """
         popularity = _known_popularity(known, twins)
         pairs, known = as_one(pairs, twins), as_one(known, twins)
-        inner = None if inner is None else as_one(inner, twins).group_by("query", "product_id").agg(pl.col("gain").max())
+        inner = (
+            None
+            if inner is None
+            else as_one(inner, twins).group_by("query", "product_id").agg(pl.col("gain").max())
+        )
         judged = (
             []
             if inner is None
-            else inner.sort("query", "product_id").group_by("query", maintain_order=True).agg("product_id", "gain").rows()
+            else inner.sort("query", "product_id")
+            .group_by("query", maintain_order=True)
+            .agg("product_id", "gain")
+            .rows()
         )
         judged = judged[:: -(-len(judged) // MAX_VALIDATION)] if judged else judged
         queries = sorted(set(pairs["query"].to_list()))
@@ -61,7 +80,9 @@ class Numbers:
             query,
             product,
             pairs["weight"].to_numpy().astype(np.float32),
-            np.concatenate([np.array(both, dtype=np.int64).reshape(-1, 2), np.stack([query, product], axis=1)]),
+            np.concatenate(
+                [np.array(both, dtype=np.int64).reshape(-1, 2), np.stack([query, product], axis=1)]
+            ),
             _log_popularity(popularity, product, p_of),
             [q for q, _, _ in judged],
             [{p_of[p]: gain for p, gain in zip(ids, gains, strict=True)} for _, ids, gains in judged],
@@ -69,7 +90,10 @@ class Numbers:
 
     @property
     def engaged(self) -> Rows:
-        """The numbers of the products that have engagement, ascending: hard negatives come from these alone."""
+        """The numbers of the products that have engagement, ascending.
+
+        Hard negatives come from these alone.
+        """
         return np.unique(self.known[:, 1])
 
     def texts(self, documents: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -81,7 +105,10 @@ class Numbers:
         return len(self.queries) + len(self.validation) + products
 
     def contenders(self) -> Rows:
-        """Return the products among which validation queries are ranked: all that they want, and at most ``MAX_OTHERS`` more, evenly."""
+        """Return the products among which validation queries are ranked.
+
+        All that they want, and at most ``MAX_OTHERS`` more, evenly.
+        """
         wanted = sorted({product for own in self.gains for product in own})
         others = np.setdiff1d(np.arange(len(self.products)), wanted)
         return np.union1d(wanted, others[:: max(1, -(-len(others) // MAX_OTHERS))]).astype(np.int64)
@@ -92,7 +119,10 @@ class Numbers:
 
 
 def _known_popularity(known: pl.DataFrame, twins: Mapping[str, str]) -> dict[str, float]:
-    """Return the log popularity of each product that the frame tells it of; that of twins is the log of their sum."""
+    """Return the log popularity of each product that the frame tells it of.
+
+    That of twins is the log of their sum.
+    """
     if "log_popularity" not in known.columns:
         return {}
     each = as_one(known.select("product_id", "log_popularity").unique("product_id", keep="last"), twins)
@@ -100,7 +130,9 @@ def _known_popularity(known: pl.DataFrame, twins: Mapping[str, str]) -> dict[str
     return dict(summed.iter_rows())
 
 
-def _log_popularity(known: Mapping[str, float], product: Rows, p_of: Mapping[str, int]) -> npt.NDArray[np.float64]:
+def _log_popularity(
+    known: Mapping[str, float], product: Rows, p_of: Mapping[str, int]
+) -> npt.NDArray[np.float64]:
     counts = np.bincount(product, minlength=len(p_of)) + 1.0
     popularity: npt.NDArray[np.float64] = np.log(counts / counts.sum())
     for name, value in known.items():

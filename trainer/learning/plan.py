@@ -1,4 +1,7 @@
-"""How a fine-tune is done: from what it starts, for how long, with which rates. Follows from the amount of data. Pure; knows no torch."""
+"""How a fine-tune is done: from what it starts, for how long, with which rates.
+
+Follows from the amount of data. Pure; knows no torch.
+"""
 
 from dataclasses import dataclass
 from math import ceil, inf
@@ -13,20 +16,24 @@ from schemas.settings import TrainerSettings
 LINEAGE = "searchloop_training.json"
 CHECKPOINTS = 5  # of one training; at each, the validation queries are looked at
 CUDA_BATCH = 1024
-# Spread x (1 + 12 / steps): from the pretrained model vectors collapse in the first steps, so short trainings need more of it.
+# Spread x (1 + 12 / steps): from the pretrained model vectors collapse in the first steps, so short trainings
+# need more of it.
 SPREAD_STEPS = 12
 
 
 class Band(NamedTuple):
-    """The hyper-parameters up to an amount of pairs to learn: passes over them from the base model, and over new ones from live."""
+    """The hyper-parameters up to an amount of pairs to learn.
+
+    Passes over them from the base model, and over new ones from live.
+    """
 
     up_to_pairs: float
     passes: float
     live_passes: float
 
 
-# The one table. Chosen on weeks 33 to 37 of a click log with 600 to 5,000 pairs; the rows beyond follow the literature (notes/peers.md,
-# section 3) and cost. The same for every shop.
+# The one table. Chosen on weeks 33 to 37 of a click log with 600 to 5,000 pairs; the rows beyond follow the
+# literature (notes/peers.md, section 3) and cost. The same for every shop.
 BANDS = (
     Band(2_000, 2.5, 2.0),
     Band(20_000, 2.5, 2.0),
@@ -36,7 +43,10 @@ BANDS = (
 
 
 class Lineage(BaseModel):
-    """Where a trained model comes from, kept in its folder: nothing from ``cut_day`` on, and no held-out query, was trained."""
+    """Where a trained model comes from, kept in its folder.
+
+    Nothing from ``cut_day`` on, and no held-out query, was trained.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -92,11 +102,18 @@ class Plan:
 
 
 def choose_start(
-    asked: Literal["live", "pristine"], live: Lineage | None, *, cut_day: int, heldout_share: float, new_pairs: int, full_every: int
+    asked: Literal["live", "pristine"],
+    live: Lineage | None,
+    *,
+    cut_day: int,
+    heldout_share: float,
+    new_pairs: int,
+    full_every: int,
 ) -> tuple[Literal["live", "base"], str]:
-    """Return what the fine-tune starts from, and why. ``live`` is the live model's lineage, ``new_pairs`` those it has not seen.
+    """Return what the fine-tune starts from, and why.
 
-    A live model that was trained on days or queries of this run's test is never the start: the candidate would know the answers. Every
+    ``live`` is the live model's lineage, ``new_pairs`` those it has not seen. A live model that was trained
+    on days or queries of this run's test is never the start: the candidate would know the answers. Every
     ``full_every``-th training is from the base model again; 0: none is for that reason.
     """
     if asked == "pristine":
@@ -108,15 +125,19 @@ def choose_start(
         "the live model has seen a part of the test": age < 0 or live.heldout_share < heldout_share,
         f"the live model is {age} days old: what is new to it cannot be told": age > SINGLE_DAYS,
         "there is nothing that the live model has not seen": not new_pairs,
-        f"{live.since_base} trainings went on from a trained model since the last one from the base model": bool(full_every)
-        and live.since_base + 1 >= full_every,
+        (
+            f"{live.since_base} trainings went on from a trained model since the last one from the base model"
+        ): bool(full_every) and live.since_base + 1 >= full_every,
     }
     why = next((reason for reason, holds in reasons.items() if holds), None)
     return ("base", why) if why else ("live", f"{new_pairs} pairs are new to the live model")
 
 
 def plan(settings: TrainerSettings, *, new_pairs: int, old_pairs: int, from_live: bool, device: str) -> Plan:
-    """Return the plan for this amount of data: how often each pair is seen by the table, and from live old pairs beside the new ones."""
+    """Return the plan for this amount of data.
+
+    How often each pair is seen by the table, and from live old pairs beside the new ones.
+    """
     pairs = new_pairs + old_pairs
     large = max(settings.batch_size, min(CUDA_BATCH, pairs // 20))
     batch = max(1, min(settings.batch_size if device == "cpu" else large, pairs))

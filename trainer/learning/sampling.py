@@ -7,12 +7,20 @@ Rows = npt.NDArray[np.int64]
 
 
 def batches(
-    new: Rows, old: Rows, *, steps: int, batch_size: int, replay_share: float, seed: int, together: Rows | None = None
+    new: Rows,
+    old: Rows,
+    *,
+    steps: int,
+    batch_size: int,
+    replay_share: float,
+    seed: int,
+    together: Rows | None = None,
 ) -> list[Rows]:
-    """Return ``steps`` arrays of ``batch_size`` row numbers (fewer when there are fewer rows): new ones, and the replay share of old ones.
+    """Return ``steps`` arrays of ``batch_size`` row numbers (fewer when there are fewer rows).
 
-    Each kind is passed through in shuffled rounds, so that no row is seen a second time before all were seen once. ``together``: the query
-    of each row; rows of one query follow each other, so that a batch sees a query with most of its products.
+    New ones, and the replay share of old ones. Each kind is passed through in shuffled rounds, so that no row
+    is seen a second time before all were seen once. ``together``: the query of each row; rows of one query
+    follow each other, so that a batch sees a query with most of its products.
     """
     rng = np.random.default_rng(seed)
     size = min(batch_size, len(new) + len(old))
@@ -29,7 +37,10 @@ class _Rounds:
         self._left: Rows = rows[:0]
 
     def take(self, count: int) -> Rows:
-        """Return the next ``count`` rows; within one call a row may repeat only when there are fewer rows than asked."""
+        """Return the next ``count`` rows.
+
+        Within one call a row may repeat only when there are fewer rows than asked.
+        """
         parts: list[Rows] = []
         while count:
             if not len(self._left):

@@ -1,7 +1,9 @@
-"""Text numbers to vectors, with gradients: through the whole model, or through its top layers over remembered lower ones.
+"""Text numbers to vectors, with gradients.
 
-On a CPU the lower layers stay as they are, so their output is computed once per text, as far as memory goes. That is about four times
-cheaper, and at equal steps not worse (docs/journal.md). Knows no queries, products or losses, and not who trains.
+Through the whole model, or through its top layers over remembered lower ones. On a CPU the lower layers stay
+as they are, so their output is computed once per text, as far as memory goes. That is about four times
+cheaper, and at equal steps not worse (docs/journal.md). Knows no queries, products or losses, and not who
+trains.
 """
 
 from collections.abc import Sequence
@@ -24,7 +26,10 @@ _LAYERED = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
 
 
 class Tower(Protocol):
-    """What training needs of a model: how a text's number becomes what the model takes, and which parameters train."""
+    """What training needs of a model.
+
+    How a text's number becomes what the model takes, and which parameters train.
+    """
 
     def features(self, texts: Tensor) -> dict[str, Tensor]:
         """Return the model's inputs of the texts with these numbers (n,)."""
@@ -45,8 +50,14 @@ def build(model: Any, queries: Sequence[str], products: Sequence[str], *, top_la
     ``top_layers``: how many layers train where the architecture is known; None: all train.
     """
     prompts = model.prompts or {}
-    of_query, of_document = prompts.get("query") or "", prompts.get("document") or prompts.get("passage") or ""
-    asked, sold = [of_query + normalise_query(q) for q in queries], [of_document + normalise_query(p) for p in products]
+    of_query, of_document = (
+        prompts.get("query") or "",
+        prompts.get("document") or prompts.get("passage") or "",
+    )
+    asked, sold = (
+        [of_query + normalise_query(q) for q in queries],
+        [of_document + normalise_query(p) for p in products],
+    )
     tokens = Tokens(model, [*asked, *sold])
     if top_layers is not None and TopTower.fits(model):
         return TopTower(model, tokens, top_layers)
@@ -89,16 +100,21 @@ class WholeTower:
 
 
 class TopTower:
-    """The top layers train; what enters them is remembered per text, in one flat tensor (tokens, hidden), as far as memory goes.
+    """The top layers train.
 
-    Of the other texts it is computed at each use; the trained layers' work on a large batch is done twice (``trainer.learning.memory``).
+    What enters them is remembered per text, in one flat tensor (tokens, hidden), as far as memory goes. Of
+    the other texts it is computed at each use; the trained layers' work on a large batch is done twice
+    (``trainer.learning.memory``).
     """
 
     def __init__(self, model: Any, tokens: Tokens, top_layers: int, memory: TrainingMemory = BOUNDED) -> None:
         self._model, self._tokens, self._memory = model, tokens, memory
         self._inner = model[0].auto_model
         layers = self._inner.encoder.layer
-        self._lower, self._top = layers[: max(0, len(layers) - top_layers)], layers[max(0, len(layers) - top_layers) :]
+        self._lower, self._top = (
+            layers[: max(0, len(layers) - top_layers)],
+            layers[max(0, len(layers) - top_layers) :],
+        )
         config = self._inner.config
         self._shape = Shape(len(self._top), config.hidden_size, config.num_attention_heads)
         model.eval()
@@ -122,12 +138,17 @@ class TopTower:
         return {"input_ids": texts}
 
     def embed(self, texts: Tensor) -> Tensor:
-        """Return (n, dim) vectors of the texts with these numbers. Texts of like length go together, which saves padding."""
+        """Return (n, dim) vectors of the texts with these numbers.
+
+        Texts of like length go together, which saves padding.
+        """
         order = torch.argsort(self._lengths[texts], stable=True)
         lengths = self._lengths[texts[order]].tolist()
         sizes = self._memory.parts(lengths, self._shape)
         again = self._memory.computed_again(sizes, lengths, self._shape) if torch.is_grad_enabled() else 0
-        vectors = torch.cat([self._embed(part, again=i < again) for i, part in enumerate(torch.split(texts[order], sizes))])
+        vectors = torch.cat(
+            [self._embed(part, again=i < again) for i, part in enumerate(torch.split(texts[order], sizes))]
+        )
         return vectors[torch.argsort(order)]
 
     def trained(self) -> list[nn.Parameter]:
@@ -148,7 +169,11 @@ class TopTower:
         else:
             below = self._through_lower(texts.tolist())
         entering = below * valid[:, :, None]
-        vectors: Tensor = checkpoint(self._upper, entering, valid, use_reentrant=False) if again else self._upper(entering, valid)
+        vectors: Tensor = (
+            checkpoint(self._upper, entering, valid, use_reentrant=False)
+            if again
+            else self._upper(entering, valid)
+        )
         return vectors
 
     def _upper(self, entering: Tensor, valid: Tensor) -> Tensor:
@@ -168,7 +193,10 @@ class TopTower:
 
     @torch.no_grad()
     def _through_lower(self, texts: Sequence[int]) -> Tensor:
-        """Return what enters the top layers (n, longest, hidden). Never with dropout, whatever mode the model is in."""
+        """Return what enters the top layers (n, longest, hidden).
+
+        Never with dropout, whatever mode the model is in.
+        """
         for part in (self._inner.embeddings, *self._lower):
             part.eval()
         inputs = self._tokens.batch(texts)
@@ -176,7 +204,9 @@ class TopTower:
         return self._through(self._lower, self._inner.embeddings(**inputs), mask)
 
     def _through(self, layers: Any, hidden: Tensor, mask: Tensor) -> Tensor:
-        spread = create_bidirectional_mask(config=self._inner.config, inputs_embeds=hidden, attention_mask=mask)
+        spread = create_bidirectional_mask(
+            config=self._inner.config, inputs_embeds=hidden, attention_mask=mask
+        )
         for layer in layers:
             hidden = layer(hidden, spread)
         return hidden

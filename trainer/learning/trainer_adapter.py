@@ -1,6 +1,7 @@
-"""sentence-transformers' Trainer as it is used here: what it is given, what its checkpoints hold, how it validates. Decides no plan.
+"""sentence-transformers' Trainer as it is used here.
 
-It is fed numbers of texts, whose vectors a tower makes; only the weights that train are kept at a checkpoint.
+What it is given, what its checkpoints hold, how it validates. Decides no plan. It is fed numbers of texts,
+whose vectors a tower makes; only the weights that train are kept at a checkpoint.
 """
 
 from pathlib import Path
@@ -10,7 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformerTrainer,
+    SentenceTransformerTrainingArguments,
+)
 from sentence_transformers.base.evaluation import BaseEvaluator
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.utils.data import SequentialSampler
@@ -26,7 +31,10 @@ WEIGHTS = "trained.safetensors"
 
 
 class UpperLayers(SentenceTransformer):  # type: ignore[misc]
-    """A model that takes numbers of texts in place of tokens: what enters its trained layers is remembered by its tower."""
+    """A model that takes numbers of texts in place of tokens.
+
+    What enters its trained layers is remembered by its tower.
+    """
 
     tower: Tower
 
@@ -36,12 +44,18 @@ class UpperLayers(SentenceTransformer):  # type: ignore[misc]
 
 
 class WeightsTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
-    """The library's Trainer; a checkpoint holds the weights that train, by safetensors, and no copy of the others."""
+    """The library's Trainer.
+
+    A checkpoint holds the weights that train, by safetensors, and no copy of the others.
+    """
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002 the library's signature
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: p.detach().cpu().contiguous() for name, p in trained_weights(self.model).items()}, folder / WEIGHTS)
+        save_file(
+            {name: p.detach().cpu().contiguous() for name, p in trained_weights(self.model).items()},
+            folder / WEIGHTS,
+        )
 
     def _load_from_checkpoint(self, checkpoint_path: str, model: Any = None) -> None:  # noqa: ARG002 the library's signature
         weights = load_file(Path(checkpoint_path) / WEIGHTS)
@@ -54,9 +68,10 @@ class WeightsTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
 
 class ValidationScore(BaseEvaluator):  # type: ignore[misc]
-    """nDCG@10 of the validation queries over their own and some other products, by what would be saved. Its metric is the step to keep.
+    """nDCG@10 of the validation queries over their own and some other products, by what would be saved.
 
-    The scores of every step are written beside the checkpoints, so that a training that was killed decides as if it had not been.
+    Its metric is the step to keep. The scores of every step are written beside the checkpoints, so that a
+    training that was killed decides as if it had not been.
     """
 
     def __init__(self, tower: Tower, numbers: Numbers, folder: Path, blend: Blend) -> None:
@@ -69,7 +84,13 @@ class ValidationScore(BaseEvaluator):  # type: ignore[misc]
         scores: npt.NDArray[np.float64] = np.load(self._folder / f"scores-{step}.npy")
         return scores
 
-    def __call__(self, model: Any, output_path: str | None = None, epoch: float = -1, steps: int = -1) -> dict[str, float]:  # noqa: ARG002
+    def __call__(
+        self,
+        model: Any,
+        output_path: str | None = None,  # noqa: ARG002 (the library's own)
+        epoch: float = -1,  # noqa: ARG002
+        steps: int = -1,
+    ) -> dict[str, float]:
         """Score the step, write its scores down, and return the best sound step so far."""
         was_training = model.training
         with self._blend.applied():
@@ -77,7 +98,10 @@ class ValidationScore(BaseEvaluator):  # type: ignore[misc]
             products = vectors(self._tower, self._numbers.product_texts(self._products))
         model.train(was_training)
         self._folder.mkdir(parents=True, exist_ok=True)
-        np.save(self._folder / f"scores-{steps}.npy", inner_scores(queries, products, self._products, self._numbers.gains))
+        np.save(
+            self._folder / f"scores-{steps}.npy",
+            inner_scores(queries, products, self._products, self._numbers.gains),
+        )
         done = [int(path.stem.rpartition("-")[2]) for path in self._folder.glob("scores-*.npy")]
         return {"kept_step": float(latest_sound({step: self.of(step) for step in done if step <= steps}))}
 
@@ -97,11 +121,20 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         self._report.step(state.global_step)
 
 
-def arguments_of(plan: Plan, folder: Path, *, whole: bool, bf16: bool, validated: bool) -> SentenceTransformerTrainingArguments:
-    """Return the library's arguments for a plan. ``whole``: all layers train, at a tenth of the rate; ``validated``: the best is kept."""
+def arguments_of(
+    plan: Plan, folder: Path, *, whole: bool, bf16: bool, validated: bool
+) -> SentenceTransformerTrainingArguments:
+    """Return the library's arguments for a plan.
+
+    ``whole``: all layers train, at a tenth of the rate; ``validated``: the best is kept.
+    """
     judge: dict[str, Any] = {}
     if validated:
-        judge = {"eval_strategy": "steps", "eval_steps": plan.checkpoint_steps, "load_best_model_at_end": True}
+        judge = {
+            "eval_strategy": "steps",
+            "eval_steps": plan.checkpoint_steps,
+            "load_best_model_at_end": True,
+        }
         judge |= {"metric_for_best_model": "kept_step", "greater_is_better": True}
     return SentenceTransformerTrainingArguments(
         output_dir=str(folder),

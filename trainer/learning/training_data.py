@@ -15,9 +15,9 @@ from trainer.learning.twins import stand_ins
 class TrainingData:
     """``pairs``: query, product_id, weight, and optionally ``new`` (bool; False marks the replay side).
 
-    ``known``: query and product_id of all engagement before the cut, and optionally ``log_popularity``, without which a product is as
-    popular as it has pairs. ``texts``: the document text of every product of both. ``inner``: query, product_id, gain of queries that are
-    neither trained nor tested, for validation.
+    ``known``: query and product_id of all engagement before the cut, and optionally ``log_popularity``,
+    without which a product is as popular as it has pairs. ``texts``: the document text of every product of
+    both. ``inner``: query, product_id, gain of queries that are neither trained nor tested, for validation.
     """
 
     pairs: pl.DataFrame
@@ -28,9 +28,20 @@ class TrainingData:
     @property
     def new_rows(self) -> Rows:
         """The rows of ``pairs`` that the start has not seen; all, where the pairs do not say."""
-        return np.flatnonzero(self.pairs["new"].to_numpy()) if "new" in self.pairs.columns else np.arange(self.pairs.height)
+        return (
+            np.flatnonzero(self.pairs["new"].to_numpy())
+            if "new" in self.pairs.columns
+            else np.arange(self.pairs.height)
+        )
 
     def numbered(self) -> Numbers:
         """Return all of it by number, one product standing for those of the same text."""
-        told = {product for frame in (self.pairs, self.known, self.inner) if frame is not None for product in frame["product_id"].to_list()}
-        return Numbers.of(self.pairs, self.known, self.inner, stand_ins({product: self.texts[product] for product in told}))
+        told = {
+            product
+            for frame in (self.pairs, self.known, self.inner)
+            if frame is not None
+            for product in frame["product_id"].to_list()
+        }
+        return Numbers.of(
+            self.pairs, self.known, self.inner, stand_ins({product: self.texts[product] for product in told})
+        )

@@ -1,4 +1,7 @@
-"""What is said of each step of a training, and how its validation is scored. Pure but for the clock of the rate."""
+"""What is said of each step of a training, and how its validation is scored.
+
+Pure but for the clock of the rate.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +38,10 @@ class HasLast(Protocol):
 
 
 class StepReport:
-    """Follows a training: the loss of each step must be finite; the rate counts from where this process began."""
+    """Follows a training: the loss of each step must be finite.
+
+    The rate counts from where this process began.
+    """
 
     def __init__(self, loss: HasLast, plan: Plan, progress: Callable[[Step], None]) -> None:
         self._loss, self._plan, self._progress = loss, plan, progress
@@ -50,7 +56,9 @@ class StepReport:
         """Report that step ``number`` is done. Raises ``TrainingError`` when its loss is not finite."""
         value = float(self._loss.last)
         if not np.isfinite(value):
-            raise TrainingError(f"the loss is {value} at step {number} of {self._plan.steps}; nothing was saved")
+            raise TrainingError(
+                f"the loss is {value} at step {number} of {self._plan.steps}; nothing was saved"
+            )
         self.first = value if np.isnan(self.first) else self.first
         self.last = value
         size = self._plan.batch_size
@@ -64,9 +72,9 @@ def inner_scores(
     numbers: npt.NDArray[np.int64],
     gains: Sequence[Mapping[int, float]],
 ) -> npt.NDArray[np.float64]:
-    """Return the nDCG@10 (n,) of queries (n, dim) over products (m, dim) with these ``numbers`` (m,), unit rows.
+    """Return the nDCG@10 (n,) of queries (n, dim) over products (m, dim), unit rows.
 
-    ``gains``: of each query, by product number.
+    The products have these ``numbers`` (m,). ``gains``: of each query, by product number.
     """
     places = numbers[top(queries @ products.T, 10)].tolist()
     named = [{str(product): gain for product, gain in own.items()} for own in gains]
@@ -74,10 +82,11 @@ def inner_scores(
 
 
 def latest_sound(scores: Mapping[int, npt.NDArray[np.float64]]) -> int:
-    """Return the latest step whose mean is not worse than the best one's by more than the standard error of their difference.
+    """Return the latest step whose mean is as good as the best one's.
 
-    ``scores`` (n,) by step, of the same queries. Nobody is taught these queries; what is taught, later steps know better. So an earlier
-    step is kept only where the later one has shown harm (the one-standard-error rule of Breiman et al., 1984).
+    Worse by at most the standard error of their difference. ``scores`` (n,) by step, of the same queries.
+    Nobody is taught these queries; what is taught, later steps know better. So an earlier step is kept only
+    where the later one has shown harm (the one-standard-error rule of Breiman et al., 1984).
     """
     best = max(scores, key=lambda step: (scores[step].mean(), step))
 

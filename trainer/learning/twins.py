@@ -1,4 +1,7 @@
-"""Products with one text: to a model they are one product, so one of them stands for all while it is trained. Pure."""
+"""Products with one text: to a model they are one product, so one of them stands for all while it is trained.
+
+Pure.
+"""
 
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -9,13 +12,19 @@ from schemas.text import normalise_query
 
 
 def stand_ins(texts: Mapping[str, str]) -> dict[str, str]:
-    """Return for each product whose text another one has too, in the form in which it is encoded, the smallest id that has it.
+    """Return for each product whose text another one has too the smallest id that has it.
+
+    Texts in the form in which they are encoded.
 
     >>> stand_ins({"b": "Red  shoe", "a": "red shoe", "c": "boot"})
     {'b': 'a'}
     """
     first: dict[bytes, str] = {}
-    return {product: own for product in sorted(texts) if (own := first.setdefault(_digest(texts[product]), product)) != product}
+    return {
+        product: own
+        for product in sorted(texts)
+        if (own := first.setdefault(_digest(texts[product]), product)) != product
+    }
 
 
 def as_one(frame: pl.DataFrame, stand_ins: Mapping[str, str]) -> pl.DataFrame:

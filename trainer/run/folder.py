@@ -1,6 +1,7 @@
 """One run on disk: a folder in which every finished step leaves a marker, written last.
 
-A killed run starts again at the first step without a marker. Knows no step by name, and neither Kafka nor models.
+A killed run starts again at the first step without a marker. Knows no step by name, and neither Kafka nor
+models.
 """
 
 import fcntl
@@ -71,7 +72,10 @@ class RunFolder:
 
     @classmethod
     def of(cls, data_dir: Path, run_id: str) -> Self:
-        """Return the folder of a run. Raises ``ValueError`` for what is no run id: ids come from Kafka, and no path is made of another."""
+        """Return the folder of a run.
+
+        Raises ``ValueError`` for what is no run id: ids come from Kafka, and no path is made of another.
+        """
         if not is_run_id(run_id):
             raise ValueError(f"{run_id[:100]!r} is not the id of a run")
         return cls(data_dir / "runs" / run_id)
@@ -85,7 +89,10 @@ class RunFolder:
         return found
 
     def find(self, step: str, kind: type[M]) -> M | None:
-        """Return the facts of a finished step, or None. Raises ``MarkerError`` when they are there and cannot be read."""
+        """Return the facts of a finished step, or None.
+
+        Raises ``MarkerError`` when they are there and cannot be read.
+        """
         path = self.path / f"{step}.json"
         try:
             return kind.model_validate_json(path.read_bytes())
@@ -94,7 +101,10 @@ class RunFolder:
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, problem["loc"]))
-            raise MarkerError(f"{path.name} of run {self.path.name} cannot be read by this version: {where}: {problem['msg']}") from error
+            raise MarkerError(
+                f"{path.name} of run {self.path.name} cannot be read by this version: {where}: "
+                f"{problem['msg']}"
+            ) from error
 
     def outcome(self) -> RunOutcome | None:
         """Return how the run ended, or None; an outcome that cannot be read is a failure, and says so."""
@@ -127,7 +137,10 @@ class RunFolder:
         return path
 
     def clear(self) -> None:
-        """Remove what the steps have made, and the markers that say so; the request and the counts of attempts stay."""
+        """Remove what the steps have made, and the markers that say so.
+
+        The request and the counts of attempts stay.
+        """
         for path in self.path.iterdir():
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -138,7 +151,9 @@ class RunFolder:
         """Say where the run stands; the worker publishes it."""
         path = self.path / "progress.json"
         partial = path.with_suffix(".tmp")
-        partial.write_text(RunProgress(state=state, progress=round(progress, 4), detail=detail[:500]).model_dump_json())
+        partial.write_text(
+            RunProgress(state=state, progress=round(progress, 4), detail=detail[:500]).model_dump_json()
+        )
         partial.replace(path)
 
     @contextmanager
@@ -150,7 +165,10 @@ class RunFolder:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all: temporary file, fsync, rename, fsync of the folder."""
+    """Write a file so that it is there as a whole or not at all.
+
+    Temporary file, fsync, rename, fsync of the folder.
+    """
     partial = path.with_name(path.name + ".tmp")
     with partial.open("wb") as file:
         file.write(content)

@@ -1,4 +1,7 @@
-"""What the trainer reads of ``releases`` and ``decisions``: the live generation, and what became of a promotion."""
+"""What the trainer reads of ``releases`` and ``decisions``.
+
+The live generation, and what became of a promotion.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +28,10 @@ class RefusedError(RuntimeError):
 
 
 async def await_live(settings: TrainerSettings, wait: timedelta) -> LivePointer | None:
-    """Return the newest live pointer of the deployment, waiting for the first one; None when there is none in time."""
+    """Return the newest live pointer of the deployment, waiting for the first one.
+
+    None when there is none in time.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + wait.total_seconds()
     async with open_reader(settings.kafka, [settings.topic(RELEASES.name)]) as reader:
@@ -39,8 +45,15 @@ async def await_live(settings: TrainerSettings, wait: timedelta) -> LivePointer 
 
 
 def follow(chain: Chain, record: Record, deployment: str) -> bool:
-    """Take a record of ``releases`` in, in the order of the log. True where it is the deployment's pointer, and from now on holds."""
-    return record.key == deployment.encode() and record.value is not None and judged(lambda r: chain.take(r.value or b""), record) is True
+    """Take a record of ``releases`` in, in the order of the log.
+
+    True where it is the deployment's pointer, and from now on holds.
+    """
+    return (
+        record.key == deployment.encode()
+        and record.value is not None
+        and judged(lambda r: chain.take(r.value or b""), record) is True
+    )
 
 
 async def read_history(settings: TrainerSettings) -> tuple[list[Release], list[Decision]]:
@@ -69,11 +82,12 @@ async def await_release(
     building: Callable[[Release], None] = lambda _: None,
     grace: timedelta = EXPIRY_GRACE,
 ) -> int | None:
-    """Return the generation that serves a run's candidate, from the topics' beginnings, so that it also answers after a restart.
+    """Return the generation that serves a run's candidate.
 
-    Waits for as long as the indexer builds it, which ``building`` is told of. None when the indexer had not begun ``grace`` after the
-    command expired: from then on it refuses it, so that no run is said to have failed whose generation goes live later. Raises
-    ``RefusedError`` when the indexer rejected the command or failed the build.
+    Read from the topics' beginnings, so that it also answers after a restart. Waits for as long as the
+    indexer builds it, which ``building`` is told of. None when the indexer had not begun ``grace`` after the
+    command expired: from then on it refuses it, so that no run is said to have failed whose generation goes
+    live later. Raises ``RefusedError`` when the indexer rejected the command or failed the build.
     """
     decisions = settings.topic(DECISIONS.name)
     begun = None
@@ -81,7 +95,11 @@ async def await_release(
         while True:
             expired = command.expires_at is not None and datetime.now(UTC) > command.expires_at + grace
             last_look = expired and begun is None
-            for record in [r async for r in reader.until(await reader.end_offsets())] if last_look else await reader.poll():
+            for record in (
+                [r async for r in reader.until(await reader.end_offsets())]
+                if last_look
+                else await reader.poll()
+            ):
                 if record.topic == decisions:
                     raise_if_rejected(record, f"{settings.deployment}-rejected-{command.command_id}")
                     continue
@@ -99,15 +117,24 @@ async def await_release(
 def build_of(record: Record, run_id: str) -> Release | None:
     """Return the generation of a run's candidate if the record says that the indexer builds it."""
     release = judged(_release, record)
-    ours = isinstance(release, Release) and release.run_id == run_id and release.state in {ReleaseState.BUILDING, ReleaseState.VERIFIED}
+    ours = (
+        isinstance(release, Release)
+        and release.run_id == run_id
+        and release.state in {ReleaseState.BUILDING, ReleaseState.VERIFIED}
+    )
     return release if ours and isinstance(release, Release) else None
 
 
 def published(record: Record, deployment: str, run_id: str, command_id: str) -> int | None:
-    """Return the generation if the record says that the run's candidate serves or served. Raises ``RefusedError`` for a failed build."""
+    """Return the generation if the record says that the run's candidate serves or served.
+
+    Raises ``RefusedError`` for a failed build.
+    """
     pointer = _pointer(record, deployment)
     if pointer is not None:
-        ours = pointer.live.run_id == run_id or (pointer.command_id == command_id and pointer.cause == "promote")
+        ours = pointer.live.run_id == run_id or (
+            pointer.command_id == command_id and pointer.cause == "promote"
+        )
         return pointer.live.generation if ours else None
     release = judged(_release, record)
     if not isinstance(release, Release) or release.run_id != run_id:

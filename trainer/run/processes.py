@@ -1,4 +1,7 @@
-"""How a run's processes are started: with few threads and low priority, and never outliving who started them."""
+"""How a run's processes are started.
+
+With few threads and low priority, and never outliving who started them.
+"""
 
 import os
 import sys
@@ -14,8 +17,14 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def environment(parent: Mapping[str, str], threads: int) -> dict[str, str]:
-    """Return the variables of a child: the parent's, the cap on threads for every library that reads one, no network for models."""
-    capped = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")}
+    """Return the variables of a child.
+
+    The parent's, the cap on threads for every library that reads one, no network for models.
+    """
+    capped = {
+        name: str(threads)
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+    }
     path = os.pathsep.join(p for p in (str(_ROOT), parent.get("PYTHONPATH", "")) if p)
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return {**parent, **capped, **quiet, "PYTHONPATH": path}

@@ -1,7 +1,8 @@
-"""Take a forgotten client out of the files of an ended run: its rows, and the text of queries in which nobody else stood.
+"""Take a forgotten client out of the files of an ended run.
 
-Which pairs were its alone is read from the run's own snapshot. What the operator wrote (pinned queries, judgments) stays, and so does the
-model. The verdict can then no longer be derived again; ``forgotten.json`` says why.
+Its rows, and the text of queries in which nobody else stood. Which pairs were its alone is read from the
+run's own snapshot. What the operator wrote (pinned queries, judgments) stays, and so does the model. The
+verdict can then no longer be derived again; ``forgotten.json`` says why.
 """
 
 from collections.abc import Collection, Iterator
@@ -31,14 +32,20 @@ class Forgotten(BaseModel):
 
 @dataclass
 class Rewritten:
-    """``runs``: whose files were rewritten. ``unfinished``: runs that are still going, whose files may name the client."""
+    """``runs``: whose files were rewritten.
+
+    ``unfinished``: runs that are still going, whose files may name the client.
+    """
 
     runs: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
 
 
 def forget_in_runs(data_dir: Path, clients: Collection[str], *, at: datetime) -> Rewritten:
-    """Take the clients, by their hashes, out of every run below the directory. May be repeated; killed in between it begins again."""
+    """Take the clients, by their hashes, out of every run below the directory.
+
+    May be repeated; killed in between it begins again.
+    """
     done = Rewritten()
     for path in sorted((data_dir / "runs").glob("*/snapshot/clients.parquet")):
         run = RunFolder(path.parents[1])
@@ -64,7 +71,11 @@ def forget_in(run: RunFolder, clients: Collection[str], *, at: datetime) -> int:
     rows, files = named.height, []
     for path in _of_shoppers(run.path):
         frame = pl.read_parquet(path)
-        left = frame.join(alone, on=key, how="anti", maintain_order="left") if "product_id" in frame.columns else frame
+        left = (
+            frame.join(alone, on=key, how="anti", maintain_order="left")
+            if "product_id" in frame.columns
+            else frame
+        )
         left = left.join(silent, on="query", how="anti", maintain_order="left")
         if path != source and left.height < frame.height:
             rows += frame.height - left.height

@@ -12,7 +12,9 @@ from schemas.settings import MAX_SEED, TrainerSettings
 from schemas.training import Trigger
 
 # Settings that a trigger may override for its run.
-OVERRIDES = frozenset({"max_steps", "passes", "test_days", "seed", "learning_rate", "weight_map", "logq_beta"})
+OVERRIDES = frozenset(
+    {"max_steps", "passes", "test_days", "seed", "learning_rate", "weight_map", "logq_beta"}
+)
 LABEL_SHUFFLE = "label_shuffle_seed"
 
 
@@ -21,10 +23,10 @@ class TriggerError(ValueError):
 
 
 class Request(BaseModel):
-    """One run as it is asked for: the marker ``request`` of its folder. ``settings`` hold the overrides already.
+    """One run as it is asked for: the marker ``request`` of its folder.
 
-    Settings that another version knew are left out when it is read, and those that it did not know have their defaults: a run goes on
-    after an upgrade, and after its undoing.
+    ``settings`` hold the overrides already. Settings that another version knew are left out when it is read,
+    and those that it did not know have their defaults: a run goes on after an upgrade, and after its undoing.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,20 +50,32 @@ class Request(BaseModel):
 
     @classmethod
     def of(cls, run_id: str, trigger: Trigger, settings: TrainerSettings) -> Self:
-        """Build the request of a trigger. Raises ``TriggerError`` for a force without reason and for params outside the list."""
+        """Build the request of a trigger.
+
+        Raises ``TriggerError`` for a force without reason and for params outside the list.
+        """
         if trigger.force and not (trigger.force_reason or "").strip():
             raise TriggerError("force_reason: force needs a reason")
         unknown = sorted(trigger.params.keys() - OVERRIDES - {LABEL_SHUFFLE})
         if unknown:
-            raise TriggerError(f"params: {', '.join(unknown)} may not be set by a trigger; these may: {', '.join(sorted(OVERRIDES))}")
+            raise TriggerError(
+                f"params: {', '.join(unknown)} may not be set by a trigger; these may: "
+                f"{', '.join(sorted(OVERRIDES))}"
+            )
         shuffle = trigger.params.get(LABEL_SHUFFLE)
-        if shuffle is not None and (isinstance(shuffle, bool) or not isinstance(shuffle, int) or not 0 <= shuffle <= MAX_SEED):
+        if shuffle is not None and (
+            isinstance(shuffle, bool) or not isinstance(shuffle, int) or not 0 <= shuffle <= MAX_SEED
+        ):
             raise TriggerError(f"params.{LABEL_SHUFFLE}: an integer from 0 to {MAX_SEED} is expected")
         overrides = {name: value for name, value in trigger.params.items() if name in OVERRIDES}
         try:
             merged = TrainerSettings.model_validate({**settings.model_dump(), **overrides})
         except ValueError as error:
-            problems = error.errors(include_url=False, include_input=False) if isinstance(error, ValidationError) else []
+            problems = (
+                error.errors(include_url=False, include_input=False)
+                if isinstance(error, ValidationError)
+                else []
+            )
             words = "; ".join(f"params.{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
             raise TriggerError(words or f"params: {error}") from error
         return cls(

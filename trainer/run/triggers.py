@@ -11,7 +11,8 @@ from schemas.bounds import REQUEST_BYTES
 from schemas.rejections import Problem, Reason, Rejection
 from schemas.training import Trigger
 
-# Every run is called so by ``run_id_of``; what is called otherwise is no run, and never becomes a part of a path.
+# Every run is called so by ``run_id_of``; what is called otherwise is no run, and never becomes a part of a
+# path.
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}", re.ASCII)
 
 
@@ -29,7 +30,12 @@ def read_trigger(record: Record) -> Trigger | Rejection:
         broken = any(p.type == "json_invalid" for p in problems)
         return Rejection(reason=Reason.JSON_DECODE if broken else Reason.SCHEMA, problems=problems[:20])
     if trigger.cancels is not None and not is_run_id(trigger.cancels):
-        return refusal(Reason.SCHEMA, "cancels", "run_id", "this is not the id of a run, such as 20260131-120000-1a2b3c4d")
+        return refusal(
+            Reason.SCHEMA,
+            "cancels",
+            "run_id",
+            "this is not the id of a run, such as 20260131-120000-1a2b3c4d",
+        )
     return trigger
 
 
@@ -46,7 +52,9 @@ def run_id_of(trigger: Trigger, now: datetime) -> str:
 def is_run_id(text: str) -> bool:
     """Say whether a run may be called so.
 
-    >>> [is_run_id(text) for text in ("20260131-120000-1a2b3c4d", "../runtime.json", "20260131-120000-1a2b3c4d/..")]
-    [True, False, False]
+    >>> is_run_id("20260131-120000-1a2b3c4d")
+    True
+    >>> is_run_id("../runtime.json"), is_run_id("20260131-120000-1a2b3c4d/..")
+    (False, False)
     """
     return _RUN_ID.fullmatch(text) is not None

@@ -1,7 +1,8 @@
-"""What becomes of a trigger: a run of its own, a part of a run that waits, a cancellation, nothing, or a refusal. Pure.
+"""What becomes of a trigger.
 
-Everything is decided at once and for good, so a trigger is read once and none holds those behind it. Runs that wait are few, and so are
-the triggers of one run: who writes more than that is told so.
+A run of its own, a part of a run that waits, a cancellation, nothing, or a refusal. Pure. Everything is
+decided at once and for good, so a trigger is read once and none holds those behind it. Runs that wait are
+few, and so are the triggers of one run: who writes more than that is told so.
 """
 
 from collections.abc import Sequence
@@ -51,14 +52,21 @@ Admission = Begun | Joined | Cancels | Answered
 
 
 def admit(
-    trigger: Trigger, *, settings: TrainerSettings, history: History, waiting: Sequence[Request], now: datetime
+    trigger: Trigger,
+    *,
+    settings: TrainerSettings,
+    history: History,
+    waiting: Sequence[Request],
+    now: datetime,
 ) -> Admission | Rejection:
     """Return what becomes of a trigger, given the past and the requests of the runs that have not begun."""
     if history.taken(trigger):
         return Answered("a run has answered this trigger, or its dedup_key")
     if trigger.cancels:
         known = history.get(trigger.cancels)
-        return Cancels(known.run_id, trigger.requested_by) if known else Answered("the run to cancel is unknown")
+        return (
+            Cancels(known.run_id, trigger.requested_by) if known else Answered("the run to cancel is unknown")
+        )
     run_id = run_id_of(trigger, now)
     while history.get(run_id) is not None:  # another trigger of this second whose hash is the same
         now += timedelta(seconds=1)
@@ -74,18 +82,33 @@ def admit(
         return shared
     if len(waiting) >= WAITING_RUNS:
         return refusal(Reason.TOO_MANY, "", "too_many", f"{WAITING_RUNS} runs wait already")
-    run = TrainingRun(run_id=run_id, trigger_ids=[trigger.trigger_id], dedup_keys=_keys(trigger), state=RunState.QUEUED)
+    run = TrainingRun(
+        run_id=run_id, trigger_ids=[trigger.trigger_id], dedup_keys=_keys(trigger), state=RunState.QUEUED
+    )
     return Begun(request, run)
 
 
-def _shared(request: Request, trigger: Trigger, history: History, waiting: Sequence[Request]) -> Joined | Rejection | None:
-    """Return the run that waits for the same work, with the trigger; a refusal when it answers too many; None when there is none."""
+def _shared(
+    request: Request, trigger: Trigger, history: History, waiting: Sequence[Request]
+) -> Joined | Rejection | None:
+    """Return the run that waits for the same work, with the trigger; a refusal when it answers too many.
+
+    None when there is none.
+    """
     for run in (history.get(other.run_id) for other in waiting if request.same_work(other)):
         if run is None or run.state.terminal:
             continue
         if len(run.trigger_ids) >= TRIGGERS_OF_A_RUN:
-            return refusal(Reason.TOO_MANY, "", "too_many", f"run {run.run_id}, which waits, answers {TRIGGERS_OF_A_RUN} triggers already")
-        joined = {"trigger_ids": [*run.trigger_ids, trigger.trigger_id], "dedup_keys": [*run.dedup_keys, *_keys(trigger)]}
+            return refusal(
+                Reason.TOO_MANY,
+                "",
+                "too_many",
+                f"run {run.run_id}, which waits, answers {TRIGGERS_OF_A_RUN} triggers already",
+            )
+        joined = {
+            "trigger_ids": [*run.trigger_ids, trigger.trigger_id],
+            "dedup_keys": [*run.dedup_keys, *_keys(trigger)],
+        }
         return Joined(run.model_copy(update={**joined, "detail": "answers several triggers"}))
     return None
 

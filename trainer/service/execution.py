@@ -1,6 +1,7 @@
-"""Run one folder's process to its end: start it, follow its progress, stop it when it is too slow, start it again when it dies.
+"""Run one folder's process to its end.
 
-Every change is told to ``tell``; the outcome is what the folder says. Knows no Kafka.
+Start it, follow its progress, stop it when it is too slow, start it again when it dies. Every change is told
+to ``tell``; the outcome is what the folder says. Knows no Kafka.
 """
 
 import asyncio
@@ -23,10 +24,13 @@ POLL_S = 0.25
 QUIET_S = 1.0  # between two reports of one state
 
 
-async def execute(run: RunFolder, settings: TrainerSettings, tell: Callable[[RunProgress], Awaitable[None]]) -> RunOutcome:
-    """Return the outcome of the run. A process that dies is started again; ``MAX_ATTEMPTS`` in a row without a finished step fail the run.
+async def execute(
+    run: RunFolder, settings: TrainerSettings, tell: Callable[[RunProgress], Awaitable[None]]
+) -> RunOutcome:
+    """Return the outcome of the run.
 
-    When this call is cancelled, the process is stopped and the run stays unfinished: it goes on at the next start.
+    A process that dies is started again; ``MAX_ATTEMPTS`` in a row without a finished step fail the run. When
+    this call is cancelled, the process is stopped and the run stays unfinished: it goes on at the next start.
     """
     while True:
         found = run.outcome()
@@ -35,10 +39,17 @@ async def execute(run: RunFolder, settings: TrainerSettings, tell: Callable[[Run
         attempts = _begin(run)
         if attempts > MAX_ATTEMPTS:
             return _ended(
-                run, failed("process_died", f"the run's process died {MAX_ATTEMPTS} times: {_fault(run)}", retryable=True).outcome
+                run,
+                failed(
+                    "process_died",
+                    f"the run's process died {MAX_ATTEMPTS} times: {_fault(run)}",
+                    retryable=True,
+                ).outcome,
             )
         process = await asyncio.create_subprocess_exec(
-            *command("trainer.retrain", run.path), env=environment(os.environ, settings.torch_threads), stdin=asyncio.subprocess.DEVNULL
+            *command("trainer.retrain", run.path),
+            env=environment(os.environ, settings.torch_threads),
+            stdin=asyncio.subprocess.DEVNULL,
         )
         try:
             in_time = await follow(run, process, timedelta(minutes=settings.max_minutes), tell)
@@ -51,15 +62,28 @@ async def execute(run: RunFolder, settings: TrainerSettings, tell: Callable[[Run
                     process.kill()
                 await process.wait()
         if not in_time:
-            return _ended(run, failed("timeout", f"the run took longer than {settings.max_minutes} minutes").outcome)
+            return _ended(
+                run, failed("timeout", f"the run took longer than {settings.max_minutes} minutes").outcome
+            )
         if process.returncode:
-            log.warning("training process exited with an error", code=process.returncode, attempt=attempts, run=run.path.name)
+            log.warning(
+                "training process exited with an error",
+                code=process.returncode,
+                attempt=attempts,
+                run=run.path.name,
+            )
 
 
 async def follow(
-    run: RunFolder, process: asyncio.subprocess.Process, limit: timedelta, tell: Callable[[RunProgress], Awaitable[None]]
+    run: RunFolder,
+    process: asyncio.subprocess.Process,
+    limit: timedelta,
+    tell: Callable[[RunProgress], Awaitable[None]],
 ) -> bool:
-    """Tell of a run's progress until its process ends; False when it has not been deploying at the limit, and goes on."""
+    """Tell of a run's progress until its process ends.
+
+    False when it has not been deploying at the limit, and goes on.
+    """
     loop = asyncio.get_running_loop()
     began = told_at = loop.time()
     told: RunProgress | None = None
@@ -67,16 +91,27 @@ async def follow(
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), POLL_S)
         now = run.progress()
-        if now.state != RunState.QUEUED and now != told and (told is None or now.state != told.state or loop.time() - told_at >= QUIET_S):
+        if (
+            now.state != RunState.QUEUED
+            and now != told
+            and (told is None or now.state != told.state or loop.time() - told_at >= QUIET_S)
+        ):
             await tell(now)
             told, told_at = now, loop.time()
-        if process.returncode is None and now.state != RunState.DEPLOYING and loop.time() - began > limit.total_seconds():
+        if (
+            process.returncode is None
+            and now.state != RunState.DEPLOYING
+            and loop.time() - began > limit.total_seconds()
+        ):
             return False
     return True
 
 
 def _begin(run: RunFolder) -> int:
-    """Count an attempt from this step on, durably before it starts: a run that takes the machine down must not do so for ever."""
+    """Count an attempt from this step on, durably before it starts.
+
+    A run that takes the machine down must not do so for ever.
+    """
     finished = sum(path.name != "progress.json" for path in run.path.glob("*.json"))
     attempts = [*_attempts(run), finished]
     write_durably(run.path / "attempts", " ".join(map(str, attempts)).encode())

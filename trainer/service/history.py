@@ -1,4 +1,7 @@
-"""What the trainer knows of its past, read from ``training-runs``: which triggers were taken, which runs are not over. Pure."""
+"""What the trainer knows of its past, read from ``training-runs``.
+
+Which triggers were taken, which runs are not over. Pure.
+"""
 
 from collections.abc import Iterable
 from typing import Self
@@ -32,8 +35,13 @@ class History:
         return self._runs.get(run_id)
 
     def taken(self, trigger: Trigger) -> bool:
-        """Say whether a run has answered this trigger, or one with the same dedup_key, whatever became of the run."""
-        return trigger.trigger_id in self._triggers or (trigger.dedup_key is not None and trigger.dedup_key in self._keys)
+        """Say whether a run has answered this trigger, or one with the same dedup_key.
+
+        Whatever became of the run.
+        """
+        return trigger.trigger_id in self._triggers or (
+            trigger.dedup_key is not None and trigger.dedup_key in self._keys
+        )
 
     def next_seq(self, run_id: str) -> int:
         """Return the number of the next state of a run."""
@@ -46,8 +54,13 @@ class History:
         return sorted(runs, key=lambda run: (run.state == RunState.QUEUED, run.run_id))
 
     def needs_full_retrain(self, rejected: int) -> bool:
-        """Say whether the last ``rejected`` judged candidates were all rejected: then the live model is no good start."""
-        judged = [r for _, r in sorted(self._runs.items()) if r.state in _REJECTED or r.state == RunState.DEPLOYED][-rejected:]
+        """Say whether the last ``rejected`` judged candidates were all rejected.
+
+        Then the live model is no good start.
+        """
+        judged = [
+            r for _, r in sorted(self._runs.items()) if r.state in _REJECTED or r.state == RunState.DEPLOYED
+        ][-rejected:]
         return len(judged) == rejected and all(run.state in _REJECTED for run in judged)
 
     def __len__(self) -> int:

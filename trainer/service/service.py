@@ -1,6 +1,8 @@
-"""The trainer's process: claim the triggers' partition, resume unfinished runs, then consume, run and schedule side by side.
+"""The trainer's process.
 
-Only the member of the group that holds the partition acts; another trainer stands by and takes over with what ``training-runs`` says.
+Claim the triggers' partition, resume unfinished runs, then consume, run and schedule side by side. Only the
+member of the group that holds the partition acts; another trainer stands by and takes over with what
+``training-runs`` says.
 """
 
 import asyncio
@@ -38,25 +40,37 @@ async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Eve
         crontab(settings.cron)  # a line that is none is said before anything is begun
     async with (
         open_producer(settings.kafka, codec="gzip") as producer,
-        open_group(settings.kafka, [settings.topic(TRAINING_TRIGGERS.name)], f"{settings.topic_prefix}trainer", keeps=True) as triggers,
+        open_group(
+            settings.kafka,
+            [settings.topic(TRAINING_TRIGGERS.name)],
+            f"{settings.topic_prefix}trainer",
+            keeps=True,
+        ) as triggers,
     ):
         await until_stopped(stopping, asyncio.create_task(_act(settings, health, triggers, producer)))
 
 
-async def _act(settings: TrainerSettings, health: Health, triggers: GroupConsumer, producer: Producer) -> None:
+async def _act(
+    settings: TrainerSettings, health: Health, triggers: GroupConsumer, producer: Producer
+) -> None:
     first: list[Record] = []
     while not triggers.assigned():
         if triggers.joined():
-            health.ready, health.detail = True, {"standby": True}  # it does all that a second trainer is there for
+            # It does all that a second trainer is there for
+            health.ready, health.detail = True, {"standby": True}
         first += await triggers.batch(timeout_ms=200, max_records=100)
     health.ready, health.detail = False, {}
-    history = History(_runs((await read_compacted(settings.kafka, settings.topic(TRAINING_RUNS.name))).records.values()))
+    history = History(
+        _runs((await read_compacted(settings.kafka, settings.topic(TRAINING_RUNS.name))).records.values())
+    )
     worker = Worker(settings, producer, history)
     await worker.recover()
 
     async def write(trigger: Trigger) -> None:
         await producer.send(
-            Outgoing(settings.topic(TRAINING_TRIGGERS.name), trigger.to_json(), key=settings.deployment.encode()),
+            Outgoing(
+                settings.topic(TRAINING_TRIGGERS.name), trigger.to_json(), key=settings.deployment.encode()
+            ),
         )
 
     async with asyncio.TaskGroup() as tasks:
@@ -70,19 +84,29 @@ async def _act(settings: TrainerSettings, health: Health, triggers: GroupConsume
 
 
 async def _consume(triggers: GroupConsumer, worker: Worker, records: list[Record], health: Health) -> None:
-    """Hand triggers over in order. Each is dealt with for good before it is committed, so fetching goes on and the group keeps us."""
+    """Hand triggers over in order.
+
+    Each is dealt with for good before it is committed, so fetching goes on and the group keeps us.
+    """
     while True:
         await worker.accept(records)
         await triggers.commit(records)
         waiting = [request.run_id for request in worker.waiting]
-        health.detail = {"run": worker.current, "waiting": waiting[0] if waiting else None, "queued": len(waiting)}
+        health.detail = {
+            "run": worker.current,
+            "waiting": waiting[0] if waiting else None,
+            "queued": len(waiting),
+        }
         records = await triggers.batch(timeout_ms=200, max_records=100)
         if not triggers.assigned():
             raise TriggersTakenError("another trainer took over the triggers: only one may run")
 
 
 def _runs(records: Iterable[Record]) -> list[TrainingRun]:
-    """Return the runs that can be read. One that is called as no run is called was not written by a trainer."""
+    """Return the runs that can be read.
+
+    One that is called as no run is called was not written by a trainer.
+    """
     runs = []
     for record in records:
         run = judged(lambda r: TrainingRun.from_json(r.value or b""), record)

@@ -1,6 +1,7 @@
-"""Ask for a run when enough pairs have changed since the newest snapshot. Counts distinct keys of ``pairs``; knows no contents.
+"""Ask for a run when enough pairs have changed since the newest snapshot.
 
-The trigger's dedup_key is the position at which the number was reached, so a restarted count does not ask twice.
+Counts distinct keys of ``pairs``; knows no contents. The trigger's dedup_key is the position at which the
+number was reached, so a restarted count does not ask twice.
 """
 
 from datetime import UTC, datetime
@@ -17,7 +18,10 @@ from trainer.run.folder import MarkerError, RunFolder
 
 
 def newest_offsets(runs: Path) -> dict[int, int]:
-    """Return the next offset per partition of ``pairs`` after the newest snapshot; empty when there is none."""
+    """Return the next offset per partition of ``pairs`` after the newest snapshot.
+
+    Empty when there is none.
+    """
     for folder in sorted(runs.glob("*"), reverse=True):
         try:
             manifest = RunFolder(folder).find("snapshot", Manifest)
@@ -29,13 +33,20 @@ def newest_offsets(runs: Path) -> dict[int, int]:
 
 
 async def watch_volume(settings: TrainerSettings, producer: Producer) -> None:
-    """Follow ``pairs`` from the newest snapshot on, for ever, and write a trigger per ``volume_pairs`` changed pairs."""
+    """Follow ``pairs`` from the newest snapshot on, for ever.
+
+    Write a trigger per ``volume_pairs`` changed pairs.
+    """
     topic = settings.topic(PAIRS.name)
-    start = {(topic, partition): offset for partition, offset in newest_offsets(settings.data_dir / "runs").items()}
+    start = {
+        (topic, partition): offset for partition, offset in newest_offsets(settings.data_dir / "runs").items()
+    }
     changed: set[bytes] = set()
     async with open_reader(settings.kafka, [topic], start=start) as reader:
         while True:
-            changed.update(record.key for record in await reader.poll(timeout_ms=1000) if record.key is not None)
+            changed.update(
+                record.key for record in await reader.poll(timeout_ms=1000) if record.key is not None
+            )
             if len(changed) >= settings.volume_pairs:
                 await producer.send(_trigger(settings, sum((await reader.positions()).values())))
                 changed.clear()
@@ -43,5 +54,13 @@ async def watch_volume(settings: TrainerSettings, producer: Producer) -> None:
 
 def _trigger(settings: TrainerSettings, position: int) -> Outgoing:
     name = f"volume:{settings.deployment}:{position}"
-    trigger = Trigger(trigger_id=name, dedup_key=name, reason="volume", requested_by="trainer", requested_at=datetime.now(UTC))
-    return Outgoing(settings.topic(TRAINING_TRIGGERS.name), trigger.to_json(), key=settings.deployment.encode())
+    trigger = Trigger(
+        trigger_id=name,
+        dedup_key=name,
+        reason="volume",
+        requested_by="trainer",
+        requested_at=datetime.now(UTC),
+    )
+    return Outgoing(
+        settings.topic(TRAINING_TRIGGERS.name), trigger.to_json(), key=settings.deployment.encode()
+    )

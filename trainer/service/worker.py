@@ -1,6 +1,8 @@
-"""Turn triggers into runs: one at a time, some waiting, each reported on ``training-runs`` until its one terminal state.
+"""Turn triggers into runs.
 
-A trigger's offset moves only after its run is recorded, and a recorded trigger is known by its id: nothing is lost, nothing runs twice.
+One at a time, some waiting, each reported on ``training-runs`` until its one terminal state. A trigger's
+offset moves only after its run is recorded, and a recorded trigger is known by its id: nothing is lost,
+nothing runs twice.
 """
 
 import asyncio
@@ -30,9 +32,12 @@ from trainer.service.history import History
 log = structlog.get_logger(__name__)
 
 ENDED = Counter("searchloop_training_runs", "Training runs finished, by final state.", ["state"])
-REFUSED = Counter("searchloop_training_triggers_refused", "Invalid training triggers sent to the dead-letter topic.")
+REFUSED = Counter(
+    "searchloop_training_triggers_refused", "Invalid training triggers sent to the dead-letter topic."
+)
 FRESHNESS = Gauge(
-    "searchloop_event_to_effect_seconds", "Age of the newest pair that the live generation was trained on when it first served."
+    "searchloop_event_to_effect_seconds",
+    "Age of the newest pair that the live generation was trained on when it first served.",
 )
 RUNNING = Gauge("searchloop_training_running", "1 while a training run is in progress, else 0.")
 
@@ -49,11 +54,17 @@ class Worker:
         self._execution: asyncio.Task[RunOutcome] | None = None
 
     async def recover(self) -> None:
-        """Take up what an earlier process left: runs whose folder can be read here go on, the others are failed."""
+        """Take up what an earlier process left.
+
+        Runs whose folder can be read here go on, the others are failed.
+        """
         for run in self._history.unfinished():
             request, error = self._asked(run.run_id)
             if request is None:
-                await self._end(run.run_id, RunOutcome(state=RunState.FAILED, detail=error.message if error else "", error=error))
+                await self._end(
+                    run.run_id,
+                    RunOutcome(state=RunState.FAILED, detail=error.message if error else "", error=error),
+                )
             elif run.state == RunState.QUEUED:
                 self.waiting.append(request.model_copy(update={"trigger_ids": run.trigger_ids}))
             else:
@@ -61,7 +72,10 @@ class Worker:
         self._changed.set()
 
     async def accept(self, records: Sequence[Record]) -> None:
-        """Deal with the records of triggers for good, in their order. Whatever stands in one of them is data: none ends the process."""
+        """Deal with the records of triggers for good, in their order.
+
+        Whatever stands in one of them is data: none ends the process.
+        """
         letters: list[Outgoing] = []
         joined: dict[str, None] = {}
         for record in records:
@@ -69,11 +83,15 @@ class Worker:
             found = judged(self._admission, record)
             if isinstance(found, Rejection):
                 letters.append(dead_letter(record, found, stage="trainer"))
-                log.warning("trigger refused", offset=record.offset, reason=found.reason.value, problem=_words(found))
+                log.warning(
+                    "trigger refused", offset=record.offset, reason=found.reason.value, problem=_words(found)
+                )
             elif isinstance(found, Begun):
                 await self._begin(found)
             elif isinstance(found, Joined):
-                self._history.record(found.run.model_copy(update={"seq": self._history.next_seq(found.run.run_id)}))
+                self._history.record(
+                    found.run.model_copy(update={"seq": self._history.next_seq(found.run.run_id)})
+                )
                 joined[found.run.run_id] = None
             elif isinstance(found, Cancels):
                 await self._cancel(found.run_id, found.by)
@@ -90,7 +108,13 @@ class Worker:
         trigger = read_trigger(record)
         if isinstance(trigger, Rejection):
             return trigger
-        return admit(trigger, settings=self._settings, history=self._history, waiting=self.waiting, now=datetime.now(UTC))
+        return admit(
+            trigger,
+            settings=self._settings,
+            history=self._history,
+            waiting=self.waiting,
+            now=datetime.now(UTC),
+        )
 
     async def _begin(self, found: Begun) -> None:
         folder = self._folder(found.request.run_id)
@@ -107,7 +131,9 @@ class Worker:
         except MarkerError as error:
             return None, RunError(code="folder_unreadable", message=str(error)[:1000], retryable=True)
         if request is None:
-            return None, RunError(code="folder_lost", message="the run's folder is not on this machine", retryable=True)
+            return None, RunError(
+                code="folder_lost", message="the run's folder is not on this machine", retryable=True
+            )
         return request, None
 
     async def work(self) -> None:
@@ -127,7 +153,13 @@ class Worker:
         began = datetime.now(UTC)
 
         async def tell(progress: RunProgress) -> None:
-            await self._tell(run_id, state=progress.state, progress=progress.progress, detail=progress.detail, **_counts(folder))
+            await self._tell(
+                run_id,
+                state=progress.state,
+                progress=progress.progress,
+                detail=progress.detail,
+                **_counts(folder),
+            )
 
         self._execution = asyncio.create_task(execute(folder, request.settings, tell))
         try:
@@ -147,23 +179,41 @@ class Worker:
         RUNNING.set(0)
 
     async def _cancel(self, run_id: str, by: str) -> None:
-        """End a run that waits or is in progress. One that is being deployed, or has ended, is left as it is."""
+        """End a run that waits or is in progress.
+
+        One that is being deployed, or has ended, is left as it is.
+        """
         cancelled = RunOutcome(state=RunState.CANCELLED, detail=f"cancelled by {by}")
         request = next((r for r in (*self.waiting, *self._resumed) if r.run_id == run_id), None)
         if request is not None:
             (self.waiting if request in self.waiting else self._resumed).remove(request)
             self._folder(run_id).commit("outcome", cancelled)
             await self._end(run_id, cancelled)
-        elif run_id == self.current and self._execution is not None and self._folder(run_id).progress().state != RunState.DEPLOYING:
+        elif (
+            run_id == self.current
+            and self._execution is not None
+            and self._folder(run_id).progress().state != RunState.DEPLOYING
+        ):
             self._folder(run_id).commit("outcome", cancelled)
             self._execution.cancel()
         else:
             log.info("no run to cancel", run_id=run_id)
 
     async def _end(self, run_id: str, outcome: RunOutcome, **facts: object) -> None:
-        await self._tell(run_id, progress=1.0, **{name: getattr(outcome, name) for name in RunOutcome.model_fields}, **facts)
+        await self._tell(
+            run_id,
+            progress=1.0,
+            **{name: getattr(outcome, name) for name in RunOutcome.model_fields},
+            **facts,
+        )
         ENDED.labels(outcome.state.value).inc()
-        log.info("run ended", run_id=run_id, state=outcome.state.value, verdict=outcome.verdict, detail=outcome.detail[:300])
+        log.info(
+            "run ended",
+            run_id=run_id,
+            state=outcome.state.value,
+            verdict=outcome.verdict,
+            detail=outcome.detail[:300],
+        )
 
     async def _tell(self, run_id: str, **facts: object) -> None:
         known = self._history.get(run_id)
@@ -173,8 +223,11 @@ class Worker:
 
     async def _record(self, run: TrainingRun) -> None:
         run = run.model_copy(update={"seq": self._history.next_seq(run.run_id), "at": datetime.now(UTC)})
-        self._history.record(run)  # before it is written, so that two who write have two numbers; a write that fails ends the process
-        await self._producer.send(Outgoing(self._settings.topic(TRAINING_RUNS.name), run.to_json(), key=run.run_id.encode()))
+        # Before it is written, so that two who write have two numbers; a write that fails ends the process
+        self._history.record(run)
+        await self._producer.send(
+            Outgoing(self._settings.topic(TRAINING_RUNS.name), run.to_json(), key=run.run_id.encode())
+        )
 
     def _folder(self, run_id: str) -> RunFolder:
         return RunFolder.of(self._settings.data_dir, run_id)
@@ -185,7 +238,10 @@ def _words(rejection: Rejection) -> str:
 
 
 def _with_freshness(folder: RunFolder, outcome: RunOutcome, now: datetime) -> RunOutcome:
-    """Return the outcome of a deployed run with ``event_to_effect_s``: the age, now that it serves, of the newest pair it has read."""
+    """Return the outcome of a deployed run with ``event_to_effect_s``.
+
+    The age, now that it serves, of the newest pair it has read.
+    """
     manifest = _manifest(folder)
     if outcome.state is not RunState.DEPLOYED or manifest is None or manifest.newest_at is None:
         return outcome
@@ -196,7 +252,11 @@ def _with_freshness(folder: RunFolder, outcome: RunOutcome, now: datetime) -> Ru
 
 def _counts(folder: RunFolder) -> dict[str, int]:
     manifest = _manifest(folder)
-    return {"pairs": manifest.pairs, "queries": manifest.queries, "products": manifest.products} if manifest else {}
+    return (
+        {"pairs": manifest.pairs, "queries": manifest.queries, "products": manifest.products}
+        if manifest
+        else {}
+    )
 
 
 def _manifest(folder: RunFolder) -> Manifest | None:

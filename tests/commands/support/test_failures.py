@@ -1,4 +1,7 @@
-"""A command that cannot do its work says so in a sentence, with the right exit code, and never in a traceback."""
+"""A command that cannot do its work says so in a sentence.
+
+With the right exit code, and never in a traceback.
+"""
 
 import os
 import subprocess
@@ -16,11 +19,18 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}
     command = [sys.executable, str(ROOT / "cli.py"), *arguments]
     return subprocess.run(
-        command, env=clean | environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300, check=False
+        command,
+        env=clean | environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
-@pytest.mark.parametrize("verb", [["search", "x"], ["status"], ["runs"], ["train"], ["rollback"], ["dlq", "list"]])
+@pytest.mark.parametrize(
+    "verb", [["search", "x"], ["status"], ["runs"], ["train"], ["rollback"], ["dlq", "list"]]
+)
 def test_with_nothing_running_a_command_says_what_to_start(tmp_path: Path, verb: list[str]):
     done = run(*verb, "--data-dir", str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
@@ -38,7 +48,9 @@ def test_with_nothing_running_a_command_says_what_to_start(tmp_path: Path, verb:
         (["train", "--param", "nonsense=3"], {"SEARCHLOOP_KAFKA": "127.0.0.1:1"}, "may not be set"),
     ],
 )
-def test_wrong_usage_is_told_with_exit_code_2(tmp_path: Path, arguments: list[str], environ: dict[str, str], words: str):
+def test_wrong_usage_is_told_with_exit_code_2(
+    tmp_path: Path, arguments: list[str], environ: dict[str, str], words: str
+):
     done = run(*arguments, "--data-dir", str(tmp_path), **environ)
     assert done.returncode == 2, done
     assert words in " ".join(done.stderr.split())
@@ -46,7 +58,10 @@ def test_wrong_usage_is_told_with_exit_code_2(tmp_path: Path, arguments: list[st
 
 
 @pytest.mark.model
-@pytest.mark.parametrize(("environ", "words"), [({"SEARCHLOOP_CRON": "bad"}, "cron"), ({"SEARCHLOOP_TYPO": "1"}, "SEARCHLOOP_TYPO")])
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [({"SEARCHLOOP_CRON": "bad"}, "cron"), ({"SEARCHLOOP_TYPO": "1"}, "SEARCHLOOP_TYPO")],
+)
 def test_doctor_tells_a_wrong_setting_as_wrong_usage(tmp_path: Path, environ: dict[str, str], words: str):
     done = given("doctor", "--data-dir", str(tmp_path), **environ)
     assert done.code == 2, done

@@ -19,7 +19,9 @@ from schemas.settings import StreamSettings
 
 
 def reasons(path: Path) -> dict[int, str]:
-    return {number: line.reason.value for number, line in numbered_lines(str(path)) if isinstance(line, Rejection)}
+    return {
+        number: line.reason.value for number, line in numbered_lines(str(path)) if isinstance(line, Rejection)
+    }
 
 
 def test_gzip_is_known_by_its_first_bytes_and_blank_lines_count_but_are_not_read(tmp_path) -> None:
@@ -30,7 +32,9 @@ def test_gzip_is_known_by_its_first_bytes_and_blank_lines_count_but_are_not_read
 
 
 def damaged(kind: str) -> bytes:
-    packed = bytearray(gzip.compress(b"".join(b"%d %s\n" % (n, b"%x" % hash(n * 7919)) for n in range(20_000))))
+    packed = bytearray(
+        gzip.compress(b"".join(b"%d %s\n" % (n, b"%x" % hash(n * 7919)) for n in range(20_000)))
+    )
     if kind == "cut off":
         return bytes(packed[: len(packed) // 2])
     if kind == "a wrong checksum":
@@ -42,7 +46,9 @@ def damaged(kind: str) -> bytes:
     return bytes(packed) + b"what follows is no gzip"
 
 
-@pytest.mark.parametrize("kind", ["cut off", "a wrong checksum", "a broken block", "something behind the end"])
+@pytest.mark.parametrize(
+    "kind", ["cut off", "a wrong checksum", "a broken block", "something behind the end"]
+)
 def test_a_damaged_gzip_file_gives_its_sound_lines_and_then_one_rejection(tmp_path, kind) -> None:
     path = tmp_path / "events.jsonl.gz"
     path.write_bytes(damaged(kind))
@@ -85,14 +91,24 @@ def test_a_line_that_cannot_be_read_is_refused_and_the_lines_around_it_are_taken
     sound = json.dumps(click | {"timestamp": datetime.now(UTC).isoformat()}).encode()
     half = sound.replace(b'"c"', rb'"\ud800"')
     path = tmp_path / "clicks.jsonl"
-    path.write_bytes(b"\n".join([sound, half, b"[" * 3000, b"\xff", b"{", sound.replace(b'"p"', b"12345.0"), b"\x00", sound]))
-    found = [judge_line("interactions", number, line, StreamSettings()) for number, line in numbered_lines(str(path))]
+    path.write_bytes(
+        b"\n".join(
+            [sound, half, b"[" * 3000, b"\xff", b"{", sound.replace(b'"p"', b"12345.0"), b"\x00", sound]
+        )
+    )
+    found = [
+        judge_line("interactions", number, line, StreamSettings())
+        for number, line in numbered_lines(str(path))
+    ]
     assert [f.reason.value if isinstance(f, Rejection) else None for f in found] == [
-        None, "undecodable_text", "json_decode", "undecodable_text", "json_decode", "schema", "json_decode", None,
+        None, "undecodable_text", "json_decode", "undecodable_text", "json_decode", "schema", "json_decode",
+        None,
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", [["send", "searches"], ["import", "ubi-queries"], ["evaluate", "--judgments"]])
+@pytest.mark.parametrize(
+    "verb", [["send", "searches"], ["import", "ubi-queries"], ["evaluate", "--judgments"]]
+)
 def test_a_folder_or_no_file_at_all_is_said_and_ends_with_two(tmp_path, verb) -> None:
     for path in (tmp_path, tmp_path / "none"):
         result = CliRunner().invoke(command_line([])[0], [*verb, str(path)])
@@ -102,10 +118,15 @@ def test_a_folder_or_no_file_at_all_is_said_and_ends_with_two(tmp_path, verb) ->
 
 def test_an_import_of_a_truncated_file_says_so_and_ends_with_one(tmp_path) -> None:
     click = {"action_name": "click", "client_id": "c", "event_attributes": {"object": {"object_id": "p"}}}
-    lines = [Interaction.model_validate(click | {"timestamp": datetime.now(UTC), "event_id": f"{n}"}).to_json() for n in range(5000)]
+    lines = [
+        Interaction.model_validate(click | {"timestamp": datetime.now(UTC), "event_id": f"{n}"}).to_json()
+        for n in range(5000)
+    ]
     path = tmp_path / "events.jsonl.gz"
     path.write_bytes(gzip.compress(b"\n".join(lines))[:-5000])
-    result = CliRunner().invoke(command_line([])[0], ["import", "ubi-events", str(path), "--dry-run", "--json"])
+    result = CliRunner().invoke(
+        command_line([])[0], ["import", "ubi-events", str(path), "--dry-run", "--json"]
+    )
     found = json.loads(result.stdout)
     assert result.exit_code == 1
     assert found["refused"] == {"undecodable_text": 1}

@@ -16,7 +16,12 @@ def at(hours: float) -> datetime:
 
 def change(sequence: int, before: int | None, after: int, hours: float, **fields) -> Decision:
     return Decision(
-        decision_id=f"main-{sequence:06d}", verdict="pass", generation_before=before, generation_after=after, at=at(hours), **fields
+        decision_id=f"main-{sequence:06d}",
+        verdict="pass",
+        generation_before=before,
+        generation_after=after,
+        at=at(hours),
+        **fields,
     )
 
 
@@ -25,8 +30,11 @@ LOG = [
     change(1, None, 1, 0, reasons=["first"], actor="indexer"),
     GATE,
     change(2, 1, 2, 2, run_id="r2", reasons=["promote", "the gate passed"], actor="trainer"),
-    change(2, 1, 2, 2, run_id="r2", reasons=["promote", "the gate passed"], actor="trainer"),  # written again after a crash
-    Decision(decision_id="main-rejected-x", verdict="fail", generation_before=2, generation_after=2, at=at(3)),
+    # Written again after a crash
+    change(2, 1, 2, 2, run_id="r2", reasons=["promote", "the gate passed"], actor="trainer"),
+    Decision(
+        decision_id="main-rejected-x", verdict="fail", generation_before=2, generation_after=2, at=at(3)
+    ),
     change(3, 2, 1, 4, reasons=["rollback", "too slow"], actor="ann"),
 ]
 
@@ -44,12 +52,23 @@ def test_each_stretch_has_its_generation_its_cause_and_its_evidence():
 
 def test_a_moment_belongs_to_what_had_been_published_last():
     assert serving_at(LOG, at(-1)) is None
-    assert [getattr(serving_at(LOG, at(h)), "generation", None) for h in (0, 1.9, 2, 3.9, 4, 400)] == [1, 1, 2, 2, 1, 1]
+    assert [getattr(serving_at(LOG, at(h)), "generation", None) for h in (0, 1.9, 2, 3.9, 4, 400)] == [
+        1,
+        1,
+        2,
+        2,
+        1,
+        1,
+    ]
 
 
 def test_a_run_is_in_progress_until_it_has_ended():
     run = TrainingRun(run_id="20260301-010000-abcd", state=RunState.DEPLOYED, at=at(2))
-    assert [[s for _, s in runs_at([run], at(h))] for h in (0.5, 1.5, 2.5)] == [[], ["in progress"], ["deployed"]]
+    assert [[s for _, s in runs_at([run], at(h))] for h in (0.5, 1.5, 2.5)] == [
+        [],
+        ["in progress"],
+        ["deployed"],
+    ]
 
 
 def test_a_moment_without_zone_is_utc_and_nonsense_is_refused():

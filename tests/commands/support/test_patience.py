@@ -35,7 +35,8 @@ def test_a_wait_ends_when_nothing_moved_and_says_which_step_for_what_and_what_to
     with pytest.raises(StuckError) as stuck:
         patience.saw("training 40 %")
     assert str(stuck.value) == (
-        "train: it waits for the end of the run, and nothing moved for 300 s; what it saw last: training 40 %. Look into the log."
+        "train: it waits for the end of the run, and nothing moved for 300 s; what it saw last: "
+        "training 40 %. Look into the log."
     )
 
 

@@ -35,7 +35,10 @@ WHY = {
     "an impression": ([act("impression", "p1")], 0),
     "a refund earns nothing": ([act("refund", "p1", order="o")], 0),
     "a search earns nothing": ([MUGS], 0),
-    "changed what had been": ([MUGS, act("purchase", "p1", at=1, query_id="q1", order="o"), act("refund", "p1", at=2, order="o")], 2),
+    "changed what had been": (
+        [MUGS, act("purchase", "p1", at=1, query_id="q1", order="o"), act("refund", "p1", at=2, order="o")],
+        2,
+    ),
     "took back 1 credits": ([MUGS, CLICK, FORGET], 2),
     "credited; the shopper has been forgotten since": ([MUGS, CLICK, FORGET], 1),
 }
@@ -55,7 +58,9 @@ def test_what_a_later_search_credited_is_told_as_what_it_is_now():
 
 
 def record(body, headers=()):
-    return Record("interactions", 2, 9, 0, None, body if isinstance(body, bytes) else json.dumps(body).encode(), headers)
+    return Record(
+        "interactions", 2, 9, 0, None, body if isinstance(body, bytes) else json.dumps(body).encode(), headers
+    )
 
 
 def test_an_event_is_known_by_its_own_id_its_envelopes_or_its_place():
@@ -78,7 +83,13 @@ def test_a_record_that_only_mentions_the_id_is_another_event():
 
 
 def test_a_dead_letter_is_known_by_the_place_that_its_record_had():
-    headers = tuple((f"__connect.errors.{k}", v) for k, v in (("topic", b"interactions"), ("partition", b"2"), ("offset", b"9")))
+    headers = tuple(
+        (f"__connect.errors.{k}", v)
+        for k, v in (("topic", b"interactions"), ("partition", b"2"), ("offset", b"9"))
+    )
     letter = Record("interactions.dlq", 0, 0, 0, None, b"{", headers)
     assert names_event(origin(letter), agreed_id(None, None, record(b"{")))
-    assert origin(Record("interactions.dlq", 0, 4, 0, None, b"{", (("__connect.errors.offset", b"x"),))).offset == 4
+    assert (
+        origin(Record("interactions.dlq", 0, 4, 0, None, b"{", (("__connect.errors.offset", b"x"),))).offset
+        == 4
+    )

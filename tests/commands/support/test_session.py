@@ -27,7 +27,9 @@ def test_brackets_in_a_reason_are_shown_as_they_are(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("data", ["[/nope]", "[link=http://evil]sale", "[red]x", "[@click=f]"])
-def test_text_that_looks_like_markup_is_printed_as_it_is(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_that_looks_like_markup_is_printed_as_it_is(
+    data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A run's detail, a refusal or a title with a bracket ended a command in a traceback."""
     out.print(f"detail: {data}")
     Report().check(True, data)
@@ -47,7 +49,9 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_no_output_of_a_command_carries_a_terminal_escape_from_data(attack: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_output_of_a_command_carries_a_terminal_escape_from_data(
+    attack: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Tables, text, reasons and JSON alike: on a terminal with colours, and into a file."""
     table(attack, [attack], [(attack,), (f"[bold]{attack}",)])
     out.print(attack)

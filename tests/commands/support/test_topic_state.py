@@ -13,7 +13,9 @@ def test_a_strangers_pointer_is_not_shown_as_live():
     forged = pointer(999_999, generation=9)
     chain, _ = held([record(b"main", p.to_json()) for p in (FIRST, SECOND, forged)], "main")
     assert chain.known == SECOND
-    chain, _ = held([record(b"main", FIRST.to_json()), record(b"main", b"{"), record(b"other", SECOND.to_json())], "main")
+    chain, _ = held(
+        [record(b"main", FIRST.to_json()), record(b"main", b"{"), record(b"other", SECOND.to_json())], "main"
+    )
     assert chain.known == FIRST
 
 

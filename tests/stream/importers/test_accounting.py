@@ -1,4 +1,7 @@
-"""The verbs ``import`` and ``export`` from end to end: every line is accounted for, and what went in comes out again."""
+"""The verbs ``import`` and ``export`` from end to end.
+
+Every line is accounted for, and what went in comes out again.
+"""
 
 import json
 import os
@@ -43,10 +46,20 @@ def invoke(*arguments: str, environ: dict[str, str] | None = None, code: int = 0
 
 def test_a_dry_run_says_where_every_line_would_go(tmp_path) -> None:
     good = {**CLICK, "timestamp": now()}
-    file = write(tmp_path, good, {**good, "action_name": "scroll"}, "no json", {**good, "timestamp": "2001-01-01T00:00:00Z"})
+    file = write(
+        tmp_path,
+        good,
+        {**good, "action_name": "scroll"},
+        "no json",
+        {**good, "timestamp": "2001-01-01T00:00:00Z"},
+    )
     found = invoke("import", "ubi-events", file, "--dry-run", code=1)
     assert found["lines"] == 4
-    assert (found["imported"], found["skipped"], found["refused"]) == (1, {"unused_action": 1}, {"json_decode": 1, "too_old": 1})
+    assert (found["imported"], found["skipped"], found["refused"]) == (
+        1,
+        {"unused_action": 1},
+        {"json_decode": 1, "too_old": 1},
+    )
     assert found["skipped_details"] == {"unused_action": {"scroll": 1}}
     assert found["actions"] == {"click": 1}
     assert invoke("import", "ubi-events", file, "--dry-run", "--allow-refused") == found
@@ -72,25 +85,49 @@ def test_wrong_usage_is_said_and_ends_with_two(arguments) -> None:
 
 
 def test_a_ledger_without_the_needed_columns_ends_with_two(tmp_path) -> None:
-    result = CliRunner().invoke(command_line([])[0], ["import", "online-retail", write(tmp_path, "a,b,c", "1,2,3"), "--dry-run"])
+    result = CliRunner().invoke(
+        command_line([])[0], ["import", "online-retail", write(tmp_path, "a,b,c", "1,2,3"), "--dry-run"]
+    )
     assert result.exit_code == 2
 
 
 def test_an_invoice_with_one_bad_line_is_refused_with_all_its_lines(tmp_path) -> None:
     today = datetime.now(UTC).strftime("%Y-%m-%d 00:00:00")
-    rows = [f"1,22,MUG,{quantity},{today},1.5,7,France" for quantity in (2, 100_001)] + [f"2,22,MUG,1,{today},1.5,7,France"]
+    rows = [f"1,22,MUG,{quantity},{today},1.5,7,France" for quantity in (2, 100_001)] + [
+        f"2,22,MUG,1,{today},1.5,7,France"
+    ]
     header = "invoice,stock_code,description,quantity,invoice_date,price,customer_id,country"
     found = invoke("import", "online-retail", write(tmp_path, header, *rows), "--dry-run", code=1)
     assert (found["lines"], found["imported"], found["refused"]) == (3, 1, {"schema": 2})
 
 
 @pytest.mark.broker
-async def test_what_is_imported_stands_on_the_topics_and_is_exported_as_valid_ubi(kafka, topic_prefix, tmp_path) -> None:
-    environ = {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_TOPIC_PREFIX": topic_prefix, "SEARCHLOOP_DATA_DIR": str(tmp_path / "stack")}
-    query = {"query_id": "q1", "client_id": "c1", "user_query": "Möbel", "timestamp": now(), "query_response_hit_ids": ["p1", "p2"]}
-    events = [{**CLICK, "timestamp": now()}, {**CLICK, "timestamp": now(), "action_name": "purchase", "event_id": "e2"}]
-    assert run_apart("import", "ubi-queries", write(tmp_path, query), environ=environ)["records"] == {"searches": 1}
-    assert run_apart("import", "ubi-events", write(tmp_path, *events), environ=environ)["actions"] == {"click": 1, "purchase": 1}
+async def test_what_is_imported_stands_on_the_topics_and_is_exported_as_valid_ubi(
+    kafka, topic_prefix, tmp_path
+) -> None:
+    environ = {
+        "SEARCHLOOP_KAFKA": kafka,
+        "SEARCHLOOP_TOPIC_PREFIX": topic_prefix,
+        "SEARCHLOOP_DATA_DIR": str(tmp_path / "stack"),
+    }
+    query = {
+        "query_id": "q1",
+        "client_id": "c1",
+        "user_query": "Möbel",
+        "timestamp": now(),
+        "query_response_hit_ids": ["p1", "p2"],
+    }
+    events = [
+        {**CLICK, "timestamp": now()},
+        {**CLICK, "timestamp": now(), "action_name": "purchase", "event_id": "e2"},
+    ]
+    assert run_apart("import", "ubi-queries", write(tmp_path, query), environ=environ)["records"] == {
+        "searches": 1
+    }
+    assert run_apart("import", "ubi-events", write(tmp_path, *events), environ=environ)["actions"] == {
+        "click": 1,
+        "purchase": 1,
+    }
     sent = await everything(kafka, [f"{topic_prefix}searches", f"{topic_prefix}interactions"])
     assert {key for key, _ in sent} == {b"c1"}
 
@@ -104,9 +141,17 @@ async def test_what_is_imported_stands_on_the_topics_and_is_exported_as_valid_ub
 
     again = tmp_path / "again"
     again.mkdir()
-    back = [ours(o.result) for o in outcomes("ubi-events", write(again, *exported), position_base=None, product_field=None)]
-    assert sorted(back, key=str) == sorted((Interaction.from_json(value) for _, value in sent if b"action_name" in value), key=str)
-    [search] = [ours(o.result) for o in outcomes("ubi-queries", write(again, *queries), position_base=None, product_field=None)]
+    back = [
+        ours(o.result)
+        for o in outcomes("ubi-events", write(again, *exported), position_base=None, product_field=None)
+    ]
+    assert sorted(back, key=str) == sorted(
+        (Interaction.from_json(value) for _, value in sent if b"action_name" in value), key=str
+    )
+    [search] = [
+        ours(o.result)
+        for o in outcomes("ubi-queries", write(again, *queries), position_base=None, product_field=None)
+    ]
     assert search in [Search.from_json(value) for _, value in sent if b"user_query" in value]
 
 
@@ -128,7 +173,10 @@ async def everything(kafka: str, topics: list[str]) -> list[tuple[bytes, bytes]]
         return [(r.key, r.value) async for r in reader.until(await reader.end_offsets())]
 
 
-@pytest.mark.skipif(DATA is None, reason="SEARCHLOOP_BENCH_DATA does not name the folder with ubi_*.jsonl.gz and online_retail_100k.csv.gz")
+@pytest.mark.skipif(
+    DATA is None,
+    reason="SEARCHLOOP_BENCH_DATA does not name the folder with ubi_*.jsonl.gz and online_retail_100k.csv.gz",
+)
 @pytest.mark.parametrize(
     ("form", "name", "lines", "imported", "skipped"),
     [

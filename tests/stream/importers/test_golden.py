@@ -52,8 +52,13 @@ def test_importing_the_same_record_twice_gives_the_same_event(form) -> None:
 
 
 def test_the_base_of_positions_is_the_ordinal_of_the_first_hit() -> None:
-    event = {"action_name": "click", "event_attributes": {"object": {"object_id": "p"}, "position": {"ordinal": 0}}}
-    assert body_of(ubi.convert_event(event, position_base=0))["event_attributes"]["position"] == {"ordinal": 1}
+    event = {
+        "action_name": "click",
+        "event_attributes": {"object": {"object_id": "p"}, "position": {"ordinal": 0}},
+    }
+    assert body_of(ubi.convert_event(event, position_base=0))["event_attributes"]["position"] == {
+        "ordinal": 1
+    }
     assert "position" not in body_of(ubi.convert_event(event))["event_attributes"]
 
 
@@ -68,7 +73,13 @@ def body_of(records):
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"), [(b"{", "json_decode"), (b"[1]", "not_object"), (b"\xff\xfe{}", "undecodable_text"), (b"[" * 5000, "json_decode")]
+    ("line", "reason"),
+    [
+        (b"{", "json_decode"),
+        (b"[1]", "not_object"),
+        (b"\xff\xfe{}", "undecodable_text"),
+        (b"[" * 5000, "json_decode"),
+    ],
 )
 def test_a_line_that_is_no_json_object_is_refused_and_the_next_is_read(line, reason) -> None:
     broken, sound = convert_lines([line, b'{"action_name": "scroll"}'], ubi.convert_event)
@@ -78,13 +89,21 @@ def test_a_line_that_is_no_json_object_is_refused_and_the_next_is_read(line, rea
 
 # Names that converters look at, with values of any shape: what others promise and do not keep.
 LEAVES = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["click", "search", "purchase", "p1"])
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["click", "search", "purchase", "p1"])
 )
 NAMES = sorted(
-    {name for p in CASES for name in p.values[1]["foreign"]} | {"object", "position", "product", "query", "item_id", "id", "value"}
+    {name for p in CASES for name in p.values[1]["foreign"]}
+    | {"object", "position", "product", "query", "item_id", "id", "value"}
 )
 NESTED = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4), max_leaves=12
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=12,
 )
 
 

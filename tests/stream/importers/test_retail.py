@@ -15,8 +15,13 @@ from stream.importers.retail_rows import Row, read_rows
 HEADER = "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country"
 
 
-def line(invoice="1", code="85048", description="GLASS BALL", quantity=2, day=1, price=6.95, customer="13085.0"):
-    return f"{invoice},{code},{description},{quantity},2009-12-{day:02d} 07:45:00,{price},{customer},United Kingdom"
+def line(
+    invoice="1", code="85048", description="GLASS BALL", quantity=2, day=1, price=6.95, customer="13085.0"
+):
+    return (
+        f"{invoice},{code},{description},{quantity},2009-12-{day:02d} 07:45:00,{price},{customer},United "
+        "Kingdom"
+    )
 
 
 def convert(*lines, orders=None):
@@ -24,7 +29,13 @@ def convert(*lines, orders=None):
 
 
 def events(outcomes):
-    return [body for o in outcomes if isinstance(o.result, list) for topic, body in o.result if topic == "interactions"]
+    return [
+        body
+        for o in outcomes
+        if isinstance(o.result, list)
+        for topic, body in o.result
+        if topic == "interactions"
+    ]
 
 
 def why(outcomes):
@@ -32,7 +43,9 @@ def why(outcomes):
 
 
 def test_an_invoice_is_one_purchase_of_its_customer() -> None:
-    [purchase] = events(convert(line(), line(code="79323P", description="PINK LIGHTS", quantity=12, price=6.75)))
+    [purchase] = events(
+        convert(line(), line(code="79323P", description="PINK LIGHTS", quantity=12, price=6.75))
+    )
     assert purchase == {
         "event_id": "online-retail-1-13085-1-0",
         "timestamp": "2009-12-01T07:45:00+00:00",
@@ -48,16 +61,24 @@ def test_an_invoice_is_one_purchase_of_its_customer() -> None:
 
 
 def test_a_cancellation_gives_back_the_newest_order_that_holds_it_all() -> None:
-    outcomes = convert(line("1", quantity=9, day=1), line("2", quantity=3, day=2), line("C3", quantity=-5, day=3))
+    outcomes = convert(
+        line("1", quantity=9, day=1), line("2", quantity=3, day=2), line("C3", quantity=-5, day=3)
+    )
     refund = events(outcomes)[-1]
     assert (refund["action_name"], refund["order_id"]) == ("refund", "1")
     assert refund["items"][0]["quantity"] == 5
 
 
 def test_a_cancellation_of_several_orders_is_one_refund_for_each_and_one_line_of_the_file() -> None:
-    outcomes = convert(line("1", quantity=3, day=1), line("2", quantity=3, day=2), line("C3", quantity=-8, day=3))
+    outcomes = convert(
+        line("1", quantity=3, day=1), line("2", quantity=3, day=2), line("C3", quantity=-8, day=3)
+    )
     assert outcomes[-1].lines == (3,)
-    assert [(e["order_id"], e["items"][0]["quantity"]) for e in events(outcomes)[2:]] == [("2", 3), ("1", 3), ("C3", 2)]
+    assert [(e["order_id"], e["items"][0]["quantity"]) for e in events(outcomes)[2:]] == [
+        ("2", 3),
+        ("1", 3),
+        ("C3", 2),
+    ]
 
 
 def test_a_cancellation_without_an_earlier_order_is_a_refund_of_its_own() -> None:
@@ -122,7 +143,10 @@ def test_a_missing_description_is_found_on_another_line() -> None:
 
 def test_a_product_has_its_most_frequent_description() -> None:
     outcomes = convert(
-        line("1", description="mug"), line("2", description="MUG "), line("3", description=" MUG"), line("4", description="A BIG MUG")
+        line("1", description="mug"),
+        line("2", description="MUG "),
+        line("3", description=" MUG"),
+        line("4", description="A BIG MUG"),
     )
     assert outcomes[0].result == [("products", {"product_id": "85048", "title": "MUG"})]
     assert outcomes[0].lines == ()
@@ -177,14 +201,20 @@ def test_a_title_is_read_in_the_encoding_that_it_is_in(tmp_path, encoding) -> No
     path = ledger(tmp_path, row)
     if encoding == "utf-8-sig":
         Path(path).write_bytes(b"\xef\xbb\xbf" + Path(path).read_bytes())
-    [product, _] = [body for o in outcomes("online-retail", path, position_base=None, product_field=None) for _, body in o.result]
+    [product, _] = [
+        body
+        for o in outcomes("online-retail", path, position_base=None, product_field=None)
+        for _, body in o.result
+    ]
     assert product["title"] == "CAF\u00c9 SIGN \u00a35 OFF"
 
 
 def test_a_row_in_no_encoding_is_refused_and_the_others_are_taken(tmp_path) -> None:
     path = ledger(tmp_path, line().encode(), b"\x81\xff" + line("2").encode(), line("3").encode())
     found = list(outcomes("online-retail", path, position_base=None, product_field=None))
-    assert {o.lines: o.result.reason.value for o in found if isinstance(o.result, Rejection)} == {(2,): "undecodable_text"}
+    assert {o.lines: o.result.reason.value for o in found if isinstance(o.result, Rejection)} == {
+        (2,): "undecodable_text"
+    }
     assert len(events(found)) == 2
 
 

@@ -14,9 +14,11 @@ from stream.importers.ubi import ACTIONS, convert_event, convert_query
 from stream.importers.ubi_export import events_of, query_of
 from tests.stream.importers.ubi_schema import UbiEvent, UbiQuery, is_instant
 
-IDS = st.text(st.characters(min_codepoint=33, max_codepoint=0x24F, exclude_categories=["Cc", "Zs"]), min_size=1, max_size=100).filter(
-    lambda i: i not in NOBODY
-)
+IDS = st.text(
+    st.characters(min_codepoint=33, max_codepoint=0x24F, exclude_categories=["Cc", "Zs"]),
+    min_size=1,
+    max_size=100,
+).filter(lambda i: i not in NOBODY)
 TIMES = (
     st.integers(0, 4_000_000_000_000)
     .map(lambda ms: datetime.fromtimestamp(ms / 1000, UTC))
@@ -58,10 +60,23 @@ SINGLE = st.builds(
 ACTS = {**ENVELOPE, "query_id": st.none() | IDS, "user_query": st.none() | QUERIES}
 ORDERS = st.sampled_from(["purchase", "refund"])
 ABOUT_ONE = st.one_of(
-    st.builds(Interaction, **ACTS, action_name=st.sampled_from([a.value for a in set(ACTIONS.values())]), event_attributes=SINGLE),
-    st.builds(Interaction, **ACTS, action_name=ORDERS, order_id=st.none() | IDS, items=st.lists(ITEMS, min_size=1, max_size=1)),
+    st.builds(
+        Interaction,
+        **ACTS,
+        action_name=st.sampled_from([a.value for a in set(ACTIONS.values())]),
+        event_attributes=SINGLE,
+    ),
+    st.builds(
+        Interaction,
+        **ACTS,
+        action_name=ORDERS,
+        order_id=st.none() | IDS,
+        items=st.lists(ITEMS, min_size=1, max_size=1),
+    ),
 )
-MANY = st.builds(Interaction, **ACTS, action_name=ORDERS, order_id=IDS, items=st.lists(ITEMS, min_size=2, max_size=6))
+MANY = st.builds(
+    Interaction, **ACTS, action_name=ORDERS, order_id=IDS, items=st.lists(ITEMS, min_size=2, max_size=6)
+)
 
 
 def body_of(records):
@@ -99,19 +114,25 @@ def test_an_order_becomes_one_valid_event_per_product_and_loses_no_unit(interact
 
 
 def test_an_alias_is_exported_under_its_ubi_name() -> None:
-    [record] = events_of(Interaction(action_name="Order Completed", timestamp=datetime.now(UTC), client_id="c", object_id="p"))
+    [record] = events_of(
+        Interaction(action_name="Order Completed", timestamp=datetime.now(UTC), client_id="c", object_id="p")
+    )
     assert record["action_name"] == "purchase"
 
 
 def test_a_position_that_nobody_knows_is_marked_and_not_made_up() -> None:
-    [record] = events_of(Interaction(action_name="click", timestamp=datetime.now(UTC), client_id="c", object_id="p"))
+    [record] = events_of(
+        Interaction(action_name="click", timestamp=datetime.now(UTC), client_id="c", object_id="p")
+    )
     assert record["event_attributes"]["position"] == {"ordinal": 0, "is_known": False}
     assert "position" not in body_of(convert_event(record, position_base=0))["event_attributes"]
 
 
 @pytest.mark.parametrize("field", ["client_id", "session_id", "user_id", "query_id"])
 def test_an_id_longer_than_ubi_takes_is_left_out_and_named(field) -> None:
-    found = events_of(Interaction(action_name="click", timestamp=datetime.now(UTC), object_id="p", **{field: "x" * 101}))
+    found = events_of(
+        Interaction(action_name="click", timestamp=datetime.now(UTC), object_id="p", **{field: "x" * 101})
+    )
     assert isinstance(found, Skipped)
     assert found.detail == field
 

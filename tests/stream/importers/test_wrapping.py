@@ -11,12 +11,39 @@ from stream.importers.outcome import Batch, Skipped
 from tests.stream.importers.lines import convert_lines
 
 AT = "2026-03-10T11:00:00Z"
-SEGMENT = {"type": "track", "event": "Product Clicked", "anonymousId": "a", "timestamp": AT, "properties": {"product_id": "p"}}
-ALGOLIA = {"eventType": "click", "eventName": "x", "userToken": "u", "timestamp": 1_773_140_400_000, "objectIDs": ["p"]}
-GOOGLE = {"eventType": "detail-page-view", "visitorId": "v", "eventTime": AT, "productDetails": [{"product": {"id": "p"}}]}
-UBI = {"action_name": "click", "client_id": "c", "timestamp": AT, "event_attributes": {"object": {"object_id": "p"}}}
+SEGMENT = {
+    "type": "track",
+    "event": "Product Clicked",
+    "anonymousId": "a",
+    "timestamp": AT,
+    "properties": {"product_id": "p"},
+}
+ALGOLIA = {
+    "eventType": "click",
+    "eventName": "x",
+    "userToken": "u",
+    "timestamp": 1_773_140_400_000,
+    "objectIDs": ["p"],
+}
+GOOGLE = {
+    "eventType": "detail-page-view",
+    "visitorId": "v",
+    "eventTime": AT,
+    "productDetails": [{"product": {"id": "p"}}],
+}
+UBI = {
+    "action_name": "click",
+    "client_id": "c",
+    "timestamp": AT,
+    "event_attributes": {"object": {"object_id": "p"}},
+}
 QUERY = {"user_query": "mug", "query_id": "q", "client_id": "c", "timestamp": AT}
-GA4 = {"event_name": "select_item", "user_pseudo_id": "u", "event_timestamp": "1773140400000000", "items": [{"item_id": "p"}]}
+GA4 = {
+    "event_name": "select_item",
+    "user_pseudo_id": "u",
+    "event_timestamp": "1773140400000000",
+    "items": [{"item_id": "p"}],
+}
 
 
 def converted(form: str, record: object):
@@ -27,16 +54,34 @@ def converted(form: str, record: object):
 @pytest.mark.parametrize(
     ("form", "single", "wrapped"),
     [
-        ("segment", SEGMENT, {"batch": [SEGMENT, SEGMENT | {"messageId": "m2"}], "messageId": "of the body", "sentAt": AT}),
+        (
+            "segment",
+            SEGMENT,
+            {"batch": [SEGMENT, SEGMENT | {"messageId": "m2"}], "messageId": "of the body", "sentAt": AT},
+        ),
         ("algolia", ALGOLIA, {"events": [ALGOLIA, ALGOLIA | {"eventName": "y"}]}),
         ("google", GOOGLE, {"userEvents": [GOOGLE, GOOGLE | {"visitorId": "w"}]}),
-        ("google", GOOGLE, {"inputConfig": {"userEventInlineSource": {"userEvents": [GOOGLE, GOOGLE | {"visitorId": "w"}]}}}),
+        (
+            "google",
+            GOOGLE,
+            {"inputConfig": {"userEventInlineSource": {"userEvents": [GOOGLE, GOOGLE | {"visitorId": "w"}]}}},
+        ),
         (
             "ubi-events",
             UBI,
-            {"took": 1, "hits": {"total": 2, "hits": [{"_source": UBI}, {"_id": "2", "_source": UBI | {"client_id": "d"}}]}},
+            {
+                "took": 1,
+                "hits": {
+                    "total": 2,
+                    "hits": [{"_source": UBI}, {"_id": "2", "_source": UBI | {"client_id": "d"}}],
+                },
+            },
         ),
-        ("ubi-queries", QUERY, {"hits": {"hits": [{"_source": QUERY}, {"_source": QUERY | {"query_id": "r"}}]}}),
+        (
+            "ubi-queries",
+            QUERY,
+            {"hits": {"hits": [{"_source": QUERY}, {"_source": QUERY | {"query_id": "r"}}]}},
+        ),
     ],
 )
 def test_a_line_with_several_records_is_all_of_them(form, single, wrapped) -> None:
@@ -44,7 +89,9 @@ def test_a_line_with_several_records_is_all_of_them(form, single, wrapped) -> No
     found = converted(form, wrapped).result
     assert [t for t, _ in found] == [topic, topic]
     assert len({body["event_id"] for _, body in found}) == 2
-    assert {k: v for k, v in found[0][1].items() if k != "event_id"} == {k: v for k, v in alone.items() if k != "event_id"}
+    assert {k: v for k, v in found[0][1].items() if k != "event_id"} == {
+        k: v for k, v in alone.items() if k != "event_id"
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,10 +110,19 @@ def test_a_record_in_an_envelope_of_its_own_is_taken_out(form, wrapped, inner) -
 
 @pytest.mark.parametrize(
     ("form", "inner"),
-    [("segment", SEGMENT), ("algolia", ALGOLIA), ("google", GOOGLE), ("ubi-events", UBI), ("ga4", GA4), ("ubi-queries", QUERY)],
+    [
+        ("segment", SEGMENT),
+        ("algolia", ALGOLIA),
+        ("google", GOOGLE),
+        ("ubi-events", UBI),
+        ("ga4", GA4),
+        ("ubi-queries", QUERY),
+    ],
 )
 @pytest.mark.parametrize("within", ["rows", "docs", "messages"])
-def test_what_says_nothing_of_what_happened_is_refused_with_a_hint_and_not_skipped(form, inner, within) -> None:
+def test_what_says_nothing_of_what_happened_is_refused_with_a_hint_and_not_skipped(
+    form, inner, within
+) -> None:
     found = converted(form, {within: [inner]}).result
     assert isinstance(found, Rejection)
     assert "wrapped" in found.problems[0].message
@@ -116,7 +172,9 @@ def test_a_whole_number_with_a_point_is_that_number_as_any_id(form) -> None:
 
 @pytest.mark.parametrize("name", ["query_response_hit_ids", "query_response_objects_ids"])
 def test_a_whole_number_with_a_point_is_that_number_among_what_was_shown(name) -> None:
-    [(_, body)] = converted("ubi-queries", QUERY | {"query_response_hit_ids": [], name: [12345.0, "7.0", 8, 2.5]}).result
+    [(_, body)] = converted(
+        "ubi-queries", QUERY | {"query_response_hit_ids": [], name: [12345.0, "7.0", 8, 2.5]}
+    ).result
     assert body["query_response_hit_ids"] == [12345, "7.0", 8, 2.5]  # intake refuses the last one, with words
 
 
@@ -131,9 +189,16 @@ def test_a_word_of_a_program_names_nobody_and_nothing(form, word) -> None:
 @pytest.mark.parametrize("word", [*sorted(PROGRAM_WORDS), "", "  "])
 def test_a_word_of_a_program_is_no_query_and_no_currency(word) -> None:
     assert converted("ubi-queries", QUERY | {"user_query": word}).result == Skipped("no_query")
-    search = GA4 | {"event_name": "view_search_results", "event_params": [{"key": "search_term", "value": {"string_value": word}}]}
+    search = GA4 | {
+        "event_name": "view_search_results",
+        "event_params": [{"key": "search_term", "value": {"string_value": word}}],
+    }
     assert converted("ga4", search).result == Skipped("no_query")
     bought = {"type": "track", "event": "Order Completed", "anonymousId": "a", "timestamp": AT}
-    order = {"order_id": "o", "currency": word, "products": [{"product_id": "p", "price": 2.5, "currency": word}]}
+    order = {
+        "order_id": "o",
+        "currency": word,
+        "products": [{"product_id": "p", "price": 2.5, "currency": word}],
+    }
     [(_, body)] = converted("segment", bought | {"properties": order}).result
     assert body["items"] == [{"object_id": "p", "unit_price": 2.5}]

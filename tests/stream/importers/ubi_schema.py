@@ -1,7 +1,8 @@
-"""What UBI 1.3.0 asks of a query and of an event record, restated as strict models: types, lengths, what is required.
+"""What UBI 1.3.0 asks of a query and of an event record, restated as strict models.
 
-The original says ``oneOf`` where both branches take any text up to 100 characters (``action_name``, ``query_id``), which read to the letter
-refuses its own examples; what is meant, and restated here, is text up to 100 characters. A position has an ordinal or an ``xy``, not both.
+Types, lengths, what is required. The original says ``oneOf`` where both branches take any text up to 100
+characters (``action_name``, ``query_id``), which read to the letter refuses its own examples; what is meant,
+and restated here, is text up to 100 characters. A position has an ordinal or an ``xy``, not both.
 """
 
 from datetime import datetime
@@ -10,7 +11,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Name = Annotated[str, StringConstraints(strict=True, max_length=100)]
-Instant = Annotated[str, StringConstraints(strict=True, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)$")]
+Instant = Annotated[
+    str, StringConstraints(strict=True, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)$")
+]
 
 
 class _Open(BaseModel):

@@ -42,7 +42,8 @@ def test_a_burst_dated_back_to_days_that_a_run_has_seen_does_not_count_yet(run):
 def test_a_week_after_it_came_it_counts(run):
     both = [*HONEST, BURST]
     assert kept(both, [run(110, HONEST), run(123, both), run(129, both)]).equals(rows(both))
-    assert kept(both, [run(124, both)]).filter(product_id="spam").height  # seen by a run that judges its own days
+    # Seen by a run that judges its own days
+    assert kept(both, [run(124, both)]).filter(product_id="spam").height
     assert kept(both, [run(124, HONEST), run(129, both)]).equals(rows(HONEST))
 
 

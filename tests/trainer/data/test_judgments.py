@@ -6,7 +6,9 @@ from trainer.data.judgments import JudgmentsError, keep, named_sets, qrels_of, r
 
 
 def _line(query="red shoes", product="p1", relevance="3"):
-    return f'{{"query": "{query}", "product_id": "{product}", "relevance": {relevance}, "by": "Ann"}}'.encode()
+    return (
+        f'{{"query": "{query}", "product_id": "{product}", "relevance": {relevance}, "by": "Ann"}}'.encode()
+    )
 
 
 def _problems(*lines):
@@ -14,7 +16,9 @@ def _problems(*lines):
 
 
 def test_judgments_are_read_with_queries_in_the_form_of_all_others():
-    found, problems = read_judgments([_line("  Red SHOES "), b"", _line(product="p0", relevance="0"), _line("hose", "7", "0.5")])
+    found, problems = read_judgments(
+        [_line("  Red SHOES "), b"", _line(product="p0", relevance="0"), _line("hose", "7", "0.5")]
+    )
     assert problems == []
     assert found.rows() == [("hose", "7", 0.5), ("red shoes", "p0", 0.0), ("red shoes", "p1", 3.0)]
 
@@ -43,7 +47,9 @@ def test_a_wrong_line_is_told_by_its_number_and_field(line, reason):
 
 def test_the_same_judgment_twice_is_one_and_two_that_disagree_are_a_problem():
     assert _problems(_line(), _line()) == []
-    assert _problems(_line(), _line("RED shoes", relevance="2")) == [(2, "relevance: 2, but line 1 says 3 for the same query and product")]
+    assert _problems(_line(), _line("RED shoes", relevance="2")) == [
+        (2, "relevance: 2, but line 1 says 3 for the same query and product")
+    ]
 
 
 def test_a_query_without_a_relevant_product_can_be_ranked_neither_right_nor_wrong():

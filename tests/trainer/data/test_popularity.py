@@ -15,7 +15,12 @@ def _pair(query, product, **actions):
     return Pair(
         query=query,
         product_id=product,
-        days={1: {Action(name): (round(1000 * credit), units, cents) for name, (credit, units, cents) in actions.items()}},
+        days={
+            1: {
+                Action(name): (round(1000 * credit), units, cents)
+                for name, (credit, units, cents) in actions.items()
+            }
+        },
     )
 
 
@@ -29,7 +34,9 @@ PAIRS = [
 
 def _credits(formula="", **settings):
     popularity = Popularity.of(TrainerSettings(popularity=formula, **settings))
-    return dict(popularity.credits_by_pair(frames(PAIRS, []).pairs).select("product_id", "credit").iter_rows())
+    return dict(
+        popularity.credits_by_pair(frames(PAIRS, []).pairs).select("product_id", "credit").iter_rows()
+    )
 
 
 def test_without_a_formula_the_worths_of_the_actions_add_up():
@@ -60,7 +67,13 @@ def test_what_is_not_a_positive_number_earns_nothing():
 
 def test_only_the_actions_of_the_formula_count_as_engagement():
     assert Popularity.of(TrainerSettings(popularity="purchases")).actions == ["purchase", "refund"]
-    assert Popularity.of(TrainerSettings(weight_view=0)).actions == ["add_to_cart", "click", "purchase", "refund", "remove_from_cart"]
+    assert Popularity.of(TrainerSettings(weight_view=0)).actions == [
+        "add_to_cart",
+        "click",
+        "purchase",
+        "refund",
+        "remove_from_cart",
+    ]
 
 
 def test_no_worth_at_all_gives_no_pairs():
@@ -69,7 +82,9 @@ def test_no_worth_at_all_gives_no_pairs():
 
 def test_a_factor_weighs_each_row_before_the_formula():
     rows = frames(PAIRS, []).pairs
-    halved = Popularity.of(TrainerSettings(popularity="log1p(units)")).credits_by_pair(rows, factor=pl.lit(0.5))
+    halved = Popularity.of(TrainerSettings(popularity="log1p(units)")).credits_by_pair(
+        rows, factor=pl.lit(0.5)
+    )
     assert dict(halved.select("product_id", "credit").iter_rows())["cheap"] == pytest.approx(1.0986, abs=1e-4)
 
 

@@ -1,4 +1,7 @@
-"""What a snapshot takes of two topics to which anybody may write: facts under their own keys, of days and times that have been."""
+"""What a snapshot takes of two topics to which anybody may write.
+
+Facts under their own keys, of days and times that have been.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +23,17 @@ TEA = a_pair("tea", "p1", DAYS)
 PRODUCTS = {b"p1": a_product("p1", "teapot")}
 
 
-def kept(folder: Path, pairs: dict[bytes, Pair], products=PRODUCTS, *, at_ms: int = AT_MS) -> tuple[Manifest, Snapshot]:
+def kept(
+    folder: Path, pairs: dict[bytes, Pair], products=PRODUCTS, *, at_ms: int = AT_MS
+) -> tuple[Manifest, Snapshot]:
     topics = [
-        Compacted({key: Record(name, 0, n, at_ms, key, fact.to_json()) for n, (key, fact) in enumerate(facts.items())}, {0: len(facts)})
+        Compacted(
+            {
+                key: Record(name, 0, n, at_ms, key, fact.to_json())
+                for n, (key, fact) in enumerate(facts.items())
+            },
+            {0: len(facts)},
+        )
         for name, facts in (("pairs", pairs), ("catalog", products))
     ]
     manifest = keep(*topics, folder, settings=TrainerSettings(), live=a_pointer(1, "base"), now=NOW)

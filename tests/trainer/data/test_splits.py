@@ -11,7 +11,9 @@ from trainer.data.splits import LeakError, Split, assert_no_leak, held_out, spli
 
 
 def _split(pairs, *, test_days=7, heldout_share=0.0, products=("a", "b")) -> Split:
-    return split(frames(pairs, []).pairs, products, worth=WORTH, test_days=test_days, heldout_share=heldout_share)
+    return split(
+        frames(pairs, []).pairs, products, worth=WORTH, test_days=test_days, heldout_share=heldout_share
+    )
 
 
 def test_the_newest_days_are_the_test_and_count_from_the_newest_event():
@@ -57,7 +59,9 @@ def test_products_outside_the_catalogue_and_worthless_actions_do_not_count():
 
 
 def test_a_refund_takes_the_gain_away():
-    assert _split([a_pair("q", "a", {1: 1}), a_pair("q", "b", {30: 1}), a_pair("q", "b", {30: -1})]).qrels.is_empty()
+    assert _split(
+        [a_pair("q", "a", {1: 1}), a_pair("q", "b", {30: 1}), a_pair("q", "b", {30: -1})]
+    ).qrels.is_empty()
 
 
 def test_the_held_out_share_is_stable_and_near_the_asked_one():
@@ -67,7 +71,11 @@ def test_the_held_out_share_is_stable_and_near_the_asked_one():
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("qrstuvw"), st.sampled_from("ab"), st.integers(0, 40)), min_size=1, max_size=40),
+    st.lists(
+        st.tuples(st.sampled_from("qrstuvw"), st.sampled_from("ab"), st.integers(0, 40)),
+        min_size=1,
+        max_size=40,
+    ),
     st.integers(1, 10),
     st.sampled_from([0.0, 0.3]),
 )

@@ -20,7 +20,10 @@ Bought = dict[tuple[str, str], list[str]]
 
 
 def a_crowd(*, newcomers: float = 0.3, people: int = 400, queries: int = 20, seed: int = 1) -> Bought:
-    """Shoppers of twenty queries with three products each; the given share of them engages once, the others four to nine times."""
+    """Shoppers of twenty queries with three products each.
+
+    The given share of them engages once, the others four to nine times.
+    """
     rng = np.random.default_rng(seed)
     pairs = list(product((f"q{n}" for n in range(queries)), range(3)))
     bought: Bought = {}
@@ -47,7 +50,11 @@ def _snapshot(bought: Bought) -> Snapshot:
     for (query, item), people in bought.items():
         by_client = Counter(client_of(person) for person in people)
         kept = {client: 1000 * by_client[client] for client in sorted(by_client)[:MAX_CLIENTS]}
-        pairs.append(Pair(query=query, product_id=item, days=a_pair(query, item, {100: len(people)}).days, clients=kept))
+        pairs.append(
+            Pair(
+                query=query, product_id=item, days=a_pair(query, item, {100: len(people)}).days, clients=kept
+            )
+        )
     return frames(pairs, [])
 
 
@@ -60,7 +67,9 @@ def test_made_up_clients_of_one_pair_count_like_a_few_however_many_they_are(coun
 def test_honest_shoppers_keep_nearly_all_they_gave_new_or_not():
     bought = a_crowd()
     found = shares(bought)
-    assert sum(found[pair] * len(people) for pair, people in bought.items()) > 0.995 * sum(map(len, bought.values()))
+    assert sum(found[pair] * len(people) for pair, people in bought.items()) > 0.995 * sum(
+        map(len, bought.values())
+    )
 
 
 def test_a_shop_where_everybody_comes_once_believes_everybody():
@@ -68,7 +77,9 @@ def test_a_shop_where_everybody_comes_once_believes_everybody():
 
 
 def test_the_more_newcomers_are_usual_the_more_of_them_a_pair_may_have():
-    few, many = (shares(a_crowd(newcomers=share) | {("q0", "spam"): fakes(60)})["q0", "spam"] for share in (0.2, 0.9))
+    few, many = (
+        shares(a_crowd(newcomers=share) | {("q0", "spam"): fakes(60)})["q0", "spam"] for share in (0.2, 0.9)
+    )
     assert few < many
 
 
@@ -96,7 +107,10 @@ def test_many_attacks_at_once_do_not_make_made_up_clients_usual():
 def test_newcomers_beside_broad_clients_are_believed():
     bought = a_crowd(newcomers=0.7)
     liked = max(bought, key=lambda pair: len(bought[pair]))
-    broad = sum(any(person in others for pair, others in bought.items() if pair[0] != liked[0]) for person in bought[liked])
+    broad = sum(
+        any(person in others for pair, others in bought.items() if pair[0] != liked[0])
+        for person in bought[liked]
+    )
     bought[liked] = bought[liked] + fakes(broad // 4, "visitor")
     assert shares(bought)[liked] == 1.0
 
@@ -109,9 +123,12 @@ def test_where_little_is_known_nothing_is_unusual():
 def test_the_weights_of_a_run_follow_and_one_setting_ends_it():
     snapshot = _snapshot(a_crowd() | {("q0", "spam"): fakes(60)})
     on, off = (
-        weigh(snapshot.pairs, snapshot.clients, Weighting.of(TrainerSettings(weight_click=1.0, **own)), newest_day=100).filter(
-            product_id="spam"
-        )
+        weigh(
+            snapshot.pairs,
+            snapshot.clients,
+            Weighting.of(TrainerSettings(weight_click=1.0, **own)),
+            newest_day=100,
+        ).filter(product_id="spam")
         for own in ({}, {"newcomer_deviations": 0})
     )
     assert off["credit"].item() == pytest.approx(60)

@@ -15,9 +15,20 @@ from trainer.data.snapshot import frames
 from trainer.data.weights import Weighting, log_popularity, shuffle_labels, weigh
 
 
-def _weigh(pairs, *, newest_day=100, half_life_days=10.0, worth=WORTH, min_clients=1, max_client_share=1.0, weight_map="log"):
+def _weigh(
+    pairs,
+    *,
+    newest_day=100,
+    half_life_days=10.0,
+    worth=WORTH,
+    min_clients=1,
+    max_client_share=1.0,
+    weight_map="log",
+):
     snapshot = frames(pairs, [])
-    weighting = Weighting(worth, half_life_days, min_clients, max_client_share, weight_map, newcomer_deviations=0)
+    weighting = Weighting(
+        worth, half_life_days, min_clients, max_client_share, weight_map, newcomer_deviations=0
+    )
     return weigh(snapshot.pairs, snapshot.clients, weighting, newest_day=newest_day)
 
 
@@ -46,7 +57,12 @@ def test_beyond_the_cap_more_credit_weighs_nothing_more():
     ],
 )
 def test_the_other_maps_look_at_the_query_alone(weight_map, ratios):
-    pairs = [a_pair("q", "a", {100: 200}), a_pair("q", "b", {100: 100}), a_pair("q", "c", {100: 1}), a_pair("rare", "a", {100: 2})]
+    pairs = [
+        a_pair("q", "a", {100: 200}),
+        a_pair("q", "b", {100: 100}),
+        a_pair("q", "c", {100: 1}),
+        a_pair("rare", "a", {100: 2}),
+    ]
     weights = _weigh(pairs, weight_map=weight_map)["weight"].to_numpy()
     assert weights / weights[0] == pytest.approx(ratios)
     assert weights.mean() == pytest.approx(1.0)
@@ -59,7 +75,9 @@ def test_equal_credits_have_equal_ranks():
 
 
 def test_popularity_is_the_share_of_all_credit_and_never_zero():
-    found = log_popularity(_weigh([a_pair("q", "a", {100: 7}), a_pair("r", "a", {100: 2}), a_pair("q", "b", {100: 5})]))
+    found = log_popularity(
+        _weigh([a_pair("q", "a", {100: 7}), a_pair("r", "a", {100: 2}), a_pair("q", "b", {100: 5})])
+    )
     assert found["product_id"].to_list() == ["a", "b"]
     assert np.exp(found["log_popularity"].to_numpy()) == pytest.approx([10 / 16, 6 / 16])
     assert log_popularity(_weigh([])).is_empty()
@@ -70,7 +88,9 @@ def test_actions_weigh_what_the_settings_say_and_a_refund_takes_back_its_purchas
     bought = a_pair("q", "a", {99: 2}, action=Action.PURCHASE)
     returned = a_pair("q", "a", {100: -2}, action=Action.REFUND)
     clicked = a_pair("q", "b", {100: 2})
-    assert _weigh([bought, returned, clicked], worth=worth, half_life_days=1e9)["product_id"].to_list() == ["b"]
+    assert _weigh([bought, returned, clicked], worth=worth, half_life_days=1e9)["product_id"].to_list() == [
+        "b"
+    ]
     assert _weigh([clicked], worth=worth)["credit"].to_list() == pytest.approx([0.2])
 
 
@@ -85,7 +105,11 @@ def test_one_clients_clicking_counts_only_up_to_its_share():
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("qrs"), st.sampled_from("abc"), st.integers(1, 100), st.integers(1, 99)), min_size=1, max_size=20)
+    st.lists(
+        st.tuples(st.sampled_from("qrs"), st.sampled_from("abc"), st.integers(1, 100), st.integers(1, 99)),
+        min_size=1,
+        max_size=20,
+    )
 )
 def test_weights_do_not_depend_on_the_order_of_the_pairs(events):
     merged = {(q, p): {d: c} for q, p, d, c in events}

@@ -9,7 +9,10 @@ IDS = ["a", "b", "c"]
 
 
 def validation(count: int, *, words_know: bool):
-    """Queries whose product is ``b``: the cosine prefers ``a``, BM25 prefers ``b`` or, where words know nothing, ``c``."""
+    """Queries whose product is ``b``.
+
+    The cosine prefers ``a``, BM25 prefers ``b`` or, where words know nothing, ``c``.
+    """
     dense = np.tile(np.array([0.5, 0.4, 0.3], dtype=np.float32), (count, 1))
     lexical = np.tile(np.array([0, 9, 3] if words_know else [0, 0, 9], dtype=np.float32), (count, 1))
     return [(dense, lexical, [{"b": 1.0}] * count)]

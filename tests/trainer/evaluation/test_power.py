@@ -24,4 +24,9 @@ def test_what_cannot_be_asked_is_refused(asked):
 
 
 def test_the_table_has_every_gain_at_both_powers():
-    assert [(n.gain, n.power) for n in needs(0.2, (0.01, 0.05))] == [(0.01, 0.8), (0.01, 0.9), (0.05, 0.8), (0.05, 0.9)]
+    assert [(n.gain, n.power) for n in needs(0.2, (0.01, 0.05))] == [
+        (0.01, 0.8),
+        (0.01, 0.9),
+        (0.05, 0.8),
+        (0.05, 0.9),
+    ]

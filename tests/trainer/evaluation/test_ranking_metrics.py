@@ -8,7 +8,14 @@ import pytest
 import pytrec_eval
 
 from trainer.evaluation.bootstrap import interval, resampled_means
-from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top, ndcg, recall, reciprocal_rank, top
+from trainer.evaluation.ranking_metrics import (
+    RANKING_METRICS,
+    best_in_top,
+    ndcg,
+    recall,
+    reciprocal_rank,
+    top,
+)
 
 
 def test_metrics_equal_those_of_trec_eval():
@@ -20,11 +27,15 @@ def test_metrics_equal_those_of_trec_eval():
         qrels[f"q{number}"] = {str(p): int(rng.integers(0, 5)) for p in judged} | {"p000": 1}
         runs[f"q{number}"] = [str(p) for p in rng.permutation(products)[:50]]
     scored = {q: {p: float(100 - rank) for rank, p in enumerate(ranked)} for q, ranked in runs.items()}
-    theirs = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut_10", "recall_50", "recip_rank"}).evaluate(scored)
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut_10", "recall_50", "recip_rank"}).evaluate(
+        scored
+    )
     for query, ranked in runs.items():
         gains = {p: float(g) for p, g in qrels[query].items()}
         ours = (ndcg(ranked, gains), recall(ranked, gains), reciprocal_rank(ranked, gains))
-        assert ours == pytest.approx((theirs[query]["ndcg_cut_10"], theirs[query]["recall_50"], theirs[query]["recip_rank"]), abs=1e-12)
+        assert ours == pytest.approx(
+            (theirs[query]["ndcg_cut_10"], theirs[query]["recall_50"], theirs[query]["recip_rank"]), abs=1e-12
+        )
 
 
 def test_equal_scores_keep_the_order_of_the_columns():
@@ -34,7 +45,12 @@ def test_equal_scores_keep_the_order_of_the_columns():
 
 
 def test_a_query_without_gains_scores_nothing():
-    assert (ndcg(["a"], {}), recall(["a"], {}), reciprocal_rank(["a"], {}), best_in_top(["a"], {})) == (0.0, 0.0, 0.0, False)
+    assert (ndcg(["a"], {}), recall(["a"], {}), reciprocal_rank(["a"], {}), best_in_top(["a"], {})) == (
+        0.0,
+        0.0,
+        0.0,
+        False,
+    )
 
 
 def test_any_of_the_best_products_counts_as_the_best():
@@ -51,7 +67,7 @@ def test_the_bootstrap_of_a_mean_is_as_wide_as_the_theory_says():
 
 
 def test_no_other_file_names_a_further_metric():
-    """A metric that is added to the list is scored, summed up and shown without another file being touched."""
+    """A metric added to the list is scored, summed up and shown without another file being touched."""
     root = Path(__file__).resolve().parents[3]
     names = {text for metric in RANKING_METRICS[1:] for text in (metric.name, metric.title)}
     files = [path for package in ("trainer", "commands") for path in (root / package).rglob("*.py")]

@@ -46,7 +46,16 @@ def _read(page):
 
 
 def _decision():
-    check = Check(name="vs_base", verdict="pass", reason="better", baseline="base", delta=0.1, ci_low=0.05, ci_high=0.15, n=40)
+    check = Check(
+        name="vs_base",
+        verdict="pass",
+        reason="better",
+        baseline="base",
+        delta=0.1,
+        ci_low=0.05,
+        ci_high=0.15,
+        n=40,
+    )
     return Decision(decision_id="r1", verdict="pass", checks=[check], at=datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -72,7 +81,9 @@ def test_the_page_says_verdict_numbers_slices_examples_and_the_operators_sets():
         assert heading in text
 
 
-@pytest.mark.parametrize("evil", ["<script>alert({})</script>", '"><img src=x onerror=y> {}', "]]> {} &amp; </svg>"])
+@pytest.mark.parametrize(
+    "evil", ["<script>alert({})</script>", '"><img src=x onerror=y> {}', "]]> {} &amp; </svg>"]
+)
 def test_texts_of_a_shop_are_text_and_nothing_else(evil):
     reader, text = _read(_page(an_evaluation(4, query=evil)))
     assert not {"script", "img", "iframe", "link", "object"} & {tag for tag, _ in reader.tags}
@@ -88,9 +99,21 @@ def test_nothing_is_loaded_from_anywhere():
 
 
 def test_the_pairs_that_rose_most_are_shown_with_their_texts_and_the_digests_of_the_decision():
-    rise = RankChange(query="<b>lamp</b>", product_id="p1", before=11, after=3, credit=2.0, clients=60, believed=0.03)
+    rise = RankChange(
+        query="<b>lamp</b>", product_id="p1", before=11, after=3, credit=2.0, clients=60, believed=0.03
+    )
     known = rise.model_copy(update={"query": "tea", "believed": 1.0})
-    _, text = _read(render(an_evaluation(4), {"p1": "Lamp"}, title="Run r1", facts={}, decision=_decision(), seed=1, risen=[known, rise]))
+    _, text = _read(
+        render(
+            an_evaluation(4),
+            {"p1": "Lamp"},
+            title="Run r1",
+            facts={},
+            decision=_decision(),
+            seed=1,
+            risen=[known, rise],
+        )
+    )
     for said in (digest_of(rise.query), "<b>lamp</b>", "Lamp (p1)", "beyond 10", "3%"):
         assert said in text
     assert text.index("lamp") < text.index("tea")
@@ -102,7 +125,11 @@ def test_an_evaluation_without_queries_has_a_page_too():
 
 
 def test_an_interval_that_leaves_zero_is_coloured_and_one_that_does_not_is_not():
-    picture = intervals([("better", 0.2, 0.1, 0.3), ("worse", -0.2, -0.3, -0.1), ("same", 0.0, -0.1, 0.1)], zero=True, title="t")
+    picture = intervals(
+        [("better", 0.2, 0.1, 0.3), ("worse", -0.2, -0.3, -0.1), ("same", 0.0, -0.1, 0.1)],
+        zero=True,
+        title="t",
+    )
     assert re.findall(r'<circle class="(\w+)"', picture) == ["gain", "loss", "point"]
     assert intervals([], zero=True, title="t") == ""
 

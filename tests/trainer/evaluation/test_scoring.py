@@ -1,4 +1,7 @@
-"""An evaluation's numbers are those of trec_eval, also for graded judgments, and need no model to score words."""
+"""An evaluation's numbers are those of trec_eval, also for graded judgments.
+
+They need no model to score words.
+"""
 # ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
 
 import numpy as np
@@ -15,18 +18,29 @@ def _catalog(rng):
     from trainer.evaluation.rankers import Catalog
 
     rows = [(f"p{n:03}", " ".join(rng.choice(_WORDS, size=4, replace=False)), "") for n in range(120)]
-    frame = pl.DataFrame(rows, schema={"product_id": pl.String, "title": pl.String, "category": pl.String}, orient="row")
+    frame = pl.DataFrame(
+        rows, schema={"product_id": pl.String, "title": pl.String, "category": pl.String}, orient="row"
+    )
     return Catalog.of(frame.with_columns(text="title"))
 
 
 def _judgments(rng, catalog):
     queries = sorted({" ".join(rng.choice(_WORDS, size=2, replace=False)) for _ in range(40)})
-    return {q: {p: int(rng.integers(1, 4)) for p in rng.choice(catalog.ids, size=12, replace=False).tolist()} for q in queries}
+    return {
+        q: {p: int(rng.integers(1, 4)) for p in rng.choice(catalog.ids, size=12, replace=False).tolist()}
+        for q in queries
+    }
 
 
 def _qrels(judgments):
     rows = [(q, p, float(g), float(g), True) for q, by in judgments.items() for p, g in by.items()]
-    schema = {"query": pl.String, "product_id": pl.String, "credit": pl.Float64, "gain": pl.Float64, "unseen": pl.Boolean}
+    schema = {
+        "query": pl.String,
+        "product_id": pl.String,
+        "credit": pl.Float64,
+        "gain": pl.Float64,
+        "unseen": pl.Boolean,
+    }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -42,9 +56,14 @@ def test_graded_scores_equal_those_of_trec_eval():
     found = evaluate(catalog, _qrels(judgments), trained, {}, judged={"same": _qrels(judgments)})
     ranked = dict(zip(judgments, bm25(Lexical(catalog.ids, catalog.texts), list(judgments)), strict=True))
     run = {q: {p: float(100 - rank) for rank, p in enumerate(products)} for q, products in ranked.items()}
-    theirs = pytrec_eval.RelevanceEvaluator(judgments, {"ndcg_cut_10", "recall_50", "recip_rank"}).evaluate(run)
+    theirs = pytrec_eval.RelevanceEvaluator(judgments, {"ndcg_cut_10", "recall_50", "recip_rank"}).evaluate(
+        run
+    )
     for evaluation in (found, found.judged["same"]):
-        ours = {row["query"]: row for row in evaluation.results.filter(pl.col("system") == "bm25").iter_rows(named=True)}
+        ours = {
+            row["query"]: row
+            for row in evaluation.results.filter(pl.col("system") == "bm25").iter_rows(named=True)
+        }
         assert ours.keys() == judgments.keys()
         for query, row in ours.items():
             said = theirs[query]

@@ -8,7 +8,13 @@ from trainer.evaluation.segments import CELLS, MAX_CATEGORIES, describe, slices_
 def _qrels(rows):
     return pl.DataFrame(
         [(q, p, float(c), float(g), u) for q, p, c, g, u in rows],
-        schema={"query": pl.String, "product_id": pl.String, "credit": pl.Float64, "gain": pl.Float64, "unseen": pl.Boolean},
+        schema={
+            "query": pl.String,
+            "product_id": pl.String,
+            "credit": pl.Float64,
+            "gain": pl.Float64,
+            "unseen": pl.Boolean,
+        },
         orient="row",
     )
 
@@ -25,7 +31,12 @@ def test_every_query_is_in_exactly_one_cell_of_seen_and_unseen():
     ]
     found = describe(_qrels(rows), TRAINED)
     cells = {row["query"]: [c for c in CELLS if row[c]] for row in found.iter_rows(named=True)}
-    assert cells == {"old a": ["in_domain"], "old b": ["novel_product"], "fresh a": ["novel_query"], "fresh b": ["zero_shot"]}
+    assert cells == {
+        "old a": ["in_domain"],
+        "old b": ["novel_product"],
+        "fresh a": ["novel_query"],
+        "fresh b": ["zero_shot"],
+    }
 
 
 def test_the_best_product_decides_whether_a_product_is_new():
@@ -41,7 +52,10 @@ def test_queries_are_sliced_by_their_words_and_the_greatest_categories():
         (True, False, False),
         (False, True, False),
     ]
-    assert [name for name in slices_of(found) if name.startswith("category")] == ["category: lights", "category: garden"]
+    assert [name for name in slices_of(found) if name.startswith("category")] == [
+        "category: lights",
+        "category: garden",
+    ]
     assert found.sort("query")["category: lights"].to_list() == [False, True, True]
 
 

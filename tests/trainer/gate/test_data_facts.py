@@ -9,7 +9,13 @@ from trainer.gate.data_facts import facts_of, leading_clients
 
 def shop():
     products = [a_product("p1", "tea"), a_product("p2", "pot")]
-    return frames([a_pair("tea", "p1", {100: 2, 108: 6}, clients=1), a_pair("red pot", "p2", {100: 6, 108: 2}, clients=4)], products)
+    return frames(
+        [
+            a_pair("tea", "p1", {100: 2, 108: 6}, clients=1),
+            a_pair("red pot", "p2", {100: 6, 108: 2}, clients=4),
+        ],
+        products,
+    )
 
 
 def test_clients_and_queries_have_their_shares():

@@ -15,12 +15,18 @@ from trainer.gate.verdict import decide
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "gate.md"
 JUDGED = {"mine": {"candidate": np.full(9, 0.2), "live": np.full(9, 0.8)}}
 NARROW = SHOWN.model_copy(update={"coverage": 0.1, "gini": 0.9, "new": 0.0})
-BROKEN = Artefact(finite=False, dim=3, norm_error=1.0, parity=0.0, mean_cosine=1.0, effective_rank=1.0, form="other")
+BROKEN = Artefact(
+    finite=False, dim=3, norm_error=1.0, parity=0.0, mean_cosine=1.0, effective_rank=1.0, form="other"
+)
 # Between them every rule is broken.
 CASES = {
     "a good candidate": evidence(0.05, judged=JUDGED),
     "a bad one": evidence(
-        -0.05, judged=JUDGED, exposure={"candidate": NARROW, "live": SHOWN}, overlap=0.1, artefacts={"candidate": BROKEN, "live": SOUND}
+        -0.05,
+        judged=JUDGED,
+        exposure={"candidate": NARROW, "live": SHOWN},
+        overlap=0.1,
+        artefacts={"candidate": BROKEN, "live": SOUND},
     ),
     "a lucky one": evidence(0.001, n=80, noise=0.2, judged=JUDGED, clients=["one"] * 80),
 }

@@ -1,4 +1,7 @@
-"""The gate's limits are its settings: from the environment, through the request of a run, to the threshold that a check names."""
+"""The gate's limits are its settings.
+
+From the environment, through the request of a run, to the threshold that a check names.
+"""
 
 from pathlib import Path
 
@@ -11,7 +14,8 @@ from tests.trainer.run_folders import AT, a_run
 from trainer.gate.verdict import decide
 from trainer.run.request import Request
 
-# Of each setting: a value that is not its default, the check whose threshold it is, and that threshold for the evidence below.
+# Of each setting: a value that is not its default, the check whose threshold it is, and that threshold for
+# the evidence below.
 THRESHOLDS = {
     "min_eval_queries": ("7", "data_minimum", 7),
     "gate_min_clients": ("7", "data_clients", 7),
@@ -33,7 +37,9 @@ OF_A_PAIR = {"min_clients": "7", "max_client_share": "0.3"}
 
 
 def judged(**environ: str) -> dict[str, Check]:
-    settings = TrainerSettings.load({f"SEARCHLOOP_{name.upper()}": text for name, text in {"gate_resamples": "500", **environ}.items()})
+    settings = TrainerSettings.load(
+        {f"SEARCHLOOP_{name.upper()}": text for name, text in {"gate_resamples": "500", **environ}.items()}
+    )
     request = Request.of("r", Trigger(trigger_id="t", requested_at=AT), settings)
     again = Request.model_validate_json(request.model_dump_json())
     return {check.name: check for check in decide(evidence(0.02, noise=0.1), again.settings)[1]}
@@ -62,7 +68,13 @@ def test_what_weighs_one_pair_is_no_limit_of_the_gate(name: str) -> None:
 
 
 def test_without_settings_the_limits_are_those_of_docs_gate_md() -> None:
-    documented = {"data_minimum": 100, "data_clients": 100, "data_pairs": 200, "data_one_client": 0.02, "data_one_query": 0.2}
+    documented = {
+        "data_minimum": 100,
+        "data_clients": 100,
+        "data_pairs": 200,
+        "data_one_client": 0.02,
+        "data_one_query": 0.2,
+    }
     found = judged()
     assert {name: found[name].threshold for name in documented} == documented
 

@@ -7,15 +7,19 @@ from trainer.gate.past import look_back
 
 def release(generation: int, state=ReleaseState.RETIRED, **fields) -> Release:
     return Release(
-        generation=generation, model=f"m{generation}", model_sha256=str(generation), dim=4, collection=f"c{generation}", state=state,
-        run_id=f"r{generation}", **fields,
+        generation=generation, model=f"m{generation}", model_sha256=str(generation), dim=4,
+        collection=f"c{generation}", state=state, run_id=f"r{generation}", **fields,
     )  # fmt: skip
 
 
 def judged(generation: int, delta: float, *, before: int | None = None) -> Decision:
     check = Check(name="vs_live", verdict="pass", reason="", delta=delta)
     return Decision(
-        decision_id=f"r{generation}", run_id=f"r{generation}", verdict="pass", checks=[check], generation_before=before or generation - 1
+        decision_id=f"r{generation}",
+        run_id=f"r{generation}",
+        verdict="pass",
+        checks=[check],
+        generation_before=before or generation - 1,
     )
 
 
@@ -34,7 +38,9 @@ def test_the_first_generation_is_its_own_best():
 
 def test_gains_are_summed_along_the_chain():
     releases = [release(n) for n in range(1, 5)]
-    past = look_back(pointer(releases[3]), releases, [judged(2, 0.03), judged(3, -0.004), judged(4, -0.004)], there=there)
+    past = look_back(
+        pointer(releases[3]), releases, [judged(2, 0.03), judged(3, -0.004), judged(4, -0.004)], there=there
+    )
     assert (past.best, round(past.level, 3)) == (2, 0.03)
 
 

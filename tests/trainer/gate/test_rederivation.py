@@ -25,7 +25,14 @@ def test_a_rejection_is_derived_again_too(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["snapshot/pairs.parquet", "evaluation/results.parquet", "request.json", "past.json", "split/qrels.parquet"]
+    "name",
+    [
+        "snapshot/pairs.parquet",
+        "evaluation/results.parquet",
+        "request.json",
+        "past.json",
+        "split/qrels.parquet",
+    ],
 )
 def test_another_file_is_refused_by_its_digest(tmp_path, name):
     decision = a_run(tmp_path / "run")
@@ -46,7 +53,10 @@ def test_a_verdict_or_number_that_was_told_otherwise_differs(tmp_path):
     checks = [c.model_copy(update={"delta": 0.5}) if c.name == "vs_live" else c for c in decision.checks]
     found = rederive(decision.model_copy(update={"verdict": "fail", "checks": checks}), tmp_path / "run")
     assert not found.agrees
-    assert [text.split(":")[0] for text in found.differences] == ["the verdict was fail, derived again it is pass", "vs_live.delta"]
+    assert [text.split(":")[0] for text in found.differences] == [
+        "the verdict was fail, derived again it is pass",
+        "vs_live.delta",
+    ]
 
 
 def test_scores_that_are_not_those_of_the_rankings_differ(tmp_path):
@@ -60,14 +70,18 @@ def test_scores_that_are_not_those_of_the_rankings_differ(tmp_path):
 def test_another_model_in_the_folder_differs(tmp_path):
     decision = a_run(tmp_path / "run")
     (tmp_path / "run" / "model" / "a.safetensors").write_bytes(b"others")
-    assert rederive(decision, tmp_path / "run").differences == ["the model in the folder is not the one that was judged"]
+    assert rederive(decision, tmp_path / "run").differences == [
+        "the model in the folder is not the one that was judged"
+    ]
 
 
 def test_pinned_queries_are_part_of_the_evidence(tmp_path):
     a_run(tmp_path / "run")
     folder = tmp_path / "run" / "evaluation"
     (folder / "pinned.jsonl").write_text('{"query": "zorvel", "products": ["p0-0"], "k": 2}\n')
-    pl.DataFrame({"query": ["zorvel"], "top": [["p1-1", "p0-1", "p0-0"]]}).write_parquet(folder / "pinned.parquet")
+    pl.DataFrame({"query": ["zorvel"], "top": [["p1-1", "p0-1", "p0-0"]]}).write_parquet(
+        folder / "pinned.parquet"
+    )
     decision = build_decision(Case.read(tmp_path / "run"), at=AT)
     pinned = next(c for c in decision.checks if c.name == "pinned")
     assert (decision.verdict, pinned.verdict) == ("fail", "fail")

@@ -12,7 +12,9 @@ from trainer.gate.relevance_checks import FURTHER
 from trainer.gate.verdict import decide, overall, scores
 
 LIMITS = GateSettings(gate_resamples=1000)
-SOUND = Artefact(finite=True, dim=384, norm_error=1e-7, parity=1.0, mean_cosine=0.2, effective_rank=70.0, form="f")
+SOUND = Artefact(
+    finite=True, dim=384, norm_error=1e-7, parity=1.0, mean_cosine=0.2, effective_rank=70.0, form="f"
+)
 CLEAN = DataFacts(pairs=5000, clients=900, client_share=0.003, query_share=0.05, received=10_000, refused=100)
 SHOWN = Exposure(coverage=0.6, gini=0.5, new=0.1)
 
@@ -24,7 +26,14 @@ def evidence(candidate_gain=0.0, *, n=400, noise=0.0, **changes) -> GateEvidence
     candidate = live + candidate_gain + rng.normal(0, noise, n)
     everybody = np.ones(n, dtype=bool)
     parts = {
-        "ndcg10": {"candidate": candidate, "live": live, "base": live, "best": live, "bm25": live - 0.1, "popularity": live - 0.4},
+        "ndcg10": {
+            "candidate": candidate,
+            "live": live,
+            "base": live,
+            "best": live,
+            "bm25": live - 0.1,
+            "popularity": live - 0.4,
+        },
         "best_in_10": {"candidate": everybody, "live": everybody},
         "segments": {"all": everybody, "unseen": np.arange(n) % 4 == 0, "head": np.arange(n) % 10 == 0},
         "artefacts": {"candidate": SOUND, "live": SOUND, "base": SOUND},
@@ -101,7 +110,12 @@ def test_a_small_segment_is_reported_and_does_not_veto():
 
 def test_a_candidate_worse_than_bm25_fails():
     good = evidence(0.03)
-    found = decide(evidence(ndcg10={**good.ndcg10, "candidate": good.ndcg10["live"] + 0.03, "bm25": good.ndcg10["live"] + 0.2}), LIMITS)
+    found = decide(
+        evidence(
+            ndcg10={**good.ndcg10, "candidate": good.ndcg10["live"] + 0.03, "bm25": good.ndcg10["live"] + 0.2}
+        ),
+        LIMITS,
+    )
     assert by_name(found)["vs_bm25"].verdict == "fail"
     assert found[0] == "fail"
 
@@ -135,7 +149,12 @@ def test_values_that_are_not_numbers_fail():
     ],
 )
 def test_a_broken_artefact_fails_and_may_not_even_be_forced(change, name):
-    found = decide(evidence(0.03, artefacts={"candidate": SOUND.model_copy(update=change), "live": SOUND, "base": SOUND}), LIMITS)
+    found = decide(
+        evidence(
+            0.03, artefacts={"candidate": SOUND.model_copy(update=change), "live": SOUND, "base": SOUND}
+        ),
+        LIMITS,
+    )
     assert [c.name for c in found[1] if c.verdict == "fail"] == [name]
     assert not sound(found[1])
 
@@ -187,13 +206,17 @@ def test_a_candidate_that_only_frequent_queries_suffer_from_fails():
 
 
 def test_ten_small_losses_in_a_row_do_not_slip_through_when_no_worse_is_enough():
-    """Each is .004 below what is live: alone it is no worse than .005, but the best of the last ten is not left behind by .01."""
+    """Each is .004 below what is live.
+
+    Alone it is no worse than .005, but the best of the last ten is not left behind by .01.
+    """
     limits = LIMITS.model_copy(update={"gate_min_gain": -0.005})
     rng = np.random.default_rng(3)
     best = rng.uniform(0.3, 0.9, 1000)
 
     def passes(live, candidate, ratchet):
-        told = evidence(n=1000, ndcg10={"candidate": candidate, "live": live, "base": best - 0.2, "best": ratchet,
+        told = evidence(n=1000,
+                        ndcg10={"candidate": candidate, "live": live, "base": best - 0.2, "best": ratchet,
                                         "bm25": best - 0.3, "popularity": best - 0.4})  # fmt: skip
         return decide(told, limits)[0] == "pass"
 
@@ -262,17 +285,27 @@ def test_refused_records_where_less_was_accepted_fail():
 
 
 def _rise(query, after, share, clients=60):
-    return RankChange(query=query, product_id="spam", before=11, after=after, credit=2.0, clients=clients, believed=share)
+    return RankChange(
+        query=query, product_id="spam", before=11, after=after, credit=2.0, clients=clients, believed=share
+    )
 
 
 def test_the_pairs_by_which_most_changed_are_named_and_doubtful_ones_are_an_alarm():
-    changes = [_rise("kettle", 1, 1.0, 9), *[_rise(f"q{n}", 2, 1.0) for n in range(9)], _rise("lamp", 3, 0.03)]
+    changes = [
+        _rise("kettle", 1, 1.0, 9),
+        *[_rise(f"q{n}", 2, 1.0) for n in range(9)],
+        _rise("lamp", 3, 0.03),
+    ]
     verdict, checks = decide(evidence(0.03, noise=0.1, rank_changes=changes), LIMITS)
     row = by_name((verdict, checks))["rank_changes"]
     assert (verdict, row.verdict, row.alarm, row.candidate_value, row.n) == ("pass", "pass", True, 1, 11)
-    assert f"query {digest_of('lamp')}, product spam from beyond 10 to 3: 60 clients, 3% of their credit believed" in row.reason
+    assert (
+        f"query {digest_of('lamp')}, product spam from beyond 10 to 3: 60 clients, 3% of their credit "
+        "believed"
+    ) in row.reason
     assert f"query {digest_of('kettle')}, product spam from beyond 10 to 1: 9 clients" in row.reason
-    assert not any(word in row.reason for word in ("lamp", "kettle", "q1"))  # a decision is kept for ever, and a shopper may be forgotten
+    # A decision is kept for ever, and a shopper may be forgotten
+    assert not any(word in row.reason for word in ("lamp", "kettle", "q1"))
 
 
 def test_without_doubtful_pairs_the_row_of_rank_changes_is_quiet():
@@ -296,7 +329,9 @@ def test_in_a_small_shop_a_client_may_hold_ten_times_the_average():
 )
 def test_showing_less_of_the_catalogue_fails(candidate, name):
     shown = {"candidate": SHOWN.model_copy(update=candidate), "live": SHOWN}
-    assert [c.name for c in decide(evidence(0.01, exposure=shown), LIMITS)[1] if c.verdict != "pass"] == [name]
+    assert [c.name for c in decide(evidence(0.01, exposure=shown), LIMITS)[1] if c.verdict != "pass"] == [
+        name
+    ]
     (excused,) = [c for c in decide(evidence(0.08, exposure=shown), LIMITS)[1] if c.name == name]
     assert (excused.verdict, excused.alarm) == ("pass", True)
 
@@ -310,7 +345,10 @@ def test_a_pinned_query_that_loses_its_product_fails_with_its_name():
     lost = Pinned(query="xbox", k=3, products=["p1", "p2"], missing=["p2"])
     found = by_name(decide(evidence(0.05, pinned=[lost]), LIMITS))["pinned"]
     assert (found.verdict, "'xbox' has not p2" in found.reason) == ("fail", True)
-    assert by_name(decide(evidence(0.05, pinned=None, problems={"pinned": "line 3"}), LIMITS))["pinned"].reason == "missing: line 3"
+    assert (
+        by_name(decide(evidence(0.05, pinned=None, problems={"pinned": "line 3"}), LIMITS))["pinned"].reason
+        == "missing: line 3"
+    )
 
 
 def test_an_operators_judgments_that_get_worse_fail():

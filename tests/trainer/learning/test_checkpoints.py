@@ -36,7 +36,9 @@ def test_a_model_that_fits_with_no_batch_is_a_fault():
         raise torch.OutOfMemoryError(f"not even {chosen.batch_size}")
 
     with pytest.raises(torch.OutOfMemoryError, match="not even 8"):
-        smaller_until_it_fits(attempt, plan(TrainerSettings(), new_pairs=1413, old_pairs=0, from_live=False, device="cpu"))
+        smaller_until_it_fits(
+            attempt, plan(TrainerSettings(), new_pairs=1413, old_pairs=0, from_live=False, device="cpu")
+        )
 
 
 def test_a_checkpoint_that_a_kill_cut_off_is_removed_and_the_one_before_is_found(tmp_path):

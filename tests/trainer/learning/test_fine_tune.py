@@ -1,4 +1,7 @@
-"""A fine-tune on a small shop: it learns the shoppers' words, it is repeatable, and what is saved is what was trained."""
+"""A fine-tune on a small shop.
+
+It learns the shoppers' words, it is repeatable, and what is saved is what was trained.
+"""
 # ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
 
 import os
@@ -46,9 +49,18 @@ def _train(
     from trainer.learning.fine_tune import fine_tune
 
     shop = a_shop()
-    parts = split(shop.pairs, shop.catalog["product_id"].to_list(), worth=WORTH, test_days=3, heldout_share=0.2)
-    pairs = weigh(parts.train, shop.clients, Weighting.as_counted(WORTH, "log", half_life_days=14), newest_day=parts.newest_day)
-    settings = TrainerSettings(max_steps=max_steps, batch_size=16, passes=9, learning_rate=learning_rate, blend=blend)
+    parts = split(
+        shop.pairs, shop.catalog["product_id"].to_list(), worth=WORTH, test_days=3, heldout_share=0.2
+    )
+    pairs = weigh(
+        parts.train,
+        shop.clients,
+        Weighting.as_counted(WORTH, "log", half_life_days=14),
+        newest_day=parts.newest_day,
+    )
+    settings = TrainerSettings(
+        max_steps=max_steps, batch_size=16, passes=9, learning_rate=learning_rate, blend=blend
+    )
     facts = fine_tune(
         resolve_model(BASE),
         output,
@@ -82,16 +94,23 @@ def test_training_teaches_the_shoppers_words_also_in_queries_never_trained(train
 
     folder, shop, parts, pairs, _ = trained
     catalog, base = Catalog.of(shop.catalog), resolve_model(BASE)
-    found = evaluate(catalog, parts.qrels, pairs, {"candidate": folder, "live": base, "base": base}, inner=parts.inner)
+    found = evaluate(
+        catalog, parts.qrels, pairs, {"candidate": folder, "live": base, "base": base}, inner=parts.inner
+    )
     scores = dict(found.results.group_by("system").agg(pl.col("ndcg10").mean()).iter_rows())
     assert scores["candidate"] > scores["base"] + 0.2
     assert scores["live"] == scores["base"]
     assert {"bm25", "popularity", "rrf", "hybrid", "base_hybrid"} < scores.keys()
     # the shoppers' words stand in no title, and five queries are held out: too few to change anything
-    assert (found.facts.words, found.facts.validation_queries) == ({"hybrid": 0.0, "base_hybrid": 0.0}, parts.inner["query"].n_unique())
+    assert (found.facts.words, found.facts.validation_queries) == (
+        {"hybrid": 0.0, "base_hybrid": 0.0},
+        parts.inner["query"].n_unique(),
+    )
     assert scores["hybrid"] == scores["candidate"]
     unseen = found.queries.filter("unseen").select("query")
-    means = dict(found.results.join(unseen, on="query").group_by("system").agg(pl.col("ndcg10").mean()).iter_rows())
+    means = dict(
+        found.results.join(unseen, on="query").group_by("system").agg(pl.col("ndcg10").mean()).iter_rows()
+    )
     assert unseen.height
     assert means["candidate"] > means["base"]
     found.write(tmp_path, catalog.ids, catalog.texts)
@@ -103,10 +122,14 @@ def test_a_part_of_what_the_weights_have_moved_is_kept(trained, tmp_path):
     from retrieval.model_folder import resolve_model
 
     _train(tmp_path / "whole", blend=1.0)
-    base, kept, whole = (load_file(f / "model.safetensors") for f in (resolve_model(BASE), trained[0], tmp_path / "whole"))
+    base, kept, whole = (
+        load_file(f / "model.safetensors") for f in (resolve_model(BASE), trained[0], tmp_path / "whole")
+    )
     moved = [name for name, values in whole.items() if not np.array_equal(values, base[name])]
     assert moved
-    assert all(np.allclose(kept[name] - base[name], 0.75 * (whole[name] - base[name]), atol=1e-6) for name in whole)
+    assert all(
+        np.allclose(kept[name] - base[name], 0.75 * (whole[name] - base[name]), atol=1e-6) for name in whole
+    )
 
 
 def test_the_same_seed_gives_the_same_weights(trained, tmp_path):
@@ -139,7 +162,8 @@ def test_training_stops_when_validation_gets_no_better_and_keeps_the_best_state(
     assert facts.best_step is not None
     assert facts.best_step < facts.steps < 20
     qrels = pairs.select("query", "product_id", "credit", gain="credit", unseen=pl.lit(value=False))
-    engaged = Catalog.of(shop.catalog.filter(pl.col("product_id").is_in(pairs["product_id"].to_list())))  # as the validation saw it
+    # As the validation saw it
+    engaged = Catalog.of(shop.catalog.filter(pl.col("product_id").is_in(pairs["product_id"].to_list())))
     found = evaluate(engaged, qrels, pairs, {"candidate": folder})
     kept = found.results.filter(pl.col("system") == "candidate")["ndcg10"].mean()
     assert kept == pytest.approx(facts.inner_ndcg10, abs=0.02)  # such a model has many near ties

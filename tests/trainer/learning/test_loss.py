@@ -9,7 +9,10 @@ pytestmark = pytest.mark.model
 
 
 def one_way(sources, targets, weights, left, columns, ids, is_known, scale, log_q, beta):
-    """The losses of each row: its own targets share the goal by weight, its other known ones are hidden, each column competes once."""
+    """The losses of each row.
+
+    Its own targets share the goal by weight, its other known ones are hidden, each column competes once.
+    """
     first = {product: i for i, product in reversed(list(enumerate(ids)))}
     losses = []
     for i, source in enumerate(sources):
@@ -18,7 +21,9 @@ def one_way(sources, targets, weights, left, columns, ids, is_known, scale, log_
             if other == source:
                 own[target] = own.get(target, 0.0) + weight
         scores = {
-            t: scale * float(left[i] @ columns[at]) - beta * log_q[t] for t, at in first.items() if t in own or not is_known(source, t)
+            t: scale * float(left[i] @ columns[at]) - beta * log_q[t]
+            for t, at in first.items()
+            if t in own or not is_known(source, t)
         }
         bottom = math.log(sum(math.exp(s) for s in scores.values()))
         losses.append(sum(w / sum(own.values()) * (bottom - scores[t]) for t, w in own.items()))
@@ -26,7 +31,9 @@ def one_way(sources, targets, weights, left, columns, ids, is_known, scale, log_
 
 
 def by_loops(q, p, w, known, left, right, hard, hard_ids, scale, log_q, beta, *, symmetric, spread):
-    losses = one_way(q, p, w, left, [*right, *hard], [*p, *hard_ids], lambda a, b: (a, b) in known, scale, log_q, beta)
+    losses = one_way(
+        q, p, w, left, [*right, *hard], [*p, *hard_ids], lambda a, b: (a, b) in known, scale, log_q, beta
+    )
     if symmetric:
         back = one_way(p, q, w, right, left, q, lambda a, b: (b, a) in known, scale, log_q, 0.0)
         losses = [(a + b) / 2 for a, b in zip(losses, back, strict=True)]
@@ -42,7 +49,11 @@ def a_loss(q, p, w=None, known=(), log_q=None, **options):
 
     known = torch.tensor(list(known), dtype=torch.int64).reshape(-1, 2)
     options = {"scale": 20.0, **options}
-    return EngagementLoss(None, Table(torch.tensor(q), torch.tensor(p), torch.tensor(w or [1.0] * len(q)), known, log_q), **options)
+    return EngagementLoss(
+        None,
+        Table(torch.tensor(q), torch.tensor(p), torch.tensor(w or [1.0] * len(q)), known, log_q),
+        **options,
+    )
 
 
 def some_vectors(*counts):
@@ -52,7 +63,10 @@ def some_vectors(*counts):
     return [torch.nn.functional.normalize(torch.randn(n, 8), dim=-1) for n in counts]
 
 
-@pytest.mark.parametrize(("symmetric", "beta", "spread"), [(False, 0.0, 0.0), (True, 0.0, 0.0), (False, 0.5, 0.0), (False, 0.0, 0.7)])
+@pytest.mark.parametrize(
+    ("symmetric", "beta", "spread"),
+    [(False, 0.0, 0.0), (True, 0.0, 0.0), (False, 0.5, 0.0), (False, 0.0, 0.7)],
+)
 def test_the_loss_equals_the_double_loop(symmetric, beta, spread):
     import torch
 
@@ -64,7 +78,21 @@ def test_the_loss_equals_the_double_loop(symmetric, beta, spread):
     loss = a_loss(q, p, w, extra, log_q, scale=7.0, symmetric=symmetric, beta=beta, spread=spread)
     found = loss.of_vectors(torch.arange(7), 3.0 * left, right, hard, torch.tensor(hard_ids))
     known = set(zip(q, p, strict=True)) | set(extra)
-    wanted = by_loops(q, p, w, known, left, right, hard, hard_ids, 7.0, log_q.tolist(), beta, symmetric=symmetric, spread=spread)
+    wanted = by_loops(
+        q,
+        p,
+        w,
+        known,
+        left,
+        right,
+        hard,
+        hard_ids,
+        7.0,
+        log_q.tolist(),
+        beta,
+        symmetric=symmetric,
+        spread=spread,
+    )
     assert found.item() == pytest.approx(wanted, rel=1e-5)
 
 
@@ -75,7 +103,9 @@ def test_with_weight_one_and_nothing_to_mask_it_is_the_library_s_own_loss(symmet
 
     left, right, hard = (v.requires_grad_() for v in some_vectors(6, 6, 6))
     directions = ("query_to_doc", "doc_to_query") if symmetric else ("query_to_doc",)
-    theirs = MultipleNegativesRankingLoss(torch.nn.Identity(), scale=20.0, directions=directions, partition_mode="per_direction")
+    theirs = MultipleNegativesRankingLoss(
+        torch.nn.Identity(), scale=20.0, directions=directions, partition_mode="per_direction"
+    )
     columns = [left, right] if symmetric else [left, right, hard]
     wanted = theirs.compute_loss_from_embeddings(columns, None)
     ours = a_loss(range(6), range(6), scale=20.0, symmetric=symmetric)
@@ -104,7 +134,8 @@ def test_what_has_the_vector_of_a_positive_pushes_nothing(symmetric):
     assert a_loss([0, 1], [0, 1], symmetric=symmetric).of_vectors(torch.arange(2), same, same).item() == 0.0
     mined = torch.stack([one, other])
     loss = a_loss([0, 1], [0, 1], symmetric=symmetric, scale=1.0)
-    assert loss.of_vectors(torch.arange(2), same, same, mined, torch.tensor([2, 3])).item() > 0.0  # the other one is a negative
+    # The other one is a negative
+    assert loss.of_vectors(torch.arange(2), same, same, mined, torch.tensor([2, 3])).item() > 0.0
     assert loss.of_vectors(torch.arange(2), same, same, mined[:1], torch.tensor([2])).item() == 0.0
 
 
@@ -114,7 +145,9 @@ def test_a_pair_pulls_by_its_weight_whoever_shares_its_batch():
     def pull(weights):
         left, right = some_vectors(3, 3)
         left.requires_grad_()
-        (gradient,) = torch.autograd.grad(a_loss([0, 1, 2], [0, 1, 2], weights).of_vectors(torch.arange(3), left, right), left)
+        (gradient,) = torch.autograd.grad(
+            a_loss([0, 1, 2], [0, 1, 2], weights).of_vectors(torch.arange(3), left, right), left
+        )
         return gradient[0]
 
     assert torch.allclose(pull([2.0, 1.0, 1.0]), 2 * pull([1.0, 5.0, 1.0]))
@@ -133,7 +166,14 @@ def test_two_processes_give_the_gradient_of_one_with_both_batches(tmp_path):
 
 def _small_task():
     weight = some_vectors(8)[0].requires_grad_()
-    loss = a_loss([0, 1, 2, 3, 0, 5], [0, 1, 2, 3, 4, 5], [1.0, 2.0, 1.0, 0.5, 1.0, 0.5], [(0, 7), (2, 5)], symmetric=True, spread=0.5)
+    loss = a_loss(
+        [0, 1, 2, 3, 0, 5],
+        [0, 1, 2, 3, 4, 5],
+        [1.0, 2.0, 1.0, 0.5, 1.0, 0.5],
+        [(0, 7), (2, 5)],
+        symmetric=True,
+        spread=0.5,
+    )
     return weight, loss, some_vectors(6, 6, 6)
 
 

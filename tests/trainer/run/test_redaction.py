@@ -1,4 +1,7 @@
-"""The files of an ended run keep neither the hash of a forgotten client nor the text of what it alone has searched."""
+"""The files of an ended run keep nothing of a forgotten client.
+
+Neither its hash nor the text of what it alone has searched.
+"""
 
 from datetime import UTC, datetime
 
@@ -16,7 +19,11 @@ AT = datetime(2026, 4, 1, tzinfo=UTC)
 
 
 def files_with(folder, text):
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.parquet") if text in str(pl.read_parquet(p).to_dicts()))
+    return sorted(
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*.parquet")
+        if text in str(pl.read_parquet(p).to_dicts())
+    )
 
 
 def a_run_in_which_one_client_stands_alone(data_dir):
@@ -26,7 +33,9 @@ def a_run_in_which_one_client_stands_alone(data_dir):
     taken = Snapshot.read(folder / "snapshot")
     query = pl.read_parquet(folder / "split" / "qrels.parquet")["query"][0]
     mine = pl.lit("f" * 16)
-    clients = taken.clients.with_columns(client=pl.when(pl.col("query") == query).then(mine).otherwise(pl.col("client")))
+    clients = taken.clients.with_columns(
+        client=pl.when(pl.col("query") == query).then(mine).otherwise(pl.col("client"))
+    )
     shared = clients.filter(pl.col("query") != query).head(1).with_columns(client=mine)
     pl.concat([clients, shared]).write_parquet(folder / "snapshot" / "clients.parquet")
     (folder / REPORT).write_text(f"<p>{query}</p>")

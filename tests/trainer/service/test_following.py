@@ -1,4 +1,7 @@
-"""A run that is promoted ends as the indexer's work does: it is not given up while its generation is built."""
+"""A run that is promoted ends as the indexer's work does.
+
+It is not given up while its generation is built.
+"""
 
 import asyncio
 import sys
@@ -33,7 +36,9 @@ async def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> S
 
 
 def a_command(decided: datetime, valid: timedelta) -> DeploymentCommand:
-    decision = Decision(decision_id="d1", run_id=RUN, verdict="pass", generation_before=1, actor="trainer", at=decided)
+    decision = Decision(
+        decision_id="d1", run_id=RUN, verdict="pass", generation_before=1, actor="trainer", at=decided
+    )
     return command_for(decision, CANDIDATE, "main", valid=valid)
 
 
@@ -60,7 +65,9 @@ async def test_a_run_waits_for_its_generation_as_long_as_it_is_built(shop: Shop)
     command = a_command(datetime.now(UTC), timedelta(seconds=5))
     told: list[Release] = []
     await say(shop, ReleaseState.BUILDING)
-    waiting = asyncio.create_task(await_release(shop.settings, command, RUN, building=told.append, grace=NOT_LONG))
+    waiting = asyncio.create_task(
+        await_release(shop.settings, command, RUN, building=told.append, grace=NOT_LONG)
+    )
     await asyncio.wait([waiting], timeout=8)  # it has expired, and the build goes on
     assert not waiting.done()
     await say(shop, ReleaseState.BUILDING, attempts=2)
@@ -78,7 +85,10 @@ async def test_a_run_waits_for_its_generation_as_long_as_it_is_built(shop: Shop)
 async def test_a_run_that_comes_back_long_after_reads_what_became_of_its_promotion(shop: Shop) -> None:
     await say(shop, ReleaseState.BUILDING)
     await say(shop, ReleaseState.RELEASED)
-    assert await await_release(shop.settings, a_command(datetime.now(UTC) - timedelta(days=1), NOT_LONG), RUN) == 7
+    assert (
+        await await_release(shop.settings, a_command(datetime.now(UTC) - timedelta(days=1), NOT_LONG), RUN)
+        == 7
+    )
 
 
 async def test_a_refusal_or_a_failed_build_ends_the_run_with_its_reason(shop: Shop) -> None:
@@ -89,7 +99,11 @@ async def test_a_refusal_or_a_failed_build_ends_the_run_with_its_reason(shop: Sh
         await await_release(shop.settings, command, RUN)
     other = "20260131-120000-99999999"
     refusal = Decision(
-        decision_id=f"main-rejected-{command.command_id}", run_id=other, verdict="fail", reasons=["expired"], at=datetime.now(UTC)
+        decision_id=f"main-rejected-{command.command_id}",
+        run_id=other,
+        verdict="fail",
+        reasons=["expired"],
+        at=datetime.now(UTC),
     )
     await shop.send(DECISIONS.name, (other.encode(), refusal.to_json()))
     with pytest.raises(RefusedError, match="expired"):
@@ -97,7 +111,9 @@ async def test_a_refusal_or_a_failed_build_ends_the_run_with_its_reason(shop: Sh
 
 
 @pytest.mark.parametrize(("state", "in_time"), [(RunState.TRAINING, False), (RunState.DEPLOYING, True)])
-async def test_the_time_of_a_run_ends_where_its_promotion_begins(state: RunState, in_time: bool, tmp_path: Path) -> None:
+async def test_the_time_of_a_run_ends_where_its_promotion_begins(
+    state: RunState, in_time: bool, tmp_path: Path
+) -> None:
     run, told = RunFolder(tmp_path), []
     run.report(state, 0.5, "")
 

