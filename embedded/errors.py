@@ -1,11 +1,14 @@
 """What can go wrong with the servers of this machine.
 
-Every message says what was found, what was expected, and what to do. EmbeddedError ├── JarsMissingError
-Kafka's jars are neither in the cache nor to be had ├── ServerMissingError the Milvus server of the
-development packages is not installed, or cannot be unpacked ├── PortTakenError something else listens where a
-server of ours should ├── NotReadyError a server or a process did not come up: it ended, or its deadline
-passed ├── DamagedError a file that a folder keeps for the next start cannot be understood └──
-AlreadyRunningError another supervisor, or another broker, works on the folder
+Every message says what was found, what was expected, and what to do.
+
+EmbeddedError
+├── JarsMissingError     Kafka's jars are neither in the cache nor to be had
+├── ServerMissingError   the Milvus server of the development packages is not installed, or cannot be unpacked
+├── PortTakenError       something else listens where a server of ours should
+├── NotReadyError        a server or a process did not come up: it ended, or its deadline passed
+├── DamagedError         a file that a folder keeps for the next start cannot be understood
+└── AlreadyRunningError  another supervisor, or another broker, works on the folder
 """
 
 
