@@ -130,6 +130,7 @@ def test_lines_of_the_pages_fit_beside_a_diff() -> None:
     pages = [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
         ROOT / "benchmarks" / "RESULTS.md",
         *sorted((ROOT / "docs").rglob("*.md")),
     ]
