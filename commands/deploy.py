@@ -10,8 +10,10 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from commands.support.deployment import PENDING, command_and_wait
-from commands.support.session import err, find_settings, out, show_json, stop
+from rich.text import Text
+
+from commands.support.deployment import Effect, Outcome, command_and_wait
+from commands.support.session import REFUSED, err, find_settings, out, show_json, stop
 from schemas.releases import DeploymentAction, DeploymentCommand
 
 # Beyond what the command line waits, so that it never tells of an end that it has not seen
@@ -84,16 +86,28 @@ def _deploy(
         expected_generation=expected, reason=reason, force=force, actor=getpass.getuser(),
         expires_at=datetime.now(UTC) + timedelta(seconds=DEADLINE_S + EXPIRY_GRACE_S),
     )  # fmt: skip
-    pointer, why, took = asyncio.run(command_and_wait(settings, command, deadline_s=DEADLINE_S))
-    if pointer is None and why.startswith(PENDING):
-        err.print(f"[bold yellow]pending[/]: {why}", highlight=False, soft_wrap=True)
-        raise SystemExit(1)
-    if pointer is None:
-        stop(why)
+    _tell(action, asyncio.run(command_and_wait(settings, command, deadline_s=DEADLINE_S)), as_json=as_json)
+
+
+def _tell(action: DeploymentAction, effect: Effect, *, as_json: bool) -> None:
+    if effect.outcome is Outcome.REFUSED:
+        stop(effect.detail)
+    if effect.outcome is Outcome.PENDING:
+        err.print(Text.assemble(("pending", "bold yellow"), f": {effect.detail}"), soft_wrap=True)
+        raise SystemExit(REFUSED)
+    pointer = effect.pointer
     if as_json:
-        show_json({"action": action, "seconds": round(took, 3), "pointer": pointer.model_dump(mode="json")})
-    else:
-        out.print(
-            f"{action} done in {took * 1000:.0f} ms: generation {pointer.live.generation} serves (sequence "
-            f"{pointer.sequence})"
+        show_json(
+            {
+                "action": action,
+                "seconds": round(effect.took_s, 3),
+                "pointer": pointer.model_dump(mode="json") if pointer else None,
+            }
         )
+    else:
+        serves = (
+            f"generation {pointer.live.generation} serves (sequence {pointer.sequence})"
+            if pointer
+            else "nothing serves yet"
+        )
+        out.print(f"{action} done in {effect.took_s * 1000:.0f} ms: {serves}")

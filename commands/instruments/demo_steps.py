@@ -102,11 +102,12 @@ async def roll_back(settings: Settings, traffic: Traffic, report: Report) -> Non
         command_id=uuid.uuid4().hex, action="rollback", reason="demo", actor="demo", expected_generation=2
     )
     with Stage("roll back"):
-        pointer, why, took = await command_and_wait(settings, command, deadline_s=QUIET_S)
+        effect = await command_and_wait(settings, command, deadline_s=QUIET_S)
+    pointer, took = effect.pointer, effect.took_s
     report.facts["rollback_ms"] = round(took * 1000)
     report.check(
         pointer is not None and pointer.live.generation == 1,
-        f"rolled back to generation 1 in {took * 1000:.0f} ms ({why})",
+        f"rolled back to generation 1 in {took * 1000:.0f} ms ({effect.detail})",
     )
     bar = limit_s(traffic, 1.0)
     report.check(

@@ -1,6 +1,8 @@
 """Asking the indexer to change what serves, and waiting for the effect."""
 
 import time
+from dataclasses import dataclass
+from enum import Enum, auto
 
 from broker.producing import open_producer
 from broker.reading import open_reader
@@ -11,16 +13,30 @@ from schemas.settings import Settings
 from schemas.training import Decision
 from trainer.run.generations import follow
 
-PENDING = "still pending"
+
+class Outcome(Enum):
+    """How the wait for a command has ended."""
+
+    DONE = auto()
+    REFUSED = auto()
+    PENDING = auto()
 
 
-async def command_and_wait(
-    settings: Settings, command: DeploymentCommand, *, deadline_s: float
-) -> tuple[LivePointer | None, str, float]:
-    """Write a command and wait for its effect.
+@dataclass(frozen=True)
+class Effect:
+    """What was seen of a command.
 
-    Returns the new pointer (None if refused), the reason, and the seconds it took.
+    ``pointer`` is what serves once it is done; None when it is not, or when nothing serves yet.
     """
+
+    outcome: Outcome
+    pointer: LivePointer | None
+    detail: str
+    took_s: float
+
+
+async def command_and_wait(settings: Settings, command: DeploymentCommand, *, deadline_s: float) -> Effect:
+    """Write a command and wait for its effect, or until the deadline."""
     topics = [settings.topic("releases"), settings.topic("decisions")]
     async with (
         open_reader(settings.kafka, topics, start="end", fetch_wait_ms=50) as reader,
@@ -39,27 +55,27 @@ async def command_and_wait(
                 took = time.monotonic() - started
                 if record.topic == topics[0] and follow(chain, record, settings.deployment):
                     if chain.known and chain.known.command_id == command.command_id:
-                        return chain.known, "done", took
+                        return Effect(Outcome.DONE, chain.known, "done", took)
                 elif (
                     record.topic == topics[0]
                     and command.action == "abort"
                     and _aborted(record, settings.deployment)
                 ):
-                    return chain.known, "aborted before anything served", took
+                    return Effect(Outcome.DONE, chain.known, "aborted before anything served", took)
                 elif (
                     record.topic == topics[1] and record.value and command.command_id.encode() in record.value
                 ):
                     reasons = _refusal(record.value)
                     if reasons is not None:
-                        return None, reasons, took
+                        return Effect(Outcome.REFUSED, None, reasons, took)
     until = (
         f" until {command.expires_at:%H:%M:%S} UTC; after that it is refused" if command.expires_at else ""
     )
     waits = (
-        f"{PENDING} after {deadline_s:.0f} s: the command waits for the indexer{until}. `searchloop "
+        f"still pending after {deadline_s:.0f} s: the command waits for the indexer{until}. `searchloop "
         "status` tells whether it runs"
     )
-    return None, waits, deadline_s
+    return Effect(Outcome.PENDING, None, waits, deadline_s)
 
 
 def _aborted(record: Record, deployment: str) -> bool:
