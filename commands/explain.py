@@ -36,7 +36,7 @@ from trainer.gate.rederivation import rederive
 _PROBLEMS = TypeAdapter(list[Problem])
 
 
-def explain(identifier: str | None, *, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:
+def explain(identifier: str | None, *, at: str | None, data_dir: Path | None, as_json: bool) -> None:
     """Show the decisions of a run or decision id, derived once more.
 
     For any other id, what became of the event. With ``at`` instead: the evidence of what served at that

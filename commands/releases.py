@@ -8,7 +8,7 @@ from commands.support.session import find_settings, show_json, table
 from commands.support.topic_state import read_releases
 
 
-def releases(*, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:
+def releases(*, at: str | None, data_dir: Path | None, as_json: bool) -> None:
     """List the generations and say which one is live, or which one was at a moment."""
     if at is not None:
         show_moment(at, data_dir=data_dir, as_json=as_json, evidence=False)

@@ -12,7 +12,7 @@ from schemas.training import TrainingRun
 from trainer.run.folder import REPORT
 
 
-def runs(run_id: str | None, *, at: str | None = None, data_dir: Path | None, as_json: bool) -> None:
+def runs(run_id: str | None, *, at: str | None, data_dir: Path | None, as_json: bool) -> None:
     """List the runs, or show one; with ``at`` as they stood at a moment."""
     asked = asked_moment(at)
     settings = find_settings(data_dir)

@@ -43,7 +43,9 @@ def test_a_verb_s_code_takes_what_its_options_promise(name: str):
     module, function = cli.carried_out_by(EVERY[name])
     done_by = getattr(import_module(module), function)
     assert get_type_hints(done_by) == get_type_hints(EVERY[name])
-    assert set(inspect.signature(done_by).parameters) == set(inspect.signature(EVERY[name]).parameters)
+    taken = inspect.signature(done_by).parameters
+    assert set(taken) == set(inspect.signature(EVERY[name]).parameters)
+    assert {p.default for p in taken.values()} <= {inspect.Parameter.empty}, "a default stands in the options"
 
 
 @pytest.mark.parametrize(
