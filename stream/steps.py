@@ -2,21 +2,16 @@
 
 A batch of micro-batches in, outputs and table written and acknowledged when it returns. Order matters:
 outputs first, then the table, so that a crash in between repeats outputs (which their fences absorb) and
-never skips them. Raises only for infrastructure. Records that fail to decode are counted and skipped.
+never skips them. Raises only for infrastructure.
 """
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-import structlog
-from msgspec import DecodeError
-
 from broker.producing import Producer
-from schemas.batches import unpack
-from schemas.bounds import LINE_MINOR, QUANTITY
-from schemas.events import Action, CleanEvent, CleanInteraction, Forget, Tick, read_clean_event
-from schemas.pairs import SINGLE_DAYS, ClientErasure, Contribution, Pair, pair_key
+from schemas.events import Action, CleanInteraction, Forget, Tick
+from schemas.pairs import SINGLE_DAYS, ClientErasure, Pair, pair_key
 from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS, EVENTS
 from stream import metrics
@@ -25,11 +20,10 @@ from stream.attribution import absorb
 from stream.contiguity import Contiguity
 from stream.dropping import Committed, Dropping
 from stream.erasure import erase_client, forget
+from stream.facts import contribution_of, event_of, facts_of
 from stream.packing import pack_by_key
 from stream.shopper import DAY_MS, Fence, Rules, Shopper, fence_of, newest_of, shopper_from_bytes
 from stream.sweeping import Sweep, SweptTable
-
-log = structlog.get_logger(__name__)
 
 S = TypeVar("S")
 MAX_PARSED = 20_000
@@ -111,8 +105,8 @@ class AttributeStep:
         # A counter of prometheus costs more than a fact's share of Kafka, so it hears once a step
         counts: Counter[str] = Counter()
         fenced = evicted = late = uncredited = 0
-        for record, index, raw, latest_ms in _facts(batch, self._contiguity, self._rules):
-            event = _event(raw, latest_ms)
+        for record, index, raw, latest_ms in facts_of(batch, self._contiguity, self._rules):
+            event = event_of(raw, latest_ms)
             if event is None or isinstance(event, Tick):
                 continue
             counts[event.action if isinstance(event, CleanInteraction) else event.kind] += 1
@@ -201,8 +195,8 @@ class AggregateStep:
         touched: dict[bytes, tuple[Pair, Any]] = {}
         named: defaultdict[tuple[int, str], set[bytes]] = defaultdict(set)
         fenced = applied = 0
-        for record, _, raw, latest_ms in _facts(batch, self._contiguity, self._rules):
-            c = _contribution(raw, latest_ms)
+        for record, _, raw, latest_ms in facts_of(batch, self._contiguity, self._rules):
+            c = contribution_of(raw, latest_ms)
             if c is None:
                 continue
             if isinstance(c, ClientErasure):
@@ -266,72 +260,3 @@ class AggregateStep:
             if after is not before:
                 metrics.ERASED.inc()
                 touched[key] = (after, record)
-
-
-def _event(raw: bytes, latest_ms: int) -> CleanEvent | None:
-    """Return what a fact of ``events`` says, or None, counted, when it is not ours.
-
-    No intake writes what is out of bounds.
-    """
-    try:
-        event = read_clean_event(raw)
-    except DecodeError:
-        event = None
-    if (
-        event is not None
-        and event.at_ms <= latest_ms
-        and (not isinstance(event, CleanInteraction) or _within_bounds(event))
-    ):
-        return event
-    metrics.UNREADABLE.labels("events").inc()
-    return None
-
-
-def _within_bounds(event: CleanInteraction) -> bool:
-    for line in event.lines:  # noqa: SIM110 (a generator takes twice as long)
-        if not (0 < line.units <= QUANTITY and 0 <= line.revenue_minor <= LINE_MINOR):
-            return False
-    return True
-
-
-def _contribution(raw: bytes, latest_ms: int) -> Contribution | ClientErasure | None:
-    """Return what a fact of ``contributions`` says, or None, counted, when it is not ours.
-
-    Erasures are rare, so they are tried second.
-    """
-    try:
-        c = Contribution.from_json(raw)
-        if c.day * DAY_MS <= latest_ms and abs(c.units) <= QUANTITY and abs(c.revenue_minor) <= LINE_MINOR:
-            return c
-    except DecodeError:
-        pass
-    try:
-        return ClientErasure.from_json(raw)
-    except DecodeError:
-        metrics.UNREADABLE.labels("contributions").inc()
-        return None
-
-
-def _facts(
-    batch: Sequence[Any], contiguity: Contiguity, rules: Rules
-) -> Iterator[tuple[Any, int, bytes, int]]:
-    """Yield each record, and of each fact in it the index, the bytes and a time.
-
-    That is the latest time in ms that it may speak of.
-    """
-    ahead_ms = rules.max_future_ms + DAY_MS  # a day, since no two clocks are the same
-    for record in batch:
-        message = record.message
-        missed = contiguity.missed(message.topic, message.partition, message.offset)
-        if missed:
-            metrics.GAPS.labels(message.topic).inc(missed)
-            log.error(
-                "offsets missing between two records",
-                topic=message.topic,
-                partition=message.partition,
-                before=message.offset,
-                missed=missed,
-            )
-        latest_ms = int(message.timestamp * 1000) + ahead_ms  # faust counts in seconds
-        for index, raw in unpack(record.value or b""):
-            yield record, index, raw, latest_ms
