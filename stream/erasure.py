@@ -7,7 +7,8 @@ hash goes.
 
 from schemas.events import Action, Forget
 from schemas.pairs import ClientErasure, Contribution, Counts, Pair, client_of
-from stream.attribution import Change, contributions_of
+from stream.attribution import contributions_of
+from stream.settling import Change
 from stream.shopper import DAY_MS, START, Fence, Rules, Shopper
 
 # The number of an erasure within its event: beyond that of any reversal, and the same when a replay finds
