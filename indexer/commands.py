@@ -14,7 +14,8 @@ from broker.records import Record
 from indexer.deployer import Deployer
 from indexer.metrics import COMMANDS
 from schemas.bounds import NAME_CHARS
-from schemas.rejections import Problem, Reason, Rejection
+from schemas.decoding import refuse, unreadable
+from schemas.rejections import Reason, Rejection
 from schemas.releases import DeploymentCommand
 
 # Twenty times the longest that is sane: two paths, two reasons and some ids.
@@ -63,16 +64,10 @@ def parse(record: Record) -> DeploymentCommand | Rejection:
     able to be written.
     """
     if len(record.value or b"") > COMMAND_BYTES:
-        problem = Problem(loc="", type="too_large", message=f"a command has at most {COMMAND_BYTES} bytes")
-        return Rejection(reason=Reason.TOO_LARGE, problems=[problem])
+        return refuse(Reason.TOO_LARGE, message=f"a command has at most {COMMAND_BYTES} bytes")
     try:
         command = DeploymentCommand.from_json(record.value or b"")
         command.to_json()
     except ValidationError as error:
-        problems = [
-            Problem(loc=".".join(map(str, e["loc"])), type=e["type"], message=e["msg"])
-            for e in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        broken = any(p.type == "json_invalid" for p in problems)
-        return Rejection(reason=Reason.JSON_DECODE if broken else Reason.SCHEMA, problems=problems[:20])
+        return unreadable(error)
     return command

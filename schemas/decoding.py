@@ -27,6 +27,18 @@ def refuse(reason: Reason, loc: str = "", message: str = "") -> Rejection:
     )
 
 
+def unreadable(error: ValidationError) -> Rejection:
+    """Return the rejection of a command or trigger that its model does not take, with the first problems."""
+    problems = [
+        Problem(loc=".".join(map(str, e["loc"])), type=e["type"], message=e["msg"])
+        for e in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    broken = any(p.type == "json_invalid" for p in problems)
+    return Rejection(
+        reason=Reason.JSON_DECODE if broken else Reason.SCHEMA, problems=problems[:_MAX_PROBLEMS]
+    )
+
+
 def read(raw: bytes | None, kind: type[M], *, max_bytes: int = REQUEST_BYTES) -> M | Rejection:
     """Return the message that ``raw`` holds.
 

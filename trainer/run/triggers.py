@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from broker.records import Record
 from schemas.bounds import REQUEST_BYTES
+from schemas.decoding import refuse, unreadable
 from schemas.rejections import Problem, Reason, Rejection
 from schemas.training import Trigger
 
@@ -19,16 +20,11 @@ _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}", re.ASCII)
 def read_trigger(record: Record) -> Trigger | Rejection:
     """Return the trigger of a record, or the rejection that sends it to the dead letters."""
     if len(record.value or b"") > REQUEST_BYTES:
-        return refusal(Reason.TOO_LARGE, "", "too_large", f"a trigger has at most {REQUEST_BYTES} bytes")
+        return refuse(Reason.TOO_LARGE, message=f"a trigger has at most {REQUEST_BYTES} bytes")
     try:
         trigger = Trigger.from_json(record.value or b"")
     except ValidationError as error:
-        problems = [
-            Problem(loc=".".join(map(str, e["loc"])), type=e["type"], message=e["msg"])
-            for e in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        broken = any(p.type == "json_invalid" for p in problems)
-        return Rejection(reason=Reason.JSON_DECODE if broken else Reason.SCHEMA, problems=problems[:20])
+        return unreadable(error)
     if trigger.cancels is not None and not is_run_id(trigger.cancels):
         return refusal(
             Reason.SCHEMA,
