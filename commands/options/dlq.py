@@ -33,7 +33,7 @@ def show_letters(
     refused_for: RefusedFor = None,
     since_hours: Since = None,
     until_hours: Until = None,
-    limit: Annotated[int, typer.Option(min=1)] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many, the newest.")] = 20,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +46,7 @@ def replay_letters(
     since_hours: Since = None,
     until_hours: Until = None,
     limit: Annotated[int, typer.Option(min=1, help="Send at most so many, the oldest first.")] = 100_000,
-    dry_run: Annotated[bool, typer.Option("--dry-run")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send nothing.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,4 +63,4 @@ def skip_record(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Pass over a record that ends a process at every start. It becomes a dead letter that names you."""
+    """Skip a record that ends a process at every start; its dead letter says who wanted it, and why."""

@@ -22,7 +22,7 @@ def forget(
             "--files-only", help="Ask nothing of Kafka: only rewrite the files of the runs on this machine."
         ),
     ] = False,
-    timeout_s: float = 60,
+    timeout_s: Annotated[float, typer.Option(help="Stop waiting after so many seconds.")] = 60,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

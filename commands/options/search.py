@@ -13,8 +13,10 @@ def search(
     client: Annotated[
         str | None, typer.Option(help="client_id; what is shown is then written to searches.")
     ] = None,
-    timeout_ms: int = 5000,
-    explain: bool = False,
+    timeout_ms: Annotated[
+        int, typer.Option(help="How long the request may wait before it is expired.")
+    ] = 5000,
+    explain: Annotated[bool, typer.Option(help="Ask for the parts of each score.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

@@ -24,7 +24,7 @@ SPREAD_STEPS = 12
 class Band(NamedTuple):
     """The hyper-parameters up to an amount of pairs to learn.
 
-    Passes over them from the base model, and over new ones from live.
+    Epochs over them from the pretrained model, and over new ones from live.
     """
 
     up_to_pairs: float
@@ -33,7 +33,7 @@ class Band(NamedTuple):
 
 
 # The one table. Chosen on weeks 33 to 37 of a click log with 600 to 5,000 pairs; the rows beyond follow the
-# literature (notes/peers.md, section 3) and cost. The same for every shop.
+# literature and cost. The same for every shop.
 BANDS = (
     Band(2_000, 2.5, 2.0),
     Band(20_000, 2.5, 2.0),
