@@ -158,7 +158,7 @@ def decide(run: RunFolder, request: Request, manifest: Manifest) -> Decision:
     case = Case.read(run.path)
     evaluation, titles = case.evaluation, case.titles
     decision = build_decision(case, at=datetime.now(UTC))
-    risen = case.evidence().rank_changes
+    risen = case.evidence.rank_changes
     frame_of(risen).write_parquet(run.path / "evaluation" / FILE)
     facts = {
         "run": request.run_id,

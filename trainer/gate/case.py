@@ -6,6 +6,7 @@ Read to decide, and read again to derive the decision once more.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,9 @@ class Case:
         """Return the products' titles by id."""
         return dict(self.snapshot.catalog.select("product_id", "title").iter_rows())
 
+    @cached_property
     def evidence(self) -> GateEvidence:
-        """Return the evaluation, the data and the pinned queries as one."""
+        """The evaluation, the data and the pinned queries as one; put together when it is first asked for."""
         trusted = believed(self.snapshot.clients, deviations=self.request.settings.newcomer_deviations)
         plain = evidence_of(self.evaluation, self.snapshot, self.weighted, trusted)
         data = facts_of(

@@ -23,7 +23,7 @@ def build_decision(case: Case, *, at: datetime) -> Decision:
 
     With a reason to force it a sound artefact is "forced" where the gate does not pass it.
     """
-    request, limits, evidence = case.request, case.request.settings, case.evidence()
+    request, limits, evidence = case.request, case.request.settings, case.evidence
     verdict, checks = decide(evidence, limits)
     reasons = [f"{c.name}: {c.verdict}: {c.reason}" for c in checks if c.verdict != "pass"]
     force_reason = request.force_reason if request.force else None

@@ -39,7 +39,7 @@ def a_run_in_which_one_client_stands_alone(data_dir):
     shared = clients.filter(pl.col("query") != query).head(1).with_columns(client=mine)
     pl.concat([clients, shared]).write_parquet(folder / "snapshot" / "clients.parquet")
     (folder / REPORT).write_text(f"<p>{query}</p>")
-    risen = Case.read(folder).evidence().rank_changes
+    risen = Case.read(folder).evidence.rank_changes
     product = taken.clients.filter(pl.col("query") == query)["product_id"][0]
     own = RankChange(query=query, product_id=product, before=11, after=1, credit=1.0, clients=1, believed=1.0)
     frame_of([own, *risen]).write_parquet(folder / "evaluation" / FILE)
@@ -73,7 +73,7 @@ def test_the_decision_which_is_kept_for_ever_holds_no_text_of_a_query(tmp_path):
     decision = a_run(tmp_path / "run")
     queries = pl.read_parquet(tmp_path / "run" / "split" / "weighted.parquet")["query"].unique().to_list()
     assert decision.examples
-    assert Case.read(tmp_path / "run").evidence().rank_changes
+    assert Case.read(tmp_path / "run").evidence.rank_changes
     assert not [query for query in queries if query in decision.to_json().decode()]
 
 
