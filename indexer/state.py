@@ -69,10 +69,7 @@ class State:
         return [r for r in self._newest_first() if r.state in HOLDING]
 
     def rolled_back(self, sha256: str) -> Release | None:
-        """The newest generation with these weights that was taken out of service.
-
-        One not let in again by force.
-        """
+        """The newest generation with these weights that was taken out of service and not let in since."""
         return next((r for r in self._newest_first() if r.model_sha256 == sha256 and r.rolled_back), None)
 
     @property

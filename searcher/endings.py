@@ -20,9 +20,8 @@ def expired(accepted: Accepted, *, now_ms: float, skew_ms: float) -> SearchRespo
     behind_s = (now_ms - (accepted.sent_ms or now_ms)) / 1000
     if skew_ms < 0:
         message = (
-            f"the record's timestamp was {-skew_ms / 1000:.0f} s behind this server's clock when the "
-            "record came: "
-            "the client's clock is behind, or its producer held the record back; timeout_ms "
+            f"the record's timestamp was {-skew_ms / 1000:.0f} s behind this server's clock when the record "
+            "came: the client's clock is behind, or its producer held the record back; timeout_ms "
             f"({accepted.request.timeout_ms}) counts from it"
         )
     else:

@@ -35,7 +35,7 @@ class Progress:
     def committable(self) -> list[Record]:
         """Return, and forget, the last record of each partition up to which all are done.
 
-        None for one where nothing has moved.
+        A partition where nothing has moved is left out.
         """
         found = []
         for partition, waiting in self._open.items():

@@ -142,10 +142,7 @@ def _address(
 
 
 def _correlation(record: Record) -> Headers | None:
-    """Return the correlation header as it came, none where there is none.
-
-    None when it is too long to be echoed.
-    """
+    """Return the correlation header as it came, or no header; None when it is too long to be echoed."""
     correlation = record.header(CORRELATION_ID)
     if correlation is None:
         return ()

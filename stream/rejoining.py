@@ -91,7 +91,7 @@ class Pending:
     def _products(self, letter: Record, *, now: datetime) -> tuple[str, ...]:
         """Return the products a letter waits for.
 
-        None when it was refused for another reason, or was sent again before.
+        They are none at all when it was refused for another reason, or was sent again before.
         """
         if reason_of(letter) != Reason.UNKNOWN_PRODUCT or letter.header(REPLAYED):
             return ()

@@ -24,7 +24,7 @@ MIN_SEGMENT = 50
 def relevance_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
     """Return the checks against live, base, BM25, popularity and the best recent generation.
 
-    Those of segments, metrics and judgments.
+    And those of segments, further metrics, judgments, and of whose gain it is.
     """
     rules = [_live(evidence, limits), _base(evidence, limits), _best(evidence, limits), *_plain(evidence)]
     rules += [

@@ -30,7 +30,7 @@ def advise(pairs: int, settings: TrainerSettings, device: str) -> Advice:
     """Return what a run with this many pairs does and what can be expected of it."""
     if pairs < settings.min_train_pairs:
         expect = (
-            f"a run is skipped: at least {settings.min_train_pairs} pairs are needed. the pretrained model "
+            f"a run is skipped: at least {settings.min_train_pairs} pairs are needed; the pretrained model "
             "serves"
         )
         return Advice(pairs, 0, 0, 0.0, 0.0, expect)
