@@ -14,7 +14,7 @@ help: ## Say what can be made
 setup: ## Install everything, once; again only when pyproject.toml or constraints.txt change
 	@PYTHON="$(PYTHON)" .ci/setup
 
-demo: setup ## The whole loop on this machine: Kafka, Milvus, four processes, a synthetic shop
+demo: setup ## The whole loop on this machine: Kafka, Milvus, four processes, a simulated shop
 	@$(BIN)/searchloop demo $(ARGS)
 
 test: setup ## All tests, WORKERS=2 at a time; ARGS='-m "not broker and not model and not slow"' for the quick ones

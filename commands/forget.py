@@ -121,7 +121,7 @@ def later() -> dict[str, str]:
         "older values of compacted topics": "when Kafka compacts their segment (`segment.ms` is a day)",
         **{name: f"its records, {_told(age)} after each was written" for name, age in kept.items()},
         "dead letters": "30 days after each was written",
-        "models": "never trained anew for it; the next one from the base model knows nothing of it",
+        "models": "never trained anew for it; the next one from the pretrained model knows nothing of it",
     }
 
 

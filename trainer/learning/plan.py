@@ -114,7 +114,7 @@ def choose_start(
 
     ``live`` is the live model's lineage, ``new_pairs`` those it has not seen. A live model that was trained
     on days or queries of this run's test is never the start: the candidate would know the answers. Every
-    ``full_every``-th training is from the base model again; 0: none is for that reason.
+    ``full_every``-th training is from the pretrained model again; 0: none is for that reason.
     """
     if asked == "pristine":
         return "base", "a full retrain was asked for"
@@ -126,7 +126,7 @@ def choose_start(
         f"the live model is {age} days old: what is new to it cannot be told": age > SINGLE_DAYS,
         "there is nothing that the live model has not seen": not new_pairs,
         (
-            f"{live.since_base} trainings went on from a trained model since the last one from the base model"
+            f"{live.since_base} trainings went on from a trained model since the last from the pretrained one"
         ): bool(full_every) and live.since_base + 1 >= full_every,
     }
     why = next((reason for reason, holds in reasons.items() if holds), None)
