@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from broker.decoding import install
+from broker.errors import MissingTopicError
 from broker.fetching import Pace
 from broker.naming import client_id
 from broker.records import Record, partition_of
@@ -146,7 +147,7 @@ async def _partitions(bootstrap: str, topics: list[str], key: str | None) -> lis
         await admin.close()
     for topic in topics:
         if not described.get(topic):
-            raise LookupError(
+            raise MissingTopicError(
                 f"topic {topic!r} does not exist; searchloop creates its topics at the start of every process"
             )
     if key is not None:

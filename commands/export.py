@@ -16,7 +16,7 @@ from typing import Literal
 
 from broker.reading import open_reader
 from broker.records import Record
-from commands.support.session import find_settings, out, show_json, stop
+from commands.support.session import find_settings, out, show_json
 from commands.support.topic_state import read_all_pairs
 from schemas.events import Interaction, Search
 from schemas.pairs import Pair
@@ -72,10 +72,7 @@ def export_pairs(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
     """
     settings = find_settings(data_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        pairs = sorted(asyncio.run(read_all_pairs(settings)), key=lambda p: (p.query, p.product_id))
-    except LookupError as error:
-        stop(str(error))
+    pairs = sorted(asyncio.run(read_all_pairs(settings)), key=lambda p: (p.query, p.product_id))
     written = {
         name: _write(folder / f"pairs_{name}.jsonl", rows)
         for name, rows in (("counts", counts_of(pairs)), ("clients", clients_of(pairs)))
@@ -104,10 +101,7 @@ def export_ubi(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
     """
     settings = find_settings(data_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        counts = {name: asyncio.run(_export(settings, name, folder)) for name in ("queries", "events")}
-    except LookupError as error:
-        stop(str(error))
+    counts = {name: asyncio.run(_export(settings, name, folder)) for name in ("queries", "events")}
     if as_json:
         show_json({"folder": folder, **counts})
         return

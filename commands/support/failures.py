@@ -6,7 +6,7 @@ Unknown faults stay tracebacks.
 from msgspec import DecodeError
 from pydantic import ValidationError
 
-from broker.errors import BrokerError
+from broker.errors import BrokerError, MissingTopicError
 from commands.support.session import MISUSED, REFUSED
 from embedded.errors import EmbeddedError
 from schemas.settings import SettingsError
@@ -22,8 +22,8 @@ def sentence(error: BaseException) -> tuple[str, int] | None:
             found = f"wrong value: {problems}", MISUSED
         case DecodeError():
             found = f"a stored fact cannot be read: {error}", REFUSED
-        case LookupError() if str(error.args[0]).startswith("topic"):
-            found = f"{error.args[0]}; `searchloop status` says whether it is still starting", REFUSED
+        case MissingTopicError():
+            found = f"{error}; `searchloop status` says whether it is still starting", REFUSED
         case BrokerError():
             found = (
                 (

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from broker.errors import MissingTopicError
 from broker.producing import open_producer
 from broker.reading import Compacted, open_reader, read_compacted
 from broker.records import Outgoing, Record, partition_of
@@ -102,7 +103,7 @@ async def test_an_empty_topic_reads_as_nothing(kafka: str, catalog: str) -> None
 @pytest.mark.broker
 async def test_a_topic_that_does_not_exist_is_refused_and_not_created(kafka: str, topic_prefix: str) -> None:
     for _ in range(2):
-        with pytest.raises(LookupError, match="does not exist"):
+        with pytest.raises(MissingTopicError, match="does not exist"):
             await read_compacted(kafka, f"{topic_prefix}nowhere")
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from broker.errors import MissingTopicError
+from commands.support.failures import sentence
+from commands.support.session import REFUSED
 from tests.commands.in_process import given
 
 ROOT = Path(__file__).parents[3]
@@ -78,3 +81,13 @@ def test_up_on_a_file_is_a_sentence(tmp_path: Path):
     (tmp_path / "file").write_text("")
     done = run("up", "--data-dir", str(tmp_path / "file"))
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+
+
+def test_a_topic_that_is_not_there_yet_is_a_sentence_and_any_other_look_up_a_defect():
+    told = sentence(MissingTopicError("topic 'pairs' does not exist"))
+    assert told is not None
+    assert (told[0].startswith("topic 'pairs' does not exist; `searchloop status`"), told[1]) == (
+        True,
+        REFUSED,
+    )
+    assert [sentence(error) for error in (KeyError("topic"), IndexError(), LookupError())] == [None] * 3
