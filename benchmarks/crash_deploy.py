@@ -2,7 +2,7 @@
 
 Killed are the indexer, a searcher, Milvus or the broker. Real processes; each is started again when it ends.
 A step is announced by the log of the process that does it; the kill follows after a random moment, so it also
-falls between the steps. Recovered means: everything that ``deploy_audit`` asks is so.
+falls between the steps. Recovered means: everything that ``deployment/crash_audit.py`` asks is so.
 """
 
 import argparse

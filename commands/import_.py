@@ -1,4 +1,4 @@
-"""``import`` and ``export``: other systems' files onto the raw topics, and the raw topics as UBI files.
+"""``import``: other systems' files onto the raw topics.
 
 A line is imported whole or not at all: all its records pass the rules of intake, or the line counts as
 refused and none is sent.

@@ -122,9 +122,9 @@ class EmbeddedKafka(LocalServer):
         return self.data_dir / "node.json"
 
     def _require_alone(self, node: _Node) -> None:
-        """Kafka itself would notice a second broker on the folder too late.
+        """Raise ``AlreadyRunningError`` when a broker answers on the folder.
 
-        Only after that one had joined in the metadata log.
+        Kafka itself notices a second one only after that has joined in the metadata log.
         """
         self._port, self._cluster_id = node.get("port", 0), node.get("cluster_id", "")
         if self._port and self.answers():
