@@ -147,7 +147,11 @@ class Round:
                 )
             )
         await producer.send(
-            Outgoing(self._settings.topic(DEPLOYMENT_COMMANDS.name), command.to_json(), key=b"main")
+            Outgoing(
+                self._settings.topic(DEPLOYMENT_COMMANDS.name),
+                command.to_json(),
+                key=self._settings.deployment.encode(),
+            )
         )
 
     async def _settle(self, command_id: str) -> str | None:
@@ -191,7 +195,9 @@ class Round:
                 return problem
             with await asyncio.to_thread(VectorStore, self._stack.milvus.address, deadline_s=5.0) as store:
                 if (
-                    problem := await asyncio.to_thread(disagreement, state, store, self._shop.products)
+                    problem := await asyncio.to_thread(
+                        disagreement, self._settings, state, store, self._shop.products
+                    )
                 ) is not None:
                     return problem
             assert state.pointer is not None

