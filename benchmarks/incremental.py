@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
+from benchmarks.learning.clicks import add_log_options, log_files
 from benchmarks.learning.judged import read_catalog
 from benchmarks.learning.weekly import Learner
 from retrieval.encoder import Encoder
@@ -89,12 +90,7 @@ def main() -> int:
     """Parse the arguments and run."""
     started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data"
-    )
-    parser.add_argument(
-        "--products", type=Path, default=None, help="default: bestbuy_products.jsonl.gz of the shared data"
-    )
+    add_log_options(parser)
     parser.add_argument(
         "--general",
         type=Path,
@@ -111,10 +107,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1, help="the first of the seeds")
     args = parser.parse_args()
-    log = ClickLog.read(
-        args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz",
-        args.products or data_folder() / "bestbuy_products.jsonl.gz",
-    )
+    log = ClickLog.read(*log_files(args))
     first, _, last = args.weeks.partition("-")
     weeks = list(log.weeks(int(first), int(last or first)))
     probe = Probe(

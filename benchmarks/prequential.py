@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.harness.report import data_folder, finish, say
+from benchmarks.harness.report import finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
+from benchmarks.learning.clicks import add_log_options, log_files
 from benchmarks.learning.weekly import Ground, Learner, Scores
 from retrieval.model_folder import resolve_model
 from trainer.evaluation.fusion import Fitted
@@ -39,20 +40,12 @@ def main() -> int:
     """Parse the arguments and run."""
     started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data"
-    )
-    parser.add_argument(
-        "--products", type=Path, default=None, help="default: bestbuy_products.jsonl.gz of the shared data"
-    )
+    add_log_options(parser)
     parser.add_argument("--weeks", default="35-40", help="ISO weeks A-B to test")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--without-full", action="store_true", help="leave the weekly full retrain out")
     args = parser.parse_args()
-    log = ClickLog.read(
-        args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz",
-        args.products or data_folder() / "bestbuy_products.jsonl.gz",
-    )
+    log = ClickLog.read(*log_files(args))
     first, _, last = args.weeks.partition("-")
     tested = list(log.weeks(int(first), int(last or first)))
     settings = SETTINGS.model_copy(update={"seed": args.seed})

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.report import data_folder, finish, read_jsonl, say
-from benchmarks.learning.clicks import Click, read_clicks
+from benchmarks.harness.report import finish, read_jsonl, say
+from benchmarks.learning.clicks import Click, add_log_options, log_files, read_clicks
 from broker.producing import open_producer
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
@@ -259,18 +259,14 @@ async def _served_generation(settings: Settings, wanted: int | None, *, deadline
 def main() -> int:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data"
-    )
-    parser.add_argument("--products", type=Path, default=None)
+    add_log_options(parser)
     parser.add_argument(
         "--weeks", default="33-36", help="ISO weeks A-B; B + 1 must be in the file for its queries"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--run-timeout", type=float, default=1200)
     args = parser.parse_args()
-    args.clicks = args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz"
-    args.products = args.products or data_folder() / "bestbuy_products.jsonl.gz"
+    args.clicks, args.products = log_files(args)
     return asyncio.run(replay(args))
 
 

@@ -25,6 +25,7 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 
 from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
+from benchmarks.learning.clicks import add_log_options, log_files
 from benchmarks.learning.judged import read_catalog
 from benchmarks.learning.weekly import Ground, Learner
 from retrieval.encoder import Encoder
@@ -130,12 +131,7 @@ def main() -> int:
     """Parse the arguments and run."""
     started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--clicks", type=Path, default=None, help="default: bestbuy_clicks.jsonl.gz of the shared data"
-    )
-    parser.add_argument(
-        "--products", type=Path, default=None, help="default: bestbuy_products.jsonl.gz of the shared data"
-    )
+    add_log_options(parser)
     parser.add_argument(
         "--catalog", type=Path, default=None, help="products to encode; default: homedepot_products.jsonl.gz"
     )
@@ -148,10 +144,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    log = ClickLog.read(
-        args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz",
-        args.products or data_folder() / "bestbuy_products.jsonl.gz",
-    )
+    log = ClickLog.read(*log_files(args))
     (week,) = log.weeks(args.week, args.week)
     settings: TrainerSettings = SETTINGS.model_copy(update={"seed": args.seed})
     device = device_of(settings.device)

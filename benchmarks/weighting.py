@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.harness.report import data_folder, finish, read_jsonl, say
+from benchmarks.harness.report import finish, read_jsonl, say
+from benchmarks.learning.clicks import add_log_options, log_files
 from benchmarks.learning.judged import read_catalog
 from benchmarks.learning.planted_shop import Planted, Variant, averaged
 from benchmarks.learning.planted_shop import learn as learn_planted
@@ -169,8 +170,7 @@ def learn_clicks(
 def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clicks", type=Path, default=None)
-    parser.add_argument("--products", type=Path, default=None)
+    add_log_options(parser)
     parser.add_argument("--weeks", default="38-40", help="test weeks A-B; all earlier ones are trained")
     parser.add_argument("--variants", default=",".join(VARIANTS), help="which, comma separated")
     parser.add_argument("--planted-seeds", type=int, default=3, help="0 leaves the planted shop out")
@@ -192,8 +192,8 @@ def main() -> int:
         )
         say(f"planted {name}: {planted[name]}")
     settings = TrainerSettings(seed=args.seed, popularity="clicks")
-    catalog, refused = read_catalog(args.products or data_folder() / "bestbuy_products.jsonl.gz")
-    path = args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz"
+    path, products = log_files(args)
+    catalog, refused = read_catalog(products)
     clicks = Clicks.read(path, set(catalog["product_id"].to_list()), range(first, last + 1), settings)
     real = {}
     for name, variant in chosen.items():

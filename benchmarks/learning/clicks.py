@@ -1,10 +1,11 @@
-"""The clicks of a shop's log, one a line, with the time of the search and of the click."""
+"""The clicks of a shop's log, one a line, with the time of the search and of the click, and where it lies."""
 
+from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from benchmarks.harness.report import read_jsonl
+from benchmarks.harness.report import data_folder, read_jsonl
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,22 @@ class Click:
     click_time: str
     session: str
     week: int
+
+
+def add_log_options(parser: ArgumentParser) -> None:
+    """Let a benchmark take another log than that of the shared data."""
+    for name in ("clicks", "products"):
+        parser.add_argument(
+            f"--{name}", type=Path, default=None, help=f"default: bestbuy_{name}.jsonl.gz of the shared data"
+        )
+
+
+def log_files(args: Namespace) -> tuple[Path, Path]:
+    """Return the files of clicks and of products that were given, or those of the shared data."""
+    return (
+        args.clicks or data_folder() / "bestbuy_clicks.jsonl.gz",
+        args.products or data_folder() / "bestbuy_products.jsonl.gz",
+    )
 
 
 def read_clicks(path: Path) -> list[Click]:
