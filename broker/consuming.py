@@ -268,6 +268,7 @@ async def open_group(
         max_poll_interval_ms=600_000,
         metadata_max_age_ms=METADATA_AGE_MS,
         max_partition_fetch_bytes=4 << 20,
+        # A group goes by what all its members know, so one that keeps may join those of an earlier version
         partition_assignment_strategy=(
             *((StickyPartitionAssignor,) if keeps else ()),
             RoundRobinPartitionAssignor,

@@ -175,3 +175,19 @@ async def test_a_member_without_partitions_has_joined(kafka: str, topic_prefix: 
                     for member in (first, second, third):
                         await member.batch(timeout_ms=50, max_records=10)
             assert sum(member.assigned() for member in (first, second, third)) == 2
+
+
+async def test_a_member_that_keeps_shares_a_group_with_one_that_does_not(
+    kafka: str, topic_prefix: str, searches: str
+) -> None:
+    """So an upgrade may be rolling; the one that is left has all."""
+    name = f"{topic_prefix}g"
+    async with open_group(kafka, [searches], name, keeps=True) as keeps:
+        async with open_group(kafka, [searches], name) as earlier, asyncio.timeout(120):
+            while not (keeps.assigned() and earlier.assigned()):
+                for member in (keeps, earlier):
+                    await member.batch(timeout_ms=50, max_records=10)
+            assert keeps.assignment().isdisjoint(earlier.assignment())
+        async with asyncio.timeout(120):
+            while len(keeps.assignment()) < 2:
+                await keeps.batch(timeout_ms=50, max_records=10)
