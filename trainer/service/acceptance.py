@@ -48,17 +48,17 @@ class Answered:
     why: str
 
 
-Admission = Begun | Joined | Cancels | Answered
+Acceptance = Begun | Joined | Cancels | Answered
 
 
-def admit(
+def accept(
     trigger: Trigger,
     *,
     settings: TrainerSettings,
     history: History,
     waiting: Sequence[Request],
     now: datetime,
-) -> Admission | Rejection:
+) -> Acceptance | Rejection:
     """Return what becomes of a trigger, given the past and the requests of the runs that have not begun."""
     if history.taken(trigger):
         return Answered("a run has answered this trigger, or its dedup_key")

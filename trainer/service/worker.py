@@ -25,7 +25,7 @@ from trainer.data.snapshot import Manifest
 from trainer.run.folder import MarkerError, RunFolder, RunOutcome, RunProgress
 from trainer.run.request import Request
 from trainer.run.triggers import read_trigger
-from trainer.service.acceptance import Admission, Begun, Cancels, Joined, admit
+from trainer.service.acceptance import Acceptance, Begun, Cancels, Joined, accept
 from trainer.service.execution import execute
 from trainer.service.history import History
 
@@ -80,7 +80,7 @@ class Worker:
         joined: dict[str, None] = {}
         for record in records:
             await asyncio.sleep(0)  # in a flood the pages and the run have their turn
-            found = judged(self._admission, record)
+            found = judged(self._acceptance, record)
             if isinstance(found, Rejection):
                 letters.append(dead_letter(record, found, stage="trainer"))
                 log.warning(
@@ -104,11 +104,11 @@ class Worker:
         await self._producer.send_all(letters, instead=cut)
         REFUSED.inc(len(letters))
 
-    def _admission(self, record: Record) -> Admission | Rejection:
+    def _acceptance(self, record: Record) -> Acceptance | Rejection:
         trigger = read_trigger(record)
         if isinstance(trigger, Rejection):
             return trigger
-        return admit(
+        return accept(
             trigger,
             settings=self._settings,
             history=self._history,

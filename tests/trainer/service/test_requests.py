@@ -17,7 +17,7 @@ from trainer.learning.plan import Lineage, choose_start, plan
 from trainer.run.folder import RunFolder
 from trainer.run.request import Request
 from trainer.run.triggers import read_trigger, run_id_of
-from trainer.service.acceptance import Answered, Begun, Cancels, Joined, admit
+from trainer.service.acceptance import Answered, Begun, Cancels, Joined, accept
 from trainer.service.history import History
 from trainer.service.scheduler import last_slot, slot_trigger
 
@@ -28,8 +28,8 @@ def a_trigger(**changes) -> Trigger:
     return Trigger(**{"trigger_id": "t1", "requested_at": NOW, **changes})
 
 
-def admitted(trigger: Trigger, history: History | None = None, waiting: list[Request] | None = None):
-    return admit(
+def accepted(trigger: Trigger, history: History | None = None, waiting: list[Request] | None = None):
+    return accept(
         trigger, settings=TrainerSettings(), history=history or History(), waiting=waiting or [], now=NOW
     )
 
@@ -41,7 +41,7 @@ class Desk:
         self.history, self.waiting = History(), []
 
     def take(self, **changes):
-        found = admitted(a_trigger(**changes), self.history, self.waiting)
+        found = accepted(a_trigger(**changes), self.history, self.waiting)
         if isinstance(found, Begun):
             self.waiting.append(found.request)
         if isinstance(found, Begun | Joined):
@@ -50,7 +50,7 @@ class Desk:
 
 
 def test_allowed_params_override_the_settings_of_their_run():
-    found = admitted(a_trigger(params={"max_steps": 3, "test_days": 2, "label_shuffle_seed": 9})).request
+    found = accepted(a_trigger(params={"max_steps": 3, "test_days": 2, "label_shuffle_seed": 9})).request
     assert (found.settings.max_steps, found.settings.test_days, found.label_shuffle_seed) == (3, 2, 9)
     assert found.run_id.startswith("20260131-120000-")
 
@@ -72,7 +72,7 @@ def test_allowed_params_override_the_settings_of_their_run():
     ],
 )
 def test_what_a_trigger_may_not_ask_is_refused(changes):
-    found = admitted(a_trigger(**changes))
+    found = accepted(a_trigger(**changes))
     assert isinstance(found, Rejection)
     assert found.problems
 
@@ -88,7 +88,7 @@ def test_a_record_that_is_no_trigger_is_refused_with_its_reason(value, reason):
 
 def test_only_equal_wishes_share_a_run():
     first, same, dry = (
-        admitted(a_trigger(**c)).request for c in ({}, {"trigger_id": "t2"}, {"dry_run": True})
+        accepted(a_trigger(**c)).request for c in ({}, {"trigger_id": "t2"}, {"dry_run": True})
     )
     assert first.same_work(same)
     assert not first.same_work(dry)
@@ -106,8 +106,8 @@ def test_what_is_called_as_no_run_is_called_cannot_be_cancelled(cancels):
 
 def test_only_a_run_that_is_known_is_cancelled():
     history = History([TrainingRun(run_id="20260131-120000-1a2b3c4d", state=RunState.TRAINING)])
-    assert isinstance(admitted(a_trigger(cancels="20260131-120000-1a2b3c4d"), history), Cancels)
-    assert isinstance(admitted(a_trigger(cancels="20260131-120000-00000000"), history), Answered)
+    assert isinstance(accepted(a_trigger(cancels="20260131-120000-1a2b3c4d"), history), Cancels)
+    assert isinstance(accepted(a_trigger(cancels="20260131-120000-00000000"), history), Answered)
 
 
 def test_a_trigger_is_at_most_so_long():
@@ -164,14 +164,14 @@ def test_so_many_runs_wait_in_their_order_and_one_more_is_refused():
 def test_two_triggers_whose_hashes_are_one_have_two_runs():
     first = run_id_of(a_trigger(), NOW)
     history = History([TrainingRun(run_id=first, trigger_ids=["another"], state=RunState.DEPLOYED)])
-    found = admitted(a_trigger(), history)
+    found = accepted(a_trigger(), history)
     assert isinstance(found, Begun)
     assert found.run.run_id != first
 
 
 def test_a_request_of_another_version_is_read_without_what_this_one_does_not_know(tmp_path):
     run = RunFolder(tmp_path)
-    run.commit("request", admitted(a_trigger(params={"seed": 7})).request)
+    run.commit("request", accepted(a_trigger(params={"seed": 7})).request)
     written = json.loads((tmp_path / "request.json").read_text())
     written["settings"]["a_setting_of_tomorrow"] = 1
     del written["settings"]["spread"]
