@@ -69,7 +69,7 @@ def explain(identifier: str | None, *, at: str | None, data_dir: Path | None, as
         show_json(facts)
         return
     _show(facts)
-    out.print(f"records read: {looked}", highlight=False, markup=False)
+    out.print(f"records read: {looked}", highlight=False)
 
 
 def _show_decisions(settings: Settings, found: list[Decision], *, as_json: bool) -> None:
@@ -102,7 +102,7 @@ def _show_decisions(settings: Settings, found: list[Decision], *, as_json: bool)
                 if told.agrees
                 else "DIFFERS: " + "; ".join(told.differences)
             )
-            out.print(text, highlight=False, markup=False, soft_wrap=True)
+            out.print(text, highlight=False, soft_wrap=True)
     if any(r.differences for r in again.values()):
         raise SystemExit(1)
 
@@ -236,17 +236,14 @@ def _show(facts: dict[str, Any]) -> None:
                 f"{event['why']}"
             ),
             highlight=False,
-            markup=False,
         )
         for c in event["contributions"]:
             out.print(
                 f"  {c['credit'] / 1000:+g} {c['action']} to {c['query']!r}, product {c['product_id']}",
                 highlight=False,
-                markup=False,
             )
         for line in event["now"]:
             out.print(
                 f"  now: {line['credit'] / 1000:g} of product {line['product_id']} to {line['query']!r}",
                 highlight=False,
-                markup=False,
             )

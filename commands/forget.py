@@ -165,7 +165,6 @@ def _tell(facts: dict[str, Any], *, as_json: bool) -> None:
             f"{facts['state']}: {facts['client']}{stood} files of {len(facts['runs_rewritten'])} runs were "
             "rewritten"
         ),
-        markup=False,
     )
     if facts["runs_unfinished"]:
         out.print(
@@ -173,7 +172,6 @@ def _tell(facts: dict[str, Any], *, as_json: bool) -> None:
                 f"not looked at, since they go on: {', '.join(facts['runs_unfinished'])}; say --files-only "
                 "when they have ended"
             ),
-            markup=False,
         )
     if "later" in facts:
         table("what goes later", ["what", "when"], list(facts["later"].items()))

@@ -183,7 +183,7 @@ def _show(tally: Tally, *, dry_run: bool) -> None:
     if tally.derived_refused:
         out.print(f"derived records refused: {dict(tally.derived_refused)}")
     for example in tally.examples:
-        err.print(f"  {example}", highlight=False, markup=False)
+        err.print(f"  {example}", highlight=False)
 
 
 def _details(found: Counter[str] | None) -> str:

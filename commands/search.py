@@ -45,7 +45,7 @@ def search(
             rows,
         )
         if response.error:
-            out.print(f"{response.status}: {response.error.message}", markup=False)
+            out.print(f"{response.status}: {response.error.message}")
     if response.status not in {Status.OK, Status.PARTIAL}:
         raise SystemExit(1)
 

@@ -122,12 +122,11 @@ def send(sources: list[str], *, data_dir: Path | None, as_json: bool, send_inval
         counts = ", ".join(f"{n} records to {topic}" for topic, n in sent.items()) or "nothing"
         out.print(f"sent {counts}" + (f", refused {refused.total()}: {dict(refused)}" if refused else ""))
         for place, reason in first:
-            err.print(f"  {place}: {reason}", highlight=False, markup=False)
+            err.print(f"  {place}: {reason}", highlight=False)
         for name, count in unknown.most_common(10):
             err.print(
                 f"  {name!r} is not a field of the contract: sent, but nobody reads it ({count} records)",
                 highlight=False,
-                markup=False,
             )
     if refused and not send_invalid:
         raise SystemExit(1)

@@ -34,7 +34,6 @@ def status(*, data_dir: Path | None, as_json: bool) -> None:
                 f"Kafka: {facts['kafka']}    Milvus: {facts['milvus']}    topics begin with: "
                 f"{settings.topic_prefix}"
             ),
-            markup=False,
             highlight=False,
         )
         out.print(

@@ -44,7 +44,7 @@ def show_moment(at: str, *, data_dir: Path | None, as_json: bool, evidence: bool
     )
     out.print(
         f"{told}, by {served.actor}: {served.cause}",
-        highlight=False, markup=False, soft_wrap=True,
+        highlight=False, soft_wrap=True,
     )  # fmt: skip
     if served.evidence is None:
         out.print(
