@@ -70,7 +70,7 @@ ROOMS: Mapping[str, Mapping[str, frozenset[str]]] = {
     "benchmarks": {
         "harness": frozenset(),
         "attacks": frozenset({"deployment", "intake"}),
-        "deployment": frozenset(),
+        "deployment": frozenset({"harness"}),
         "exactness": frozenset({"harness"}),
         "intake": frozenset(),
         "interop": frozenset(),

@@ -1,4 +1,4 @@
 """What ``swap`` and ``crash_deploy`` deploy.
 
-Models, a catalogue that changes, readers, and the audit after a crash.
+Models, a catalogue that changes, readers, kills, and the audit after a crash.
 """
