@@ -8,12 +8,16 @@ from commands.options.shared import AsJson, DataDir
 
 TopicName = Annotated[str | None, typer.Option("--topic", help="Only those of this topic.")]
 RefusedFor = Annotated[str | None, typer.Option("--refused-for", help="Only those refused for this reason.")]
+_LONGEST_H = 1_000_000  # a century, which a calendar holds
 Since = Annotated[
-    float | None, typer.Option("--since-hours", help="Only those refused within the last hours.")
+    float | None,
+    typer.Option("--since-hours", min=0, max=_LONGEST_H, help="Only those refused within the last hours."),
 ]
 Until = Annotated[
     float | None,
-    typer.Option("--until-hours", min=0, help="Only what was refused at least so many hours ago."),
+    typer.Option(
+        "--until-hours", min=0, max=_LONGEST_H, help="Only what was refused at least so many hours ago."
+    ),
 ]
 
 

@@ -9,11 +9,14 @@ from commands.options.shared import AsJson, DataDir
 
 def power(
     gain: Annotated[
-        float | None, typer.Option(help="A gain in nDCG@10, such as 0.02; by default several.")
+        float | None,
+        typer.Option(min=1e-6, max=1, help="A gain in nDCG@10, such as 0.02; by default several."),
     ] = None,
     sd: Annotated[
         float | None,
-        typer.Option(help="Spread of the differences per query; by default that of the newest runs."),
+        typer.Option(
+            min=1e-6, max=1, help="Spread of the differences per query; by default that of the newest runs."
+        ),
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

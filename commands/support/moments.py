@@ -46,9 +46,9 @@ def moment(text: str) -> datetime:
     """Return an ISO time as UTC; without a zone it is UTC. Raises ``MomentError``."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise MomentError(f"{text!r} is no time; expected ISO 8601, such as 2026-03-01T12:00Z") from error
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def history(decisions: Sequence[Decision]) -> list[Served]:

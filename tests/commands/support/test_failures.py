@@ -48,6 +48,9 @@ def test_with_nothing_running_a_command_says_what_to_start(tmp_path: Path, verb:
         (["send", "searches", "/nowhere.jsonl"], {}, "does not exist"),
         (["send", "nonsense", "x"], {}, "unknown topic"),
         (["send", "searches"], {}, "pairs"),
+        (["dlq", "list", "--since-hours", "1e12"], {}, "--since-hours"),
+        (["gate", "power", "--gain", "1e-300"], {}, "--gain"),
+        (["runs", "--at", "0001-01-01T00:00+14:00"], {"SEARCHLOOP_KAFKA": "127.0.0.1:1"}, "is no time"),
         (["train", "--param", "nonsense=3"], {"SEARCHLOOP_KAFKA": "127.0.0.1:1"}, "may not be set"),
     ],
 )

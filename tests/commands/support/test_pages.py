@@ -54,6 +54,7 @@ def test_a_page_is_what_the_process_says_also_when_it_says_no(tmp_path: Path, st
         http("500 No", "7"),
         b"\x00\x00\x04\x08",
     ],
+    ids=["html", "list", "number", "binary"],
 )
 def test_who_else_answers_on_an_announced_port_is_no_answer(tmp_path: Path, said: bytes):
     with answering(tmp_path, said) as settings:
