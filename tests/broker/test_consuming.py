@@ -170,11 +170,13 @@ async def test_a_member_without_partitions_has_joined(kafka: str, topic_prefix: 
             open_group(kafka, [searches], f"{topic_prefix}g") as second,
             open_group(kafka, [searches], f"{topic_prefix}g") as third,
         ):
-            async with asyncio.timeout(120):
-                while not (second.joined() and third.joined()):
-                    for member in (first, second, third):
+            members = (first, second, third)
+            async with asyncio.timeout(120):  # one learns its new share after the other
+                while not (
+                    second.joined() and third.joined() and sum(member.assigned() for member in members) == 2
+                ):
+                    for member in members:
                         await member.batch(timeout_ms=50, max_records=10)
-            assert sum(member.assigned() for member in (first, second, third)) == 2
 
 
 async def test_a_member_that_keeps_shares_a_group_with_one_that_does_not(
@@ -184,7 +186,8 @@ async def test_a_member_that_keeps_shares_a_group_with_one_that_does_not(
     name = f"{topic_prefix}g"
     async with open_group(kafka, [searches], name, keeps=True) as keeps:
         async with open_group(kafka, [searches], name) as earlier, asyncio.timeout(120):
-            while not (keeps.assigned() and earlier.assigned()):
+            # one learns its new share after the other
+            while not (len(keeps.assignment()) == len(earlier.assignment()) == 1):
                 for member in (keeps, earlier):
                     await member.batch(timeout_ms=50, max_records=10)
             assert keeps.assignment().isdisjoint(earlier.assignment())

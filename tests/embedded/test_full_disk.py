@@ -83,7 +83,9 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
                 lambda: json.loads((disk / "data" / "runtime.json").read_text())["processes"] == expected,
                 "runtime.json is true",
             )
+            await until(
+                lambda: "has room again" in (disk / "data" / "logs" / "up.log").read_text(),
+                "the log says that there is room",
+            )
             assert not watching.done()
             watching.cancel()
-        said = (disk / "data" / "logs" / "up.log").read_text()
-        assert "has room again" in said
