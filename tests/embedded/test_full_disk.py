@@ -39,8 +39,14 @@ async def read(bootstrap: str, topic: str) -> list[int]:
 
 
 async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledged_is_lost(
-    milvus: str, tmp_path: Path
+    milvus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    printed: list[str] = []
+
+    def says(words: str) -> bool:
+        printed.append(capsys.readouterr().out)
+        return words in "".join(printed)
+
     with small_disk(tmp_path / "disk", 300) as disk:
         env = {"SEARCHLOOP_MILVUS": milvus, "SEARCHLOOP_PARTITIONS": "1"}
         stack = Supervisor(
@@ -48,7 +54,6 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
             env=env,
             processes=("stream",),
             commands=commands(stream="plain"),
-            quiet=True,
         )
         async with stack as running:
             await running.ready(60)
@@ -70,6 +75,7 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
                     lambda: running.restarts("stream") >= 1,
                     "the process was started again while the disk was full",
                 )
+                await until(lambda: says("is full (0 MB free)"), "the full disk was told")
                 assert not watching.done()
 
                 ballast.unlink()
@@ -83,9 +89,7 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
                 lambda: json.loads((disk / "data" / "runtime.json").read_text())["processes"] == expected,
                 "runtime.json is true",
             )
-            await until(
-                lambda: "has room again" in (disk / "data" / "logs" / "up.log").read_text(),
-                "the log says that there is room",
-            )
+            await until(lambda: says("has room again"), "the room was told")
+            assert "has room again" in (disk / "data" / "logs" / "up.log").read_text()
             assert not watching.done()
             watching.cancel()
