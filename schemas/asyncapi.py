@@ -5,11 +5,12 @@ Payloads refer to ``schemas/json/``.
 
 from datetime import timedelta
 
+from pydantic import JsonValue
+
 from schemas.rejections import Reason
 from schemas.search import CORRELATION_ID, REPLY_PARTITION, REPLY_TOPIC
 from schemas.settings import PREFIX, Settings
 from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, TOPICS, Topic, dead_letter_name
-from schemas.yaml import Plain
 
 _SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
 JSON = "application/json"
@@ -18,10 +19,10 @@ JSON_LINES = "application/x-ndjson"
 _TOPIC_PREFIX = Settings.model_fields["topic_prefix"].default
 
 
-def asyncapi() -> dict[str, Plain]:
+def asyncapi() -> dict[str, JsonValue]:
     """Return the document: one channel and one operation per topic and per dead-letter topic."""
-    channels: dict[str, Plain] = {}
-    operations: dict[str, Plain] = {}
+    channels: dict[str, JsonValue] = {}
+    operations: dict[str, JsonValue] = {}
     for topic in TOPICS:
         channels[topic.name] = _channel(topic)
         received = topic.written_by.startswith(("producers", "clients", "anybody", "trainer, operators"))
@@ -58,8 +59,8 @@ def _class_name(topic: Topic) -> str:
     return "".join(part.capitalize() for part in topic.name.split("-"))
 
 
-def _operation(topic: Topic, *, received: bool) -> dict[str, Plain]:
-    operation: dict[str, Plain] = {
+def _operation(topic: Topic, *, received: bool) -> dict[str, JsonValue]:
+    operation: dict[str, JsonValue] = {
         "action": "receive" if received else "send",
         "channel": {"$ref": f"#/channels/{topic.name}"},
         "summary": f"Written by: {topic.written_by}.",
@@ -72,13 +73,13 @@ def _operation(topic: Topic, *, received: bool) -> dict[str, Plain]:
     return operation
 
 
-def _channel(topic: Topic) -> dict[str, Plain]:
+def _channel(topic: Topic) -> dict[str, JsonValue]:
     batched = (
         " One record holds up to about 100 facts, one JSON object to a line; the schema is that of a line."
         if topic.micro_batched
         else ""
     )
-    message: dict[str, Plain] = {
+    message: dict[str, JsonValue] = {
         "name": topic.name,
         "contentType": JSON_LINES if topic.micro_batched else JSON,
         "summary": topic.summary + batched,
@@ -95,7 +96,7 @@ def _channel(topic: Topic) -> dict[str, Plain]:
         )
         message["headers"] = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
         message["correlationId"] = {"location": f"$message.header#/{CORRELATION_ID}"}
-    kafka: dict[str, Plain] = {"topicConfiguration": _kept(topic.cleanup, topic.retention)}
+    kafka: dict[str, JsonValue] = {"topicConfiguration": _kept(topic.cleanup, topic.retention)}
     if not topic.scaled:
         kafka["partitions"] = 1
     return {
@@ -105,10 +106,10 @@ def _channel(topic: Topic) -> dict[str, Plain]:
     }
 
 
-def _dead_letter_channel(topic: Topic) -> dict[str, Plain]:
+def _dead_letter_channel(topic: Topic) -> dict[str, JsonValue]:
     name = dead_letter_name(topic.name)
-    reasons: list[Plain] = [reason.value for reason in Reason]
-    headers: dict[str, Plain] = {
+    reasons: list[JsonValue] = [reason.value for reason in Reason]
+    headers: dict[str, JsonValue] = {
         "dlq.reason": {"type": "string", "enum": reasons},
         "dlq.errors": {"type": "string"},
     }
@@ -116,18 +117,18 @@ def _dead_letter_channel(topic: Topic) -> dict[str, Plain]:
         f"__connect.errors.{part}": {"type": "string"}
         for part in ("topic", "partition", "offset", "stage", "exception.message")
     }
-    message: dict[str, Plain] = {
+    message: dict[str, JsonValue] = {
         "name": name,
         "summary": f"What was refused from {topic.name}: the original bytes, and headers that say why.",
         "contentType": "application/octet-stream",
         "headers": {"type": "object", "properties": headers},
     }
-    kafka: dict[str, Plain] = {"partitions": 1, "topicConfiguration": _kept("delete", timedelta(days=30))}
+    kafka: dict[str, JsonValue] = {"partitions": 1, "topicConfiguration": _kept("delete", timedelta(days=30))}
     return {"address": f"{_TOPIC_PREFIX}{name}", "messages": {name: message}, "bindings": {"kafka": kafka}}
 
 
-def _kept(cleanup: str, retention: timedelta | None) -> dict[str, Plain]:
-    kept: dict[str, Plain] = {"cleanup.policy": [cleanup]}
+def _kept(cleanup: str, retention: timedelta | None) -> dict[str, JsonValue]:
+    kept: dict[str, JsonValue] = {"cleanup.policy": [cleanup]}
     if cleanup == "delete":
         kept["retention.ms"] = -1 if retention is None else int(retention.total_seconds() * 1000)
     return kept

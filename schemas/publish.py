@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
-from pydantic import BaseModel, TypeAdapter, create_model
+import yaml
+from pydantic import BaseModel, JsonValue, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
 from schemas.asyncapi import asyncapi
@@ -22,7 +23,6 @@ from schemas.pairs import ClientErasure, Contribution, Pair
 from schemas.releases import LivePointer, Release
 from schemas.settings import PREFIX, PROCESS_SETTINGS, Settings
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, RELEASES, TOPICS, Topic
-from schemas.yaml import Plain, to_yaml
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _INTRODUCTION = """# Configuration
@@ -43,12 +43,12 @@ def published() -> dict[str, str]:
         for topic in TOPICS
         if topic.value is not None
     }
-    files["schemas/asyncapi.yaml"] = to_yaml(asyncapi())
+    files["schemas/asyncapi.yaml"] = _yaml_file(asyncapi())
     files["docs/configuration.md"] = configuration()
     return files
 
 
-def json_schema(topic: Topic) -> dict[str, Plain]:
+def json_schema(topic: Topic) -> dict[str, JsonValue]:
     """Return the JSON Schema of what a topic accepts.
 
     Of a micro-batched topic, that of one fact (one line of the value). Raises ``LookupError`` for a topic
@@ -140,8 +140,12 @@ def _row(kind: type[Settings], name: str) -> str:
     )
 
 
-def _json_file(schema: dict[str, Plain]) -> str:
+def _json_file(schema: dict[str, JsonValue]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _yaml_file(document: dict[str, JsonValue]) -> str:
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 
 def differing(root: Path) -> Iterator[str]:

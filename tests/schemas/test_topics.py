@@ -11,7 +11,6 @@ from schemas.asyncapi import asyncapi
 from schemas.publish import DIALECT, differing, json_schema, main, publish, published
 from schemas.settings import PREFIX, known_names
 from schemas.topics import TOPICS, dead_letter_name
-from schemas.yaml import to_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -126,22 +125,6 @@ def keywords(schema: object) -> set[str]:
         if k not in {"default", "enum", "const"}
     ]
     return set(schema) | set().union(*map(keywords, inner))
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {},
-        [],
-        {"a": []},
-        [[1, [2]], {"b": {"c": None}}],
-        {"no": True, "1": "on", "a b": 'q"\n\t: #'},
-        "x",
-        1.5,
-    ],
-)
-def test_yaml_reads_back_as_what_was_written(value) -> None:
-    assert yaml.safe_load(to_yaml(value)) == value
 
 
 def test_the_configuration_page_lists_every_variable_once() -> None:
