@@ -24,7 +24,7 @@ from schemas.topics import (
     SEARCH_REQUESTS,
     SEARCH_RESPONSES,
     SHOPPERS,
-    TOPICS,
+    WITH_DEAD_LETTERS,
     Topic,
     dead_letter_name,
 )
@@ -54,10 +54,9 @@ def _configs(topic: Topic) -> dict[str, str]:
     clock = "CreateTime" if topic in SEARCHED else "LogAppendTime"
     if topic.cleanup == "compact":
         return {"cleanup.policy": "compact", "message.timestamp.type": clock, **_COMPACT}
-    retention = -1 if topic.retention is None else int(topic.retention.total_seconds() * 1000)
     return {
         "cleanup.policy": "delete",
-        "retention.ms": str(retention),
+        "retention.ms": str(topic.retention_ms),
         "max.message.bytes": str(TOPIC_BYTES),
         "message.timestamp.type": clock,
     }
@@ -66,20 +65,11 @@ def _configs(topic: Topic) -> dict[str, str]:
 def plan(settings: Settings) -> dict[str, NewTopic]:
     """Return every topic that must exist, by full name."""
     planned: dict[str, NewTopic] = {}
-    for topic in TOPICS:
+    for topic in WITH_DEAD_LETTERS:
         name = settings.topic(topic.name)
         scaled = settings.search_partitions if topic in SEARCHED else settings.partitions
         partitions = scaled if topic.scaled else 1
         planned[name] = NewTopic(name, partitions, settings.replication, topic_configs=_configs(topic))
-        if topic.dead_letters:
-            dlq = dead_letter_name(name)
-            config = {
-                "cleanup.policy": "delete",
-                "retention.ms": str(30 * _DAY_MS),
-                "max.message.bytes": str(TOPIC_BYTES),
-                "message.timestamp.type": "LogAppendTime",
-            }
-            planned[dlq] = NewTopic(dlq, 1, settings.replication, topic_configs=config)
     return planned
 
 

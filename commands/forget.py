@@ -25,7 +25,7 @@ from schemas.batches import unpack
 from schemas.events import Erasure
 from schemas.pairs import client_of
 from schemas.settings import Settings, SettingsError, StreamSettings
-from schemas.topics import CONTRIBUTIONS, ERASURES, TOPICS
+from schemas.topics import CONTRIBUTIONS, DEAD_LETTERS_KEPT, ERASURES, TOPICS
 from stream.lag import learn_group
 from trainer.run.redaction import forget_in_runs
 
@@ -120,7 +120,7 @@ def later() -> dict[str, str]:
         ),
         "older values of compacted topics": "when Kafka compacts their segment (`segment.ms` is a day)",
         **{name: f"its records, {_told(age)} after each was written" for name, age in kept.items()},
-        "dead letters": "30 days after each was written",
+        "dead letters": f"{_told(DEAD_LETTERS_KEPT)} after each was written",
         "models": "never trained anew for it; the next one from the pretrained model knows nothing of it",
     }
 

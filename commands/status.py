@@ -10,7 +10,7 @@ from commands.support.pages import read_late, read_page
 from commands.support.session import find_settings, out, show_json, table
 from commands.support.topic_state import read_releases, read_runs
 from schemas.settings import PROCESS_SETTINGS, Settings, without_password
-from schemas.topics import TOPICS, dead_letter_name
+from schemas.topics import WITH_DEAD_LETTERS
 
 
 def status(*, data_dir: Path | None, as_json: bool) -> None:
@@ -53,7 +53,7 @@ async def _status(settings: Settings) -> dict[str, object]:
     ready = all(bool(p.get("ready")) for p in processes.values())
     live, _ = await read_releases(settings)
     found = await read_runs(settings)
-    names = [t.name for t in TOPICS] + [dead_letter_name(t.name) for t in TOPICS if t.dead_letters]
+    names = [t.name for t in WITH_DEAD_LETTERS]
     async with open_reader(settings.kafka, [settings.topic(n) for n in names], start="end") as reader:
         ends = await reader.end_offsets()
     counts = Counter[str]()

@@ -44,6 +44,12 @@ class EncodingError(ArithmeticError):
     """The model gave a vector that is not finite or has no length; nothing of the batch is returned."""
 
 
+def prompts_of(model: SentenceTransformer) -> tuple[str, str]:
+    """Return what stands before a query, and before a document; "" where the model wants nothing there."""
+    prompts = model.prompts or {}
+    return str(prompts.get("query") or ""), str(prompts.get("document") or prompts.get("passage") or "")
+
+
 class Encoder:
     """A loaded model. Its calls may come from several threads; they run one after the other."""
 
@@ -52,9 +58,7 @@ class Encoder:
         self._tokenizer: Any = model.tokenizer
         self._lock = threading.Lock()
         self._fused: FusedBert | None = None
-        prompts = model.prompts or {}
-        self._query_prompt = str(prompts.get("query") or "")
-        self._document_prompt = str(prompts.get("document") or prompts.get("passage") or "")
+        self._query_prompt, self._document_prompt = prompts_of(model)
         self.folder = folder
         self.fingerprint = digest
         self.dim = int(model.get_embedding_dimension() or 0)

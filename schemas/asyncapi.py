@@ -3,14 +3,12 @@
 Payloads refer to ``schemas/json/``.
 """
 
-from datetime import timedelta
-
 from pydantic import JsonValue
 
 from schemas.rejections import Reason
 from schemas.search import CORRELATION_ID, REPLY_PARTITION, REPLY_TOPIC
 from schemas.settings import PREFIX, Settings
-from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, TOPICS, Topic, dead_letter_name
+from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, TOPICS, Topic, dead_letters_of
 
 _SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
 JSON = "application/json"
@@ -28,9 +26,12 @@ def asyncapi() -> dict[str, JsonValue]:
         received = topic.written_by.startswith(("producers", "clients", "anybody", "trainer, operators"))
         operations[f"{'receive' if received else 'send'}-{topic.name}"] = _operation(topic, received=received)
         if topic.dead_letters:
-            name = dead_letter_name(topic.name)
-            channels[name] = _dead_letter_channel(topic)
-            operations[f"send-{name}"] = {"action": "send", "channel": {"$ref": f"#/channels/{name}"}}
+            letters = dead_letters_of(topic)
+            channels[letters.name] = _dead_letter_channel(letters)
+            operations[f"send-{letters.name}"] = {
+                "action": "send",
+                "channel": {"$ref": f"#/channels/{letters.name}"},
+            }
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -96,7 +97,7 @@ def _channel(topic: Topic) -> dict[str, JsonValue]:
         )
         message["headers"] = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
         message["correlationId"] = {"location": f"$message.header#/{CORRELATION_ID}"}
-    kafka: dict[str, JsonValue] = {"topicConfiguration": _kept(topic.cleanup, topic.retention)}
+    kafka: dict[str, JsonValue] = {"topicConfiguration": _kept(topic)}
     if not topic.scaled:
         kafka["partitions"] = 1
     return {
@@ -106,8 +107,8 @@ def _channel(topic: Topic) -> dict[str, JsonValue]:
     }
 
 
-def _dead_letter_channel(topic: Topic) -> dict[str, JsonValue]:
-    name = dead_letter_name(topic.name)
+def _dead_letter_channel(letters: Topic) -> dict[str, JsonValue]:
+    name = letters.name
     reasons: list[JsonValue] = [reason.value for reason in Reason]
     headers: dict[str, JsonValue] = {
         "dlq.reason": {"type": "string", "enum": reasons},
@@ -119,16 +120,14 @@ def _dead_letter_channel(topic: Topic) -> dict[str, JsonValue]:
     }
     message: dict[str, JsonValue] = {
         "name": name,
-        "summary": f"What was refused from {topic.name}: the original bytes, and headers that say why.",
+        "summary": letters.summary,
         "contentType": "application/octet-stream",
         "headers": {"type": "object", "properties": headers},
     }
-    kafka: dict[str, JsonValue] = {"partitions": 1, "topicConfiguration": _kept("delete", timedelta(days=30))}
+    kafka: dict[str, JsonValue] = {"partitions": 1, "topicConfiguration": _kept(letters)}
     return {"address": f"{_TOPIC_PREFIX}{name}", "messages": {name: message}, "bindings": {"kafka": kafka}}
 
 
-def _kept(cleanup: str, retention: timedelta | None) -> dict[str, JsonValue]:
-    kept: dict[str, JsonValue] = {"cleanup.policy": [cleanup]}
-    if cleanup == "delete":
-        kept["retention.ms"] = -1 if retention is None else int(retention.total_seconds() * 1000)
-    return kept
+def _kept(topic: Topic) -> dict[str, JsonValue]:
+    kept: dict[str, JsonValue] = {"cleanup.policy": [topic.cleanup]}
+    return kept | ({"retention.ms": topic.retention_ms} if topic.cleanup == "delete" else {})

@@ -36,7 +36,13 @@ class Topic:
     dead_letters: bool = False
     micro_batched: bool = False
 
+    @property
+    def retention_ms(self) -> int:
+        """Return Kafka's ``retention.ms`` of a topic with ``delete``."""
+        return -1 if self.retention is None else self.retention // timedelta(milliseconds=1)
 
+
+DEAD_LETTERS_KEPT = timedelta(days=30)
 _DAYS = {n: timedelta(days=n) for n in (30, 90, 180)}
 
 SEARCHES = Topic(
@@ -210,3 +216,19 @@ TOPICS = (
 def dead_letter_name(topic: str) -> str:
     """Return the name of the topic that takes what was refused from ``topic``."""
     return f"{topic}.dlq"
+
+
+def dead_letters_of(topic: Topic) -> Topic:
+    """Return the topic that takes what was refused from ``topic``."""
+    return Topic(
+        name=dead_letter_name(topic.name),
+        key="that of the record",
+        value=None,
+        written_by="whoever refuses it",
+        summary=f"What was refused from {topic.name}: the original bytes, and headers that say why.",
+        scaled=False,
+        retention=DEAD_LETTERS_KEPT,
+    )
+
+
+WITH_DEAD_LETTERS = (*TOPICS, *(dead_letters_of(topic) for topic in TOPICS if topic.dead_letters))

@@ -21,8 +21,8 @@ from schemas.topics import TOPICS
 from stream.aggregation import aggregate, canonical
 from stream.attribution import attribute
 from stream.shopper import Rules, shopper_from_bytes, supersedes
+from stream.validators import VALIDATORS
 from tests.contracts.examples import AT, MESSAGES
-from tests.contracts.write_fixtures import VALIDATORS
 
 FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = sorted(p.name for p in FIXTURES.iterdir())

@@ -21,18 +21,12 @@ from stream.aggregation import aggregate, canonical
 from stream.attribution import attribute
 from stream.erasure import forget
 from stream.shopper import Rules, Shopper
-from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
+from stream.validators import VALIDATORS
 from tests.contracts.examples import AT, AT_MS, CONTRIBUTION, MESSAGES, PAIR, RAW
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RULES = Rules.of(StreamSettings())
-VALIDATORS = {
-    "searches": validate_search,
-    "interactions": validate_interaction,
-    "erasures": validate_erasure,
-    "products": lambda record, _now, settings: validate_product(record, settings),
-}
 
 
 def states() -> dict[str, object]:

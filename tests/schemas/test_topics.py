@@ -10,13 +10,13 @@ import yaml
 from schemas.asyncapi import asyncapi
 from schemas.publish import DIALECT, differing, json_schema, main, publish, published
 from schemas.settings import PREFIX, known_names
-from schemas.topics import TOPICS, dead_letter_name
+from schemas.topics import TOPICS, WITH_DEAD_LETTERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_names_are_unique_dead_letters_included() -> None:
-    names = [t.name for t in TOPICS] + [dead_letter_name(t.name) for t in TOPICS if t.dead_letters]
+    names = [t.name for t in WITH_DEAD_LETTERS]
     assert len(names) == len(set(names))
 
 

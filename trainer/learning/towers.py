@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.masking_utils import create_bidirectional_mask
 
+from retrieval.encoder import prompts_of
 from schemas.text import normalise_query
 from trainer.learning.memory import BOUNDED, TOGETHER, Shape, TrainingMemory
 from trainer.learning.tokens import Tokens
@@ -49,15 +50,9 @@ def build(model: Any, queries: Sequence[str], products: Sequence[str], *, top_la
 
     ``top_layers``: how many layers train where the architecture is known; None: all train.
     """
-    prompts = model.prompts or {}
-    of_query, of_document = (
-        prompts.get("query") or "",
-        prompts.get("document") or prompts.get("passage") or "",
-    )
-    asked, sold = (
-        [of_query + normalise_query(q) for q in queries],
-        [of_document + normalise_query(p) for p in products],
-    )
+    of_query, of_document = prompts_of(model)
+    asked = [of_query + normalise_query(q) for q in queries]
+    sold = [of_document + normalise_query(p) for p in products]
     tokens = Tokens(model, [*asked, *sold])
     if top_layers is not None and TopTower.fits(model):
         return TopTower(model, tokens, top_layers)
