@@ -6,6 +6,7 @@ scaled to the spread of really trained candidates. A case then draws its queries
 replacement, as a shop's next test week would.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,6 +18,7 @@ from benchmarks.verdicts.trained_shop import Ground
 from retrieval.encoder import Encoder
 from retrieval.lexical import Lexical
 from trainer.evaluation.rankers import DEPTH, Catalog, Embedded, bm25, dense, popularity
+from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.segments import CATEGORY, SEGMENTS, describe
 from trainer.gate.data_facts import leading_clients
 from trainer.gate.evidence import Bools
@@ -30,29 +32,27 @@ DISCOUNT = 1 / np.log2(np.arange(2, 12))
 class Results:
     """What each query of the pool gives.
 
-    These are ndcg10, recall50, mrr, whether the best product is in the first ten, and the first ten (numbers,
-    -1: none).
+    These are ndcg10, whether the best product is in the first ten, the first ten (numbers, -1: none), and by
+    name the further metrics that may veto.
     """
 
     ndcg10: Floats
-    recall50: Floats
-    mrr: Floats
     best: Bools
     top: Ints
+    further: Mapping[str, Floats]
 
     def take(self, rows: Ints) -> "Results":
         """Return the results of these rows."""
-        return Results(
-            self.ndcg10[rows], self.recall50[rows], self.mrr[rows], self.best[rows], self.top[rows]
-        )
+        further = {name: values[rows] for name, values in self.further.items()}
+        return Results(self.ndcg10[rows], self.best[rows], self.top[rows], further)
 
 
 @dataclass(frozen=True)
 class Pool:
     """All test queries.
 
-    ``gains`` (queries, 50) are those of the ranked ``products`` (numbers, -1: none), ``ideal`` the best nDCG
-    sum.
+    ``judged`` are the gains of each query by product, ``gains`` (queries, 50) those of the ranked
+    ``products`` (numbers, -1: none), ``ideal`` the best nDCG sum.
     """
 
     queries: pl.DataFrame
@@ -60,7 +60,7 @@ class Pool:
     gains: Floats
     ideal: Floats
     greatest: Floats
-    relevant: Floats
+    judged: list[dict[str, float]]
     categories: npt.NDArray[np.str_]
     clients: npt.NDArray[np.str_]
     segments: dict[str, Bools]
@@ -82,7 +82,7 @@ class Pool:
             queries, products, gains,
             ideal=np.array([float(np.dot(b[:10], DISCOUNT[: len(b[:10])])) for b in best]),
             greatest=np.array([b[0] for b in best]),
-            relevant=np.array([len(b) for b in best], dtype=np.float64),
+            judged=judged,
             categories=np.array([catalog.categories[r[0]] for r in queries["relevant"].to_list()]),
             clients=np.array(leading_clients(ground.snapshot.clients, queries)),
             segments={n: queries[n].to_numpy() for n in [*SEGMENTS,
@@ -94,10 +94,7 @@ class Pool:
     def rank(self, ranked: list[list[str]]) -> Results:
         """Score the rankings of another real system."""
         number = {product: i for i, product in enumerate(self.catalog.ids)}
-        judged = [
-            dict(zip(*row, strict=True)) for row in self.queries.select("relevant", "gains").iter_rows()
-        ]
-        return self.score(*_matrices(ranked, judged, number))
+        return self.score(*_matrices(ranked, self.judged, number))
 
     def bm25(self) -> Results:
         """Score BM25."""
@@ -116,14 +113,17 @@ class Pool:
     def score(self, products: Ints, gains: Floats) -> Results:
         """Return the metrics of rankings (queries, 50)."""
         first = gains[:, :10]
-        hit = gains > 0
-        places = np.argmax(hit, axis=1)
+        names = np.array([*self.catalog.ids, ""], dtype=object)  # the last: none
+        ranked = names[products].tolist()
         return Results(
             ndcg10=first @ DISCOUNT / self.ideal,
-            recall50=hit.sum(axis=1) / self.relevant,
-            mrr=np.where(hit.any(axis=1), 1 / (1 + places), 0.0),
             best=np.asarray((first >= self.greatest[:, None]).any(axis=1)),
             top=products[:, :10],
+            further={
+                metric.name: np.array([metric.of(*row) for row in zip(ranked, self.judged, strict=True)])
+                for metric in RANKING_METRICS
+                if metric.vetoes
+            },
         )
 
     def perturbed(self, noise: Floats, bonus: float | Floats) -> Results:

@@ -112,7 +112,7 @@ class PlantedCases:
         candidate = replace(
             rest,
             ndcg10=np.where(victims, (spam + 0.6 * self.live.ndcg10 * self.pool.ideal) / ideal, rest.ndcg10),
-            mrr=np.where(victims, 1.0, rest.mrr),
+            further={**rest.further, "mrr": np.where(victims, 1.0, rest.further["mrr"])},
             best=np.where(victims, True, rest.best),
             top=np.where(
                 victims[:, None],

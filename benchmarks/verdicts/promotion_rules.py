@@ -66,8 +66,8 @@ def evidence_of(
         artefacts,
         problems,
         further={
-            "recall50": {n: r.recall50 for n, r in drawn.items()},
-            "mrr": {n: r.mrr for n, r in drawn.items()},
+            metric: {name: found.further[metric] for name, found in drawn.items()}
+            for metric in setting.systems["live"].further
         },
         traffic=pool.queries["credit"].to_numpy()[rows],
         revenue=np.zeros(len(rows)),
