@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
+from inspect import signature
 from itertools import islice
 from pathlib import Path
 
@@ -41,7 +42,9 @@ CONVERTERS: dict[str, Convert] = {
     "google": google.convert,
 }
 FORMATS = (*CONVERTERS, RETAIL)
-WITH_POSITIONS = frozenset({"ubi-events", "algolia", "segment", "ga4"})
+WITH_POSITIONS = frozenset(
+    form for form, convert in CONVERTERS.items() if "position_base" in signature(convert).parameters
+)
 _CHUNK = 500
 
 

@@ -7,13 +7,15 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from typer.testing import CliRunner
 
 from broker.reading import open_reader
 from cli import command_line
-from commands.import_ import judge, outcomes
+from commands.import_ import FORMATS, judge, outcomes
+from commands.options.import_ import import_file
 from schemas.events import Interaction, Search
 from schemas.settings import StreamSettings
 from stream.importers.tally import Tally
@@ -42,6 +44,11 @@ def invoke(*arguments: str, environ: dict[str, str] | None = None, code: int = 0
     result = CliRunner().invoke(command_line([])[0], [*arguments, "--json"], env=environ or {})
     assert result.exit_code == code, result.output
     return json.loads(result.stdout)
+
+
+def test_the_help_names_every_format() -> None:
+    declared = get_type_hints(import_file, include_extras=True)["form"].__metadata__[0].help
+    assert set(declared.rstrip(".").split(", ")) == set(FORMATS)
 
 
 def test_a_dry_run_says_where_every_line_would_go(tmp_path) -> None:

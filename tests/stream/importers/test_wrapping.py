@@ -1,13 +1,14 @@
 """Records within records: the forms in which others send or keep many at once."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
 from commands.import_ import CONVERTERS
 from schemas.absent import NOBODY, PROGRAM_WORDS
 from schemas.rejections import Rejection
-from stream.importers.outcome import Batch, Skipped
+from stream.importers.outcome import Batch, Body, Skipped
 from tests.stream.importers.lines import convert_lines
 
 AT = "2026-03-10T11:00:00Z"
@@ -44,6 +45,26 @@ GA4 = {
     "event_timestamp": "1773140400000000",
     "items": [{"item_id": "p"}],
 }
+
+
+# A record of this product and client in every format whose records have both.
+NAMING: dict[str, Callable[[object, object], Body]] = {
+    "segment": lambda product, client: (
+        SEGMENT | {"anonymousId": client, "properties": {"product_id": product}}
+    ),
+    "algolia": lambda product, client: ALGOLIA | {"userToken": client, "objectIDs": [product]},
+    "google": lambda product, client: (
+        GOOGLE | {"visitorId": client, "productDetails": [{"product": {"id": product}}]}
+    ),
+    "ubi-events": lambda product, client: (
+        UBI | {"client_id": client, "event_attributes": {"object": {"object_id": product}}}
+    ),
+    "ga4": lambda product, client: GA4 | {"user_pseudo_id": client, "items": [{"item_id": product}]},
+}
+
+
+def test_every_format_has_a_record_here() -> None:
+    assert CONVERTERS.keys() == NAMING.keys() | {"ubi-queries"}
 
 
 def converted(form: str, record: object):
@@ -108,21 +129,10 @@ def test_a_record_in_an_envelope_of_its_own_is_taken_out(form, wrapped, inner) -
     assert found | {"event_id": ""} == alone | {"event_id": ""}
 
 
-@pytest.mark.parametrize(
-    ("form", "inner"),
-    [
-        ("segment", SEGMENT),
-        ("algolia", ALGOLIA),
-        ("google", GOOGLE),
-        ("ubi-events", UBI),
-        ("ga4", GA4),
-        ("ubi-queries", QUERY),
-    ],
-)
+@pytest.mark.parametrize("form", CONVERTERS)
 @pytest.mark.parametrize("within", ["rows", "docs", "messages"])
-def test_what_says_nothing_of_what_happened_is_refused_with_a_hint_and_not_skipped(
-    form, inner, within
-) -> None:
+def test_what_says_nothing_of_what_happened_is_refused_with_a_hint_and_not_skipped(form, within) -> None:
+    inner = QUERY if form == "ubi-queries" else NAMING[form]("p", "c")
     found = converted(form, {within: [inner]}).result
     assert isinstance(found, Rejection)
     assert "wrapped" in found.problems[0].message
@@ -151,22 +161,12 @@ def test_a_mixed_dump_of_ubi_is_told_apart_by_what_only_one_of_them_has() -> Non
     assert isinstance(converted("ubi-events", {"index": {"_index": "ubi_events"}}).result, Skipped)
 
 
-def with_id(form: str, product: object, client: object) -> dict[str, object]:
-    return {
-        "segment": SEGMENT | {"anonymousId": client, "properties": {"product_id": product}},
-        "algolia": ALGOLIA | {"userToken": client, "objectIDs": [product]},
-        "google": GOOGLE | {"visitorId": client, "productDetails": [{"product": {"id": product}}]},
-        "ubi-events": UBI | {"client_id": client, "event_attributes": {"object": {"object_id": product}}},
-        "ga4": GA4 | {"user_pseudo_id": client, "items": [{"item_id": product}]},
-    }[form]
-
-
-@pytest.mark.parametrize("form", ["segment", "algolia", "google", "ubi-events", "ga4"])
+@pytest.mark.parametrize("form", NAMING)
 def test_a_whole_number_with_a_point_is_that_number_as_any_id(form) -> None:
-    [(_, body)] = converted(form, with_id(form, 12345.0, 7.0)).result
+    [(_, body)] = converted(form, NAMING[form](12345.0, 7.0)).result
     assert "12345.0" not in json.dumps(body)
     assert body["client_id"] == 7
-    [(_, broken)] = converted(form, with_id(form, 12.5, 7)).result
+    [(_, broken)] = converted(form, NAMING[form](12.5, 7)).result
     assert "12.5" in json.dumps(broken)  # intake refuses it, with words
 
 
@@ -178,11 +178,11 @@ def test_a_whole_number_with_a_point_is_that_number_among_what_was_shown(name) -
     assert body["query_response_hit_ids"] == [12345, "7.0", 8, 2.5]  # intake refuses the last one, with words
 
 
-@pytest.mark.parametrize("form", ["segment", "algolia", "google", "ubi-events", "ga4"])
+@pytest.mark.parametrize("form", NAMING)
 @pytest.mark.parametrize("word", sorted(NOBODY))
 def test_a_word_of_a_program_names_nobody_and_nothing(form, word) -> None:
-    assert isinstance(converted(form, with_id(form, word, "c")).result, Skipped)
-    [(_, body)] = converted(form, with_id(form, "p", f" {word} ")).result
+    assert isinstance(converted(form, NAMING[form](word, "c")).result, Skipped)
+    [(_, body)] = converted(form, NAMING[form]("p", f" {word} ")).result
     assert "client_id" not in body
 
 
