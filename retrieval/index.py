@@ -33,7 +33,7 @@ __all__ = ["Found", "Row", "StoreError", "VectorStore", "collection_name", "coll
 T = TypeVar("T")
 
 VECTOR = "vector"
-_FIELDS = ["product_id", "generation", "title", "brand", "category", "price", "availability", "version"]
+_FIELDS = ["product_id", "generation", *SHOWN, "price", "version"]
 _NO_ALIAS = frozenset({100, 1600})
 _PAGE = 1000
 _IDS_PAGE = 10_000
