@@ -19,6 +19,8 @@ from embedded.launching import launch, signal_group
 from embedded.log_lines import LineLog
 from embedded.restarts import MISUSED, next_delay
 
+_LAST_WORDS_S = 10.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
@@ -126,10 +128,9 @@ class Child:
             self.log.write(f"[up] {self.name} could not be started: {error}")
             return None
         self._process = process
+        words = self.log.follow(process.stdout) if process.stdout is not None else None
         try:
             self._guardian.watch(process.pid)
-            if process.stdout is not None:
-                self.log.follow(process.stdout)
             self._changed()
             await _until(lambda: process.poll() is not None)
         finally:
@@ -137,6 +138,9 @@ class Child:
             process.wait()
             self._guardian.forget(process.pid)
             self._process = None
+        # Its last words come before ours of its end; who has left its group may hold its output open for ever
+        end = asyncio.get_running_loop().time() + _LAST_WORDS_S
+        await _until(lambda: words is None or not words.is_alive() or asyncio.get_running_loop().time() > end)
         return process.returncode
 
 

@@ -45,10 +45,10 @@ class LineLog:
                 sys.stdout.write(f"{self.name:<8} | {line}\n")
                 sys.stdout.flush()
 
-    def follow(self, stream: IO[bytes]) -> None:
+    def follow(self, stream: IO[bytes]) -> threading.Thread:
         """Write what comes from a child until it closes its output.
 
-        In a thread that does not keep us alive.
+        In a thread that does not keep us alive; it is returned, and ends when all is written.
         """
 
         def pump() -> None:
@@ -57,7 +57,9 @@ class LineLog:
                     if line := chunk.decode("utf-8", errors="replace").rstrip():
                         self.write(line)
 
-        threading.Thread(target=pump, name=f"log-{self.name}", daemon=True).start()
+        thread = threading.Thread(target=pump, name=f"log-{self.name}", daemon=True)
+        thread.start()
+        return thread
 
     def tail(self, lines: int = 15) -> str:
         """Return the newest lines, indented, for a message."""

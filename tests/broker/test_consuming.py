@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from broker import consuming
-from broker.consuming import GroupConsumer, open_group, take_in_order
+from broker.consuming import GroupConsumer, OrderedGroupConsumer, open_group, take_in_order
 from broker.lag import open_lag_reader
 from broker.producing import open_producer
 from broker.reading import open_reader
@@ -96,8 +96,11 @@ def test_records_of_several_partitions_come_in_the_order_of_the_brokers_clock():
     assert [r.timestamp_ms for r in take_in_order(held, set(), 100)] == [40]
 
 
-async def test_a_backlog_is_read_in_the_order_in_which_it_was_sent(kafka: str, topic_prefix: str):
+async def test_a_backlog_is_read_in_the_order_in_which_it_was_sent(
+    kafka: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+):
     """Partition after partition would be the order of a plain consumer."""
+    monkeypatch.setattr(OrderedGroupConsumer, "PATIENCE_S", 60.0)  # no stall of this machine is passed over
     settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=3)
     await ensure_topics(settings)
     topics = [settings.topic("searches"), settings.topic("interactions")]
@@ -129,7 +132,8 @@ async def test_what_was_rolled_back_is_not_read_and_leaves_no_lag(
             await group.commit(found)
             await shop.begin_transaction()
             await shop.send_and_wait(searches, b"open", partition=0)
-            async with asyncio.timeout(1):  # what is open keeps nothing waiting but itself
+            # What is open keeps nothing waiting but itself; the broker ends it after a minute
+            async with asyncio.timeout(30):
                 assert await group.batch(timeout_ms=200, max_records=10) == []
             await shop.abort_transaction()
             async with asyncio.timeout(120):
@@ -158,7 +162,11 @@ async def test_a_topic_that_is_made_anew_with_more_partitions_is_read_from_its_b
         await admin.close()
         async with open_producer(kafka) as producer:
             await producer.send_all(Outgoing(searches, b"new", partition=n) for n in range(3))
-        assert [r.offset for r in await take(group, 3)] == [0, 0, 0]
+        found: set[tuple[int, int]] = set()
+        async with asyncio.timeout(120):  # what was read before the group saw the third comes again
+            while len(found) < 3:
+                found |= {(r.partition, r.offset) for r in await group.batch(timeout_ms=200, max_records=4)}
+        assert found == {(0, 0), (1, 0), (2, 0)}
         assert group.missing() == []
 
 

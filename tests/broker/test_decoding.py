@@ -183,7 +183,7 @@ async def test_a_running_consumer_goes_past_odd_names_and_bombs(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with open_group(kafka, [topic], topic) as group:
         found: list[Record] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(240):
             while len(found) < 6:
                 found += await group.batch(timeout_ms=200, max_records=100)
         await group.commit(found)
@@ -203,7 +203,7 @@ async def test_large_records_are_handed_out_a_few_at_a_time_and_all_of_them(kafk
         )
     async with open_reader(kafka, [topic]) as reader:
         polls: list[list[Record]] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(240):
             while sum(map(len, polls)) < 40:
                 polls.append(await reader.poll())
     assert max(map(len, polls)) <= decoding.MAX_POLL_BYTES >> 20

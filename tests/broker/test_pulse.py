@@ -24,7 +24,7 @@ async def test_a_broker_that_answers_is_heard(kafka: str) -> None:
     pulse = Pulse(clock=lambda: now[0])
     now[0] = 60.0
     watching = asyncio.create_task(watch_brokers(kafka, pulse))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while pulse.fault():  # noqa: ASYNC110 (a pulse is asked, it calls nobody)
             await asyncio.sleep(0.05)
     watching.cancel()
@@ -43,7 +43,7 @@ async def test_a_server_that_stops_answering_is_a_fault_by_its_name_until_it_ans
         return answers[0]
 
     async def until(*, fault: bool) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while bool(pulse.fault()) != fault:  # noqa: ASYNC110 (a pulse is asked, it calls nobody)
                 await asyncio.sleep(0)
 

@@ -117,7 +117,7 @@ async def test_a_reader_goes_on_from_the_offsets_it_is_given(kafka: str, catalog
             assert [record.value async for record in reader.until(ends)] == [b"3", b"4"]
             assert await reader.positions() == ends
             await producer.send(Outgoing(catalog, b"later", key=b"k", partition=2, headers=(("h", b"x"),)))
-            later = await within(reader.poll, timeout_s=20)
+            later = await within(reader.poll, timeout_s=120)
     assert [(r.value, r.partition, r.offset, r.header("h")) for r in later] == [(b"later", 2, 0, b"x")]
 
 
@@ -128,7 +128,7 @@ async def test_a_reader_that_starts_at_the_end_sees_only_what_comes(kafka: str, 
         async with open_reader(kafka, [catalog], start="end") as reader:
             await reader.positions()
             await producer.send(Outgoing(catalog, b"after", key=b"k"))
-            assert [r.value for r in await within(reader.poll, timeout_s=20)] == [b"after"]
+            assert [r.value for r in await within(reader.poll, timeout_s=120)] == [b"after"]
 
 
 async def within(poll, *, timeout_s: float) -> list[Record]:

@@ -1,9 +1,9 @@
 """A real, small process for the supervisor to keep.
 
 It serves its pages and announces its port, as process/health.py does. Usage: small_child.py NAME MODE, with
-SEARCHLOOP_DATA_DIR. Modes: plain; misused (exit 2); crashing (exit 70 at once); stubborn (ignores SIGTERM);
-parent (starts a process of its own). It appends a line to events.txt when it starts and when it is stopped in
-order.
+SEARCHLOOP_DATA_DIR. Modes: plain; misused (exit 2); crashing (exit 70 at once); talking (many lines, then
+exit 70); stubborn (ignores SIGTERM); parent (starts a process of its own). It appends a line to events.txt
+when it starts and when it is stopped in order.
 """
 
 import json
@@ -49,6 +49,10 @@ say(f"{name} says hello, nice {os.nice(0)}, threads {threads}, kafka {kafka}")
 if mode == "misused":
     say("no such setting")
     sys.exit(2)
+if mode == "talking":
+    for number in range(10_000):
+        say(f"{number}")
+    sys.exit(70)
 if mode == "crashing":
     sys.exit(70)
 if mode == "parent":

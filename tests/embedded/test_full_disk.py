@@ -21,7 +21,7 @@ from tests.small_disk import fill, small_disk
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
-async def until(condition: Callable[[], object], what: str, within_s: float = 90.0) -> None:
+async def until(condition: Callable[[], object], what: str, within_s: float = 180.0) -> None:
     await asyncio.to_thread(wait_until, condition, what, within_s)
 
 
@@ -56,7 +56,7 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
             commands=commands(stream="plain"),
         )
         async with stack as running:
-            await running.ready(60)
+            await running.ready(180)
             watching = asyncio.create_task(running.watch())
             settings = Settings(kafka=running.kafka, partitions=1)
             await ensure_topics(settings)
@@ -75,7 +75,7 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
                     lambda: running.restarts("stream") >= 1,
                     "the process was started again while the disk was full",
                 )
-                await until(lambda: says("is full (0 MB free)"), "the full disk was told")
+                await until(lambda: says("is full ("), "the full disk was told")
                 assert not watching.done()
 
                 ballast.unlink()

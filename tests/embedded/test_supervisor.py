@@ -40,7 +40,7 @@ def stack(kafka: str, milvus: str, tmp_path: Path) -> Stack:
     return build
 
 
-async def until(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
+async def until(condition: Callable[[], object], what: str, within_s: float = 120.0) -> None:
     await asyncio.to_thread(wait_until, condition, what, within_s)
 
 
@@ -52,13 +52,14 @@ async def test_processes_are_started_in_order_told_where_the_servers_are_and_sto
     stack: Stack, kafka: str
 ) -> None:
     async with stack(stream="plain", searcher="plain", trainer="plain") as running:
-        await running.ready(60)
+        await running.ready(180)
         runtime = read_runtime(running.data_dir)
         assert runtime is not None
         assert (runtime.kafka, runtime.milvus, runtime.pid) == (running.kafka, running.milvus, os.getpid())
         assert runtime.processes == {name: running.pid(name) for name in ("stream", "searcher", "trainer")}
-        assert f"nice 0, threads 1, kafka {kafka}" in running.log_path("stream").read_text()
-        assert "nice 10" in running.log_path("trainer").read_text()
+        for name, words in (("stream", f"nice 0, threads 1, kafka {kafka}"), ("trainer", "nice 10")):
+            log = running.log_path(name)  # a thread writes what the process says
+            await until(lambda log=log, words=words: words in log.read_text(), f"{name} says {words}")
     assert events(running.data_dir)[-3:] == ["stopped trainer", "stopped searcher", "stopped stream"]
     assert not any(is_running(pid) for pid in runtime.processes.values())
     assert not (running.data_dir / "runtime.json").exists()
@@ -66,18 +67,18 @@ async def test_processes_are_started_in_order_told_where_the_servers_are_and_sto
 
 async def test_what_processes_write_is_for_the_owner_of_the_data_directory_alone(stack: Stack) -> None:
     async with stack(stream="plain") as running:
-        await running.ready(60)
+        await running.ready(180)
         assert running.data_dir.stat().st_mode & 0o077 == 0
         assert (running.data_dir / "events.txt").stat().st_mode & 0o077 == 0
 
 
 async def test_a_process_that_is_killed_is_started_again_and_ready_again(stack: Stack) -> None:
     async with stack(stream="plain") as running:
-        await running.ready(60)
+        await running.ready(180)
         first = running.pid("stream")
         running.kill("stream")
         await until(lambda: running.restarts("stream") == 1 and running.pid("stream"), "restarted")
-        await running.ready(60)
+        await running.ready(180)
         assert running.pid("stream") != first
         runtime = read_runtime(running.data_dir)
         assert runtime is not None
@@ -94,12 +95,21 @@ async def test_a_process_that_keeps_crashing_is_started_again_with_growing_pause
     assert "next start in 1 s" in said
 
 
+async def test_all_that_a_process_said_comes_before_what_is_said_of_its_end(stack: Stack) -> None:
+    """Its last lines are the reason, and the message of an end shows the last lines."""
+    async with stack(stream="talking") as running:
+        log = running.log_path("stream")
+        await until(lambda: "next start in 0.5 s" in log.read_text(), "it ended")
+        said = log.read_text().splitlines()
+    assert said.index("9999") < next(n for n, line in enumerate(said) if "[up] stream ended" in line)
+
+
 async def test_a_process_that_refuses_its_settings_is_not_started_again_and_its_words_are_reported(
     stack: Stack,
 ) -> None:
     async with stack(stream="misused", searcher="plain") as running:
         with pytest.raises(NotReadyError, match=r"stream refused to start(?s:.*)no such setting"):
-            await running.ready(60)
+            await running.ready(180)
         assert running.restarts("stream") == 0
         assert list(running.refused()) == ["stream"]
         await until(lambda: events(running.data_dir).count("started searcher") == 1, "the other one runs")
@@ -107,7 +117,7 @@ async def test_a_process_that_refuses_its_settings_is_not_started_again_and_its_
 
 async def test_what_a_killed_process_had_started_does_not_outlive_it(stack: Stack) -> None:
     async with stack(trainer="parent") as running:
-        await running.ready(60)
+        await running.ready(180)
         grandchild = int((running.data_dir / "grandchild.txt").read_text())
         assert is_running(grandchild)
         running.kill("trainer")
@@ -117,7 +127,7 @@ async def test_what_a_killed_process_had_started_does_not_outlive_it(stack: Stac
 async def test_a_process_that_does_not_stop_is_killed(stack: Stack) -> None:
     running = stack(stream="stubborn")
     async with running:
-        await running.ready(60)
+        await running.ready(180)
         pid = running.pid("stream")
         assert pid is not None
         running.hurry()  # instead of waiting for the deadline
@@ -130,7 +140,7 @@ async def test_a_second_supervisor_on_the_directory_is_refused_and_the_first_goe
         with pytest.raises(AlreadyRunningError) as refusal:
             await stack(stream="plain").start()
         assert refusal.value.pid == os.getpid()
-        await running.ready(60)
+        await running.ready(180)
         assert running.pid("stream")
 
 

@@ -42,14 +42,16 @@ def start_up(folder: Path, env: dict[str, str], **modes: str) -> "Iterator[subpr
             process.kill()
 
 
-def read_until(process: "subprocess.Popen[str]", text: str) -> list[str]:
+def read_until(process: "subprocess.Popen[str]", *texts: str) -> None:
+    """Read until all of them were said, in any order: each process has a thread that hands its lines on."""
     assert process.stdout is not None
-    lines = []
+    lines, left = [], set(texts)
     for line in process.stdout:
         lines.append(line)
-        if text in line:
-            return lines
-    pytest.fail(f"it ended before it said {text!r}: {''.join(lines)}")
+        left = {text for text in left if text not in line}
+        if not left:
+            return
+    pytest.fail(f"it ended before it said {sorted(left)}: {''.join(lines)}")
 
 
 def running_on(folder: Path) -> Runtime:
@@ -64,8 +66,7 @@ async def test_after_a_signal_it_ends_in_order_with_nothing_left_and_the_next_st
     addresses = []
     for number in (signal.SIGTERM, signal.SIGINT):
         with start_up(tmp_path, {}, stream="plain") as process:
-            lines = read_until(process, "searchloop is up")
-            assert any(line.startswith("stream   | stream says hello") for line in lines)
+            read_until(process, "searchloop is up", "stream   | stream says hello")
             runtime = running_on(tmp_path)
             read_until(process, f"clients find Kafka at {runtime.kafka}")
             assert set(runtime.processes) == {"kafka", "milvus", "stream"}

@@ -59,9 +59,10 @@ class Desk:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, **settings: object) -> None:
+        environ = self._environ | {f"SEARCHLOOP_{name.upper()}": str(said) for name, said in settings.items()}
         with self._log.open("ab") as output:
-            self._process = launch([sys.executable, "-m", "indexer"], self._environ, output)
+            self._process = launch([sys.executable, "-m", "indexer"], environ, output)
 
     def kill(self) -> None:
         if self._process:
@@ -69,7 +70,7 @@ class Desk:
 
     def stop(self) -> int:
         assert self._process is not None
-        return stop(self._process, signal.SIGTERM, 20.0)
+        return stop(self._process, signal.SIGTERM, 120.0)
 
     def log(self) -> str:
         return self._log.read_text()

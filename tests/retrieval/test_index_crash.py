@@ -30,7 +30,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> LocalServer:
     return EmbeddedMilvus(tmp_path)
 
 
-def patiently(call: Callable[[], T], within_s: float = 60.0) -> T:
+def patiently(call: Callable[[], T], within_s: float = 240.0) -> T:
     """Call until Milvus answers: a restarted server says for some seconds that it is recovering."""
     end = time.monotonic() + within_s
     while True:
@@ -74,7 +74,7 @@ def test_what_was_acknowledged_is_there_after_kill_9_and_the_old_connection_work
 
 def test_a_server_that_hangs_is_known_not_to_answer_until_it_goes_on(server: LocalServer) -> None:
     with server, VectorStore(server.address) as store:
-        assert store.answers()
+        assert any(store.answers() for _ in range(10))
         assert server.pid
         signal_group(server.pid, signal.SIGSTOP)
         try:

@@ -47,15 +47,15 @@ async def test_drained_waits_for_the_last_lease_and_says_when_the_time_is_over()
     def use() -> None:
         with live.lease():
             taken.set()
-            let_go.wait(10)
+            let_go.wait(120)
 
     user = threading.Thread(target=use)
     user.start()
-    assert taken.wait(10)
+    assert taken.wait(120)
     live.swap("new")
     assert not await live.drained("old", 0.01)
     let_go.set()
-    assert await live.drained("old", 10)
+    assert await live.drained("old", 120)
     user.join()
 
 

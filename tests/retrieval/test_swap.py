@@ -78,7 +78,7 @@ def hammer(
         readers = [pool.submit(read, i) for i in range(threads)]
         for number in range(SWAPS):
             for _ in range(PER_SWAP):
-                assert progress.acquire(timeout=30)
+                assert progress.acquire(timeout=120)
             swap(number)
         stop.set()
     tallies = [r.result() for r in readers]
@@ -108,14 +108,20 @@ def test_the_same_check_catches_an_alias_with_a_separately_read_encoder(generati
     alias = "swap_live"
     store.set_alias(alias, releases[0].release.collection)
     current = [releases[0].encoder]
+    searched = threading.Semaphore(0)
 
     def search(title: str) -> tuple[str, list[int]]:
         (hits,) = store.search(alias, current[0].encode_queries([title]), 3)
+        searched.release()
         return hits[0].product_id, [h.generation for h in hits]
 
     def swap(number: int) -> None:
         new = releases[(number + 1) % 2]
         store.set_alias(alias, new.release.collection)
+        while searched.acquire(blocking=False):
+            pass
+        for _ in range(4):  # of three readers one has begun and ended in between
+            assert searched.acquire(timeout=120)
         current[0] = new.encoder
 
     try:

@@ -59,7 +59,7 @@ def test_a_product_is_not_known_by_a_record_that_no_later_one_could_follow(odd: 
 
 @pytest.mark.broker
 async def test_an_empty_catalogue_is_caught_up_with_at_once(known: KnownProducts) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         await asyncio.gather(known.catch_up(), known.catch_up())
     assert len(known) == 0
 
@@ -69,7 +69,7 @@ async def test_what_was_acknowledged_before_the_question_is_known_after_it(
     known: KnownProducts, settings: StreamSettings
 ) -> None:
     topic = settings.topic("catalog")
-    async with asyncio.timeout(60), open_producer(settings.kafka) as producer:
+    async with asyncio.timeout(240), open_producer(settings.kafka) as producer:
         for number in range(30):
             name = f"p{number}"
             await producer.send(
