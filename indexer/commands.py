@@ -13,13 +13,11 @@ from broker.producing import Producer
 from broker.records import Record
 from indexer.deployer import Deployer
 from indexer.metrics import COMMANDS
-from schemas.bounds import NAME_CHARS
+from schemas.bounds import NAME_CHARS, REQUEST_BYTES
 from schemas.decoding import refuse, unreadable
 from schemas.rejections import Reason, Rejection
 from schemas.releases import DeploymentCommand
 
-# Twenty times the longest that is sane: two paths, two reasons and some ids.
-COMMAND_BYTES = 65_536
 log = structlog.get_logger(__name__)
 
 
@@ -63,8 +61,8 @@ def parse(record: Record) -> DeploymentCommand | Rejection:
     What is accepted stands again, whole and twice, in the records of its generation, so it must be small and
     able to be written.
     """
-    if len(record.value or b"") > COMMAND_BYTES:
-        return refuse(Reason.TOO_LARGE, message=f"a command has at most {COMMAND_BYTES} bytes")
+    if len(record.value or b"") > REQUEST_BYTES:
+        return refuse(Reason.TOO_LARGE, message=f"a command has at most {REQUEST_BYTES} bytes")
     try:
         command = DeploymentCommand.from_json(record.value or b"")
         command.to_json()

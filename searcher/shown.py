@@ -4,12 +4,12 @@ import uuid
 from datetime import UTC, datetime
 
 from retrieval.seal import seal
+from schemas.bounds import SHOWN_IDS
 from schemas.events import Hit, Search
 from schemas.search import SearchRequest, SearchResponse, Status
 
 _NAMESPACE = uuid.UUID("6e0f6f0c-5f0b-5a53-9d55-3a2c1a1f7a10")
 APPLICATION = "searchloop"
-MAX_HITS = 200
 
 
 def query_id_of(request: SearchRequest) -> str | None:
@@ -44,7 +44,7 @@ def search_event(
         user_id=request.user_id,
         query_id=response.query_id,
         user_query=request.user_query,
-        hits=[Hit(object_id=h.product_id, rank=h.rank, score=h.score) for h in response.hits[:MAX_HITS]],
+        hits=[Hit(object_id=h.product_id, rank=h.rank, score=h.score) for h in response.hits[:SHOWN_IDS]],
         generation=response.generation,
         seal=seal(key, response.query_id, response.generation) if response.generation is not None else None,
     )

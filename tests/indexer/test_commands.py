@@ -9,7 +9,8 @@ import pytest
 
 from broker.guarding import judged
 from broker.records import Record
-from indexer.commands import COMMAND_BYTES, parse
+from indexer.commands import parse
+from schemas.bounds import REQUEST_BYTES
 from schemas.rejections import Reason, Rejection
 from schemas.releases import DeploymentCommand
 from tests.indexer.builders import a_command
@@ -38,7 +39,7 @@ def test_a_command_is_read_as_it_was_written() -> None:
         (b"x" * (8 << 20), Reason.TOO_LARGE),
         (json.dumps({"command_id": "c", "action": "promote", "at": "0001-01-01T00:00:00+14:00"}).encode(),
          None),
-        (b'{"command_id":"c","action":"promote","candidate":{"model":"' + b"m" * COMMAND_BYTES + b'"}}',
+        (b'{"command_id":"c","action":"promote","candidate":{"model":"' + b"m" * REQUEST_BYTES + b'"}}',
          Reason.TOO_LARGE),
     ],
     ids=["null", "empty", "no json", "deep", "deep beside", "surrogate", "unknown action", "bytes", "8 MB",
