@@ -58,9 +58,9 @@ def machine_traces(root: Path) -> list[str]:
     return found
 
 
-# What a page names: a file of a folder, or of the root, and perhaps something in it:
-# `stream/steps.py:AttributeStep`.
-NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.\w+|[\w.-]+\.(?:py|toml|yml))(?::(\w+))?`")
+# What a page names: a file of a folder, or of the root, and perhaps something in it
+# (`stream/steps.py:AttributeStep`), or something in the file named last (`:AggregateStep`).
+NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.\w+|[\w.-]+\.(?:py|toml|yml)|(?=:[\w]+`))(?::(\w+))?`")
 HISTORY = frozenset({"docs/journal.md"})  # tells what was, by its names of then, like the pages of docs/adr
 
 
@@ -74,7 +74,9 @@ def dead_references(root: Path) -> list[str]:
     pages = {name for name in kept if re.fullmatch(r"(README|CONTRIBUTING|docs/[\w-]+)\.md", name)}
     found = []
     for page in sorted(pages - HISTORY):
-        for name, inside in NAMED.findall((root / page).read_text()):
+        last = ""
+        for named, inside in NAMED.findall((root / page).read_text()):
+            name = last = named or last
             if "/" in name and name.split("/")[0] not in folders:
                 continue
             if name not in (kept if "/" in name else files):
@@ -151,7 +153,9 @@ def test_lines_of_the_pages_fit_beside_a_diff() -> None:
     assert wide == []
 
 
-@pytest.mark.parametrize("named", ["stream/gone.py", "stream/steps.py:Gone", "gone.py"])
+@pytest.mark.parametrize(
+    "named", ["stream/gone.py", "stream/steps.py:Gone", "stream/steps.py`, `:Gone", "gone.py"]
+)
 def test_a_page_that_names_what_is_not_there_is_caught(named: str, tmp_path: Path) -> None:
     (tmp_path / "stream").mkdir()
     (tmp_path / "stream" / "steps.py").write_text("class Step: ...\n")
