@@ -71,7 +71,7 @@ async def clean_pass(ground: Ground, load: Load) -> Pairs:
     settings = ground.settings("clean.")
     async with working(settings, 1), open_producer(settings.kafka, linger_ms=20) as producer:
         await send(producer, settings, load.products)
-        await settled(settings, deadline_s=120)
+        await settled(settings, deadline_s=300)
         await send(producer, settings, load.facts)
         await settled(settings, deadline_s=300)
         return await read_learnt(settings)
@@ -86,7 +86,7 @@ async def chaos_pass(
     async with working(settings, count) as workers, open_producer(settings.kafka, linger_ms=20) as producer:
         faults = Faults(workers, ground.broker, rng, settings.broker_session_timeout_s)
         await send(producer, settings, load.products)
-        await settled(settings, deadline_s=120)
+        await settled(settings, deadline_s=300)
         await workers.ready(HEALS_WITHIN_S)
         share = -(-len(load.storm) // (len(plan) + 1))
         for number, fault in enumerate(plan):

@@ -28,7 +28,7 @@ from schemas.settings import Settings
 from schemas.topics import dead_letter_name
 
 SENT = 3  # a product, a search, a purchase
-SETTLE_S = 30.0
+SETTLE_S = 120.0  # also for an answer that comes in time
 _SEED = {"product_id": "seed", "title": "Storm shell jacket"}
 
 
@@ -73,13 +73,16 @@ async def try_client(name: str, kit: Kit, code: str, folder: Path, settings: Set
     while found["accepted"] + sum(found["refused"].values()) < SENT and time.monotonic() < end:
         await asyncio.sleep(0.5)
         found = await audit(settings, kit.mark)
-    say(f"{name}: {found} {told['status']}")
+    answer = told
+    while answer["status"] == "expired" and time.monotonic() < end:  # as the page says of a busy machine
+        answer = await asyncio.to_thread(kit.run, code, folder, settings.kafka, settings.topic_prefix)
+    say(f"{name}: {found} {answer['status']}")
     return {
         "sent": told["sent"],
         **found,
-        "asked": told["asked"],
-        "answered": told["answered"],
-        "status": told["status"],
+        "asked": answer["asked"],
+        "answered": answer["answered"],
+        "status": answer["status"],
     }
 
 

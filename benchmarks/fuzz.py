@@ -118,23 +118,23 @@ async def fuzz(stack: Supervisor, settings: Settings, count: int, seed: int) -> 
 
     ``faults`` is empty when all held.
     """
-    earlier, before = _read(settings), await _ends(settings)
+    earlier, before = await _read(settings), await _ends(settings)
     restarts = {name: stack.restarts(name) for name in PROCESSES}
     taken = await send(settings, records(count, seed, int(time.time() * 1000)))
     say(f"sent {taken.total()}")
     left = await read_to_end(settings)
     faults = [f"{name} was started again" for name in PROCESSES if stack.restarts(name) != restarts[name]]
     faults += [f"{n} records left: {where}" for where, n in left.items()]
-    now, after = _read(settings), await _ends(settings)
+    now, after = await _read(settings), await _ends(settings)
     # An event whose product has come goes back to its topic, and may do so in this very moment
-    for _ in range(20):
+    for _ in range(60):
         if all(
             now.get(t, {}).get("read", 0) - earlier.get(t, {}).get("read", 0) == n - before[t]
             for t, n in after.items()
         ):
             break
         await asyncio.sleep(1)
-        now, after = _read(settings), await _ends(settings)
+        now, after = await _read(settings), await _ends(settings)
     counts = {
         t.name: {k: n - earlier.get(t.name, {}).get(k, 0) for k, n in now.get(t.name, {}).items()}
         for t in RAW
@@ -160,9 +160,16 @@ async def _ends(settings: Settings) -> dict[str, int]:
     }
 
 
-def _read(settings: Settings) -> dict[str, dict[str, int]]:
-    found = read_page(settings, "stream", "readyz").get("intake", {})
-    return {topic: dict(row) for topic, row in found.items()} if isinstance(found, dict) else {}
+async def _read(settings: Settings) -> dict[str, dict[str, int]]:
+    """Return what was counted of each raw topic; a busy process is asked again until it answers."""
+    end = time.monotonic() + _QUIET_S
+    while True:
+        found = read_page(settings, "stream", "readyz").get("intake")
+        if isinstance(found, dict):
+            return {topic: dict(row) for topic, row in found.items()}
+        if time.monotonic() > end:
+            return {}
+        await asyncio.sleep(0.5)
 
 
 async def _run(count: int, seed: int, folder: Path) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def shown_metrics(data_dir: Path) -> set[str]:
     found: set[str] = set()
     for announced in sorted((data_dir / "run").glob("*.json")):
         port = json.loads(announced.read_text())["port"]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as page:
             typed = re.findall(r"^# TYPE (\S+) (\w+)$", page.read().decode(), re.MULTILINE)
         found |= {
             name + suffix

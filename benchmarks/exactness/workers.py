@@ -20,7 +20,7 @@ from broker.topics import ensure_topics
 from embedded.launching import child_environ, launch
 from schemas.settings import StreamSettings
 
-LEAVES_WITHIN_S = 60.0
+LEAVES_WITHIN_S = 180.0
 
 
 class Worker:

@@ -23,11 +23,12 @@ from schemas.releases import LivePointer
 from schemas.settings import StreamSettings, TrainerSettings
 from tests.contracts.examples import RELEASE
 from tests.stream.shop import engagements, expected, outgoing, products
-from tests.stream.test_process import pairs_of, records_of, stream, until
+from tests.stream.test_process import page, pairs_of, records_of, stream, until
 from trainer.data.snapshot import Snapshot, take
 
 pytestmark = pytest.mark.broker
 GONE = "client-3"
+PATIENT = ("--timeout-s", "240")
 
 
 @pytest.fixture
@@ -140,9 +141,9 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
 
             await until(forgotten, s)
             # Again, and the verb itself
-            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", GONE)
+            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", GONE, *PATIENT)
             assert (facts["state"], facts["pairs_that_named_it"]) == ("forgotten", 0)
-            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", "client-4")
+            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", "client-4", *PATIENT)
             assert facts["pairs_that_named_it"] > 0
             gone_too = expected([r for r in raw if r[1] not in {GONE, "client-4"}], now)
             assert await pairs_of(s) == gone_too
@@ -165,14 +166,28 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
                 lags = metrics_of(s, "searchloop_lag_records{")
                 return len(lags) == 6 and set(lags.values()) == {0.0}
 
+            def taken():
+                return page(s, "readyz").get("intake", {}).get("interactions", {}).get("read", 0)
+
             await until(learnt, s)
+            await until(caught_up, s)
+            before = taken()
             await producer.send_all(outgoing(today, s))
+
+            async def heard_of_today():
+                return taken() > before > 0
+
+            await until(heard_of_today, s)
             await until(caught_up, s)
             # What max did six hours ago is no longer remembered: the pair itself has to drop it.
-            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", "max")
+            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", "max", *PATIENT)
             assert facts["pairs_that_named_it"] == 1
             assert b"walrus\tp5" not in await pairs_of(s)
-            assert sum(metrics_of(s, "searchloop_erased_pairs_total").values()) == 1
+
+            async def erased():  # counted after it is written
+                return sum(metrics_of(s, "searchloop_erased_pairs_total").values()) == 1
+
+            await until(erased, s)
     verbs = await asyncio.to_thread(
         lambda: {
             i: searchloop(s, "explain", i)

@@ -28,6 +28,8 @@ from tests.flows.turning import ask_for_run, feed, settings_of, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 
+# A generation may be much slower than the one before: of a busy machine nothing is judged by the clock.
+UNTIMED = {"SEARCHLOOP_MAX_LATENCY_RATIO": "1000"}
 QUERY = "adjustable basin nozzle"  # the title of TARGET
 
 
@@ -42,7 +44,9 @@ async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it
     server: MilvusServer, tmp_path: Path
 ) -> None:
     async with Supervisor(
-        data_dir=tmp_path, env={"SEARCHLOOP_MILVUS": server.address, "SEARCHLOOP_MAX_STEPS": "10"}, quiet=True
+        data_dir=tmp_path,
+        env=UNTIMED | {"SEARCHLOOP_MILVUS": server.address, "SEARCHLOOP_MAX_STEPS": "10"},
+        quiet=True,
     ) as stack:
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
@@ -62,7 +66,6 @@ async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it
             await until(
                 lambda: _last(traffic, lambda a: not a.failed and not _shows(a, TARGET)),
                 "its deletion",
-                deadline_s=60,
             )
 
             traffic.phase = "down"

@@ -33,6 +33,8 @@ from tests.monitoring import ROOT, queries, read_query, shown_metrics
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 
 END = datetime.now(UTC)
+# A generation may be much slower than the one before: of a busy machine nothing is judged by the clock.
+UNTIMED = {"SEARCHLOOP_MAX_LATENCY_RATIO": "1000"}
 
 
 async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
@@ -40,7 +42,7 @@ async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
         response, _ = await ask(
             requester,
             settings,
-            SearchRequest(request_id=uuid.uuid4().hex, user_query=query, timeout_ms=30_000),
+            SearchRequest(request_id=uuid.uuid4().hex, user_query=query, timeout_ms=240_000),
         )
     assert response.status is Status.OK, response
     return response.generation, [h.product_id for h in response.hits]
@@ -48,7 +50,7 @@ async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
 
 async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
     """A word that no title holds finds its product after one turn, and not before."""
-    async with Supervisor(data_dir=tmp_path, quiet=True) as stack:
+    async with Supervisor(data_dir=tmp_path, env=UNTIMED, quiet=True) as stack:
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
         catalog, records = list(products()), list(visits(END, first=0, last=VISITS))
@@ -91,7 +93,7 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
 
     Nothing is lost, nothing counted twice, every request answered, one generation serves.
     """
-    async with Supervisor(data_dir=tmp_path, quiet=True) as stack:
+    async with Supervisor(data_dir=tmp_path, env=UNTIMED, quiet=True) as stack:
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
         catalog, records = list(products()), list(visits(END, first=0, last=VISITS))
@@ -120,7 +122,12 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
             # A killed member is missed after six seconds and a restart takes ten, on a busy machine many
             # more: who waits gets his answer.
             steady_traffic(
-                requester, settings, [JARGON, "steel lamp"], per_second=20, timeout_ms=240_000
+                requester,
+                settings,
+                [JARGON, "steel lamp"],
+                per_second=20,
+                timeout_ms=240_000,
+                most_flying=100,
             ) as traffic,
         ):
             await until(lambda: _answered(traffic.answers, 20), "the first answers")

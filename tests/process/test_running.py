@@ -96,9 +96,9 @@ def test_a_ready_process_stops_in_order(tmp_path: Path, kafka: str, topic_prefix
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     lines = [json.loads(line) for line in errors.splitlines()]
-    # Topics that were made a moment ago
-    told = [line["event"] for line in lines if "NotLeader" not in line["event"]]
-    assert told == ["health pages up", "stopped"]
+    # Libraries warn of topics that were made a moment ago, and of a broker that takes its time
+    assert [line["event"] for line in lines if line["level"] == "info"] == ["health pages up", "stopped"]
+    assert not [line for line in lines if "topic configuration" in line["event"]]
     assert {line["process"] for line in lines} == {"example"}
 
 

@@ -34,6 +34,7 @@ class Shop:
             {k: v for k, v in environ.items() if k.startswith("SEARCHLOOP_")}
         )
         self.answers: list[tuple[SearchResponse, Record]] = []
+        self._by_id: dict[str, list[tuple[SearchResponse, Record]]] = {}
         self.sequence = 0
         self.environ = environ
         self._log = log
@@ -120,7 +121,7 @@ class Shop:
         return [self.of(i)[0][0] for i in request_ids]
 
     def of(self, request_id: str) -> list[tuple[SearchResponse, Record]]:
-        return [(a, r) for a, r in self.answers if a.request_id == request_id]
+        return list(self._by_id.get(request_id, ()))
 
     async def until(self, condition: Callable[[], bool], otherwise: str) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -130,7 +131,9 @@ class Shop:
 
     async def collect(self) -> None:
         for record in await self._reader.poll(timeout_ms=100):
-            self.answers.append((SearchResponse.from_json(record.value or b""), record))
+            answer = SearchResponse.from_json(record.value or b"")
+            self.answers.append((answer, record))
+            self._by_id.setdefault(answer.request_id, []).append((answer, record))
 
     async def ask(self, request_id: str, query: str = "red hdmi cable", **fields: object) -> SearchResponse:
         await self.send(request_id, query, **fields)  # type: ignore[arg-type]
