@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from process.lazy_import import lazy_import
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from schemas.releases import Candidate, LivePointer
 from schemas.training import Decision, RunState
@@ -28,7 +30,6 @@ from trainer.gate.case import PINS, Case
 from trainer.gate.decision import build_decision
 from trainer.gate.past import Past, look_back
 from trainer.gate.pinned import PinError, read_pins
-from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import Lineage, Training, lineage_of, plan
 from trainer.learning.training_data import TrainingData
 from trainer.learning.training_progress import Step, TrainingError
@@ -36,6 +37,12 @@ from trainer.run.folder import REPORT, MarkerError, RunFolder, RunOutcome, faile
 from trainer.run.generations import await_live, read_history
 from trainer.run.processes import command, environment
 from trainer.run.request import Request
+
+if TYPE_CHECKING:
+    from trainer.learning import fine_tune as learning
+else:
+    # torch and what comes with it: seconds of CPU and 1 GB, which no other step needs in this process
+    learning = lazy_import("trainer.learning.fine_tune")
 
 LIVE_WAIT = timedelta(seconds=60)
 
@@ -84,7 +91,7 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
         run.report(RunState.TRAINING, 0.05 + 0.7 * step.step / step.steps, detail)
 
     try:
-        return fine_tune(
+        return learning.fine_tune(
             start,
             run.absent("model"),
             TrainingData(
@@ -98,7 +105,7 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
                 new_pairs=prepared.new_pairs,
                 old_pairs=prepared.old_pairs,
                 from_live=prepared.start == "live",
-                device=device_of(settings.device),
+                device=learning.device_of(settings.device),
             ),
             lineage=Lineage(
                 cut_day=prepared.cut_day,

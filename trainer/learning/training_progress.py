@@ -6,11 +6,10 @@ Pure but for the clock of the rate.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from trainer.evaluation.ranking_metrics import ndcg, top
 from trainer.learning.plan import Plan
@@ -34,7 +33,9 @@ class Step:
 class HasLast(Protocol):
     """A loss that remembers its last value."""
 
-    last: torch.Tensor
+    @property
+    def last(self) -> SupportsFloat:
+        """The loss of the last batch."""
 
 
 class StepReport:
