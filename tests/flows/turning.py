@@ -48,14 +48,21 @@ def counted(pair: Pair) -> tuple[object, object]:
     return {day: dict(actions) for day, actions in pair.days.items()}, dict(pair.clients)
 
 
-async def pairs_equal(settings: Settings, records: list[Raw]) -> bool:
+Counts = dict[bytes, tuple[object, object]]
+
+
+def counts_of(records: Iterable[Raw]) -> Counts:
+    """Return what one clean pass counts, by the keys of ``pairs``."""
+    return {key: counted(pair) for key, pair in expected_pairs(records, StreamSettings()).items()}
+
+
+async def pairs_equal(settings: Settings, expected: Counts) -> bool:
     """Whether ``pairs`` says what one clean pass says.
 
     Pairs whose counts have cancelled out are as good as absent.
     """
     state = await read_compacted(settings.kafka, settings.topic("pairs"))
     found = {key: counted(Pair.from_json(r.value)) for key, r in state.records.items() if r.value}
-    expected = {key: counted(pair) for key, pair in expected_pairs(records, StreamSettings()).items()}
     nothing: tuple[object, object] = ({}, {})
     return all(
         found.get(key, nothing) == expected.get(key, nothing) for key in found.keys() | expected.keys()
