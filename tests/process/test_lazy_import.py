@@ -8,6 +8,7 @@ import pytest
 from process.lazy_import import lazy_import
 
 LAZY = """
+import gc
 import sys
 from process.lazy_import import lazy_import
 before = set(sys.modules)
@@ -15,6 +16,8 @@ numpy = lazy_import("numpy")
 assert set(sys.modules) - before == {"numpy"}
 assert numpy.arange(3).sum() == 3
 assert "numpy.linalg" in sys.modules
+assert gc.isenabled()
+assert type(numpy.__loader__).__name__ == type(numpy.__spec__.loader).__name__ == "SourceFileLoader"
 import numpy as again
 assert again is numpy is lazy_import("numpy")
 """
