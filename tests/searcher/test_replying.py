@@ -15,9 +15,9 @@ from broker.records import Record
 from broker.topics import ensure_topics
 from schemas.search import ScoredHit, SearchResponse, Status
 from schemas.settings import SearcherSettings, SettingsError
-from searcher.__main__ import reply_topics
 from searcher.replying import Replies, Reply
 from searcher.requests import Accepted, Address
+from searcher.running import reply_topics
 from tests.broker.foreign_topics import make_topic
 from tests.searcher.asking import asked
 
