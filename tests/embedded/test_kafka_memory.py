@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,6 +17,13 @@ from embedded.kafka_config import LARGEST_RECORD_BYTES, LARGEST_REQUEST_BYTES, h
 from schemas.settings import Settings
 
 MB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """The broker of these tests, whose log nobody else has written to."""
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as started:
+        yield started
 
 
 def setting(name: str, heap: int) -> int:
@@ -37,11 +45,11 @@ def test_requests_that_wait_take_leave_a_third_of_the_heap_whatever_the_machine(
 @pytest.mark.broker
 @pytest.mark.parametrize(("connections", "announced"), [(3, 100 * MB), (7, LARGEST_REQUEST_BYTES)])
 async def test_connections_that_announce_much_and_send_nothing_keep_nobody_from_being_answered(
-    tmp_path: Path, connections: int, announced: int
+    broker: EmbeddedKafka, topic_prefix: str, connections: int, announced: int
 ) -> None:
     """By default three of them, five bytes each, took all of the heap, for minutes after they had gone."""
-    with EmbeddedKafka(tmp_path / "kafka") as broker, ExitStack() as held:
-        settings = Settings(kafka=broker.address, partitions=1)
+    with ExitStack() as held:
+        settings = Settings(kafka=broker.address, partitions=1, topic_prefix=topic_prefix)
         await ensure_topics(settings)
         host, port = broker.address.split(":")
         for _ in range(connections):
@@ -54,20 +62,21 @@ async def test_connections_that_announce_much_and_send_nothing_keep_nobody_from_
         async with open_reader(broker.address, [topic]) as reader:
             found = [r async for r in reader.until(await reader.end_offsets())]
         assert len(found) == 3
-        assert "OutOfMemoryError" not in (tmp_path / "kafka" / "broker.log").read_text()
+        assert "OutOfMemoryError" not in (broker.data_dir / "broker.log").read_text()
         assert broker.pid is not None
 
 
 @pytest.mark.broker
-async def test_the_largest_records_of_several_partitions_are_taken_at_once(tmp_path: Path) -> None:
+async def test_the_largest_records_of_several_partitions_are_taken_at_once(
+    broker: EmbeddedKafka, topic_prefix: str
+) -> None:
     """A client puts one batch of each partition into a request.
 
     One that is too large would be sent again for ever.
     """
-    with EmbeddedKafka(tmp_path / "kafka") as broker:
-        settings = Settings(kafka=broker.address, partitions=4)
-        await ensure_topics(settings)
-        topic = settings.topic("searches")
-        most = LARGEST_RECORD_BYTES - 4096
-        async with open_producer(broker.address, linger_ms=0) as producer:
-            await producer.send_all(Outgoing(topic, b"x" * most, key=b"k", partition=p) for p in range(3))
+    settings = Settings(kafka=broker.address, partitions=4, topic_prefix=topic_prefix)
+    await ensure_topics(settings)
+    topic = settings.topic("searches")
+    most = LARGEST_RECORD_BYTES - 4096
+    async with open_producer(broker.address, linger_ms=0) as producer:
+        await producer.send_all(Outgoing(topic, b"x" * most, key=b"k", partition=p) for p in range(3))
