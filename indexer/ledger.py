@@ -15,6 +15,7 @@ import structlog
 
 from broker.claiming import Claims
 from broker.guarding import judged
+from broker.pointer_chain import Chain, Lineage, digest
 from broker.producing import Producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
@@ -22,7 +23,6 @@ from indexer import changes
 from indexer.decided import read_decision
 from indexer.metrics import FOREIGN_RELEASES, LIVE_GENERATION, SEQUENCE
 from indexer.state import State, read_state
-from retrieval.chain import Chain, Lineage, digest
 from schemas.releases import LivePointer, Release, is_release_key, release_key
 from schemas.settings import Settings
 from schemas.topics import DECISIONS, RELEASES

@@ -13,9 +13,9 @@ from concurrent.futures import Executor
 
 import structlog
 
+from broker.pointer_chain import Chain
 from broker.reading import Reader, open_reader
 from process.health import Health
-from retrieval.chain import Chain
 from retrieval.encoder import EncodingError
 from retrieval.index import StoreError, VectorStore
 from retrieval.live import Live

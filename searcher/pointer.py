@@ -1,6 +1,6 @@
 """Which live pointer holds, out of the records of ``releases``, in the order of the log.
 
-``retrieval.chain`` decides.
+``broker.pointer_chain`` decides.
 """
 
 from collections.abc import Iterable
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import structlog
 
 from broker.guarding import judged
+from broker.pointer_chain import Chain
 from broker.records import Record
-from retrieval.chain import Chain
 from searcher.metrics import FOREIGN_POINTERS
 
 log = structlog.get_logger(__name__)

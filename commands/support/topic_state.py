@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
+from broker.pointer_chain import Chain
 from broker.reading import Compacted, open_reader, read_compacted
 from broker.records import Record
-from retrieval.chain import Chain
 from schemas.base import UNREADABLE
 from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct

@@ -5,11 +5,11 @@ It is passed over, and what stands beside it still counts.
 
 import pytest
 
+from broker.pointer_chain import Chain
 from broker.records import Record
 from indexer.clicks import MATURE_S
 from indexer.state import read_state
 from indexer.watching import read_report
-from retrieval.chain import Chain
 from schemas.releases import SearcherReport, Served
 from searcher.pointer import take_pointers
 from tests.indexer.builders import NOW, a_release, a_state

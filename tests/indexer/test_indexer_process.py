@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from broker.pointer_chain import digest
 from indexer.verify import id_set_sha256
-from retrieval.chain import digest
 from retrieval.document import document_hash, document_text
 from retrieval.encoder import Encoder
 from retrieval.index import VectorStore

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from broker.pointer_chain import Chain, Lineage, digest
 from broker.records import Record
-from retrieval.chain import Chain, Lineage, digest
 from schemas.releases import LivePointer, Release, ReleaseState
 from searcher.pointer import take_pointers
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pydantic import ValidationError
 
 from broker.guarding import judged
+from broker.pointer_chain import Chain
 from broker.reading import open_reader
 from broker.records import Record
-from retrieval.chain import Chain
 from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState, is_release_key
 from schemas.settings import TrainerSettings
 from schemas.topics import DECISIONS, RELEASES
