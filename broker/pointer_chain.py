@@ -27,7 +27,7 @@ def digest(value: bytes) -> str:
     return hashlib.sha256(value).hexdigest()[:32]
 
 
-class Lineage:
+class PointerAncestry:
     """What the next pointer names.
 
     The last pointers of the indexer, and the last strangers' records, each bounded by itself. A flood of
@@ -52,18 +52,18 @@ class Lineage:
         return [*self.strangers, *self.ours]
 
 
-class Chain:
-    """The pointer that holds, ``known``. The first one that is taken is believed."""
+class PointerChain:
+    """The pointer that holds, ``holds``. The first one that is taken is believed."""
 
     def __init__(self) -> None:
-        self.known: LivePointer | None = None
+        self.holds: LivePointer | None = None
         self._taken: dict[str, None] = {}
 
     def take(self, value: bytes) -> bool:
         """Take a record's value in, in the order of the log.
 
-        False for one that cannot be read or does not follow: nothing changes. Where neither it nor the known
-        one names what it follows, an indexer from before the chain has written both: then the greater
+        False for one that cannot be read or does not follow: nothing changes. Where neither it nor the one
+        that holds names what it follows, an indexer from before the chain has written both: then the greater
         sequence holds.
         """
         try:
@@ -71,9 +71,9 @@ class Chain:
         except ValidationError:
             return False
         name = digest(value)
-        if self.known is not None and not self._follows(pointer, name, self.known):
+        if self.holds is not None and not self._follows(pointer, name, self.holds):
             return False
-        self.known = pointer
+        self.holds = pointer
         self._taken[name] = None
         if len(self._taken) > TAKEN:
             del self._taken[next(iter(self._taken))]

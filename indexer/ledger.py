@@ -15,14 +15,15 @@ import structlog
 
 from broker.claiming import Claims
 from broker.guarding import judged
-from broker.pointer_chain import Chain, Lineage, digest
+from broker.pointer_chain import PointerAncestry, digest
 from broker.producing import Producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
+from broker.release_log import ReleaseLog
 from indexer import changes
 from indexer.decided import read_decision
 from indexer.metrics import FOREIGN_RELEASES, LIVE_GENERATION, SEQUENCE
-from indexer.state import State, read_state
+from indexer.state import State, state_of
 from schemas.releases import LivePointer, Release, is_release_key, release_key
 from schemas.settings import Settings
 from schemas.topics import DECISIONS, RELEASES
@@ -44,14 +45,14 @@ class Ledger:
         producer: Producer,
         claims: Claims,
         state: State,
-        lineage: Lineage,
+        ancestry: PointerAncestry,
         begins: int,
     ) -> None:
         self._claims = claims
         self._settings = settings
         self._producer = producer
         self._topic = settings.topic(RELEASES.name)
-        self._lineage = lineage
+        self._ancestry = ancestry
         self._own: Counter[tuple[bytes, bytes | None]] = Counter()
         self._told_at = datetime.min.replace(tzinfo=UTC)
         self.begins = begins
@@ -66,24 +67,24 @@ class Ledger:
         """
         topic = settings.topic(RELEASES.name)
         begins = (await claims.take([(topic, 0)]))[topic, 0]
-        chain, lineage, newest, strangers = Chain(), Lineage(), dict[bytes, bytes | None](), list[str]()
-        key = settings.deployment.encode()
+        releases, ancestry, strangers = ReleaseLog(settings.deployment), PointerAncestry(), list[str]()
         async with open_reader(settings.kafka, [topic]) as reader:
             async for record in reader.until({(topic, 0): begins}):
-                if record.key is None or record.offset >= begins:
+                if record.offset >= begins:
                     continue
-                if record.key != key:
-                    newest[record.key] = record.value
-                elif (
-                    record.value is not None and judged(lambda r: chain.take(r.value or b""), record) is True
-                ):
-                    newest[key] = record.value
-                    lineage.wrote(record.value)
-                else:
-                    strangers.append(digest(record.value or b""))
-        state = read_state(((k, v) for k, v in newest.items() if v is not None), settings.deployment)
-        known = (chain.known.follows or []) if chain.known else []
-        ledger = cls(settings, producer, claims, state, Lineage([*known, *lineage.ours], strangers), begins)
+                said = releases.take(record)
+                if releases.is_pointer(record):
+                    if said is None:
+                        strangers.append(digest(record.value or b""))
+                    else:
+                        ancestry.wrote(record.value or b"")
+                elif said is None and releases.is_release(record) and record.value is not None:
+                    log.warning("unreadable record of releases skipped", key=(record.key or b"")[:80])
+        state, pointer = state_of(releases), releases.pointer
+        known = (pointer.follows or []) if pointer else []
+        ledger = cls(
+            settings, producer, claims, state, PointerAncestry([*known, *ancestry.ours], strangers), begins
+        )
         if not set(strangers) <= set(known):
             await ledger.overrule([], told=len(strangers))
         pointer = ledger.state.pointer
@@ -100,11 +101,11 @@ class Ledger:
 
     async def pointed(self, pointer: LivePointer) -> None:
         """Write the live pointer: the change of what serves."""
-        pointer = pointer.model_copy(update={"follows": self._lineage.follows})
+        pointer = pointer.model_copy(update={"follows": self._ancestry.follows})
         value = pointer.to_json()
         await self._write((pointer.deployment.encode(), value))
         self.state = self.state.with_pointer(pointer)
-        self._lineage.wrote(value)
+        self._ancestry.wrote(value)
         self._show()
 
     async def decided(self, decision: Decision) -> None:
@@ -134,7 +135,7 @@ class Ledger:
             told += 1
             key = record.key or b""
             if key == self._settings.deployment.encode():
-                self._lineage.saw([record.value or b""])
+                self._ancestry.saw([record.value or b""])
             else:
                 values[key] = next(
                     (r.to_json() for r in self.state.releases.values() if self._key(r.generation) == key),

@@ -3,25 +3,14 @@
 The one truth after a restart; pure data.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
-import structlog
-from pydantic import ValidationError
+from broker.release_log import ReleaseLog
+from schemas.releases import LivePointer, Release, ReleaseFailure, ReleaseState, RolledBack
 
-from schemas.releases import (
-    LivePointer,
-    Release,
-    ReleaseFailure,
-    ReleaseState,
-    RolledBack,
-    is_release_key,
-    release_key,
-)
-
-log = structlog.get_logger(__name__)
 HOLDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
 UNFINISHED = frozenset({ReleaseState.BUILDING, ReleaseState.VERIFIED})
 FAR = 10**9  # no deployment comes so far; above the greatest number that is read nothing could be built
@@ -89,31 +78,18 @@ class State:
         return sorted(self.releases.values(), key=lambda r: -r.generation)
 
 
-def read_state(records: Iterable[tuple[bytes, bytes]], deployment: str) -> State:
-    """Fold the newest ``(key, value)`` of every key of ``releases``.
+def state_of(log: ReleaseLog) -> State:
+    """Return the state as ``releases`` tells it.
 
-    Pointers of other deployments are passed over. So is what cannot be read, or names another generation than
-    its key: one bad record must not hide the others. The pointer's releases are whole: where the record of
-    one is bad, or names another collection, what the pointer says of it holds.
+    The pointer's releases are whole: where the record of one is bad, or names another collection, what the
+    pointer says of it holds.
     """
-    state = State()
-    for key, value in records:
-        try:
-            if is_release_key(key, deployment):
-                release = Release.from_json(value)
-                if key == release_key(release.generation, deployment):
-                    state = state.with_release(release)
-            elif key == deployment.encode():
-                state = state.with_pointer(LivePointer.from_json(value))
-        except ValidationError as error:
-            log.warning("unreadable record of releases skipped", key=key[:80], problems=error.error_count())
-    for one in (state.pointer.previous, state.pointer.live) if state.pointer else ():
-        if one and (
-            one.generation not in state.releases
-            or state.releases[one.generation].collection != one.collection
-        ):
-            state = state.with_release(one)
-    return state
+    pointer = log.pointer
+    releases = {r.generation: r for r in log.releases}
+    for one in (pointer.previous, pointer.live) if pointer else ():
+        if one and (one.generation not in releases or releases[one.generation].collection != one.collection):
+            releases[one.generation] = one
+    return State(MappingProxyType(releases), pointer)
 
 
 def moved(release: Release, to: ReleaseState, now: datetime, error: str | None = None) -> Release:

@@ -134,8 +134,8 @@ class LivePointer(Fact):
     ``sequence`` rises with every change. Both releases are whole, so that a searcher needs nothing else.
     ``command_id`` is the last command that was carried out, ``carried_out`` the last few, the newest last:
     none of them is carried out twice. ``forced``: no searcher may refuse this generation. ``follows`` are the
-    digests (``broker.pointer_chain``) of the pointers before it, and of strangers' that it overrules: readers take
-    no other.
+    digests (``broker.pointer_chain``) of the pointers before it, and of strangers' that it overrules: readers
+    take no other.
     """
 
     deployment: str = MAIN

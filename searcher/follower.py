@@ -13,8 +13,8 @@ from concurrent.futures import Executor
 
 import structlog
 
-from broker.pointer_chain import Chain
 from broker.reading import Reader, open_reader
+from broker.release_log import ReleaseLog
 from process.health import Health
 from retrieval.encoder import EncodingError
 from retrieval.index import StoreError, VectorStore
@@ -69,20 +69,20 @@ class Follower:
 
     async def follow(self, stopping: asyncio.Event) -> None:
         """Follow until ``stopping`` is set. Raises ``KafkaError`` when the broker is gone for good."""
-        chain = Chain()
+        releases = ReleaseLog(self._settings.deployment)
         async with open_reader(
             self._settings.kafka, [self._settings.topic(RELEASES.name)], fetch_wait_ms=100
         ) as reader:
-            await self._to_the_end(reader, chain)
+            await self._to_the_end(reader, releases)
             while not stopping.is_set():
-                if chain.known is not None and self._due(chain.known):
-                    await self._adopt(chain.known)
-                take_pointers(chain, await reader.poll(timeout_ms=100), self._settings.deployment)
+                if releases.pointer is not None and self._due(releases.pointer):
+                    await self._adopt(releases.pointer)
+                take_pointers(releases, await reader.poll(timeout_ms=100))
 
-    async def _to_the_end(self, reader: Reader, chain: Chain) -> None:
+    async def _to_the_end(self, reader: Reader, releases: ReleaseLog) -> None:
         async for record in reader.until(await reader.end_offsets()):
-            take_pointers(chain, [record], self._settings.deployment)
-        if chain.known is None:
+            take_pointers(releases, [record])
+        if releases.pointer is None:
             self._health.detail["waiting"] = "no release yet"
 
     def _due(self, wanted: LivePointer) -> bool:

@@ -1,32 +1,24 @@
-"""Which live pointer holds, out of the records of ``releases``, in the order of the log.
-
-``broker.pointer_chain`` decides.
-"""
+"""Read the records of ``releases``, and count the pointers of strangers among them."""
 
 from collections.abc import Iterable
 
 import structlog
 
-from broker.guarding import judged
-from broker.pointer_chain import Chain
 from broker.records import Record
+from broker.release_log import ReleaseLog
 from searcher.metrics import FOREIGN_POINTERS
 
 log = structlog.get_logger(__name__)
 
 
-def take_pointers(chain: Chain, records: Iterable[Record], deployment: str) -> None:
-    """Bring the chain up to date.
+def take_pointers(releases: ReleaseLog, records: Iterable[Record]) -> None:
+    """Bring the releases up to date.
 
-    What cannot be read, or does not follow the pointer that holds, is passed over and counted.
+    A pointer that cannot be read, or does not follow the one that holds, is ignored and counted.
     """
-    key = deployment.encode()
     for record in records:
-        if (
-            record.key == key
-            and record.value is not None
-            and judged(lambda r: chain.take(r.value or b""), record) is not True
-        ):
+        said = releases.take(record)
+        if said is None and releases.is_pointer(record) and record.value is not None:
             FOREIGN_POINTERS.inc()
             log.warning(
                 "live pointer ignored: it does not continue the indexer's sequence", offset=record.offset

@@ -25,6 +25,7 @@ from broker.reading import open_reader
 from broker.requesting import Requester, open_requester
 from broker.topics import ensure_topics
 from commands.support.asking import ask
+from commands.support.topic_state import read_releases
 from embedded.probing import says_yes
 from embedded.supervisor import PROCESSES, Supervisor
 from schemas.products import Product
@@ -144,14 +145,8 @@ class Stand:
         return (await ask(self.requester, self.settings, request))[0]
 
     async def pointer(self) -> LivePointer | None:
-        """Return the newest pointer that the indexer wrote."""
-        found = None
-        async with open_reader(self.settings.kafka, [self.settings.topic("releases")]) as reader:
-            async for record in reader.until(await reader.end_offsets()):
-                if record.key == self.settings.deployment.encode() and record.value:
-                    with suppress(ValueError):
-                        found = LivePointer.from_json(record.value)
-        return found
+        """Return the pointer that holds."""
+        return (await read_releases(self.settings))[0]
 
     async def answer_on(
         self, topic: str, said: bytes, records: Iterable[Sent], *, within_s: float = PROBE_S

@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Mapping
 
 from broker.reading import read_compacted
+from broker.release_log import ReleaseLog
 from broker.requesting import open_requester
 from commands.support.asking import ask
-from indexer.state import UNFINISHED, State, read_state
+from indexer.state import UNFINISHED, State, state_of
 from retrieval.index import StoreError, VectorStore
 from retrieval.naming import collection_prefix
 from schemas.products import CatalogProduct
@@ -22,7 +23,7 @@ from schemas.topics import RELEASES
 async def read(settings: Settings) -> State:
     """Return the state as the topic tells it."""
     topic = await read_compacted(settings.kafka, settings.topic(RELEASES.name))
-    return read_state(((k, r.value) for k, r in topic.records.items() if r.value), settings.deployment)
+    return state_of(ReleaseLog(settings.deployment, topic.records.values()))
 
 
 def unsettled(state: State, command_id: str) -> str | None:

@@ -6,12 +6,11 @@ from enum import Enum, auto
 
 from broker.producing import open_producer
 from broker.reading import open_reader
-from broker.records import Outgoing, Record
-from commands.support.topic_state import read_chain, readable
-from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseFailure, is_release_key
+from broker.records import Outgoing
+from commands.support.topic_state import read_release_log, readable
+from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseFailure
 from schemas.settings import Settings
 from schemas.training import Decision
-from trainer.run.generations import follow
 
 
 class Outcome(Enum):
@@ -43,7 +42,7 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
         open_producer(settings.kafka, linger_ms=0) as producer,
     ):
         await reader.positions()
-        chain, _ = await read_chain(settings)
+        releases = await read_release_log(settings)
         started = time.monotonic()
         await producer.send(
             Outgoing(
@@ -53,18 +52,11 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
         while time.monotonic() - started < deadline_s:
             for record in await reader.poll(timeout_ms=50):
                 took = time.monotonic() - started
-                if record.topic == topics[0] and follow(chain, record, settings.deployment):
-                    if chain.known and chain.known.command_id == command.command_id:
-                        return Effect(Outcome.DONE, chain.known, "done", took)
-                elif (
-                    record.topic == topics[0]
-                    and command.action == "abort"
-                    and _aborted(record, settings.deployment)
-                ):
-                    return Effect(Outcome.DONE, chain.known, "aborted before anything served", took)
-                elif (
-                    record.topic == topics[1] and record.value and command.command_id.encode() in record.value
-                ):
+                if record.topic == topics[0]:
+                    done = _effect(command, releases.take(record))
+                    if done is not None:
+                        return Effect(Outcome.DONE, releases.pointer, done, took)
+                elif record.value and command.command_id.encode() in record.value:
                     reasons = _refusal(record.value)
                     if reasons is not None:
                         return Effect(Outcome.REFUSED, None, reasons, took)
@@ -78,11 +70,12 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
     return Effect(Outcome.PENDING, None, waits, deadline_s)
 
 
-def _aborted(record: Record, deployment: str) -> bool:
-    if not is_release_key(record.key or b"", deployment):
-        return False
-    release = readable(Release.from_json, record.value)
-    return release is not None and release.failure is ReleaseFailure.ABORTED
+def _effect(command: DeploymentCommand, said: LivePointer | Release | None) -> str | None:
+    """Return in words what the record shows to have been done; None when it is of another command."""
+    if isinstance(said, LivePointer):
+        return "done" if said.command_id == command.command_id else None
+    aborted = command.action == "abort" and said is not None and said.failure is ReleaseFailure.ABORTED
+    return "aborted before anything served" if aborted else None
 
 
 def _refusal(raw: bytes) -> str | None:

@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
-from broker.pointer_chain import Chain
 from broker.reading import Compacted, open_reader, read_compacted
 from broker.records import Record
+from broker.release_log import ReleaseLog
 from schemas.base import UNREADABLE
 from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct
-from schemas.releases import LivePointer, Release, is_release_key
+from schemas.releases import LivePointer, Release
 from schemas.settings import Settings
 from schemas.training import Decision, TrainingRun
-from trainer.run.generations import follow
 
 T = TypeVar("T")
 
@@ -30,30 +29,15 @@ async def read_runs(settings: Settings) -> list[TrainingRun]:
 
 async def read_releases(settings: Settings) -> tuple[LivePointer | None, list[Release]]:
     """Return the live pointer of the deployment, if there is one, and every generation in order."""
-    chain, releases = await read_chain(settings)
-    return chain.known, releases
+    log = await read_release_log(settings)
+    return log.pointer, log.releases
 
 
-async def read_chain(settings: Settings) -> tuple[Chain, list[Release]]:
-    """Return what tells which live pointer holds, now and after further records.
-
-    And every generation in order.
-    """
+async def read_release_log(settings: Settings) -> ReleaseLog:
+    """Return what ``releases`` says now, to go on with from there."""
     async with open_reader(settings.kafka, [settings.topic("releases")]) as reader:
         ends = await reader.end_offsets()
-        return held([r async for r in reader.until(ends)], settings.deployment)
-
-
-def held(records: Iterable[Record], deployment: str) -> tuple[Chain, list[Release]]:
-    """Fold all records of ``releases`` in the order of the log, as every process does."""
-    chain, generations = Chain(), Compacted()
-    for record in records:
-        follow(chain, record, deployment)
-        if is_release_key(record.key or b"", deployment):
-            generations.apply(record)
-    return chain, sorted(
-        _readable(Release.from_json, generations.records.values()), key=lambda r: r.generation
-    )
+        return ReleaseLog(settings.deployment, [r async for r in reader.until(ends)])
 
 
 async def read_decisions(settings: Settings) -> list[Decision]:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from broker.records import Record
+from broker.release_log import ReleaseLog
 from indexer.state import State
 from schemas.releases import Candidate, DeploymentCommand, LivePointer, Release, ReleaseState
 
@@ -45,3 +47,8 @@ def a_state(
             **{"cause": "promote", "at": NOW, **pointer},
         )
     )
+
+
+def a_log(*records: tuple[bytes, bytes | None]) -> ReleaseLog:
+    """Return what ``releases`` says after these keys and values."""
+    return ReleaseLog("main", [Record("releases", 0, at, 0, *record) for at, record in enumerate(records)])

@@ -18,9 +18,10 @@ import aiohttp
 from broker.producing import open_producer
 from broker.reading import open_reader, read_compacted
 from broker.records import Outgoing
+from broker.release_log import ReleaseLog
 from broker.topics import ensure_topics
 from embedded.launching import launch, stop
-from indexer.state import UNFINISHED, State, read_state
+from indexer.state import UNFINISHED, State, state_of
 from schemas.products import CatalogProduct
 from schemas.releases import DeploymentCommand, Release, ReleaseState
 from schemas.settings import IndexerSettings
@@ -105,7 +106,7 @@ class Desk:
 
     async def state(self) -> State:
         topic = await read_compacted(self.settings.kafka, self.settings.topic(RELEASES.name))
-        return read_state(((k, r.value) for k, r in topic.records.items() if r.value), "main")
+        return state_of(ReleaseLog("main", topic.records.values()))
 
     async def decisions(self) -> list[Decision]:
         values = await self._values(self.settings.topic(DECISIONS.name))

@@ -5,14 +5,12 @@ It is passed over, and what stands beside it still counts.
 
 import pytest
 
-from broker.pointer_chain import Chain
 from broker.records import Record
 from indexer.clicks import MATURE_S
-from indexer.state import read_state
+from indexer.state import state_of
 from indexer.watching import read_report
 from schemas.releases import SearcherReport, Served
-from searcher.pointer import take_pointers
-from tests.indexer.builders import NOW, a_release, a_state
+from tests.indexer.builders import NOW, a_log, a_release, a_state
 from tests.indexer.test_clicks import counting, search
 
 GARBAGE = [
@@ -37,19 +35,13 @@ def test_garbage_on_releases_hides_no_generation(garbage: bytes) -> None:
         (b"generation:000002", garbage),
         (b"generation:x", garbage),
     ]
-    assert read_state([*records, (b"main", state.pointer.to_json())], "main") == state
-    assert read_state([*records, (b"main", garbage)], "main").pointer is None
-    chain = Chain()
-    take_pointers(
-        chain,
-        [Record("releases", 0, 0, 0, b"main", value) for value in (state.pointer.to_json(), garbage)],
-        "main",
-    )
-    assert chain.known == state.pointer
+    log = a_log(*records, (b"main", state.pointer.to_json()), (b"main", garbage))
+    assert state_of(log) == state
+    assert a_log(*records, (b"main", garbage)).pointer is None
 
 
 def test_a_record_under_the_key_of_another_generation_is_none() -> None:
-    assert read_state([(b"generation:000007", a_release(1).to_json())], "main").releases == {}
+    assert a_log((b"generation:000007", a_release(1).to_json())).releases == []
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))

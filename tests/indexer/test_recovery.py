@@ -2,10 +2,10 @@ from datetime import timedelta
 
 from indexer.recovery import MAX_ATTEMPTS, recover
 from indexer.retention import retain
-from indexer.state import FAR, read_state
+from indexer.state import FAR, state_of
 from schemas.bounds import EXACT_INTEGER
 from schemas.releases import ReleaseFailure, ReleaseState, SearcherReport, release_key
-from tests.indexer.builders import NOW, a_candidate, a_command, a_release, a_state
+from tests.indexer.builders import NOW, a_candidate, a_command, a_log, a_release, a_state
 
 PROMOTE = a_command("promote", candidate=a_candidate())
 
@@ -87,10 +87,8 @@ def test_the_state_is_what_the_topic_says() -> None:
     assert state.pointer is not None
     records = [(release_key(g), r.to_json()) for g, r in state.releases.items()]
     other = state.pointer.model_copy(update={"deployment": "other", "sequence": 99})
-    assert (
-        read_state([*records, (b"main", state.pointer.to_json()), (b"other", other.to_json())], "main")
-        == state
-    )
+    log = a_log(*records, (b"main", state.pointer.to_json()), (b"other", other.to_json()))
+    assert state_of(log) == state
 
 
 def plan(state, reports=(), *, keep=2, at=NOW):
@@ -136,14 +134,14 @@ def test_a_bad_record_of_a_generation_takes_nothing_from_the_live_and_the_previo
                     del records[release_key(generation)]
                 elif bad != others_table or generation == 1:
                     records[release_key(generation)] = bad
-                state = read_state([*records.items(), (b"main", whole.pointer.to_json())], "main")
+                state = state_of(a_log(*records.items(), (b"main", whole.pointer.to_json())))
                 plan = recover(state, ["p_g000001", "p_g000002"], NOW)
                 assert (plan.orphans, plan.alias) == ([], "p_g000001")
 
 
 def test_a_generation_number_that_a_stranger_has_made_up_bars_no_later_one() -> None:
     far = a_release(9_007_199_254_740_991)
-    state = read_state([(release_key(r.generation), r.to_json()) for r in (a_release(1), far)], "main")
+    state = state_of(a_log(*((release_key(r.generation), r.to_json()) for r in (a_release(1), far))))
     assert state.next_generation == 2
     state = a_state(a_release(FAR - 1), a_release(FAR))
     assert state.next_generation == FAR + 1

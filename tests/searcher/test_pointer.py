@@ -1,104 +1,21 @@
-"""Which pointer holds: one that follows the last, however great the sequence of another."""
+"""The searcher reads ``releases`` as all do, and counts the pointers that it ignores."""
 
-from datetime import UTC, datetime
-
-from broker.pointer_chain import Chain, Lineage, digest
 from broker.records import Record
-from schemas.releases import LivePointer, Release, ReleaseState
+from broker.release_log import ReleaseLog
+from searcher.metrics import FOREIGN_POINTERS
 from searcher.pointer import take_pointers
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def pointer(
-    sequence: int, *after: LivePointer | str, generation: int = 1, chained: bool = True
-) -> LivePointer:
-    release = Release(
-        generation=generation,
-        model="m",
-        model_sha256="0" * 64,
-        dim=2,
-        collection=f"c_g{generation:06d}",
-        at=NOW,
-        state=ReleaseState.RELEASED,
-    )
-    names = [a if isinstance(a, str) else digest(a.to_json()) for a in after]
-    return LivePointer(
-        sequence=sequence, live=release, cause="test", at=NOW, follows=names if chained else None
-    )
+from tests.broker.test_pointer_chain import FIRST, SECOND, pointer
 
 
-def record(value: bytes | None, key: bytes = b"main") -> Record:
-    return Record("releases", 0, 0, 0, key, value)
-
-
-def held(*pointers: LivePointer) -> LivePointer | None:
-    chain = Chain()
-    take_pointers(chain, [record(p.to_json()) for p in pointers], "main")
-    return chain.known
-
-
-FIRST = pointer(1)
-SECOND = pointer(2, FIRST, generation=2)
-THIRD = pointer(3, FIRST, SECOND, generation=3)
-
-
-def test_each_pointer_follows_the_one_before():
-    assert held(FIRST, SECOND, THIRD) == THIRD
-    assert held(FIRST, THIRD) == THIRD, "what compaction has taken away is not missed"
-    assert held(THIRD, FIRST, SECOND) == THIRD
-
-
-def test_a_forged_pointer_with_a_huge_sequence_changes_nothing():
-    """It blinded all searchers, and a rollback by force had no effect on them."""
-    forged = pointer(999_999, generation=9)
-    assert held(FIRST, forged, SECOND) == SECOND
-    assert held(FIRST, pointer(999_999, "made up", generation=9), SECOND) == SECOND
-    assert held(FIRST, pointer(999_999, generation=9, chained=False), SECOND) == SECOND
-
-
-def test_who_took_a_forged_pointer_is_brought_back_by_the_one_that_overrules_it():
-    forged = pointer(7, FIRST, generation=9)
-    overruling = pointer(2, FIRST, forged)
-    assert held(FIRST, forged, overruling) == overruling
-    assert held(FIRST, overruling) == overruling
-    assert held(forged, overruling) == overruling, "compaction has left the forged one alone"
-    assert held(forged, pointer(3, FIRST, forged, overruling, generation=3)) is not None
-
-
-def test_a_flood_of_forged_pointers_keeps_no_reader_from_the_next_one_of_ours():
-    lineage = Lineage()
-    lineage.wrote(FIRST.to_json())
-    forged = [pointer(9, FIRST, generation=9)]
-    for sequence in range(10, 3000):
-        forged.append(pointer(sequence, forged[-1], generation=9))
-    lineage.saw(f.to_json() for f in forged)
-    ours = pointer(2, *lineage.follows)
-    assert len(ours.to_json()) < 100_000
-    assert held(FIRST, *forged, ours) == ours
-    assert held(FIRST, ours) == ours
-    assert held(*forged[-2:], ours) == ours
-
-
-def test_a_copy_of_an_old_pointer_does_not_hold_again():
-    assert held(FIRST, SECOND, THIRD, SECOND) == THIRD
-
-
-def test_pointers_of_an_indexer_from_before_the_chain_go_by_sequence_until_the_first_chained_one():
-    old, newer = pointer(4, chained=False), pointer(5, chained=False)
-    assert held(old, newer, old) == newer
-    chained = pointer(6, newer, generation=2)
-    assert held(old, newer, chained, pointer(9, chained=False)) == chained
-
-
-def test_other_deployments_generation_records_tombstones_and_garbage_are_passed_over():
-    noise = [
-        record(FIRST.to_json(), b"other"),
-        record(FIRST.live.to_json(), b"generation:000001"),
-        record(None),
-        record(b"{"),
-        record(b"[" * 100_000),
+def test_only_what_was_written_as_a_pointer_and_is_ignored_counts_as_a_strangers() -> None:
+    before, releases = FOREIGN_POINTERS._value.get(), ReleaseLog("main")
+    good = [
+        (b"main", FIRST.to_json()),
+        (b"main", SECOND.to_json()),
+        (b"generation:000001", b"{"),
+        (b"main", None),
     ]
-    chain = Chain()
-    take_pointers(chain, noise, "main")
-    assert chain.known is None
+    bad = [(b"main", pointer(999_999, generation=9).to_json()), (b"main", b"{")]
+    take_pointers(releases, [Record("releases", 0, 0, 0, *one) for one in [*good, *bad]])
+    assert releases.pointer == SECOND
+    assert FOREIGN_POINTERS._value.get() - before == len(bad)

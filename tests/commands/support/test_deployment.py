@@ -2,9 +2,8 @@
 
 import pytest
 
-from broker.records import Record
-from commands.support.deployment import _aborted
-from schemas.releases import ReleaseFailure, ReleaseState, release_key
+from commands.support.deployment import _effect
+from schemas.releases import DeploymentCommand, ReleaseFailure, ReleaseState
 from tests.contracts.examples import RELEASE
 
 
@@ -13,6 +12,7 @@ def test_only_an_aborted_build_ends_an_abort(failure: ReleaseFailure | None):
     release = RELEASE.model_copy(
         update={"state": ReleaseState.FAILED, "failure": failure, "error": "aborted by its own words"}
     )
-    record = Record("releases", 0, 0, 0, release_key(release.generation), release.to_json())
-    assert _aborted(record, "main") == (failure is ReleaseFailure.ABORTED)
-    assert not _aborted(record, "another")
+    aborted = "aborted before anything served" if failure is ReleaseFailure.ABORTED else None
+    assert _effect(DeploymentCommand(command_id="c", action="abort"), release) == aborted
+    assert _effect(DeploymentCommand(command_id="c", action="rollback"), release) is None
+    assert _effect(DeploymentCommand(command_id="c", action="abort"), None) is None
