@@ -1,13 +1,15 @@
 """An evaluation as one HTML page for a person.
 
-Verdict, table, intervals, slices, and queries before and after. Self-contained: no script, nothing loaded
-from anywhere, every text of a shop escaped. Decides nothing.
+Verdict, table, intervals, slices, and queries before and after. How it looks stands in ``report_page.html``,
+what it shows is put together here. Self-contained: no script, nothing loaded from anywhere, every text of a
+shop escaped. Decides nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from schemas.training import Decision
 from trainer.evaluation.files import Evaluation
@@ -26,25 +28,10 @@ _MEANING = {
     "bm25": "words alone",
     "popularity": "the same products for every query",
 }
+_Row = Sequence[str]
+_Table = tuple[Sequence[str], Sequence[_Row]]
 _EXAMPLES = 8
 _RISEN = 20
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; \
-color: #222; background: #fff }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem }
-th, td { padding: .2rem .6rem; text-align: left; vertical-align: top }
-th { border-bottom: 2px solid #999 } td { border-bottom: 1px solid #ddd } \
-td.n { text-align: right; font-variant-numeric: tabular-nums }
-svg { width: 100%; height: auto; margin-bottom: 1rem } \
-svg text { font: 12px system-ui, sans-serif; fill: #444 }
-line.grid { stroke: #e5e5e5 } line.zero { stroke: #999 } line.point { stroke: #456; stroke-width: 2 } \
-circle.point { fill: #456 }
-line.gain { stroke: #17803d; stroke-width: 2 } line.loss { stroke: #b3261e; stroke-width: 2 } \
-.gain { fill: #17803d }
-.loss { fill: #b3261e } .pass { color: #17803d } .fail { color: #b3261e } \
-.inconclusive, .forced { color: #8a6100 }
-ol { margin: 0; padding-left: 1.2rem } .dim { color: #777 }
-"""
 
 
 def render(
@@ -63,70 +50,63 @@ def render(
     test. ``risen``: the pairs by which most changed, whose queries the decision names by their digests.
     """
     before = "live" if "live" in evaluation.results["system"].to_list() else "base"
-    parts = [f"<h1>{escape(title)}</h1>", _table([], [(name, value) for name, value in facts.items()])]
-    if decision is not None:
-        parts.append(_verdict(decision))
-    if risen:
-        parts.append(_risen(doubtful_first(risen)[:_RISEN], titles))
-    parts += _test("Test", evaluation, titles, before, seed)
-    for name, own in evaluation.judged.items():
-        parts += _test(f"Judgments: {name}", own, titles, before, seed)
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    head = (
-        '<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
-        f'content="{policy}"><title>{escape(title)}</title>'
-    )
-    return (
-        "<!doctype html>\n<html "
-        f'lang="en"><head>{head}<style>{_STYLE}</style></head><body>{"".join(parts)}</body></html>\n'
+    sets = {"Test": evaluation} | {f"Judgments: {name}": own for name, own in evaluation.judged.items()}
+    return _PAGE.render(
+        title=title,
+        facts=facts.items(),
+        decision=decision,
+        checks=_checks(decision) if decision else [],
+        risen=_risen(doubtful_first(risen)[:_RISEN], titles),
+        before=before,
+        tests=[_test(heading, own, titles, before, seed) for heading, own in sets.items()],
     )
 
 
 def _test(
     heading: str, evaluation: Evaluation, titles: Mapping[str, str], before: str, seed: int
-) -> Iterable[str]:
+) -> dict[str, object]:
+    """Return what the page shows of one set of queries; a table is columns and rows."""
     summary = summarise(evaluation, seed=seed)
-    yield f"<h2>{escape(heading)}: {summary.queries} queries</h2>"
     if not summary.queries:
-        yield "<p>There is nothing to score.</p>"
-        return
-    for system, problem in evaluation.facts.problems.items():
-        yield f'<p class="fail">{escape(system)} was not scored: {escape(problem)}</p>'
-    yield _systems(summary, evaluation.facts.words)
-    rows = [
+        return {"heading": heading, "queries": 0}
+    scores = [
         (name, by["all"].mean, by["all"].ci_low, by["all"].ci_high)
         for name, by in summary.scores.items()
         if "all" in by
     ]
-    yield intervals(rows, zero=False, title="nDCG@10 with 95 % intervals")
-    yield f"<h3>candidate minus {before}, by group of queries</h3>"
     own = [d for d in summary.differences if (d.ours, d.theirs) == ("candidate", before)]
-    yield intervals(
-        [(f"{d.segment} (n={d.n})", d.mean, d.low, d.high) for d in own],
-        zero=True,
-        title=f"nDCG@10, candidate minus {before}",
-    )
-    yield _slices(summary)
     changed = changes(evaluation, titles, before=before, after="candidate")
-    yield f"<h3>Change of each query against {before}</h3>"
-    yield histogram(
-        np.array([c.after - c.before for c in changed]), title="how many queries gained and lost how much"
-    )
-    yield _examples("Greatest gains", [c for c in changed if c.after > c.before][:_EXAMPLES], before)
-    yield _examples(
-        "Greatest losses", [c for c in reversed(changed) if c.after < c.before][:_EXAMPLES], before
-    )
-    ordered = sorted(changed, key=lambda c: (c.after, -c.credit, c.query))
-    yield _examples("Worst of all", ordered[:_EXAMPLES], before)
-    yield _examples(
-        "Best of all, by traffic",
-        sorted(changed, key=lambda c: (-c.after, -c.credit, c.query))[:_EXAMPLES],
-        before,
-    )
+    return {
+        "heading": heading,
+        "queries": summary.queries,
+        "problems": evaluation.facts.problems.items(),
+        "systems": _systems(summary, evaluation.facts.words),
+        "scores": intervals(scores, zero=False, title="nDCG@10 with 95 % intervals"),
+        "differences": intervals(
+            [(f"{d.segment} (n={d.n})", d.mean, d.low, d.high) for d in own],
+            zero=True,
+            title=f"nDCG@10, candidate minus {before}",
+        ),
+        "slices": _slices(summary),
+        "histogram": histogram(
+            np.array([c.after - c.before for c in changed]), title="how many queries gained and lost how much"
+        ),
+        "examples": _examples(changed),
+    }
 
 
-def _verdict(decision: Decision) -> str:
-    rows = [
+def _examples(changed: Sequence[Change]) -> list[tuple[str, Sequence[Change]]]:
+    by_traffic = sorted(changed, key=lambda c: (-c.credit, c.query))
+    return [
+        ("Greatest gains", [c for c in changed if c.after > c.before][:_EXAMPLES]),
+        ("Greatest losses", [c for c in reversed(changed) if c.after < c.before][:_EXAMPLES]),
+        ("Worst of all", sorted(by_traffic, key=lambda c: c.after)[:_EXAMPLES]),
+        ("Best of all, by traffic", sorted(by_traffic, key=lambda c: -c.after)[:_EXAMPLES]),
+    ]
+
+
+def _checks(decision: Decision) -> list[_Row]:
+    return [
         (
             c.name,
             c.verdict,
@@ -136,12 +116,10 @@ def _verdict(decision: Decision) -> str:
         )
         for c in decision.checks
     ]
-    heading = f'<h2>Verdict: <span class="{escape(decision.verdict)}">{escape(decision.verdict)}</span></h2>'
-    return heading + _table(["check", "verdict", "difference", "95 % interval", "rule"], rows)
 
 
-def _risen(shown: Sequence[RankChange], titles: Mapping[str, str]) -> str:
-    rows = [
+def _risen(shown: Sequence[RankChange], titles: Mapping[str, str]) -> list[_Row]:
+    return [
         (
             digest_of(c.query),
             c.query,
@@ -153,15 +131,11 @@ def _risen(shown: Sequence[RankChange], titles: Mapping[str, str]) -> str:
         )
         for c in shown
     ]
-    columns = ["digest", "query", "product", "rank before", "rank now", "clients", "credit believed"]
-    return f"<h3>Trained pairs that rose most</h3>{_table(columns, rows)}"
 
 
-def _systems(summary: Summary, words: Mapping[str, float]) -> str:
-    rows, others = (
-        [],
-        [m for m in RANKING_METRICS[1:] if all(m.name in means for means in summary.means.values())],
-    )
+def _systems(summary: Summary, words: Mapping[str, float]) -> _Table:
+    rows: list[_Row] = []
+    others = [m for m in RANKING_METRICS[1:] if all(m.name in means for means in summary.means.values())]
     for system, means in summary.means.items():
         added = f", BM25 at {words[system]:g}" if system in words else ""
         score = summary.scores[system].get("all")
@@ -175,10 +149,10 @@ def _systems(summary: Summary, words: Mapping[str, float]) -> str:
                 *(f"{means[m.name]:.3f}" for m in others),
             )
         )
-    return _table(["system", "", "nDCG@10", "95 % interval", *(m.title for m in others)], rows)
+    return ["system", "", "nDCG@10", "95 % interval", *(m.title for m in others)], rows
 
 
-def _slices(summary: Summary) -> str:
+def _slices(summary: Summary) -> _Table:
     systems = list(summary.scores)
     segments = list(next(iter(summary.scores.values())))
     rows = [
@@ -189,37 +163,26 @@ def _slices(summary: Summary) -> str:
         )
         for segment in segments
     ]
-    return _table(["nDCG@10", "queries", *systems], rows)
+    return ["nDCG@10", "queries", *systems], rows
 
 
-def _examples(heading: str, chosen: Sequence[Change], before: str) -> str:
-    if not chosen:
-        return ""
-    rows = "".join(
-        f"<tr><td>{escape(c.query)}<br><span class=dim>{c.before:.3f} to {c.after:.3f}</span></td>"
-        f"<td>{_list(c.top_before)}</td><td>{_list(c.top_after)}</td><td>{_list(c.relevant)}</td></tr>"
-        for c in chosen
+def _cell_class(text: str) -> str:
+    """Return the class of a cell: numbers stand to the right, verdicts have their colour."""
+    if text[:1] in "+-0123456789":
+        return "n"
+    return text if text in {"pass", "fail", "inconclusive"} else ""
+
+
+def _page() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
     )
-    head = f"<tr><th>query</th><th>{before}</th><th>candidate</th><th>what shoppers wanted</th></tr>"
-    return f"<h3>{escape(heading)}</h3><table>{head}{rows}</table>"
+    environment.filters["cell_class"] = _cell_class
+    return environment.get_template("report_page.html")
 
 
-def _list(texts: Sequence[str]) -> str:
-    return f"<ol>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ol>"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = f"<tr>{''.join(f'<th>{escape(column)}</th>' for column in columns)}</tr>" if columns else ""
-    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
-    return f"<table>{head}{body}</table>"
-
-
-def _cell(text: str) -> str:
-    kind = (
-        ' class="n"'
-        if text[:1] in "+-0123456789"
-        else f' class="{text}"'
-        if text in {"pass", "fail", "inconclusive"}
-        else ""
-    )
-    return f"<td{kind}>{escape(text)}</td>"
+_PAGE = _page()

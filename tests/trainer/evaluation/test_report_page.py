@@ -90,6 +90,24 @@ def test_texts_of_a_shop_are_text_and_nothing_else(evil):
     assert evil.format(0) in text
 
 
+def test_no_other_text_of_the_page_becomes_markup_either():
+    evil = "<script>alert(1)</script>"
+    rise = RankChange(query=evil, product_id=evil, before=11, after=3, credit=2.0, clients=60, believed=0.03)
+    check = _decision().checks[0].model_copy(update={"name": evil, "reason": evil, "verdict": evil})
+    page = render(
+        an_evaluation(4, judged={evil: an_evaluation(4)}),
+        {"p1": evil},
+        title=evil,
+        facts={evil: evil},
+        decision=_decision().model_copy(update={"checks": [check], "verdict": f'"{evil}'}),
+        seed=1,
+        risen=[rise],
+    )
+    reader, text = _read(page)
+    assert "script" not in {tag for tag, _ in reader.tags}
+    assert text.count(evil) >= 10
+
+
 def test_nothing_is_loaded_from_anywhere():
     page = _page(an_evaluation())
     reader, _ = _read(page)
