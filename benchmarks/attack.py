@@ -34,7 +34,7 @@ from benchmarks.attacks.overload import (
     triggers,
 )
 from benchmarks.attacks.records import POISON, Poison
-from benchmarks.attacks.target import Stand, open_stand
+from benchmarks.attacks.target import RunningStack, open_stand
 from benchmarks.attacks.tools import forged_replay, forgotten_query
 from benchmarks.harness.report import finish, say
 from embedded.supervisor import PROCESSES
@@ -47,13 +47,13 @@ class Attack:
     """``act`` returns figures and ``held``. ``ends``: processes that it ends on purpose."""
 
     name: str
-    act: Callable[[Stand], Awaitable[dict[str, Any]]]
+    act: Callable[[RunningStack], Awaitable[dict[str, Any]]]
     before: str
     ends: tuple[str, ...] = ()
 
 
 def _of_record(poison: Poison) -> Attack:
-    async def act(stand: Stand) -> dict[str, Any]:
+    async def act(stand: RunningStack) -> dict[str, Any]:
         count = await stand.send(poison.records())
         seconds = await stand.goes_on(poison.process)
         return {"held": seconds is not None, "records": count, "goes_on_after_s": seconds}
@@ -113,7 +113,7 @@ ATTACKS: tuple[Attack, ...] = (
 )
 
 
-async def judge(stand: Stand, attack: Attack) -> dict[str, Any]:
+async def judge(stand: RunningStack, attack: Attack) -> dict[str, Any]:
     """Run one attack, and see whether every process is the one that it was and goes on."""
     pids, started = stand.pids(), time.monotonic()
     try:

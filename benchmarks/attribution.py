@@ -47,7 +47,7 @@ LineKey = tuple[str, str]
 
 
 @dataclass
-class Taken:
+class AcceptedEvents:
     """What intake has taken in, and the truth about the purchase lines among it."""
 
     events: list[CleanSearch | CleanInteraction] = field(default_factory=list)
@@ -56,9 +56,9 @@ class Taken:
     searches: dict[str, CleanSearch] = field(default_factory=dict)
 
 
-def take_in(records: Iterator[RawRecord]) -> Taken:
+def take_in(records: Iterator[RawRecord]) -> AcceptedEvents:
     """Validate and locate all records as intake does; what is refused is gone."""
-    taken, known = Taken(), KnownProducts()
+    taken, known = AcceptedEvents(), KnownProducts()
     for offset, raw in enumerate(records):
         record = Record(raw.topic_name, 0, offset, 0, raw.key, raw.value)
         if raw.topic_name == "products":
@@ -89,7 +89,7 @@ def take_in(records: Iterator[RawRecord]) -> Taken:
     return taken
 
 
-def is_decidable(key: LineKey, taken: Taken) -> bool:
+def is_decidable(key: LineKey, taken: AcceptedEvents) -> bool:
     """Say whether a line's true search is there to be found: see the module's docstring."""
     purchase, truth = taken.bought[key], taken.truths[key]
     search = taken.searches.get(truth.query_id or "")
@@ -98,7 +98,7 @@ def is_decidable(key: LineKey, taken: Taken) -> bool:
     return timedelta(0) <= timedelta(milliseconds=purchase.at_ms - search.at_ms) <= SETTINGS.purchase_window
 
 
-def ours(taken: Taken) -> tuple[dict[LineKey, str], dict[LineKey, int]]:
+def ours(taken: AcceptedEvents) -> tuple[dict[LineKey, str], dict[LineKey, int]]:
     """Return the credited query of every line as it stands in the end, and its credit in thousandths."""
     states: dict[str, Shopper] = {}
     queries: dict[LineKey, str] = {}
@@ -116,7 +116,7 @@ def ours(taken: Taken) -> tuple[dict[LineKey, str], dict[LineKey, int]]:
     return queries, rates
 
 
-def score(credited: dict[LineKey, str], taken: Taken) -> dict[str, float]:
+def score(credited: dict[LineKey, str], taken: AcceptedEvents) -> dict[str, float]:
     """Return precision and recall of one system."""
     right = {key for key, query in credited.items() if query == taken.truths[key].query}
     decidable = {key for key in taken.truths if is_decidable(key, taken)}
@@ -126,7 +126,7 @@ def score(credited: dict[LineKey, str], taken: Taken) -> dict[str, float]:
     }
 
 
-def confusion(credited: dict[LineKey, str], rates: dict[LineKey, int], taken: Taken) -> Counter[str]:
+def confusion(credited: dict[LineKey, str], rates: dict[LineKey, int], taken: AcceptedEvents) -> Counter[str]:
     """Count the lines that are credited wrongly or not at all, by cause."""
     rules = {VERIFIED: "named search or cart", TOUCHED: "click", SESSION: "shown"}
     causes: Counter[str] = Counter()

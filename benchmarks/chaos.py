@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.exactness.contrast import contrast
 from benchmarks.exactness.disturbances import BROKER, KILL, Faults, plan_faults
-from benchmarks.exactness.ground import Ground, open_ground, settled
+from benchmarks.exactness.ground import SlowBroker, open_ground, settled
 from benchmarks.exactness.pairs_audit import Pairs, compare, expected, read_learnt, rebalances, unaccounted
 from benchmarks.exactness.storm import Load, make_load, send
 from benchmarks.exactness.workers import working
@@ -66,7 +66,7 @@ async def run(
     }
 
 
-async def clean_pass(ground: Ground, load: Load) -> Pairs:
+async def clean_pass(ground: SlowBroker, load: Load) -> Pairs:
     """Learn from every record once, in order, with one worker that nothing happens to."""
     settings = ground.settings("clean.")
     async with working(settings, 1), open_producer(settings.kafka, linger_ms=20) as producer:
@@ -78,7 +78,7 @@ async def clean_pass(ground: Ground, load: Load) -> Pairs:
 
 
 async def chaos_pass(
-    ground: Ground, settings: StreamSettings, load: Load, seed: int, kills: int, count: int
+    ground: SlowBroker, settings: StreamSettings, load: Load, seed: int, kills: int, count: int
 ) -> tuple[dict[str, Any], Pairs]:
     """Learn from the storm while everything breaks; return facts for the report, and the pairs."""
     plan, rng = plan_faults(seed, kills), Random(f"moments:{seed}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.report import finish, say
-from benchmarks.serving.indexed_shop import Ground, Grounds, fill, known_products, publish
+from benchmarks.serving.indexed_shop import Grounds, IndexedShop, fill, known_products, publish
 from benchmarks.serving.measured_turns import quantile
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing
@@ -115,7 +115,7 @@ async def honest(
 
 
 async def measure(
-    kafka: str, milvus: str, ground: Ground, encoder: Encoder, kinds: list[str]
+    kafka: str, milvus: str, ground: IndexedShop, encoder: Encoder, kinds: list[str]
 ) -> list[dict[str, Any]]:
     """Return a row of the honest searches alone, then one per attack."""
     rows = []

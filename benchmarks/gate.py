@@ -21,7 +21,7 @@ from benchmarks.verdicts.planted_candidates import Pool, Results
 from benchmarks.verdicts.planted_cases import IN_A_ROW, QUERIES, PlantedCases
 from benchmarks.verdicts.promotion_rules import RULES, Setting
 from benchmarks.verdicts.trained_candidates import train_all
-from benchmarks.verdicts.trained_shop import Ground, with_pooling
+from benchmarks.verdicts.trained_shop import ShopData, with_pooling
 from retrieval.encoder import Encoder
 from retrieval.model_folder import resolve_model
 from trainer.evaluation.artefact import examine
@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=SESSIONS, help="visits a week of the simulated shop")
     args = parser.parse_args()
     started, cpu = time.monotonic(), time.process_time()
-    ground = Ground.of(args.seed, products=args.products, sessions=args.sessions)
+    ground = ShopData.of(args.seed, products=args.products, sessions=args.sessions)
     folder = Path(tempfile.mkdtemp(prefix="searchloop-gate-"))
     try:
         base = resolve_model(ground.settings.base_model)

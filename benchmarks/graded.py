@@ -19,12 +19,12 @@ from retrieval.model_folder import resolve_model
 from schemas.settings import TrainerSettings
 from trainer.evaluation.bootstrap import interval, resampled_means
 from trainer.evaluation.files import Evaluation
-from trainer.evaluation.rankers import Catalog
+from trainer.evaluation.rankers import EvaluationCatalog
 from trainer.evaluation.scoring import evaluate
 from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import plan
 from trainer.learning.training_data import TrainingData
-from trainer.learning.training_progress import Step
+from trainer.learning.training_progress import TrainingStep
 
 SYSTEMS = {
     "bm25": "bm25",
@@ -40,7 +40,7 @@ DIFFERENCES = (("served", "bm25"), ("dense", "base"), ("served", "served_untrain
 def learn(catalog: pl.DataFrame, judged: Judged, settings: TrainerSettings, folder: Path) -> dict[str, float]:
     """Train from the base model into ``folder``; return what it took."""
 
-    def progress(step: Step) -> None:
+    def progress(step: TrainingStep) -> None:
         if step.step % 20 == 0 or step.step == step.steps:
             say(
                 f"step {step.step}/{step.steps}, loss {step.loss:.3f}, {step.pairs_per_s:.0f} pairs/s, "
@@ -116,7 +116,7 @@ def main() -> int:
         say(f"trained: {training}; encoding the catalogue twice")
         base = resolve_model(settings.base_model)
         found = evaluate(
-            Catalog.of(catalog),
+            EvaluationCatalog.of(catalog),
             judged.qrels,
             judged.weighted,
             {"candidate": folder, "base": base},

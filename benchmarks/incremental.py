@@ -21,7 +21,7 @@ from benchmarks.learning.judged import read_catalog
 from benchmarks.learning.weekly import Learner
 from retrieval.encoder import Encoder
 from retrieval.model_folder import resolve_model
-from trainer.evaluation.rankers import Catalog, Embedded, dense
+from trainer.evaluation.rankers import Embedded, EvaluationCatalog, dense
 from trainer.evaluation.ranking_metrics import ndcg, reciprocal_rank
 from trainer.learning.fine_tune import device_of
 from trainer.learning.plan import Training
@@ -65,10 +65,10 @@ class Probe:
     """Scores a model on the next week, on the first window's queries, and on another shop's titles."""
 
     def __init__(self, log: ClickLog, first: int, general: Path, products: int) -> None:
-        self._log, self._catalog = log, Catalog.of(log.catalog)
+        self._log, self._catalog = log, EvaluationCatalog.of(log.catalog)
         trained = [week for week in sorted(set(log.rows["week"].to_list())) if week < first]
         self._old = dict(list(log.gains(trained[-1]).items())[:OLD_QUERIES])
-        self._other = Catalog.of(read_catalog(general)[0].head(products))
+        self._other = EvaluationCatalog.of(read_catalog(general)[0].head(products))
         self._titles = {p: " ".join(self._other.titles[p].split()[::2]) for p in self._other.ids}
 
     def score(self, model: Path, week: int) -> dict[str, float]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.attacks.poisoned_shop import Attack, attacked, choose
+from benchmarks.attacks.poisoned_shop import PoisonAttack, attacked, choose
 from benchmarks.harness.report import finish, say
 from benchmarks.verdicts.trained_shop import END, snapshot_of
 from retrieval.encoder import Encoder
@@ -34,7 +34,7 @@ from trainer.data.splits import split_by
 from trainer.data.trust import believed
 from trainer.data.weights import Weighting, log_popularity, weigh
 from trainer.evaluation.bootstrap import Floats, interval, resampled_means
-from trainer.evaluation.rankers import Catalog, Embedded, dense
+from trainer.evaluation.rankers import Embedded, EvaluationCatalog, dense
 from trainer.evaluation.ranking_metrics import ndcg
 from trainer.learning.fine_tune import fine_tune
 from trainer.learning.plan import plan
@@ -67,7 +67,7 @@ class Bench:
             sessions_per_week=args.sessions,
         )
         self.honest = snapshot_of(shop)
-        self.catalog = Catalog.of(self.honest.catalog)
+        self.catalog = EvaluationCatalog.of(self.honest.catalog)
         self.parts = split_by(self.settings, self.honest)
         self.attacks = choose(self.honest, self.parts.train, each=args.each, seed=args.seed)
         self.days = range(int(self.parts.train["day"].to_numpy().min()), self.parts.cut_day)
@@ -214,7 +214,7 @@ class Bench:
         return left
 
 
-def _by_arm(attacks: list[Attack]) -> dict[str, list[int]]:
+def _by_arm(attacks: list[PoisonAttack]) -> dict[str, list[int]]:
     arms: dict[str, list[int]] = defaultdict(list)
     for number, attack in enumerate(attacks):
         arms[

@@ -19,7 +19,7 @@ import polars as pl
 from benchmarks.harness.report import finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.clicks import add_log_options, log_files
-from benchmarks.learning.weekly import Ground, Learner, Scores
+from benchmarks.learning.weekly import Learner, Scores, WeeklyEvaluation
 from retrieval.model_folder import resolve_model
 from trainer.evaluation.fusion import Fitted
 from trainer.learning.fine_tune import device_of
@@ -50,7 +50,7 @@ def main() -> int:
     tested = list(log.weeks(int(first), int(last or first)))
     settings = SETTINGS.model_copy(update={"seed": args.seed})
     base = resolve_model(settings.base_model)
-    ground = Ground(log, settings)
+    ground = WeeklyEvaluation(log, settings)
     weeks: dict[int, Scores] = {}
     cost: dict[int, dict[str, float]] = {}
     words: dict[int, float] = {}

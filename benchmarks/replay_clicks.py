@@ -46,7 +46,7 @@ Qrels = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
-class RawRecord:
+class ClickRecord:
     """A record as the shop sends it."""
 
     topic_name: str
@@ -54,12 +54,12 @@ class RawRecord:
     value: bytes
 
 
-def records_of(clicks: Iterable[Click]) -> list[RawRecord]:
+def records_of(clicks: Iterable[Click]) -> list[ClickRecord]:
     """Return the searches and interactions of the clicks, in event-time order.
 
     One search per (session, query, query_time).
     """
-    timed: list[tuple[str, int, RawRecord]] = []
+    timed: list[tuple[str, int, ClickRecord]] = []
     searched: set[str] = set()
     for number, c in enumerate(clicks):
         query_id = hashlib.sha256(f"{c.session}|{c.query}|{c.query_time}".encode()).hexdigest()[:32]
@@ -68,7 +68,7 @@ def records_of(clicks: Iterable[Click]) -> list[RawRecord]:
             searched.add(query_id)
             search = common | {"event_id": f"s-{query_id}", "timestamp": c.query_time}
             timed.append(
-                (c.query_time, 0, RawRecord("searches", c.session.encode(), json.dumps(search).encode()))
+                (c.query_time, 0, ClickRecord("searches", c.session.encode(), json.dumps(search).encode()))
             )
         click: dict[str, Any] = common | {
             "event_id": f"c-{number}-{query_id}",
@@ -77,7 +77,7 @@ def records_of(clicks: Iterable[Click]) -> list[RawRecord]:
         }
         click["event_attributes"] = {"object": {"object_id": c.product_id}}
         timed.append(
-            (c.click_time, 1, RawRecord("interactions", c.session.encode(), json.dumps(click).encode()))
+            (c.click_time, 1, ClickRecord("interactions", c.session.encode(), json.dumps(click).encode()))
         )
     return [record for _, _, record in sorted(timed, key=lambda t: (t[0], t[1]))]
 
@@ -180,7 +180,8 @@ async def replay(args: argparse.Namespace) -> int:
             await ensure_topics(settings)
             async with open_producer(settings.kafka, linger_ms=20) as producer:
                 catalog = [
-                    RawRecord("products", p["product_id"].encode(), json.dumps(p).encode()) for p in products
+                    ClickRecord("products", p["product_id"].encode(), json.dumps(p).encode())
+                    for p in products
                 ]
                 await accounts.send(producer, settings, catalog)
                 await stack.ready(180)

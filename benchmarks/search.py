@@ -22,8 +22,8 @@ from typing import Any
 import psutil
 
 from benchmarks.harness.report import finish, say
-from benchmarks.serving.indexed_shop import Ground, Grounds, fill, known_products, publish
-from benchmarks.serving.measured_turns import Stand, Taken, alone, crowded, recall
+from benchmarks.serving.indexed_shop import Grounds, IndexedShop, fill, known_products, publish
+from benchmarks.serving.measured_turns import MeasuredSearcher, RequestTimes, alone, crowded, recall
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
 from embedded.kafka import EmbeddedKafka
@@ -43,7 +43,7 @@ MAX_RATIO, MIN_SHARE, MIN_RECALL = 1.3, 0.8, 0.95
 async def measure(
     backend: str,
     servers: tuple[LocalServer, LocalServer],
-    ground: Ground,
+    ground: IndexedShop,
     encoder: Encoder,
     args: argparse.Namespace,
 ) -> list[dict[str, Any]]:
@@ -74,11 +74,11 @@ async def measure(
         requester = await held.enter_async_context(open_requester(kafka, settings.topic("search-responses")))
         processes = {"searcher": psutil.Process(stack.pid("searcher")), "clients": psutil.Process()}
         processes |= {server.name: psutil.Process(server.pid) for server in servers}
-        stand = Stand(
+        stand = MeasuredSearcher(
             settings, ground, encoder, store, name, requester, itertools.cycle(ground.queries), processes
         )
         for _ in range(50):
-            await stand.one(Taken())
+            await stand.one(RequestTimes())
         found = await recall(stand)
         bare: dict[str, Any] = {}
         for in_flight in args.in_flight:

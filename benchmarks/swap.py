@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.deployment.changing_catalogue import Churn
 from benchmarks.deployment.readers import Asked, Contrast, Readers
 from benchmarks.deployment.rotated_models import BASE_DIM, rotated_model
-from benchmarks.deployment.swapping import Found, ServingShop, change, lost, steadily, until
+from benchmarks.deployment.swapping import ServingShop, SwapFindings, change, lost, steadily, until
 from benchmarks.harness.report import finish, say
 from broker.producing import open_producer
 from broker.records import Outgoing
@@ -110,7 +110,7 @@ async def _measure(
     backend: str, args: argparse.Namespace, settings: SearcherSettings, stack: Supervisor, started: float
 ) -> dict[str, Any]:
     live: Live[LoadedRelease] = Live()
-    found, stopping, changed = Found(), asyncio.Event(), asyncio.Event()
+    found, stopping, changed = SwapFindings(), asyncio.Event(), asyncio.Event()
     wrong_before = _foreign_hits()
     with VectorStore(settings.milvus) as store, ThreadPoolExecutor(1) as loading:
         recent, counts, searcher_id = Recent(), Counts(), new_searcher_id()

@@ -27,7 +27,7 @@ from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.clicks import add_log_options, log_files
 from benchmarks.learning.judged import read_catalog
-from benchmarks.learning.weekly import Ground, Learner
+from benchmarks.learning.weekly import Learner, WeeklyEvaluation
 from retrieval.encoder import Encoder
 from retrieval.model_folder import resolve_model
 from schemas.settings import TrainerSettings
@@ -153,7 +153,7 @@ def main() -> int:
         dict(log.catalog.select("product_id", "text").iter_rows()),
     )
     chosen = plan(settings, new_pairs=pairs.height, old_pairs=0, from_live=False, device=device)
-    ground, base = Ground(log, settings), resolve_model(settings.base_model)
+    ground, base = WeeklyEvaluation(log, settings), resolve_model(settings.base_model)
     variants: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="searchloop-speed-") as scratch:
         models = {"base": base}

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from benchmarks.harness.report import finish, say
-from benchmarks.intake.damage import Fault, Sent, text_of
+from benchmarks.intake.damage import Fault, SentRecord, text_of
 from benchmarks.intake.faults import FAULTS
 from benchmarks.intake.unusual import NOW, Good, unusual
 from broker.records import Record
@@ -37,7 +37,7 @@ class Entry:
     """A record of the mixture; ``fault`` None is a good one."""
 
     topic: str
-    sent: Sent
+    sent: SentRecord
     fault: Fault | None
 
 
@@ -49,14 +49,14 @@ def good_records(shop: Shop) -> Iterator[Good]:
     for record in [*shop.products(), *shop.all_events()]:
         if record.value is not None:
             body = json.loads(record.value)
-            yield Good(record.topic_name, Sent(record.key, record.value), body, record.truth.action)
+            yield Good(record.topic_name, SentRecord(record.key, record.value), body, record.truth.action)
             if record.topic_name == "searches":
                 wish = {
                     name: body[name]
                     for name in ("event_id", "timestamp", "client_id", "session_id")
                     if name in body
                 }
-                yield Good("erasures", Sent(record.key, text_of(wish)), wish, None)
+                yield Good("erasures", SentRecord(record.key, text_of(wish)), wish, None)
 
 
 def mixture(goods: Sequence[Good], per_kind: int, rng: Random) -> list[Entry]:

@@ -29,7 +29,7 @@ from schemas.text import normalise_query
 from trainer.data.popularity import Popularity
 from trainer.data.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
 from trainer.data.weights import Weighting, log_popularity, weigh
-from trainer.evaluation.rankers import Catalog
+from trainer.evaluation.rankers import EvaluationCatalog
 from trainer.evaluation.scoring import evaluate
 from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import plan
@@ -149,7 +149,9 @@ def learn_clicks(
         facts = fine_tune(
             resolve_model(settings.base_model), folder, TrainingData(pairs, known, texts), steps
         )
-        found = evaluate(Catalog.of(catalog), clicks.qrels, weighted, {"candidate": folder}, threads=1)
+        found = evaluate(
+            EvaluationCatalog.of(catalog), clicks.qrels, weighted, {"candidate": folder}, threads=1
+        )
     own = found.results.filter(pl.col("system") == "candidate").join(
         found.queries.select("query", "unseen"), on="query"
     )

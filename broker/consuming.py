@@ -13,7 +13,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from broker.decoding import install
-from broker.fetching import Pace
+from broker.fetching import FetchPace
 from broker.naming import client_id
 from broker.reading import as_record
 from broker.records import Record
@@ -45,7 +45,7 @@ class GroupConsumer:
     At least once: what is not committed comes again, to this member or another.
     """
 
-    def __init__(self, inner: AIOKafkaConsumer, topics: list[str], pace: Pace) -> None:
+    def __init__(self, inner: AIOKafkaConsumer, topics: list[str], pace: FetchPace) -> None:
         """Take a consumer that has subscribed to nothing yet."""
         self._inner = inner
         self._topics = topics
@@ -172,7 +172,7 @@ class OrderedGroupConsumer(GroupConsumer):
     PATIENCE_S = 2.0
     AHEAD = 2000
 
-    def __init__(self, inner: AIOKafkaConsumer, topics: list[str], pace: Pace) -> None:
+    def __init__(self, inner: AIOKafkaConsumer, topics: list[str], pace: FetchPace) -> None:
         super().__init__(inner, topics, pace)
         self._held: dict[TopicPartition, deque[Record]] = {}
 
@@ -276,7 +276,7 @@ async def open_group(
     )
     group_of = OrderedGroupConsumer if in_order else GroupConsumer
     try:
-        member = group_of(inner, topics, Pace(inner, fetch_wait_ms))
+        member = group_of(inner, topics, FetchPace(inner, fetch_wait_ms))
         await inner.start()
         yield member
     finally:

@@ -14,7 +14,7 @@ REST_MS = 1000
 REST_AFTER_S = 5.0
 
 
-class Pace:
+class FetchPace:
     """Sets the wait of a consumer's next fetch, which aiokafka takes only when it is made."""
 
     def __init__(

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from broker.decoding import install
 from broker.errors import MissingTopicError
-from broker.fetching import Pace
+from broker.fetching import FetchPace
 from broker.naming import client_id
 from broker.records import Record, partition_of
 
@@ -42,7 +42,7 @@ class Compacted:
 class Reader:
     """An open reader of one or more topics, all partitions, without group and without commits."""
 
-    def __init__(self, inner: AIOKafkaConsumer, partitions: list[TopicPartition], pace: Pace) -> None:
+    def __init__(self, inner: AIOKafkaConsumer, partitions: list[TopicPartition], pace: FetchPace) -> None:
         self._inner = inner
         self._partitions = partitions
         self._pace = pace
@@ -130,7 +130,7 @@ async def open_reader(
             await inner.seek_to_beginning(*partitions)
             for (topic, partition), offset in start.items() if not isinstance(start, str) else ():
                 inner.seek(TopicPartition(topic, partition), offset)
-        yield Reader(inner, partitions, Pace(inner, fetch_wait_ms))
+        yield Reader(inner, partitions, FetchPace(inner, fetch_wait_ms))
     finally:
         await inner.stop()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from commands.support.deployment import Effect, Outcome, command_and_wait
+from commands.support.deployment import CommandOutcome, Effect, command_and_wait
 from commands.support.session import REFUSED, err, find_settings, out, show_json, stop
 from schemas.releases import DeploymentAction, DeploymentCommand
 
@@ -90,9 +90,9 @@ def _deploy(
 
 
 def _tell(action: DeploymentAction, effect: Effect, *, as_json: bool) -> None:
-    if effect.outcome is Outcome.REFUSED:
+    if effect.outcome is CommandOutcome.REFUSED:
         stop(effect.detail)
-    if effect.outcome is Outcome.PENDING:
+    if effect.outcome is CommandOutcome.PENDING:
         err.print(Text.assemble(("pending", "bold yellow"), f": {effect.detail}"), soft_wrap=True)
         raise SystemExit(REFUSED)
     pointer = effect.pointer

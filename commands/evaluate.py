@@ -23,7 +23,7 @@ from trainer.data.snapshot import Snapshot, frames, last_day
 from trainer.data.splits import split_by
 from trainer.data.weights import Weighting, weigh
 from trainer.evaluation.files import Evaluation
-from trainer.evaluation.rankers import Catalog
+from trainer.evaluation.rankers import EvaluationCatalog
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.report_page import render
 from trainer.evaluation.scoring import evaluate as rank_and_score
@@ -102,7 +102,7 @@ def score(
     weighted = weigh(parts.train, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
     qrels = parts.qrels if judged is None else qrels_of(judged, weighted)
     return rank_and_score(
-        Catalog.of(snapshot.catalog),
+        EvaluationCatalog.of(snapshot.catalog),
         qrels,
         weighted,
         {name: Path(model) for name, model in models.items()},

@@ -27,7 +27,7 @@ from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
 from schemas.settings import Settings, StreamSettings
 from stream.importers import algolia, ga4, google, retail, segment, ubi
-from stream.importers.outcome import Body, Convert, Outcome, Skipped, convert_numbered
+from stream.importers.outcome import Body, Convert, ImportOutcome, Skipped, convert_numbered
 from stream.importers.retail_rows import read_rows
 from stream.importers.tally import Tally
 from stream.validators import VALIDATORS
@@ -50,7 +50,7 @@ _CHUNK = 500
 
 def outcomes(
     form: str, file: str, *, position_base: int | None, product_field: str | None
-) -> Iterator[Outcome]:
+) -> Iterator[ImportOutcome]:
     """Yield what becomes of every line of a file.
 
     Raises ``ValueError`` for a CSV without the needed columns.
@@ -82,7 +82,7 @@ def _text(line: bytes | Rejection) -> str | Rejection:
 
 
 def judge(
-    found: Iterable[Outcome],
+    found: Iterable[ImportOutcome],
     topic_name: Callable[[str], str],
     now: datetime,
     rules: StreamSettings,

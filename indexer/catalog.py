@@ -21,7 +21,7 @@ SHOWN_PROBLEMS = 5
 
 
 @dataclass
-class Catalog:
+class CatalogState:
     """Products by id, and the next offset to read per partition.
 
     Counts what it passes over; ``problems`` are the newest, in words.

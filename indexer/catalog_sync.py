@@ -21,7 +21,7 @@ import structlog
 from broker.errors import BrokerError
 from broker.reading import Reader
 from broker.records import Record
-from indexer.catalog import Catalog, out_of_step
+from indexer.catalog import CatalogState, out_of_step
 from indexer.lanes import Lane
 from indexer.metrics import (
     CATALOG_PRODUCTS,
@@ -77,7 +77,7 @@ class CatalogSync:
     """
 
     def __init__(self, store: VectorStore, lane: Lane, models: Models) -> None:
-        self.catalog = Catalog()
+        self.catalog = CatalogState()
         self.changed_at = 0.0
         self.refused: dict[str, str] = {}
         self._store = store

@@ -24,11 +24,11 @@ from retrieval.faults import NOT_LOADED, StoreError, meaning
 from retrieval.filters import among, expression, literal
 from retrieval.naming import collection_name, collection_prefix, is_generation_name
 from retrieval.profile import PROFILES, Backend, backend_of
-from retrieval.rows import MAX_BYTES, SHOWN, Found, Row, check_vectors, from_entity, to_entities, to_found
+from retrieval.rows import MAX_BYTES, SHOWN, IndexHit, Row, check_vectors, from_entity, to_entities, to_found
 from schemas.search import Filter
 from schemas.settings import without_password
 
-__all__ = ["Found", "Row", "StoreError", "VectorStore", "collection_name", "collection_prefix"]
+__all__ = ["IndexHit", "Row", "StoreError", "VectorStore", "collection_name", "collection_prefix"]
 
 T = TypeVar("T")
 
@@ -200,7 +200,7 @@ class VectorStore:
         *,
         filters: Sequence[Filter] = (),
         timeout_s: float = 5.0,
-    ) -> list[list[Found]]:
+    ) -> list[list[IndexHit]]:
         """Return per vector at most k hits by falling score, a tie by the smaller id, each product once.
 
         An empty list for none. ``vectors`` are (n, dim) unit rows. Raises ``FilterError``, ``RowError``, and

@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Counter
 
 from retrieval.encoder import Encoder, Vectors
-from retrieval.index import Found, VectorStore
+from retrieval.index import IndexHit, VectorStore
 from retrieval.model_folder import fingerprint, resolve_model
 from retrieval.naming import generation_of
 from retrieval.ranking import rank
@@ -147,7 +147,7 @@ class LoadedRelease:
         """
         del self.encoder, self._store
 
-    def _ranked(self, hits: Sequence[Found], k: int) -> list[ScoredHit]:
+    def _ranked(self, hits: Sequence[IndexHit], k: int) -> list[ScoredHit]:
         ours = {h.product_id: h for h in hits if h.generation == self._stamp}
         if foreign := len(hits) - len(ours):
             WRONG_RELEASE_HITS.inc(foreign)

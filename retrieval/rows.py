@@ -60,7 +60,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Found:
+class IndexHit:
     """One hit.
 
     ``score`` is the inner product, 1.0 at best; ``fields`` are title, brand, category, price, availability.
@@ -162,17 +162,17 @@ def cut(text: str, limit: int) -> str:
     return text if len(raw) <= limit else raw[:limit].decode(errors="ignore")
 
 
-def to_found(raw: Sequence[Mapping[str, Any]], k: int) -> list[Found]:
+def to_found(raw: Sequence[Mapping[str, Any]], k: int) -> list[IndexHit]:
     """Return at most k hits by falling score, a tie by the smaller id.
 
     Lite may give a product twice after a crash: the better stays.
     """
-    found: dict[str, Found] = {}
+    found: dict[str, IndexHit] = {}
     for hit in raw:
         entity = hit["entity"]
         product_id = str(entity["product_id"])
         fields = {field: entity[field] for field in SHOWN} | {"price": known_price(entity["price"])}
-        one = Found(product_id, float(hit["distance"]), int(entity["generation"]), fields)
+        one = IndexHit(product_id, float(hit["distance"]), int(entity["generation"]), fields)
         if product_id not in found or one.score > found[product_id].score:
             found[product_id] = one
     return sorted(found.values(), key=lambda f: (-f.score, f.product_id))[:k]

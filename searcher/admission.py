@@ -12,13 +12,13 @@ from broker.records import Record
 from schemas.rejections import Rejection
 from searcher.batching import Memory
 from searcher.clocks import skew_ms
-from searcher.costing import Pace, cost_of
+from searcher.costing import CostRate, cost_of
 from searcher.endings import expired, overloaded
 from searcher.metrics import OVERLOADED, REPEATED, SKEWED, WAITING
 from searcher.progress import Progress
 from searcher.replying import Reply
-from searcher.requests import Accepted, Refused, read, refused_for_a_fault
-from searcher.waiting import Asked, Waiting
+from searcher.requests import Accepted, BadRequest, read, refused_for_a_fault
+from searcher.waiting import Waiting, WaitingRequest
 
 REMEMBERED = 50_000
 MOST_WAITING, WAITING_BYTES = 2_000, 32 << 20
@@ -39,12 +39,12 @@ class Admission:
         default: str,
         deployment: str,
         *,
-        refuse: Callable[[Refused], list[Reply]],
+        refuse: Callable[[BadRequest], list[Reply]],
         most: int = MOST_WAITING,
         most_bytes: int = WAITING_BYTES,
     ) -> None:
         """``refuse`` says what a bad request is told."""
-        self.pace = Pace()
+        self.pace = CostRate()
         self._reply_topics = reply_topics
         self._default = default
         self._deployment = deployment
@@ -85,7 +85,7 @@ class Admission:
         WAITING.set(len(self._waiting))
         return replies
 
-    def take(self, most: int, *, heavy_too: bool) -> list[Asked]:
+    def take(self, most: int, *, heavy_too: bool) -> list[WaitingRequest]:
         """Return whose turn it is, at most ``most``; nothing when nothing waits."""
         taken = self._waiting.take(most, most * BATCH_COST, heavy_too=heavy_too)
         for one in taken:
@@ -114,7 +114,7 @@ class Admission:
         """Return, and forget, the records up to which all is done."""
         return self._progress.committable()
 
-    def _read(self, record: Record) -> Accepted | Refused:
+    def _read(self, record: Record) -> Accepted | BadRequest:
         found = judged(lambda r: read(r, self._reply_topics, self._default), record)
         return (
             refused_for_a_fault(record, found.problems[0].message, self._default)
@@ -122,8 +122,8 @@ class Admission:
             else found
         )
 
-    def _judged(self, one: Accepted | Refused, now_ms: float, read_up_ms: float | None) -> list[Reply]:
-        if isinstance(one, Refused):
+    def _judged(self, one: Accepted | BadRequest, now_ms: float, read_up_ms: float | None) -> list[Reply]:
+        if isinstance(one, BadRequest):
             return self._refuse(one)
         skew = skew_ms(one.sent_ms, read_up_ms=read_up_ms, now_ms=now_ms)
         if skew:
@@ -131,7 +131,7 @@ class Admission:
         remaining_ms = one.remaining_ms(now_ms)
         if remaining_ms <= 0:
             return [Reply(one, expired(one, now_ms=now_ms, skew_ms=skew))]
-        asked = Asked(one, cost_of(one.request))
+        asked = WaitingRequest(one, cost_of(one.request))
         wait_s = self._waiting.ahead(asked) * self.pace.unit_s
         over = [asked] if wait_s * 1000 > remaining_ms else self._waiting.add(asked)
         OVERLOADED.inc(len(over))

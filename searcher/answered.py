@@ -24,7 +24,7 @@ def same(request: SearchRequest) -> Hashable:
     return request.request_id, hash(said)
 
 
-class Answered:
+class RecentAnswers:
     """The newest answers with their JSON, ``most`` and ``most_bytes`` together at most.
 
     None is older than ``MOST_S``; the oldest go first.

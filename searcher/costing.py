@@ -36,7 +36,7 @@ def heavy(cost: float) -> bool:
     return cost > HEAVY
 
 
-class Pace:
+class CostRate:
     """How long a unit of cost takes now, in seconds, where there is enough to do: 0 until that was seen."""
 
     def __init__(self) -> None:

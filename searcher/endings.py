@@ -1,12 +1,12 @@
 """The answers to requests that are not searched: refused, expired, or too many at once. Pure."""
 
 from schemas.search import SearchError, SearchResponse, Status
-from searcher.requests import Accepted, Refused
+from searcher.requests import Accepted, BadRequest
 
 _LEAST_RETRY_MS, _MOST_RETRY_MS = 100, 60_000
 
 
-def rejected(refused: Refused) -> SearchResponse:
+def rejected(refused: BadRequest) -> SearchResponse:
     """Return the answer to a bad request; its id is empty where none could be read."""
     return SearchResponse(request_id=refused.request_id or "", status=Status.REJECTED, error=refused.error)
 

@@ -7,7 +7,7 @@ import structlog
 
 from schemas.search import REPLY_TOPIC
 from searcher.metrics import REFUSED_TOPICS
-from searcher.requests import Refused
+from searcher.requests import BadRequest
 
 log = structlog.get_logger(__name__)
 
@@ -16,7 +16,7 @@ OTHERS = "(others)"
 _seen: set[str] = set()
 
 
-def note_refusal(refused: Refused) -> None:
+def note_refusal(refused: BadRequest) -> None:
     """Log and count one refusal.
 
     The first of each reply topic that is not allowed, and nothing for what the client is told anyway.

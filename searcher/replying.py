@@ -20,7 +20,7 @@ from broker.records import Outgoing, bytes_of
 from schemas.search import SearchResponse
 from searcher.endings import not_taken, too_large
 from searcher.metrics import ANSWERS, TOTAL_SECONDS, UNWRITABLE
-from searcher.requests import Accepted, Refused
+from searcher.requests import Accepted, BadRequest
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ class Reply:
     ``json`` is the answer as it is written; None until then.
     """
 
-    to: Accepted | Refused
+    to: Accepted | BadRequest
     response: SearchResponse
     json: bytes | None = None
     again: bool = False

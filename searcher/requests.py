@@ -55,7 +55,7 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class Refused:
+class BadRequest:
     """A bad request. ``request_id`` None: neither the value nor the key names the request."""
 
     request_id: str | None
@@ -70,7 +70,7 @@ class Refused:
         return self.request_id is not None or bool(self.address.headers)
 
 
-def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accepted | Refused:
+def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accepted | BadRequest:
     """Return the request of a record.
 
     ``reply_topics`` maps the allowed topics to their numbers of partitions; ``default`` is one. A bad reply
@@ -80,12 +80,14 @@ def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accep
     address, fault = _address(record, reply_topics, default)
     if len(record.value or b"") > REQUEST_BYTES:
         fault = SearchError(code="too_large", message=f"a request has at most {REQUEST_BYTES} bytes")
-        return Refused(_as_id((record.key or b"").decode(errors="replace")), address, fault, sent_ms, record)
+        return BadRequest(
+            _as_id((record.key or b"").decode(errors="replace")), address, fault, sent_ms, record
+        )
     request = decoding.read(record.value, SearchRequest)
     if isinstance(request, Rejection):
         first = request.problems[0]
         message = f"{first.loc or 'request'}: {first.message}"[:500]
-        return Refused(
+        return BadRequest(
             _id_of(record),
             address,
             fault or SearchError(code="invalid_request", message=message),
@@ -94,18 +96,18 @@ def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accep
         )
     fault = fault or _fault(request)
     if fault is not None:
-        return Refused(request.request_id, address, fault, sent_ms, record)
+        return BadRequest(request.request_id, address, fault, sent_ms, record)
     return Accepted(request, address, sent_ms, record)
 
 
-def refused_for_a_fault(record: Record, kind: str, default: str) -> Refused:
+def refused_for_a_fault(record: Record, kind: str, default: str) -> BadRequest:
     """Return the refusal of a record that nobody foresaw.
 
     Told by its key and its correlation id where it has them, on ``default``.
     """
     error = SearchError(code="processing_error", message=f"a fault of the searcher: {kind}")
     key = _as_id((record.key or b"").decode(errors="replace"))
-    return Refused(key, Address(default, None, _correlation(record) or ()), error, None, record)
+    return BadRequest(key, Address(default, None, _correlation(record) or ()), error, None, record)
 
 
 def _fault(request: SearchRequest) -> SearchError | None:

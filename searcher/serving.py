@@ -29,7 +29,7 @@ from schemas.search import SearchResponse, Timings
 from schemas.settings import SearcherSettings
 from schemas.topics import SEARCH_RESPONSES, SEARCHES
 from searcher.admission import Admission
-from searcher.answered import Answered, same
+from searcher.answered import RecentAnswers, same
 from searcher.answering import answer
 from searcher.costing import heavy
 from searcher.counting import Counts
@@ -39,9 +39,9 @@ from searcher.metrics import AGAIN, BATCH_SIZE
 from searcher.recent import Recent
 from searcher.refusing import note_refusal
 from searcher.replying import Replies, Reply
-from searcher.requests import Accepted, Refused
+from searcher.requests import Accepted, BadRequest
 from searcher.shown import query_id_of
-from searcher.waiting import Asked
+from searcher.waiting import WaitingRequest
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ class Server:
         )
         self._assignment: Assignment | None = None
         self._read_up_ms: float | None = None
-        self._answered = Answered(ANSWERS, ANSWERS_BYTES)
+        self._answered = RecentAnswers(ANSWERS, ANSWERS_BYTES)
         self._searching: dict[object, list[Accepted]] = {}
         self._heavy = False
         self._stirred = asyncio.Event()
@@ -138,7 +138,7 @@ class Server:
             self._stirred.set()
 
     @staticmethod
-    def _rejected(refused: Refused) -> list[Reply]:
+    def _rejected(refused: BadRequest) -> list[Reply]:
         note_refusal(refused)
         return [Reply(refused, rejected(refused))]
 
@@ -148,7 +148,7 @@ class Server:
             self._admission.begin()
             self._read_up_ms = None
 
-    async def _next(self) -> list[Asked]:
+    async def _next(self) -> list[WaitingRequest]:
         """Return the next batch, once there is one.
 
         Nothing when nothing comes for a while, or while partitions move.
@@ -165,7 +165,7 @@ class Server:
         except TimeoutError:
             return []
 
-    async def _serve_batch(self, asked: list[Asked], encoded: asyncio.Event) -> None:
+    async def _serve_batch(self, asked: list[WaitingRequest], encoded: asyncio.Event) -> None:
         alone = heavy(asked[0].cost)
         self._heavy = self._heavy or alone
         try:
@@ -177,9 +177,9 @@ class Server:
             self._stirred.set()
         await self._finishing.finish(replies)
 
-    async def _replies(self, asked: Sequence[Asked], encoded: asyncio.Event) -> list[Reply]:
+    async def _replies(self, asked: Sequence[WaitingRequest], encoded: asyncio.Event) -> list[Reply]:
         now_ms = time.time() * 1000
-        fresh: list[Asked] = []
+        fresh: list[WaitingRequest] = []
         replies: list[Reply] = []
         for waited in asked:
             one = waited.accepted

@@ -19,7 +19,7 @@ _FLOWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class WaitingRequest:
     """A request that waits, and its cost."""
 
     accepted: Accepted
@@ -31,7 +31,7 @@ class Asked:
         return client_of(self.accepted.request) or f"key:{hash(self.accepted.record.key)}"
 
 
-Place = tuple[float, int, Asked]
+Place = tuple[float, int, WaitingRequest]
 
 
 class Waiting:
@@ -50,7 +50,7 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._places)
 
-    def add(self, asked: Asked) -> list[Asked]:
+    def add(self, asked: WaitingRequest) -> list[WaitingRequest]:
         """Let one wait; return those for which there is no room: the last in line, which may be this one."""
         self._number += 1
         tag = self._tag(asked)
@@ -66,7 +66,7 @@ class Waiting:
             over.append(last)
         return over
 
-    def ahead(self, asked: Asked) -> float:
+    def ahead(self, asked: WaitingRequest) -> float:
         """Return the cost of all that would hold this one up, were it added now.
 
         That is what would be taken before it; but a heavy one is searched beside others, and holds up heavy
@@ -76,7 +76,7 @@ class Waiting:
         alone = heavy(asked.cost)
         return sum(p[2].cost for p in self._places[:place] if alone or not heavy(p[2].cost))
 
-    def late(self, now_ms: float) -> list[Asked]:
+    def late(self, now_ms: float) -> list[WaitingRequest]:
         """Take out those that have waited too long: they would only keep others from being let in.
 
         Nobody has served them, so their clients get their shares back: what these have waiting moves up, and
@@ -103,7 +103,7 @@ class Waiting:
                 self._last[flow] = tag
         return list(late.values())
 
-    def take(self, most: int, budget: float, *, heavy_too: bool) -> list[Asked]:
+    def take(self, most: int, budget: float, *, heavy_too: bool) -> list[WaitingRequest]:
         """Take the next requests.
 
         At most ``most`` of at most ``budget`` together, or one heavy one alone where it is next.
@@ -133,7 +133,7 @@ class Waiting:
         self._flows.clear()
         self._bytes = 0
 
-    def _tag(self, asked: Asked) -> float:
+    def _tag(self, asked: WaitingRequest) -> float:
         return max(self._now, self._last.get(asked.flow, 0.0)) + asked.cost
 
     def _remove(self, taken: Sequence[Place]) -> None:
@@ -148,7 +148,7 @@ class Waiting:
         if not self._places or len(self._last) > _FLOWS:
             self._last = {flow: tag for flow, tag in self._last.items() if tag > self._now and self._places}
 
-    def _leave(self, asked: Asked) -> None:
+    def _leave(self, asked: WaitingRequest) -> None:
         self._bytes -= asked.accepted.bytes
         self._flows[asked.flow] -= 1
         if not self._flows[asked.flow]:

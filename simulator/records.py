@@ -170,7 +170,7 @@ def engagement(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OrderLine:
+class SimulatedOrderLine:
     """One line of an order: its truth, and what the record says. ``unit_price`` is in EUR."""
 
     truth: LineTruth
@@ -183,7 +183,7 @@ def order(
     who: Identity,
     at: datetime,
     action: str,
-    lines: Sequence[OrderLine],
+    lines: Sequence[SimulatedOrderLine],
     *,
     order_id: str,
     rng: Random,

@@ -18,7 +18,7 @@ from simulator.catalog import SimProduct
 from simulator.intents import Demand, Intent, Relevance
 from simulator.lexicon import Lexicon
 from simulator.old_engine import Ranker
-from simulator.records import Identity, Kind, LineTruth, OrderLine, RawRecord
+from simulator.records import Identity, Kind, LineTruth, RawRecord, SimulatedOrderLine
 from simulator.wording import Style, draw_style, word_intent
 
 _EXPLAINING = Style(slang=0.0, formal=0.7)
@@ -247,8 +247,8 @@ class Shoppers:
                 records.order(who, at, "refund", [rng.choice(lines)], order_id=order_id, rng=rng)
             )
 
-    def _line(self, truth: LineTruth, rng: Random, *, named: bool) -> OrderLine:
-        return OrderLine(
+    def _line(self, truth: LineTruth, rng: Random, *, named: bool) -> SimulatedOrderLine:
+        return SimulatedOrderLine(
             truth=truth,
             quantity=rng.choices((1, 2, 3), (88, 9, 3))[0],
             unit_price=self._price(self._products, truth.product_id),

@@ -281,6 +281,21 @@ def heavy_starts(root: Path) -> list[str]:
     return found
 
 
+def shared_class_names(root: Path) -> list[str]:
+    homes: dict[str, list[str]] = {}
+    for path in tree(root):
+        for name in public_classes((root / path).read_text(encoding="utf-8")):
+            homes.setdefault(name, []).append(path)
+    return [f"class {name} stands in {' and in '.join(paths)}" for name, paths in homes.items() if paths[1:]]
+
+
+def public_classes(source: str) -> Iterator[str]:
+    """Yield the names of the classes of a file that others may import."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name
+
+
 RULES = {
     "arrows point inward": forbidden_arrows,
     "rooms see what the table says": forbidden_doors,
@@ -288,6 +303,7 @@ RULES = {
     "imports stand at the top": hidden_imports,
     "nothing imports itself": cycles,
     "torch only where text is encoded": heavy_starts,
+    "a class name means one thing": shared_class_names,
 }
 
 
@@ -345,6 +361,8 @@ PLANTED = {
                                   "media/a.py": "from media import x"}),
     "torch two steps away": ("torch only where text is encoded",
                              {"stream/a.py": "from media import b", "media/b.py": "import torch.nn"}),
+    "two classes of one name": ("a class name means one thing",
+                                {"stream/a.py": "class Row: ...", "retrieval/a.py": "class Row: ..."}),
     "a verb that loads a model": ("torch only where text is encoded", {"commands/a.py": "import torch"}),
 }  # fmt: skip
 
@@ -371,7 +389,8 @@ def test_what_the_design_allows_is_not_caught(tmp_path: Path) -> None:
         "trainer/steps.py": "from trainer.gate.a import x",
         "trainer/gate/a.py": "from trainer.data.a import x\nfrom trainer.gate import b",
         "cli.py": "def up():\n    from stream import app",
-        "benchmarks/ingest.py": "import aiokafka\nimport faust",
+        "benchmarks/ingest.py": "import aiokafka\nimport faust\nclass _Row: ...",
+        "benchmarks/search.py": "class _Row: ...",
     }
     for path, source in allowed.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

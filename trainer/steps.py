@@ -32,7 +32,7 @@ from trainer.gate.past import Past, look_back
 from trainer.gate.pinned import PinError, read_pins
 from trainer.learning.plan import Lineage, Training, lineage_of, plan
 from trainer.learning.training_data import TrainingData
-from trainer.learning.training_progress import Step, TrainingError
+from trainer.learning.training_progress import TrainingError, TrainingStep
 from trainer.run.folder import REPORT, MarkerError, RunFolder, RunOutcome, failed, write_durably
 from trainer.run.generations import await_live, read_history
 from trainer.run.processes import command, environment
@@ -83,7 +83,7 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
     catalog = pl.read_parquet(run.path / "snapshot" / "catalog.parquet")
     run.absent("model.tmp")
 
-    def progress(step: Step) -> None:
+    def progress(step: TrainingStep) -> None:
         detail = (
             f"step {step.step}/{step.steps}, loss {step.loss:.3f}, {step.pairs_per_s:.0f} pairs/s, "
             f"{step.eta_s:.0f} s to go"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from benchmarks.attacks.target import Stand
+from benchmarks.attacks.target import RunningStack
 from embedded.supervisor import PROCESSES
 from schemas.search import Status
 
@@ -22,7 +22,7 @@ class Honest:
 
 
 @asynccontextmanager
-async def honest_searches(stand: Stand, *, pause_s: float = 0.5) -> AsyncIterator[Honest]:
+async def honest_searches(stand: RunningStack, *, pause_s: float = 0.5) -> AsyncIterator[Honest]:
     """Search as an honest client for the length of the block, one request at a time.
 
     Those of the block end within it.
@@ -54,7 +54,7 @@ async def honest_searches(stand: Stand, *, pause_s: float = 0.5) -> AsyncIterato
 
 
 @asynccontextmanager
-async def watched_memory(stand: Stand) -> AsyncIterator[dict[str, float]]:
+async def watched_memory(stand: RunningStack) -> AsyncIterator[dict[str, float]]:
     """Yield by how much, in MB, each process rose at most above its start of the block.
 
     Ten looks a second.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.attacks.target import Sent, Stand
+from benchmarks.attacks.target import AttackRecord, RunningStack
 from benchmarks.deployment.rotated_models import approval, rotated_model
 from schemas.releases import Candidate, DeploymentCommand, LivePointer, Release, ReleaseState
 from schemas.search import Status
@@ -18,7 +18,7 @@ _REFUSAL_S = 60.0
 _GUARD_S = 20.0
 
 
-def a_command(stand: Stand, **fields: Any) -> DeploymentCommand:
+def a_command(stand: RunningStack, **fields: Any) -> DeploymentCommand:
     """Return a command as whoever can write to the topic sends it."""
     return DeploymentCommand(
         command_id=uuid.uuid4().hex, deployment=stand.settings.deployment, actor="trainer", **fields
@@ -26,10 +26,10 @@ def a_command(stand: Stand, **fields: Any) -> DeploymentCommand:
 
 
 async def outcome(
-    stand: Stand, command: DeploymentCommand, *, within_s: float
+    stand: RunningStack, command: DeploymentCommand, *, within_s: float
 ) -> tuple[LivePointer | None, str]:
     """Send a command and wait. Returns the pointer that it made, or None and the reason of its refusal."""
-    record = Sent(
+    record = AttackRecord(
         topic="deployment-commands", value=command.to_json(), key=stand.settings.deployment.encode()
     )
     before = await stand.pointer()
@@ -56,14 +56,14 @@ async def outcome(
     return await stand.pointer(), "carried out"
 
 
-def a_model(stand: Stand, folder: str, seed: int) -> Candidate:
+def a_model(stand: RunningStack, folder: str, seed: int) -> Candidate:
     """Return a candidate whose answers are as good as the pretrained model's, and whose weights are new."""
     path = stand.folder / folder / f"{seed}-{uuid.uuid4().hex[:6]}"
     path.parent.mkdir(parents=True, exist_ok=True)
     return rotated_model(path, seed=seed, dim=384).candidate
 
 
-async def forged_promotion(stand: Stand) -> dict[str, Any]:
+async def forged_promotion(stand: RunningStack) -> dict[str, Any]:
     """Promote weights that nobody judged, with the right fingerprint, in the trainer's name.
 
     Then with a wrong one; then from elsewhere.
@@ -84,12 +84,14 @@ async def forged_promotion(stand: Stand) -> dict[str, Any]:
     }
 
 
-async def _approve(stand: Stand, candidate: Candidate) -> None:
+async def _approve(stand: RunningStack, candidate: Candidate) -> None:
     decision = approval(candidate, "attack")
-    await stand.send([Sent(topic="decisions", value=decision.to_json(), key=decision.decision_id.encode())])
+    await stand.send(
+        [AttackRecord(topic="decisions", value=decision.to_json(), key=decision.decision_id.encode())]
+    )
 
 
-async def promoted(stand: Stand, seed: int) -> LivePointer:
+async def promoted(stand: RunningStack, seed: int) -> LivePointer:
     """Promote a good new generation as the trainer would, and return its pointer.
 
     Raises ``RuntimeError`` when it is refused.
@@ -106,7 +108,7 @@ async def promoted(stand: Stand, seed: int) -> LivePointer:
     return pointer
 
 
-async def guard_as_weapon(stand: Stand) -> dict[str, Any]:
+async def guard_as_weapon(stand: RunningStack) -> dict[str, Any]:
     """Promote a good generation, then ask 230 searches whose filter matches nothing.
 
     Then 230 plain ones of one client.
@@ -128,7 +130,7 @@ async def guard_as_weapon(stand: Stand) -> dict[str, Any]:
     }
 
 
-async def forged_pointer(stand: Stand) -> dict[str, Any]:
+async def forged_pointer(stand: RunningStack) -> dict[str, Any]:
     """Write a pointer with a huge sequence and a collection that is not there.
 
     Then roll back as the operator.
@@ -147,12 +149,18 @@ async def forged_pointer(stand: Stand) -> dict[str, Any]:
     forged = LivePointer(
         deployment=stand.settings.deployment, sequence=999_999, live=bogus, cause="promote", actor="indexer"
     )
-    await stand.send([Sent(topic="releases", value=forged.to_json(), key=stand.settings.deployment.encode())])
+    await stand.send(
+        [AttackRecord(topic="releases", value=forged.to_json(), key=stand.settings.deployment.encode())]
+    )
     await asyncio.sleep(5)
     served = await stand.search()
     command = a_command(stand, action="rollback", force=True, reason="the operator")
     await stand.send(
-        [Sent(topic="deployment-commands", value=command.to_json(), key=stand.settings.deployment.encode())]
+        [
+            AttackRecord(
+                topic="deployment-commands", value=command.to_json(), key=stand.settings.deployment.encode()
+            )
+        ]
     )
     wanted, after = real.previous.generation, None
     for _ in range(60):
@@ -169,14 +177,14 @@ async def forged_pointer(stand: Stand) -> dict[str, Any]:
     }
 
 
-async def late_command(stand: Stand) -> dict[str, Any]:
+async def late_command(stand: RunningStack) -> dict[str, Any]:
     """Send a command whose time is over."""
     past = datetime.now(UTC) - timedelta(seconds=5)
     made, why = await outcome(stand, a_command(stand, action="pin", expires_at=past), within_s=_REFUSAL_S)
     return {"held": made is None and "expired" in why, "refusal": why}
 
 
-async def lost_model(stand: Stand) -> dict[str, Any]:
+async def lost_model(stand: RunningStack) -> dict[str, Any]:
     """Move the live model away, start the indexer again, and ask for the other generation."""
     pointer = await promoted(stand, 31)
     folder = Path(pointer.live.model)

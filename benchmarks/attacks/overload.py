@@ -20,7 +20,7 @@ import aiohttp
 import psutil
 
 from benchmarks.attacks.beside import honest_searches, watched_memory
-from benchmarks.attacks.target import Sent, Stand
+from benchmarks.attacks.target import AttackRecord, RunningStack
 from embedded.probing import says_yes
 from embedded.supervisor import Supervisor
 from schemas.search import SearchRequest
@@ -35,7 +35,7 @@ _HANG_S = 60.0
 _READY_S = 180.0
 
 
-async def _during(stand: Stand, process: str) -> tuple[float | None, int, int]:
+async def _during(stand: RunningStack, process: str) -> tuple[float | None, int, int]:
     """Wait until a process goes on.
 
     Returns the seconds, how often its page was asked meanwhile, and how often it did not answer.
@@ -49,7 +49,7 @@ async def _during(stand: Stand, process: str) -> tuple[float | None, int, int]:
     return await probe, asked, silent
 
 
-async def erasures(stand: Stand) -> dict[str, Any]:
+async def erasures(stand: RunningStack) -> dict[str, Any]:
     """Ask to forget 4,000 shoppers whom nobody knows."""
     now = datetime.now(UTC).isoformat()
     cpu = stand.cpu_s("stream")
@@ -58,7 +58,7 @@ async def erasures(stand: Stand) -> dict[str, Any]:
         for n in range(_ERASURES)
     )
     await stand.send(
-        Sent(topic="erasures", value=wish, key=b"unknown-%d" % n) for n, wish in enumerate(wishes)
+        AttackRecord(topic="erasures", value=wish, key=b"unknown-%d" % n) for n, wish in enumerate(wishes)
     )
     took, asked, silent = await _during(stand, "stream")
     used = round(stand.cpu_s("stream") - cpu, 1)
@@ -73,7 +73,7 @@ async def erasures(stand: Stand) -> dict[str, Any]:
     }
 
 
-async def triggers(stand: Stand) -> dict[str, Any]:
+async def triggers(stand: RunningStack) -> dict[str, Any]:
     """Ask for 30,000 runs, each a cancellation of a run that does not exist."""
     now = datetime.now(UTC)
     flood = (
@@ -81,26 +81,26 @@ async def triggers(stand: Stand) -> dict[str, Any]:
         for n in range(_TRIGGERS)
     )
     key = stand.settings.deployment.encode()
-    await stand.send(Sent(topic="training-triggers", value=value, key=key) for value in flood)
+    await stand.send(AttackRecord(topic="training-triggers", value=value, key=key) for value in flood)
     took, asked, silent = await _during(stand, "trainer")
     held = took is not None and took <= _SOON_S and silent == 0
     return {"held": held, "records": _TRIGGERS, "seconds": took, "pages_asked": asked, "pages_silent": silent}
 
 
-async def bombs(stand: Stand) -> dict[str, Any]:
+async def bombs(stand: RunningStack) -> dict[str, Any]:
     """Send records of zeros that are small on disk: to intake and to the searcher."""
     found: dict[str, Any] = {"held": True}
     for process, topic in (("stream", "interactions"), ("searcher", "search-requests")):
         async with watched_memory(stand) as rose:
             for _ in range(4):
-                await stand.send([Sent(topic=topic, value=bytes(256 * _MB), key=b"bomb")])
+                await stand.send([AttackRecord(topic=topic, value=bytes(256 * _MB), key=b"bomb")])
             took = await stand.goes_on(process)
         found[process] = {"seconds": took, "rose_mb": rose[process]}
         found["held"] = found["held"] and took is not None and rose[process] <= _MOST_MB
     return {**found, "records": "4 of 256 MB each", "most_mb": _MOST_MB}
 
 
-async def heavy_requests(stand: Stand) -> dict[str, Any]:
+async def heavy_requests(stand: RunningStack) -> dict[str, Any]:
     """Ask with 7 MB of filter text, with 2,000 values, and 300 times for 200 hits.
 
     An honest client searches beside it.
@@ -118,7 +118,9 @@ async def heavy_requests(stand: Stand) -> dict[str, Any]:
     many = [body % (uuid.uuid4().hex.encode(), b",".join([_json(values)] * 20)) for _ in range(30)]
     async with honest_searches(stand) as seen, watched_memory(stand) as rose:
         for records in (long, many, raw):
-            await stand.send(Sent(topic="search-requests", value=value, key=None) for value in records)
+            await stand.send(
+                AttackRecord(topic="search-requests", value=value, key=None) for value in records
+            )
             await asyncio.sleep(8)
     held = seen.answered == seen.asked and rose["searcher"] <= _MOST_MB
     return {"held": held, "honest": vars(seen), "searcher_rose_mb": rose["searcher"]}
@@ -128,7 +130,7 @@ def _json(value: dict[str, Any]) -> bytes:
     return json.dumps(value).encode()
 
 
-async def promising_connections(stand: Stand) -> dict[str, Any]:
+async def promising_connections(stand: RunningStack) -> dict[str, Any]:
     """Hold 3 connections to Kafka that announce 100 MB each and send one byte of it."""
     host, _, port = stand.stack.kafka.rpartition(":")
     with ExitStack() as held:
@@ -140,7 +142,7 @@ async def promising_connections(stand: Stand) -> dict[str, Any]:
     return {"held": seen.answered == seen.asked, "honest": vars(seen)}
 
 
-async def hanging_servers(stand: Stand) -> dict[str, Any]:
+async def hanging_servers(stand: RunningStack) -> dict[str, Any]:
     """Stop Kafka, then Milvus, without ending it.
 
     Who needs it must say that it is not ready, and serve again once it goes on.
@@ -188,7 +190,7 @@ def _small_disk(folder: Path, mb: int) -> Iterator[bool]:
             subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
-async def full_disk(stand: Stand) -> dict[str, Any]:
+async def full_disk(stand: RunningStack) -> dict[str, Any]:
     """Fill the disk under a second stack, which writes its log of Kafka there, then free it."""
     folder = stand.folder / "small"
     with _small_disk(folder, 400) as mounted:

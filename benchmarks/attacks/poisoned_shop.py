@@ -34,7 +34,7 @@ ARMS: tuple[tuple[Pattern, int], ...] = (
 
 
 @dataclass(frozen=True)
-class Attack:
+class PoisonAttack:
     """Clients who buy ``product_id`` after ``query``.
 
     A campaign's are honest: the product suits the query.
@@ -46,7 +46,7 @@ class Attack:
     product_id: str
 
 
-def choose(snapshot: Snapshot, train: pl.DataFrame, *, each: int, seed: int) -> list[Attack]:
+def choose(snapshot: Snapshot, train: pl.DataFrame, *, each: int, seed: int) -> list[PoisonAttack]:
     """Return ``each`` attacks per arm, on the queries with the most trained clients.
 
     In an order that the seed shuffles.
@@ -82,11 +82,13 @@ def choose(snapshot: Snapshot, train: pl.DataFrame, *, each: int, seed: int) -> 
         else:
             product_id = next(p for p in free if category[p] not in own)
             free.remove(product_id)
-        attacks.append(Attack(pattern, clients, query, product_id))
+        attacks.append(PoisonAttack(pattern, clients, query, product_id))
     return attacks
 
 
-def attacked(snapshot: Snapshot, attacks: Sequence[Attack], *, days: Sequence[int], seed: int) -> Snapshot:
+def attacked(
+    snapshot: Snapshot, attacks: Sequence[PoisonAttack], *, days: Sequence[int], seed: int
+) -> Snapshot:
     """Return the snapshot as the stream would hold it after the attacks.
 
     One order for each client, its day one of ``days``.

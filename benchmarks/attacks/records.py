@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from benchmarks.attacks.target import Sent, an_event
+from benchmarks.attacks.target import AttackRecord, an_event
 from benchmarks.intake.odd_names import OddName
 from broker.records import TOPIC_BYTES
 from schemas.search import CORRELATION_ID, REPLY_PARTITION
@@ -27,12 +27,12 @@ class Poison:
 
     name: str
     process: str
-    records: Callable[[], list[Sent]]
+    records: Callable[[], list[AttackRecord]]
     before: str
 
 
-def _one(topic: str, value: bytes | None, **fields: object) -> Callable[[], list[Sent]]:
-    return lambda: [Sent(topic=topic, value=value, **fields)]  # type: ignore[arg-type]
+def _one(topic: str, value: bytes | None, **fields: object) -> Callable[[], list[AttackRecord]]:
+    return lambda: [AttackRecord(topic=topic, value=value, **fields)]  # type: ignore[arg-type]
 
 
 def _request(**fields: object) -> bytes:
@@ -49,11 +49,11 @@ def _command(**fields: object) -> bytes:
     return json.dumps({"command_id": uuid.uuid4().hex, "action": "promote", **fields}).encode()
 
 
-def _fat_shopper() -> list[Sent]:
+def _fat_shopper() -> list[AttackRecord]:
     """Valid searches of one client, each with 200 products of the longest ids."""
     ids = [f"{n:03d}" + "x" * 253 for n in range(200)]
     return [
-        Sent(
+        AttackRecord(
             topic="searches",
             value=an_event(
                 f"fat-{uuid.uuid4().hex}",
@@ -108,13 +108,17 @@ POISON: tuple[Poison, ...] = (
     Poison(
         "A3 a reply partition of 5,000 digits",
         "searcher",
-        lambda: [Sent(topic="search-requests", value=_request(), headers=((REPLY_PARTITION, b"9" * 5000),))],
+        lambda: [
+            AttackRecord(topic="search-requests", value=_request(), headers=((REPLY_PARTITION, b"9" * 5000),))
+        ],
         "1 end in 50 s, 0 of 7 honest searches answered",
     ),
     Poison(
         "A4 a correlation id of 8 MB",
         "searcher",
-        lambda: [Sent(topic="search-requests", value=_request(), headers=((CORRELATION_ID, b"c" * LARGE),))],
+        lambda: [
+            AttackRecord(topic="search-requests", value=_request(), headers=((CORRELATION_ID, b"c" * LARGE),))
+        ],
         "1 end in 50 s, 0 of 7 honest searches answered",
     ),
     Poison("A8 a shopper too large for a record", "stream", _fat_shopper, "6 ends in 100 s"),
@@ -122,7 +126,7 @@ POISON: tuple[Poison, ...] = (
         "A9 a product id of 2,000 digits",
         "indexer",
         lambda: [
-            Sent(
+            AttackRecord(
                 topic="products",
                 value=b'{"product_id":' + b"1" * 2000 + b',"title":"A jacket"}',
                 key=b"1" * 2000,
@@ -133,20 +137,20 @@ POISON: tuple[Poison, ...] = (
     Poison(
         "A10 a trigger that cancels 256 characters",
         "trainer",
-        lambda: [Sent(topic="training-triggers", value=_trigger(cancels="x" * 256))],
+        lambda: [AttackRecord(topic="training-triggers", value=_trigger(cancels="x" * 256))],
         "7 ends in 60 s",
     ),
     Poison(
         "A10 a trigger that cancels a path",
         "trainer",
-        lambda: [Sent(topic="training-triggers", value=_trigger(cancels="../runtime.json"))],
+        lambda: [AttackRecord(topic="training-triggers", value=_trigger(cancels="../runtime.json"))],
         "6 ends in 46 s",
     ),
     Poison(
         "A12 a command of the year 1",
         "indexer",
         lambda: [
-            Sent(
+            AttackRecord(
                 topic="deployment-commands",
                 value=_command(at="0001-01-01T00:00:00+14:00", force=True, reason="x"),
             )
@@ -156,7 +160,7 @@ POISON: tuple[Poison, ...] = (
     Poison(
         "an event of the year 1",
         "stream",
-        lambda: [Sent(topic="searches", value=an_event("y1", timestamp="0001-01-01T00:00:00+14:00"))],
+        lambda: [AttackRecord(topic="searches", value=an_event("y1", timestamp="0001-01-01T00:00:00+14:00"))],
         _NOT_TRIED,
     ),
 )

@@ -53,7 +53,7 @@ OTHERS_WRITE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent:
+class AttackRecord:
     """One record of an attack: topic without prefix, value, key, headers."""
 
     topic: str
@@ -63,7 +63,7 @@ class Sent:
 
 
 @dataclass
-class Stand:
+class RunningStack:
     """A running stack. ``settings`` are those that all its processes have."""
 
     stack: Supervisor
@@ -89,7 +89,7 @@ class Stand:
         times = psutil.Process(self.stack.pid(name)).cpu_times()
         return float(times.user + times.system)
 
-    async def send(self, records: Iterable[Sent]) -> int:
+    async def send(self, records: Iterable[AttackRecord]) -> int:
         """Write records as an attacker would; returns how many."""
         flying = []
         for r in records:
@@ -103,7 +103,7 @@ class Stand:
         await asyncio.gather(*flying)
         return len(flying)
 
-    def _odd(self, record: Sent) -> BatchBuilder:
+    def _odd(self, record: AttackRecord) -> BatchBuilder:
         """Return a batch of one record that the library would not send: clients of other makes do."""
         batch = self.producer.create_batch()
         batch._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, -1, _LARGEST)  # noqa: SLF001 (its own asserts what it sends)
@@ -149,7 +149,7 @@ class Stand:
         return (await read_releases(self.settings))[0]
 
     async def answer_on(
-        self, topic: str, said: bytes, records: Iterable[Sent], *, within_s: float = PROBE_S
+        self, topic: str, said: bytes, records: Iterable[AttackRecord], *, within_s: float = PROBE_S
     ) -> tuple[bytes, float] | None:
         """Write records and wait for one on ``topic`` that holds ``said`` in key or value.
 
@@ -200,27 +200,27 @@ def an_event(mark: str, **fields: object) -> bytes:
     return json.dumps({**event, "query_response_hit_ids": ["100001"], **fields}).encode()
 
 
-def _probe_of_stream(_: Stand, mark: str) -> tuple[str, Sent]:
-    return "events", Sent(topic="searches", value=an_event(mark), key=mark.encode())
+def _probe_of_stream(_: RunningStack, mark: str) -> tuple[str, AttackRecord]:
+    return "events", AttackRecord(topic="searches", value=an_event(mark), key=mark.encode())
 
 
-def _probe_of_trainer(stand: Stand, mark: str) -> tuple[str, Sent]:
+def _probe_of_trainer(stand: RunningStack, mark: str) -> tuple[str, AttackRecord]:
     trigger = Trigger(trigger_id=mark, requested_at=datetime.now(UTC), params={"nonsense": 1})
-    return dead_letter_name(TRAINING_TRIGGERS.name), Sent(
+    return dead_letter_name(TRAINING_TRIGGERS.name), AttackRecord(
         topic=TRAINING_TRIGGERS.name, value=trigger.to_json(), key=stand.settings.deployment.encode()
     )
 
 
-def _probe_of_indexer(stand: Stand, mark: str) -> tuple[str, Sent]:
+def _probe_of_indexer(stand: RunningStack, mark: str) -> tuple[str, AttackRecord]:
     command = DeploymentCommand(
         command_id=mark, deployment=stand.settings.deployment, action="rollback", expected_generation=10**6
     )
-    return "decisions", Sent(
+    return "decisions", AttackRecord(
         topic="deployment-commands", value=command.to_json(), key=stand.settings.deployment.encode()
     )
 
 
-_PROBES: Mapping[str, Callable[[Stand, str], tuple[str, Sent]]] = {
+_PROBES: Mapping[str, Callable[[RunningStack, str], tuple[str, AttackRecord]]] = {
     "stream": _probe_of_stream,
     "trainer": _probe_of_trainer,
     "indexer": _probe_of_indexer,
@@ -228,7 +228,7 @@ _PROBES: Mapping[str, Callable[[Stand, str], tuple[str, Sent]]] = {
 
 
 @asynccontextmanager
-async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator[Stand]:
+async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator[RunningStack]:
     """Start a stack with a small shop and wait until all its processes do their work.
 
     One partition of each topic: so what an honest client sends stands behind the attack, never beside it.
@@ -264,10 +264,10 @@ async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator
         await producer.start()
         try:
             async with open_requester(stack.kafka, settings.topic("search-responses")) as requester:
-                stand = Stand(stack, settings, requester, producer, folder)
+                stand = RunningStack(stack, settings, requester, producer, folder)
                 await stand.send(_jacket())
                 records = [*shop.products(), *shop.all_events()]
-                await stand.send(Sent(topic=r.topic_name, value=r.value, key=r.key) for r in records)
+                await stand.send(AttackRecord(topic=r.topic_name, value=r.value, key=r.key) for r in records)
                 await stack.ready(300)
                 for name in PROCESSES:
                     if await stand.goes_on(name) is None:
@@ -279,7 +279,7 @@ async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator
             await producer.stop()
 
 
-def _jacket() -> list[Sent]:
+def _jacket() -> list[AttackRecord]:
     product = Product(
         product_id="jacket",
         title="Waterproof jacket for rain and storm",
@@ -287,4 +287,4 @@ def _jacket() -> list[Sent]:
         category_path=["jackets"],
         price=50.0,
     )
-    return [Sent(topic="products", value=product.to_json(), key=b"jacket")]
+    return [AttackRecord(topic="products", value=product.to_json(), key=b"jacket")]

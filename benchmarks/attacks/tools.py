@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.attacks.target import Sent, Stand
+from benchmarks.attacks.target import AttackRecord, RunningStack
 from broker.reading import open_reader, read_compacted
 
 _CLI = str(Path(__file__).absolute().parents[2] / "cli.py")
@@ -18,7 +18,7 @@ _INTERNAL = ("releases", "decisions", "catalog", "deployment-commands")
 _ESCAPE = b"\x1b]52;c;ZXZpbA==\x07\x1b[2J"
 
 
-async def _cli(stand: Stand, *arguments: str) -> tuple[int, bytes]:
+async def _cli(stand: RunningStack, *arguments: str) -> tuple[int, bytes]:
     """Run a verb as the operator does. Returns its exit code and all that it printed."""
     command = [sys.executable, _CLI, *arguments, "--data-dir", str(stand.settings.data_dir)]
     process = await asyncio.create_subprocess_exec(
@@ -28,7 +28,7 @@ async def _cli(stand: Stand, *arguments: str) -> tuple[int, bytes]:
     return process.returncode or 0, printed
 
 
-async def _ends(stand: Stand, topics: Iterable[str]) -> dict[str, int]:
+async def _ends(stand: RunningStack, topics: Iterable[str]) -> dict[str, int]:
     found = {}
     for topic in topics:
         async with open_reader(stand.settings.kafka, [stand.settings.topic(topic)]) as reader:
@@ -36,7 +36,7 @@ async def _ends(stand: Stand, topics: Iterable[str]) -> dict[str, int]:
     return found
 
 
-async def forged_replay(stand: Stand) -> dict[str, Any]:
+async def forged_replay(stand: RunningStack) -> dict[str, Any]:
     """Write refused records that claim to have been replayed, and to come from a topic of ours.
 
     Then show and replay the dead letters.
@@ -44,7 +44,7 @@ async def forged_replay(stand: Stand) -> dict[str, Any]:
     forged = (("dlq.replayed", b"abc"), ("dlq.origin", stand.settings.topic("releases").encode() + b"/0/0"))
     await stand.send(
         [
-            Sent(
+            AttackRecord(
                 topic="interactions",
                 value=b"{" + _ESCAPE,
                 key=_ESCAPE,
@@ -73,7 +73,7 @@ async def forged_replay(stand: Stand) -> dict[str, Any]:
     }
 
 
-async def forgotten_query(stand: Stand) -> dict[str, Any]:
+async def forgotten_query(stand: RunningStack) -> dict[str, Any]:
     """Let a shopper buy by a query that nobody else has, and forget the shopper.
 
     Then look for the query in ``pairs``. The row goes with a record that comes later, so others go on
@@ -87,7 +87,7 @@ async def forgotten_query(stand: Stand) -> dict[str, Any]:
     return {"held": learnt and gone, "learnt": learnt, "forget": code, "gone_from_pairs": gone}
 
 
-async def _buy(stand: Stand, shopper: str, query: str) -> None:
+async def _buy(stand: RunningStack, shopper: str, query: str) -> None:
     """Send a search, a click and a purchase of a shopper."""
     now = datetime.now(UTC)
     search: dict[str, object] = {
@@ -105,10 +105,10 @@ async def _buy(stand: Stand, shopper: str, query: str) -> None:
     for number, (topic, body) in enumerate(events):
         at = (now - timedelta(seconds=60 - number)).isoformat()
         body |= {"event_id": uuid.uuid4().hex, "timestamp": at, "client_id": shopper}
-        await stand.send([Sent(topic=topic, value=json.dumps(body).encode(), key=shopper.encode())])
+        await stand.send([AttackRecord(topic=topic, value=json.dumps(body).encode(), key=shopper.encode())])
 
 
-async def _until(stand: Stand, text: str, *, there: bool) -> bool:
+async def _until(stand: RunningStack, text: str, *, there: bool) -> bool:
     """Wait until a text is in the newest values of ``pairs``, or is not."""
     for _ in range(int(_LEARNT_S)):
         pairs = (await read_compacted(stand.settings.kafka, stand.settings.topic("pairs"))).records

@@ -29,7 +29,7 @@ FIRST = 100
 
 
 @dataclass
-class Tally:
+class ReaderTally:
     """What was seen. ``took_ms`` by phase; the first faults in words."""
 
     requests: int = 0
@@ -80,7 +80,7 @@ class Readers:
     ) -> None:
         self._asked = asked
         self.phase = "other"
-        self.ours = Tally()
+        self.ours = ReaderTally()
         self._live = live
         self._catalogue = catalogue
         self._pause_s = pause_ms / 1000
@@ -179,7 +179,7 @@ class Contrast:
 
     def __init__(self, store: VectorStore, alias: str, *, pause_ms: float, seed: int) -> None:
         self.encoder: Encoder | None = None
-        self.tally = Tally()
+        self.tally = ReaderTally()
         self._store = store
         self._alias = alias
         self._pause_s = pause_ms / 1000

@@ -27,7 +27,7 @@ DIMS = (BASE_DIM, BASE_DIM, 256, 256)  # each second change is one of dimension
 
 
 @dataclass
-class Found:
+class SwapFindings:
     """What the changes themselves showed."""
 
     swaps: int = 0
@@ -76,7 +76,7 @@ class ServingShop:
         return (served.live.generation, served.sequence) if served else (0, 0)
 
 
-async def change(shop: ServingShop, readers: Readers, found: Found, *, back: bool) -> None:
+async def change(shop: ServingShop, readers: Readers, found: SwapFindings, *, back: bool) -> None:
     """Change what serves once, and wait for the first hundred answers after it."""
     _, sequence = shop.serves()
     served = shop.follower.served

@@ -25,7 +25,7 @@ QUIET_S = 3.0
 
 
 @dataclass(frozen=True)
-class Ground:
+class SlowBroker:
     """``address`` is the slow road, which everybody takes."""
 
     broker: EmbeddedKafka
@@ -48,7 +48,7 @@ class Ground:
 
 
 @asynccontextmanager
-async def open_ground(folder: Path, rtt_ms: float) -> AsyncIterator[Ground]:
+async def open_ground(folder: Path, rtt_ms: float) -> AsyncIterator[SlowBroker]:
     """Start the broker and the road to it."""
     road = free_port()
     broker = EmbeddedKafka(folder / "kafka", advertised_port=road)
@@ -66,7 +66,7 @@ async def open_ground(folder: Path, rtt_ms: float) -> AsyncIterator[Ground]:
     try:
         while is_free(road) and proxy.poll() is None:  # noqa: ASYNC110 (another process fulfils it)
             await asyncio.sleep(0.05)
-        yield Ground(broker, f"{HOST}:{road}", folder)
+        yield SlowBroker(broker, f"{HOST}:{road}", folder)
     finally:
         broker.stop()
         proxy.kill()

@@ -53,7 +53,7 @@ def bare(pair: Pair, *, sketched: bool) -> bytes:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairsDifference:
     """How pairs differ from what is right.
 
     ``lost`` and ``double`` in thousandths of a credit, over pairs, days and actions.
@@ -65,7 +65,7 @@ class Difference:
     examples: list[str]
 
 
-def compare(found: Pairs, right: Pairs) -> Difference:
+def compare(found: Pairs, right: Pairs) -> PairsDifference:
     """Compare byte for byte.
 
     Pairs with more clients than a pair holds exactly are compared by their counts.
@@ -80,7 +80,7 @@ def compare(found: Pairs, right: Pairs) -> Difference:
         credits_found, credits_right = _credits(a), _credits(b)
         lost += (credits_right - credits_found).total()
         double += (credits_found - credits_right).total()
-    return Difference(
+    return PairsDifference(
         len(wrong), lost, double, [f"{k!r}: found {found.get(k)} right {right.get(k)}" for k in wrong[:3]]
     )
 

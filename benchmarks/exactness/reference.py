@@ -32,7 +32,7 @@ Rows = dict[tuple[str, str], dict[int, dict[str, tuple[int, int, int]]]]
 Clients = dict[tuple[str, str], dict[str, int]]
 
 
-class Search(NamedTuple):
+class ReferenceSearch(NamedTuple):
     """The earliest record of a query_id, with all that any of them showed."""
 
     at: int
@@ -42,7 +42,7 @@ class Search(NamedTuple):
     shown: frozenset[str]
 
 
-class Touch(NamedTuple):
+class ReferenceTouch(NamedTuple):
     """The earliest of the repeats of a touch; ``last`` is the time of the latest."""
 
     at: int
@@ -53,7 +53,7 @@ class Touch(NamedTuple):
     last: int
 
 
-class Bought(NamedTuple):
+class ReferenceOrderLine(NamedTuple):
     """A line of an order."""
 
     at: int
@@ -72,9 +72,11 @@ class Facts:
     line.
     """
 
-    searches: dict[str, Search] = field(default_factory=dict)
-    touches: dict[str, dict[str, Touch]] = field(default_factory=lambda: defaultdict(dict))
-    bought: dict[str, dict[tuple[str, int], Bought]] = field(default_factory=lambda: defaultdict(dict))
+    searches: dict[str, ReferenceSearch] = field(default_factory=dict)
+    touches: dict[str, dict[str, ReferenceTouch]] = field(default_factory=lambda: defaultdict(dict))
+    bought: dict[str, dict[tuple[str, int], ReferenceOrderLine]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
     refunds: dict[tuple[str, int], tuple[str, str, int]] = field(default_factory=dict)
 
 
@@ -136,7 +138,7 @@ def _add_search(facts: Facts, body: dict[str, Any]) -> None:
         str(p) for p in body.get("query_response_hit_ids", ())
     ]
     at, query = _milliseconds(body["timestamp"]), normalise_query(body["user_query"])
-    new = Search(at, body["event_id"], query, body.get("session_id"), frozenset(shown))
+    new = ReferenceSearch(at, body["event_id"], query, body.get("session_id"), frozenset(shown))
     old = facts.searches.get(body["query_id"], new)
     facts.searches[body["query_id"]] = min(old, new, key=lambda s: s[:2])._replace(
         shown=old.shown | new.shown
@@ -155,7 +157,7 @@ def _add_interaction(facts: Facts, body: dict[str, Any]) -> None:
             revenue = round(item.get("unit_price", 0.0) * 100) * item["quantity"]
             order, line = (
                 body.get("order_id") or event_id,
-                Bought(at, event_id, item["quantity"], revenue, named, session),
+                ReferenceOrderLine(at, event_id, item["quantity"], revenue, named, session),
             )
             known = facts.bought[product].setdefault((order, numbers[product]), line)
             facts.bought[product][order, numbers[product]] = min(known, line, key=lambda x: x[:2])
@@ -165,7 +167,7 @@ def _add_interaction(facts: Facts, body: dict[str, Any]) -> None:
         elif action != "impression":
             once = query_id is not None and action != "remove_from_cart"
             key = "\x1f".join(("q", str(query_id), product, action) if once else ("e", event_id, str(index)))
-            touch = Touch(at, event_id, action, query_id, session, at)
+            touch = ReferenceTouch(at, event_id, action, query_id, session, at)
             old = facts.touches[product].get(key, touch)
             facts.touches[product][key] = min(old, touch, key=lambda t: t[:2])._replace(
                 last=max(old.last, touch.last)
@@ -237,7 +239,7 @@ def _showed_last(
     return (facts.searches[max(near)[1]].query, rate, max(near)[1]) if near else None
 
 
-def _owner_of_touch(facts: Facts, product: str, t: Touch) -> Owner | None:
+def _owner_of_touch(facts: Facts, product: str, t: ReferenceTouch) -> Owner | None:
     named = (t.query_id,) if t.query_id else ()
     window = PURCHASE if t.action == "add_to_cart" else CLICK
     return _named(facts, product, t.at, named, window) or _showed_last(
@@ -248,8 +250,8 @@ def _owner_of_touch(facts: Facts, product: str, t: Touch) -> Owner | None:
 def _owner_of_line(
     facts: Facts,
     product: str,
-    line: Bought,
-    touches: dict[str, Touch],
+    line: ReferenceOrderLine,
+    touches: dict[str, ReferenceTouch],
     owners: dict[str, Owner | None],
     carts: list[str],
 ) -> Owner | None:
@@ -272,7 +274,7 @@ def _owner_of_line(
 
 
 def _carts(
-    touches: dict[str, Touch], bought: dict[tuple[str, int], Bought]
+    touches: dict[str, ReferenceTouch], bought: dict[tuple[str, int], ReferenceOrderLine]
 ) -> tuple[set[str], dict[tuple[str, int], list[str]]]:
     """Return the carts that were taken back for good, and those that stood at each order line.
 

@@ -23,7 +23,7 @@ from schemas.settings import StreamSettings
 LEAVES_WITHIN_S = 180.0
 
 
-class Worker:
+class StormWorker:
     """One place that a process fills, again and again."""
 
     def __init__(self, number: int, settings: StreamSettings, arguments: tuple[str, ...]) -> None:
@@ -65,19 +65,19 @@ class Workers:
         self._settings = settings
         self._arguments = arguments
         self._started = 0
-        self.running: list[Worker] = []
+        self.running: list[StormWorker] = []
         self.crashes: Counter[int] = Counter()
         self.logs: list[Path] = []
 
-    def join(self) -> Worker:
+    def join(self) -> StormWorker:
         """Start one more."""
         self._started += 1
-        worker = Worker(self._started, self._settings, self._arguments)
+        worker = StormWorker(self._started, self._settings, self._arguments)
         self.running.append(worker)
         self.logs.append(worker.log)
         return worker
 
-    async def leave(self, worker: Worker) -> None:
+    async def leave(self, worker: StormWorker) -> None:
         """End one in order. Raises ``TimeoutError`` when it does not end."""
         self.running.remove(worker)
         worker.process.send_signal(signal.SIGTERM)
@@ -86,7 +86,7 @@ class Workers:
         finally:
             worker.process.kill()
 
-    def kill(self, worker: Worker) -> None:
+    def kill(self, worker: StormWorker) -> None:
         """End one with SIGKILL and start another in its place at once."""
         worker.process.kill()
         worker.process.wait()

@@ -17,7 +17,7 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentRecord:
     """A record as it lies on a raw topic, without its place."""
 
     key: bytes | None
@@ -26,7 +26,7 @@ class Sent:
 
 
 # (the good record, its body, random source, now) -> the damaged record
-Plant = Callable[[Sent, Body, Random, datetime], Sent]
+Plant = Callable[[SentRecord, Body, Random, datetime], SentRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def literal(field: str, *literals: bytes) -> Plant:
     )
 
 
-def with_headers(sent: Sent, **headers: bytes) -> Sent:
+def with_headers(sent: SentRecord, **headers: bytes) -> SentRecord:
     """Return the record with these headers; two underscores stand for a dash."""
     return replace(sent, headers=tuple((k.replace("__", "-"), v) for k, v in headers.items()))
 
@@ -102,7 +102,7 @@ def with_headers(sent: Sent, **headers: bytes) -> Sent:
 def structured(change: Callable[[Body, Random], object]) -> Plant:
     """Put a CloudEvents envelope around the body, and change it."""
 
-    def plant(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
+    def plant(sent: SentRecord, body: Body, rng: Random, _now: datetime) -> SentRecord:
         envelope = {
             "specversion": "1.0",
             "id": body.get("event_id", "e1"),

@@ -18,7 +18,7 @@ from benchmarks.intake.damage import (
     Body,
     Fault,
     Plant,
-    Sent,
+    SentRecord,
     cut,
     literal,
     setting,
@@ -128,7 +128,7 @@ def _everywhere(topic: str) -> Iterator[Fault]:
     )
 
 
-def _lone_surrogate(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
+def _lone_surrogate(sent: SentRecord, body: Body, rng: Random, _now: datetime) -> SentRecord:
     half = rng.choice(("\\ud83d", "\\udc00", "\\ud83d\\ud83d"))
     return replace(
         sent, value=text_of(body | {rng.choice(_fields(body)): "@@"}).replace(b"@@", half.encode())
@@ -139,12 +139,12 @@ def _fields(body: Body) -> list[str]:
     return [k for k, v in body.items() if isinstance(v, str)]
 
 
-def _two_envelopes(sent: Sent, body: Body, rng: Random, now: datetime) -> Sent:
+def _two_envelopes(sent: SentRecord, body: Body, rng: Random, now: datetime) -> SentRecord:
     made = structured(lambda envelope, _: envelope)(sent, body, rng, now)
     return replace(made, headers=(*made.headers, ("ce_id", b"%x" % rng.getrandbits(64))))
 
 
-def _other_id(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
+def _other_id(sent: SentRecord, body: Body, rng: Random, _now: datetime) -> SentRecord:
     return with_headers(
         replace(sent, value=text_of(body | {"event_id": "mine"})),
         ce_specversion=b"1.0",
@@ -152,7 +152,7 @@ def _other_id(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
     )
 
 
-def _deep(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
+def _deep(sent: SentRecord, body: Body, rng: Random, _now: datetime) -> SentRecord:
     depth = rng.choice((250, 900, 1000, 3000, 20_000))
     opening, closing = rng.choice(((b"[", b"]"), (b'{"a":', b"}")))
     nested = opening * depth + b"1" + closing * depth
@@ -177,7 +177,7 @@ def _bare(plant: Plant) -> Plant:
     return lambda sent, body, rng, now: replace(plant(sent, body, rng, now), headers=())
 
 
-def _torn(sent: Sent, rng: Random) -> Sent:
+def _torn(sent: SentRecord, rng: Random) -> SentRecord:
     return replace(sent, value=cut(sent.value or b"", rng))
 
 

@@ -15,7 +15,7 @@ from benchmarks.intake.damage import (
     Body,
     Fault,
     Plant,
-    Sent,
+    SentRecord,
     first_item,
     literal,
     setting,
@@ -235,7 +235,7 @@ def of_interactions() -> Iterator[Fault]:
     yield fault("refund of nothing", Reason.SCHEMA, "order_id", without("order_id"), "refund")
 
 
-def _ordinal(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
+def _ordinal(sent: SentRecord, body: Body, rng: Random, _now: datetime) -> SentRecord:
     what = body["event_attributes"] | {"position": {"ordinal": rng.choice((-1, 1.5, "first", []))}}
     return replace(sent, value=text_of(body | {"event_attributes": what}))
 
@@ -246,7 +246,7 @@ def _thing(*ids: str) -> Plant:
     )
 
 
-def _dear(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
+def _dear(sent: SentRecord, body: Body, rng: Random, _now: datetime) -> SentRecord:
     first = body["items"][0] | {"unit_price": rng.choice((1e9, 5e8)), "quantity": rng.choice((1000, 100_000))}
     return replace(sent, value=text_of(body | {"items": [first, *body["items"][1:]]}))
 
@@ -254,7 +254,7 @@ def _dear(sent: Sent, body: Body, rng: Random, _now: datetime) -> Sent:
 _HEAVY = [{"object_id": f"{n:0200d}"} for n in range(400)]
 
 
-def _endless(sent: Sent, body: Body, rng: Random, now: datetime) -> Sent:
+def _endless(sent: SentRecord, body: Body, rng: Random, now: datetime) -> SentRecord:
     made = first_item("unit_price", "@@")(sent, body, rng, now)
     return replace(
         made, value=(made.value or b"").replace(b'"@@"', rng.choice((b"1e999", b"-1e999", b"1e400")))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from benchmarks.intake.damage import Sent, text_of
+from benchmarks.intake.damage import SentRecord, text_of
 from schemas.events import ACTION_ALIASES
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -19,7 +19,7 @@ class Good:
     """A good record of the shop, with its body; ``action`` of an interaction."""
 
     topic: str
-    sent: Sent
+    sent: SentRecord
     body: dict[str, Any]
     action: str | None
 
@@ -28,13 +28,13 @@ def _base64(body: object) -> str:
     return base64.b64encode(text_of(body)).decode()
 
 
-def unusual(good: Good, rng: Random) -> Sent:
+def unusual(good: Good, rng: Random) -> SentRecord:
     """Return the record in one of the forms that are unusual and allowed.
 
     Its meaning may change, its validity not.
     """
     body, sent = good.body, good.sent
-    forms: list[Sent] = [
+    forms: list[SentRecord] = [
         replace(sent, value=b"\xef\xbb\xbf" + text_of(body)),
         replace(sent, value=json.dumps(body, indent=2).encode()),
         replace(sent, value=text_of(body | {"schema_version": rng.choice((1, "1", "1.4", 1.2, None, ""))})),

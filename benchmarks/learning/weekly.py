@@ -16,8 +16,8 @@ from schemas.settings import TrainerSettings
 from trainer.evaluation.fusion import Fitted
 from trainer.evaluation.rankers import (
     FUSED_DEPTH,
-    Catalog,
     Embedded,
+    EvaluationCatalog,
     bm25,
     dense,
     fit_words,
@@ -79,12 +79,12 @@ class Learner:
         return output, facts
 
 
-class Ground:
+class WeeklyEvaluation:
     """The catalogue and its words; scores systems on a week."""
 
     def __init__(self, log: ClickLog, settings: TrainerSettings) -> None:
         self._log, self._settings = log, settings
-        self.catalog = Catalog.of(log.catalog)
+        self.catalog = EvaluationCatalog.of(log.catalog)
         self._lexical = Lexical(self.catalog.ids, self.catalog.texts)
         self._known: dict[tuple[Path, int], Embedded] = {}
 

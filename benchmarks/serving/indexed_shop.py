@@ -33,7 +33,7 @@ _CHUNK = 2048
 
 
 @dataclass(frozen=True)
-class Ground:
+class IndexedShop:
     """Products, and what shoppers ask, each text once.
 
     Row i of ``vectors`` is the document of product i.
@@ -54,7 +54,7 @@ class Grounds:
         Random(f"products:{seed}").shuffle(self._listed)
         self._encoded: Vectors = np.zeros((0, encoder.dim), dtype=np.float32)
 
-    def of(self, size: int) -> Ground:
+    def of(self, size: int) -> IndexedShop:
         """Return the ground of a size.
 
         Of the file where it has that many products, else of a simulated shop.
@@ -65,13 +65,13 @@ class Grounds:
             found = [_product(fields) for fields in sent if isinstance(fields, dict)]
             products = list({p.product_id: p for p in found if p is not None}.values())
             queries = [q.text for q in shop.queries(shop.weeks - 1, QUERIES)]
-            return Ground(products, self._encode(products), list(dict.fromkeys(queries)))
+            return IndexedShop(products, self._encode(products), list(dict.fromkeys(queries)))
         if size > len(self._encoded):
             self._encoded = np.concatenate(
                 [self._encoded, self._encode(self._listed[len(self._encoded) : size])]
             )
         products = self._listed[:size]
-        return Ground(products, self._encoded[:size], queries_from_titles(products, self._seed))
+        return IndexedShop(products, self._encoded[:size], queries_from_titles(products, self._seed))
 
     def _encode(self, products: Sequence[CatalogProduct]) -> Vectors:
         parts = [np.zeros((0, self._encoder.dim), dtype=np.float32)]
@@ -102,7 +102,7 @@ def queries_from_titles(products: Sequence[CatalogProduct], seed: int) -> list[s
     return list(found)
 
 
-def fill(store: VectorStore, name: str, ground: Ground, generation: int) -> None:
+def fill(store: VectorStore, name: str, ground: IndexedShop, generation: int) -> None:
     """Build a generation's collection as the indexer does: rows, flush, index, load."""
     store.create(name, ground.vectors.shape[1])
     for start in range(0, len(ground.products), 1000):
@@ -113,7 +113,9 @@ def fill(store: VectorStore, name: str, ground: Ground, generation: int) -> None
     store.load(name)
 
 
-async def publish(settings: Settings, encoder: Encoder, name: str, ground: Ground, generation: int) -> None:
+async def publish(
+    settings: Settings, encoder: Encoder, name: str, ground: IndexedShop, generation: int
+) -> None:
     """Let the searchers of a deployment serve a collection."""
     release = Release(
         generation=generation,
@@ -131,7 +133,7 @@ async def publish(settings: Settings, encoder: Encoder, name: str, ground: Groun
         )
 
 
-def right(ground: Ground, vector: Vectors, found: Sequence[str], k: int) -> float:
+def right(ground: IndexedShop, vector: Vectors, found: Sequence[str], k: int) -> float:
     """Return the share of the k nearest products that was found.
 
     Of products as near as the k-th (equal texts) any will do.

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from benchmarks.serving.bare_parts import Encoding, library_encoding, one_by_one, open_echo
-from benchmarks.serving.indexed_shop import Ground, right
+from benchmarks.serving.indexed_shop import IndexedShop, right
 from broker.requesting import Requester
 from commands.support.asking import ask
 from retrieval.encoder import Encoder
@@ -28,7 +28,7 @@ _RAMP_S = 0.5
 
 
 @dataclass
-class Taken:
+class RequestTimes:
     """What was measured of a kind of request."""
 
     ms: list[float] = field(default_factory=list)
@@ -64,11 +64,11 @@ def quantile(values: list[float], percent: float) -> float:
 
 
 @dataclass(frozen=True)
-class Stand:
+class MeasuredSearcher:
     """All that a measurement needs: a searcher that serves ``ground``, and the parts to measure alone."""
 
     settings: SearcherSettings
-    ground: Ground
+    ground: IndexedShop
     encoder: Encoder
     store: VectorStore
     collection: str
@@ -77,7 +77,7 @@ class Stand:
     processes: dict[str, psutil.Process]
     generation: int = 1
 
-    async def one(self, taken: Taken, query: str | None = None) -> SearchResponse:
+    async def one(self, taken: RequestTimes, query: str | None = None) -> SearchResponse:
         """Ask one query and take its answer."""
         request = SearchRequest(
             request_id=uuid.uuid4().hex, user_query=query or next(self.queries), timeout_ms=60_000
@@ -91,15 +91,15 @@ def _no_parts() -> dict[str, list[float]]:
     return {"embed": [], "search": [], "kafka": []}
 
 
-def _one_by_one(stand: Stand, queries: Sequence[str]) -> list[tuple[float, float]]:
+def _one_by_one(stand: MeasuredSearcher, queries: Sequence[str]) -> list[tuple[float, float]]:
     return list(one_by_one(stand.encoder, stand.store, stand.collection, queries))
 
 
-async def alone(stand: Stand, requests: int) -> dict[str, Any]:
+async def alone(stand: MeasuredSearcher, requests: int) -> dict[str, Any]:
     """Measure one request at a time, in turns with each bare part."""
     per_turn = max(1, requests // _TURNS)
-    taken, parts, busy_s = Taken(), _no_parts(), 0.0
-    sample = (await stand.one(Taken())).to_json()
+    taken, parts, busy_s = RequestTimes(), _no_parts(), 0.0
+    sample = (await stand.one(RequestTimes())).to_json()
     asked = SearchRequest(
         request_id=uuid.uuid4().hex, user_query=next(stand.queries), timeout_ms=60_000
     ).to_json()
@@ -120,12 +120,12 @@ async def alone(stand: Stand, requests: int) -> dict[str, Any]:
     return {**row, "bare_ms": bare, "bare_sum_p50_ms": total, "ratio": round(row["p50_ms"] / total, 2)}
 
 
-async def crowded(stand: Stand, in_flight: int, seconds: float) -> dict[str, Any]:
+async def crowded(stand: MeasuredSearcher, in_flight: int, seconds: float) -> dict[str, Any]:
     """Keep ``in_flight`` requests open, in turns with micro-batched encoding alone.
 
     By our encoder, and by the library's own.
     """
-    taken, answered, window_s = Taken(), 0, 0.0
+    taken, answered, window_s = RequestTimes(), 0, 0.0
     cpu_s = dict.fromkeys(stand.processes, 0.0)
     alone = {
         "own": Encoding(stand.encoder.encode_queries),
@@ -166,10 +166,10 @@ def cpu_seconds(processes: dict[str, psutil.Process]) -> dict[str, float]:
     return {name: float(used.user + used.system) for name, used in times.items()}
 
 
-async def recall(stand: Stand, k: int = 10) -> float:
+async def recall(stand: MeasuredSearcher, k: int = 10) -> float:
     """Return the share of the exact k nearest products in what is served, over up to a hundred queries."""
     queries = list(dict.fromkeys(itertools.islice(stand.queries, 100)))
-    found = [await stand.one(Taken(), query) for query in queries]
+    found = [await stand.one(RequestTimes(), query) for query in queries]
     vectors = stand.encoder.encode_queries(queries)
     shares = [
         right(stand.ground, vector, [h.product_id for h in r.hits], k)

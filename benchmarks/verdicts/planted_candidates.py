@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from benchmarks.verdicts.trained_shop import Ground
+from benchmarks.verdicts.trained_shop import ShopData
 from retrieval.encoder import Encoder
 from retrieval.lexical import Lexical
-from trainer.evaluation.rankers import DEPTH, Catalog, Embedded, bm25, dense, popularity
+from trainer.evaluation.rankers import DEPTH, Embedded, EvaluationCatalog, bm25, dense, popularity
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.segments import CATEGORY, SEGMENTS, describe
 from trainer.gate.data_facts import leading_clients
@@ -66,12 +66,12 @@ class Pool:
     segments: dict[str, Bools]
     known: frozenset[int]
     size: int
-    catalog: Catalog
+    catalog: EvaluationCatalog
 
     @classmethod
-    def of(cls, ground: Ground, live: Encoder) -> Self:
+    def of(cls, ground: ShopData, live: Encoder) -> Self:
         """Rank the whole catalogue for every test query with the live model."""
-        catalog = Catalog.of(ground.snapshot.catalog)
+        catalog = EvaluationCatalog.of(ground.snapshot.catalog)
         queries = describe(ground.qrels, ground.weighted, catalog.categories)
         ranked = dense(Embedded.of(live, queries["query"].to_list(), catalog), catalog)
         number = {product: i for i, product in enumerate(catalog.ids)}
@@ -100,7 +100,7 @@ class Pool:
         """Score BM25."""
         return self.rank(bm25(Lexical(self.catalog.ids, self.catalog.texts), self.queries["query"].to_list()))
 
-    def popularity(self, ground: Ground) -> Results:
+    def popularity(self, ground: ShopData) -> Results:
         """Score popularity."""
         return self.rank(popularity(self.queries["query"].to_list(), self.catalog, ground.weighted))
 

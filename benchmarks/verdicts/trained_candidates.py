@@ -12,7 +12,7 @@ from benchmarks.harness.report import say
 from benchmarks.verdicts.planted_candidates import Floats
 from benchmarks.verdicts.planted_cases import VICTIMS
 from benchmarks.verdicts.promotion_rules import peers
-from benchmarks.verdicts.trained_shop import Ground, poisoned, with_nan, with_pooling
+from benchmarks.verdicts.trained_shop import ShopData, poisoned, with_nan, with_pooling
 from trainer.data.trust import believed
 from trainer.evaluation.files import Evaluation
 from trainer.evaluation.power import DEFAULT_SD
@@ -24,7 +24,7 @@ STEPS = 10
 
 
 def train_all(
-    ground: Ground, live: Path, base: Path, folder: Path, seed: int, count: int
+    ground: ShopData, live: Path, base: Path, folder: Path, seed: int, count: int
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Train and judge real candidates from live.
 
@@ -64,7 +64,7 @@ def train_all(
 
 
 def make(
-    kind: str, ground: Ground, live: Path, output: Path, seed: int, category: str, foul_pairs: pl.DataFrame,
+    kind: str, ground: ShopData, live: Path, output: Path, seed: int, category: str, foul_pairs: pl.DataFrame,
     victims: list[str]
 ) -> Path:  # fmt: skip
     """Make a candidate of a kind from the live model."""
@@ -86,7 +86,7 @@ def make(
     return ground.train(live, output, pairs, steps=STEPS, seed=seed, rate=rate)
 
 
-def categories_of(ground: Ground) -> list[str]:
+def categories_of(ground: ShopData) -> list[str]:
     """Return the top categories, sorted."""
     return list(ground.snapshot.catalog["category"].unique().sort().to_list())
 
@@ -114,7 +114,7 @@ def _changes(evaluation: Evaluation) -> Floats:
 
 
 def _judge_trained(
-    ground: Ground, evaluation: Evaluation, kind: str, category: str, victims: list[str]
+    ground: ShopData, evaluation: Evaluation, kind: str, category: str, victims: list[str]
 ) -> dict[str, Any]:
     trusted = believed(ground.snapshot.clients, deviations=ground.settings.newcomer_deviations)
     evidence = replace(

@@ -30,7 +30,7 @@ from trainer.data.snapshot import Snapshot, frames
 from trainer.data.splits import split_by
 from trainer.data.weights import Weighting, weigh
 from trainer.evaluation.files import Evaluation
-from trainer.evaluation.rankers import Catalog
+from trainer.evaluation.rankers import EvaluationCatalog
 from trainer.evaluation.scoring import evaluate
 from trainer.gate.data_facts import facts_of
 from trainer.gate.evidence import DataFacts
@@ -92,7 +92,7 @@ def products_of(shop: Shop) -> Mapping[str, CatalogProduct]:
 
 
 @dataclass(frozen=True)
-class Ground:
+class ShopData:
     """The shop's data as the trainer sees it.
 
     ``older``: the training pairs without the last trained week, for the live model.
@@ -161,7 +161,12 @@ class Ground:
     ) -> Evaluation:
         """Score models with the trainer's own evaluation, on these qrels and on further ones by name."""
         return evaluate(
-            Catalog.of(self.snapshot.catalog), qrels, self.weighted, models, judged=judged, threads=1
+            EvaluationCatalog.of(self.snapshot.catalog),
+            qrels,
+            self.weighted,
+            models,
+            judged=judged,
+            threads=1,
         )
 
 
@@ -185,7 +190,7 @@ def with_nan(model: Path, output: Path, tensor: int) -> Path:
 
 
 def poisoned(
-    ground: Ground, seed: int, *, victims: int, credit: float
+    ground: ShopData, seed: int, *, victims: int, credit: float
 ) -> tuple[pl.DataFrame, pl.DataFrame, str, list[str]]:
     """Return training pairs and qrels into which one client has bought one product for many queries.
 

@@ -13,7 +13,7 @@ from schemas.settings import Settings
 from schemas.training import Decision
 
 
-class Outcome(Enum):
+class CommandOutcome(Enum):
     """How the wait for a command has ended."""
 
     DONE = auto()
@@ -28,7 +28,7 @@ class Effect:
     ``pointer`` is what serves once it is done; None when it is not, or when nothing serves yet.
     """
 
-    outcome: Outcome
+    outcome: CommandOutcome
     pointer: LivePointer | None
     detail: str
     took_s: float
@@ -55,11 +55,11 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
                 if record.topic == topics[0]:
                     done = _effect(command, releases.take(record))
                     if done is not None:
-                        return Effect(Outcome.DONE, releases.pointer, done, took)
+                        return Effect(CommandOutcome.DONE, releases.pointer, done, took)
                 elif record.value and command.command_id.encode() in record.value:
                     reasons = _refusal(record.value)
                     if reasons is not None:
-                        return Effect(Outcome.REFUSED, None, reasons, took)
+                        return Effect(CommandOutcome.REFUSED, None, reasons, took)
     until = (
         f" until {command.expires_at:%H:%M:%S} UTC; after that it is refused" if command.expires_at else ""
     )
@@ -67,7 +67,7 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
         f"still pending after {deadline_s:.0f} s: the command waits for the indexer{until}. `searchloop "
         "status` tells whether it runs"
     )
-    return Effect(Outcome.PENDING, None, waits, deadline_s)
+    return Effect(CommandOutcome.PENDING, None, waits, deadline_s)
 
 
 def _effect(command: DeploymentCommand, said: LivePointer | Release | None) -> str | None:

@@ -15,7 +15,7 @@ class MomentError(ValueError):
 
 
 @dataclass(frozen=True)
-class Served:
+class ServingPeriod:
     """A stretch of time in which one generation served.
 
     ``until`` None: it still does. ``evidence``: the gate's decision on its model.
@@ -51,7 +51,7 @@ def moment(text: str) -> datetime:
         raise MomentError(f"{text!r} is no time; expected ISO 8601, such as 2026-03-01T12:00Z") from error
 
 
-def history(decisions: Sequence[Decision]) -> list[Served]:
+def history(decisions: Sequence[Decision]) -> list[ServingPeriod]:
     """Return which generation served when, oldest first. Decisions written twice after a crash count once."""
     seen: dict[str, Decision] = {}
     for decision in decisions:
@@ -61,7 +61,7 @@ def history(decisions: Sequence[Decision]) -> list[Served]:
     judged = {d.run_id: d for d in decisions if d.run_id and d.decision_id == d.run_id}
     ends: list[datetime | None] = [*(d.at for d in changes[1:]), None]
     return [
-        Served(
+        ServingPeriod(
             generation=d.generation_after or 0, since=d.at, until=end, actor=d.actor,
             cause="; ".join(d.reasons), decision_id=d.decision_id, run_id=d.run_id,
             evidence=judged.get(d.run_id or ""),
@@ -70,7 +70,7 @@ def history(decisions: Sequence[Decision]) -> list[Served]:
     ]  # fmt: skip
 
 
-def serving_at(decisions: Sequence[Decision], at: datetime) -> Served | None:
+def serving_at(decisions: Sequence[Decision], at: datetime) -> ServingPeriod | None:
     """Return what served at a moment; None before the first generation."""
     return next((s for s in reversed(history(decisions)) if s.since <= at), None)
 

@@ -50,7 +50,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ImportOutcome:
     """What became of some lines, numbered from 1.
 
     Without lines: records derived from the whole file. ``skipped``: parts of the lines.
@@ -64,7 +64,9 @@ class Outcome:
 Convert = Callable[[Body], Records | Batch | Skipped | Rejection]
 
 
-def convert_numbered(lines: Iterable[tuple[int, bytes | Rejection]], convert: Convert) -> Iterator[Outcome]:
+def convert_numbered(
+    lines: Iterable[tuple[int, bytes | Rejection]], convert: Convert
+) -> Iterator[ImportOutcome]:
     """Yield one outcome per numbered line.
 
     One that could not be read, or is no JSON object, is refused, and the next one is read.
@@ -73,7 +75,7 @@ def convert_numbered(lines: Iterable[tuple[int, bytes | Rejection]], convert: Co
         parsed = line if isinstance(line, Rejection) else load(line)
         found = parsed if isinstance(parsed, Rejection) else convert(parsed)
         yield (
-            Outcome((number,), found.records, found.skipped)
+            ImportOutcome((number,), found.records, found.skipped)
             if isinstance(found, Batch)
-            else Outcome((number,), found)
+            else ImportOutcome((number,), found)
         )

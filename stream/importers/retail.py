@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
 from schemas.text import clean_text, is_placeholder
-from stream.importers.outcome import Body, Outcome, Records, Skipped, Why
-from stream.importers.retail_rows import Row
+from stream.importers.outcome import Body, ImportOutcome, Records, Skipped, Why
+from stream.importers.retail_rows import InvoiceLine
 
 CURRENCY = "GBP"  # the ledger is in sterling throughout
 MAX_ITEMS = 500  # of one interaction in our contract
@@ -50,39 +50,42 @@ class Bought:
 Orders = dict[tuple[str, str], list[Bought]]  # by customer and stock code, oldest first
 
 
-def convert_rows(rows: Iterable[tuple[int, Row | Rejection]], orders: Orders) -> Iterator[Outcome]:
+def convert_rows(
+    rows: Iterable[tuple[int, InvoiceLine | Rejection]], orders: Orders
+) -> Iterator[ImportOutcome]:
     """Yield the products, then what became of every row: each number stands in exactly one outcome.
 
     ``orders`` is what is known of earlier purchases, ``{}`` for a first file; it is brought up to date, so
     that a second file can go on from the first. The whole input is held in memory: an invoice's lines need
     not stand together.
     """
-    sound: list[Row] = []
+    sound: list[InvoiceLine] = []
     seen: set[tuple[object, ...]] = set()
     for number, row in rows:
         verdict = row if isinstance(row, Rejection) else judge(row, seen)
-        if isinstance(verdict, Row):
+        if isinstance(verdict, InvoiceLine):
             sound.append(verdict)
         else:
-            yield Outcome((number,), verdict)
+            yield ImportOutcome((number,), verdict)
     titles = title_products(sound)
     yield from (
-        Outcome((), [("products", {"product_id": code, "title": title})]) for code, title in titles.items()
+        ImportOutcome((), [("products", {"product_id": code, "title": title})])
+        for code, title in titles.items()
     )
-    invoices: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    invoices: dict[tuple[str, str], list[InvoiceLine]] = defaultdict(list)
     for row in sound:
         if row.stock_code not in titles:
-            yield Outcome((row.number,), Skipped(Why.NO_DESCRIPTION))
+            yield ImportOutcome((row.number,), Skipped(Why.NO_DESCRIPTION))
         elif not row.customer_id:
-            yield Outcome((row.number,), Skipped(Why.NO_CUSTOMER))
+            yield ImportOutcome((row.number,), Skipped(Why.NO_CUSTOMER))
         else:
             invoices[row.invoice, row.customer_id].append(row)
     for lines in sorted(invoices.values(), key=lambda lines: (lines[0].at, lines[0].number)):
         records = refunds(lines, orders) if lines[0].is_cancellation else purchases(lines, orders)
-        yield Outcome(tuple(row.number for row in lines), records)
+        yield ImportOutcome(tuple(row.number for row in lines), records)
 
 
-def judge(row: Row, seen: set[tuple[object, ...]]) -> Row | Skipped | Rejection:
+def judge(row: InvoiceLine, seen: set[tuple[object, ...]]) -> InvoiceLine | Skipped | Rejection:
     """Return the row when it is a sale or a cancellation of goods told for the first time.
 
     Else why it is not. Adds to ``seen``.
@@ -112,7 +115,7 @@ def judge(row: Row, seen: set[tuple[object, ...]]) -> Row | Skipped | Rejection:
     return row
 
 
-def title_products(rows: Iterable[Row]) -> dict[str, str]:
+def title_products(rows: Iterable[InvoiceLine]) -> dict[str, str]:
     """Return the most frequent description of every stock code, cleaned.
 
     Of equally frequent ones the first by alphabet. A code that is described by nothing, or by placeholders,
@@ -126,7 +129,7 @@ def title_products(rows: Iterable[Row]) -> dict[str, str]:
     return {code: min(titles, key=lambda title: (-titles[title], title)) for code, titles in told.items()}
 
 
-def purchases(lines: Sequence[Row], orders: Orders) -> Records:
+def purchases(lines: Sequence[InvoiceLine], orders: Orders) -> Records:
     """Return an invoice as one purchase, or several of one order when it is longer than our contract takes.
 
     Remembers it in ``orders``.
@@ -139,7 +142,7 @@ def purchases(lines: Sequence[Row], orders: Orders) -> Records:
     return _events(lines[0], "purchase", lines[0].invoice, list(by_product.values()))
 
 
-def refunds(lines: Sequence[Row], orders: Orders) -> Records:
+def refunds(lines: Sequence[InvoiceLine], orders: Orders) -> Records:
     """Return a cancellation as one refund per order that it takes something back from.
 
     Takes it off ``orders``.
@@ -176,11 +179,11 @@ def take_back(bought: list[Bought], units: int, own_order: str) -> list[tuple[st
     return list(taken.items())
 
 
-def _item(row: Row, units: int) -> Body:
+def _item(row: InvoiceLine, units: int) -> Body:
     return {"object_id": row.stock_code, "quantity": units, "unit_price": row.price, "currency": CURRENCY}
 
 
-def _events(first: Row, action: str, order_id: str, groups: Sequence[list[Body]]) -> Records:
+def _events(first: InvoiceLine, action: str, order_id: str, groups: Sequence[list[Body]]) -> Records:
     """Return interactions of at most ``MAX_ITEMS`` lines; a group is never split."""
     packs: list[list[Body]] = [[]]
     for group in groups:

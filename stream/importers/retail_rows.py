@@ -33,7 +33,7 @@ _DATES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y %H:%M")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class InvoiceLine:
     """One invoice line.
 
     ``number`` counts data rows from 1; ``quantity`` is negative for goods that came back; blank texts are
@@ -56,7 +56,7 @@ class Row:
         return self.invoice[:1] in ("C", "c")
 
 
-def read_rows(lines: Iterable[str | Rejection]) -> Iterator[tuple[int, Row | Rejection]]:
+def read_rows(lines: Iterable[str | Rejection]) -> Iterator[tuple[int, InvoiceLine | Rejection]]:
     """Yield every data row with its number. Raises ``ValueError`` when the header lacks a column.
 
     A quoted cell may go on over a few lines. A quote that nothing closes spoils its own line and no other; a
@@ -111,7 +111,7 @@ def _cells(lines: Iterable[str | Rejection]) -> Iterator[list[str] | Rejection]:
             yield refuse(Reason.SCHEMA, message=f"no row of CSV: {error}")
 
 
-def _row(number: int, cells: Mapping[str, str]) -> Row | Rejection:
+def _row(number: int, cells: Mapping[str, str]) -> InvoiceLine | Rejection:
     at = _date(cells["invoice_date"])
     if at is None:
         return refuse(Reason.SCHEMA, "invoice_date", "a date and time is expected")
@@ -121,7 +121,7 @@ def _row(number: int, cells: Mapping[str, str]) -> Row | Rejection:
         quantity, price = int(cells["quantity"]), float(cells["price"])
     except ValueError:
         return refuse(Reason.SCHEMA, "quantity", "a whole quantity and a decimal price are expected")
-    return Row(
+    return InvoiceLine(
         number=number,
         invoice=cells["invoice"],
         stock_code=cells["stock_code"],

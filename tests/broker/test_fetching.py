@@ -8,7 +8,7 @@ import time
 import pytest
 
 from broker.consuming import open_group
-from broker.fetching import REST_AFTER_S, REST_MS, Pace
+from broker.fetching import REST_AFTER_S, REST_MS, FetchPace
 from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing
@@ -24,7 +24,7 @@ class Idle:
 
 def test_the_wait_is_long_when_nothing_has_come_for_a_while_and_short_from_the_next_record_on() -> None:
     now = 0.0
-    pace = Pace(Idle(), 50, clock=lambda: now)
+    pace = FetchPace(Idle(), 50, clock=lambda: now)
     pace.note(moved=False)
     assert pace.wait_ms() == 50
     now = REST_AFTER_S

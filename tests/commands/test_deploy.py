@@ -5,7 +5,7 @@ import json
 import pytest
 
 from commands.deploy import _tell
-from commands.support.deployment import Effect, Outcome
+from commands.support.deployment import CommandOutcome, Effect
 from schemas.releases import LivePointer
 from tests.contracts.examples import AT, RELEASE
 
@@ -13,10 +13,10 @@ POINTER = LivePointer(sequence=5, live=RELEASE, cause="promote", command_id="c1"
 
 
 @pytest.mark.parametrize(
-    ("outcome", "word"), [(Outcome.PENDING, "pending: "), (Outcome.REFUSED, "refused: ")]
+    ("outcome", "word"), [(CommandOutcome.PENDING, "pending: "), (CommandOutcome.REFUSED, "refused: ")]
 )
 def test_a_command_without_effect_is_told_by_its_outcome_and_ends_with_1(
-    capsys: pytest.CaptureFixture[str], outcome: Outcome, word: str
+    capsys: pytest.CaptureFixture[str], outcome: CommandOutcome, word: str
 ):
     with pytest.raises(SystemExit) as ended:
         _tell("promote", Effect(outcome, None, "still [pending] after 60 s", 60), as_json=True)
@@ -25,7 +25,7 @@ def test_a_command_without_effect_is_told_by_its_outcome_and_ends_with_1(
 
 
 def test_what_serves_after_a_command_is_told(capsys: pytest.CaptureFixture[str]):
-    effect = Effect(Outcome.DONE, POINTER, "done", 0.25)
+    effect = Effect(CommandOutcome.DONE, POINTER, "done", 0.25)
     _tell("promote", effect, as_json=False)
     serves = f"generation {POINTER.live.generation} serves (sequence {POINTER.sequence})"
     assert capsys.readouterr().out == f"promote done in 250 ms: {serves}\n"
@@ -34,7 +34,7 @@ def test_what_serves_after_a_command_is_told(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_first_build_that_was_aborted_is_done_though_nothing_serves(capsys: pytest.CaptureFixture[str]):
-    effect = Effect(Outcome.DONE, None, "aborted before anything served", 0.25)
+    effect = Effect(CommandOutcome.DONE, None, "aborted before anything served", 0.25)
     _tell("abort", effect, as_json=False)
     assert capsys.readouterr().out == "abort done in 250 ms: nothing serves yet\n"
     _tell("abort", effect, as_json=True)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.records import Record
-from indexer.catalog import Catalog, out_of_step
+from indexer.catalog import CatalogState, out_of_step
 from schemas.products import CatalogProduct
 
 
@@ -19,13 +19,13 @@ def gone(product_id: str, offset: int = 0) -> Record:
 
 
 def test_a_change_is_reported_once_and_the_offset_moves() -> None:
-    catalog = Catalog()
+    catalog = CatalogState()
     assert catalog.apply([put("a", 1, 4), put("b", 1, 5)]) == {"a", "b"}
     assert catalog.offsets == {0: 6}
 
 
 def test_a_version_that_is_not_newer_is_stale() -> None:
-    catalog = Catalog()
+    catalog = CatalogState()
     catalog.apply([put("a", 2)])
     assert catalog.apply([put("a", 1), put("a", 2)]) == set()
     assert catalog.products["a"].version == 2
@@ -33,7 +33,7 @@ def test_a_version_that_is_not_newer_is_stale() -> None:
 
 
 def test_a_product_that_was_deleted_may_be_created_again_at_any_version() -> None:
-    catalog = Catalog()
+    catalog = CatalogState()
     catalog.apply([put("a", 7)])
     assert catalog.apply([gone("a")]) == {"a"}
     assert catalog.apply([put("a", 1)]) == {"a"}
@@ -60,7 +60,7 @@ def test_a_product_that_was_deleted_may_be_created_again_at_any_version() -> Non
 )
 def test_what_no_index_can_hold_is_counted_with_its_reason_and_the_next_is_taken(bad: Record) -> None:
     """A product id of 2,000 digits ended the indexer at every start."""
-    catalog = Catalog()
+    catalog = CatalogState()
     assert catalog.apply([bad, put("b", 1)]) == {"b"}
     if bad.value is not None:
         assert (catalog.unreadable, len(catalog.problems)) == (1, 1)
@@ -68,7 +68,7 @@ def test_what_no_index_can_hold_is_counted_with_its_reason_and_the_next_is_taken
 
 
 def test_what_does_not_fit_the_contract_is_counted_and_passed_over() -> None:
-    catalog = Catalog()
+    catalog = CatalogState()
     bad = [
         Record("catalog", 0, 0, 0, b"x", b"{"),
         Record("catalog", 0, 1, 0, b"x", put("a", 1).value),
@@ -81,13 +81,13 @@ def test_what_does_not_fit_the_contract_is_counted_and_passed_over() -> None:
 
 @given(st.permutations([1, 2, 2, 3, 5, 5]))
 def test_any_order_of_versions_ends_at_the_greatest(versions: list[int]) -> None:
-    catalog = Catalog()
+    catalog = CatalogState()
     for version in versions:
         catalog.apply([put("a", version)])
     assert catalog.products["a"].version == 5
 
 
 def test_rows_that_are_missing_old_or_surplus_are_out_of_step() -> None:
-    catalog = Catalog()
+    catalog = CatalogState()
     catalog.apply([put("same", 1), put("old", 2), put("missing", 1)])
     assert out_of_step(catalog.products, {"same": 1, "old": 1, "surplus": 1}) == {"old", "missing", "surplus"}

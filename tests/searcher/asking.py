@@ -6,7 +6,7 @@ from broker.records import Headers, Record
 from schemas.search import SearchRequest
 from searcher.costing import cost_of
 from searcher.requests import Accepted, Address
-from searcher.waiting import Asked
+from searcher.waiting import WaitingRequest
 
 NOW_MS = 1_000_000
 _numbers = itertools.count()
@@ -19,10 +19,10 @@ def record(
     return Record("requests", partition, next(_numbers), at_ms, request_id.encode(), body.to_json(), headers)
 
 
-def asked(request_id: str = "r", cost: float | None = None, **fields: object) -> Asked:
+def asked(request_id: str = "r", cost: float | None = None, **fields: object) -> WaitingRequest:
     read = record(request_id, **fields)  # type: ignore[arg-type]
     request = SearchRequest.from_json(read.value or b"")
-    return Asked(
+    return WaitingRequest(
         Accepted(request, Address("answers"), read.timestamp_ms, read),
         cost_of(request) if cost is None else cost,
     )

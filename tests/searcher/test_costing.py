@@ -4,7 +4,7 @@ import pytest
 
 from schemas.bounds import FILTER_CHARS, FILTER_VALUES
 from schemas.search import SearchRequest
-from searcher.costing import Pace, cost_of, heavy
+from searcher.costing import CostRate, cost_of, heavy
 from searcher.recent import Recent
 
 MANY = [{"field": "category", "op": "in", "value": [str(n) for n in range(100)]}] * (FILTER_VALUES // 100)
@@ -33,7 +33,7 @@ def test_what_a_shop_page_asks_is_ordinary(fields: dict[str, object]):
 
 
 def test_a_small_batch_says_that_a_unit_takes_less_and_never_more():
-    pace = Pace()
+    pace = CostRate()
     pace.note(1.0, 0.0, 0.5)
     assert pace.unit_s == 0.0
     pace.note(50.0, 1.0, 2.0)
@@ -44,7 +44,7 @@ def test_a_small_batch_says_that_a_unit_takes_less_and_never_more():
 
 
 def test_batches_that_overlap_are_counted_by_what_each_has_added():
-    pace = Pace()
+    pace = CostRate()
     for n in range(30):
         pace.note(100.0, float(n), n + 3.0)
     assert pace.unit_s == pytest.approx(0.01, rel=0.1)

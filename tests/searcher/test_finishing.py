@@ -10,7 +10,7 @@ from schemas.search import SearchResponse, Status
 from searcher.admission import Admission
 from searcher.finishing import Finishing
 from searcher.replying import MOST_WAITING, Replies, Reply
-from searcher.requests import Accepted, Refused
+from searcher.requests import Accepted, BadRequest
 from tests.searcher.asking import NOW_MS, record
 
 TOPICS = {"answers": 1, "theirs": 1}
@@ -61,7 +61,7 @@ class Desk:
         )
 
     @staticmethod
-    def _none(_: Refused) -> list[Reply]:
+    def _none(_: BadRequest) -> list[Reply]:
         return []
 
     async def _committed(self, records: list[Record]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from broker.records import Headers, Record
 from schemas.bounds import HEADER_BYTES, REQUEST_BYTES
 from schemas.search import SearchRequest, SearchResponse, Status
-from searcher.requests import Accepted, Address, Refused, read
+from searcher.requests import Accepted, Address, BadRequest, read
 
 TOPICS = {"answers": 4, "mine": 2}
 
@@ -57,7 +57,7 @@ def test_a_reply_topic_that_is_not_allowed_is_refused_on_the_default_one():
         ("kafka_correlationId", b"c"),
     )
     found = read(record(headers=headers), TOPICS, "answers")
-    assert isinstance(found, Refused)
+    assert isinstance(found, BadRequest)
     assert (found.request_id, found.address.topic, found.address.partition, found.error.code) == (
         "r1",
         "answers",
@@ -74,7 +74,7 @@ def test_a_reply_partition_that_does_not_exist_is_refused(raw: bytes):
     found = read(
         record(headers=(("kafka_replyTopic", b"mine"), ("kafka_replyPartition", raw))), TOPICS, "answers"
     )
-    assert isinstance(found, Refused)
+    assert isinstance(found, BadRequest)
     assert (found.error.code, found.address.topic, found.address.partition) == (
         "reply_partition",
         "mine",
@@ -109,7 +109,7 @@ def test_a_reply_partition_that_does_not_exist_is_refused(raw: bytes):
 )
 def test_a_bad_request_is_refused_under_the_best_id_there_is(value: object, request_id: str, code: str):
     found = read(record(value), TOPICS, "answers")
-    assert isinstance(found, Refused)
+    assert isinstance(found, BadRequest)
     assert (found.request_id, found.error.code, found.error.retryable) == (request_id, code, False)
 
 
@@ -124,13 +124,13 @@ def test_null_and_empty_mean_absent_as_generated_models_send_them():
 
 def test_without_id_and_key_nobody_can_be_answered():
     found = read(record(b"{}", key=None), TOPICS, "answers")
-    assert isinstance(found, Refused)
+    assert isinstance(found, BadRequest)
     assert (found.request_id, found.answerable) == (None, False)
 
 
 def test_a_refusal_never_repeats_the_value():
     found = read(record({"request_id": "r", "user_query": "tv", "k": "a secret"}), TOPICS, "answers")
-    assert isinstance(found, Refused)
+    assert isinstance(found, BadRequest)
     assert "secret" not in found.error.message
 
 
@@ -170,7 +170,7 @@ def test_whatever_a_record_holds_it_is_refused_under_an_id_that_can_be_written(
 ):
     """Each of these ended the searcher at every start, or would have been the next to do so."""
     found = read(Record("requests", 0, 7, 1000, b"from-key", value), TOPICS, "answers")
-    assert isinstance(found, Refused)
+    assert isinstance(found, BadRequest)
     assert found.request_id == request_id
     assert SearchResponse(request_id=found.request_id, status=Status.REJECTED, error=found.error).to_json()
 
@@ -178,7 +178,7 @@ def test_whatever_a_record_holds_it_is_refused_under_an_id_that_can_be_written(
 @pytest.mark.parametrize("key", [b"\xff\xfe" * 200, b"\x00", b" ", b"k" * 257])
 def test_a_key_that_is_no_id_names_nobody(key: bytes):
     found = read(Record("requests", 0, 7, 1000, key, b"{}"), TOPICS, "answers")
-    assert isinstance(found, Refused)
+    assert isinstance(found, BadRequest)
     assert found.request_id is None
 
 
@@ -195,7 +195,7 @@ def test_a_header_without_a_value_counts_as_absent():
 @pytest.mark.parametrize("raw", [b"1" * 5_000, b"0" * 21])
 def test_a_reply_partition_of_more_digits_than_any_number_is_refused(raw: bytes):
     found = read(record(headers=(("kafka_replyPartition", raw),)), TOPICS, "answers")
-    assert isinstance(found, Refused)
+    assert isinstance(found, BadRequest)
     assert found.error.code == "reply_partition"
 
 
@@ -205,7 +205,7 @@ def test_a_correlation_id_is_echoed_up_to_its_bound_and_refused_beyond():
         for n in (HEADER_BYTES, HEADER_BYTES + 1)
     )
     assert isinstance(at, Accepted)
-    assert isinstance(beyond, Refused)
+    assert isinstance(beyond, BadRequest)
     assert (beyond.error.code, beyond.address, beyond.request_id) == (
         "correlation_id",
         Address("answers"),
@@ -215,5 +215,5 @@ def test_a_correlation_id_is_echoed_up_to_its_bound_and_refused_beyond():
 
 def test_a_request_without_id_is_answerable_by_its_correlation_id():
     found = read(record(b"{}", key=None, headers=(("kafka_correlationId", b"c"),)), TOPICS, "answers")
-    assert isinstance(found, Refused)
+    assert isinstance(found, BadRequest)
     assert (found.request_id, found.answerable) == (None, True)

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from searcher.waiting import Asked, Waiting
+from searcher.waiting import Waiting, WaitingRequest
 from tests.searcher.asking import NOW_MS, asked
 
 
-def waiting(*those: Asked) -> Waiting:
+def waiting(*those: WaitingRequest) -> Waiting:
     line = Waiting(1000, 1 << 20)
     for one in those:
         assert line.add(one) == []

@@ -21,7 +21,7 @@ _CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Catalog:
+class EvaluationCatalog:
     """The products that compete, sorted by id, so that a tie is the smaller id's."""
 
     ids: list[str]
@@ -30,7 +30,7 @@ class Catalog:
     categories: dict[str, str]
 
     @classmethod
-    def of(cls, frame: pl.DataFrame) -> "Catalog":
+    def of(cls, frame: pl.DataFrame) -> "EvaluationCatalog":
         """Build from the snapshot's frame (product_id, title, text, and category where it has one)."""
         frame = frame.sort("product_id")
         ids = frame["product_id"].to_list()
@@ -53,7 +53,7 @@ class Embedded:
     documents: Vectors
 
     @classmethod
-    def of(cls, encoder: Encoder, queries: Sequence[str], catalog: Catalog) -> Self:
+    def of(cls, encoder: Encoder, queries: Sequence[str], catalog: EvaluationCatalog) -> Self:
         """Encode all. A text is encoded once, so products of equal text tie exactly."""
         unique = sorted(set(catalog.texts))
         number = {text: i for i, text in enumerate(unique)}
@@ -71,7 +71,7 @@ def embed_queries(encoder: Encoder, queries: Sequence[str]) -> Vectors:
     return out
 
 
-def dense(vectors: Embedded, catalog: Catalog, *, depth: int = DEPTH) -> list[list[str]]:
+def dense(vectors: Embedded, catalog: EvaluationCatalog, *, depth: int = DEPTH) -> list[list[str]]:
     """Return the first ``depth`` ids per query by cosine."""
     return [
         ranking
@@ -81,7 +81,11 @@ def dense(vectors: Embedded, catalog: Catalog, *, depth: int = DEPTH) -> list[li
 
 
 def hybrid(
-    vectors: Embedded, lexical: Lexical, queries: Sequence[str], catalog: Catalog, coefficient: float
+    vectors: Embedded,
+    lexical: Lexical,
+    queries: Sequence[str],
+    catalog: EvaluationCatalog,
+    coefficient: float,
 ) -> list[list[str]]:
     """Return the first ``DEPTH`` ids per query by cosine and scaled BM25 (``fusion``).
 
@@ -104,7 +108,7 @@ def fit_words(
     lexical: Lexical,
     texts: Sequence[str],
     gains: Sequence[Mapping[str, float]],
-    catalog: Catalog,
+    catalog: EvaluationCatalog,
 ) -> Fitted:
     """Return how much of BM25 a model wants, from the vectors, texts and gains of validation queries."""
     parts = (
@@ -127,7 +131,7 @@ def bm25(lexical: Lexical, queries: Sequence[str], *, depth: int = DEPTH) -> lis
     return [[product for product, _ in hits] for hits in lexical.rank(list(queries), depth)]
 
 
-def popularity(queries: Sequence[str], catalog: Catalog, credit: pl.DataFrame) -> list[list[str]]:
+def popularity(queries: Sequence[str], catalog: EvaluationCatalog, credit: pl.DataFrame) -> list[list[str]]:
     """Return for every query the same ids.
 
     Those with the most credit in training (query, product_id, credit).
@@ -141,5 +145,5 @@ def _chunks(count: int) -> list[slice]:
     return [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
 
 
-def _ranked(scores: Scores, catalog: Catalog, depth: int) -> list[list[str]]:
+def _ranked(scores: Scores, catalog: EvaluationCatalog, depth: int) -> list[list[str]]:
     return [[catalog.ids[column] for column in columns] for columns in top(scores, depth).tolist()]

@@ -16,7 +16,7 @@ from trainer.evaluation.files import Evaluation
 from trainer.evaluation.plots import histogram, intervals
 from trainer.evaluation.rank_changes import DEPTH, RankChange, digest_of, doubtful_first
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
-from trainer.evaluation.summary import Change, Summary, changes, summarise
+from trainer.evaluation.summary import QueryChange, Summary, changes, summarise
 
 _MEANING = {
     "candidate": "the model under test, alone",
@@ -95,7 +95,7 @@ def _test(
     }
 
 
-def _examples(changed: Sequence[Change]) -> list[tuple[str, Sequence[Change]]]:
+def _examples(changed: Sequence[QueryChange]) -> list[tuple[str, Sequence[QueryChange]]]:
     by_traffic = sorted(changed, key=lambda c: (-c.credit, c.query))
     return [
         ("Greatest gains", [c for c in changed if c.after > c.before][:_EXAMPLES]),

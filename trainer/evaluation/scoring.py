@@ -22,8 +22,8 @@ from trainer.evaluation.fusion import Fitted
 from trainer.evaluation.rankers import (
     DEPTH,
     FUSED_DEPTH,
-    Catalog,
     Embedded,
+    EvaluationCatalog,
     bm25,
     dense,
     embed_queries,
@@ -42,7 +42,7 @@ MAX_INNER = 500
 
 
 def evaluate(
-    catalog: Catalog,
+    catalog: EvaluationCatalog,
     qrels: pl.DataFrame,
     weighted: pl.DataFrame,
     models: Mapping[str, Path],
@@ -89,7 +89,7 @@ class _Contest:
     What each ranks for ``texts``, the queries of all tests, and what was found of its model.
     """
 
-    catalog: Catalog
+    catalog: EvaluationCatalog
     texts: list[str]
     lexical: Lexical
     validation: "Validation"
@@ -169,7 +169,9 @@ class Validation:
         judged = [dict(zip(*row, strict=True)) for row in grouped.select("product_id", "gain").iter_rows()]
         return cls(grouped["query"].to_list(), judged)
 
-    def fit(self, encoder: Encoder, documents: Vectors, lexical: Lexical, catalog: Catalog) -> Fitted:
+    def fit(
+        self, encoder: Encoder, documents: Vectors, lexical: Lexical, catalog: EvaluationCatalog
+    ) -> Fitted:
         """Return how much of BM25 this model wants; ``documents``: its vectors of the catalogue."""
         return fit_words(
             embed_queries(encoder, self.texts), documents, lexical, self.texts, self.gains, catalog
@@ -202,7 +204,7 @@ def main(arguments: list[str]) -> int:
     """Evaluate what the request file says."""
     die_with_parent()
     request = EvaluationRequest.model_validate_json(Path(arguments[0]).read_bytes())
-    catalog = Catalog.of(pl.read_parquet(request.catalog))
+    catalog = EvaluationCatalog.of(pl.read_parquet(request.catalog))
     models = {name: Path(folder) for name, folder in request.models.items()}
     found = evaluate(
         catalog,

@@ -39,7 +39,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Change:
+class QueryChange:
     """One query before and after.
 
     nDCG@10 of both systems, and the titles of what each ranks first and of what is relevant.
@@ -118,7 +118,9 @@ def values_of(evaluation: Evaluation) -> dict[str, Floats]:
     return values
 
 
-def changes(evaluation: Evaluation, titles: Mapping[str, str], *, before: str, after: str) -> list[Change]:
+def changes(
+    evaluation: Evaluation, titles: Mapping[str, str], *, before: str, after: str
+) -> list[QueryChange]:
     """Return every query, the greatest gain first, ties by traffic, then text.
 
     Empty when one of the systems was not scored.
@@ -133,7 +135,7 @@ def changes(evaluation: Evaluation, titles: Mapping[str, str], *, before: str, a
         "change", "credit", "query", descending=[True, True, False]
     )
     return [
-        Change(
+        QueryChange(
             row["query"],
             row["credit"],
             row["ndcg10_before"],

@@ -39,7 +39,7 @@ from trainer.learning.trainer_adapter import (
     trained_weights,
 )
 from trainer.learning.training_data import TrainingData
-from trainer.learning.training_progress import Step, StepReport, TrainingError
+from trainer.learning.training_progress import StepReport, TrainingError, TrainingStep
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ def fine_tune(
     plan: Plan,
     *,
     lineage: Lineage | None = None,
-    progress: Callable[[Step], None] = lambda _: None,
+    progress: Callable[[TrainingStep], None] = lambda _: None,
 ) -> Training:
     """Train from the model in ``start`` and save it in ``output``, which appears only when it is whole.
 
@@ -151,7 +151,7 @@ class _Fit:
     loss_last: float
 
 
-def _train(course: _Course, progress: Callable[[Step], None], save: Callable[[], None]) -> _Fit:
+def _train(course: _Course, progress: Callable[[TrainingStep], None], save: Callable[[], None]) -> _Fit:
     plan, trainee = course.plan, course.trainee()
     bf16, validated = plan.device == "cuda", len(course.numbers.validation) >= MIN_VALIDATION
     drawn = schedule(course.numbers, course.new, plan, course.mined())

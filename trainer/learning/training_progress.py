@@ -20,7 +20,7 @@ class TrainingError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """One step of training, for whoever shows progress."""
 
     step: int
@@ -44,7 +44,7 @@ class StepReport:
     The rate counts from where this process began.
     """
 
-    def __init__(self, loss: HasLast, plan: Plan, progress: Callable[[Step], None]) -> None:
+    def __init__(self, loss: HasLast, plan: Plan, progress: Callable[[TrainingStep], None]) -> None:
         self._loss, self._plan, self._progress = loss, plan, progress
         self._began, self._from = time.perf_counter(), 0
         self.first = self.last = float("nan")
@@ -64,7 +64,9 @@ class StepReport:
         self.last = value
         size = self._plan.batch_size
         rate = (number - self._from) * size / max(1e-9, time.perf_counter() - self._began)
-        self._progress(Step(number, self._plan.steps, value, rate, (self._plan.steps - number) * size / rate))
+        self._progress(
+            TrainingStep(number, self._plan.steps, value, rate, (self._plan.steps - number) * size / rate)
+        )
 
 
 def inner_scores(

@@ -42,13 +42,13 @@ class Cancels:
 
 
 @dataclass(frozen=True)
-class Answered:
+class NothingToDo:
     """There is nothing to do: a run has answered it, or the run to cancel is unknown."""
 
     why: str
 
 
-Acceptance = Begun | Joined | Cancels | Answered
+Acceptance = Begun | Joined | Cancels | NothingToDo
 
 
 def accept(
@@ -61,11 +61,13 @@ def accept(
 ) -> Acceptance | Rejection:
     """Return what becomes of a trigger, given the past and the requests of the runs that have not begun."""
     if history.taken(trigger):
-        return Answered("a run has answered this trigger, or its dedup_key")
+        return NothingToDo("a run has answered this trigger, or its dedup_key")
     if trigger.cancels:
         known = history.get(trigger.cancels)
         return (
-            Cancels(known.run_id, trigger.requested_by) if known else Answered("the run to cancel is unknown")
+            Cancels(known.run_id, trigger.requested_by)
+            if known
+            else NothingToDo("the run to cancel is unknown")
         )
     run_id = run_id_of(trigger, now)
     while history.get(run_id) is not None:  # another trigger of this second whose hash is the same

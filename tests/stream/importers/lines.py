@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from stream.importers.outcome import Convert, Outcome, convert_numbered
+from stream.importers.outcome import Convert, ImportOutcome, convert_numbered
 
 
-def convert_lines(lines: Iterable[bytes], convert: Convert) -> Iterator[Outcome]:
+def convert_lines(lines: Iterable[bytes], convert: Convert) -> Iterator[ImportOutcome]:
     """Yield one outcome per JSON line, numbered from 1."""
     return convert_numbered(enumerate(lines, start=1), convert)

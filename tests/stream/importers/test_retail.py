@@ -10,7 +10,7 @@ from commands.import_ import outcomes
 from schemas.rejections import Rejection
 from stream.importers.outcome import Skipped
 from stream.importers.retail import MAX_ITEMS, Bought, convert_rows, take_back
-from stream.importers.retail_rows import Row, read_rows
+from stream.importers.retail_rows import InvoiceLine, read_rows
 
 HEADER = "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country"
 
@@ -164,7 +164,7 @@ def test_a_long_invoice_becomes_several_events_of_one_order_and_no_product_is_sp
 def test_columns_are_known_in_either_edition_and_a_missing_one_is_named() -> None:
     old = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
     [(_, row)] = read_rows([old, "1,85048,MUG,2,12/1/2010 8:26,2.55,17850,France"])
-    assert isinstance(row, Row)
+    assert isinstance(row, InvoiceLine)
     assert row.at.isoformat() == "2010-12-01T08:26:00+00:00"
     with pytest.raises(ValueError, match="stock_code"):
         list(read_rows(["invoice,description,quantity,invoice_date,price,customer_id", "1"]))

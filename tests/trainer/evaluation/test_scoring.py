@@ -15,13 +15,13 @@ _WORDS = ("red", "blue", "lamp", "chair", "oak", "steel", "garden", "hose", "dri
 
 
 def _catalog(rng):
-    from trainer.evaluation.rankers import Catalog
+    from trainer.evaluation.rankers import EvaluationCatalog
 
     rows = [(f"p{n:03}", " ".join(rng.choice(_WORDS, size=4, replace=False)), "") for n in range(120)]
     frame = pl.DataFrame(
         rows, schema={"product_id": pl.String, "title": pl.String, "category": pl.String}, orient="row"
     )
-    return Catalog.of(frame.with_columns(text="title"))
+    return EvaluationCatalog.of(frame.with_columns(text="title"))
 
 
 def _judgments(rng, catalog):

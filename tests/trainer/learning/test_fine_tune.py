@@ -89,11 +89,11 @@ def trained(tmp_path_factory):
 def test_training_teaches_the_shoppers_words_also_in_queries_never_trained(trained, tmp_path):
     from retrieval.model_folder import resolve_model
     from trainer.evaluation.files import Evaluation
-    from trainer.evaluation.rankers import Catalog
+    from trainer.evaluation.rankers import EvaluationCatalog
     from trainer.evaluation.scoring import evaluate
 
     folder, shop, parts, pairs, _ = trained
-    catalog, base = Catalog.of(shop.catalog), resolve_model(BASE)
+    catalog, base = EvaluationCatalog.of(shop.catalog), resolve_model(BASE)
     found = evaluate(
         catalog, parts.qrels, pairs, {"candidate": folder, "live": base, "base": base}, inner=parts.inner
     )
@@ -154,7 +154,7 @@ def test_a_training_killed_in_the_middle_goes_on_to_the_same_weights(trained, tm
 
 
 def test_training_stops_when_validation_gets_no_better_and_keeps_the_best_state(tmp_path):
-    from trainer.evaluation.rankers import Catalog
+    from trainer.evaluation.rankers import EvaluationCatalog
     from trainer.evaluation.scoring import evaluate
 
     folder = tmp_path / "model"
@@ -163,7 +163,9 @@ def test_training_stops_when_validation_gets_no_better_and_keeps_the_best_state(
     assert facts.best_step < facts.steps < 20
     qrels = pairs.select("query", "product_id", "credit", gain="credit", unseen=pl.lit(value=False))
     # As the validation saw it
-    engaged = Catalog.of(shop.catalog.filter(pl.col("product_id").is_in(pairs["product_id"].to_list())))
+    engaged = EvaluationCatalog.of(
+        shop.catalog.filter(pl.col("product_id").is_in(pairs["product_id"].to_list()))
+    )
     found = evaluate(engaged, qrels, pairs, {"candidate": folder})
     kept = found.results.filter(pl.col("system") == "candidate")["ndcg10"].mean()
     assert kept == pytest.approx(facts.inner_ndcg10, abs=0.02)  # such a model has many near ties

@@ -17,7 +17,7 @@ from trainer.learning.plan import Lineage, choose_start, plan
 from trainer.run.folder import RunFolder
 from trainer.run.request import Request
 from trainer.run.triggers import read_trigger, run_id_of
-from trainer.service.acceptance import Answered, Begun, Cancels, Joined, accept
+from trainer.service.acceptance import Begun, Cancels, Joined, NothingToDo, accept
 from trainer.service.history import History
 from trainer.service.scheduler import last_slot, slot_trigger
 
@@ -107,7 +107,7 @@ def test_what_is_called_as_no_run_is_called_cannot_be_cancelled(cancels):
 def test_only_a_run_that_is_known_is_cancelled():
     history = History([TrainingRun(run_id="20260131-120000-1a2b3c4d", state=RunState.TRAINING)])
     assert isinstance(accepted(a_trigger(cancels="20260131-120000-1a2b3c4d"), history), Cancels)
-    assert isinstance(accepted(a_trigger(cancels="20260131-120000-00000000"), history), Answered)
+    assert isinstance(accepted(a_trigger(cancels="20260131-120000-00000000"), history), NothingToDo)
 
 
 def test_a_trigger_is_at_most_so_long():
@@ -149,7 +149,7 @@ def test_equal_wishes_share_a_run_until_it_answers_too_many():
     assert [f.reason for f in found[TRIGGERS_OF_A_RUN:]] == [Reason.TOO_MANY] * 2
     run = desk.history.get(desk.waiting[0].run_id)
     assert len(run.trigger_ids) == len(run.dedup_keys) == TRIGGERS_OF_A_RUN
-    assert isinstance(desk.take(trigger_id="t5"), Answered)
+    assert isinstance(desk.take(trigger_id="t5"), NothingToDo)
 
 
 def test_so_many_runs_wait_in_their_order_and_one_more_is_refused():
