@@ -33,7 +33,7 @@ from benchmarks.attacks.overload import (
     promising_connections,
     triggers,
 )
-from benchmarks.attacks.records import POISON, Poison
+from benchmarks.attacks.record_attacks import POISON, Poison
 from benchmarks.attacks.target import RunningStack, open_stand
 from benchmarks.attacks.tools import forged_replay, forgotten_query
 from benchmarks.harness.report import finish, say

@@ -25,8 +25,8 @@ from broker.records import Record
 from schemas.events import Action, CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
 from schemas.settings import StreamSettings
-from simulator.records import LineTruth, RawRecord
 from simulator.shop import Shop
+from simulator.shop_records import LineTruth, RawRecord
 from stream.attribution import attribute
 from stream.crediting import SESSION, TOUCHED, VERIFIED
 from stream.known import KnownProducts

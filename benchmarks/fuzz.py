@@ -24,7 +24,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from benchmarks.harness.report import finish, say
 from benchmarks.intake.odd_names import OddName
 from benchmarks.intake.strange_records import Strange, bodies, strange
-from broker.lag import open_lag_reader
+from broker.group_lag import open_lag_reader
 from broker.reading import open_reader
 from broker.topics import ensure_topics
 from commands.support.pages import read_page

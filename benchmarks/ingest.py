@@ -22,8 +22,8 @@ from typing import Any
 from benchmarks.harness.report import finish, say
 from benchmarks.interop.environments import QUIXSTREAMS, NotInstalledError, interpreter_with
 from benchmarks.throughput.load import shop_of
+from benchmarks.throughput.measured_process import Cost
 from benchmarks.throughput.stages import Stages
-from benchmarks.throughput.watching import Cost
 from embedded.kafka import EmbeddedKafka
 from simulator.shop import Shop
 

@@ -21,8 +21,8 @@ from msgspec.structs import replace
 
 from benchmarks.harness.report import finish, say
 from benchmarks.throughput.load import events_of, shop_of
-from benchmarks.throughput.recovery import recovery, values_of
-from benchmarks.throughput.watching import stream_half
+from benchmarks.throughput.measured_process import stream_half
+from benchmarks.throughput.recovery_time import recovery, values_of
 from broker.producing import open_producer
 from broker.records import Record
 from broker.topics import ensure_topics

@@ -23,15 +23,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.report import finish, read_jsonl, say
-from benchmarks.learning.clicks import Click, add_log_options, log_files, read_clicks
+from benchmarks.learning.click_log import Click, add_log_options, log_files, read_clicks
 from broker.producing import open_producer
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
 from commands.instruments.conservation import Accounts, settled
 from commands.instruments.footprint import watch_memory
 from commands.support.asking import ask
+from commands.support.run_request import send_trigger, wait_for_run
 from commands.support.topic_state import read_decisions, read_releases
-from commands.support.training import send_trigger, wait_for_run
 from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder
 from retrieval.lexical import Lexical

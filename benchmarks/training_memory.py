@@ -22,7 +22,7 @@ from benchmarks.harness.report import finish, say
 from retrieval.model_folder import fingerprint, resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
-from simulator.catalog import SimProduct, generate
+from simulator.assortment import SimProduct, generate
 from trainer.learning.fine_tune import fine_tune
 from trainer.learning.plan import plan
 from trainer.learning.training_data import TrainingData

@@ -1,9 +1,9 @@
 """Plant faults among good records, and count what is refused for the right reason and what wrongly.
 
 Offline and pure: no server, no clock. Good records are those of the simulated shop, of which some take the
-unusual forms that shops are free to use; faults are ``benchmarks.intake.faults``. A reason is right only if
-the refusal also points to the damaged field. At the end, records with random bytes changed: whatever comes of
-them, nothing may be raised.
+unusual forms that shops are free to use; faults are ``benchmarks.intake.planted_faults``. A reason is right
+only if the refusal also points to the damaged field. At the end, records with random bytes changed: whatever
+comes of them, nothing may be raised.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.harness.report import finish, say
 from benchmarks.intake.damage import Fault, SentRecord, text_of
-from benchmarks.intake.faults import FAULTS
+from benchmarks.intake.planted_faults import FAULTS
 from benchmarks.intake.unusual import NOW, Good, unusual
 from broker.records import Record
 from schemas.events import CleanInteraction

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.harness.report import finish, read_jsonl, say
-from benchmarks.learning.clicks import add_log_options, log_files
+from benchmarks.learning.click_log import add_log_options, log_files
 from benchmarks.learning.judged import read_catalog
 from benchmarks.learning.planted_shop import Planted, Variant, averaged
 from benchmarks.learning.planted_shop import learn as learn_planted

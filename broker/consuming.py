@@ -12,11 +12,11 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
-from broker.decoding import install
+from broker.client_ids import client_id
 from broker.fetching import FetchPace
-from broker.naming import client_id
 from broker.reading import as_record
 from broker.records import Record
+from broker.safe_decoding import install
 
 # After so long at most it is seen that a topic has more partitions, was deleted, or is there again.
 METADATA_AGE_MS = 20_000

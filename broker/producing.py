@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
-from broker.naming import client_id
+from broker.client_ids import client_id
 from broker.records import TOPIC_BYTES, Outgoing
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from broker.naming import client_id
+from broker.client_ids import client_id
 
 ASK_S = 3.0
 SILENT_S = 10.0  # without an answer for so long nobody should be sent here

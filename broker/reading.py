@@ -12,11 +12,11 @@ from datetime import datetime
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from broker.decoding import install
+from broker.client_ids import client_id
 from broker.errors import MissingTopicError
 from broker.fetching import FetchPace
-from broker.naming import client_id
 from broker.records import Record, partition_of
+from broker.safe_decoding import install
 
 
 @dataclass

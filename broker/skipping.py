@@ -8,9 +8,9 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from broker.decoding import PASSED_OVER
 from broker.reading import Compacted, read_compacted
 from broker.records import Outgoing
+from broker.safe_decoding import PASSED_OVER
 from schemas.settings import Settings
 from schemas.topics import SKIPPED
 

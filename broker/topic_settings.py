@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from broker.naming import client_id
+from broker.client_ids import client_id
 from broker.topics import plan
 from schemas.settings import Settings
 from schemas.topics import RAW

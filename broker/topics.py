@@ -13,7 +13,7 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
-from broker.naming import client_id
+from broker.client_ids import client_id
 from broker.records import TOPIC_BYTES
 from schemas.settings import Settings
 from schemas.topics import (

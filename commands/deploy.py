@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from commands.support.deployment import CommandOutcome, Effect, command_and_wait
+from commands.support.command_effect import CommandOutcome, Effect, command_and_wait
 from commands.support.session import REFUSED, err, find_settings, out, show_json, stop
 from schemas.releases import DeploymentAction, DeploymentCommand
 

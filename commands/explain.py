@@ -14,10 +14,10 @@ from pydantic import TypeAdapter
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broker.dead_letters import reason_of
-from broker.lag import open_lag_reader
+from broker.group_lag import open_lag_reader
 from broker.records import Record
-from commands.support.evidence import show_decision, show_moment
 from commands.support.retelling import Told
+from commands.support.serving_evidence import show_decision, show_moment
 from commands.support.session import err, find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_decisions, readable
 from commands.support.tracing import OnRead, Trace, origin, trace_event

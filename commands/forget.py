@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from broker.lag import open_lag_reader
+from broker.group_lag import open_lag_reader
 from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing

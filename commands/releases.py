@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from commands.support.evidence import show_moment
+from commands.support.serving_evidence import show_moment
 from commands.support.session import find_settings, show_json, table
 from commands.support.topic_state import read_releases
 

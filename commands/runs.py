@@ -4,8 +4,8 @@ import asyncio
 from datetime import datetime
 from pathlib import Path
 
-from commands.support.evidence import asked_moment
 from commands.support.moments import runs_at
+from commands.support.serving_evidence import asked_moment
 from commands.support.session import find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_runs
 from schemas.training import TrainingRun

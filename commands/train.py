@@ -14,11 +14,11 @@ from typing import Literal
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from commands.support.evidence import show_decision
 from commands.support.patience import StuckError
+from commands.support.run_request import send_trigger, wait_for_run
+from commands.support.serving_evidence import show_decision
 from commands.support.session import err, find_settings, out, show_json, stop
 from commands.support.topic_state import read_decisions
-from commands.support.training import send_trigger, wait_for_run
 from schemas.settings import Settings, TrainerSettings
 from schemas.training import RunState, TrainingRun, Trigger
 from trainer.run.request import Request, TriggerError

@@ -20,8 +20,8 @@ from indexer.lanes import Lane
 from indexer.ledger import Ledger
 from indexer.metrics import COMMANDS
 from indexer.models import Models
-from indexer.recovery import recover
 from indexer.retention import retain
+from indexer.startup_repair import recover
 from indexer.state import HOLDING, UNFINISHED, failed, moved
 from retrieval.index import VectorStore
 from retrieval.model_folder import ModelError

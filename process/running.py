@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from broker.naming import name_process
+from broker.client_ids import name_process
 from broker.pulse import Pulse, watch_brokers
 from broker.skipping import obey_skips
 from broker.topic_settings import told_wrong

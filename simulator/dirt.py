@@ -12,7 +12,7 @@ from random import Random
 
 from schemas.rejections import Reason
 from schemas.text import clean_text
-from simulator.records import Body, Kind, RawRecord, Truth, iso
+from simulator.shop_records import Body, Kind, RawRecord, Truth, iso
 
 LOST = 0.01
 LATE = 0.02

@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.catalog import SimProduct
+from simulator.assortment import SimProduct
 
 NEAR_GAIN = 0.3
 # kinds of concept that an intent names besides or instead of the product type, with their shares

@@ -12,7 +12,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.catalog import SimProduct
+from simulator.assortment import SimProduct
 from simulator.lexicon import Lexicon
 
 # query text, week, source of luck -> ids of the products shown, best first

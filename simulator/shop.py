@@ -17,12 +17,12 @@ from random import Random
 from schemas.products import Product
 from schemas.rejections import Reason
 from schemas.text import clean_text, normalise_query
-from simulator.catalog import SimProduct, generate
+from simulator.assortment import SimProduct, generate
 from simulator.dirt import CATALOG_DIRT, EVENT_DIRT, clicks_on, mangle, soil, transport
 from simulator.intents import Intent, Relevance
 from simulator.lexicon import lexicon
 from simulator.old_engine import OldEngine, Ranker
-from simulator.records import Kind, LineTruth, RawRecord, Truth
+from simulator.shop_records import Kind, LineTruth, RawRecord, Truth
 from simulator.shoppers import Shoppers
 
 WEEK = timedelta(days=7)

@@ -13,12 +13,12 @@ from random import Random
 import numpy as np
 
 from schemas.text import normalise_query
-from simulator import records
-from simulator.catalog import SimProduct
+from simulator import shop_records as records
+from simulator.assortment import SimProduct
 from simulator.intents import Demand, Intent, Relevance
 from simulator.lexicon import Lexicon
 from simulator.old_engine import Ranker
-from simulator.records import Identity, Kind, LineTruth, RawRecord, SimulatedOrderLine
+from simulator.shop_records import Identity, Kind, LineTruth, RawRecord, SimulatedOrderLine
 from simulator.wording import Style, draw_style, word_intent
 
 _EXPLAINING = Style(slang=0.0, formal=0.7)

@@ -16,22 +16,22 @@ import faust
 import structlog
 
 from broker.claiming import Claims, open_claims
-from broker.decoding import PASSED_OVER, install
+from broker.client_ids import client_id
 from broker.errors import BrokerError
-from broker.lag import LagReader, open_lag_reader
-from broker.naming import client_id
+from broker.group_lag import LagReader, open_lag_reader
 from broker.producing import Producer, open_producer
+from broker.safe_decoding import PASSED_OVER, install
 from process.running import CRASHED
 from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS, Topic
 from stream import aggregation, shopper
+from stream.agent_steps import AggregateStep, AttributeStep
 from stream.contiguity import Contiguity
 from stream.dropping import Committed, Place
 from stream.holders import Names
 from stream.lag import learn_group
 from stream.recovery import FencedTable, SafeTableManager, committed, crash_of, recovered
 from stream.restoring import Restoring
-from stream.steps import AggregateStep, AttributeStep
 
 log = structlog.get_logger(__name__)
 

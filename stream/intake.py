@@ -17,10 +17,10 @@ import structlog
 
 from broker.consuming import GroupConsumer, open_group
 from broker.dead_letters import cut, dead_letter
-from broker.decoding import OVERSIZED
 from broker.guarding import judged
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing, Record
+from broker.safe_decoding import OVERSIZED
 from schemas.decoding import refuse
 from schemas.events import CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct

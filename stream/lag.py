@@ -6,7 +6,7 @@ Groups are measured as a whole: every worker shows the same figures.
 import asyncio
 from typing import Literal
 
-from broker.lag import open_lag_reader
+from broker.group_lag import open_lag_reader
 from schemas.settings import Settings, StreamSettings
 from schemas.topics import CONTRIBUTIONS, ERASURES, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
 from stream import metrics

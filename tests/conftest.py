@@ -61,7 +61,7 @@ def kafka(embedded_kafka: "EmbeddedKafka") -> str:
     Give topics the prefix of ``topic_prefix``. It has made its own topics: asked for a group before that, a
     broker cannot tell yet, and what a test finds would follow from those that ran before it.
     """
-    from broker.lag import open_lag_reader
+    from broker.group_lag import open_lag_reader
 
     async def group_coordinator() -> None:
         async with asyncio.timeout(120), open_lag_reader(embedded_kafka.address) as lags:

@@ -59,7 +59,7 @@ def machine_traces(root: Path) -> list[str]:
 
 
 # What a page names: a file of a folder, or of the root, and perhaps something in it
-# (`stream/steps.py:AttributeStep`), or something in the file named last (`:AggregateStep`).
+# (`stream/agent_steps.py:AttributeStep`), or something in the file named last (`:AggregateStep`).
 NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.\w+|[\w.-]+\.(?:py|toml|yml)|(?=:[\w]+`))(?::(\w+))?`")
 HISTORY = frozenset({"docs/journal.md"})  # tells what was, by its names of then, like the pages of docs/adr
 
@@ -154,12 +154,12 @@ def test_lines_of_the_pages_fit_beside_a_diff() -> None:
 
 
 @pytest.mark.parametrize(
-    "named", ["stream/gone.py", "stream/steps.py:Gone", "stream/steps.py`, `:Gone", "gone.py"]
+    "named", ["stream/gone.py", "stream/agent_steps.py:Gone", "stream/agent_steps.py`, `:Gone", "gone.py"]
 )
 def test_a_page_that_names_what_is_not_there_is_caught(named: str, tmp_path: Path) -> None:
     (tmp_path / "stream").mkdir()
     (tmp_path / "stream" / "steps.py").write_text("class Step: ...\n")
-    (tmp_path / "README.md").write_text(f"`{named}`, `stream/steps.py:Step`, `data/mine.jsonl`\n")
+    (tmp_path / "README.md").write_text(f"`{named}`, `stream/agent_steps.py:Step`, `data/mine.jsonl`\n")
     assert len(dead_references(tmp_path)) == 1
 
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.lag import open_lag_reader
+from broker.group_lag import open_lag_reader
 from broker.reading import open_reader
 from embedded.kafka import EmbeddedKafka
 from embedded.launching import child_environ, launch

@@ -19,7 +19,7 @@ from schemas.batches import unpack
 from schemas.pairs import MAX_CLIENTS, Pair, pair_key
 from schemas.settings import Settings
 from schemas.topics import dead_letter_name
-from simulator.records import RawRecord
+from simulator.shop_records import RawRecord
 from stream.aggregation import canonical
 
 Pairs = dict[bytes, Pair]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from schemas.text import normalise_query
-from simulator.records import RawRecord
+from simulator.shop_records import RawRecord
 
 MINUTE = 60_000
 MOST_IN_A_MINUTE = 60  # touches of a person; none of a minute with more earns, nor leads to a purchase

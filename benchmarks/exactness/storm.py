@@ -17,8 +17,8 @@ from random import Random
 from broker.producing import Producer
 from broker.records import Outgoing
 from schemas.settings import Settings
-from simulator.records import Kind, RawRecord
 from simulator.shop import Shop
+from simulator.shop_records import Kind, RawRecord
 
 PER_SESSION = 5.5
 SESSIONS_PER_SHOPPER = 3

@@ -1,4 +1,4 @@
-"""How one thing of a good record is broken: the pieces of which ``benchmarks.intake.faults`` are made.
+"""How one thing of a good record is broken: what ``benchmarks.intake.planted_faults`` are made of.
 
 Everything takes its details from the random source it is given. It does not know what intake says to any of
 it.

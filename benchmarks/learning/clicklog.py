@@ -12,7 +12,7 @@ from typing import Self
 
 import polars as pl
 
-from benchmarks.learning.clicks import read_clicks
+from benchmarks.learning.click_log import read_clicks
 from benchmarks.learning.judged import read_catalog
 from schemas.events import Action
 from schemas.settings import TrainerSettings

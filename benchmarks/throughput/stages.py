@@ -13,8 +13,8 @@ import psutil
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.throughput.load import catalog_of, events_of
-from benchmarks.throughput.recovery import recovery
-from benchmarks.throughput.watching import Cost, Moment, Team, Watched, cost, learners, stream_half
+from benchmarks.throughput.measured_process import Cost, Moment, Team, Watched, cost, learners, stream_half
+from benchmarks.throughput.recovery_time import recovery
 from broker.producing import Producer, open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing

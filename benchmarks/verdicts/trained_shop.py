@@ -24,8 +24,8 @@ from schemas.pairs import Pair, client_of
 from schemas.products import CatalogProduct, Product
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query
-from simulator.records import Kind
 from simulator.shop import Shop
+from simulator.shop_records import Kind
 from trainer.data.snapshot import Snapshot, frames
 from trainer.data.splits import split_by
 from trainer.data.weights import Weighting, weigh

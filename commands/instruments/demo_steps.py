@@ -15,13 +15,13 @@ from commands.instruments.demo_report import Report, Stage
 from commands.instruments.parity import count_mixed
 from commands.instruments.traffic import Traffic
 from commands.support.asking import ask
-from commands.support.deployment import command_and_wait
-from commands.support.evidence import show_decision
+from commands.support.command_effect import command_and_wait
 from commands.support.pages import read_page
 from commands.support.patience import Patience
+from commands.support.run_request import send_trigger, wait_for_run
+from commands.support.serving_evidence import show_decision
 from commands.support.session import out, table
 from commands.support.topic_state import read_catalog, read_decisions, read_releases
-from commands.support.training import send_trigger, wait_for_run
 from embedded.errors import NotReadyError
 from embedded.supervisor import PROCESSES, Supervisor
 from schemas.releases import DeploymentCommand

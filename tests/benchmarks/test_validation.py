@@ -3,7 +3,7 @@
 Validation catches every kind, for its reason, and takes what is good.
 """
 
-from benchmarks.intake.faults import FAULTS
+from benchmarks.intake.planted_faults import FAULTS
 from benchmarks.validation import measure
 
 

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from broker import consuming
 from broker.consuming import GroupConsumer, OrderedGroupConsumer, open_group, take_in_order
-from broker.lag import open_lag_reader
+from broker.group_lag import open_lag_reader
 from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record

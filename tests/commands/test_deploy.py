@@ -5,7 +5,7 @@ import json
 import pytest
 
 from commands.deploy import _tell
-from commands.support.deployment import CommandOutcome, Effect
+from commands.support.command_effect import CommandOutcome, Effect
 from schemas.releases import LivePointer
 from tests.contracts.examples import AT, RELEASE
 

@@ -5,7 +5,7 @@ import pytest
 from broker.reading import Compacted
 from broker.records import Record
 from commands.explain import _letter_facts, _moment
-from commands.support.deployment import _refusal
+from commands.support.command_effect import _refusal
 from commands.support.topic_state import own, readable
 from schemas.events import read_clean_event
 from schemas.pairs import Contribution, Pair, pair_key

@@ -14,8 +14,8 @@ from broker.reading import read_compacted
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
 from commands.instruments.traffic import Answer, Traffic, steady_traffic
+from commands.support.run_request import wait_for_run
 from commands.support.topic_state import read_releases
-from commands.support.training import wait_for_run
 from embedded.milvus_server import MilvusServer
 from embedded.supervisor import PROCESSES, Supervisor
 from retrieval.index import VectorStore

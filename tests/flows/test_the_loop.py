@@ -19,8 +19,8 @@ from broker.requesting import open_requester
 from broker.topics import ensure_topics
 from commands.instruments.traffic import steady_traffic
 from commands.support.asking import ask
+from commands.support.run_request import wait_for_run
 from commands.support.topic_state import read_releases, read_runs
-from commands.support.training import wait_for_run
 from embedded.supervisor import Supervisor
 from schemas.releases import ReleaseState
 from schemas.search import SearchRequest, Status

@@ -10,7 +10,7 @@ from pathlib import Path
 from broker.producing import open_producer
 from broker.reading import read_compacted
 from broker.records import Outgoing
-from commands.support.training import send_trigger
+from commands.support.run_request import send_trigger
 from embedded.supervisor import Supervisor
 from schemas.pairs import Pair
 from schemas.settings import Settings, StreamSettings

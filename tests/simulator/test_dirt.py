@@ -12,8 +12,8 @@ from schemas.rejections import Reason
 from schemas.settings import StreamSettings
 from schemas.text import clean_text, is_placeholder
 from simulator.dirt import CATALOG_DIRT, EVENT_DIRT, mangle
-from simulator.records import Kind
 from simulator.shop import Shop
+from simulator.shop_records import Kind
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MODELS = {"searches": Search, "interactions": Interaction, "products": Product}

@@ -9,10 +9,10 @@ import pytest
 from schemas.events import Action, Interaction, Search
 from schemas.products import Product
 from schemas.text import normalise_query
-from simulator.catalog import generate
+from simulator.assortment import generate
 from simulator.intents import Demand
-from simulator.records import Kind
 from simulator.shop import WEEK, Shop
+from simulator.shop_records import Kind
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MODELS = {"searches": Search, "interactions": Interaction, "products": Product}

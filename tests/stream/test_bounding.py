@@ -13,10 +13,10 @@ from prometheus_client import REGISTRY
 
 from schemas.bounds import SEEN_BYTES, SHOPPER_BYTES, SHOWN_BYTES
 from schemas.events import Forget
+from stream.agent_steps import AttributeStep
 from stream.bounding import MAX_SHOWN, cut_shown
 from stream.contiguity import Contiguity
 from stream.shopper import Shopper, shopper_from_bytes
-from stream.steps import AttributeStep
 from tests.stream.builders import MINUTE, RULES, T0, act, run, search
 from tests.stream.tables import SETTINGS, Log, Table, all_of_it, record
 

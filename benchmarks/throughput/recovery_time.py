@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from benchmarks.throughput.watching import stream_half
+from benchmarks.throughput.measured_process import stream_half
 from broker.producing import Producer, open_producer
 from broker.reading import read_compacted
 from broker.records import Outgoing, partition_of

@@ -1,7 +1,7 @@
 import pytest
 
 from broker.consuming import open_group
-from broker.lag import open_lag_reader
+from broker.group_lag import open_lag_reader
 from broker.producing import open_producer
 from broker.records import Outgoing
 from broker.topics import ensure_topics

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commands.support.deployment import _effect
+from commands.support.command_effect import _effect
 from schemas.releases import DeploymentCommand, ReleaseFailure, ReleaseState
 from tests.contracts.examples import RELEASE
 

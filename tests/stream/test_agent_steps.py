@@ -17,11 +17,11 @@ from schemas.bounds import LINE_MINOR, QUANTITY
 from schemas.events import Action, Forget
 from schemas.pairs import ClientErasure, Contribution, Pair, client_of, pair_key
 from schemas.settings import StreamSettings
+from stream.agent_steps import AggregateStep, AttributeStep
 from stream.attribution import attribute
 from stream.contiguity import Contiguity
 from stream.erasure import AFTER_ALL
 from stream.shopper import Rules, Shopper
-from stream.steps import AggregateStep, AttributeStep
 from stream.sweeping import LOOKED_AT_ONCE
 from tests.stream.builders import DAY, HOUR, T0, act, contribution, search
 from tests.stream.tables import SETTINGS, Log, Table, all_of_it, nothing_committed, packed, record

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from broker.naming import client_id
+from broker.client_ids import client_id
 
 _FORGET_EVERY = 30
 

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
-from indexer.recovery import MAX_ATTEMPTS, recover
 from indexer.retention import retain
+from indexer.startup_repair import MAX_ATTEMPTS, recover
 from indexer.state import FAR, state_of
 from schemas.bounds import EXACT_INTEGER
 from schemas.releases import ReleaseFailure, ReleaseState, SearcherReport, release_key

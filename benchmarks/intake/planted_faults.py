@@ -32,7 +32,7 @@ from benchmarks.intake.damage import (
 )
 from benchmarks.intake.topic_faults import of_interactions, of_products, of_searches
 from schemas.rejections import Reason
-from simulator.records import iso
+from simulator.shop_records import iso
 
 _ROOTS = (b"[]", b"null", b"42", b"-1.5e3", b'"hello"', b"true", b"[[]]", b"false")
 _NOT_JSON = (

@@ -3,7 +3,7 @@
 import re
 
 from schemas.text import clean_text, is_placeholder
-from simulator.catalog import generate
+from simulator.assortment import generate
 from simulator.lexicon import lexicon
 
 

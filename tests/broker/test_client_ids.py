@@ -5,7 +5,7 @@ import asyncio
 import contextvars
 from pathlib import Path
 
-from broker.naming import client_id, name_process
+from broker.client_ids import client_id, name_process
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (

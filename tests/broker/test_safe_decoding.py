@@ -23,7 +23,7 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
 from benchmarks.intake.odd_names import OddName
-from broker import decoding
+from broker import safe_decoding as decoding
 from broker.consuming import open_group
 from broker.producing import open_producer
 from broker.reading import open_reader
