@@ -96,6 +96,13 @@ HOMES: Mapping[str, tuple[str, ...]] = {
         "retrieval/encoder.py",
     ),
 }
+# Module names that several packages have, for the same thing. Verbs and benchmarks besides: each is called by
+# its subject, which a package may have too.
+SHARED_MODULES: Mapping[str, str] = {
+    "errors": "the tree of exceptions of a package",
+    "metrics": "what a process counts for Prometheus",
+    "topics": "the table of topics, and what makes a cluster agree with it",
+}
 SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "msgspec", "ftfy", "yaml"})
 HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})
 # The verbs that encode text. Loading torch takes seconds, which every other verb spares its user.
@@ -289,6 +296,15 @@ def shared_class_names(root: Path) -> list[str]:
     return [f"class {name} stands in {' and in '.join(paths)}" for name, paths in homes.items() if paths[1:]]
 
 
+def shared_module_names(root: Path) -> list[str]:
+    homes: dict[str, list[str]] = {}
+    for path in map(Path, tree(root)):
+        command = path.parent.as_posix() in {"commands", "commands/options", "benchmarks"}
+        if not command and path.stem not in {"__init__", "__main__", *SHARED_MODULES}:
+            homes.setdefault(path.stem, []).append(path.as_posix())
+    return [f"module {name} is {' and '.join(paths)}" for name, paths in homes.items() if paths[1:]]
+
+
 def public_classes(source: str) -> Iterator[str]:
     """Yield the names of the classes of a file that others may import."""
     for node in ast.parse(source).body:
@@ -304,6 +320,7 @@ RULES = {
     "nothing imports itself": cycles,
     "torch only where text is encoded": heavy_starts,
     "a class name means one thing": shared_class_names,
+    "a module name means one thing": shared_module_names,
 }
 
 
@@ -363,6 +380,8 @@ PLANTED = {
                              {"stream/a.py": "from media import b", "media/b.py": "import torch.nn"}),
     "two classes of one name": ("a class name means one thing",
                                 {"stream/a.py": "class Row: ...", "retrieval/a.py": "class Row: ..."}),
+    "two modules of one name": ("a module name means one thing",
+                                {"stream/rows.py": "", "retrieval/rows.py": ""}),
     "a verb that loads a model": ("torch only where text is encoded", {"commands/a.py": "import torch"}),
 }  # fmt: skip
 
@@ -378,19 +397,23 @@ def test_a_planted_violation_is_caught(planted: str, tmp_path: Path) -> None:
 
 def test_what_the_design_allows_is_not_caught(tmp_path: Path) -> None:
     allowed = {
-        "schemas/a.py": "import json\nimport ftfy\nfrom pydantic import BaseModel",
-        "broker/a.py": "import aiokafka\nfrom schemas.a import x",
-        "process/a.py": "from broker.a import x",
-        "stream/app.py": "import faust\nfrom process.a import x",
-        "retrieval/index.py": "import pymilvus",
+        "schemas/facts.py": "import json\nimport ftfy\nfrom pydantic import BaseModel",
+        "schemas/publish.py": "import yaml",
+        "broker/reading.py": "import aiokafka\nfrom schemas.facts import x",
+        "broker/metrics.py": "",
+        "process/pages.py": "from broker.reading import x",
+        "stream/app.py": "import faust\nfrom process.pages import x\nclass App: ...",
+        "stream/metrics.py": "",
+        "retrieval/index.py": "import pymilvus\nclass _Row: ...",
         "retrieval/encoder.py": "import torch\nimport sentence_transformers",
-        "indexer/a.py": "from retrieval.index import x\nfrom indexer import b",
-        "indexer/b.py": "from retrieval import encoder",
-        "trainer/steps.py": "from trainer.gate.a import x",
-        "trainer/gate/a.py": "from trainer.data.a import x\nfrom trainer.gate import b",
+        "indexer/build.py": "from retrieval.index import x\nfrom indexer import guard",
+        "indexer/guard.py": "from retrieval import encoder\nclass _Row: ...",
+        "trainer/steps.py": "from trainer.gate.case import x",
+        "trainer/gate/case.py": "from trainer.data.splits import x\nfrom trainer.gate import verdict",
+        "commands/build.py": "from commands.options import build",
+        "commands/options/build.py": "",
         "cli.py": "def up():\n    from stream import app",
-        "benchmarks/ingest.py": "import aiokafka\nimport faust\nclass _Row: ...",
-        "benchmarks/search.py": "class _Row: ...",
+        "benchmarks/build.py": "import aiokafka\nimport faust",
     }
     for path, source in allowed.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
