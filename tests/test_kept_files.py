@@ -158,7 +158,7 @@ def test_lines_of_the_pages_fit_beside_a_diff() -> None:
 )
 def test_a_page_that_names_what_is_not_there_is_caught(named: str, tmp_path: Path) -> None:
     (tmp_path / "stream").mkdir()
-    (tmp_path / "stream" / "steps.py").write_text("class Step: ...\n")
+    (tmp_path / "stream" / "agent_steps.py").write_text("class Step: ...\n")
     (tmp_path / "README.md").write_text(f"`{named}`, `stream/agent_steps.py:Step`, `data/mine.jsonl`\n")
     assert len(dead_references(tmp_path)) == 1
 

@@ -54,7 +54,7 @@ async def test_a_consumer_at_rest_asks_seldom_gets_a_record_at_once_and_then_ask
     )
     async with opened as consumer, open_producer(kafka) as producer:
         poll = consumer.poll if kind == "reader" else consumer.batch  # type: ignore[union-attr]
-        consumer._pace = Pace(consumer._inner, 40, clock=lambda: now)
+        consumer._pace = FetchPace(consumer._inner, 40, clock=lambda: now)
         end = time.monotonic() + 90
         while True:  # what waits for a fetch to end is late every time; a busy machine now and then
             now += REST_AFTER_S

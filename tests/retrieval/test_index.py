@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from retrieval.index import Found, Row, StoreError, VectorStore, collection_name
+from retrieval.index import IndexHit, Row, StoreError, VectorStore, collection_name
 from retrieval.profile import PROFILES, backend_of
 from retrieval.rows import MAX_BYTES, RowError
 from schemas.search import Filter
@@ -194,7 +194,7 @@ def test_a_write_replaces_the_row_and_a_delete_takes_it_away(store: VectorStore,
         assert store.count(name) == 19
         (changed,) = store.rows(name, ["p0000"])
         assert (changed.title, changed.brand, changed.price, changed.version) == ("changed", "", None, 99)
-    found: list[Found] = []
+    found: list[IndexHit] = []
 
     def all_seen() -> bool:
         (found[:],) = store.search(name, rows[1].vector[None, :], 30)
