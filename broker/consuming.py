@@ -63,7 +63,7 @@ class GroupConsumer:
     async def commit(self, records: list[Record]) -> None:
         """Say that these records, and all before them, are done.
 
-        A commit that a rebalance overtook is passed over.
+        A commit that a rebalance overtook is ignored.
         """
         offsets: dict[TopicPartition, int] = {}
         for r in records:

@@ -30,7 +30,7 @@ class Compacted:
     offsets: dict[int, int] = field(default_factory=dict)
 
     def apply(self, record: Record) -> None:
-        """Take one record in: a null value deletes its key. Records without a key are passed over."""
+        """Take one record in: a null value deletes its key. Records without a key are ignored."""
         if record.key is not None:
             if record.value is None:
                 self.records.pop(record.key, None)

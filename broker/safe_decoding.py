@@ -32,7 +32,7 @@ _XERIAL_LENGTH_BYTES = 4
 
 # The records, by topic, partition and offset, that no consumer of this process is given
 # (``broker.skipping``).
-PASSED_OVER: set[tuple[str, int, int]] = set()
+SKIPPED_PLACES: set[tuple[str, int, int]] = set()
 
 log = structlog.get_logger(__name__)
 _room = threading.local()
@@ -179,7 +179,7 @@ class Records(fetcher.PartitionRecords):  # type: ignore[misc] # ships no types
                 if not self._records.is_whole():
                     raise
                 self._records.again(unreadable_from=self.next_fetch_offset)
-            # Passes over what lies before ``next_fetch_offset``
+            # Skips what lies before ``next_fetch_offset``
             self._records_iterator = self._unpack_records()
 
 
@@ -195,7 +195,7 @@ class Handout(fetcher.FetchResult):  # type: ignore[misc] # ships no types
         found: list[Any] = []
         size = 0
         for record in self._partition_records:
-            if PASSED_OVER and _is_passed_over(record):
+            if SKIPPED_PLACES and _is_skipped(record):
                 continue
             found.append(record)
             size += len(record.key or b"") + len(record.value or b"")
@@ -207,8 +207,8 @@ class Handout(fetcher.FetchResult):  # type: ignore[misc] # ships no types
         return found
 
 
-def _is_passed_over(record: Any) -> bool:
-    if (record.topic, record.partition, record.offset) not in PASSED_OVER:
+def _is_skipped(record: Any) -> bool:
+    if (record.topic, record.partition, record.offset) not in SKIPPED_PLACES:
         return False
     log.warning(
         "record skipped as ordered by an operator",

@@ -1,4 +1,4 @@
-"""Records that an operator has told the processes to pass over.
+"""Records that an operator has told the processes to skip.
 
 The last means against a record that ends one and that nobody foresaw. They stand in the topic ``skipped``
 with who said so, when and why; a process reads it when it starts, which one that is ended does.
@@ -10,7 +10,7 @@ from datetime import datetime
 
 from broker.reading import Compacted, read_compacted
 from broker.records import Outgoing
-from broker.safe_decoding import PASSED_OVER
+from broker.safe_decoding import SKIPPED_PLACES
 from schemas.settings import Settings
 from schemas.topics import SKIPPED
 
@@ -40,12 +40,12 @@ def skip(topic: str, partition: int, offset: int, *, by: str, reason: str, now: 
 
 
 async def obey_skips(settings: Settings) -> None:
-    """Pass over, in this process and from now on, what is told. Raises ``KafkaError``."""
-    PASSED_OVER.update(places_of(await read_compacted(settings.kafka, settings.topic(SKIPPED.name))))
+    """Skip, in this process and from now on, what is told. Raises ``KafkaError``."""
+    SKIPPED_PLACES.update(places_of(await read_compacted(settings.kafka, settings.topic(SKIPPED.name))))
 
 
 def places_of(told: Compacted) -> set[Place]:
-    """Return the places in ``skipped``; what is no order is passed over."""
+    """Return the places in ``skipped``; what is no order is ignored."""
     found: set[Place] = set()
     for key in told.records:
         topic, _, place = key.decode(errors="replace").rpartition("/")[0].rpartition("/")

@@ -53,7 +53,7 @@ async def wrong_settings(settings: Settings) -> list[str]:
 
 
 async def told_wrong(settings: Settings) -> list[str]:
-    """Return the same; a broker that does not say it is passed over."""
+    """Return the same; a broker that does not say it counts as one without faults."""
     try:
         return await wrong_settings(settings)
     except KafkaError:

@@ -1,6 +1,6 @@
 """``dlq list|show|replay|skip``: what was refused and why, and what can be done about it.
 
-It is sent again after a mend, and what nobody foresaw is passed over.
+It is sent again after a mend, and what nobody foresaw is skipped.
 """
 
 import asyncio
@@ -150,7 +150,7 @@ def replay_letters(
 def skip_record(
     topic: str, partition: int, offset: int, *, reason: str, data_dir: Path | None, as_json: bool
 ) -> None:
-    """Make every process pass over one record from its next start on.
+    """Make every process skip one record from its next start on.
 
     It becomes a dead letter that says who wanted it and why.
     """
@@ -195,9 +195,7 @@ async def _skip(settings: Settings, order: Skip) -> bool:
         settings.kafka, [order.topic], only=[place], start={place: order.offset}
     ) as reader:
         first = [r async for r in reader.until({place: order.offset + 1})][:1]
-    problem = Problem(
-        loc="", type="skipped", message=f"passed over by {order.by} at {order.at}: {order.reason}"
-    )
+    problem = Problem(loc="", type="skipped", message=f"skipped by {order.by} at {order.at}: {order.reason}")
     rejection = Rejection(reason=Reason.PROCESSING_ERROR, problems=[problem])
     known = {settings.topic(t.name) for t in TOPICS if t.dead_letters}
     letters = [

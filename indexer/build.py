@@ -203,7 +203,7 @@ def read_vectors(path: str, dim: int) -> dict[str, Vector]:
     """Return the vectors a candidate brought along, by the sha256 of their text (``document_hash``).
 
     The file is an ``.npz`` with ``hashes`` (n,) text and ``vectors`` (n, dim). One that does not fit is
-    passed over: it only saves time.
+    skipped: it only saves time.
     """
     try:
         with np.load(Path(path), allow_pickle=False) as file:

@@ -2,7 +2,7 @@
 
 Which changes count, which are stale, which no index can hold. A version that is not above the known one is
 stale. A deletion forgets the version too: what is created again may begin at any. A record that cannot be
-read, or whose product does not fit the index, is passed over and counted: the others go on. It knows no
+read, or whose product does not fit the index, is skipped and counted: the others go on. It knows no
 model.
 """
 
@@ -24,7 +24,7 @@ SHOWN_PROBLEMS = 5
 class CatalogState:
     """Products by id, and the next offset to read per partition.
 
-    Counts what it passes over; ``problems`` are the newest, in words.
+    Counts what it skips; ``problems`` are the newest, in words.
     """
 
     products: dict[str, CatalogProduct] = field(default_factory=dict)

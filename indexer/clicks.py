@@ -83,7 +83,7 @@ class ClickCounts:
     def take(self, values: Iterable[bytes], now: float) -> None:
         """Take records of ``events`` in that arrived at ``now`` (seconds).
 
-        What is neither a search of ours nor a click is not parsed. What cannot be read is passed over and
+        What is neither a search of ours nor a click is not parsed. What cannot be read is skipped and
         counted.
         """
         for value in values:

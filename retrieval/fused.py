@@ -16,7 +16,7 @@ from transformers import BertModel
 class FusedBert(nn.Module):
     """Embeddings and layers of a ``BertModel``.
 
-    Takes what its tokenizer gives; returns (n, tokens, dim), padding to be passed over.
+    Takes what its tokenizer gives; returns (n, tokens, dim), padding to be ignored.
     """
 
     def __init__(self, bert: BertModel) -> None:

@@ -106,7 +106,7 @@ class VectorStore:
             self._do(lambda: self._client.upsert(name, entities, timeout=_SLOW_S))
 
     def delete(self, name: str, ids: Sequence[str]) -> None:
-        """Delete by id; ids that are not there are passed over.
+        """Delete by id; ids that are not there are ignored.
 
         A server's searches see it within a second, Lite's at once.
         """
@@ -166,7 +166,7 @@ class VectorStore:
     def ids(self, name: str, *, page: int = _IDS_PAGE) -> set[str]:
         """Return the id of every row, read in pages by rising id.
 
-        Not by the client's iterator: a quote in an id breaks its cursor, and on a server it passes over the
+        Not by the client's iterator: a quote in an id breaks its cursor, and on a server it misses the
         newest writes.
         """
         # Each orders by id

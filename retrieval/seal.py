@@ -35,7 +35,7 @@ class Keys:
         self._keys: OrderedDict[str, bytes] = OrderedDict()
 
     def learn(self, text: str | None) -> None:
-        """Take a key in, from its hexadecimal digits. What is none is passed over."""
+        """Take a key in, from its hexadecimal digits. What is none is ignored."""
         try:
             key = bytes.fromhex(text or "")
         except ValueError:

@@ -2,7 +2,7 @@
 
 Null, blank text, and the words that programs write where a value is missing. In an optional field all of them
 mean that the field is absent, as generated models of Java, Go and Python and page tags send it. "0" is an id:
-some count from it. Required fields and entries of lists are never made up or passed over, but for ids that
+some count from it. Required fields and entries of lists are never made up or ignored, but for ids that
 name nobody.
 """
 

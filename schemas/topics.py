@@ -199,7 +199,7 @@ SKIPPED = Topic(
     key="topic/partition/offset",
     value=None,
     written_by="operators",
-    summary="Records that processes pass over, with who said so and why (`searchloop dlq skip`).",
+    summary="Records that processes skip, with who said so and why (`searchloop dlq skip`).",
     scaled=False,
     cleanup="compact",
 )

@@ -26,7 +26,7 @@ class Progress:
     def done(self, record: Record) -> None:
         """Note that nothing is left to do for a record.
 
-        One that was read under another assignment is passed over.
+        One that was read under another assignment is ignored.
         """
         waiting = self._open.get(record.partition)
         if waiting and record.offset >= waiting[0].offset:

@@ -20,7 +20,7 @@ from broker.client_ids import client_id
 from broker.errors import BrokerError
 from broker.group_lag import LagReader, open_lag_reader
 from broker.producing import Producer, open_producer
-from broker.safe_decoding import PASSED_OVER, install
+from broker.safe_decoding import SKIPPED_PLACES, install
 from process.running import CRASHED
 from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS, Topic
@@ -98,7 +98,7 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
         producer_linger=0.02,
         producer_request_timeout=60.0,
     )
-    contiguity = Contiguity(PASSED_OVER)
+    contiguity = Contiguity(SKIPPED_PLACES)
     app.tables.begin_at = contiguity.begin_at
     app.tables.restoring = Restoring(settings.kafka, claims)
     shoppers = _table(

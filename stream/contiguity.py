@@ -9,12 +9,12 @@ from collections.abc import Collection, Mapping
 class Contiguity:
     """The next offset expected of every partition.
 
-    Internal topics are neither compacted nor transactional, so offsets have no holes. ``passed_over``: the
+    Internal topics are neither compacted nor transactional, so offsets have no holes. ``skipped``: the
     topics, partitions and offsets that are kept from this process, as an operator said.
     """
 
-    def __init__(self, passed_over: Collection[tuple[str, int, int]] = ()) -> None:
-        self._passed_over = passed_over
+    def __init__(self, skipped: Collection[tuple[str, int, int]] = ()) -> None:
+        self._skipped = skipped
         self._next: dict[tuple[str, int], int] = {}
 
     def begin_at(self, positions: Mapping[tuple[str, int], int | None]) -> None:
@@ -33,5 +33,5 @@ class Contiguity:
         return (
             offset
             - expected
-            - sum(t == topic and p == partition and expected <= o < offset for t, p, o in self._passed_over)
+            - sum(t == topic and p == partition and expected <= o < offset for t, p, o in self._skipped)
         )

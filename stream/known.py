@@ -40,7 +40,7 @@ class KnownProducts:
         return self._held.get(product_id)
 
     def put(self, product_id: str, held: Held, variant_ids: list[str]) -> None:
-        """Learn of a product. A version older than the known one is passed over."""
+        """Learn of a product. A version older than the known one is ignored."""
         known = self._held.get(product_id)
         if known is not None and known.version > held.version:
             return

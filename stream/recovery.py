@@ -158,7 +158,7 @@ class FencedTable(Table):  # type: ignore[misc]
         """Take in a record of the changelog, unless what is held supersedes it; None removes.
 
         What is not readable, or of a key that another partition of ours holds, is nobody's of ours: it is
-        counted and passed over.
+        counted and skipped.
         """
         self._next_offsets[partition] = offset + 1
         old = self.data.get(key)

@@ -1,6 +1,6 @@
 """Reading what the topics say: runs, releases, the live pointer, decisions, pairs. Nothing here writes.
 
-What cannot be read is passed over: one bad record must not hide the others from an operator.
+What cannot be read is skipped: one bad record must not hide the others from an operator.
 """
 
 from collections.abc import Callable, Iterable

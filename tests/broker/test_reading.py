@@ -20,7 +20,7 @@ async def catalog(kafka: str, topic_prefix: str) -> str:
     return settings.topic("catalog")
 
 
-def test_a_tombstone_forgets_its_key_and_a_record_without_key_is_passed_over() -> None:
+def test_a_tombstone_forgets_its_key_and_a_record_without_key_is_ignored() -> None:
     state = Compacted()
     for offset, (key, value) in enumerate(
         [(b"a", b"1"), (b"b", b"2"), (b"a", None), (None, b"x"), (b"b", b"3")]

@@ -126,7 +126,7 @@ def test_a_batch_that_the_disk_has_damaged_is_a_fault() -> None:
         records_in(bytes(raw))
 
 
-def test_bytes_behind_the_last_snappy_block_are_passed_over_and_a_block_without_length_is_refused() -> None:
+def test_bytes_behind_the_last_snappy_block_are_ignored_and_a_block_without_length_is_refused() -> None:
     packed = snappy_encode(b"x" * 100_000)
     for n in range(4):
         assert decoding._unpack_snappy(packed + bytes(n)) == b"x" * 100_000
@@ -139,7 +139,7 @@ def test_bytes_behind_the_last_snappy_block_are_passed_over_and_a_block_without_
 async def test_no_consumer_is_given_what_an_operator_has_skipped(
     most: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "PASSED_OVER", {("t", 0, 0), ("t", 0, 3), ("t", 0, 4), ("t", 1, 2)})
+    monkeypatch.setattr(decoding, "SKIPPED_PLACES", {("t", 0, 0), ("t", 0, 3), ("t", 0, 4), ("t", 1, 2)})
     place = TopicPartition("t", 0)
     records = decoding.Records(place, decoding.Batches(batch_of([[]] * 5)), None, 0, None, None, True, 0)
     subscription = SubscriptionState()

@@ -76,7 +76,7 @@ async def test_a_replay_writes_to_raw_topics_only_and_reads_any_header(
 
 
 @pytest.mark.broker
-async def test_a_skipped_record_is_passed_over_from_the_next_start_on_and_its_letter_says_who_wanted_it(
+async def test_a_skipped_record_is_left_out_from_the_next_start_on_and_its_letter_says_who_wanted_it(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await ensure_topics(settings)

@@ -1,4 +1,4 @@
-"""What commands make of records that anybody may have written: what cannot be read is passed over."""
+"""What commands make of records that anybody may have written: what cannot be read is skipped."""
 
 import pytest
 

@@ -67,7 +67,7 @@ def test_what_no_index_can_hold_is_counted_with_its_reason_and_the_next_is_taken
     assert catalog.products.keys() == {"b"}
 
 
-def test_what_does_not_fit_the_contract_is_counted_and_passed_over() -> None:
+def test_what_does_not_fit_the_contract_is_counted_and_skipped() -> None:
     catalog = CatalogState()
     bad = [
         Record("catalog", 0, 0, 0, b"x", b"{"),

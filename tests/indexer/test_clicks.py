@@ -148,7 +148,7 @@ def test_a_flood_of_searches_takes_no_more_than_the_room() -> None:
         assert counts.waiting <= 1000
 
 
-def test_keys_are_bounded_and_what_is_none_is_passed_over() -> None:
+def test_keys_are_bounded_and_what_is_none_is_ignored() -> None:
     keys = Keys()
     for text in (None, "", "zz", "00", "00" * 40, "é" * 32):
         keys.learn(text)

@@ -1,6 +1,6 @@
 """Garbage on the topics that the indexer reads besides.
 
-It is passed over, and what stands beside it still counts.
+It is skipped, and what stands beside it still counts.
 """
 
 import pytest
@@ -57,7 +57,7 @@ def report(**fields: object) -> Record:
     return Record("searcher-reports", 0, 0, 0, b"s", value.to_json())
 
 
-def test_a_report_whose_numbers_cannot_be_added_up_is_passed_over() -> None:
+def test_a_report_whose_numbers_cannot_be_added_up_is_skipped() -> None:
     assert read_report(report(served=[Served(generation=1, answers=5)])) is not None
     assert read_report(report(served=[Served(generation=1, answers=-5)])) is None
     assert read_report(report(served=[Served(generation=1, latency_counts=[10**400])])) is None

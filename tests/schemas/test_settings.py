@@ -32,7 +32,7 @@ def test_a_name_that_no_process_knows_is_refused_by_name(kind: type[Settings]) -
         kind.load({"SEARCHLOOP_KAFAK": "127.0.0.1:9092"})
 
 
-def test_the_settings_of_another_process_and_of_the_tests_are_passed_over() -> None:
+def test_the_settings_of_another_process_and_of_the_tests_are_ignored() -> None:
     assert (
         StreamSettings.load({"SEARCHLOOP_CRON": "0 3 * * *", **dict.fromkeys(FOREIGN, "x")})
         == StreamSettings()

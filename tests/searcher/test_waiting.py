@@ -66,7 +66,7 @@ def test_a_costly_request_is_not_kept_waiting_for_ever_by_new_clients():
     assert turn > 100, "it costs as much as thirty of each of five others"
 
 
-def test_a_costly_request_is_taken_alone_and_passed_over_while_another_is_searched():
+def test_a_costly_request_is_taken_alone_and_waits_while_another_is_searched():
     line = waiting(asked("deep", 30.0, client_id="a"), asked("cheap", 100.0 / 8, client_id="b"))
     assert [len(line.take(8, 16.0, heavy_too=True)) for _ in range(3)] == [1, 1, 0]
     line = waiting(

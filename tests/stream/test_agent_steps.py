@@ -225,7 +225,7 @@ def test_removing_silent_shoppers_changes_nothing_that_is_earned(visits):
         b'{"kind":"new"}',
     ],
 )
-async def test_a_fact_that_nobody_can_read_is_passed_over(fact):
+async def test_a_fact_that_nobody_can_read_is_skipped(fact):
     table, log = Table(), Log()
     strange = packed("events", 0, 0, fact)
     await AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it)([strange])

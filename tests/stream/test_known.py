@@ -79,7 +79,7 @@ async def test_what_was_acknowledged_before_the_question_is_known_after_it(
             )
             await known.catch_up()
             assert known.find(f"{name}-red") == name
-        # What nobody of ours writes is passed over.
+        # What nobody of ours writes is ignored.
         await producer.send_all(
             Outgoing(topic, value, key=b"p1")
             for value in (b"{", b"[]", b'{"version": null}', b'{"version": "\\ud800"}')

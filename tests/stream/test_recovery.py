@@ -81,7 +81,7 @@ async def test_what_belongs_to_another_worker_is_forgotten_and_read_again_from_t
     assert table.read(b"b") is None
 
 
-async def test_garbage_on_a_changelog_is_counted_and_passed_over_and_what_was_true_stays(table):
+async def test_garbage_on_a_changelog_is_counted_and_skipped_and_what_was_true_stays(table):
     before = UNREADABLE.labels("numbers")._value.get()
     for offset, (key, value) in enumerate([(b"a", b"3"), (b"a", b"{"), (b"b", b"\xff"), (b"b", b"1")]):
         table.restore(1, offset, key, value)

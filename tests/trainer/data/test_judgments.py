@@ -80,7 +80,7 @@ def test_a_name_that_is_no_plain_file_name_is_refused(tmp_path, name):
         keep(tmp_path, name, read_judgments([_line()])[0])
 
 
-def test_a_set_that_was_damaged_is_told_and_not_passed_over(tmp_path):
+def test_a_set_that_was_damaged_is_told_and_not_skipped(tmp_path):
     path = keep(tmp_path, "ours", read_judgments([_line()])[0])
     path.write_bytes(path.read_bytes() + b"{}\n")
     with pytest.raises(JudgmentsError, match=r"ours.jsonl, line 2: query: Field required"):
