@@ -58,6 +58,27 @@ def forget(
     With ``wait`` end with 0 only when both agents are past it and no pair holds the hash. With ``files_only``
     nothing is asked of Kafka, and only the files of this machine's runs are rewritten.
     """
+    named, request = _request_of(client=client, session=session, user=user)
+    settings = _of_this_machine(data_dir) if files_only else find_settings(data_dir)
+    hashed, *before = _hashes(named)
+    hashes = {hashed, *before}
+    if files_only:
+        _tell(
+            {"client": hashed, "state": "forgotten in files"} | _in_files(settings, hashes), as_json=as_json
+        )
+        return
+    pairs = _asked(settings, request, hashed, hashes, deadline_s=timeout_s if wait else None)
+    facts = {
+        "event_id": request.event_id,
+        "client": hashed,
+        "pairs_that_named_it": pairs,
+        "state": "forgotten" if wait else "requested",
+    }
+    _tell(facts | _in_files(settings, hashes) | {"later": later()}, as_json=as_json)
+
+
+def _request_of(*, client: str | None, session: str | None, user: str | None) -> tuple[str, Erasure]:
+    """Return the id that names the shopper, and the request to forget it."""
     named = [name for name in (client, session, user) if name]
     if len(named) != 1:
         stop(
@@ -80,30 +101,19 @@ def forget(
             f"{named[0]!r} is no id: text of 1 to 256 characters without control characters is expected",
             code=2,
         )
-    settings = _of_this_machine(data_dir) if files_only else find_settings(data_dir)
-    hashed, *before = _hashes(named[0])
-    hashes = {hashed, *before}
-    if files_only:
-        _tell(
-            {"client": hashed, "state": "forgotten in files"} | _in_files(settings, hashes), as_json=as_json
-        )
-        return
+    return named[0], request
+
+
+def _asked(
+    settings: Settings, request: Erasure, hashed: str, hashes: set[str], *, deadline_s: float | None
+) -> int:
     bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=err)
     try:
         with bar:
             bar.add_task("forgetting", total=None)
-            pairs = asyncio.run(
-                request_erasure(settings, request, hashed, hashes, deadline_s=timeout_s if wait else None)
-            )
+            return asyncio.run(request_erasure(settings, request, hashed, hashes, deadline_s=deadline_s))
     except TimeoutError as error:
         stop(f"{error}; the request stays and is carried out once `searchloop stream` runs")
-    facts = {
-        "event_id": request.event_id,
-        "client": hashed,
-        "pairs_that_named_it": pairs,
-        "state": "forgotten" if wait else "requested",
-    }
-    _tell(facts | _in_files(settings, hashes) | {"later": later()}, as_json=as_json)
 
 
 def later() -> dict[str, str]:

@@ -31,7 +31,6 @@ def prepare(
     at all.
     """
     settings = request.settings
-    worth = Popularity.of(settings)
     parts = split_by(settings, snapshot)
     train_rows = in_time(
         parts.train, earlier, newest_day=parts.newest_day, settled_days=settings.settled_days
@@ -40,12 +39,8 @@ def prepare(
     if weighted.height < (1 if request.force else settings.min_train_pairs):
         detail = f"{weighted.height} pairs to train on, at least {settings.min_train_pairs} are needed"
         raise RunEndedError(RunOutcome(state=RunState.SKIPPED, detail=detail))
-    shuffled = request.label_shuffle_seed is not None
-    train = (
-        shuffle_labels(weighted, request.label_shuffle_seed)
-        if request.label_shuffle_seed is not None
-        else weighted
-    )
+    seed = request.label_shuffle_seed
+    train = weighted if seed is None else shuffle_labels(weighted, seed)
     lineage = lineage_of(live_model)
     new = pl.col("last_day") >= (lineage.cut_day if lineage else 0)
     start, why = choose_start(
@@ -57,13 +52,9 @@ def prepare(
         full_every=settings.full_every,
     )
     train = train.with_columns(new=new if start == "live" else pl.lit(value=True))
-    known = train if shuffled else worth.credits_by_pair(parts.train)
-    known = known.select("query", "product_id").join(
-        log_popularity(known), on="product_id", how="left", maintain_order="left"
-    )
     frames = {
         "train": train,
-        "known": known,
+        "known": _known(train if seed is not None else Popularity.of(settings).credits_by_pair(parts.train)),
         "weighted": weighted,
         "qrels": parts.qrels,
         "inner": parts.inner,
@@ -79,7 +70,16 @@ def prepare(
         test_queries=parts.qrels["query"].n_unique(),
         start=start,
         why=why,
-        late_rows=parts.train.join(
-            train_rows, on=["query", "product_id", "day", "action", "credit"], how="anti"
-        ).height,
+        late_rows=_rows_left_out(parts.train, train_rows),
     )
+
+
+def _known(engaged: pl.DataFrame) -> pl.DataFrame:
+    """Return every pair that was engaged with, and how popular its product is."""
+    return engaged.select("query", "product_id").join(
+        log_popularity(engaged), on="product_id", how="left", maintain_order="left"
+    )
+
+
+def _rows_left_out(rows: pl.DataFrame, taken: pl.DataFrame) -> int:
+    return rows.join(taken, on=["query", "product_id", "day", "action", "credit"], how="anti").height
