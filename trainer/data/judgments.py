@@ -7,7 +7,7 @@ other fields are ignored. Relevance 0 means not relevant, more is the gain of th
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -60,46 +60,50 @@ def read_judgments(lines: Iterable[bytes | Rejection]) -> tuple[pl.DataFrame, li
     found: dict[tuple[str, str], tuple[float, int]] = {}
     problems: list[JudgmentProblem] = []
     for number, line in enumerate(lines, 1):
-        if isinstance(line, Rejection):
-            problems.append(JudgmentProblem(number, line.problems[0].message))
+        read = _read(line)
+        if isinstance(read, str):
+            problems.append(JudgmentProblem(number, read))
+        if not isinstance(read, Judgment):
             continue
-        if not line.strip():
-            continue
-        try:
-            judgment = Judgment.model_validate_json(line.removeprefix(BOM))
-        except ValidationError as error:
-            problems.append(JudgmentProblem(number, _reason(error)))
-            continue
-        query, relevance = normalise_query(judgment.query), judgment.relevance
-        if not query:
-            problems.append(JudgmentProblem(number, "query: it is blank"))
-            continue
-        said, earlier = found.setdefault((query, judgment.product_id), (relevance, number))
+        query, relevance = normalise_query(read.query), read.relevance
+        said, earlier = found.setdefault((query, read.product_id), (relevance, number))
         if said != relevance:
-            problems.append(
-                JudgmentProblem(
-                    number,
-                    (
-                        f"relevance: {relevance:g}, but line {earlier} says {said:g} for the same query "
-                        "and product"
-                    ),
-                )
+            differs = (
+                f"relevance: {relevance:g}, but line {earlier} says {said:g} for the same query and product"
             )
+            problems.append(JudgmentProblem(number, differs))
     frame = pl.DataFrame(
         [(*key, relevance) for key, (relevance, _) in sorted(found.items())], schema=SCHEMA, orient="row"
     )
-    first: dict[str, int] = {}
-    for (query, _), (_, number) in found.items():
-        first[query] = min(number, first.get(query, number))
-    for query, best in frame.group_by("query").agg(pl.col("relevance").max()).iter_rows():
-        if best == 0:
-            problems.append(
-                JudgmentProblem(
-                    first[query],
-                    f"no product is relevant to {query!r}: at least one needs a relevance above 0",
-                )
-            )
+    problems += _without_relevant(found)
     return frame, sorted(problems, key=lambda p: p.line)
+
+
+def _read(line: bytes | Rejection) -> Judgment | str | None:
+    """Return the judgment of a line, or what is wrong with it; None for a blank line."""
+    if isinstance(line, Rejection):
+        return line.problems[0].message
+    if not line.strip():
+        return None
+    try:
+        judgment = Judgment.model_validate_json(line.removeprefix(BOM))
+    except ValidationError as error:
+        return _reason(error)
+    return judgment if normalise_query(judgment.query) else "query: it is blank"
+
+
+def _without_relevant(found: Mapping[tuple[str, str], tuple[float, int]]) -> Iterator[JudgmentProblem]:
+    """Yield a problem for each query of which no product is relevant, at its first line."""
+    first: dict[str, int] = {}
+    best: dict[str, float] = {}
+    for (query, _), (relevance, number) in found.items():
+        first[query] = min(number, first.get(query, number))
+        best[query] = max(relevance, best.get(query, 0))
+    for query, relevance in best.items():
+        if relevance == 0:
+            yield JudgmentProblem(
+                first[query], f"no product is relevant to {query!r}: at least one needs a relevance above 0"
+            )
 
 
 def qrels_of(judgments: pl.DataFrame, trained: pl.DataFrame) -> pl.DataFrame:

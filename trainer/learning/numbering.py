@@ -53,20 +53,7 @@ class Numbers:
         """
         popularity = _known_popularity(known, twins)
         pairs, known = as_one(pairs, twins), as_one(known, twins)
-        inner = (
-            None
-            if inner is None
-            else as_one(inner, twins).group_by("query", "product_id").agg(pl.col("gain").max())
-        )
-        judged = (
-            []
-            if inner is None
-            else inner.sort("query", "product_id")
-            .group_by("query", maintain_order=True)
-            .agg("product_id", "gain")
-            .rows()
-        )
-        judged = judged[:: -(-len(judged) // MAX_VALIDATION)] if judged else judged
+        judged = [] if inner is None else _validation_queries(as_one(inner, twins))
         queries = sorted(set(pairs["query"].to_list()))
         engaged = {*pairs["product_id"].to_list(), *known["product_id"].to_list()}
         products = sorted(engaged | {product for _, ids, _ in judged for product in ids})
@@ -116,6 +103,19 @@ class Numbers:
     def validation_texts(self) -> Rows:
         """Return the text numbers of the validation queries."""
         return len(self.queries) + np.arange(len(self.validation))
+
+
+def _validation_queries(inner: pl.DataFrame) -> list[tuple[str, list[str], list[float]]]:
+    """Return each query with its products and their gains: ``MAX_VALIDATION`` at most, evenly spread."""
+    judged = (
+        inner.group_by("query", "product_id")
+        .agg(pl.col("gain").max())
+        .sort("query", "product_id")
+        .group_by("query", maintain_order=True)
+        .agg("product_id", "gain")
+        .rows()
+    )
+    return judged[:: -(-len(judged) // MAX_VALIDATION)] if judged else judged
 
 
 def _known_popularity(known: pl.DataFrame, twins: Mapping[str, str]) -> dict[str, float]:
