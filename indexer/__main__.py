@@ -9,7 +9,7 @@ from schemas.settings import IndexerSettings
 if TYPE_CHECKING:
     from indexer import running
 else:
-    running = lazy_import("indexer.lifecycle")
+    running = lazy_import("indexer.running")
 
 if __name__ == "__main__":
     run_process("indexer", IndexerSettings, running.work)

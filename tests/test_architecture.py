@@ -101,6 +101,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
 SHARED_MODULES: Mapping[str, str] = {
     "errors": "the tree of exceptions of a package",
     "metrics": "what a process counts for Prometheus",
+    "running": "a process from start to end",
     "topics": "the table of topics, and what makes a cluster agree with it",
 }
 SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "msgspec", "ftfy", "yaml"})

@@ -14,8 +14,8 @@ from indexer.catalog_sync import CatalogSync
 from indexer.deployer import Deployer
 from indexer.lanes import Lane
 from indexer.ledger import Ledger
-from indexer.lifecycle import share_of
 from indexer.models import Models
+from indexer.running import share_of
 from indexer.state import State
 from retrieval.index import VectorStore
 from retrieval.naming import collection_name, collection_prefix, earlier_prefix
