@@ -26,7 +26,7 @@ from tests.stream.shop import engagements, expected, outgoing, products
 from tests.stream.test_process import page, pairs_of, records_of, stream, until
 from trainer.data.snapshot import Snapshot, take
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 GONE = "client-3"
 PATIENT = ("--timeout-s", "240")
 

@@ -22,7 +22,7 @@ from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState
 from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS
 from tests.indexer.desk import Desk, a_product
 
-pytestmark = [pytest.mark.broker, pytest.mark.model]
+pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow]
 
 
 @pytest.fixture

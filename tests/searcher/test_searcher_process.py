@@ -18,7 +18,7 @@ from schemas.search import Status
 from tests.retrieval.generations import TITLES, build_generation, negated_copy
 from tests.searcher.shop import Shop, send_all
 
-pytestmark = [pytest.mark.broker, pytest.mark.model]
+pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow]
 
 
 FLYING = 100
