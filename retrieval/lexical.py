@@ -12,6 +12,8 @@ import Stemmer
 
 K1 = 1.2
 B = 0.75
+# Also words of one character, which the library's own pattern drops: "4 x 8", "3 in", "size m"
+_WORD = r"(?u)\b\w+\b"
 
 
 class Lexical:
@@ -63,6 +65,7 @@ class Lexical:
     def _tokens(self, texts: Sequence[str]) -> list[list[str]]:
         tokens: list[list[str]] = bm25s.tokenize(
             [t.casefold() for t in texts],
+            token_pattern=_WORD,
             stopwords="en",
             stemmer=self._stemmer,
             return_ids=False,

@@ -21,6 +21,12 @@ def test_words_are_stemmed_on_both_sides():
     assert [p for p, _ in Lexical(IDS, TEXTS).rank(["hoses gardening"], 5)[0]] == ["p4"]
 
 
+def test_words_of_one_character_count():
+    lexical = Lexical(["a", "b"], ["lumber 4 x 8 ft", "lumber 4 x 6 ft"])
+    assert [p for p, _ in lexical.rank(["4 x 6"], 2)[0]] == ["b", "a"]
+    assert [p for p, _ in lexical.rank(["8"], 2)[0]] == ["a"]
+
+
 def test_unknown_words_and_blank_queries_find_nothing():
     assert Lexical(IDS, TEXTS).rank(["zeppelin", "", "the"], 5) == [[], [], []]
 
