@@ -5,6 +5,7 @@ and ``stream.validation``.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from uuid import NAMESPACE_URL, uuid5
 
@@ -13,6 +14,7 @@ from schemas.bounds import EXACT_INTEGER
 from stream.importers.outcome import Body
 
 Identity = str | int | float
+_ORDINAL = re.compile(r"[0-9]{1,9}")
 # What one search may name in our contract; of a longer list the first are taken.
 MAX_SHOWN = 200
 
@@ -85,7 +87,7 @@ def rank(position: object, base: int) -> int | None:
 
     None when it is none or lies before the first.
     """
-    if isinstance(position, str) and position.strip().isdigit():
+    if isinstance(position, str) and _ORDINAL.fullmatch(position.strip()):
         position = int(position)
     if isinstance(position, float) and position.is_integer():
         position = int(position)

@@ -50,10 +50,11 @@ def convert(
 
 def _convert(record: Body, position_base: int, product_field: str) -> Records | Skipped | Rejection:
     event = record.get("event")
-    if event is None and record.get("type") in {None, "track"}:
+    kind = record.get("type")
+    if event is None and (kind is None or kind == "track"):
         return unnamed("event")
     if record.get("type", "track") != "track" or not isinstance(event, str):
-        return Skipped(Why.UNUSED_ACTION, str(event or record.get("type")))
+        return Skipped(Why.UNUSED_ACTION, str(event or kind))
     properties = section(record, "properties")
     products = [
         (p, first_id(p.get(product_field))) for p in objects(properties.get("products")) or [properties]

@@ -90,7 +90,8 @@ async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it
             for a in traffic.answers
             if a.response is not None and a.response.error is not None
         }
-        assert said <= {"index_unavailable", "expired"}
+        # what waits too long for the index on a slow machine leaves no room for those after it
+        assert said <= {"index_unavailable", "expired", "overloaded"}
         await _alias_and_index_are_those_of_the_live_generation(settings)
         assert not [name for name in PROCESSES if stack.restarts(name)], "no process had to be started again"
 

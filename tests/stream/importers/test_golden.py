@@ -1,6 +1,10 @@
 """Every format has golden records: what comes in, and to the letter what becomes of it."""
 
+import copy
 import json
+import operator
+from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -120,3 +124,51 @@ def test_no_record_of_any_shape_stops_an_import_or_goes_uncounted(form) -> None:
         assert bool(sent) == bool(tally.imported)
 
     holds()
+
+
+# Values that a type or a name promises and a record does not keep; "²" is a digit to Python and no number.
+SHAPES = (
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    1e308,
+    "",
+    "²",
+    "9" * 5000,
+    "\ud800",
+    "x" * 3000,
+    [],
+    [[]],
+    [{}],
+    [None],
+    {},
+    {"id": []},
+)
+
+
+def places(value: object) -> Iterator[tuple[object, ...]]:
+    """Yield the path of every value in a record, however deep."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, found in inner:
+        yield (name,)
+        yield from ((name, *rest) for rest in places(found))
+
+
+@pytest.mark.parametrize(("form", "case"), [(p.values[0], p.values[1]) for p in CASES])
+def test_each_value_of_a_record_may_have_any_shape(form, case) -> None:
+    for path in places(case["foreign"]):
+        for shape in SHAPES:
+            record = copy.deepcopy(case["foreign"])
+            holder = reduce(operator.getitem, path[:-1], record)
+            holder[path[-1]] = shape
+            tally = Tally()
+            sent = list(
+                judge(convert_lines([json.dumps(record).encode()], CONVERTERS[form]), str, NOW, RULES, tally)
+            )
+            assert tally.lines == tally.imported + tally.skipped.total() + tally.refused.total(), (
+                path,
+                shape,
+            )
+            assert bool(sent) == bool(tally.imported)
