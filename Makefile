@@ -1,7 +1,7 @@
 # Two commands are enough to begin: `make demo` and `make test`. Everything is installed into .venv, nothing outside the repository is changed.
 PYTHON ?=
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 BENCH ?= replay_clicks search
 BIN = .venv/bin
 
@@ -17,7 +17,7 @@ setup: ## Install everything, once; again only when pyproject.toml or constraint
 demo: setup ## The whole loop on this machine: Kafka, Milvus, four processes, a simulated shop
 	@$(BIN)/searchloop demo $(ARGS)
 
-test: setup ## All tests, WORKERS=2 at a time; ARGS='-m "not broker and not model and not slow"' for the quick ones
+test: setup ## All tests, WORKERS=3 files at a time; ARGS='-m "not broker and not model and not slow"' for the quick ones
 	@OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=3 $(ARGS)
 
 check: setup ## Format, lint, types, architecture, generated files, pages: under a minute
