@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness.report import data_folder, finish, say
-from benchmarks.learning.click_log import add_log_options, log_files
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.judged import read_catalog
+from benchmarks.learning.raw_clicks import add_log_options, log_files
 from benchmarks.learning.weekly import Learner
 from retrieval.encoder import Encoder
 from retrieval.model_folder import resolve_model

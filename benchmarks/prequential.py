@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks.harness.report import finish, say
-from benchmarks.learning.click_log import add_log_options, log_files
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
+from benchmarks.learning.raw_clicks import add_log_options, log_files
 from benchmarks.learning.weekly import Learner, Scores, WeeklyEvaluation
 from retrieval.model_folder import resolve_model
 from trainer.evaluation.fusion import Fitted

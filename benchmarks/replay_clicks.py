@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.report import finish, read_jsonl, say
-from benchmarks.learning.click_log import Click, add_log_options, log_files, read_clicks
+from benchmarks.learning.raw_clicks import Click, add_log_options, log_files, read_clicks
 from broker.producing import open_producer
 from broker.requesting import open_requester
 from broker.topics import ensure_topics

@@ -24,9 +24,9 @@ from sentence_transformers import (
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
 from benchmarks.harness.report import data_folder, finish, say
-from benchmarks.learning.click_log import add_log_options, log_files
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.judged import read_catalog
+from benchmarks.learning.raw_clicks import add_log_options, log_files
 from benchmarks.learning.weekly import Learner, WeeklyEvaluation
 from retrieval.encoder import Encoder
 from retrieval.model_folder import resolve_model

@@ -19,10 +19,10 @@ import numpy as np
 import polars as pl
 
 from benchmarks.harness.report import finish, read_jsonl, say
-from benchmarks.learning.click_log import add_log_options, log_files
 from benchmarks.learning.judged import read_catalog
 from benchmarks.learning.planted_shop import Planted, Variant, averaged
 from benchmarks.learning.planted_shop import learn as learn_planted
+from benchmarks.learning.raw_clicks import add_log_options, log_files
 from retrieval.model_folder import resolve_model
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query

@@ -1,8 +1,9 @@
 """What the topic ``releases`` says of one deployment: the pointer that holds, and every generation.
 
 All processes and verbs read the topic by this class, so that they agree on what serves. It is fed with
-records in the order of the log. One bad record hides no other: what cannot be read, has the key of another
-generation or does not follow the pointer that holds says nothing.
+records in the order of the log. A pointer that cannot be read or does not follow the one that holds says
+nothing. A generation's record that cannot be read, or names another one, stands for what its key said
+before, as compaction would leave it; it hides no other key.
 """
 
 from collections.abc import Iterable

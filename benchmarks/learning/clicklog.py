@@ -12,8 +12,8 @@ from typing import Self
 
 import polars as pl
 
-from benchmarks.learning.click_log import read_clicks
 from benchmarks.learning.judged import read_catalog
+from benchmarks.learning.raw_clicks import read_clicks
 from schemas.events import Action
 from schemas.settings import TrainerSettings
 from schemas.text import normalise_query

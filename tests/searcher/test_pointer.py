@@ -19,3 +19,9 @@ def test_only_what_was_written_as_a_pointer_and_is_ignored_counts_as_a_strangers
     take_pointers(releases, [Record("releases", 0, 0, 0, *one) for one in [*good, *bad]])
     assert releases.pointer == SECOND
     assert FOREIGN_POINTERS._value.get() - before == len(bad)
+
+
+def test_generations_that_no_pointer_names_take_no_memory_of_a_searcher() -> None:
+    releases = ReleaseLog("main")
+    take_pointers(releases, [Record("releases", 0, 0, 0, b"generation:000001", FIRST.live.to_json())])
+    assert releases.releases == []
