@@ -58,6 +58,7 @@ async def measure(
             "SEARCHLOOP_MILVUS": milvus,
             "SEARCHLOOP_TOPIC_PREFIX": prefix,
             "SEARCHLOOP_DATA_DIR": str(folder),
+            "SEARCHLOOP_REMEMBERED_QUERIES": "0",  # the queries come round again
         }
         settings = SearcherSettings.load(env)
         await ensure_topics(settings)

@@ -26,6 +26,7 @@ from torch import nn
 
 from retrieval.fused import FusedBert
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
+from retrieval.query_vectors import QueryVectors
 from schemas.text import normalise_query
 
 Vectors = npt.NDArray[np.float32]
@@ -58,15 +59,19 @@ class Encoder:
         self._tokenizer: Any = model.tokenizer
         self._lock = threading.Lock()
         self._fused: FusedBert | None = None
+        self._remembered: QueryVectors | None = None
         self._query_prompt, self._document_prompt = prompts_of(model)
         self.folder = folder
         self.fingerprint = digest
         self.dim = int(model.get_embedding_dimension() or 0)
 
     @classmethod
-    def load(cls, model: str | Path, *, device: str = "cpu", threads: int | None = None) -> Self:
+    def load(
+        cls, model: str | Path, *, device: str = "cpu", threads: int | None = None, remembered: int = 0
+    ) -> Self:
         """Load a model for inference. ``threads`` sets torch's threads for the entire process.
 
+        The vectors of the last ``remembered`` different queries are held and given again, bit for bit.
         Raises ``ModelError`` when it is missing, unreadable, has no tokenizer, or says no dimension.
         """
         if threads is not None:
@@ -90,6 +95,7 @@ class Encoder:
         if encoder.dim <= 0:
             raise ModelError(f"the model in {folder} does not say the dimension of its vectors")
         encoder._fuse()
+        encoder._remembered = QueryVectors(remembered) if remembered else None
         return encoder
 
     @property
@@ -126,9 +132,12 @@ class Encoder:
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return (n, dim) unit rows in the order of the texts, encoded as one batch; (0, dim) for none.
 
-        Raises ``EncodingError`` when a row is not finite.
+        Raises ``EncodingError`` when a row is not finite; nothing of such a batch is remembered.
         """
-        return self._batch([self._query_prompt + normalise_query(t) for t in texts])
+        prepared = [self._query_prompt + normalise_query(t) for t in texts]
+        if self._remembered is None or not prepared:
+            return self._batch(prepared)
+        return self._remembered.of(prepared, self._batch)
 
     def encode_documents(self, texts: Sequence[str], *, batch_size: int = 32) -> Vectors:
         """Return (n, dim) unit rows in the order of the texts.

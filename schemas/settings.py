@@ -567,6 +567,13 @@ class SearcherSettings(Settings):
     over_fetch: int = Field(
         5, ge=0, description="Hits asked of Milvus beyond k, for duplicates after a crash."
     )
+    remembered_queries: int = Field(
+        10_000,
+        ge=0,
+        le=1_000_000,
+        description="Different queries per model whose vectors are held and not computed again, some 2 kB "
+        "each. 0: none.",
+    )
     warm_queries: int = Field(8, ge=0, description="Queries run on a new generation before it serves.")
     shadow_requests: int = Field(
         50,

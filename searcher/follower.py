@@ -220,6 +220,7 @@ class Follower:
             threads=self._settings.torch_threads,
             encoder=shared,
             over_fetch=self._settings.over_fetch,
+            remembered=self._settings.remembered_queries,
         )
         loaded.warm(self._recent.sample(self._settings.warm_queries))
         return loaded

@@ -56,6 +56,17 @@ def test_query_and_document_of_the_same_words_are_the_same_vector(model):
     assert np.allclose(model.encode_queries(["  XBOX 360 "]), model.encode_documents(["xbox 360"]), atol=1e-6)
 
 
+def test_a_remembered_query_has_the_bits_of_its_first_encoding_in_whatever_batch(model):
+    from retrieval.encoder import Encoder
+
+    remembering = Encoder.load(model.folder, threads=1, remembered=3)
+    first = remembering.encode_queries(["HDMI  cable", "tv"])
+    assert np.abs(first - model.encode_queries(["hdmi cable", "tv"])).max() < 1e-6
+    again = remembering.encode_queries(["word " * 400, "tv", "hdmi cable"])
+    assert (again[1:] == first[::-1]).all()
+    assert remembering.encode_queries([]).shape == (0, 384)
+
+
 def test_nothing_to_encode_gives_no_rows(model):
     assert model.encode_queries([]).shape == model.encode_documents([]).shape == (0, 384)
 
@@ -111,8 +122,10 @@ def test_a_model_that_gives_nan_is_an_error_and_not_a_vector(model, tmp_path: Pa
         weights["encoder.layer.5.output.LayerNorm.weight"], np.nan
     )
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(EncodingError):
-        Encoder.load(copy).encode_queries(["tv"])
+    broken = Encoder.load(copy, remembered=10)
+    for _ in range(2):
+        with pytest.raises(EncodingError):
+            broken.encode_queries(["tv"])
 
 
 def test_unreadable_weights_are_a_model_error(model, tmp_path: Path):

@@ -142,6 +142,19 @@ def test_a_hit_of_another_generation_is_dropped_and_counted(generations):
     assert WRONG_RELEASE_HITS._value.get() - before == 8
 
 
+def test_generations_of_other_weights_remember_queries_apart(generations):
+    from retrieval.release import LoadedRelease
+
+    store, held = generations
+    first, second = (LoadedRelease.open(one.release, store, remembered=10) for one in held)
+    for _ in range(2):
+        for opened, one in zip((first, second), held, strict=True):
+            assert np.abs(opened.embed(TITLES[:1]) - one.embed(TITLES[:1])).max() < 1e-6
+    assert (first.embed(TITLES[:1]) != second.embed(TITLES[:1])).any()
+    refresh = LoadedRelease.open(first.release, store, encoder=first.encoder)
+    assert (refresh.embed(TITLES[:1]) == first.embed(TITLES[:1])).all()
+
+
 def test_a_release_whose_pieces_do_not_fit_does_not_open(generations):
     from retrieval.release import LoadedRelease, ReleaseError
 
