@@ -6,7 +6,6 @@ asks for none of them starts nothing and loads nothing.
 # ruff: noqa: PLC0415 (the reason is above)
 
 import asyncio
-import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -116,15 +115,12 @@ def topic_prefix() -> str:
 
 @pytest.fixture
 def settings_env(kafka: str, milvus: str, topic_prefix: str, tmp_path: Path) -> Callable[..., dict[str, str]]:
-    """Return the environment of a child process.
+    """Return settings of a process as its environment says them.
 
     ``settings_env(partitions=2)`` adds SEARCHLOOP_PARTITIONS=2.
     """
 
     def build(**settings: object) -> dict[str, str]:
-        from embedded.launching import child_environ
-
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}
         values = {
             "kafka": kafka,
             "milvus": milvus,
@@ -133,8 +129,6 @@ def settings_env(kafka: str, milvus: str, topic_prefix: str, tmp_path: Path) -> 
             "search_partitions": 2,
             **settings,
         }
-        return child_environ(
-            clean, **{f"SEARCHLOOP_{name.upper()}": str(value) for name, value in values.items()}
-        )
+        return {f"SEARCHLOOP_{name.upper()}": str(value) for name, value in values.items()}
 
     return build

@@ -5,11 +5,6 @@ It is killed while it forgets.
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
-import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,13 +12,13 @@ import pytest
 from broker.producing import open_producer
 from broker.records import Outgoing
 from broker.topics import ensure_topics
-from embedded.launching import child_environ
 from schemas.pairs import Pair, client_of
 from schemas.releases import LivePointer
 from schemas.settings import StreamSettings, TrainerSettings
 from tests.contracts.examples import RELEASE
+from tests.processes import run_cli
 from tests.stream.shop import engagements, expected, outgoing, products
-from tests.stream.test_process import page, pairs_of, records_of, stream, until
+from tests.stream.stream_process import StreamProcess, pairs_of
 from trainer.data.snapshot import Snapshot, take
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -45,24 +40,14 @@ def stream_settings(kafka, topic_prefix, tmp_path):
 
 def searchloop(settings, *arguments, code=0):
     """Run a verb as an operator does; return what it prints as JSON, or its stderr when it is to fail."""
-    command = [sys.executable, "-m", "cli", *arguments, "--json"]
-    done = subprocess.run(
-        command,
-        env=child_environ(os.environ, **settings.environ()),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = run_cli(*arguments, "--json", **settings.environ())
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout) if code == 0 else done.stderr
 
 
-def metrics_of(settings, name):
+async def metrics_of(stream, name):
     """Return the values of a metric by its labels, as the process shows it."""
-    port = json.loads((settings.data_dir / "run" / "stream.json").read_text())["port"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
-        lines = answer.read().decode().splitlines()
+    lines = (await stream.page("metrics")).splitlines()
     return {line.partition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)}
 
 
@@ -120,26 +105,26 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
     await ensure_topics(s)
     async with open_producer(s.kafka) as producer:
         await producer.send_all(outgoing(products(12), s))
-        with stream(s) as child:
+        with StreamProcess(s).start() as stream:
             await producer.send_all(outgoing(raw, s))
 
             async def all_counted():
                 return await pairs_of(s) == with_all
 
-            await until(all_counted, s)
+            await stream.until(all_counted)
             await producer.send(Outgoing(s.topic("erasures"), json.dumps(wish).encode()))
 
             async def taken_in():
-                return any(b'"forget"' in (r.value or b"") for r in await records_of(s, "events"))
+                return any(b'"forget"' in (r.value or b"") for r in await stream.records("events"))
 
-            await until(taken_in, s)
-            child.send_signal(signal.SIGKILL)
-        with stream(s):
+            await stream.until(taken_in)
+            stream.kill()
+        with StreamProcess(s).start() as stream:
 
             async def forgotten():
                 return await pairs_of(s) == without
 
-            await until(forgotten, s)
+            await stream.until(forgotten)
             # Again, and the verb itself
             facts = await asyncio.to_thread(searchloop, s, "forget", "--client", GONE, *PATIENT)
             assert (facts["state"], facts["pairs_that_named_it"]) == ("forgotten", 0)
@@ -163,31 +148,31 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
                 return {b"zebra\tp1", b"walrus\tp5"} <= set(await pairs_of(s))
 
             async def caught_up():
-                lags = metrics_of(s, "searchloop_lag_records{")
+                lags = await metrics_of(stream, "searchloop_lag_records{")
                 return len(lags) == 6 and set(lags.values()) == {0.0}
 
-            def taken():
-                return page(s, "readyz").get("intake", {}).get("interactions", {}).get("read", 0)
+            async def taken():
+                return (await stream.intake()).get("read", 0)
 
-            await until(learnt, s)
-            await until(caught_up, s)
-            before = taken()
+            await stream.until(learnt)
+            await stream.until(caught_up)
+            before = await taken()
             await producer.send_all(outgoing(today, s))
 
             async def heard_of_today():
-                return taken() > before > 0
+                return await taken() > before > 0
 
-            await until(heard_of_today, s)
-            await until(caught_up, s)
+            await stream.until(heard_of_today)
+            await stream.until(caught_up)
             # What max did six hours ago is no longer remembered: the pair itself has to drop it.
             facts = await asyncio.to_thread(searchloop, s, "forget", "--client", "max", *PATIENT)
             assert facts["pairs_that_named_it"] == 1
             assert b"walrus\tp5" not in await pairs_of(s)
 
             async def erased():  # counted after it is written
-                return sum(metrics_of(s, "searchloop_erased_pairs_total").values()) == 1
+                return sum((await metrics_of(stream, "searchloop_erased_pairs_total")).values()) == 1
 
-            await until(erased, s)
+            await stream.until(erased)
     verbs = await asyncio.to_thread(
         lambda: {
             i: searchloop(s, "explain", i)

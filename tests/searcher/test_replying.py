@@ -82,9 +82,7 @@ async def test_every_answer_is_written_somewhere_whatever_a_topic_takes(kafka: s
 async def test_a_reply_topic_that_does_not_exist_is_a_wrong_setting_that_names_it(
     settings_env: Callable[..., dict[str, str]],
 ):
-    environ = {
-        k: v for k, v in settings_env(partitions=2, reply_topics="").items() if k.startswith("SEARCHLOOP_")
-    }
+    environ = settings_env(partitions=2, reply_topics="")
     settings = await ensure_topics(SearcherSettings.load(environ))
     there = settings.topic("further")
     await make_topic(settings.kafka, there, max_bytes=5000, partitions=3)

@@ -6,28 +6,21 @@ Counted once through kill -9, refused with a reason, ended in order.
 import asyncio
 import itertools
 import json
-import os
-import signal
-import sys
-import urllib.request
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from broker.claiming import CLAIM_KEY
 from broker.producing import open_producer
-from broker.reading import open_reader, read_compacted
+from broker.reading import read_compacted
 from broker.records import Outgoing
 from broker.topics import ensure_topics
-from embedded.launching import child_environ, launch
-from schemas.pairs import Pair
 from schemas.settings import StreamSettings
 from stream.packing import pack_by_key
 from tests.stream.builders import DAY, search
-from tests.stream.shop import comparable, engagements, expected, outgoing, products
+from tests.stream.shop import engagements, expected, outgoing, products
+from tests.stream.stream_process import StreamProcess, pairs_of
 
 pytestmark = pytest.mark.broker
 
@@ -46,54 +39,6 @@ def killed_settings(stream_settings):
     return stream_settings.model_copy(update={"broker_session_timeout_s": 6.0})
 
 
-@contextmanager
-def stream(settings, *arguments):
-    log = (settings.data_dir / "stream.log").open("ab")
-    child = launch(
-        [sys.executable, "-m", "stream", *arguments], child_environ(os.environ, **settings.environ()), log
-    )
-    try:
-        yield child
-    finally:
-        if child.poll() is None:
-            child.kill()
-        child.wait()
-        log.close()
-
-
-async def until(condition, settings, deadline_s=240):
-    async def wait():
-        while not await condition():  # noqa: ASYNC110 (another process fulfils it)
-            await asyncio.sleep(0.2)  # between two looks
-
-    try:
-        await asyncio.wait_for(wait(), deadline_s)
-    except TimeoutError:
-        pytest.fail("not in time; log:\n" + (settings.data_dir / "stream.log").read_text()[-6000:])
-
-
-async def pairs_of(settings):
-    stored = await read_compacted(settings.kafka, settings.topic("pairs"))
-    return comparable({key: Pair.from_json(record.value) for key, record in stored.records.items()})
-
-
-async def records_of(settings, topic):
-    async with open_reader(settings.kafka, [settings.topic(topic)]) as reader:
-        return [record async for record in reader.until(await reader.end_offsets())]
-
-
-def page(settings: StreamSettings, name: str) -> dict:
-    announced = settings.data_dir / "run" / "stream.json"
-    if not Path(announced).exists():
-        return {}
-    port = json.loads(announced.read_text())["port"]
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=60) as answer:
-            return json.load(answer)
-    except OSError:
-        return {}
-
-
 async def test_everything_is_counted_once_though_the_process_is_killed(killed_settings):
     s = killed_settings
     now = datetime.now(UTC)
@@ -103,32 +48,28 @@ async def test_everything_is_counted_once_though_the_process_is_killed(killed_se
     async with open_producer(s.kafka) as producer:
         await producer.send_all(outgoing(products(20), s))
         await producer.send_all(outgoing(raw[: len(raw) // 3], s))
-        with stream(s) as child:
+        with StreamProcess(s).start() as stream:
 
             async def some_counted():
                 return len(await pairs_of(s)) > 10
 
-            await until(some_counted, s)
+            await stream.until(some_counted)
             sending = asyncio.create_task(producer.send_all(outgoing(raw[len(raw) // 3 :], s)))
             # So that the kill falls into the middle of the work; any moment must do
             await asyncio.sleep(0.15)
-            child.send_signal(signal.SIGKILL)
+            stream.kill()
             await sending
         # What was sent twice by a producer that never heard back counts once too.
         await producer.send_all(outgoing([r for r in raw if r[0] == "interactions"][:200], s))
-        with stream(s) as child:
+        with StreamProcess(s).start() as stream:
 
             async def all_counted():
                 return await pairs_of(s) == wanted
 
-            await until(all_counted, s)
+            await stream.until(all_counted)
 
-            async def ready():
-                return page(s, "readyz").get("ready")
-
-            await until(ready, s)
-            child.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(child.wait, 240) == 0
+            await stream.shows(lambda page: page["ready"])
+            assert await asyncio.to_thread(stream.stop) == 0
     assert await pairs_of(s) == wanted
     assert len(wanted) > 50
 
@@ -155,7 +96,7 @@ async def test_what_is_refused_is_kept_with_its_reason_and_nothing_is_lost_besid
     interactions = s.topic("interactions")
     product = {"product_id": "p1", "title": "Mug", "variant_ids": ["sku-9"]}
     async with open_producer(s.kafka) as producer:
-        with stream(s):
+        with StreamProcess(s).start() as stream:
             await producer.send_all([Outgoing(s.topic("products"), json.dumps(product).encode(), key=b"p1")])
             await producer.send_all(
                 [Outgoing(interactions, v, key=b"k", headers=(("h", b"1"),)) for v in poison]
@@ -177,16 +118,16 @@ async def test_what_is_refused_is_kept_with_its_reason_and_nothing_is_lost_besid
                 return set(await pairs_of(s)) == {b"mug\tp1"}
 
             async def conserved():
-                return page(s, "readyz").get("intake", {}).get("interactions") == {
+                return await stream.intake() == {
                     "read": 8,
                     "accepted": 2,
                     "refused": 6,
                     "ignored": 0,
                 }
 
-            await until(counted, s)
-            await until(conserved, s)
-    letters = await records_of(s, "interactions.dlq")
+            await stream.until(counted)
+            await stream.until(conserved)
+    letters = await stream.records("interactions.dlq")
     assert sorted(r.value or b"" for r in letters) == sorted(v or b"" for v in poison)
     assert {r.header("dlq.reason") for r in letters} >= {
         b"undecodable_text",
@@ -204,12 +145,12 @@ async def test_a_product_and_its_click_can_be_sent_at_the_same_moment(stream_set
     await ensure_topics(s)
     async with open_producer(s.kafka, linger_ms=0) as producer:
         await producer.send_all(outgoing(products(1), s))
-        with stream(s):
+        with StreamProcess(s).start() as stream:
 
             async def known():
-                return len(await records_of(s, "catalog")) == 1 and page(s, "readyz").get("ready")
+                return len(await stream.records("catalog")) == 1 and (await stream.readyz())["ready"]
 
-            await until(known, s)
+            await stream.until(known)
             counts: dict[str, int] = {}
             for n in range(1, 40):
                 click = {
@@ -224,10 +165,10 @@ async def test_a_product_and_its_click_can_be_sent_at_the_same_moment(stream_set
                 )
 
             async def accepted():
-                counts.update(page(s, "readyz").get("intake", {}).get("interactions", {}))
+                counts.update(await stream.intake())
                 return counts.get("read") == 39
 
-            await until(accepted, s)
+            await stream.until(accepted)
             assert counts["accepted"] == 39
 
 
@@ -244,31 +185,31 @@ async def test_an_event_that_was_refused_for_its_product_is_counted_when_the_pro
     }
     await ensure_topics(s)
     async with open_producer(s.kafka, linger_ms=0) as producer:
-        with stream(s):
+        with StreamProcess(s).start() as stream:
             first, *others = outgoing(products(2), s)
             await producer.send_all(
                 [*others, *outgoing([("searches", "ann", search), ("interactions", "ann", click)], s)]
             )
 
             async def refused():
-                return len(await records_of(s, "interactions.dlq")) == 1
+                return len(await stream.records("interactions.dlq")) == 1
 
-            await until(refused, s)
+            await stream.until(refused)
             await producer.send_all([first])
 
             async def counted():
                 return set(await pairs_of(s)) == {b"mug\tp0"}
 
             async def conserved():  # counted after it is written, so it may be a pair before
-                return page(s, "readyz").get("intake", {}).get("interactions") == {
+                return await stream.intake() == {
                     "read": 2,
                     "accepted": 1,
                     "refused": 1,
                     "ignored": 0,
                 }
 
-            await until(counted, s)
-            await until(conserved, s)
+            await stream.until(counted)
+            await stream.until(conserved)
 
 
 async def test_a_shopper_who_stays_away_leaves_the_table_and_can_come_back(killed_settings):
@@ -291,9 +232,9 @@ async def test_a_shopper_who_stays_away_leaves_the_table_and_can_come_back(kille
 
         return so
 
-    with stream(s, "--only", "learn") as child:
+    with StreamProcess(s, "--only", "learn").start() as stream:
         await tell("ann", 0)
-        await until(lasts("ann"), s)
+        await stream.until(lasts("ann"))
         days = itertools.count(3)
         ben_alone = lasts("ben")
 
@@ -301,22 +242,17 @@ async def test_a_shopper_who_stays_away_leaves_the_table_and_can_come_back(kille
             await tell("ben", next(days))
             return await ben_alone()
 
-        await until(left, s)
-        child.kill()
-    with stream(s, "--only", "learn"):
+        await stream.until(left)
+        stream.kill()
+    with StreamProcess(s, "--only", "learn").start() as stream:
         await tell("ann", next(days))
-        await until(lasts("ann", "ben"), s)
+        await stream.until(lasts("ann", "ben"))
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.7, 1.6])
 async def test_it_can_be_ended_while_it_starts(stream_settings, after_s):
-    with stream(stream_settings) as child:
+    with StreamProcess(stream_settings).start() as stream:
         announced = stream_settings.data_dir / "run" / "stream.json"
-
-        async def up():
-            return announced.exists()
-
-        await until(up, stream_settings)
+        await stream.until(announced.exists)
         await asyncio.sleep(after_s)  # the moment is the case
-        child.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(child.wait, 240) == 0
+        assert await asyncio.to_thread(stream.stop) == 0

@@ -11,6 +11,7 @@ from schemas.events import Action
 from schemas.formula import parse
 from schemas.pairs import Pair
 from schemas.products import CatalogProduct
+from schemas.releases import LivePointer, Release, ReleaseState
 from schemas.settings import METRICS
 from trainer.data.popularity import Popularity
 from trainer.data.snapshot import Snapshot, frames
@@ -72,3 +73,16 @@ def texts_of(shop: Snapshot) -> dict[str, str]:
 
 def no_clients() -> pl.DataFrame:
     return frames([], []).clients
+
+
+def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:
+    release = Release(
+        generation=generation,
+        model=model,
+        model_sha256="0" * 64,
+        dim=384,
+        collection=f"c{generation}",
+        state=ReleaseState.RELEASED,
+        run_id=fields.pop("run_id", None),
+    )
+    return LivePointer(sequence=generation, live=release, cause="promote", **fields)

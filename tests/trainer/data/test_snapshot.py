@@ -10,8 +10,7 @@ from broker.reading import Compacted
 from broker.records import Record
 from schemas.pairs import Pair, pair_key
 from schemas.settings import TrainerSettings
-from tests.trainer.builders import WORTH, a_pair, a_product
-from tests.trainer.surroundings import a_pointer
+from tests.trainer.builders import WORTH, a_pair, a_pointer, a_product
 from trainer.data.snapshot import Manifest, Snapshot, keep
 from trainer.data.splits import split
 

@@ -13,9 +13,11 @@ import pytest
 
 from broker.topics import ensure_topics
 from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState
+from schemas.settings import TrainerSettings
 from schemas.topics import DECISIONS, RELEASES
 from schemas.training import Decision, RunState
-from tests.trainer.surroundings import Shop, a_pointer
+from tests.topics import write
+from tests.trainer.builders import a_pointer
 from trainer.promotion import command_for
 from trainer.run.folder import RunFolder, RunProgress
 from trainer.run.generations import RefusedError, await_release
@@ -29,10 +31,10 @@ NOT_LONG = timedelta(seconds=1)
 
 
 @pytest.fixture
-async def shop(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Shop:
-    shop = Shop(settings_env(partitions=1), tmp_path / "trainer.log")
-    await ensure_topics(shop.settings)
-    return shop
+async def settings(settings_env: Callable[..., dict[str, str]]) -> TrainerSettings:
+    settings = TrainerSettings.load(settings_env(partitions=1))
+    await ensure_topics(settings)
+    return settings
 
 
 def a_command(decided: datetime, valid: timedelta) -> DeploymentCommand:
@@ -42,9 +44,9 @@ def a_command(decided: datetime, valid: timedelta) -> DeploymentCommand:
     return command_for(decision, CANDIDATE, "main", valid=valid)
 
 
-async def say(shop: Shop, state: ReleaseState, **fields: object) -> None:
+async def say(settings: TrainerSettings, state: ReleaseState, **fields: object) -> None:
     release = a_pointer(7, "a-model", run_id=RUN).live.model_copy(update={"state": state, **fields})
-    await shop.send(RELEASES.name, (b"generation:000007", release.to_json()))
+    await write(settings, RELEASES.name, (b"generation:000007", release.to_json()))
 
 
 def test_a_promotion_expires_and_says_the_same_when_it_is_sent_again() -> None:
@@ -54,26 +56,26 @@ def test_a_promotion_expires_and_says_the_same_when_it_is_sent_again() -> None:
     assert command == a_command(decided, timedelta(minutes=30))
 
 
-async def test_a_run_whose_promotion_nobody_took_up_ends_after_it_has_expired(shop: Shop) -> None:
+async def test_a_run_whose_promotion_nobody_took_up_ends_after_it_has_expired(
+    settings: TrainerSettings,
+) -> None:
     command = a_command(datetime.now(UTC), NOT_LONG)
-    assert await await_release(shop.settings, command, RUN, grace=NOT_LONG) is None
+    assert await await_release(settings, command, RUN, grace=NOT_LONG) is None
     assert command.expires_at is not None
     assert datetime.now(UTC) > command.expires_at + NOT_LONG
 
 
-async def test_a_run_waits_for_its_generation_as_long_as_it_is_built(shop: Shop) -> None:
+async def test_a_run_waits_for_its_generation_as_long_as_it_is_built(settings: TrainerSettings) -> None:
     command = a_command(datetime.now(UTC), timedelta(seconds=5))
     told: list[Release] = []
-    await say(shop, ReleaseState.BUILDING)
-    waiting = asyncio.create_task(
-        await_release(shop.settings, command, RUN, building=told.append, grace=NOT_LONG)
-    )
+    await say(settings, ReleaseState.BUILDING)
+    waiting = asyncio.create_task(await_release(settings, command, RUN, building=told.append, grace=NOT_LONG))
     await asyncio.wait([waiting], timeout=8)  # it has expired, and the build goes on
     assert not waiting.done()
-    await say(shop, ReleaseState.BUILDING, attempts=2)
-    await say(shop, ReleaseState.VERIFIED, attempts=2)
+    await say(settings, ReleaseState.BUILDING, attempts=2)
+    await say(settings, ReleaseState.VERIFIED, attempts=2)
     pointer = a_pointer(7, "a-model", run_id=RUN, command_id=command.command_id)
-    await shop.send(RELEASES.name, (b"main", pointer.to_json()))
+    await write(settings, RELEASES.name, (b"main", pointer.to_json()))
     assert await waiting == 7
     assert [(release.state, release.attempts) for release in told] == [
         (ReleaseState.BUILDING, 1),
@@ -82,21 +84,20 @@ async def test_a_run_waits_for_its_generation_as_long_as_it_is_built(shop: Shop)
     ]
 
 
-async def test_a_run_that_comes_back_long_after_reads_what_became_of_its_promotion(shop: Shop) -> None:
-    await say(shop, ReleaseState.BUILDING)
-    await say(shop, ReleaseState.RELEASED)
-    assert (
-        await await_release(shop.settings, a_command(datetime.now(UTC) - timedelta(days=1), NOT_LONG), RUN)
-        == 7
-    )
+async def test_a_run_that_comes_back_long_after_reads_what_became_of_its_promotion(
+    settings: TrainerSettings,
+) -> None:
+    await say(settings, ReleaseState.BUILDING)
+    await say(settings, ReleaseState.RELEASED)
+    assert await await_release(settings, a_command(datetime.now(UTC) - timedelta(days=1), NOT_LONG), RUN) == 7
 
 
-async def test_a_refusal_or_a_failed_build_ends_the_run_with_its_reason(shop: Shop) -> None:
+async def test_a_refusal_or_a_failed_build_ends_the_run_with_its_reason(settings: TrainerSettings) -> None:
     command = a_command(datetime.now(UTC), timedelta(minutes=5))
-    await say(shop, ReleaseState.BUILDING)
-    await say(shop, ReleaseState.FAILED, error="the disk is full")
+    await say(settings, ReleaseState.BUILDING)
+    await say(settings, ReleaseState.FAILED, error="the disk is full")
     with pytest.raises(RefusedError, match="the disk is full"):
-        await await_release(shop.settings, command, RUN)
+        await await_release(settings, command, RUN)
     other = "20260131-120000-99999999"
     refusal = Decision(
         decision_id=f"main-rejected-{command.command_id}",
@@ -105,9 +106,9 @@ async def test_a_refusal_or_a_failed_build_ends_the_run_with_its_reason(shop: Sh
         reasons=["expired"],
         at=datetime.now(UTC),
     )
-    await shop.send(DECISIONS.name, (other.encode(), refusal.to_json()))
+    await write(settings, DECISIONS.name, (other.encode(), refusal.to_json()))
     with pytest.raises(RefusedError, match="expired"):
-        await await_release(shop.settings, command, other)
+        await await_release(settings, command, other)
 
 
 @pytest.mark.parametrize(("state", "in_time"), [(RunState.TRAINING, False), (RunState.DEPLOYING, True)])

@@ -1,0 +1,19 @@
+"""What tests write to topics, and everything that a topic holds."""
+
+from broker.producing import open_producer
+from broker.reading import open_reader
+from broker.records import Outgoing, Record
+from schemas.settings import Settings
+
+KeyAndValue = tuple[bytes | None, bytes | None]
+
+
+async def write(settings: Settings, topic: str, *records: KeyAndValue) -> None:
+    async with open_producer(settings.kafka, linger_ms=0) as producer:
+        await producer.send_all(Outgoing(settings.topic(topic), value, key=key) for key, value in records)
+
+
+async def read_all(kafka: str, *topics: str) -> list[Record]:
+    """Every record that the topics hold now."""
+    async with open_reader(kafka, topics) as reader:
+        return [record async for record in reader.until(await reader.end_offsets())]
