@@ -71,6 +71,7 @@ def files(tmp_path_factory) -> dict[str, str]:
 
 OFFLINE = {
     "attribution": "--events 800",
+    "memory": "--sizes 40 --products {products}",
     "validation": "--per-kind 1 --sessions 60 --fuzz 100",
 }
 WITH_A_MODEL = {

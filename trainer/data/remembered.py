@@ -1,0 +1,45 @@
+"""What the memory of earlier queries is made of: pairs with the credit that counts. Pure.
+
+The credit is that of training, decayed and with what is not believed of newcomers left out (``weights``,
+``trust``). Besides, no client counts for more than all others of a pair together, and a pair that one client
+alone made says whose it is: alone it moves nothing (``retrieval.query_memory``). Nor can it crowd out what
+others did after queries like its own: of one client's such pairs only some are kept.
+"""
+
+from dataclasses import replace
+
+import polars as pl
+
+from trainer.data.weights import Weighting, weigh
+
+MAX_ALONE = 20  # pairs that one client made alone: those with the most credit
+
+
+def remembered(
+    rows: pl.DataFrame, clients: pl.DataFrame, weighting: Weighting, *, newest_day: int
+) -> pl.DataFrame:
+    """Return query, product_id, credit (> 0), client, sorted by pair.
+
+    ``rows`` and ``clients`` are the snapshot's, up to the day from which nothing may be known. ``client`` is
+    None where several made the pair, and where nobody knows who did: such a pair counts as it is. Who shall
+    be forgotten is left out of both frames. Empty in, empty out.
+    """
+    own = clients.filter(pl.col("credit") > 0).group_by("query", "product_id")
+    who = own.agg(
+        others=1 - pl.col("credit").max() / pl.col("credit").sum(),
+        client=pl.when(pl.len() == 1).then(pl.col("client").first()),
+    )
+    weighted = weigh(rows, clients, replace(weighting, max_client_share=1.0), newest_day=newest_day)
+    limit = pl.when(pl.col("client").is_null()).then((2 * pl.col("others")).clip(upper_bound=1.0))
+    return (
+        weighted.join(who, on=["query", "product_id"], how="left", maintain_order="left")
+        .with_columns(credit=pl.col("credit") * limit.fill_null(1.0))
+        .filter(pl.col("credit") > 0)
+        .filter(pl.col("client").is_null() | (_place_among_own() < MAX_ALONE))
+        .select("query", "product_id", "credit", "client")
+    )
+
+
+def _place_among_own() -> pl.Expr:
+    """Return the place of a pair among those of its client, the most credit first, ties by pair."""
+    return pl.struct(-pl.col("credit"), pl.int_range(pl.len())).rank("ordinal").over("client") - 1
