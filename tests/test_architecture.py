@@ -87,6 +87,8 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "mode": ("stream/app.py", "stream/recovery.py"),
     "aiokafka": ("broker/",),
     "pymilvus": ("retrieval/index.py",),
+    "onnx": ("retrieval/onnx_bert.py",),
+    "onnxruntime": ("retrieval/onnx_bert.py",),
     "PIL": ("media/images.py",),
     "yaml": ("schemas/publish.py",),
     "apscheduler": ("trainer/service/scheduler.py",),
