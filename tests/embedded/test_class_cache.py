@@ -1,5 +1,6 @@
 """The broker's classes, prepared once: whoever makes the file, and whatever becomes of it."""
 
+import asyncio
 import os
 import subprocess
 import threading
@@ -13,7 +14,7 @@ from embedded.class_cache import ensure, flags
 from embedded.errors import NotReadyError
 from embedded.jars import kafka_jars
 from embedded.kafka import EmbeddedKafka
-from tests.embedded.waiting import wait_until
+from tests.waiting import until
 
 
 def writes(text: str) -> "class_cache.Writer":
@@ -103,7 +104,7 @@ def broker(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> EmbeddedKafk
     """One ready to start with the file of this machine, made by this session's or by whoever was first."""
     cache = class_cache.class_cache(kafka_jars())
     assert cache is not None
-    wait_until(cache.exists, "the file is made")
+    asyncio.run(until(cache.exists, "the file is made"))
     ready = EmbeddedKafka(tmp_path_factory.mktemp("classes"))
     ready.prepare()
     assert any(str(cache) in argument for argument in ready.command())

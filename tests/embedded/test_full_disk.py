@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,14 +14,11 @@ from broker.records import Outgoing
 from broker.topics import ensure_topics
 from embedded.supervisor import Supervisor
 from schemas.settings import Settings
-from tests.embedded.waiting import commands, wait_until
+from tests.embedded.small_processes import commands
 from tests.small_disk import fill, small_disk
+from tests.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
-
-
-async def until(condition: Callable[[], object], what: str, within_s: float = 180.0) -> None:
-    await asyncio.to_thread(wait_until, condition, what, within_s)
 
 
 async def write(producer: Producer, topic: str, numbers: range, acknowledged: list[int]) -> None:

@@ -5,8 +5,6 @@ A sentence that says which file and what to do, and no traceback.
 
 import json
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from embedded.kafka import EmbeddedKafka
 from embedded.kept import read_kept, write_kept
 from embedded.milvus import EmbeddedMilvus
 from embedded.runtime import Runtime, claim, made_private, read_runtime
+from tests.processes import run_cli
 from tests.small_disk import fill, small_disk
 
 DAMAGE = [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe\x00", b"[" * 5000, b'{"port": "many", "kafka": 1}']
@@ -38,12 +37,7 @@ def test_a_damaged_node_port_or_runtime_file_is_named_with_what_to_do(tmp_path: 
 def test_the_command_line_says_it_in_a_sentence(tmp_path: Path) -> None:
     with claim(tmp_path):
         (tmp_path / "runtime.json").write_text("{")
-        done = subprocess.run(
-            [sys.executable, "-m", "cli", "status", "--data-dir", str(tmp_path)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_cli("status", "--data-dir", str(tmp_path))
     assert done.returncode == 1
     assert "runtime.json is damaged" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,8 +1,6 @@
 """The lock of a data directory and runtime.json."""
 
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 
 from embedded.errors import AlreadyRunningError
 from embedded.runtime import Runtime, claim, read_runtime
+from tests.processes import ProcessUnderTest
 
 OWNER = """
 import sys, time
@@ -22,15 +21,14 @@ with claim(Path(sys.argv[1])):
 """
 
 
-def owner_of(folder: Path) -> "subprocess.Popen[str]":
-    process = subprocess.Popen([sys.executable, "-c", OWNER, str(folder)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    return process
+def owner_of(folder: Path) -> ProcessUnderTest:
+    command = [sys.executable, "-c", OWNER, str(folder)]
+    return ProcessUnderTest(command, os.environ, folder.with_suffix(".log")).start()
 
 
-def test_a_directory_held_by_another_process_is_refused_with_its_pid(tmp_path: Path) -> None:
+async def test_a_directory_held_by_another_process_is_refused_with_its_pid(tmp_path: Path) -> None:
     with owner_of(tmp_path) as other:
+        await other.says("held")
         with (
             pytest.raises(
                 AlreadyRunningError, match=rf"already runs on .* as process {other.pid}: stop that one"
@@ -40,13 +38,12 @@ def test_a_directory_held_by_another_process_is_refused_with_its_pid(tmp_path: P
             pass
         assert refusal.value.pid == other.pid
         assert read_runtime(tmp_path) == Runtime(kafka="k", milvus="m", pid=1, started_at=0.0)
-        other.kill()
 
 
-def test_what_a_killed_owner_left_behind_neither_locks_nor_counts_as_running(tmp_path: Path) -> None:
+async def test_what_a_killed_owner_left_behind_neither_locks_nor_counts_as_running(tmp_path: Path) -> None:
     with owner_of(tmp_path) as other:
-        other.send_signal(signal.SIGKILL)
-        other.wait()
+        await other.says("held")
+        other.kill()
         assert (tmp_path / "runtime.json").exists()
         assert read_runtime(tmp_path) is None
     with claim(tmp_path):

@@ -1,6 +1,5 @@
 """The supervisor, with small real processes in the place of searchloop's."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -13,7 +12,8 @@ from embedded.errors import AlreadyRunningError, NotReadyError
 from embedded.runtime import read_runtime
 from embedded.supervisor import Supervisor
 from schemas.settings import SettingsError
-from tests.embedded.waiting import commands, is_running, wait_until
+from tests.embedded.small_processes import commands, is_running
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -38,10 +38,6 @@ def stack(kafka: str, milvus: str, tmp_path: Path) -> Stack:
         )
 
     return build
-
-
-async def until(condition: Callable[[], object], what: str, within_s: float = 120.0) -> None:
-    await asyncio.to_thread(wait_until, condition, what, within_s)
 
 
 def events(folder: Path) -> list[str]:

@@ -3,10 +3,7 @@
 import json
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,7 +13,9 @@ from broker.topics import TopicMismatchError, ensure_topics
 from embedded.ports import free_port
 from embedded.runtime import Runtime, read_runtime
 from schemas.settings import Settings
-from tests.embedded.waiting import commands, is_running, wait_until
+from tests.embedded.small_processes import commands, is_running
+from tests.processes import ProcessUnderTest, run_cli
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -29,29 +28,9 @@ sys.exit(asyncio.run(up(Path(sys.argv[1]), processes=tuple(commands), commands=c
 """
 
 
-@contextmanager
-def start_up(folder: Path, env: dict[str, str], **modes: str) -> "Iterator[subprocess.Popen[str]]":
-    """Start it for the length of the block; a test that failed leaves nothing behind either."""
+def start_up(folder: Path, env: dict[str, str], **modes: str) -> ProcessUnderTest:
     command = [sys.executable, "-c", UP, str(folder), json.dumps(commands(**modes))]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env}
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def read_until(process: "subprocess.Popen[str]", *texts: str) -> None:
-    """Read until all of them were said, in any order: each process has a thread that hands its lines on."""
-    assert process.stdout is not None
-    lines, left = [], set(texts)
-    for line in process.stdout:
-        lines.append(line)
-        left = {text for text in left if text not in line}
-        if not left:
-            return
-    pytest.fail(f"it ended before it said {sorted(left)}: {''.join(lines)}")
+    return ProcessUnderTest(command, {**os.environ, **env}, folder / "printed.txt").start()
 
 
 def running_on(folder: Path) -> Runtime:
@@ -66,9 +45,9 @@ async def test_after_a_signal_it_ends_in_order_with_nothing_left_and_the_next_st
     addresses = []
     for number in (signal.SIGTERM, signal.SIGINT):
         with start_up(tmp_path, {}, stream="plain") as process:
-            read_until(process, "searchloop is up", "stream   | stream says hello")
+            await process.says("searchloop is up", "stream   | stream says hello")
             runtime = running_on(tmp_path)
-            read_until(process, f"clients find Kafka at {runtime.kafka}")
+            await process.says(f"clients find Kafka at {runtime.kafka}")
             assert set(runtime.processes) == {"kafka", "milvus", "stream"}
             addresses.append((runtime.kafka, runtime.milvus))
             if number is signal.SIGTERM:
@@ -78,60 +57,41 @@ async def test_after_a_signal_it_ends_in_order_with_nothing_left_and_the_next_st
                     await ensure_topics(Settings(kafka=runtime.kafka, partitions=4))
             below = psutil.Process(process.pid).children(recursive=True)
             process.send_signal(number)
-            assert process.wait(240) == 0
+            assert process.wait() == 0
             assert not any(is_running(p.pid) for p in below)
             assert not (tmp_path / "runtime.json").exists()
     assert addresses[0] == addresses[1]
 
 
-def test_a_port_that_was_asked_for_is_kafkas_and_is_kept(milvus: str, tmp_path: Path) -> None:
+async def test_a_port_that_was_asked_for_is_kafkas_and_is_kept(milvus: str, tmp_path: Path) -> None:
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "cli",
-        "up",
-        "--data-dir",
-        str(tmp_path / "data"),
-        "--kafka-port",
-        str(port),
-    ]
+    command = [sys.executable, "-m", "cli", "up", "--data-dir", str(tmp_path / "data")]
+    command += ["--kafka-port", str(port)]
     env = {**os.environ, "SEARCHLOOP_MILVUS": milvus}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
-    ) as process:
-        try:
-            read_until(process, f"kafka answers at 127.0.0.1:{port}")
-        finally:
-            process.kill()
+    with ProcessUnderTest(command, env, tmp_path / "printed.txt").start() as process:
+        await process.says(f"kafka answers at 127.0.0.1:{port}")
     assert json.loads((tmp_path / "data" / "kafka" / "node.json").read_text())["port"] == port
 
 
 def test_a_port_for_a_server_that_is_not_ours_is_refused(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cli", "up", "--data-dir", str(tmp_path), "--kafka-port", "20001"]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "SEARCHLOOP_KAFKA": "other:9092"},
-        check=False,
-    )
+    up = ("up", "--data-dir", str(tmp_path), "--kafka-port", "20001")
+    done = run_cli(*up, SEARCHLOOP_KAFKA="other:9092")
     assert done.returncode == 2
     assert "--kafka-port is for a server of our own" in done.stderr
 
 
-def test_kill_9_leaves_nothing_running_not_even_what_a_child_had_started(
+async def test_kill_9_leaves_nothing_running_not_even_what_a_child_had_started(
     kafka: str, milvus: str, tmp_path: Path
 ) -> None:
     with start_up(
         tmp_path, {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus}, stream="plain", trainer="parent"
     ) as process:
-        read_until(process, "searchloop is up")
+        await process.says("searchloop is up")
         below = psutil.Process(process.pid).children(recursive=True)
         assert len(below) == 4  # two children, one of a child, the guardian
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         process.wait()
-        wait_until(lambda: not any(is_running(p.pid) for p in below), "everything below it is gone")
+        await until(lambda: not any(is_running(p.pid) for p in below), "everything below it is gone")
 
 
 def test_a_process_that_refuses_its_settings_at_the_start_ends_it_with_status_1_and_the_reason(
@@ -140,18 +100,17 @@ def test_a_process_that_refuses_its_settings_at_the_start_ends_it_with_status_1_
     with start_up(
         tmp_path, {"SEARCHLOOP_KAFKA": kafka, "SEARCHLOOP_MILVUS": milvus}, stream="misused", searcher="plain"
     ) as process:
-        said, _ = process.communicate(timeout=240)
-        assert process.returncode == 1
-    assert "stream refused to start" in said
-    assert "no such setting" in said
+        assert process.wait() == 1
+    assert "stream refused to start" in process.log()
+    assert "no such setting" in process.log()
 
 
 async def test_kafka_that_is_killed_comes_back_where_its_clients_look_for_it(tmp_path: Path) -> None:
     with start_up(tmp_path, {}, stream="plain") as process:
-        read_until(process, "searchloop is up")
+        await process.says("searchloop is up")
         before = running_on(tmp_path)
         os.kill(before.processes["kafka"], signal.SIGKILL)
-        wait_until(
+        await until(
             lambda: (
                 running_on(tmp_path).processes.get("kafka", before.processes["kafka"])
                 != before.processes["kafka"]
@@ -159,5 +118,4 @@ async def test_kafka_that_is_killed_comes_back_where_its_clients_look_for_it(tmp
             "restarted",
         )
         await ensure_topics(Settings(kafka=before.kafka, partitions=1))
-        process.send_signal(signal.SIGTERM)
-        process.wait(240)
+        process.stop()

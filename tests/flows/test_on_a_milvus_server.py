@@ -24,7 +24,8 @@ from schemas.settings import Settings
 from schemas.training import RunState
 from tests.flows.reference import Raw
 from tests.flows.shop_records import TARGET, products, visits
-from tests.flows.turning import ask_for_run, feed, settings_of, until
+from tests.flows.turning import ask_for_run, feed, settings_of
+from tests.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -27,8 +27,9 @@ from schemas.search import SearchRequest, Status
 from schemas.settings import Settings
 from schemas.training import RunState
 from tests.flows.shop_records import JARGON, TARGET, VISITS, products, visits
-from tests.flows.turning import ask_for_run, counts_of, feed, pairs_equal, settings_of, until
+from tests.flows.turning import ask_for_run, counts_of, feed, pairs_equal, settings_of
 from tests.monitoring import ROOT, queries, read_query, shown_metrics
+from tests.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -1,9 +1,7 @@
-"""Steps that the flows share: feed, wait for a condition with a deadline, ask, train."""
+"""Steps that the flows share: feed, count, ask for a run."""
 
-import asyncio
-import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,13 +24,6 @@ def settings_of(stack: Supervisor, folder: Path) -> Settings:
             "SEARCHLOOP_DATA_DIR": str(folder),
         }
     )
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str, *, deadline_s: float = 240) -> None:
-    end = time.monotonic() + deadline_s
-    while not await condition():
-        assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}"
-        await asyncio.sleep(0.25)
 
 
 async def feed(settings: Settings, records: Iterable[Raw]) -> None:
