@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import psutil
@@ -48,6 +48,13 @@ def run_cli(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
         timeout=300,
         check=False,
     )
+
+
+def run_verb(settings: Settings, *arguments: str, code: int = 0) -> Any:
+    """Return what a verb prints as JSON, or its stderr when it is to fail."""
+    done = run_cli(*arguments, "--json", **settings.environ())
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout) if code == 0 else done.stderr
 
 
 class ProcessUnderTest:

@@ -11,10 +11,10 @@ from broker import consuming
 from broker.consuming import GroupConsumer, OrderedGroupConsumer, open_group, take_in_order
 from broker.group_lag import open_lag_reader
 from broker.producing import open_producer
-from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from schemas.settings import Settings
+from tests.topics import read_all
 
 pytestmark = pytest.mark.broker
 
@@ -141,8 +141,7 @@ async def test_what_was_rolled_back_is_not_read_and_leaves_no_lag(
                     assert await group.batch(timeout_ms=200, max_records=10) == []
                     await group.commit_read()
     assert sorted(r.value or b"" for r in found) == sorted([*(str(n).encode() for n in range(10)), b"kept"])
-    async with open_reader(kafka, [searches]) as reader:
-        assert len([r async for r in reader.until(await reader.end_offsets())]) == 11
+    assert len(await read_all(kafka, searches)) == 11
 
 
 async def test_a_topic_that_is_made_anew_with_more_partitions_is_read_from_its_beginning(

@@ -5,9 +5,9 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from broker.dead_letters import cut
 from broker.producing import MAX_REQUEST_BYTES, open_producer
-from broker.reading import open_reader
 from broker.records import Outgoing
 from tests.broker.foreign_topics import make_topic
+from tests.topics import read_all
 
 pytestmark = pytest.mark.broker
 
@@ -19,17 +19,12 @@ async def small(kafka: str, topic_prefix: str) -> str:
     return name
 
 
-async def values(kafka: str, topic: str) -> list[bytes | None]:
-    async with open_reader(kafka, [topic]) as reader:
-        return [r.value async for r in reader.until(await reader.end_offsets())]
-
-
 async def test_a_record_without_key_and_value_is_written(kafka: str, small: str) -> None:
     async with open_producer(kafka) as producer:
         await producer.send_all(
             [Outgoing(small, None, headers=(("dlq.reason", b"schema"),)), Outgoing(small, b"a")]
         )
-    assert await values(kafka, small) == [None, b"a"]
+    assert [r.value for r in await read_all(kafka, small)] == [None, b"a"]
 
 
 @pytest.mark.parametrize("size", [30_000, MAX_REQUEST_BYTES + 1], ids=["for the broker", "for the producer"])
@@ -48,5 +43,5 @@ async def test_what_is_too_large_is_replaced_and_the_producer_goes_on(
         odd = Outgoing(small, b"e", headers=(("n", bytes(size)),))
         assert await producer.send_fitting([odd, Outgoing(small, b"f"), odd]) == [odd, odd]
         assert await producer.send_fitting([]) == []
-    found = await values(kafka, small)
+    found = [r.value for r in await read_all(kafka, small)]
     assert sorted(v or b"" for v in found) == [b"", b"a", b"b", b"c", b"d", b"f"]

@@ -30,6 +30,7 @@ from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from schemas.settings import Settings
+from tests.topics import read_all
 
 NAME_BYTES = [b"\xff\xfe", b"\xed\xa0\x80", b"", "ж".encode(), b"plain"]
 
@@ -159,11 +160,6 @@ async def topic(kafka: str, topic_prefix: str) -> str:
     settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=1)
     await ensure_topics(settings)
     return settings.topic("searches")
-
-
-async def read_all(kafka: str, topic: str) -> list[Record]:
-    async with open_reader(kafka, [topic]) as reader:
-        return [r async for r in reader.until(await reader.end_offsets())]
 
 
 @pytest.mark.broker

@@ -10,13 +10,14 @@ import pytest
 from broker.consuming import open_group
 from broker.dead_letters import REPLAYED, dead_letter
 from broker.producing import open_producer
-from broker.reading import Compacted, open_reader
+from broker.reading import Compacted
 from broker.records import Outgoing, Record
 from broker.skipping import obey_skips, places_of, skip
 from broker.topics import ensure_topics
 from commands.dlq import replay_letters, skip_record
 from schemas.rejections import Reason, Rejection
 from schemas.settings import Settings
+from tests.topics import read_all
 
 
 @pytest.fixture
@@ -32,8 +33,7 @@ def settings(kafka: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.
 
 
 async def read(settings: Settings, topic: str) -> list[Record]:
-    async with open_reader(settings.kafka, [settings.topic(topic)]) as reader:
-        return [r async for r in reader.until(await reader.end_offsets())]
+    return await read_all(settings.kafka, settings.topic(topic))
 
 
 def replay(topic: str | None) -> None:

@@ -9,16 +9,14 @@ import json
 
 import pytest
 
-from broker.producing import open_producer
-from broker.records import Outgoing
-from broker.topics import ensure_topics
-from schemas.pairs import pair_key
 from schemas.releases import LivePointer, release_key
 from schemas.settings import TrainerSettings
+from schemas.topics import RELEASES
 from tests.commands.in_process import given
-from tests.commands.test_forget import searchloop
 from tests.contracts.examples import RELEASE
-from tests.trainer.builders import a_pair, a_product, a_shop
+from tests.processes import run_verb
+from tests.topics import write
+from tests.trainer.builders import a_shop, fill_topics
 from trainer.data.judgments import named_sets, read_judgments
 
 pytestmark = pytest.mark.model
@@ -109,7 +107,8 @@ async def test_the_command_scores_the_live_release_keeps_the_set_and_writes_the_
     from retrieval.model_folder import fingerprint, resolve_model
 
     settings = TrainerSettings.load(settings_env(partitions=2, popularity="clicks", test_days=3))
-    await fill(
+    await fill_topics(settings, a_shop())
+    await publish(
         settings,
         RELEASE.model_copy(
             update={"generation": 4, "model": BASE, "model_sha256": fingerprint(resolve_model(BASE))}
@@ -123,7 +122,7 @@ async def test_the_command_scores_the_live_release_keeps_the_set_and_writes_the_
         assert done.code == code, done
         return json.loads(done.stdout) if code == 0 else done.stderr
 
-    newest = await asyncio.to_thread(searchloop, settings, "evaluate")
+    newest = await asyncio.to_thread(run_verb, settings, "evaluate")
     assert (newest["generation"], newest["test"], newest["judgments"]) == (4, "newest days", None)
     assert newest["means"]["candidate"] == newest["means"]["base"]
     judged = await evaluate("--release", "4", "--judgments", str(path), "--html", str(page))
@@ -143,32 +142,10 @@ async def test_the_command_scores_the_live_release_keeps_the_set_and_writes_the_
     assert "its files have changed" in await evaluate(code=1)
 
 
-async def fill(settings, release):
-    await ensure_topics(settings)
-    shop = a_shop()
-    days = {}
-    for query, product, day, _, credit, *_ in shop.pairs.iter_rows():
-        days.setdefault((query, product), {})[day] = credit // 1000
-    pairs = [a_pair(query, product, by) for (query, product), by in days.items()]
-    products = [
-        a_product(product, title) for product, title in shop.catalog.select("product_id", "title").iter_rows()
-    ]
-    async with open_producer(settings.kafka, linger_ms=0) as producer:
-        await producer.send_all(
-            Outgoing(settings.topic("catalog"), p.to_json(), key=p.product_id.encode()) for p in products
-        )
-        await producer.send_all(
-            Outgoing(settings.topic("pairs"), p.to_json(), key=pair_key(p.query, p.product_id)) for p in pairs
-        )
-    await publish(settings, release)
-
-
 async def publish(settings, release):
     pointer = LivePointer(sequence=release.generation, live=release, cause="promote")
-    async with open_producer(settings.kafka, linger_ms=0) as producer:
-        await producer.send_all(
-            [
-                Outgoing(settings.topic("releases"), release.to_json(), key=release_key(release.generation)),
-                Outgoing(settings.topic("releases"), pointer.to_json(), key=settings.deployment.encode()),
-            ]
-        )
+    records = (
+        (release_key(release.generation), release.to_json()),
+        (settings.deployment.encode(), pointer.to_json()),
+    )
+    await write(settings, RELEASES.name, *records)

@@ -16,7 +16,7 @@ from schemas.pairs import Pair, client_of
 from schemas.releases import LivePointer
 from schemas.settings import StreamSettings, TrainerSettings
 from tests.contracts.examples import RELEASE
-from tests.processes import run_cli
+from tests.processes import run_verb
 from tests.stream.shop import engagements, expected, outgoing, products
 from tests.stream.stream_process import StreamProcess, pairs_of
 from trainer.data.snapshot import Snapshot, take
@@ -36,13 +36,6 @@ def stream_settings(kafka, topic_prefix, tmp_path):
         broker_session_timeout_s=6.0,
         purchase_window=timedelta(hours=1),
     )
-
-
-def searchloop(settings, *arguments, code=0):
-    """Run a verb as an operator does; return what it prints as JSON, or its stderr when it is to fail."""
-    done = run_cli(*arguments, "--json", **settings.environ())
-    assert done.returncode == code, done.stdout + done.stderr
-    return json.loads(done.stdout) if code == 0 else done.stderr
 
 
 async def metrics_of(stream, name):
@@ -126,9 +119,9 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
 
             await stream.until(forgotten)
             # Again, and the verb itself
-            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", GONE, *PATIENT)
+            facts = await asyncio.to_thread(run_verb, s, "forget", "--client", GONE, *PATIENT)
             assert (facts["state"], facts["pairs_that_named_it"]) == ("forgotten", 0)
-            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", "client-4", *PATIENT)
+            facts = await asyncio.to_thread(run_verb, s, "forget", "--client", "client-4", *PATIENT)
             assert facts["pairs_that_named_it"] > 0
             gone_too = expected([r for r in raw if r[1] not in {GONE, "client-4"}], now)
             assert await pairs_of(s) == gone_too
@@ -165,7 +158,7 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
             await stream.until(heard_of_today)
             await stream.until(caught_up)
             # What max did six hours ago is no longer remembered: the pair itself has to drop it.
-            facts = await asyncio.to_thread(searchloop, s, "forget", "--client", "max", *PATIENT)
+            facts = await asyncio.to_thread(run_verb, s, "forget", "--client", "max", *PATIENT)
             assert facts["pairs_that_named_it"] == 1
             assert b"walrus\tp5" not in await pairs_of(s)
 
@@ -175,7 +168,7 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
             await stream.until(erased)
     verbs = await asyncio.to_thread(
         lambda: {
-            i: searchloop(s, "explain", i)
+            i: run_verb(s, "explain", i)
             for i in ("good", "again", "orphan", "robot", "old", "seen", "wish-1")
         }
     )
@@ -200,8 +193,8 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
     )
     assert verbs["wish-1"]["events"][0]["kind"] == "forget"
     assert all(c["credit"] <= 0 for c in verbs["wish-1"]["events"][0]["contributions"])
-    assert "no" in await asyncio.to_thread(lambda: searchloop(s, "explain", "nobody", code=1))
-    [zebra] = await asyncio.to_thread(searchloop, s, "pairs", "ZEBRA", "--days")
+    assert "no" in await asyncio.to_thread(lambda: run_verb(s, "explain", "nobody", code=1))
+    [zebra] = await asyncio.to_thread(run_verb, s, "pairs", "ZEBRA", "--days")
     assert (zebra["product_id"], zebra["clients"]) == ("p1", {client_of("zoe"): 1000})
     assert zebra["weight"] > 0
     # A click is worth 0.1, and one client counts half a pair at most

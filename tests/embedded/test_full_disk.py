@@ -9,13 +9,13 @@ import pytest
 
 from broker.errors import BrokerError
 from broker.producing import Producer, open_producer
-from broker.reading import open_reader
 from broker.records import Outgoing
 from broker.topics import ensure_topics
 from embedded.supervisor import Supervisor
 from schemas.settings import Settings
 from tests.embedded.small_processes import commands
 from tests.small_disk import fill, small_disk
+from tests.topics import read_all
 from tests.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -27,11 +27,6 @@ async def write(producer: Producer, topic: str, numbers: range, acknowledged: li
         with suppress(BrokerError):  # in doubt: it may be there or not
             await producer.send(Outgoing(topic, b"%d " % number + b"x" * 50_000, key=b"k"))
             acknowledged.append(number)
-
-
-async def read(bootstrap: str, topic: str) -> list[int]:
-    async with open_reader(bootstrap, [topic]) as reader:
-        return [int((r.value or b"").split()[0]) async for r in reader.until(await reader.end_offsets())]
 
 
 async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledged_is_lost(
@@ -77,7 +72,7 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
                 ballast.unlink()
                 await writing
             assert before < len(acknowledged)
-            found = await read(running.kafka, topic)
+            found = [int((r.value or b"").split()[0]) for r in await read_all(running.kafka, topic)]
             assert set(acknowledged) <= set(found)
             assert found == sorted(set(found))
             expected = {name: running.pid(name) for name in ("kafka", "stream")}

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from broker.producing import open_producer
-from broker.reading import open_reader
 from broker.records import Outgoing
 from broker.topics import ensure_topics
 from embedded.kafka import EmbeddedKafka
 from embedded.kafka_config import LARGEST_RECORD_BYTES, LARGEST_REQUEST_BYTES, heap_mb, server_properties
 from schemas.settings import Settings
+from tests.topics import read_all
 
 MB = 1 << 20
 
@@ -59,9 +59,7 @@ async def test_connections_that_announce_much_and_send_nothing_keep_nobody_from_
         async with open_producer(broker.address, linger_ms=0) as producer:
             for _ in range(3):
                 await producer.send(Outgoing(topic, b"x" * (LARGEST_RECORD_BYTES // 2), key=b"k"))
-        async with open_reader(broker.address, [topic]) as reader:
-            found = [r async for r in reader.until(await reader.end_offsets())]
-        assert len(found) == 3
+        assert len(await read_all(broker.address, topic)) == 3
         assert "OutOfMemoryError" not in (broker.data_dir / "broker.log").read_text()
         assert broker.pid is not None
 

@@ -7,7 +7,6 @@ import pytest
 
 from broker.claiming import open_claims
 from broker.producing import open_producer
-from broker.reading import open_reader
 from broker.topics import ensure_topics
 from indexer.approval import Approvals
 from indexer.catalog_sync import CatalogSync
@@ -23,6 +22,7 @@ from schemas.releases import LivePointer
 from schemas.settings import IndexerSettings
 from schemas.topics import RELEASES
 from tests.indexer.builders import NOW, a_release
+from tests.topics import read_all
 
 pytestmark = pytest.mark.broker
 Opener = Callable[[IndexerSettings], Awaitable[Ledger]]
@@ -70,8 +70,7 @@ async def test_two_indexers_of_one_prefix_neither_fence_nor_overrule_each_other(
     states = {name: await published(ledgers[name], name, 1, f"{name}_g000001") for name in names}
     for name in names:
         await ledgers[name].recorded(a_release(2, collection=f"{name}_g000002"))
-    async with open_reader(kafka, [f"{topic_prefix}{RELEASES.name}"]) as reader:
-        records = [r async for r in reader.until(await reader.end_offsets())]
+    records = await read_all(kafka, f"{topic_prefix}{RELEASES.name}")
     for name in names:
         assert ledgers[name].foreign(r for r in records if r.offset > ledgers[name].begins) == []
         again = await opened(settings[name])

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from broker.topics import ensure_topics
 from schemas.events import Action
 from schemas.formula import parse
-from schemas.pairs import Pair
+from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct
 from schemas.releases import LivePointer, Release, ReleaseState
-from schemas.settings import METRICS
+from schemas.settings import METRICS, TrainerSettings
+from schemas.topics import CATALOG, PAIRS
+from tests.topics import write
 from trainer.data.popularity import Popularity
 from trainer.data.snapshot import Snapshot, frames
 from trainer.data.weights import Weighting, weigh
@@ -73,6 +76,18 @@ def texts_of(shop: Snapshot) -> dict[str, str]:
 
 def no_clients() -> pl.DataFrame:
     return frames([], []).clients
+
+
+async def fill_topics(settings: TrainerSettings, shop: Snapshot) -> None:
+    """Write the shop's catalogue and pairs, as the stream would have."""
+    catalog = [a_product(*row) for row in shop.catalog.select("product_id", "title").iter_rows()]
+    days: dict[tuple[str, str], dict[int, int]] = {}
+    for query, product, day, _, credit, *_ in shop.pairs.iter_rows():
+        days.setdefault((query, product), {})[day] = credit // 1000
+    pairs = [a_pair(query, product, by) for (query, product), by in days.items()]
+    await ensure_topics(settings)
+    await write(settings, CATALOG.name, *((p.product_id.encode(), p.to_json()) for p in catalog))
+    await write(settings, PAIRS.name, *((pair_key(p.query, p.product_id), p.to_json()) for p in pairs))
 
 
 def a_pointer(generation: int, model: str, **fields: object) -> LivePointer:

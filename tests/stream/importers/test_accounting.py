@@ -12,7 +12,6 @@ from typing import get_type_hints
 import pytest
 from typer.testing import CliRunner
 
-from broker.reading import open_reader
 from cli import command_line
 from commands.import_ import FORMATS, judge, outcomes
 from commands.options.import_ import import_file
@@ -20,6 +19,7 @@ from schemas.events import Interaction, Search
 from schemas.settings import StreamSettings
 from stream.importers.tally import Tally
 from tests.stream.importers.ubi_schema import UbiEvent, UbiQuery
+from tests.topics import read_all
 
 CLICK = {
     "action_name": "click",
@@ -135,7 +135,8 @@ async def test_what_is_imported_stands_on_the_topics_and_is_exported_as_valid_ub
         "click": 1,
         "purchase": 1,
     }
-    sent = await everything(kafka, [f"{topic_prefix}searches", f"{topic_prefix}interactions"])
+    records = await read_all(kafka, f"{topic_prefix}searches", f"{topic_prefix}interactions")
+    sent = [(record.key, record.value) for record in records]
     assert {key for key, _ in sent} == {b"c1"}
 
     found = run_apart("export", "ubi", "--out", str(tmp_path / "ubi"), environ=environ)
@@ -173,11 +174,6 @@ def run_apart(*arguments: str, environ: dict[str, str]) -> dict:
 def ours(records):
     [(topic, body)] = records
     return (Search if topic == "searches" else Interaction).model_validate_json(json.dumps(body))
-
-
-async def everything(kafka: str, topics: list[str]) -> list[tuple[bytes, bytes]]:
-    async with open_reader(kafka, topics) as reader:
-        return [(r.key, r.value) async for r in reader.until(await reader.end_offsets())]
 
 
 @pytest.mark.skipif(
