@@ -28,11 +28,11 @@ from trainer.learning.training_progress import TrainingStep
 
 SYSTEMS = {
     "bm25": "bm25",
-    "base": "base",
+    "base": "base_dense",
     "rrf": "rrf",
-    "dense": "candidate",
-    "served": "hybrid",
-    "served_untrained": "base_hybrid",
+    "dense": "candidate_dense",
+    "served": "candidate",
+    "served_untrained": "base",
 }
 DIFFERENCES = (("served", "bm25"), ("dense", "base"), ("served", "served_untrained"))
 
@@ -121,6 +121,7 @@ def main() -> int:
             judged.weighted,
             {"candidate": folder, "base": base},
             inner=judged.inner,
+            language=settings.language,
             threads=1,
         )
     means = found.results.group_by("system").agg(pl.col("ndcg10", "recall50").mean())
@@ -152,7 +153,9 @@ def main() -> int:
         ndcg10={name: round(ndcg10[system], 4) for name, system in SYSTEMS.items()},
         recall50={name: round(recall50[system], 4) for name, system in SYSTEMS.items()},
         intervals=intervals,
-        words={"served": found.facts.words["hybrid"], "served_untrained": found.facts.words["base_hybrid"]},
+        coefficients={
+            name: found.facts.rankings[SYSTEMS[name]].coefficients for name in ("served", "served_untrained")
+        },
         validation_queries=found.facts.validation_queries,
         goals={
             "dense_minus_base_0.06": intervals["dense_minus_base"]["mean"] >= 0.06,

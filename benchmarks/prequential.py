@@ -21,7 +21,7 @@ from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.raw_clicks import add_log_options, log_files
 from benchmarks.learning.weekly import Learner, Scores, WeeklyEvaluation
 from retrieval.model_folder import resolve_model
-from trainer.evaluation.fusion import Fitted
+from schemas.releases import Ranking
 from trainer.learning.fine_tune import device_of
 
 
@@ -53,7 +53,7 @@ def main() -> int:
     ground = WeeklyEvaluation(log, settings)
     weeks: dict[int, Scores] = {}
     cost: dict[int, dict[str, float]] = {}
-    words: dict[int, float] = {}
+    coefficients: dict[int, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="searchloop-prequential-") as scratch:
         learner = Learner(log, settings, Path(scratch))
         earlier = set(log.rows.filter(pl.col("week") < tested[0] - 1)["week"].to_list())
@@ -74,9 +74,9 @@ def main() -> int:
                 if not args.without_full:
                     full, facts = learner.train("full", week)
                     cost[week]["full"] = facts.cpu_s
-            ours = ground.words_for(previous, week - 1) if previous else Fitted()
-            theirs = ground.words_for(base, week - 1)
-            words[week] = ours.coefficient
+            ours = ground.ranking_for(previous, week - 1) if previous else Ranking()
+            theirs = ground.ranking_for(base, week - 1)
+            coefficients[week] = ours.coefficients
             models = {"base": base, "frozen": frozen, "incremental": live} | (
                 {} if args.without_full else {"full": full}
             )
@@ -101,7 +101,7 @@ def main() -> int:
         weeks=weeks,
         mean=mean,
         train_cpu_s=cost,
-        words=words,
+        coefficients=coefficients,
         clicks_ignored=log.ignored,
     )
 

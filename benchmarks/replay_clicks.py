@@ -34,8 +34,8 @@ from commands.support.run_request import send_trigger, wait_for_run
 from commands.support.topic_state import read_decisions, read_releases
 from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder
-from retrieval.lexical import Lexical
 from retrieval.model_folder import resolve_model
+from retrieval.words import WordDocument, WordIndex
 from schemas.search import SearchRequest
 from schemas.settings import BUNDLED_MODEL, Settings
 from schemas.text import normalise_query
@@ -108,10 +108,9 @@ def offline_rankings(products: list[dict[str, Any]], queries: list[str]) -> dict
     encoder = Encoder.load(resolve_model(BUNDLED_MODEL))
     scores = encoder.encode_queries(queries) @ encoder.encode_documents(titles).T
     base = {q: [ids[j] for j in np.lexsort((ids, -row))[:10]] for q, row in zip(queries, scores, strict=True)}
-    bm25 = {
-        q: [p for p, _ in hits]
-        for q, hits in zip(queries, Lexical(ids, titles).rank(queries, 10), strict=True)
-    }
+    words = WordIndex("english")
+    words.change(WordDocument(*one) for one in zip(ids, titles, strict=True))
+    bm25 = {q: list(words.best(q, 10)) for q in queries}
     return {"base": base, "bm25": bm25}
 
 

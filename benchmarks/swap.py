@@ -40,6 +40,7 @@ from retrieval.release import WRONG_RELEASE_HITS, LoadedRelease
 from schemas.releases import SearcherReport
 from schemas.settings import SearcherSettings
 from schemas.topics import CATALOG, SEARCHER_REPORTS
+from searcher.catalog_words import CatalogWords
 from searcher.counting import Counts
 from searcher.follower import Follower
 from searcher.recent import Recent
@@ -114,7 +115,10 @@ async def _measure(
     wrong_before = _foreign_hits()
     with VectorStore(settings.milvus) as store, ThreadPoolExecutor(1) as loading:
         recent, counts, searcher_id = Recent(), Counts(), new_searcher_id()
-        follower = Follower(settings, live, store, recent, Health(), loading, changed.set, counts.follow)
+        words = CatalogWords(settings)
+        follower = Follower(
+            settings, live, store, recent, words, Health(), loading, changed.set, counts.follow
+        )
         async with open_producer(settings.kafka, linger_ms=0) as producer:
             shop = ServingShop(settings, producer, follower, args)
             topic = settings.topic(CATALOG.name)
@@ -140,6 +144,7 @@ async def _measure(
                 )  # fmt: skip
 
             tasks = [
+                asyncio.create_task(words.follow(stopping)),
                 asyncio.create_task(follower.follow(stopping)),
                 asyncio.create_task(
                     report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping)

@@ -150,7 +150,12 @@ def learn_clicks(
             resolve_model(settings.base_model), folder, TrainingData(pairs, known, texts), steps
         )
         found = evaluate(
-            EvaluationCatalog.of(catalog), clicks.qrels, weighted, {"candidate": folder}, threads=1
+            EvaluationCatalog.of(catalog),
+            clicks.qrels,
+            weighted,
+            {"candidate": folder},
+            language=settings.language,
+            threads=1,
         )
     own = found.results.filter(pl.col("system") == "candidate").join(
         found.queries.select("query", "unseen"), on="query"

@@ -77,12 +77,14 @@ class Reader:
         self._pace.note(moved=bool(batches))
         return [as_record(raw) for records in batches.values() for raw in records]
 
+    async def reached(self, ends: Mapping[tuple[str, int], int]) -> bool:
+        """Say whether everything before the given end offsets is read."""
+        positions = await self.positions()
+        return all(positions[tp] >= end for tp, end in ends.items() if tp in positions)
+
     async def until(self, ends: Mapping[tuple[str, int], int]) -> AsyncIterator[Record]:
         """Yield every record up to the given end offsets; returns when each position has reached its end."""
-        while True:
-            positions = await self.positions()
-            if all(positions[tp] >= end for tp, end in ends.items() if tp in positions):
-                return
+        while not await self.reached(ends):
             for record in await self.poll():
                 yield record
 

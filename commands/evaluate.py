@@ -16,7 +16,7 @@ import polars as pl
 from commands.support.lines import ensure_readable, read_lines
 from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_catalog, read_pairs, read_releases
-from schemas.releases import Release
+from schemas.releases import Ranking, Release
 from schemas.settings import Settings, SettingsError, TrainerSettings
 from trainer.data.judgments import JudgmentsError, keep, qrels_of, read_judgments
 from trainer.data.snapshot import Snapshot, frames, last_day
@@ -59,7 +59,9 @@ def evaluate(
             keep(settings.data_dir, test, judged)
     except (SettingsError, JudgmentsError) as error:
         stop(str(error), code=MISUSED)
-    found = score(snapshot, trainer, {OURS: chosen.model, BASE: trainer.base_model}, judged)
+    found = score(
+        snapshot, trainer, {OURS: chosen.model, BASE: trainer.base_model}, {OURS: chosen.ranking}, judged
+    )
     _ensure_scored(found, chosen)
     summary = summarise(found, ours=(OURS,), seed=trainer.seed)
     facts = {
@@ -92,7 +94,11 @@ def evaluate(
 
 
 def score(
-    snapshot: Snapshot, settings: TrainerSettings, models: Mapping[str, str], judged: pl.DataFrame | None
+    snapshot: Snapshot,
+    settings: TrainerSettings,
+    models: Mapping[str, str],
+    rankings: Mapping[str, Ranking],
+    judged: pl.DataFrame | None,
 ) -> Evaluation:
     """Return the evaluation on judgments (query, product_id, relevance), or on the newest days.
 
@@ -106,7 +112,9 @@ def score(
         qrels,
         weighted,
         {name: Path(model) for name, model in models.items()},
+        rankings=rankings,
         inner=parts.inner,
+        language=settings.language,
         threads=settings.torch_threads,
     )
 
@@ -168,7 +176,7 @@ def _as_json(
             for system, by in summary.scores.items()
         },
         "differences": [asdict(difference) for difference in summary.differences],
-        "words": found.facts.words,
+        "coefficients": {system: own.coefficients for system, own in found.facts.rankings.items()},
         "problems": found.facts.problems,
     }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from broker.requesting import open_requester
 from commands.support.asking import ask
 from commands.support.session import find_settings, out, show_json, stop, table
-from schemas.search import SearchRequest, SearchResponse, Status
+from schemas.search import ScoredHit, SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
 
 
@@ -38,16 +38,22 @@ def search(
     if as_json:
         show_json(response.model_dump(mode="json") | {"round_trip_ms": round(took_ms, 2)})
     else:
-        rows = [(h.rank, h.product_id, h.fields.get("title"), h.score) for h in response.hits]
+        rows = [(h.rank, h.product_id, h.fields.get("title"), h.score, *_parts(h)) for h in response.hits]
         table(
             f"{query!r}: generation {response.generation}, {took_ms:.0f} ms",
-            ["rank", "product", "title", "score"],
+            ["rank", "product", "title", "score", *(["made of"] if request.explain else [])],
             rows,
         )
         if response.error:
             out.print(f"{response.status}: {response.error.message}")
     if response.status not in {Status.OK, Status.PARTIAL}:
         raise SystemExit(1)
+
+
+def _parts(hit: ScoredHit) -> tuple[str, ...]:
+    if hit.parts is None:
+        return ()
+    return (", ".join(f"{name} {value:.3f}" for name, value in hit.parts.items()),)
 
 
 async def _search(settings: Settings, request: SearchRequest) -> tuple[SearchResponse, float]:

@@ -8,22 +8,23 @@ remembers, by digest.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
-from schemas.releases import Candidate
+from schemas.releases import Candidate, Ranking
 from schemas.training import Decision
 
 RUNS = "runs"
 
 
 class Approvals:
-    """The weights that were approved, by sha256, each with the runs whose verdict it was.
+    """The weights that were approved, by sha256, each with the runs whose verdict it was and their rankings.
 
     None: of no run, as the base model.
     """
 
     def __init__(self) -> None:
-        self._runs: dict[str, set[str | None]] = defaultdict(set)
+        self._runs: dict[str, dict[str | None, list[Ranking]]] = defaultdict(lambda: defaultdict(list))
 
     def take(self, decision: Decision) -> None:
         """Note a decision.
@@ -32,7 +33,9 @@ class Approvals:
         """
         good = decision.verdict == "pass" or (decision.verdict == "forced" and any(decision.reasons))
         if good and decision.candidate_sha256:
-            self._runs[decision.candidate_sha256].add(decision.run_id)
+            rankings = self._runs[decision.candidate_sha256][decision.run_id]
+            if decision.candidate_ranking not in rankings:
+                rankings.append(decision.candidate_ranking)
 
     def objection(self, candidate: Candidate) -> str | None:
         """Return why nobody has approved the candidate, or None. It does not say what would be approved."""
@@ -43,6 +46,10 @@ class Approvals:
             )
         if candidate.run_id is not None and candidate.run_id not in self._runs[candidate.model_sha256]:
             return f"the decision on these weights is not that of run {candidate.run_id}"
+        runs = self._runs[candidate.model_sha256]
+        judged = runs[candidate.run_id] if candidate.run_id is not None else chain(*runs.values())
+        if candidate.ranking not in judged:
+            return "these weights were judged with another ranking than the candidate names"
         return None
 
 

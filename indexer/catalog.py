@@ -9,11 +9,9 @@ model.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
-
 from broker.guarding import judged
 from broker.records import Record
-from retrieval.rows import misfit
+from retrieval.catalog_record import read_product
 from schemas.products import CatalogProduct
 from schemas.rejections import Rejection
 
@@ -48,7 +46,7 @@ class CatalogState:
         return product_id if self.products.pop(product_id, None) is not None else None
 
     def _upsert(self, record: Record) -> str | None:
-        read = judged(_read, record)
+        read = judged(lambda r: read_product(r.key, r.value), record)
         if not isinstance(read, CatalogProduct):
             self.unreadable += 1
             problem = read.problems[0].message if isinstance(read, Rejection) else read
@@ -63,17 +61,6 @@ class CatalogState:
             return None
         self.products[read.product_id] = read
         return read.product_id
-
-
-def _read(record: Record) -> CatalogProduct | str:
-    """Return the product, or why there is none that an index could hold."""
-    try:
-        product = CatalogProduct.from_json(record.value or b"")
-    except ValidationError as error:
-        return f"not a product: {error.error_count()} problems"
-    if record.key is None or record.key.decode(errors="replace") != product.product_id:
-        return "the key is not the product_id"
-    return misfit(product) or product
 
 
 def out_of_step(products: Mapping[str, CatalogProduct], rows: Mapping[str, int]) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from schemas.releases import DeploymentCommand, LivePointer, Release, RolledBack
+from schemas.releases import DeploymentCommand, LivePointer, Ranking, Release, RolledBack
 from schemas.training import Check, Decision
 
 REMEMBERED = 20
@@ -138,6 +138,7 @@ def of_refusal(command: DeploymentCommand, reason: str, live: int | None, now: d
         verdict="fail",
         reasons=[f"{command.action} rejected", reason],
         candidate_sha256=candidate.model_sha256 if candidate else None,
+        candidate_ranking=candidate.ranking if candidate else Ranking(),
         generation_before=live,
         generation_after=live,
         actor=command.actor,

@@ -197,6 +197,7 @@ class Deployer:
             generation=state.next_generation,
             model=candidate.model,
             model_sha256=candidate.model_sha256,
+            ranking=candidate.ranking,
             dim=candidate.dim,
             collection=collection_name(self._prefix, state.next_generation),
             parent=state.live,

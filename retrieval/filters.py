@@ -7,14 +7,15 @@ without a price meets no condition on the price.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from retrieval.rows import MAX_BYTES, cut
 from schemas.search import Filter
 from schemas.text import clean_text
 
-_ORDER = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
 class FilterError(ValueError):
@@ -27,23 +28,30 @@ def expression(filters: Sequence[Filter]) -> str:
     >>> expression([Filter(field="brand", value="Sony"), Filter(field="price", op="lt", value=99.5)])
     '(brand == "Sony") and (price >= 0.0 and price < 99.5)'
     """
-    return " and ".join(f"({_condition(f)})" for f in filters)
+    return " and ".join(f"({_expression(one)})" for one in parsed(filters))
 
 
-def _condition(f: Filter) -> str:
-    if f.field == "price":
-        return _price(f)
-    one = _below if f.field == "category" else _equal
-    if f.op == "eq":
-        return one(f.field, _text(f))
-    if f.op == "ne":
-        return f"not ({one(f.field, _text(f))})"
-    if f.op == "in":
-        return _any(f, one)
-    raise FilterError(f"{f.field} cannot be compared with {f.op!r}; use eq, ne or in")
+@dataclass(frozen=True)
+class Condition:
+    """One condition, checked and in the form of the stored text.
+
+    A text field holds for any of ``values``, or for none of them where ``negated``; ``price`` is compared
+    with ``number`` by ``op`` (eq, ne, lt, lte, gt, gte).
+    """
+
+    field: str
+    values: tuple[str, ...] = ()
+    negated: bool = False
+    op: str = ""
+    number: float = 0.0
 
 
-def _price(f: Filter) -> str:
+def parsed(filters: Sequence[Filter]) -> list[Condition]:
+    """Return the conditions in their order. Raises ``FilterError``."""
+    return [_price(f) if f.field == "price" else _textual(f) for f in filters]
+
+
+def _price(f: Filter) -> Condition:
     if f.op == "in" or isinstance(f.value, list):
         raise FilterError("price takes one number: eq, ne, lt, lte, gt or gte")
     try:
@@ -52,8 +60,17 @@ def _price(f: Filter) -> str:
         raise FilterError(f"price is compared with {f.value[:40]!r}, which is no number") from error  # type: ignore[index] # a str here
     if not math.isfinite(number):
         raise FilterError("price is compared with a number that is not finite")
-    operator = {"eq": "==", "ne": "!=", **_ORDER}[f.op]
-    return f"price >= 0.0 and price {operator} {number!r}"
+    return Condition("price", op=f.op, number=number)
+
+
+def _textual(f: Filter) -> Condition:
+    if f.op in {"eq", "ne"}:
+        return Condition(f.field, (_text(f),), negated=f.op == "ne")
+    if f.op != "in":
+        raise FilterError(f"{f.field} cannot be compared with {f.op!r}; use eq, ne or in")
+    if not isinstance(f.value, list) or not f.value:
+        raise FilterError(f"{f.field} in takes a list of at least one text")
+    return Condition(f.field, tuple(_stored(f.field, value) for value in f.value))
 
 
 def _text(f: Filter) -> str:
@@ -75,16 +92,16 @@ def _stored(field: str, value: str) -> str:
     return cleaned
 
 
-def _any(f: Filter, one: Callable[[str, str], str]) -> str:
-    if not isinstance(f.value, list) or not f.value:
-        raise FilterError(f"{f.field} in takes a list of at least one text")
-    if f.field == "category":
-        return " or ".join(one(f.field, _stored(f.field, value)) for value in f.value)
-    return f"{f.field} in [{', '.join(literal(_stored(f.field, value)) for value in f.value)}]"
-
-
-def _equal(field: str, value: str) -> str:
-    return f"{field} == {literal(value)}"
+def _expression(one: Condition) -> str:
+    if one.field == "price":
+        return f"price >= 0.0 and price {_OPERATORS[one.op]} {one.number!r}"
+    if one.field == "category":
+        found = " or ".join(_below(one.field, value) for value in one.values)
+    elif len(one.values) == 1:
+        found = f"{one.field} == {literal(one.values[0])}"
+    else:
+        found = f"{one.field} in [{', '.join(literal(value) for value in one.values)}]"
+    return f"not ({found})" if one.negated else found
 
 
 def _below(field: str, value: str) -> str:

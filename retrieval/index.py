@@ -181,13 +181,23 @@ class VectorStore:
             condition = f"product_id > {literal(max(more))}"
         return found
 
-    def rows(self, name: str, ids: Sequence[str]) -> list[Row]:
-        """Return the rows that are there, vectors included, in the order of ``ids``."""
+    def rows(
+        self, name: str, ids: Sequence[str], *, newest: bool = True, timeout_s: float = 60.0
+    ) -> list[Row]:
+        """Return the rows that are there, vectors included, in the order of ``ids``.
+
+        ``newest``: also what was written a moment ago, for which a server waits.
+        """
+        how = _STRONG if newest else {}
         by_id: dict[str, Row] = {}
         for start in range(0, len(ids), _PAGE):
             condition = among(ids[start : start + _PAGE])
             get = partial(
-                self._client.query, name, filter=condition, output_fields=[*_FIELDS, VECTOR], **_STRONG
+                self._client.query,
+                name,
+                filter=condition,
+                output_fields=[*_FIELDS, VECTOR],
+                **how | {"timeout": timeout_s},
             )
             by_id |= {row.product_id: row for row in map(from_entity, self._loaded(name, get))}
         return [by_id[i] for i in dict.fromkeys(ids) if i in by_id]

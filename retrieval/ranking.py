@@ -1,21 +1,100 @@
-"""Sum the parts of a score by their coefficients, as serving does.
+"""The one score of a product for a query: a sum of parts, each weighed by its coefficient in the release.
 
-Pure. Evaluation ranks by ``trainer.evaluation`` on its own.
+``dense`` is the cosine; every other part has a source, which names its best candidates and values any
+product: at least 0, and 0 where it knows nothing. All candidates compete by all parts, so a score depends on
+the query and the product alone, and not on which source found it, on k, or on a filter. Serving and
+evaluation both rank by this. It knows no Milvus and no Kafka.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from schemas.releases import Ranking
+from schemas.search import Filter
+
+DENSE = "dense"
+WORDS = "words"
+PARTS = (DENSE, WORDS)
+# So many candidates each source names
+DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 100}
+
+Parts = dict[str, dict[str, float]]
 
 
 class RankingError(ValueError):
     """A ranking names a part that nobody computed."""
 
 
+class Source(Protocol):
+    """What one part knows of the catalogue."""
+
+    def best(self, query: str, k: int, filters: Sequence[Filter] = ()) -> Mapping[str, float]:
+        """Return the value of at most k products that meet the filters, the greatest first."""
+
+    def values(self, query: str, product_ids: Iterable[str]) -> Mapping[str, float]:
+        """Return the value of these products; one that is left out has 0."""
+
+
+def weighed(ranking: Ranking) -> list[str]:
+    """Return the names of the parts that count, ``dense`` not among them, sorted."""
+    return sorted(name for name, weight in ranking.coefficients.items() if weight and name != DENSE)
+
+
+def candidates(
+    query: str,
+    nearest: Mapping[str, float],
+    sources: Mapping[str, Source],
+    ranking: Ranking,
+    filters: Sequence[Filter] = (),
+) -> Parts:
+    """Return by part the candidates that its source names, with their values.
+
+    ``nearest``: the cosine of the products nearest to the query. Raises ``RankingError`` for a weighed part
+    without a source.
+    """
+    missing = sorted(weighed(ranking) - sources.keys())
+    if missing:
+        raise RankingError(
+            f"the ranking weighs {', '.join(missing)}, but only {', '.join([DENSE, *sorted(sources)])} "
+            "is there"
+        )
+    parts: Parts = {DENSE: dict(nearest)}
+    for name in weighed(ranking):
+        parts[name] = dict(sources[name].best(query, DEPTHS[name], filters))
+    return parts
+
+
+def everyone(parts: Parts) -> set[str]:
+    """Return the candidates of all parts."""
+    return set().union(*parts.values())
+
+
+def complete(
+    query: str,
+    parts: Parts,
+    cosines: Callable[[Sequence[str]], Mapping[str, float]],
+    sources: Mapping[str, Source],
+) -> Parts:
+    """Return every part with the value of every candidate.
+
+    A candidate without a cosine is in no index, and leaves the contest. ``cosines`` is asked for those that
+    the nearest did not hold.
+    """
+    known = parts[DENSE]
+    lacking = sorted(everyone(parts) - known.keys())
+    cosine = known | dict(cosines(lacking)) if lacking else known
+    done: Parts = {DENSE: cosine}
+    for name in sorted(parts.keys() - {DENSE}):
+        own = {i: value for i, value in parts[name].items() if i in cosine}
+        done[name] = own | dict(sources[name].values(query, sorted(cosine.keys() - own.keys())))
+    return done
+
+
 def rank(parts: Mapping[str, Mapping[str, float]], ranking: Ranking, k: int) -> list[tuple[str, float]]:
     """Return at most k ``(product_id, score)``, best first, a tie by the smaller id.
 
-    ``parts`` maps the part's name to product to value. A product that a part does not hold counts 0 there;
+    Scores are compared to six decimals, so that the noise of a matrix product decides nothing. ``parts`` maps
+    the part's name to product to value. A product that a part does not hold counts 0 there;
     all products of all weighted parts compete. A part without a coefficient is ignored. Raises
     ``RankingError`` for a weighted part that is missing.
 
@@ -34,4 +113,4 @@ def rank(parts: Mapping[str, Mapping[str, float]], ranking: Ranking, k: int) -> 
     for name in sorted(weights):
         for product_id, value in parts[name].items():
             scores[product_id] = scores.get(product_id, 0.0) + weights[name] * value
-    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:k]
+    return sorted(scores.items(), key=lambda item: (-round(item[1], 6), item[0]))[:k]

@@ -1,32 +1,51 @@
 """A release in memory: encoder, collection and ranking as one object, so that they can only change together.
 
 Opening proves that they fit: the model's fingerprint, the dimension, a collection that is loaded and not
-empty. Every hit carries the generation that wrote it; a hit of another generation is counted and dropped.
-Calls block.
+empty, words that are read as the release says. Every hit carries the generation that wrote it; a hit of
+another generation is counted and dropped. Calls block.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import structlog
 from prometheus_client import Counter
 
 from retrieval.encoder import Encoder, Vectors
-from retrieval.index import IndexHit, VectorStore
+from retrieval.index import IndexHit, StoreError, VectorStore
 from retrieval.model_folder import fingerprint, resolve_model
 from retrieval.naming import generation_of
-from retrieval.ranking import rank
-from schemas.releases import Release
+from retrieval.product_rows import ProductRows
+from retrieval.ranking import (
+    DENSE,
+    DEPTHS,
+    PARTS,
+    WORDS,
+    Parts,
+    Source,
+    candidates,
+    complete,
+    everyone,
+    rank,
+    weighed,
+)
+from retrieval.rows import SHOWN, Row
+from retrieval.words import WordIndex, analysis_digest
+from schemas.releases import Ranking, Release
 from schemas.search import Filter, ScoredHit
+from schemas.text import normalise_query
 
 log = structlog.get_logger(__name__)
 
 WRONG_RELEASE_HITS = Counter(
     "searchloop_wrong_release_hits", "Hits of another generation than the one searched: must stay 0."
 )
-DENSE = "dense"
+ROWS = 20_000
+# Of a collection so much may be missing in the words, while changes are under way
+LACKING_SHARE, LACKING = 0.01, 20
 
 
 class ReleaseError(RuntimeError):
@@ -45,11 +64,29 @@ class Answers:
     search_ms: float
 
 
+@dataclass(frozen=True)
+class Found:
+    """Hits per query, rank 1 first.
+
+    ``left_out``: why the further parts of the score could not be computed, and the hits are ranked by cosine
+    alone; "" where nothing is missing.
+    """
+
+    hits: list[list[ScoredHit]]
+    left_out: str = ""
+
+
 class LoadedRelease:
     """One generation, ready to answer. Made by ``open``; may be used by several threads."""
 
     def __init__(
-        self, release: Release, store: VectorStore, encoder: Encoder, *, over_fetch: int = 0
+        self,
+        release: Release,
+        store: VectorStore,
+        encoder: Encoder,
+        words: WordIndex | None = None,
+        *,
+        over_fetch: int = 0,
     ) -> None:
         self.release = release
         self.encoder = encoder
@@ -57,6 +94,9 @@ class LoadedRelease:
         self._over_fetch = over_fetch
         # A refresh serves the collection of an older generation, and the rows carry the stamp of their build.
         self._stamp = generation_of(release.collection) if release.kind == "refresh" else release.generation
+        self._words = words
+        self._sources: dict[str, Source] = {} if words is None else {WORDS: words}
+        self._rows = ProductRows(store, release.collection, self._stamp, ROWS)
 
     @classmethod
     def open(
@@ -64,24 +104,19 @@ class LoadedRelease:
         release: Release,
         store: VectorStore,
         *,
+        threads: int | None = None,
         encoder: Encoder | None = None,
-        load: Callable[[str], Encoder] = Encoder.load,
+        words: WordIndex | None = None,
         over_fetch: int = 0,
+        remembered: int = 0,
     ) -> Self:
         """Load and check a release.
 
-        ``encoder`` is used, with the queries that it remembers, when its fingerprint is the release's;
-        otherwise the release's model is given to ``load``. Raises ``ReleaseError`` when the pieces do not
-        fit, ``ModelError`` or ``StoreError`` when one is not there.
+        ``encoder`` is used instead of a new one, with the queries that it remembers, when its fingerprint is
+        the release's. ``words``: those of the catalogue, for a release that weighs them. Raises
+        ``ReleaseError`` when the pieces do not fit, ``ModelError`` or ``StoreError`` when one is not there.
         """
-        unknown = sorted(
-            name for name, weight in release.ranking.coefficients.items() if weight and name != DENSE
-        )
-        if unknown or not release.ranking.coefficients.get(DENSE):
-            raise ReleaseError(
-                f"generation {release.generation} ranks by {release.ranking.coefficients}; only {DENSE!r} "
-                "can be served"
-            )
+        _check_ranking(release, words)
         if encoder is None or encoder.fingerprint != release.model_sha256:
             found = fingerprint(resolve_model(release.model))
             if found != release.model_sha256:
@@ -89,14 +124,16 @@ class LoadedRelease:
                     f"model {release.model} is not the one that the release names by its fingerprint "
                     f"{release.model_sha256[:12]}"
                 )
-            encoder = load(release.model)
+            encoder = Encoder.load(release.model, threads=threads, remembered=remembered)
         if not encoder.dim == release.dim == store.dim(release.collection):
             dims = f"model {encoder.dim}, release {release.dim}, collection {store.dim(release.collection)}"
             raise ReleaseError(f"dimensions of generation {release.generation} differ: {dims}")
         store.load(release.collection)
         if store.count(release.collection) == 0:
             raise ReleaseError(f"collection {release.collection} of generation {release.generation} is empty")
-        return cls(release, store, encoder, over_fetch=over_fetch)
+        if words is not None:
+            _check_words(release, store.ids(release.collection), words)
+        return cls(release, store, encoder, words, over_fetch=over_fetch)
 
     @property
     def generation(self) -> int:
@@ -113,13 +150,64 @@ class LoadedRelease:
         return self.encoder.encode_queries(queries)
 
     def find(
-        self, vectors: Vectors, k: int, filters: Sequence[Filter] = (), *, timeout_s: float = 5.0
-    ) -> list[list[ScoredHit]]:
-        """Return per vector (from ``embed`` of this very object) at most k hits, rank 1 first."""
-        found = self._store.search(
-            self.release.collection, vectors, k + self._over_fetch, filters=filters, timeout_s=timeout_s
+        self,
+        queries: Sequence[str],
+        vectors: Vectors,
+        k: int,
+        filters: Sequence[Filter] = (),
+        *,
+        timeout_s: float = 5.0,
+    ) -> Found:
+        """Return at most k hits per query; ``vectors`` are from ``embed`` of this very object.
+
+        Raises ``StoreError`` when the index fails.
+        """
+        hybrid = bool(weighed(self.release.ranking))
+        depth = max(k, DEPTHS[DENSE]) if hybrid else k
+        raw = self._store.search(
+            self.release.collection, vectors, depth + self._over_fetch, filters=filters, timeout_s=timeout_s
         )
-        return [self._ranked(hits, k) for hits in found]
+        nearest = [self._ours(hits) for hits in raw]
+        cosines = [{i: h.score for i, h in own.items()} for own in nearest]
+        if not hybrid:
+            return Found(
+                [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
+            )
+        try:
+            parts, rows = self._parts(queries, vectors, cosines, filters, timeout_s)
+        except (StoreError, ValueError) as error:  # ValueError: tantivy's own
+            log.warning("parts of the score were left out", generation=self.generation, reason=str(error))
+            left = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
+            return Found(left, left_out=str(error)[:200] or type(error).__name__)
+        return Found([self._ranked(p, own, rows, k) for p, own in zip(parts, nearest, strict=True)])
+
+    def _parts(
+        self,
+        queries: Sequence[str],
+        vectors: Vectors,
+        nearest: Sequence[dict[str, float]],
+        filters: Sequence[Filter],
+        timeout_s: float,
+    ) -> tuple[list[Parts], dict[str, Row]]:
+        """Return each query's parts, and the rows of those candidates that were not among its nearest."""
+        assert self._words is not None
+        queries = [normalise_query(query) for query in queries]  # as the encoder reads it
+        found = [
+            candidates(query, own, self._sources, self.release.ranking, filters)
+            for query, own in zip(queries, nearest, strict=True)
+        ]
+        lacking = set().union(*(everyone(one) - one[DENSE].keys() for one in found))
+        versions = {i: v for i in lacking if (v := self._words.version(i)) is not None}
+        rows = self._rows.of(versions, timeout_s=timeout_s)
+
+        def cosines(vector: Vectors) -> Callable[[Sequence[str]], dict[str, float]]:
+            return lambda ids: {i: float(rows[i].vector @ vector) for i in ids if i in rows}
+
+        parts = [
+            complete(query, one, cosines(vector), self._sources)
+            for query, one, vector in zip(queries, found, vectors, strict=True)
+        ]
+        return parts, rows
 
     def search(
         self, queries: Sequence[str], k: int | Sequence[int] = 10, filters: Sequence[Filter] = ()
@@ -129,7 +217,7 @@ class LoadedRelease:
         vectors = self.embed(queries)
         embedded = time.perf_counter()
         ks = [k] * len(queries) if isinstance(k, int) else list(k)
-        hits = self.find(vectors, max(ks), filters) if queries else []
+        hits = self.find(queries, vectors, max(ks), filters).hits if queries else []
         return Answers(
             [found[:n] for found, n in zip(hits, ks, strict=True)],
             embed_ms=(embedded - started) * 1000,
@@ -146,9 +234,9 @@ class LoadedRelease:
 
         The collection stays loaded: other searchers use it, and the indexer drops it.
         """
-        del self.encoder, self._store
+        del self.encoder, self._store, self._rows
 
-    def _ranked(self, hits: Sequence[IndexHit], k: int) -> list[ScoredHit]:
+    def _ours(self, hits: Sequence[IndexHit]) -> dict[str, IndexHit]:
         ours = {h.product_id: h for h in hits if h.generation == self._stamp}
         if foreign := len(hits) - len(ours):
             WRONG_RELEASE_HITS.inc(foreign)
@@ -158,15 +246,63 @@ class LoadedRelease:
                 collection=self.release.collection,
                 hits=foreign,
             )
-        dense = {product_id: h.score for product_id, h in ours.items()}
-        ranked = rank({DENSE: dense}, self.release.ranking, k)
+        return ours
+
+    def _ranked(
+        self, parts: Parts, nearest: Mapping[str, IndexHit], rows: Mapping[str, Row], k: int
+    ) -> list[ScoredHit]:
+        ranking = self.release.ranking
+        used = ranking if len(parts) > 1 else Ranking(coefficients={DENSE: ranking.coefficients[DENSE]})
         return [
             ScoredHit(
                 product_id=product_id,
                 rank=place,
                 score=score,
-                fields=ours[product_id].fields,
-                parts={DENSE: dense[product_id]},
+                fields=nearest[product_id].fields if product_id in nearest else _fields(rows[product_id]),
+                parts=_explained(parts, used, product_id),
             )
-            for place, (product_id, score) in enumerate(ranked, start=1)
+            for place, (product_id, score) in enumerate(rank(parts, used, k), start=1)
         ]
+
+
+def _explained(parts: Parts, ranking: Ranking, product_id: str) -> dict[str, float]:
+    """Return what each part adds to the score, the greatest first."""
+    added = {
+        name: weight * parts[name].get(product_id, 0.0)
+        for name, weight in ranking.coefficients.items()
+        if weight
+    }
+    return dict(sorted(added.items(), key=lambda one: (-abs(one[1]), one[0])))
+
+
+def _fields(row: Row) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in SHOWN} | {"price": row.price}
+
+
+def _check_ranking(release: Release, words: WordIndex | None) -> None:
+    ranking = release.ranking
+    unknown = sorted(set(weighed(ranking)) - set(PARTS))
+    if unknown or not ranking.coefficients.get(DENSE):
+        raise ReleaseError(
+            f"generation {release.generation} ranks by {ranking.coefficients}; only {', '.join(PARTS)} can "
+            f"be served, and {DENSE} must be"
+        )
+    if WORDS not in weighed(ranking):
+        return
+    if words is None or ranking.language != words.language:
+        raise ReleaseError(
+            f"generation {release.generation} weighs words in {ranking.language!r}, which are not there"
+        )
+    if ranking.analysis_sha256 != analysis_digest(words.language):
+        raise ReleaseError(
+            f"generation {release.generation} was measured with another analysis of words than this version's"
+        )
+
+
+def _check_words(release: Release, ids: AbstractSet[str], words: WordIndex) -> None:
+    lacking = sum(product_id not in words for product_id in ids)
+    if lacking > max(LACKING, LACKING_SHARE * len(ids)):
+        raise ReleaseError(
+            f"the words hold {len(words)} products, and {lacking} of the {len(ids)} of collection "
+            f"{release.collection} are not among them"
+        )

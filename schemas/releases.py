@@ -20,16 +20,32 @@ Generation = Annotated[int, Field(ge=-EXACT_INTEGER, le=EXACT_INTEGER)]
 Counted = Annotated[int, Field(ge=0, le=EXACT_INTEGER)]
 
 
+Coefficient = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+
+
+class Ranking(Fact):
+    """How the parts of a score are summed. Artefacts map a part's name to ``(path, sha256)``.
+
+    ``language`` is that of the words, ``analysis_sha256`` tells how texts become words; None without them.
+    """
+
+    coefficients: dict[Annotated[str, Field(max_length=NAME_CHARS)], Coefficient] = {"dense": 1.0}
+    artefacts: dict[str, tuple[str, str]] = {}
+    language: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
+    analysis_sha256: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
+
+
 class Candidate(Fact):
     """A saved model that is proposed for release.
 
-    ``model`` is a folder; ``vectors`` an optional file of catalogue vectors.
+    ``model`` is a folder; ``vectors`` an optional file of catalogue vectors; ``ranking`` how it was measured.
     """
 
     model: Annotated[str, Field(max_length=PATH_CHARS)]
     model_sha256: Annotated[str, Field(max_length=NAME_CHARS)]
     dim: Generation
     vectors: Annotated[str, Field(max_length=PATH_CHARS)] | None = None
+    ranking: Ranking = Ranking()
     run_id: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
     decision_id: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
 
@@ -75,13 +91,6 @@ class ReleaseFailure(StrEnum):
     ABORTED = "aborted"
     REFUSED = "refused"
     GIVEN_UP = "given_up"
-
-
-class Ranking(Fact):
-    """How the parts of a score are summed. Artefacts map a part's name to ``(path, sha256)``."""
-
-    coefficients: dict[str, float] = {"dense": 1.0}
-    artefacts: dict[str, tuple[str, str]] = {}
 
 
 class RolledBack(Fact):

@@ -86,7 +86,8 @@ class Status(StrEnum):
 class ScoredHit(Fact):
     """One product of an answer.
 
-    ``rank`` is 1-based and counts from ``offset``; ``score`` is higher for better.
+    ``rank`` is 1-based and counts from ``offset``; ``score`` is higher for better. ``parts``, where the
+    request asked to explain: what each part adds to the score, the greatest first.
     """
 
     product_id: str
@@ -108,7 +109,7 @@ class Timings(Fact):
 
 
 class SearchError(Fact):
-    """Why there are no hits.
+    """Why there are no hits, or with status ``partial`` why some part of the score is missing.
 
     ``retryable`` says whether the same request may succeed later, ``retry_after_ms`` when.
     """

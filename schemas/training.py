@@ -11,6 +11,7 @@ from pydantic import Field
 
 from schemas.base import ControlTime, Fact, Id, Message, OptionalId
 from schemas.bounds import EXACT_INTEGER, NAME_CHARS, PARAMS, REASON_CHARS
+from schemas.releases import Ranking
 
 ParamName = Annotated[str, Field(max_length=NAME_CHARS)]
 ParamText = Annotated[str, Field(max_length=REASON_CHARS)]
@@ -141,7 +142,8 @@ class Decision(Fact):
     ``ndcg10`` maps system (popularity, bm25, base, live, candidate) to segment (all, unseen, ...) to score.
     ``evidence`` maps the files of the run that it rests on to their sha256, ``limits`` are the gate's
     thresholds: with both it can be derived again. ``tries``: how many candidates, this one included, have
-    been judged against the same live generation.
+    been judged against the same live generation. ``candidate_ranking`` is how the candidate was measured, and
+    would be served.
     """
 
     decision_id: str
@@ -153,6 +155,7 @@ class Decision(Fact):
     examples: list[dict[str, str | list[str]]] = []
     snapshot_sha256: str | None = None
     candidate_sha256: str | None = None
+    candidate_ranking: Ranking = Ranking()
     evidence: dict[str, str] = {}
     limits: dict[str, float] = {}
     tries: int | None = None

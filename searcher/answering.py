@@ -13,7 +13,7 @@ import structlog
 from retrieval.encoder import EncodingError
 from retrieval.index import StoreError
 from retrieval.live import Live
-from retrieval.release import LoadedRelease
+from retrieval.release import Found, LoadedRelease
 from schemas.search import ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
 from searcher.batching import group
 from searcher.metrics import RETRIED
@@ -31,8 +31,9 @@ def answer(
     timeout_s: float,
     encoded: Callable[[], object] = lambda: None,
 ) -> list[SearchResponse]:
-    """Return one response per request, in order: ``ok``, or ``error`` when both attempts failed.
+    """Return one response per request, in order.
 
+    ``ok``; ``partial`` when only the cosine could be computed; ``error`` when both attempts failed.
     ``timeout_s`` bounds what is waited for the index, over both attempts (the second gets at least
     ``LEAST_S``). ``encoded`` is called each time the encoder is done and only the index is waited for. Queue
     and total times are left 0.
@@ -71,10 +72,13 @@ def _attempt(
     responses: dict[int, SearchResponse] = {}
     for one in group(requests):
         started = time.perf_counter()
-        found: list[list[ScoredHit]] = [[] for _ in one.members]
+        found = Found([[] for _ in one.members])
         failed: SearchError | None = None
+        asked = [requests[i].user_query for i in one.members]
         try:
-            found = release.find(vectors[list(one.members)], one.depth, one.filters, timeout_s=timeout_s)
+            found = release.find(
+                asked, vectors[list(one.members)], one.depth, one.filters, timeout_s=timeout_s
+            )
         except StoreError as error:
             log.warning(
                 "index failed",
@@ -86,8 +90,12 @@ def _attempt(
         timings = Timings(
             embed_ms=round(embed_ms, 3), search_ms=round((time.perf_counter() - started) * 1000, 3)
         )
-        for place, hits in zip(one.members, found, strict=True):
-            responses[place] = _response(requests[place], release, hits, timings=timings, fault=failed)
+        if found.left_out:
+            failed = SearchError(code="parts_left_out", message=found.left_out, retryable=True)
+        for place, hits in zip(one.members, found.hits, strict=True):
+            responses[place] = _response(
+                requests[place], release, hits, timings=timings, fault=failed, partial=bool(found.left_out)
+            )
     return [responses[i] for i in range(len(requests))]
 
 
@@ -98,6 +106,7 @@ def _response(
     *,
     timings: Timings | None = None,
     fault: SearchError | None = None,
+    partial: bool = False,
 ) -> SearchResponse:
     shown = list(hits[request.offset : request.offset + request.k])
     if not request.explain:
@@ -105,7 +114,7 @@ def _response(
     return SearchResponse(
         request_id=request.request_id,
         query_id=request.query_id,
-        status=Status.ERROR if fault else Status.OK,
+        status=Status.PARTIAL if partial else Status.ERROR if fault else Status.OK,
         hits=shown,
         generation=release.generation,
         model=release.model_id,

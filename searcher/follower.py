@@ -20,12 +20,14 @@ from retrieval.encoder import EncodingError
 from retrieval.index import StoreError, VectorStore
 from retrieval.live import Live
 from retrieval.model_folder import ModelError
+from retrieval.ranking import WORDS, weighed
 from retrieval.release import LoadedRelease, ReleaseError
+from retrieval.words import WordIndex
 from schemas.releases import LivePointer, Release
 from schemas.settings import SearcherSettings
 from schemas.topics import RELEASES
-from searcher.encoding import serving_encoder
-from searcher.metrics import GENERATION, LOAD_FAILURES, LOAD_SECONDS, ONNX, SEQUENCE
+from searcher.catalog_words import CatalogWords
+from searcher.metrics import GENERATION, LOAD_FAILURES, LOAD_SECONDS, SEQUENCE
 from searcher.pointer import take_pointers
 from searcher.recent import Recent
 from searcher.replaying import replay
@@ -47,6 +49,7 @@ class Follower:
         live: Live[LoadedRelease],
         store: VectorStore,
         recent: Recent,
+        words: CatalogWords,
         health: Health,
         executor: Executor,
         changed: Callable[[], None],
@@ -56,6 +59,7 @@ class Follower:
         self._live = live
         self._store = store
         self._recent = recent
+        self._words = words
         self._health = health
         self._executor = executor
         self._changed = changed
@@ -107,13 +111,11 @@ class Follower:
         self.refused = self.problem = None
         GENERATION.set(release.generation)
         SEQUENCE.set(pointer.sequence)
-        ONNX.set(release.encoder.quick)
         LOAD_SECONDS.set(time.monotonic() - started)
         self._health.detail = {
             "generation": release.generation,
             "sequence": pointer.sequence,
             "model": release.model_id,
-            "small_batches": "onnx" if release.encoder.quick else "torch",
         }
         self._health.ready = True
         self.ready.set()
@@ -209,20 +211,25 @@ class Follower:
 
     async def _opened(self, release: Release) -> LoadedRelease:
         if release.generation not in self._open:
-            loop = asyncio.get_running_loop()
-            self._open[release.generation] = await loop.run_in_executor(self._executor, self._load, release)
+            loop, ranking = asyncio.get_running_loop(), release.ranking
+            words = await self._words.of(ranking.language or "") if WORDS in weighed(ranking) else None
+            self._open[release.generation] = await loop.run_in_executor(
+                self._executor, self._load, release, words
+            )
         return self._open[release.generation]
 
-    def _load(self, release: Release) -> LoadedRelease:
+    def _load(self, release: Release, words: WordIndex | None) -> LoadedRelease:
         shared = next(
             (r.encoder for r in self._open.values() if r.encoder.fingerprint == release.model_sha256), None
         )
         loaded = LoadedRelease.open(
             release,
             self._store,
+            threads=self._settings.torch_threads,
             encoder=shared,
-            load=lambda model: serving_encoder(model, self._settings),
+            words=words,
             over_fetch=self._settings.over_fetch,
+            remembered=self._settings.remembered_queries,
         )
         loaded.warm(self._recent.sample(self._settings.warm_queries))
         return loaded

@@ -22,13 +22,15 @@ def replay(release: LoadedRelease, requests: Sequence[SearchRequest]) -> Replay:
     for request in requests:
         started = time.perf_counter()
         try:
-            (hits,) = release.find(
+            found = release.find(
+                [request.user_query],
                 release.embed([request.user_query]),
                 request.k + request.offset,
                 request.filters,
                 timeout_s=TIMEOUT_S,
             )
-            empty += not hits
+            empty += not found.hits[0]
+            errors += bool(found.left_out)
         except (EncodingError, StoreError):
             errors += 1
         took.append((time.perf_counter() - started) * 1000)

@@ -19,6 +19,7 @@ from retrieval.seal import KEY_BYTES
 from schemas.releases import SearcherReport
 from schemas.settings import SearcherSettings, SettingsError
 from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, SEARCHER_REPORTS
+from searcher.catalog_words import CatalogWords
 from searcher.counting import Counts
 from searcher.follower import Follower
 from searcher.recent import Recent
@@ -47,7 +48,8 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
     ):
         milvus = Pulse("Milvus")
         health.faults["milvus"] = milvus.fault
-        follower = Follower(settings, live, store, recent, health, loading, changed.set, counts.follow)
+        words = CatalogWords(settings)
+        follower = Follower(settings, live, store, recent, words, health, loading, changed.set, counts.follow)
 
         def state() -> SearcherReport:
             serving, pointer = live.current, follower.served
@@ -67,6 +69,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
         async with open_producer(settings.kafka, linger_ms=0) as producer, asyncio.TaskGroup() as tasks:
             tasks.create_task(_wake(changed, stopping))
             watching = tasks.create_task(watch_server(lambda: asyncio.to_thread(store.answers), milvus))
+            tasks.create_task(words.follow(stopping))
             tasks.create_task(follower.follow(stopping))
             tasks.create_task(
                 report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping)

@@ -33,7 +33,7 @@ def search_event(
     ``at_ms`` is epoch milliseconds, ``key`` the seal's. Its event id comes from the request id: when an
     answer is written twice after a crash, intake counts the search once.
     """
-    if response.status is not Status.OK or response.query_id is None:
+    if response.status not in {Status.OK, Status.PARTIAL} or response.query_id is None:
         return None
     return Search(
         event_id=str(uuid.uuid5(_NAMESPACE, f"search:{request.request_id}")),

@@ -14,7 +14,7 @@ import polars as pl
 
 from process.lazy_import import lazy_import
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
-from schemas.releases import Candidate, LivePointer
+from schemas.releases import Candidate, LivePointer, Ranking
 from schemas.training import Decision, RunState
 from trainer import promotion
 from trainer.data import snapshot as snapshots
@@ -149,6 +149,8 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
             "base": request.settings.base_model,
             "best": past.model,
         },
+        rankings={"live": live.live.ranking, "best": past.ranking},
+        language=request.settings.language,
         pinned=_pinned_texts(folder / PINS),
         output=folder,
         threads=request.settings.torch_threads,
@@ -194,6 +196,7 @@ def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decis
         model_sha256=evaluation.fingerprints.get("candidate", ""),
         dim=artefact.dim if artefact else 0,
         vectors=str(vectors) if vectors.is_file() else None,
+        ranking=evaluation.rankings.get("candidate", Ranking()),
         run_id=request.run_id,
         decision_id=decision.decision_id,
     )

@@ -10,20 +10,21 @@ import polars as pl
 from benchmarks.harness.report import say
 from benchmarks.learning.clicklog import ClickLog
 from retrieval.encoder import Encoder
-from retrieval.lexical import Lexical
 from retrieval.model_folder import resolve_model
+from retrieval.ranking import WORDS, Source
+from schemas.releases import Ranking
 from schemas.settings import TrainerSettings
-from trainer.evaluation.fusion import Fitted
 from trainer.evaluation.rankers import (
     FUSED_DEPTH,
     Embedded,
     EvaluationCatalog,
     bm25,
     dense,
-    fit_words,
-    hybrid,
+    fit_ranking,
     popularity,
     rrf,
+    served,
+    words_of_catalog,
 )
 from trainer.evaluation.ranking_metrics import ndcg
 from trainer.learning.fine_tune import device_of, fine_tune
@@ -85,37 +86,38 @@ class WeeklyEvaluation:
     def __init__(self, log: ClickLog, settings: TrainerSettings) -> None:
         self._log, self._settings = log, settings
         self.catalog = EvaluationCatalog.of(log.catalog)
-        self._lexical = Lexical(self.catalog.ids, self.catalog.texts)
+        self._words = words_of_catalog(self.catalog, settings.language)
+        self._sources: dict[str, Source] = {WORDS: self._words}
         self._known: dict[tuple[Path, int], Embedded] = {}
 
-    def words_for(self, model: Path, week: int) -> Fitted:
-        """Return how much of BM25 a model wants on the queries of a week that it has not seen."""
+    def ranking_for(self, model: Path, week: int) -> Ranking:
+        """Return how much of each source a model wants on the queries of a week that it has not seen."""
         gains = self._log.gains(week)
-        vectors = self._embedded(model, week)
-        return fit_words(
-            vectors.queries, vectors.documents, self._lexical, list(gains), list(gains.values()), self.catalog
+        found = fit_ranking(
+            self._embedded(model, week), self._sources, list(gains), list(gains.values()), self.catalog
         )
+        return Ranking(coefficients=found.coefficients)
 
     def score(
-        self, week: int, models: Mapping[str, Path], hybrids: Mapping[str, tuple[Path, Fitted]]
+        self, week: int, models: Mapping[str, Path], ranked: Mapping[str, tuple[Path, Ranking]]
     ) -> Scores:
-        """Score popularity, BM25, RRF with the base model, the models by name, and hybrids.
+        """Score popularity, BM25, RRF with the base model, the models by name alone, and as they are served.
 
-        A hybrid is of a model and its share of words.
+        ``ranked``: what serves is a model and its ranking.
         """
         gains = self._log.gains(week)
         texts, seen = list(gains), self._log.queries_before(week)
-        deep = bm25(self._lexical, texts, depth=FUSED_DEPTH)
+        deep = bm25(self._words, texts, depth=FUSED_DEPTH)
         credit = self._log.pairs_before(week, settings=self._settings)
         vectors = {
             path: self._embedded(path, week)
-            for path in {*models.values(), *(path for path, _ in hybrids.values())}
+            for path in {*models.values(), *(path for path, _ in ranked.values())}
         }
         rankings = {"popularity": popularity(texts, self.catalog, credit), "bm25": deep}
         rankings["rrf"] = rrf(deep, dense(vectors[models["base"]], self.catalog, depth=FUSED_DEPTH))
         rankings |= {name: dense(vectors[path], self.catalog) for name, path in models.items()}
-        for name, (path, words) in hybrids.items():
-            rankings[name] = hybrid(vectors[path], self._lexical, texts, self.catalog, words.coefficient)
+        for name, (path, ranking) in ranked.items():
+            rankings[name] = served(vectors[path], self._sources, texts, self.catalog, ranking)
         return {name: _means(ranked, gains, seen) for name, ranked in rankings.items()}
 
     def _embedded(self, model: Path, week: int) -> Embedded:

@@ -16,8 +16,15 @@ import polars as pl
 
 from benchmarks.verdicts.trained_shop import ShopData
 from retrieval.encoder import Encoder
-from retrieval.lexical import Lexical
-from trainer.evaluation.rankers import DEPTH, Embedded, EvaluationCatalog, bm25, dense, popularity
+from trainer.evaluation.rankers import (
+    DEPTH,
+    Embedded,
+    EvaluationCatalog,
+    bm25,
+    dense,
+    popularity,
+    words_of_catalog,
+)
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.segments import CATEGORY, SEGMENTS, describe
 from trainer.gate.data_facts import leading_clients
@@ -98,7 +105,7 @@ class Pool:
 
     def bm25(self) -> Results:
         """Score BM25."""
-        return self.rank(bm25(Lexical(self.catalog.ids, self.catalog.texts), self.queries["query"].to_list()))
+        return self.rank(bm25(words_of_catalog(self.catalog, "english"), self.queries["query"].to_list()))
 
     def popularity(self, ground: ShopData) -> Results:
         """Score popularity."""

@@ -166,6 +166,7 @@ class ShopData:
             self.weighted,
             models,
             judged=judged,
+            language=self.settings.language,
             threads=1,
         )
 

@@ -1,7 +1,7 @@
 """Whether an answer's hits really came from the generation that it names, found out from outside.
 
-Each score is computed anew with the named generation's own model: query vector times document vector. A mixed
-answer cannot match.
+Each cosine is computed anew with the named generation's own model: query vector times document vector. A
+mixed answer cannot match. Answers must explain their scores.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from commands.instruments.traffic import Answer
 from retrieval.document import document_text
 from retrieval.encoder import Encoder
+from retrieval.ranking import DENSE
 from schemas.products import CatalogProduct
 from schemas.releases import Release
 
@@ -22,8 +23,7 @@ def count_mixed(
 ) -> tuple[int, int]:
     """Return (answers checked, answers of which some score is not the named generation's).
 
-    An answer that names an unknown generation counts as mixed. Only releases that rank by ``dense`` alone can
-    be recomputed.
+    An answer that names an unknown generation counts as mixed.
     """
     checked, mixed = 0, 0
     by_generation: dict[int | None, list[Answer]] = {}
@@ -50,4 +50,5 @@ def count_mixed(
 def _matches(answer: Answer, query: np.ndarray, documents: np.ndarray, column: Mapping[str, int]) -> bool:
     hits = [h for h in answer.response.hits if h.product_id in column] if answer.response else []
     expected = np.array([float(documents[column[h.product_id]] @ query) for h in hits])
-    return bool(np.allclose(expected, [h.score for h in hits], atol=TOLERANCE))
+    told = [(h.parts or {}).get(DENSE, np.inf) for h in hits]
+    return bool(np.allclose(expected, told, atol=TOLERANCE))

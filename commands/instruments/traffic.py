@@ -82,7 +82,9 @@ async def steady_traffic(
 
     async def one(query: str, phase: str) -> None:
         started = time.perf_counter()
-        request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=k, timeout_ms=timeout_ms)
+        request = SearchRequest(
+            request_id=uuid.uuid4().hex, user_query=query, k=k, timeout_ms=timeout_ms, explain=True
+        )
         try:
             response, took = await ask(requester, settings, request)
         except TimeoutError:

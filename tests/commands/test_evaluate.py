@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from schemas.releases import LivePointer, release_key
+from schemas.releases import LivePointer, Ranking, release_key
 from schemas.settings import TrainerSettings
 from schemas.topics import RELEASES
 from tests.commands.in_process import given
@@ -79,6 +79,7 @@ def test_judgments_are_scored_against_the_whole_catalogue_and_know_what_was_seen
         a_shop(),
         TrainerSettings(popularity="clicks", heldout_share=0.0, test_days=3),
         {"candidate": BASE, "base": BASE},
+        {"candidate": Ranking()},
         judged,
     )
     assert found.queries.select("query", "unseen").rows() == [("kettle model", True), ("zorvel", False)]
@@ -93,7 +94,7 @@ def test_without_judgments_the_newest_days_are_the_test_as_in_a_run():
     from trainer.data.splits import split
 
     shop, settings = a_shop(), TrainerSettings(popularity="clicks", test_days=3)
-    found = score(shop, settings, {"candidate": BASE, "base": BASE}, None)
+    found = score(shop, settings, {"candidate": BASE, "base": BASE}, {"candidate": Ranking()}, None)
     products = shop.catalog["product_id"].to_list()
     parts = split(
         shop.pairs, products, worth=Popularity.of(settings), test_days=3, heldout_share=settings.heldout_share

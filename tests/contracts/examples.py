@@ -49,8 +49,7 @@ COMMAND = DeploymentCommand(
 RELEASE = Release(
     generation=2, kind="full", model="runs/1/model", model_sha256=SHA, dim=384, collection="main_000002",
     catalog_offsets={0: 7, 1: 9},
-    ranking=Ranking(coefficients={"dense": 1.0, "popularity": 0.2},
-                    artefacts={"popularity": ("runs/1/popularity", SHA)}),
+    ranking=Ranking(coefficients={"dense": 1.0, "words": 0.2}, language="english", analysis_sha256=SHA),
     row_count=16, id_set_sha256=SHA, parent=1, run_id="r1", decision_id="d1", command=COMMAND,
     state=ReleaseState.RELEASED, at=AT,
 )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from indexer.approval import Approvals, misplaced, model_folders
 from indexer.commands import claimed
 from schemas.bounds import NAME_CHARS
-from schemas.releases import Candidate
+from schemas.releases import Candidate, Ranking
 from schemas.training import Decision
 
 
@@ -53,6 +53,16 @@ def test_a_refusal_names_no_weights_that_would_do() -> None:
 
 def test_a_verdict_is_that_of_its_own_run() -> None:
     assert "not that of run r2" in (approvals().objection(candidate(run_id="r2")) or "")
+
+
+def test_a_candidate_ranks_as_it_was_judged() -> None:
+    judged = Ranking(coefficients={"dense": 1.0, "words": 0.2}, language="english")
+    found = approvals(candidate_ranking=judged)
+    assert found.objection(candidate(ranking=judged)) is None
+    for run in ("r1", None):
+        assert "another ranking" in (found.objection(candidate(run_id=run)) or "")
+        other = judged.model_copy(update={"coefficients": {"dense": 1.0, "words": 50.0}})
+        assert "another ranking" in (found.objection(candidate(run_id=run, ranking=other)) or "")
 
 
 def test_a_later_refusal_takes_no_approval_back() -> None:

@@ -12,6 +12,7 @@ from typing import Self
 from broker.producing import Producer, open_producer
 from broker.reading import Reader, open_reader
 from broker.records import Headers, Outgoing, Record
+from schemas.products import CatalogProduct
 from schemas.releases import LivePointer, Release
 from schemas.search import SearchRequest, SearchResponse
 from tests.processes import SearchloopProcess
@@ -50,6 +51,12 @@ class SearcherProcess(SearchloopProcess):
         self.sequence += 1
         pointer = LivePointer(sequence=self.sequence, live=live, previous=previous, cause="test")
         await self._producer.send(Outgoing(self.settings.topic("releases"), pointer.to_json(), key=b"main"))
+
+    async def send_catalog(self, products: Iterable[CatalogProduct]) -> None:
+        topic = self.settings.topic("catalog")
+        await self._producer.send_all(
+            Outgoing(topic, p.to_json(), key=p.product_id.encode()) for p in products
+        )
 
     async def request(
         self,

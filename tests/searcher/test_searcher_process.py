@@ -13,7 +13,9 @@ import pytest
 from broker.records import Record
 from retrieval.index import VectorStore
 from retrieval.model_folder import resolve_model
-from schemas.releases import Release, SearcherReport
+from retrieval.words import analysis_digest
+from schemas.products import CatalogProduct
+from schemas.releases import Ranking, Release, SearcherReport
 from schemas.search import Status
 from tests.retrieval.generations import TITLES, build_generation, negated_copy
 from tests.searcher.searcher_process import SearcherProcess, request_all
@@ -151,12 +153,6 @@ async def test_every_kind_of_request_gets_its_one_answer(searcher: SearcherProce
     assert (event["session_id"], event["generation"], event["user_query"]) == ("s1", 1, "red hdmi cable")
     assert [h["object_id"] for h in event["hits"]] == [h.product_id for h in shopped.hits]
 
-    assert (await searcher.readyz())["small_batches"] == "onnx"
-    counted = dict(line.rsplit(" ", 1) for line in (await searcher.page("metrics")).splitlines())
-    assert counted["searchloop_searcher_onnx"] == "1.0"
-    hits, misses = (float(counted[f"searchloop_query_vectors_{n}_total"]) for n in ("hits", "misses"))
-    assert hits > misses > 0
-
     assert searcher.stop() == 0
     *written, last = await searcher.follow(
         "searcher-reports", lambda found: found[-1].value is None if found else False
@@ -166,6 +162,42 @@ async def test_every_kind_of_request_gets_its_one_answer(searcher: SearcherProce
     assert any(r.generation == 1 and r.ready and r.sequence == 1 for r in reports)
     assert (reports[-1].generation, reports[-1].ready) == (None, False)
     assert len({r.searcher_id for r in reports}) == 1
+
+
+async def test_a_generation_that_weighs_words_serves_once_the_catalogue_is_read(
+    searcher: SearcherProcess, releases: list[Release]
+):
+    first, second, _ = releases
+    ranking = Ranking(
+        coefficients={"dense": 1.0, "words": 0.5},
+        language="english",
+        analysis_sha256=analysis_digest("english"),
+    )
+    hybrid = second.model_copy(update={"ranking": ranking})
+    await searcher.publish(first)
+    assert (await searcher.ask("before", explain=True)).generation == 1
+    await searcher.publish(hybrid, first)  # the words lack every product of its collection
+    products = [CatalogProduct(product_id=title, title=title, version=1) for title in TITLES]
+    await searcher.send_catalog([*products, CatalogProduct(product_id="new", title="ice skates", version=1)])
+    for n in range(1000):
+        answer = await searcher.ask(f"hybrid-{n}", "silver espresso", k=24, explain=True)
+        if answer.generation == 2:
+            break
+    assert (answer.status, len(answer.hits), answer.hits[0].product_id) == (
+        Status.OK,
+        24,  # the index does not hold the new one
+        "silver espresso machine",
+    )
+    assert answer.hits[0].score == pytest.approx(sum((answer.hits[0].parts or {}).values()))
+    assert {h.product_id for h in answer.hits if (h.parts or {})["words"] > 0} == {
+        title for title in TITLES if "silver" in title or "espresso" in title
+    }
+    await searcher.publish(first, hybrid)
+    for n in range(1000):
+        answer = await searcher.ask(f"back-{n}", "silver espresso", explain=True)
+        if answer.generation == 1:
+            break
+    assert set(answer.hits[0].parts or {}) == {"dense"}
 
 
 async def test_generations_change_under_load_and_a_broken_one_changes_nothing(

@@ -107,7 +107,7 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(trainer: TrainerP
     assert "Judgments: ours: 1 queries" in page
     judged = Evaluation.read(folder / "evaluation").judged["ours"]
     assert judged.queries["query"].to_list() == ["quimba"]
-    assert {"candidate", "live", "base", "bm25", "hybrid"} < set(judged.results["system"])
+    assert {"candidate", "live", "base", "bm25", "candidate_dense"} < set(judged.results["system"])
 
     decisions = [Decision.from_json(r.value or b"") for r in await trainer.records(DECISIONS.name)]
     assert {d.verdict for d in decisions} == {"pass"}

@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from retrieval.document import document_hash
+from schemas.releases import Ranking
 from trainer.evaluation.artefact import Artefact
 from trainer.run.folder import write_durably
 
@@ -20,8 +21,9 @@ from trainer.run.folder import write_durably
 class EvaluationRequest(BaseModel):
     """What to evaluate, all by absolute path.
 
-    ``models`` maps candidate, live and base to model folders; ``judged`` names further qrels. ``pinned``:
-    queries that the candidate alone ranks, into ``pinned.parquet`` (query, top).
+    ``models`` maps candidate, live, best and base to model folders, ``rankings`` live and best to what their
+    releases say; ``judged`` names further qrels. ``pinned``: queries that the candidate alone ranks, into
+    ``pinned.parquet`` (query, top).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,6 +35,8 @@ class EvaluationRequest(BaseModel):
     judged: dict[str, Path] = {}
     pinned: list[str] = []
     models: dict[str, str]
+    rankings: dict[str, Ranking] = {}
+    language: str
     output: Path
     threads: int = 1
 
@@ -40,8 +44,8 @@ class EvaluationRequest(BaseModel):
 class EvaluationFacts(BaseModel):
     """The small results.
 
-    Model fingerprints and artefact facts by system, and why a system could not be scored. ``words``: by
-    hybrid system how much of BM25 was added, fitted on ``validation_queries`` queries.
+    Model fingerprints, artefact facts and ranking by system, and why a system could not be scored. The
+    rankings of candidate and base were fitted on ``validation_queries`` queries.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,7 +54,7 @@ class EvaluationFacts(BaseModel):
     fingerprints: dict[str, str] = {}
     artefacts: dict[str, Artefact] = {}
     problems: dict[str, str] = {}
-    words: dict[str, float] = {}
+    rankings: dict[str, Ranking] = {}
     validation_queries: int = 0
 
 

@@ -1,69 +1,81 @@
-"""Dense similarity and words together: how much of BM25 is added to the cosine, and fusion by rank.
+"""How much each part of the score weighs, fitted to queries, and fusion by rank. Pure; knows no model.
 
-Pure; knows no model and no index. The score of a product is cosine + c * BM25 / (the query's greatest BM25).
-One c per model, fitted on queries that it was not trained on and that are not the test, so it follows the
-shop: where words say little, c is 0 and nothing changes.
+The coefficients of a model are fitted on queries that it was not trained on and that are not the test, so
+they follow the shop: where a part says little, its coefficient is 0 and nothing changes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from trainer.evaluation.ranking_metrics import ndcg, top
+from retrieval.ranking import DENSE, Parts, everyone
+from trainer.evaluation.ranking_metrics import ndcg
 
 Scores = npt.NDArray[np.float32]
 
-GRID = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
+GRID = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0)
 MIN_QUERIES = 30
+ROUNDS = 4
+SHOWN = 10
 RRF_K = 60  # Cormack, Clarke, Buettcher, SIGIR 2009
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A coefficient, from how many queries it comes, and their mean nDCG@10 by coefficient."""
+    """The coefficients by part, from how many queries they come, and their mean nDCG@10."""
 
-    coefficient: float = 0.0
+    coefficients: dict[str, float] = field(default_factory=lambda: {DENSE: 1.0})
     queries: int = 0
-    ndcg10: tuple[float, ...] = ()
+    ndcg10: float = 0.0
 
 
-def scaled(lexical: Scores) -> Scores:
-    """Return BM25 (n, m) divided by the greatest of each row; a row without any match stays 0."""
-    greatest = lexical.max(axis=1, keepdims=True, initial=0.0)
-    return (lexical / np.where(greatest > 0, greatest, 1.0)).astype(np.float32)
+@dataclass(frozen=True)
+class _Example:
+    """One query: its candidates by rising id, their values (candidates, parts), and their gains."""
 
+    ids: list[str]
+    values: npt.NDArray[np.float64]
+    gains: Mapping[str, float]
 
-def fuse(dense: Scores, lexical: Scores, coefficient: float) -> Scores:
-    """Return the fused scores (n, m) of cosines and BM25, both (n, m)."""
-    return dense if coefficient == 0 else (dense + coefficient * scaled(lexical)).astype(np.float32)
+    def ndcg10(self, weights: npt.NDArray[np.float64]) -> float:
+        first = np.argsort(-np.round(self.values @ weights, 6), kind="stable")[:SHOWN]
+        return ndcg([self.ids[i] for i in first], self.gains)
 
 
 def fit(
-    parts: Iterable[tuple[Scores, Scores, Sequence[Mapping[str, float]]]],
-    ids: Sequence[str],
+    queries: Iterable[tuple[Parts, Mapping[str, float]]],
+    names: Sequence[str],
     *,
     grid: Sequence[float] = GRID,
 ) -> Fitted:
-    """Return the coefficient for queries given in parts.
+    """Return the coefficients of the parts ``names`` beside the cosine's 1.
 
-    Cosines (n, m), BM25 (n, m), and each query's gains by product id. It is the smallest that loses to the
-    best of the grid by less than one standard error of their paired difference. Queries without a gain do not
-    count; with fewer than ``MIN_QUERIES`` it is 0: too little is known to change anything. ``ids``: the
-    product of each column.
+    ``queries``: the values of each query's candidates by part, and its gains by product. One part after the
+    other takes the smallest of the grid that loses to the best by less than one standard error of their
+    paired difference, until none changes. Queries without a gain do not count; with fewer than
+    ``MIN_QUERIES`` nothing is added: too little is known to change anything.
     """
-    rows: list[list[float]] = []
-    for dense, lexical, gains in parts:
-        words = scaled(lexical)
-        places = [top(dense + c * words, 10) for c in grid]
-        for number, own in enumerate(gains):
-            if any(gain > 0 for gain in own.values()):
-                rows.append([ndcg([ids[column] for column in place[number]], own) for place in places])
-    values = np.array(rows).reshape(-1, len(grid))
-    if len(values) < MIN_QUERIES:
-        return Fitted(queries=len(values))
-    return Fitted(grid[choose(values)], len(values), tuple(np.round(values.mean(axis=0), 5).tolist()))
+    order = [DENSE, *names]
+    examples = [
+        _example(parts, gains, order) for parts, gains in queries if any(gain > 0 for gain in gains.values())
+    ]
+    if len(examples) < MIN_QUERIES:
+        return Fitted(queries=len(examples))
+    weights = np.array([1.0, *(0.0 for _ in names)])
+    found = 0.0
+    for _ in range(ROUNDS):
+        before = weights.copy()
+        for place in range(1, len(order)):
+            tried = [np.where(np.arange(len(order)) == place, value, weights) for value in grid]
+            values = np.array([[example.ndcg10(one) for one in tried] for example in examples])
+            taken = choose(values)
+            weights, found = tried[taken], float(values[:, taken].mean())
+        if np.array_equal(before, weights):
+            break
+    kept = {name: float(w) for name, w in zip(order, weights, strict=True) if w or name == DENSE}
+    return Fitted(kept, len(examples), round(found, 5))
 
 
 def choose(values: npt.NDArray[np.float64]) -> int:
@@ -90,3 +102,9 @@ def by_rank(rankings: Sequence[Sequence[str]], k: int) -> list[str]:
         for rank, product in enumerate(ranking, 1):
             scores[product] = scores.get(product, 0.0) + 1 / (RRF_K + rank)
     return sorted(scores, key=lambda product: (-scores[product], product))[:k]
+
+
+def _example(parts: Parts, gains: Mapping[str, float], order: Sequence[str]) -> _Example:
+    ids = sorted(everyone(parts))
+    values = np.array([[parts[name].get(i, 0.0) for name in order] for i in ids]).reshape(-1, len(order))
+    return _Example(ids, values, gains)

@@ -1,18 +1,22 @@
 """The systems that are compared: each ranks the whole catalogue for every query.
 
-Dense models, BM25, both together, popularity.
+Dense models, BM25, what a searcher serves, popularity.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from retrieval.encoder import Encoder, Vectors
-from retrieval.lexical import Lexical
-from trainer.evaluation.fusion import Fitted, Scores, by_rank, fit, fuse
+from retrieval.ranking import DENSE, DEPTHS, Parts, Source, candidates, complete, rank
+from retrieval.words import WordDocument, WordIndex
+from schemas.releases import Ranking
+from trainer.evaluation.fusion import Fitted, Scores, by_rank, fit
 from trainer.evaluation.ranking_metrics import top
 
 DEPTH = 50
@@ -80,42 +84,53 @@ def dense(vectors: Embedded, catalog: EvaluationCatalog, *, depth: int = DEPTH) 
     ]
 
 
-def hybrid(
+def parts_of(
     vectors: Embedded,
-    lexical: Lexical,
+    sources: Mapping[str, Source],
     queries: Sequence[str],
     catalog: EvaluationCatalog,
-    coefficient: float,
-) -> list[list[str]]:
-    """Return the first ``DEPTH`` ids per query by cosine and scaled BM25 (``fusion``).
+    ranking: Ranking,
+) -> Iterator[Parts]:
+    """Yield per query the values of its candidates by part, as serving computes them."""
+    column = {product: number for number, product in enumerate(catalog.ids)}
+    for rows in _chunks(len(queries)):
+        cosines = vectors.queries[rows] @ vectors.documents.T
+        for query, own, nearest in zip(
+            queries[rows], cosines, top(cosines, DEPTHS[DENSE]).tolist(), strict=True
+        ):
+            found = candidates(query, {catalog.ids[n]: float(own[n]) for n in nearest}, sources, ranking)
+            yield complete(query, found, partial(_cosines, own, column), sources)
 
-    Every product competes.
-    """
+
+def served(
+    vectors: Embedded,
+    sources: Mapping[str, Source],
+    queries: Sequence[str],
+    catalog: EvaluationCatalog,
+    ranking: Ranking,
+) -> list[list[str]]:
+    """Return the first ``DEPTH`` ids per query as a searcher with this model and ranking answers."""
     return [
-        ranking
-        for rows in _chunks(len(queries))
-        for ranking in _ranked(
-            fuse(vectors.queries[rows] @ vectors.documents.T, lexical.scores(queries[rows]), coefficient),
-            catalog,
-            DEPTH,
-        )
+        [product for product, _ in rank(parts, ranking, DEPTH)]
+        for parts in parts_of(vectors, sources, queries, catalog, ranking)
     ]
 
 
-def fit_words(
-    queries: Vectors,
-    documents: Vectors,
-    lexical: Lexical,
-    texts: Sequence[str],
+def fit_ranking(
+    vectors: Embedded,
+    sources: Mapping[str, Source],
+    queries: Sequence[str],
     gains: Sequence[Mapping[str, float]],
     catalog: EvaluationCatalog,
 ) -> Fitted:
-    """Return how much of BM25 a model wants, from the vectors, texts and gains of validation queries."""
-    parts = (
-        (queries[rows] @ documents.T, lexical.scores(texts[rows]), gains[rows])
-        for rows in _chunks(len(texts))
-    )
-    return fit(parts, catalog.ids)
+    """Return how much of each source a model wants, from validation queries and their gains."""
+    all_of_them = Ranking(coefficients=dict.fromkeys([DENSE, *sources], 1.0))
+    parts = parts_of(vectors, sources, queries, catalog, all_of_them)
+    return fit(zip(parts, gains, strict=True), sorted(sources))
+
+
+def _cosines(own: npt.NDArray[np.float32], column: Mapping[str, int], ids: Sequence[str]) -> dict[str, float]:
+    return {product: float(own[column[product]]) for product in ids}
 
 
 def rrf(first: list[list[str]], second: list[list[str]]) -> list[list[str]]:
@@ -126,9 +141,16 @@ def rrf(first: list[list[str]], second: list[list[str]]) -> list[list[str]]:
     return [by_rank(pair, DEPTH) for pair in zip(first, second, strict=True)]
 
 
-def bm25(lexical: Lexical, queries: Sequence[str], *, depth: int = DEPTH) -> list[list[str]]:
+def bm25(words: WordIndex, queries: Sequence[str], *, depth: int = DEPTH) -> list[list[str]]:
     """Return the first ``depth`` ids per query by BM25; only products that share a word with the query."""
-    return [[product for product, _ in hits] for hits in lexical.rank(list(queries), depth)]
+    return [list(words.best(query, depth)) for query in queries]
+
+
+def words_of_catalog(catalog: EvaluationCatalog, language: str) -> WordIndex:
+    """Return the words of the catalogue's texts."""
+    words = WordIndex(language)
+    words.change(WordDocument(*one) for one in zip(catalog.ids, catalog.texts, strict=True))
+    return words
 
 
 def popularity(queries: Sequence[str], catalog: EvaluationCatalog, credit: pl.DataFrame) -> list[list[str]]:

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from retrieval.ranking import weighed
+from schemas.releases import Ranking
 from schemas.training import Decision
 from trainer.evaluation.files import Evaluation
 from trainer.evaluation.plots import histogram, intervals
@@ -19,11 +21,11 @@ from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.summary import QueryChange, Summary, changes, summarise
 
 _MEANING = {
-    "candidate": "the model under test, alone",
-    "hybrid": "the same model with BM25, weighed on held-out queries",
-    "live": "the model that serves",
-    "base": "the pretrained model",
-    "base_hybrid": "the pretrained model with BM25, weighted likewise",
+    "candidate": "the model under test, as it would be served",
+    "candidate_dense": "its vectors alone",
+    "live": "what serves",
+    "base": "the pretrained model, served likewise",
+    "base_dense": "its vectors alone",
     "rrf": "pretrained model and BM25, fused by rank (RRF)",
     "bm25": "words alone",
     "popularity": "the same products for every query",
@@ -80,7 +82,7 @@ def _test(
         "heading": heading,
         "queries": summary.queries,
         "problems": evaluation.facts.problems.items(),
-        "systems": _systems(summary, evaluation.facts.words),
+        "systems": _systems(summary, evaluation.facts.rankings),
         "scores": intervals(scores, zero=False, title="nDCG@10 with 95 % intervals"),
         "differences": intervals(
             [(f"{d.segment} (n={d.n})", d.mean, d.low, d.high) for d in own],
@@ -133,11 +135,13 @@ def _risen(shown: Sequence[RankChange], titles: Mapping[str, str]) -> list[_Row]
     ]
 
 
-def _systems(summary: Summary, words: Mapping[str, float]) -> _Table:
+def _systems(summary: Summary, rankings: Mapping[str, Ranking]) -> _Table:
     rows: list[_Row] = []
     others = [m for m in RANKING_METRICS[1:] if all(m.name in means for means in summary.means.values())]
     for system, means in summary.means.items():
-        added = f", BM25 at {words[system]:g}" if system in words else ""
+        added = "".join(
+            f", {name} at {rankings[system].coefficients[name]:g}" for name in _added(rankings, system)
+        )
         score = summary.scores[system].get("all")
         spread = f"{score.ci_low:.3f} to {score.ci_high:.3f}" if score else ""
         rows.append(
@@ -150,6 +154,10 @@ def _systems(summary: Summary, words: Mapping[str, float]) -> _Table:
             )
         )
     return ["system", "", "nDCG@10", "95 % interval", *(m.title for m in others)], rows
+
+
+def _added(rankings: Mapping[str, Ranking], system: str) -> list[str]:
+    return weighed(rankings[system]) if system in rankings else []
 
 
 def _slices(summary: Summary) -> _Table:

@@ -14,8 +14,10 @@ from typing import Self
 import polars as pl
 
 from retrieval.encoder import Encoder, EncodingError, Vectors
-from retrieval.lexical import Lexical
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
+from retrieval.ranking import WORDS, Source
+from retrieval.words import WordIndex, analysis_digest
+from schemas.releases import Ranking
 from trainer.evaluation.artefact import Artefact, examine
 from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest
 from trainer.evaluation.fusion import Fitted
@@ -27,17 +29,18 @@ from trainer.evaluation.rankers import (
     bm25,
     dense,
     embed_queries,
-    fit_words,
-    hybrid,
+    fit_ranking,
     popularity,
     rrf,
+    served,
+    words_of_catalog,
 )
 from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top
 from trainer.evaluation.segments import describe, thin
 from trainer.run.processes import die_with_parent
 
-MODELS = ("base", "live", "candidate")
-HYBRIDS = {"base": "base_hybrid", "candidate": "hybrid"}
+MODELS = ("base", "live", "best", "candidate")  # equal models are neighbours
+FITTED = ("base", "candidate")
 MAX_INNER = 500
 
 
@@ -47,23 +50,27 @@ def evaluate(
     weighted: pl.DataFrame,
     models: Mapping[str, Path],
     *,
+    rankings: Mapping[str, Ranking] | None = None,
     inner: pl.DataFrame | None = None,
     judged: Mapping[str, pl.DataFrame] | None = None,
+    language: str,
     threads: int | None = None,
 ) -> Evaluation:
     """Rank with every system and score it.
 
-    ``weighted``: the training pairs with their credit; ``models``: folder per system name. Besides the models
-    and BM25 alone: ``rrf`` fuses base and BM25 by rank; ``hybrid`` and ``base_hybrid`` add BM25 to the
-    candidate's and the base model's cosine, as much as ``inner`` says (query, product_id, gain: neither
-    trained nor tested; None or too few: nothing). ``judged``: further qrels by name, scored on their own.
-    Products that the catalogue lacks do not count. Systems with the same model share its rankings. A model
-    that cannot be loaded or gives no finite vectors has no rows and is named in ``facts.problems``.
+    ``weighted``: the training pairs with their credit; ``models``: folder per system name. Each model ranks
+    as it would be served: by ``rankings`` where that names the system (what its release says), else candidate
+    and base by coefficients fitted to ``inner`` (query, product_id, gain: neither trained nor
+    tested; None or too few: the encoder alone). ``candidate_dense`` and ``base_dense``: the encoder alone;
+    ``rrf``: base and BM25 fused by rank. ``judged``: further qrels by name, scored on their own.
+    Products that the catalogue lacks do not count. Systems of one model and one ranking share the results. A
+    model that cannot be loaded or gives no finite vectors has no rows and is named in ``facts.problems``.
     """
     named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
     tests = {name: describe(own.filter(there), weighted, catalog.categories) for name, own in named.items()}
     texts = [query for test in tests.values() for query in test["query"].to_list()]
-    contest = _Contest(catalog, texts, Lexical(catalog.ids, catalog.texts), Validation.of(inner), threads)
+    words = words_of_catalog(catalog, language)
+    contest = _Contest(catalog, texts, words, Validation.of(inner), rankings or {}, threads)
     contest.rank_without_model(weighted)
     for system in sorted(
         models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)
@@ -91,55 +98,68 @@ class _Contest:
 
     catalog: EvaluationCatalog
     texts: list[str]
-    lexical: Lexical
+    words: WordIndex
     validation: "Validation"
+    given: Mapping[str, Ranking]
     threads: int | None
     rankings: dict[str, list[list[str]]] = field(default_factory=dict)
-    words: list[list[str]] = field(default_factory=list)  # BM25's ranking, deep enough to be fused
+    by_words: list[list[str]] = field(default_factory=list)  # BM25's ranking, deep enough to be fused
     vectors: Vectors | None = None  # the candidate's, of the catalogue
     fingerprints: dict[str, str] = field(default_factory=dict)
     artefacts: dict[str, Artefact] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    fitted: dict[str, Fitted] = field(default_factory=dict)
-    first_with: dict[str, str] = field(default_factory=dict)  # by fingerprint
+    used: dict[str, Ranking] = field(default_factory=dict)
+    validated: int = 0
+    last: "_Encoded | None" = None
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Return what the parts of a score come from."""
+        return {WORDS: self.words}
 
     def rank_without_model(self, weighted: pl.DataFrame) -> None:
         """Rank by popularity and by BM25."""
-        self.words = bm25(self.lexical, self.texts, depth=FUSED_DEPTH)
+        self.by_words = bm25(self.words, self.texts, depth=FUSED_DEPTH)
         self.rankings["popularity"] = popularity(self.texts, self.catalog, weighted)
-        self.rankings["bm25"] = [ranked[:DEPTH] for ranked in self.words]
+        self.rankings["bm25"] = [ranked[:DEPTH] for ranked in self.by_words]
 
     def rank(self, system: str, folder: Path) -> None:
-        """Rank by a model and by what is fused with it.
-
-        A model that another system has shares its rankings.
-        """
+        """Rank by a model as it would be served. The system before it may have the same model."""
         try:
             self.fingerprints[system] = fingerprint(resolve_model(str(folder)))
-            twin = self.first_with.setdefault(self.fingerprints[system], system)
-            if system not in {twin, "candidate"} and twin in self.rankings:
-                self.rankings[system], self.artefacts[system] = self.rankings[twin], self.artefacts[twin]
-            else:
-                self._rank_by(system, Encoder.load(folder, threads=self.threads))
+            if (
+                self.last is None
+                or self.last.fingerprint != self.fingerprints[system]
+                or system == "candidate"
+            ):
+                self.last = None  # let go of it before the next is loaded
+                self.last = _Encoded.of(self, Encoder.load(folder, threads=self.threads))
+            self._rank_by(system, self.last)
         except (ModelError, EncodingError, OSError, ValueError) as error:
             self.problems[system] = f"{type(error).__name__}: {error}"[:500]
 
-    def _rank_by(self, system: str, encoder: Encoder) -> None:
-        embedded = Embedded.of(encoder, self.texts, self.catalog)
-        deep = dense(embedded, self.catalog, depth=FUSED_DEPTH)
-        self.artefacts[system] = examine(encoder, embedded.documents, self.texts)
-        self.rankings[system] = [ranked[:DEPTH] for ranked in deep]
-        if system == "base":
-            self.rankings["rrf"] = rrf(self.words, deep)
-        if system in HYBRIDS:
-            self.fitted[HYBRIDS[system]] = found = self.validation.fit(
-                encoder, embedded.documents, self.lexical, self.catalog
-            )
-            self.rankings[HYBRIDS[system]] = hybrid(
-                embedded, self.lexical, self.texts, self.catalog, found.coefficient
-            )
+    def _rank_by(self, system: str, model: "_Encoded") -> None:
+        self.artefacts[system] = model.artefact
+        if system in FITTED:
+            deep = dense(model.embedded, self.catalog, depth=FUSED_DEPTH)
+            self.rankings[f"{system}_dense"] = [ranked[:DEPTH] for ranked in deep]
+            if system == "base":
+                self.rankings["rrf"] = rrf(self.by_words, deep)
+        own = self.given.get(system) or (self._fitted(model) if system in FITTED else Ranking())
+        self.rankings[system] = served(model.embedded, self.sources, self.texts, self.catalog, own)
+        self.used[system] = own
         if system == "candidate":
-            self.vectors = embedded.documents
+            self.vectors = model.embedded.documents
+
+    def _fitted(self, model: "_Encoded") -> Ranking:
+        found = self.validation.fit(model, self.sources, self.catalog)
+        self.validated = found.queries
+        if WORDS not in found.coefficients:
+            return Ranking(coefficients=found.coefficients)
+        language = self.words.language
+        return Ranking(
+            coefficients=found.coefficients, language=language, analysis_sha256=analysis_digest(language)
+        )
 
     def facts(self) -> EvaluationFacts:
         """Return what was found, but for the number of queries."""
@@ -148,9 +168,27 @@ class _Contest:
             fingerprints=self.fingerprints,
             artefacts=self.artefacts,
             problems=self.problems,
-            words={system: found.coefficient for system, found in self.fitted.items()},
-            validation_queries=max((found.queries for found in self.fitted.values()), default=0),
+            rankings=self.used,
+            validation_queries=self.validated,
         )
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """What is kept of a model: the vectors of test and validation queries and of the catalogue."""
+
+    fingerprint: str
+    artefact: Artefact
+    embedded: Embedded
+    validation: Vectors
+
+    @classmethod
+    def of(cls, contest: _Contest, encoder: Encoder) -> Self:
+        """Encode everything."""
+        embedded = Embedded.of(encoder, contest.texts, contest.catalog)
+        artefact = examine(encoder, embedded.documents, contest.texts)
+        validation = embed_queries(encoder, contest.validation.texts)
+        return cls(encoder.fingerprint, artefact, embedded, validation)
 
 
 @dataclass(frozen=True)
@@ -169,13 +207,10 @@ class Validation:
         judged = [dict(zip(*row, strict=True)) for row in grouped.select("product_id", "gain").iter_rows()]
         return cls(grouped["query"].to_list(), judged)
 
-    def fit(
-        self, encoder: Encoder, documents: Vectors, lexical: Lexical, catalog: EvaluationCatalog
-    ) -> Fitted:
-        """Return how much of BM25 this model wants; ``documents``: its vectors of the catalogue."""
-        return fit_words(
-            embed_queries(encoder, self.texts), documents, lexical, self.texts, self.gains, catalog
-        )
+    def fit(self, model: _Encoded, sources: Mapping[str, Source], catalog: EvaluationCatalog) -> Fitted:
+        """Return how much of each source this model wants."""
+        embedded = Embedded(model.validation, model.embedded.documents)
+        return fit_ranking(embedded, sources, self.texts, self.gains, catalog)
 
 
 def _score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.DataFrame:
@@ -212,12 +247,21 @@ def main(arguments: list[str]) -> int:
         pl.read_parquet(request.weighted),
         models,
         inner=pl.read_parquet(request.inner) if request.inner else None,
+        rankings=request.rankings,
         judged={name: pl.read_parquet(path) for name, path in request.judged.items()},
+        language=request.language,
         threads=request.threads,
     )
     if request.pinned and found.vectors is not None:
         encoder = Encoder.load(models["candidate"], threads=request.threads)
-        ranked = dense(Embedded(embed_queries(encoder, request.pinned), found.vectors), catalog)
+        ranking = found.facts.rankings["candidate"]
+        ranked = served(
+            Embedded(embed_queries(encoder, request.pinned), found.vectors),
+            {WORDS: words_of_catalog(catalog, request.language)},
+            request.pinned,
+            catalog,
+            ranking,
+        )
         pl.DataFrame({"query": request.pinned, "top": ranked}).write_parquet(
             request.output / "pinned.parquet"
         )

@@ -70,7 +70,7 @@ class Summary:
 def summarise(
     evaluation: Evaluation,
     *,
-    ours: Sequence[str] = ("candidate", "hybrid"),
+    ours: Sequence[str] = ("candidate",),
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Summary:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.releases import LivePointer, Release, ReleaseState
+from schemas.releases import LivePointer, Ranking, Release, ReleaseState
 from schemas.training import Decision
 
 LAST = 10
@@ -18,7 +18,7 @@ _SERVED = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED, ReleaseState.D
 
 
 class Past(BaseModel):
-    """The best generation with its model folder and its level against the first one known.
+    """The best generation with its model folder, its ranking and its level against the first one known.
 
     ``tries`` counts judged candidates.
     """
@@ -27,6 +27,7 @@ class Past(BaseModel):
 
     best: int
     model: str
+    ranking: Ranking = Ranking()
     level: float
     tries: int
 
@@ -56,7 +57,13 @@ def look_back(
     ]
     best = max(eligible, key=lambda g: (levels[g], g))
     tries = sum(d.generation_before == live.live.generation and d.generation_after is None for d in decisions)
-    return Past(best=best, model=served[best].model, level=levels[best], tries=tries)
+    return Past(
+        best=best,
+        model=served[best].model,
+        ranking=served[best].ranking,
+        level=levels[best],
+        tries=tries,
+    )
 
 
 def levels_of(served: dict[int, Release], decisions: Iterable[Decision]) -> dict[int, float]:

@@ -1,56 +1,54 @@
-"""Words beside vectors: how much, and that too little evidence changes nothing."""
+"""How much each part weighs, and that too little evidence changes nothing."""
 
 import numpy as np
 import pytest
 
-from trainer.evaluation.fusion import GRID, MIN_QUERIES, by_rank, choose, fit, fuse, scaled
+from trainer.evaluation.fusion import GRID, MIN_QUERIES, by_rank, choose, fit
 
-IDS = ["a", "b", "c"]
+DENSE_ONLY = {"dense": 1.0}
 
 
-def validation(count: int, *, words_know: bool):
+def validation(count: int, *, words_know: bool = True, **further):
     """Queries whose product is ``b``.
 
-    The cosine prefers ``a``, BM25 prefers ``b`` or, where words know nothing, ``c``.
+    The cosine prefers ``a``, the words prefer ``b`` or, where they know nothing, ``c``.
     """
-    dense = np.tile(np.array([0.5, 0.4, 0.3], dtype=np.float32), (count, 1))
-    lexical = np.tile(np.array([0, 9, 3] if words_know else [0, 0, 9], dtype=np.float32), (count, 1))
-    return [(dense, lexical, [{"b": 1.0}] * count)]
-
-
-def test_words_are_scaled_by_the_best_match_of_each_query():
-    assert scaled(np.array([[2.0, 4.0], [0.0, 0.0]], dtype=np.float32)).tolist() == [[0.5, 1.0], [0.0, 0.0]]
-
-
-def test_without_a_coefficient_the_cosine_is_untouched():
-    dense = np.array([[0.1, 0.2]], dtype=np.float32)
-    assert fuse(dense, np.ones((1, 2), dtype=np.float32), 0.0) is dense
+    words = {"b": 1.0, "c": 1 / 3} if words_know else {"c": 1.0}
+    parts = {"dense": {"a": 0.5, "b": 0.4, "c": 0.3}, "words": words, **further}
+    return [(parts, {"b": 1.0})] * count
 
 
 def test_words_that_know_the_answer_are_weighed_just_enough():
-    found = fit(validation(MIN_QUERIES, words_know=True), IDS)
-    assert found.coefficient == 0.15  # the first of the grid that lifts b over a
-    assert found.queries == MIN_QUERIES
-    assert len(found.ndcg10) == len(GRID)
+    found = fit(validation(MIN_QUERIES), ["words"])
+    assert found.coefficients == {"dense": 1.0, "words": 0.15}  # the first of the grid that lifts b over a
+    assert (found.queries, found.ndcg10) == (MIN_QUERIES, 1.0)
 
 
-def test_words_that_know_nothing_are_left_out():
-    assert fit(validation(MIN_QUERIES, words_know=False), IDS).coefficient == 0.0
+def test_parts_that_know_nothing_are_left_out():
+    assert fit(validation(MIN_QUERIES, words_know=False), ["words"]).coefficients == DENSE_ONLY
+    noise = {"memory": {"c": 1.0}}
+    assert fit(validation(MIN_QUERIES, **noise), ["memory", "words"]).coefficients == {
+        "dense": 1.0,
+        "words": 0.15,
+    }
+
+
+def test_two_parts_that_are_right_on_different_queries_are_both_taken():
+    one = ({"dense": {"a": 0.5, "b": 0.4}, "words": {"b": 1.0}, "memory": {}}, {"b": 1.0})
+    other = ({"dense": {"a": 0.5, "b": 0.4}, "words": {}, "memory": {"b": 1.0}}, {"b": 1.0})
+    found = fit([one, other] * MIN_QUERIES, ["memory", "words"])
+    assert found.coefficients == {"dense": 1.0, "memory": 0.15, "words": 0.15}
 
 
 def test_too_few_queries_change_nothing():
-    found = fit(validation(MIN_QUERIES - 1, words_know=True), IDS)
-    assert (found.coefficient, found.queries) == (0.0, MIN_QUERIES - 1)
-
-
-def test_no_queries_at_all_change_nothing():
-    assert fit([], IDS).coefficient == 0.0
+    found = fit(validation(MIN_QUERIES - 1), ["words"])
+    assert (found.coefficients, found.queries) == (DENSE_ONLY, MIN_QUERIES - 1)
+    assert fit([], ["words"]).coefficients == DENSE_ONLY
 
 
 def test_queries_without_a_gain_do_not_count():
-    (part,) = validation(MIN_QUERIES, words_know=True)
-    blank = (part[0], part[1], [{"b": 0.0}] * MIN_QUERIES)
-    assert fit([part, blank], IDS).queries == MIN_QUERIES
+    known = validation(MIN_QUERIES)
+    assert fit([*known, *((parts, {"b": 0.0}) for parts, _ in known)], ["words"]).queries == MIN_QUERIES
 
 
 def test_a_difference_within_one_standard_error_goes_to_the_smaller_coefficient():
@@ -71,5 +69,6 @@ def test_fusion_by_rank_counts_every_list_and_breaks_ties_by_id():
 
 @pytest.mark.parametrize("c", GRID)
 def test_every_coefficient_leaves_the_ideal_order_alone(c):
-    dense, lexical = np.array([[0.9, 0.2]], dtype=np.float32), np.array([[5.0, 1.0]], dtype=np.float32)
-    assert fuse(dense, lexical, c).argmax() == 0
+    parts = {"dense": {"a": 0.9, "b": 0.2}, "words": {"a": 1.0, "b": 0.2}}
+    found = fit([(parts, {"a": 1.0})] * MIN_QUERIES, ["words"], grid=(c,))
+    assert found.ndcg10 == 1.0

@@ -45,16 +45,22 @@ def _qrels(judgments):
 
 
 def test_graded_scores_equal_those_of_trec_eval():
-    from retrieval.lexical import Lexical
-    from trainer.evaluation.rankers import bm25
+    from trainer.evaluation.rankers import bm25, words_of_catalog
     from trainer.evaluation.scoring import evaluate
 
     rng = np.random.default_rng(4)
     catalog = _catalog(rng)
     judgments = _judgments(rng, catalog)
     trained = pl.DataFrame({"query": ["x"], "product_id": ["p000"], "credit": [1.0]})
-    found = evaluate(catalog, _qrels(judgments), trained, {}, judged={"same": _qrels(judgments)})
-    ranked = dict(zip(judgments, bm25(Lexical(catalog.ids, catalog.texts), list(judgments)), strict=True))
+    found = evaluate(
+        catalog,
+        _qrels(judgments),
+        trained,
+        {},
+        judged={"same": _qrels(judgments)},
+        language="english",
+    )
+    ranked = dict(zip(judgments, bm25(words_of_catalog(catalog, "english"), list(judgments)), strict=True))
     run = {q: {p: float(100 - rank) for rank, p in enumerate(products)} for q, products in ranked.items()}
     theirs = pytrec_eval.RelevanceEvaluator(judgments, {"ndcg_cut_10", "recall_50", "recip_rank"}).evaluate(
         run
@@ -78,7 +84,13 @@ def test_a_judged_product_that_the_catalogue_lacks_does_not_count():
     catalog = _catalog(np.random.default_rng(4))
     title = catalog.titles["p000"]
     trained = pl.DataFrame({"query": ["x"], "product_id": ["p000"], "credit": [1.0]})
-    found = evaluate(catalog, _qrels({title: {"p000": 1, "gone": 3}, "other": {"gone": 1}}), trained, {})
+    found = evaluate(
+        catalog,
+        _qrels({title: {"p000": 1, "gone": 3}, "other": {"gone": 1}}),
+        trained,
+        {},
+        language="english",
+    )
     assert found.queries["query"].to_list() == [title]
     assert found.results.filter(pl.col("system") == "bm25")["ndcg10"].to_list() == [1.0]
 
@@ -88,6 +100,12 @@ def test_a_model_that_is_not_there_is_named_and_the_others_are_scored(tmp_path):
 
     catalog = _catalog(np.random.default_rng(4))
     trained = pl.DataFrame({"query": ["x"], "product_id": ["p000"], "credit": [1.0]})
-    found = evaluate(catalog, _qrels({"red lamp": {"p000": 1}}), trained, {"candidate": tmp_path / "nowhere"})
+    found = evaluate(
+        catalog,
+        _qrels({"red lamp": {"p000": 1}}),
+        trained,
+        {"candidate": tmp_path / "nowhere"},
+        language="english",
+    )
     assert "nowhere" in found.facts.problems["candidate"]
     assert set(found.results["system"]) == {"bm25", "popularity"}

@@ -95,18 +95,21 @@ def test_training_teaches_the_shoppers_words_also_in_queries_never_trained(train
     folder, shop, parts, pairs, _ = trained
     catalog, base = EvaluationCatalog.of(shop.catalog), resolve_model(BASE)
     found = evaluate(
-        catalog, parts.qrels, pairs, {"candidate": folder, "live": base, "base": base}, inner=parts.inner
+        catalog,
+        parts.qrels,
+        pairs,
+        {"candidate": folder, "live": base, "base": base},
+        inner=parts.inner,
+        language="english",
     )
     scores = dict(found.results.group_by("system").agg(pl.col("ndcg10").mean()).iter_rows())
     assert scores["candidate"] > scores["base"] + 0.2
     assert scores["live"] == scores["base"]
-    assert {"bm25", "popularity", "rrf", "hybrid", "base_hybrid"} < scores.keys()
+    assert {"bm25", "popularity", "rrf", "candidate_dense", "base_dense"} < scores.keys()
     # the shoppers' words stand in no title, and five queries are held out: too few to change anything
-    assert (found.facts.words, found.facts.validation_queries) == (
-        {"hybrid": 0.0, "base_hybrid": 0.0},
-        parts.inner["query"].n_unique(),
-    )
-    assert scores["hybrid"] == scores["candidate"]
+    assert {tuple(own.coefficients.items()) for own in found.facts.rankings.values()} == {(("dense", 1.0),)}
+    assert found.facts.validation_queries == parts.inner["query"].n_unique()
+    assert scores["candidate_dense"] == scores["candidate"]
     unseen = found.queries.filter("unseen").select("query")
     means = dict(
         found.results.join(unseen, on="query").group_by("system").agg(pl.col("ndcg10").mean()).iter_rows()
@@ -166,7 +169,13 @@ def test_training_stops_when_validation_gets_no_better_and_keeps_the_best_state(
     engaged = EvaluationCatalog.of(
         shop.catalog.filter(pl.col("product_id").is_in(pairs["product_id"].to_list()))
     )
-    found = evaluate(engaged, qrels, pairs, {"candidate": folder})
+    found = evaluate(
+        engaged,
+        qrels,
+        pairs,
+        {"candidate": folder},
+        language="english",
+    )
     kept = found.results.filter(pl.col("system") == "candidate")["ndcg10"].mean()
     assert kept == pytest.approx(facts.inner_ndcg10, abs=0.02)  # such a model has many near ties
 

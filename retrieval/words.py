@@ -1,0 +1,281 @@
+"""BM25 over the texts of a catalogue that changes, in memory (``tantivy``).
+
+The words of a text depend on the language alone, so training, evaluation and serving count the same ones. A
+value is BM25 (k1 1.2, b .75) divided by the query's greatest over the entire index: from 0 to 1, whatever is
+filtered and however many are asked for. It knows no model, no Milvus and no Kafka.
+"""
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+import tantivy
+from tantivy import Occur, Query
+
+from retrieval.document import document_text
+from retrieval.filters import Condition, parsed
+from retrieval.rows import PATH_SEPARATOR
+from schemas.products import CatalogProduct
+from schemas.search import Filter
+
+ANALYSIS = 1  # rises with every change of what the words of a text are
+LANGUAGES = frozenset(
+    {
+        "danish",
+        "dutch",
+        "english",
+        "finnish",
+        "french",
+        "german",
+        "hungarian",
+        "italian",
+        "norwegian",
+        "portuguese",
+        "russian",
+        "spanish",
+        "swedish",
+    }
+)
+MOST_WORDS = 64  # of a query
+MOST_TIES = 1000  # at the last place, from which the smaller ids are taken
+_HEAP_BYTES = 32 << 20
+_LONGEST = 80
+# Scripts without spaces between words: Thai, Japanese, Chinese
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+
+
+@dataclass(frozen=True)
+class WordDocument:
+    """What the index holds of a product.
+
+    ``text`` is that which the models read; ``category`` the path joined by `` > ``.
+    """
+
+    product_id: str
+    text: str
+    brand: str = ""
+    category: str = ""
+    availability: str = ""
+    price: float | None = None
+    version: int = 0
+
+    @classmethod
+    def of(cls, product: CatalogProduct) -> Self:
+        """Take what is needed of a product."""
+        return cls(
+            product.product_id,
+            document_text(product),
+            product.brand,
+            PATH_SEPARATOR.join(product.category_path),
+            product.availability or "",
+            product.price,
+            product.version,
+        )
+
+
+def analysis_digest(language: str) -> str:
+    """Return the sha256 of how texts become words: two indexes of one digest give one text the same words."""
+    return hashlib.sha256(f"{ANALYSIS}/{language}".encode()).hexdigest()
+
+
+def _spaced(text: str) -> str:
+    """Return the text case-folded, each run of a script without spaces as its overlapping pairs."""
+
+    def pairs(run: re.Match[str]) -> str:
+        found = run[0]
+        return f" {' '.join(found[i : i + 2] for i in range(max(1, len(found) - 1)))} "
+
+    return _UNSPACED.sub(pairs, text.casefold())
+
+
+@lru_cache
+def _analyser(language: str) -> tantivy.TextAnalyzer:
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(r"\w+")).filter(
+        tantivy.Filter.remove_long(_LONGEST)
+    )
+    if language in LANGUAGES:
+        builder = builder.filter(tantivy.Filter.stopword(language)).filter(tantivy.Filter.stemmer(language))
+    return builder.build()
+
+
+def words_of(text: str, language: str) -> list[str]:
+    """Return the words of a text in their order: stemmed, without stop words, where the language is known.
+
+    >>> words_of("The running shoes, size 9", "english")
+    ['run', 'shoe', 'size', '9']
+    """
+    return list(_analyser(language).analyze(_spaced(text)))
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("number", indexed=True, fast=True)
+    builder.add_text_field("text", tokenizer_name="words", index_option="freq")
+    for name in ("product_id", "brand", "category", "availability"):
+        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
+    builder.add_float_field("price", indexed=True, fast=True)
+    return builder.build()
+
+
+_SCHEMA = _schema()
+
+
+class WordIndex:
+    """Searchable at once after each ``change``. May be shared by threads; one writer at a time."""
+
+    def __init__(self, language: str) -> None:
+        """``language``: one of ``LANGUAGES``; another has no stemmer and no stop words."""
+        self.language = language
+        self._index = tantivy.Index(_SCHEMA)
+        self._index.register_tokenizer("words", _analyser(language))
+        self._writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        self._lock = threading.Lock()
+        self._numbers: dict[str, int] = {}
+        self._versions: dict[str, int] = {}
+        self._ids: dict[int, str] = {}
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __contains__(self, product_id: str) -> bool:
+        return product_id in self._numbers
+
+    def version(self, product_id: str) -> int | None:
+        """Return the version of the product's document, None for one that is not there."""
+        return self._versions.get(product_id)
+
+    def change(self, documents: Iterable[WordDocument] = (), gone: Iterable[str] = ()) -> None:
+        """Put documents in place of what has their ids, and take ids out.
+
+        All of it is seen at once. Ids that are not there are ignored.
+        """
+        with self._lock:
+            left: list[int] = [self._out(product_id) for product_id in gone if product_id in self._numbers]
+            for document in documents:
+                if document.product_id in self._numbers:
+                    left.append(self._out(document.product_id))
+                number, self._next = self._next, self._next + 1
+                self._writer.add_document(_document(document, number))
+                self._numbers[document.product_id], self._ids[number] = number, document.product_id
+                self._versions[document.product_id] = document.version
+            self._writer.commit()
+            self._index.reload()
+            for number in left:  # a search that began before may still ask for them
+                self._ids.pop(number, None)
+
+    def _out(self, product_id: str) -> int:
+        number = self._numbers.pop(product_id)
+        self._versions.pop(product_id)
+        self._writer.delete_documents_by_term("number", number)
+        return number
+
+    def best(self, query: str, k: int, filters: Sequence[Filter] = ()) -> dict[str, float]:
+        """Return the value of at most k products that share a word with the query and meet the filters.
+
+        The greatest first, ties by id. Raises ``FilterError``.
+        """
+        wanted, narrowed = self._asked(query), _narrowed(filters)
+        if wanted is None:
+            return {}
+        searcher = self._index.searcher()
+        found = self._found(searcher, _both(wanted, narrowed), k)
+        greatest = max(found.values(), default=0.0) if not narrowed else self._greatest(searcher, wanted)
+        return _scaled(found, greatest)
+
+    def values(self, query: str, product_ids: Iterable[str]) -> dict[str, float]:
+        """Return the value of these products; those that share no word with the query are left out."""
+        wanted = self._asked(query)
+        numbers = [n for i in product_ids if (n := self._numbers.get(i)) is not None]
+        if wanted is None or not numbers:
+            return {}
+        searcher = self._index.searcher()
+        # A set of terms takes five times as long
+        among = Query.boolean_query(
+            [(Occur.Should, Query.term_query(_SCHEMA, "number", n, "basic")) for n in numbers]
+        )
+        found = self._found(searcher, _both(wanted, [(Occur.Must, among)]), len(numbers))
+        return _scaled(found, self._greatest(searcher, wanted))
+
+    def _asked(self, query: str) -> Query | None:
+        words = words_of(query, self.language)[:MOST_WORDS]
+        if not words:
+            return None
+        return Query.boolean_query(
+            [(Occur.Should, Query.term_query(_SCHEMA, "text", word, "freq")) for word in words]
+        )
+
+    def _found(self, searcher: tantivy.Searcher, query: Query, k: int) -> dict[str, float]:
+        hits = searcher.search(query, limit=k + 1, count=False).hits
+        if len(hits) > k > 0 and hits[-1][0] == hits[k - 1][0]:
+            hits = searcher.search(query, limit=k + MOST_TIES, count=False).hits
+        numbers = searcher.fast_field_values("number", [address for _, address in hits])
+        ids = [None if n is None else self._ids.get(int(n)) for n in numbers]
+        known = [(i, score) for i, (score, _) in zip(ids, hits, strict=True) if i is not None]
+        return dict(sorted(known, key=lambda one: (-one[1], one[0]))[:k])
+
+    @staticmethod
+    def _greatest(searcher: tantivy.Searcher, wanted: Query) -> float:
+        hits = searcher.search(wanted, limit=1, count=False).hits
+        return float(hits[0][0]) if hits else 0.0
+
+
+def _document(document: WordDocument, number: int) -> tantivy.Document:
+    made = tantivy.Document()
+    made.add_unsigned("number", number)
+    made.add_text("text", _spaced(document.text))
+    made.add_text("product_id", document.product_id)
+    made.add_text("brand", document.brand)
+    made.add_text("availability", document.availability)
+    path = document.category.split(PATH_SEPARATOR)
+    for depth in range(1, len(path) + 1):  # a category holds for all below it
+        made.add_text("category", PATH_SEPARATOR.join(path[:depth]))
+    if document.price is not None:
+        made.add_float("price", document.price)
+    return made
+
+
+def _scaled(found: Mapping[str, float], greatest: float) -> dict[str, float]:
+    return {i: score / greatest for i, score in found.items()} if greatest > 0 else {}
+
+
+def _both(wanted: Query, narrowed: Sequence[tuple[Occur, Query]]) -> Query:
+    if not narrowed:
+        return wanted
+    quiet = [(occur, Query.const_score_query(query, 0.0)) for occur, query in narrowed]
+    return Query.boolean_query([(Occur.Must, wanted), *quiet])
+
+
+def _narrowed(filters: Sequence[Filter]) -> list[tuple[Occur, Query]]:
+    return [part for one in parsed(filters) for part in _parts(one)]
+
+
+def _parts(one: Condition) -> list[tuple[Occur, Query]]:
+    if one.field != "price":
+        among = Query.term_set_query(_SCHEMA, one.field, list(one.values))
+        return [(Occur.MustNot if one.negated else Occur.Must, among)]
+    below, above = {"lt": "lte", "gt": "gte"}.get(one.op, one.op) == "lte", one.op in {"gt", "gte"}
+    kind = tantivy.FieldType.Float
+    if one.op in {"eq", "ne"}:
+        same = Query.range_query(_SCHEMA, "price", kind, one.number, one.number)
+        if one.op == "eq":
+            return [(Occur.Must, same)]
+        return [(Occur.Must, Query.range_query(_SCHEMA, "price", kind, 0.0, None)), (Occur.MustNot, same)]
+    return [
+        (
+            Occur.Must,
+            Query.range_query(
+                _SCHEMA,
+                "price",
+                kind,
+                one.number if above else 0.0,
+                one.number if below else None,
+                include_lower=one.op != "gt",
+                include_upper=one.op == "lte" or not below,
+            ),
+        )
+    ]

@@ -1,0 +1,128 @@
+"""BM25 over a catalogue that changes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval.filters import FilterError
+from retrieval.words import WordDocument, WordIndex, analysis_digest, words_of
+from schemas.search import Filter
+
+SHOP = {
+    "p3": "red running shoes",
+    "p1": "blue running shoes",
+    "p2": "blue running shoes",
+    "p4": "garden hose",
+}
+OF_SHOES = st.lists(
+    st.sampled_from(["red", "blue", "shoe", "hose", "4", "x", "garden"]), min_size=1, max_size=5
+)
+
+
+def index(texts: dict[str, str], language: str = "english") -> WordIndex:
+    words = WordIndex(language)
+    words.change(WordDocument(*one) for one in texts.items())
+    return words
+
+
+def test_the_best_match_comes_first_and_ties_go_to_the_smaller_id():
+    found = index(SHOP).best("Blue Shoe", 10)
+    assert list(found) == ["p1", "p2", "p3"]
+    assert found["p1"] == found["p2"] == 1.0 > found["p3"] > 0
+
+
+def test_words_are_stemmed_on_both_sides_and_those_of_one_character_count():
+    assert list(index(SHOP).best("hoses gardening", 5)) == ["p4"]
+    lumber = index({"a": "lumber 4 x 8 ft", "b": "lumber 4 x 6 ft"})
+    assert list(lumber.best("4 x 6", 2)) == ["b", "a"]
+    assert list(lumber.best("8", 2)) == ["a"]
+
+
+def test_unknown_words_blank_queries_and_an_empty_catalogue_find_nothing():
+    words = index(SHOP)
+    assert [words.best(q, 5) for q in ("zeppelin", "", "the", "'\"+-(")] == [{}, {}, {}, {}]
+    assert WordIndex("english").best("shoes", 5) == {} == index({"a": "the"}).best("shoes", 5)
+
+
+def test_what_changes_is_found_at_once_and_what_goes_is_not():
+    words = index(SHOP)
+    words.change([WordDocument("p4", "garden gnome")], ["p1", "nobody"])
+    assert (list(words.best("hose", 5)), list(words.best("gnome", 5))) == ([], ["p4"])
+    assert (len(words), "p1" in words, list(words.best("blue", 5))) == (3, False, ["p2"])
+
+
+@given(st.dictionaries(st.sampled_from("abcdefgh"), OF_SHOES, min_size=1), OF_SHOES, st.integers(1, 8))
+def test_a_value_depends_on_query_and_product_alone(texts, asked, k):
+    words, query = index({i: " ".join(own) for i, own in texts.items()}), " ".join(asked)
+    everything = words.best(query, 100)
+    assert all(0 < value <= 1 for value in everything.values())
+    assert words.best(query, k) == dict(list(everything.items())[:k])
+    assert words.values(query, [*texts, "nobody"]) == pytest.approx(everything)
+    chosen = words.best(query, 100, [Filter(field="product_id", op="in", value=["a", "c"])])
+    assert chosen == pytest.approx({i: v for i, v in everything.items() if i in {"a", "c"}})
+
+
+FILTERED = [
+    WordDocument("a", "red shoe", "Nike", "Shoes > Run", "in_stock", 10.0),
+    WordDocument("b", "red shoe", "Nike & Co", "Shoes", "sold_out", 20.0),
+    WordDocument("c", "red shoe", "", "Shoes > Running", "", None),
+    WordDocument("d", "red shoe", "nike", "", "in_stock", 0.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("field", "op", "value", "found"),
+    [
+        ("brand", "eq", "Nike", "a"),
+        ("brand", "ne", "Nike", "bcd"),
+        ("brand", "in", ["Nike", "nike"], "ad"),
+        ("category", "eq", "Shoes", "abc"),
+        ("category", "eq", "Shoes > Run", "a"),
+        ("category", "ne", "Shoes > Run", "bcd"),
+        ("category", "in", ["Shoes > Run", "Shoes > Running"], "ac"),
+        ("availability", "eq", "in_stock", "ad"),
+        ("product_id", "in", ["a", "d"], "ad"),
+        ("price", "eq", 10, "a"),
+        ("price", "ne", 10, "bd"),
+        ("price", "lt", 10, "d"),
+        ("price", "lte", 10, "ad"),
+        ("price", "gt", 10, "b"),
+        ("price", "gte", 10, "ab"),
+        ("price", "gte", -5, "abd"),
+        ("price", "lt", -5, ""),
+    ],
+)
+def test_conditions_mean_what_they_mean_in_milvus(field, op, value, found):
+    words = WordIndex("english")
+    words.change(FILTERED)
+    assert "".join(words.best("shoe", 10, [Filter(field=field, op=op, value=value)])) == found
+
+
+def test_conditions_are_joined_by_and_and_a_senseless_one_is_refused():
+    words = WordIndex("english")
+    words.change(FILTERED)
+    both = [Filter(field="brand", op="ne", value="Nike"), Filter(field="price", op="lt", value=15)]
+    assert list(words.best("shoe", 10, both)) == ["d"]
+    with pytest.raises(FilterError):
+        words.best("shoe", 10, [Filter(field="brand", op="lt", value="x")])
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "query"),
+    [
+        ("german", "Laufschuhe für Damen", "laufschuh für dame"),
+        ("french", "chaussures de course légères", "chaussure légère"),
+        ("japanese", "ソニー 無線イヤホン 黒", "無線イヤホン"),
+        ("chinese", "男士跑步鞋", "跑步"),
+        ("", "Tee-Kanne 1,5 l", "tee kanne"),
+    ],
+)
+def test_other_languages_are_read_as_they_are_written(language, text, query):
+    assert list(index({"a": text, "b": "zzz"}, language).best(query, 5)) == ["a"]
+
+
+def test_stop_words_are_those_of_the_language():
+    assert words_of("für the and", "german") == ["the", "and"]
+    assert words_of("für the and", "english") == ["für"]
+    assert words_of("für the and", "klingon") == ["für", "the", "and"]
+    assert len({analysis_digest(language) for language in ("english", "german", "")}) == 3
