@@ -106,6 +106,25 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
     return 1 if report.faults else 0
 
 
+def _judge_intake(accounts: Accounts, shop: Shop, pairs: int, report: Report) -> None:
+    """Hold what was accepted, refused and learnt against what the shop has sent and planted."""
+    report.facts |= {"events": accounts.facts(), "pairs": pairs}
+    table("refused", ["reason", "records"], sorted(accounts.refused.items()))
+    out.print(
+        f"sent {accounts.sent}, accepted {accounts.accepted}, refused {accounts.refused.total()}, "
+        f"ignored {accounts.ignored}; {pairs} pairs learnt"
+    )
+    report.check(accounts.balanced, "sent = accepted + refused + ignored")
+    planted = sum((shop.expected(week) for week in range(shop.weeks)), Counter())
+    expected = Counter[str]()
+    for (_, _, reason), n in planted.items():
+        if reason is not None:
+            expected[reason.value] += n
+    missed = {r: (n, accounts.refused[r]) for r, n in expected.items() if accounts.refused[r] < n}
+    report.check(not missed, f"every planted fault was refused for its reason {missed or ''}")
+    report.check(pairs > 0, "pairs were learnt")
+
+
 async def _turn(settings: Settings, servers: Supervisor, shop: Shop, report: Report) -> None:
     accounts = Accounts()
     async with (
@@ -120,22 +139,7 @@ async def _turn(settings: Settings, servers: Supervisor, shop: Shop, report: Rep
                 await accounts.send(producer, settings, shop.events(week))
                 stage.say(f"week {week + 1}")
             await settled(settings, accounts, quiet_s=QUIET_S)
-        pairs = await read_pairs(settings)
-        report.facts |= {"events": accounts.facts(), "pairs": len(pairs)}
-        table("refused", ["reason", "records"], sorted(accounts.refused.items()))
-        out.print(
-            f"sent {accounts.sent}, accepted {accounts.accepted}, refused {accounts.refused.total()}, "
-            f"ignored {accounts.ignored}; {len(pairs)} pairs learnt"
-        )
-        report.check(accounts.balanced, "sent = accepted + refused + ignored")
-        planted = sum((shop.expected(week) for week in range(shop.weeks)), Counter())
-        expected = Counter[str]()
-        for (_, _, reason), n in planted.items():
-            if reason is not None:
-                expected[reason.value] += n
-        missed = {r: (n, accounts.refused[r]) for r, n in expected.items() if accounts.refused[r] < n}
-        report.check(not missed, f"every planted fault was refused for its reason {missed or ''}")
-        report.check(bool(pairs), "pairs were learnt")
+        _judge_intake(accounts, shop, len(await read_pairs(settings)), report)
         asked = shop.queries(shop.weeks - 1, 300)
         taught = [q.text for q in shop.examples(3)]
         examples = list(dict.fromkeys(taught + [q.text for q in asked if not q.seen and q.gains]))[:5]

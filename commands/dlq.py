@@ -12,7 +12,7 @@ from pathlib import Path
 from broker.dead_letters import MAX_REPLAYS, again, cut, dead_letter, identity_of_letter, reason_of
 from broker.producing import open_producer
 from broker.reading import open_reader
-from broker.records import Outgoing
+from broker.records import Outgoing, Record
 from broker.skipping import Skip, skip
 from broker.topics import ensure_topics
 from commands.support.letters import chosen, read_letters
@@ -116,14 +116,8 @@ def replay_letters(
             code=2,
         )
     settings = find_settings(data_dir)
-    raw = {settings.topic(dead_letter_name(t.name)) for t in RAW}
-    newest = {
-        identity_of_letter(r): r
-        for r in asyncio.run(read_letters(settings, topic=topic, reason=None, since=None, until=None))
-    }
-    letters = chosen(
-        (r for r in newest.values() if r.topic in raw), refused_for, _hours(since_hours), _hours(until_hours)
-    )
+    newest = asyncio.run(_newest_letters(settings, topic))
+    letters = chosen(newest, refused_for, _hours(since_hours), _hours(until_hours))
     ready = [r for r in map(again, letters) if r is not None]
     sending = ready[:limit]
     too_large = 0 if dry_run else asyncio.run(_send(settings, sending))
@@ -145,6 +139,14 @@ def replay_letters(
             "limit, "
             f"{too_large} are too large for the topic and stay dead letters"
         )
+
+
+async def _newest_letters(settings: Settings, topic: str | None) -> list[Record]:
+    """Read the letters of the raw topics, or of one of them; of each record only its newest."""
+    raw = {settings.topic(dead_letter_name(t.name)) for t in RAW}
+    letters = await read_letters(settings, topic=topic, reason=None, since=None, until=None)
+    newest = {identity_of_letter(letter): letter for letter in letters}
+    return [letter for letter in newest.values() if letter.topic in raw]
 
 
 def skip_record(

@@ -7,6 +7,7 @@ first: ``_serve`` is the process.
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import structlog
 
@@ -14,7 +15,7 @@ from broker.claiming import open_claims
 from broker.consuming import SHORT_SESSION_MS, GroupConsumer, open_group
 from broker.producing import open_producer
 from broker.pulse import Pulse, watch_server
-from broker.reading import open_reader
+from broker.reading import Reader, open_reader
 from indexer.build import Workshop
 from indexer.builder import Builder
 from indexer.catalog_sync import CatalogSync
@@ -29,7 +30,15 @@ from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
 from schemas.settings import MAIN, IndexerSettings, without_password
-from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, EVENTS, RELEASES, SEARCHER_REPORTS
+from schemas.topics import (
+    CATALOG,
+    DECISIONS,
+    DEPLOYMENT_COMMANDS,
+    EVENTS,
+    RELEASES,
+    SEARCHER_REPORTS,
+    Topic,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -57,21 +66,19 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         producer = await stack.enter_async_context(open_producer(settings.kafka, linger_ms=0))
         own = open_claims(settings.kafka, share=share_of(settings.deployment))
         claims = await stack.enter_async_context(own)
-        catalog = await stack.enter_async_context(
-            open_reader(settings.kafka, [settings.topic(CATALOG.name)], fetch_wait_ms=100)
-        )
-        reports = await stack.enter_async_context(
-            open_reader(settings.kafka, [settings.topic(SEARCHER_REPORTS.name)])
-        )
-        events = await stack.enter_async_context(
-            open_reader(settings.kafka, [settings.topic(EVENTS.name)], start="end")
-        )
+
+        async def reader(topic: Topic, **how: Any) -> Reader:
+            return await stack.enter_async_context(
+                open_reader(settings.kafka, [settings.topic(topic.name)], **how)
+            )
+
+        catalog = await reader(CATALOG, fetch_wait_ms=100)
+        reports = await reader(SEARCHER_REPORTS)
+        events = await reader(EVENTS, start="end")
         serving, building, encoding = (
             stack.enter_context(Lane(name)) for name in ("serving", "building", "encoding")
         )
-        decisions = await stack.enter_async_context(
-            open_reader(settings.kafka, [settings.topic(DECISIONS.name)])
-        )
+        decisions = await reader(DECISIONS)
         health.detail = {"waiting": f"for Milvus at {without_password(settings.milvus)}"}
         store = stack.enter_context(await serving(VectorStore, settings.milvus))
         milvus = Pulse("Milvus")
@@ -81,20 +88,12 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         sync = CatalogSync(store, serving, models)
         ledger = await Ledger.open(settings, producer, claims)
         since = {(settings.topic(RELEASES.name), 0): ledger.begins}
-        releases = await stack.enter_async_context(
-            open_reader(settings.kafka, [settings.topic(RELEASES.name)], start=since)
-        )
+        releases = await reader(RELEASES, start=since)
         deployer = Deployer(settings, ledger, store, serving, sync, Decided(decisions).to_the_end)
         watch = Watch(settings, deployer, lambda: builder.current is not None)
         builder = Builder(Workshop(store, building, models, settings, watch.pause_s), sync, deployer)
 
-        health.detail = {"waiting": "for the catalogue"}
-        async for record in catalog.until(await catalog.end_offsets()):
-            sync.take([record])
-        health.detail = {"waiting": "for the collections", "catalog": len(sync.catalog.products)}
-        await deployer.recover()
-        await deployer.restore(models)
-
+        await _catch_up(health, catalog, sync, deployer, models)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch_server(lambda: asyncio.to_thread(store.answers), milvus))
             tasks.create_task(deployer.keep_truth(releases))
@@ -109,6 +108,18 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
             tasks.create_task(_find_again(deployer, models))
             tasks.create_task(_prune(watch, deployer, models, builder))
             tasks.create_task(_report(health, deployer, sync, builder, watch))
+
+
+async def _catch_up(
+    health: Health, catalog: Reader, sync: CatalogSync, deployer: Deployer, models: Models
+) -> None:
+    """Read the catalogue to its end, then put the collections and the pointer in the state they say."""
+    health.detail = {"waiting": "for the catalogue"}
+    async for record in catalog.until(await catalog.end_offsets()):
+        sync.take([record])
+    health.detail = {"waiting": "for the collections", "catalog": len(sync.catalog.products)}
+    await deployer.recover()
+    await deployer.restore(models)
 
 
 def share_of(deployment: str) -> str:
