@@ -2,7 +2,9 @@
 
 Train on all before a week, test on the week. ``frozen`` is trained once, on all before the first week;
 ``incremental`` goes on from it every week; ``full`` starts from the base model every week. ``served`` is the
-incremental model with BM25, weighed on the week before with the model that had not seen that week. nDCG@10
+incremental model with BM25, weighed on the week before with the model that had not seen that week. ``memory``
+is the incremental model with words, characters, a memory of earlier queries and a prior
+(``learning.remembering``), ``memory_untrained`` the pretrained one, also with each part left out. nDCG@10
 over the whole catalogue per distinct query, gain log2(1 + clicks); ``unseen``: queries without a click before
 the week.
 """
@@ -83,6 +85,8 @@ def main() -> int:
             weeks[week] = ground.score(
                 week, models, {"served": (live, ours), "served_untrained": (base, theirs)}
             )
+            weeks[week] |= ground.remembered(week, {"memory_untrained": base}, without=True)
+            weeks[week] |= ground.remembered(week, {"memory": live})
             say(
                 f"week {week}: "
                 + ", ".join(f"{s} {v['all']:.3f}/{v['unseen']:.3f}" for s, v in weeks[week].items())

@@ -92,7 +92,7 @@ def _lists(
 
 @dataclass(frozen=True)
 class Written:
-    """A query's n-grams that the index knows, ascending, and their weights in a row of length 1."""
+    """A query as the index knows it: its n-grams, ascending, and their weights in a row of length 1."""
 
     grams: npt.NDArray[np.int64]
     weights: Floats
@@ -125,14 +125,15 @@ class CharacterIndex:
         )
 
     def read(self, query: str) -> Written:
-        """Return what the index knows of a query; what no text has does not count."""
+        """Return what the index knows of a query; what no text has counts in its length, as the rarest."""
         _, hashes, _ = ngrams([query])
         unique, times = np.unique(hashes, return_counts=True)
         at = np.minimum(np.searchsorted(self.hashes, unique), max(0, len(self.hashes) - 1))
         known = self.hashes[at] == unique if len(self.hashes) else np.zeros(len(unique), dtype=bool)
         grams = at[known]
         weights = times[known] * self.rarity[grams]
-        length = float(np.sqrt((weights**2).sum()))
+        unheard = float((times[~known] ** 2).sum()) * (np.log1p(len(self.norms)) + 1) ** 2
+        length = float(np.sqrt((weights**2).sum() + unheard))
         return Written(grams, (weights / (length or 1.0)).astype(np.float32))
 
     def nearest(self, query: Written, count: int) -> Rows:

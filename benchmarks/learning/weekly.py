@@ -9,6 +9,7 @@ import polars as pl
 
 from benchmarks.harness.report import say
 from benchmarks.learning.clicklog import ClickLog
+from benchmarks.learning.remembering import COEFFICIENTS, Remembering
 from retrieval.encoder import Encoder
 from retrieval.model_folder import resolve_model
 from retrieval.ranking import WORDS, Source
@@ -88,7 +89,25 @@ class WeeklyEvaluation:
         self.catalog = EvaluationCatalog.of(log.catalog)
         self._words = words_of_catalog(self.catalog, settings.language)
         self._sources: dict[str, Source] = {WORDS: self._words}
+        self._remembering = Remembering(self.catalog, self._words)
         self._known: dict[tuple[Path, int], Embedded] = {}
+
+    def remembered(self, week: int, models: Mapping[str, Path], *, without: bool = False) -> Scores:
+        """Score, by name, models with all that was learnt before the week (``remembering``).
+
+        ``without``: also with each part left out.
+        """
+        gains, seen = self._log.gains(week), self._log.queries_before(week)
+        texts, pairs = list(gains), self._log.pairs_before(week, settings=self._settings)
+        scores: Scores = {}
+        for name, model in models.items():
+            encoder = Encoder.load(model, threads=self._settings.torch_threads)
+            parts = self._remembering.parts(texts, self._embedded(model, week), encoder, pairs)
+            scores[name] = _means(self._remembering.rankings(parts), gains, seen)
+            for part in COEFFICIENTS if without else ():
+                ranked = self._remembering.rankings(parts, without=part)
+                scores[f"{name}_without_{part}"] = _means(ranked, gains, seen)
+        return scores
 
     def ranking_for(self, model: Path, week: int) -> Ranking:
         """Return how much of each source a model wants on the queries of a week that it has not seen."""

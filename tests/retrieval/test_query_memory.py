@@ -70,7 +70,6 @@ def by_hand(pairs: list[tuple[str, str, float, str | None]], query: str) -> dict
         weights = {
             gram: times * (math.log((1 + len(texts)) / (1 + frequency[gram])) + 1)
             for gram, times in grams(text).items()
-            if gram in frequency
         }
         length = math.sqrt(sum(weight**2 for weight in weights.values())) or 1.0
         return {gram: weight / length for gram, weight in weights.items()}
