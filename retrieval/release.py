@@ -104,17 +104,17 @@ class LoadedRelease:
         release: Release,
         store: VectorStore,
         *,
-        threads: int | None = None,
         encoder: Encoder | None = None,
         words: WordIndex | None = None,
+        load: Callable[[str], Encoder] = Encoder.load,
         over_fetch: int = 0,
-        remembered: int = 0,
     ) -> Self:
         """Load and check a release.
 
-        ``encoder`` is used instead of a new one, with the queries that it remembers, when its fingerprint is
-        the release's. ``words``: those of the catalogue, for a release that weighs them. Raises
-        ``ReleaseError`` when the pieces do not fit, ``ModelError`` or ``StoreError`` when one is not there.
+        ``encoder`` is used, with the queries that it remembers, when its fingerprint is the release's;
+        otherwise the release's model is given to ``load``. ``words``: those of the catalogue, for a release
+        that weighs them. Raises ``ReleaseError`` when the pieces do not fit, ``ModelError`` or ``StoreError``
+        when one is not there.
         """
         _check_ranking(release, words)
         if encoder is None or encoder.fingerprint != release.model_sha256:
@@ -124,7 +124,7 @@ class LoadedRelease:
                     f"model {release.model} is not the one that the release names by its fingerprint "
                     f"{release.model_sha256[:12]}"
                 )
-            encoder = Encoder.load(release.model, threads=threads, remembered=remembered)
+            encoder = load(release.model)
         if not encoder.dim == release.dim == store.dim(release.collection):
             dims = f"model {encoder.dim}, release {release.dim}, collection {store.dim(release.collection)}"
             raise ReleaseError(f"dimensions of generation {release.generation} differ: {dims}")

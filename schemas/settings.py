@@ -86,8 +86,8 @@ class Settings(BaseModel):
         1,
         ge=1,
         le=256,
-        description="Threads that one process gives to torch. Two busy processes with two threads each are "
-        "slower than with one.",
+        description="Threads that one process gives to torch, and to ONNX Runtime. Two busy processes with "
+        "two threads each are slower than with one.",
     )
 
     def topic(self, name: str) -> str:
@@ -573,6 +573,13 @@ class SearcherSettings(Settings):
     )
     over_fetch: int = Field(
         5, ge=0, description="Hits asked of Milvus beyond k, for duplicates after a crash."
+    )
+    onnx_tokens: int = Field(
+        512,
+        ge=0,
+        le=65_536,
+        description="Batches of at most so many tokens, padding counted, are encoded by ONNX Runtime, larger "
+        "ones by torch. 0: all by torch.",
     )
     remembered_queries: int = Field(
         10_000,

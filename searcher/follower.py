@@ -27,7 +27,8 @@ from schemas.releases import LivePointer, Release
 from schemas.settings import SearcherSettings
 from schemas.topics import RELEASES
 from searcher.catalog_words import CatalogWords
-from searcher.metrics import GENERATION, LOAD_FAILURES, LOAD_SECONDS, SEQUENCE
+from searcher.encoding import serving_encoder
+from searcher.metrics import GENERATION, LOAD_FAILURES, LOAD_SECONDS, ONNX, SEQUENCE
 from searcher.pointer import take_pointers
 from searcher.recent import Recent
 from searcher.replaying import replay
@@ -111,11 +112,13 @@ class Follower:
         self.refused = self.problem = None
         GENERATION.set(release.generation)
         SEQUENCE.set(pointer.sequence)
+        ONNX.set(release.encoder.quick)
         LOAD_SECONDS.set(time.monotonic() - started)
         self._health.detail = {
             "generation": release.generation,
             "sequence": pointer.sequence,
             "model": release.model_id,
+            "small_batches": "onnx" if release.encoder.quick else "torch",
         }
         self._health.ready = True
         self.ready.set()
@@ -225,11 +228,10 @@ class Follower:
         loaded = LoadedRelease.open(
             release,
             self._store,
-            threads=self._settings.torch_threads,
             encoder=shared,
             words=words,
+            load=lambda model: serving_encoder(model, self._settings),
             over_fetch=self._settings.over_fetch,
-            remembered=self._settings.remembered_queries,
         )
         loaded.warm(self._recent.sample(self._settings.warm_queries))
         return loaded

@@ -49,6 +49,10 @@ GENERATION = Gauge("searchloop_searcher_generation", "Number of the generation t
 SEQUENCE = Gauge(
     "searchloop_searcher_sequence", "Sequence of the live pointer that this searcher has applied."
 )
+ONNX = Gauge(
+    "searchloop_searcher_onnx",
+    "Whether ONNX Runtime encodes the small batches of the generation that serves (1), or torch (0).",
+)
 LOAD_FAILURES = Counter(
     "searchloop_release_load_failures", "Releases that failed to load; the previous one kept serving."
 )

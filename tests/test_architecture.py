@@ -88,6 +88,8 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "aiokafka": ("broker/",),
     "pymilvus": ("retrieval/index.py",),
     "tantivy": ("retrieval/words.py",),
+    "onnx": ("retrieval/onnx_bert.py",),
+    "onnxruntime": ("retrieval/onnx_bert.py",),
     "PIL": ("media/images.py",),
     "yaml": ("schemas/publish.py",),
     "apscheduler": ("trainer/service/scheduler.py",),

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -143,10 +144,14 @@ def test_a_hit_of_another_generation_is_dropped_and_counted(generations):
 
 
 def test_generations_of_other_weights_remember_queries_apart(generations):
+    from retrieval.encoder import Encoder
     from retrieval.release import LoadedRelease
 
     store, held = generations
-    first, second = (LoadedRelease.open(one.release, store, remembered=10) for one in held)
+    first, second = (
+        LoadedRelease.open(one.release, store, load=partial(Encoder.load, threads=1, remembered=10))
+        for one in held
+    )
     for _ in range(2):
         for opened, one in zip((first, second), held, strict=True):
             assert np.abs(opened.embed(TITLES[:1]) - one.embed(TITLES[:1])).max() < 1e-6

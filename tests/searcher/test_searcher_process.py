@@ -153,6 +153,12 @@ async def test_every_kind_of_request_gets_its_one_answer(searcher: SearcherProce
     assert (event["session_id"], event["generation"], event["user_query"]) == ("s1", 1, "red hdmi cable")
     assert [h["object_id"] for h in event["hits"]] == [h.product_id for h in shopped.hits]
 
+    assert (await searcher.readyz())["small_batches"] == "onnx"
+    counted = dict(line.rsplit(" ", 1) for line in (await searcher.page("metrics")).splitlines())
+    assert counted["searchloop_searcher_onnx"] == "1.0"
+    hits, misses = (float(counted[f"searchloop_query_vectors_{n}_total"]) for n in ("hits", "misses"))
+    assert hits > misses > 0
+
     assert searcher.stop() == 0
     *written, last = await searcher.follow(
         "searcher-reports", lambda found: found[-1].value is None if found else False
