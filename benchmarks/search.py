@@ -4,8 +4,10 @@ Beside their bare parts in the same minutes of the same run. A real searcher pro
 Milvus Lite or a Milvus server. One request at a time is measured in turns with the bare parts (encode one
 query, search Milvus once, one Kafka round trip), more in flight in turns with micro-batched encoding alone: a
 machine that is busy with other things slows both sides. Encoding is measured by our encoder and by
-sentence-transformers' own ``encode``. Goals: at most 1.3 times the sum of the parts, and .8 of the encoding
-alone.
+sentence-transformers' own ``encode``. All of it three ways, each with a searcher of its own: ``torch`` alone
+and ``onnx`` with distinct queries and nothing remembered, then ``stream``, a searcher as it comes and queries
+that repeat as a shop's do. Goals: at most 1.3 times the sum of the parts, and .8 of the encoding alone; one
+search in 14 ms at 1,500 products, and 1.5 times as many in flight as by torch.
 """
 
 import argparse
@@ -22,7 +24,15 @@ from typing import Any
 import psutil
 
 from benchmarks.harness.report import finish, say
-from benchmarks.serving.indexed_shop import Grounds, IndexedShop, fill, known_products, publish
+from benchmarks.serving.indexed_shop import (
+    Grounds,
+    IndexedShop,
+    fill,
+    known_clicks,
+    known_products,
+    publish,
+    stream_of,
+)
 from benchmarks.serving.measured_turns import MeasuredSearcher, RequestTimes, alone, crowded, recall
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
@@ -35,9 +45,16 @@ from retrieval.encoder import Encoder
 from retrieval.index import VectorStore, collection_name
 from retrieval.model_folder import resolve_model
 from schemas.settings import BUNDLED_MODEL, SearcherSettings
+from searcher.encoding import serving_encoder
 
 SERVERS = {"lite": EmbeddedMilvus, "server": MilvusServer}
 MAX_RATIO, MIN_SHARE, MIN_RECALL = 1.3, 0.8, 0.95
+MAX_P50_MS, P50_PRODUCTS, MIN_GAIN = 14.0, 1_500, 1.5
+WAYS = {
+    "torch": {"SEARCHLOOP_ONNX_TOKENS": "0", "SEARCHLOOP_REMEMBERED_QUERIES": "0"},
+    "onnx": {"SEARCHLOOP_REMEMBERED_QUERIES": "0"},  # the queries come round again
+    "stream": {},
+}
 
 
 async def measure(
@@ -47,26 +64,47 @@ async def measure(
     encoder: Encoder,
     args: argparse.Namespace,
 ) -> list[dict[str, Any]]:
-    """Serve a ground on ``servers``, a Milvus and a broker, and return one row per number in flight."""
+    """Serve a ground on ``servers``, a Milvus and a broker, each way; return a row per number in flight."""
+    milvus, _ = (server.address for server in servers)
+    rows = []
+    with VectorStore(milvus) as store:
+        name = collection_name(f"bench_{backend}_{len(ground.products)}", 1)
+        started = time.monotonic()
+        await asyncio.to_thread(fill, store, name, ground, 1)
+        say(f"{backend}: {len(ground.products)} products indexed in {time.monotonic() - started:.0f} s")
+        for way in args.ways:
+            found = await serve(way, backend, servers, ground, encoder, store, name, args)
+            rows += [
+                {"backend": backend, "products": len(ground.products), "way": way, **row} for row in found
+            ]
+        store.drop(name)
+    return rows
+
+
+async def serve(
+    way: str,
+    backend: str,
+    servers: tuple[LocalServer, LocalServer],
+    ground: IndexedShop,
+    encoder: Encoder,
+    store: VectorStore,
+    name: str,
+    args: argparse.Namespace,
+) -> list[dict[str, Any]]:
+    """Let a searcher of its own serve the collection, and return a row per number in flight."""
     milvus, kafka = (server.address for server in servers)
     rows = []
     async with AsyncExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="searchloop-search-")))
-        prefix = f"{backend}{len(ground.products)}."
+        prefix = f"{backend}{len(ground.products)}.{way}."
         env = {
             "SEARCHLOOP_KAFKA": kafka,
             "SEARCHLOOP_MILVUS": milvus,
             "SEARCHLOOP_TOPIC_PREFIX": prefix,
             "SEARCHLOOP_DATA_DIR": str(folder),
-            "SEARCHLOOP_REMEMBERED_QUERIES": "0",  # the queries come round again
-        }
+        } | WAYS[way]
         settings = SearcherSettings.load(env)
         await ensure_topics(settings)
-        store = held.enter_context(VectorStore(milvus))
-        name = collection_name(f"bench_{backend}_{len(ground.products)}", 1)
-        started = time.monotonic()
-        await asyncio.to_thread(fill, store, name, ground, 1)
-        say(f"{backend}: {len(ground.products)} products indexed in {time.monotonic() - started:.0f} s")
         await publish(settings, encoder, name, ground, 1)
         stack = await held.enter_async_context(
             Supervisor(data_dir=folder, env=env, processes=("searcher",), quiet=True)
@@ -75,9 +113,15 @@ async def measure(
         requester = await held.enter_async_context(open_requester(kafka, settings.topic("search-responses")))
         processes = {"searcher": psutil.Process(stack.pid("searcher")), "clients": psutil.Process()}
         processes |= {server.name: psutil.Process(server.pid) for server in servers}
-        stand = MeasuredSearcher(
-            settings, ground, encoder, store, name, requester, itertools.cycle(ground.queries), processes
+        bare_encoder = await asyncio.to_thread(
+            serving_encoder, str(encoder.folder), settings.model_copy(update={"remembered_queries": 0})
         )
+        queries = (
+            stream_of(ground.queries, args.clicks, args.seed)
+            if way == "stream"
+            else itertools.cycle(ground.queries)
+        )
+        stand = MeasuredSearcher(settings, ground, bare_encoder, store, name, requester, queries, processes)
         for _ in range(50):
             await stand.one(RequestTimes())
         found = await recall(stand)
@@ -91,11 +135,27 @@ async def measure(
             )
             if bare:
                 row = {**bare, **row, "ratio": round(row["p50_ms"] / bare["bare_sum_p50_ms"], 2)}
-            rows.append({"backend": backend, "products": len(ground.products), "recall10": found, **row})
-            say(json.dumps(rows[-1]))
-    with VectorStore(milvus) as store:
-        store.drop(name)
+            rows.append({"recall10": found, **row})
+            say(f"{way}: {json.dumps(rows[-1])}")
+        say(f"{way}: searcher holds {processes['searcher'].memory_full_info().pss >> 20} MB")
+        rows[-1]["searcher_pss_mb"] = processes["searcher"].memory_full_info().pss >> 20
     return rows
+
+
+def goals_of(rows: list[dict[str, Any]], in_flight: int) -> dict[str, bool]:
+    """Return which goals are met; they speak of distinct queries by ONNX Runtime, and of torch beside it."""
+    one = [r for r in rows if r["way"] == "onnx" and r["in_flight"] == 1]
+    most = [r for r in rows if r["way"] == "onnx" and r["in_flight"] == in_flight > 1]
+    torch = {(r["backend"], r["products"], r["in_flight"]): r["per_s"] for r in rows if r["way"] == "torch"}
+    by_torch = [torch.get((r["backend"], r["products"], in_flight), 0) for r in most]
+    return {
+        "at_most_1.3_of_the_parts": all(r["ratio"] <= MAX_RATIO for r in one),
+        "at_least_.8_of_encoding_alone": all(r["share_of_encoding"]["own"] >= MIN_SHARE for r in most),
+        "one_in_14_ms": all(r["p50_ms"] <= MAX_P50_MS for r in one if r["products"] <= P50_PRODUCTS),
+        "at_least_1.5_of_torch": all(
+            r["per_s"] >= MIN_GAIN * beside for r, beside in zip(most, by_torch, strict=True)
+        ),
+    }
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -118,14 +178,7 @@ async def run(args: argparse.Namespace) -> int:
             for backend in args.backend:
                 with SERVERS[backend](Path(folder) / f"{backend}-{size}") as milvus:
                     rows += await measure(backend, (milvus, kafka), ground, encoder, args)
-    goals = {
-        "at_most_1.3_of_the_parts": all(r["ratio"] <= MAX_RATIO for r in rows if r["in_flight"] == 1),
-        "at_least_.8_of_encoding_alone": all(
-            r["share_of_encoding"]["own"] >= MIN_SHARE
-            for r in rows
-            if r["in_flight"] == max(args.in_flight) > 1
-        ),
-    }
+    goals = goals_of(rows, max(args.in_flight))
     ok = bool(rows) and not any(r["failed"] for r in rows) and min(r["recall10"] for r in rows) >= MIN_RECALL
     return finish("search", seed=args.seed, started=started, ok=ok, results=rows, goals=goals)
 
@@ -145,11 +198,22 @@ def main() -> int:
         help="JSON lines; default: electronics46k_products.jsonl.gz of the shared data, else a simulated "
         "shop",
     )
+    parser.add_argument(
+        "--ways", type=lambda text: text.split(","), default=list(WAYS), help=f"of {', '.join(WAYS)}"
+    )
+    parser.add_argument(
+        "--clicks",
+        type=Path,
+        help="JSON lines with `query`; default: bestbuy_clicks.jsonl.gz of the shared data, else Zipf's law",
+    )
     parser.add_argument("--requests", type=int, default=400, help="measured one at a time")
     parser.add_argument("--seconds", type=float, default=16.0, help="of each number in flight above one")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.products = args.products or known_products()
+    args.clicks = args.clicks or known_clicks()
+    if unknown := set(args.ways) - WAYS.keys():
+        parser.error(f"no such way: {', '.join(sorted(unknown))}; there are {', '.join(WAYS)}")
     if unknown := set(args.backend) - SERVERS.keys():
         parser.error(f"no such backend: {', '.join(sorted(unknown))}; there are {', '.join(SERVERS)}")
     return asyncio.run(run(args))

@@ -4,9 +4,10 @@ Products, queries and vectors, each encoded once, and a collection of them that 
 """
 
 import gzip
+import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.harness.report import say
+from benchmarks.harness.report import read_jsonl, say
 from broker.producing import open_producer
 from broker.records import Outgoing
 from retrieval.document import document_text
@@ -102,6 +103,20 @@ def queries_from_titles(products: Sequence[CatalogProduct], seed: int) -> list[s
     return list(found)
 
 
+def stream_of(queries: Sequence[str], clicks: Path | None, seed: int) -> Iterator[str]:
+    """Yield queries without end, as a shop hears them: the same ones again and again.
+
+    Those of a log of clicks in its order, one for each; without a log, ``queries`` by Zipf's law (the r-th is
+    asked 1/r as often as the first).
+    """
+    if clicks is not None:
+        heard = [str(row["query"]) for row in read_jsonl(clicks)]
+        return itertools.cycle([query for query in heard if clean_text(query)])
+    rng = Random(f"stream:{seed}")
+    weights = [1 / rank for rank in range(1, len(queries) + 1)]
+    return (rng.choices(queries, weights)[0] for _ in itertools.count())
+
+
 def fill(store: VectorStore, name: str, ground: IndexedShop, generation: int) -> None:
     """Build a generation's collection as the indexer does: rows, flush, index, load."""
     store.create(name, ground.vectors.shape[1])
@@ -174,7 +189,14 @@ def _product(fields: dict[str, object]) -> CatalogProduct | None:
 
 def known_products() -> Path | None:
     """Return the shared file of products, None where there is none."""
-    path = (
-        Path(os.environ.get("SEARCHLOOP_BENCH_DATA", "../shared/data")) / "electronics46k_products.jsonl.gz"
-    )
+    return _known("electronics46k_products.jsonl.gz")
+
+
+def known_clicks() -> Path | None:
+    """Return the shared log of clicks, None where there is none."""
+    return _known("bestbuy_clicks.jsonl.gz")
+
+
+def _known(name: str) -> Path | None:
+    path = Path(os.environ.get("SEARCHLOOP_BENCH_DATA", "../shared/data")) / name
     return path if path.is_file() else None
