@@ -68,6 +68,14 @@ def test_among_more_texts_than_are_looked_at_the_right_one_is_found() -> None:
         assert row in index.nearest(index.read(own[row].replace("number", "numbre")), 100)
 
 
+def test_of_texts_that_hold_the_query_the_shortest_is_the_nearest() -> None:
+    index = index_of(["xbox 360 console bundle", "xbox", "xbox 360 console"])
+    assert index.nearest(index.read("xbox"), 1).tolist() == [1]
+    for _ in range(3):  # what was added up before does not count now
+        assert index.nearest(index.read("xbox 360 console bundle"), 1).tolist() == [0]
+    assert index.nearest(index.read("xbox"), 1).tolist() == [1]
+
+
 def test_a_search_leaves_nothing_behind_for_the_next() -> None:
     index = index_of(["xbox 360", "xbox one", "wii remote"])
     first = [index.nearest(index.read(q), 2).tolist() for q in ("xbox", "wii", "xbox")]
