@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.query_memory import (
     HALF,
+    MAX_PRODUCTS,
     SCALE,
     TEMPERATURE,
     QueryMemory,
@@ -191,6 +192,13 @@ def test_more_credit_never_counts_less_and_never_more_than_one(tmp_path: Path) -
     assert values == sorted(values)
     assert values[-1] == pytest.approx(1.0, abs=1e-3)
     assert values[2] == pytest.approx(math.log1p(SCALE / 2) / math.log1p(SCALE), abs=1e-3)
+
+
+def test_of_a_query_with_very_many_products_the_most_credited_are_kept(tmp_path: Path) -> None:
+    memory, _ = written(
+        tmp_path / "memory", [("xbox", f"p{n:03}", 1.0 + n) for n in range(MAX_PRODUCTS + 36)]
+    )
+    assert list(asked(memory, "xbox")) == [f"p{n:03}" for n in range(36, MAX_PRODUCTS + 36)]
 
 
 def test_of_many_queries_the_same_ones_are_found_by_several_threads(tmp_path: Path) -> None:
