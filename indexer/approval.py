@@ -67,7 +67,9 @@ def misplaced(candidate: Candidate, *, base_model: str, folders: Sequence[Path])
     Links are followed before they are judged.
     """
     inside = [folder.resolve() for folder in folders]
-    paths = [candidate.vectors] if candidate.vectors is not None else []
+    paths = [path for path, _ in candidate.ranking.artefacts.values()]
+    if candidate.vectors is not None:
+        paths.append(candidate.vectors)
     if candidate.model != base_model:
         paths.append(candidate.model)
     for path in paths:

@@ -1,11 +1,12 @@
 """What shoppers took after earlier queries like this one: the part ``memory`` of a score.
 
 An artefact of one snapshot: the queries, their vectors by the release's encoder, and the credit of their
-products. A product's value is log1p(S K) / log1p(S), where K sums, over the queries nearest by characters and
-by vector, exp((s - 1) / T) c / (c + H): s is the mean of both similarities, c the credit. It does not depend
-on k, page or filters, and is 0 without credit near by. Of pairs that a single client made, those of the
-client who adds most to a product's sum are left out: alone nobody moves anything. Knows no clock: what counts
-as credit is decided by who makes the pairs. Forgetting is building anew without them.
+products; also how popular each product is (``prior``, 0 to 1). A product's value is log1p(S K) / log1p(S),
+where K sums, over the queries nearest by characters and by vector, exp((s - 1) / T) c / (c + H): s is the
+mean of both similarities, c the credit. It does not depend on k, page or filters, and is 0 without credit
+near by. Of pairs that a single client made, those of the client who adds most to a product's sum are left
+out: alone nobody moves anything. Knows no clock: what counts as credit is decided by who makes the pairs.
+Forgetting is building anew without them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -105,8 +106,10 @@ class QueryMemory:
         self.dim = int(found["list_centroids"].shape[1])
         self._vectors = VectorLists.of(found)
         self._characters = CharacterIndex.of(found)
+        ids = _texts(found["id_bytes"], found["id_ends"])
+        self.prior = dict(zip(ids, found["product_priors"].tolist(), strict=True))
         self._shares = Shares(
-            _texts(found["id_bytes"], found["id_ends"]),
+            ids,
             found["share_starts"],
             found["share_products"],
             found["share_values"],
@@ -188,10 +191,21 @@ def write_memory(
         **build_lists(np.ascontiguousarray(vectors, dtype=np.float32)),
         **build_character_index(queries),
         **_shares(taken, products),
+        "product_priors": _priors(taken, products),
         "id_bytes": ids,
         "id_ends": ends,
     }
     return write_arrays(folder, FORMAT, arrays, {"model_sha256": model_sha256, "queries": len(queries)})
+
+
+def _priors(taken: Sequence[Taken], products: Sequence[str]) -> Floats:
+    """Return log1p(credit) of each product, divided by the greatest."""
+    credit = dict.fromkeys(products, 0.0)
+    for pair in taken:
+        credit[pair.product_id] += pair.credit
+    logs = np.log1p(np.array([credit[product] for product in products]))
+    priors: Floats = (logs / max(_NOTHING, float(logs.max(initial=0.0)))).astype(np.float32)
+    return priors
 
 
 def _shares(taken: Sequence[Taken], products: Sequence[str]) -> dict[str, npt.NDArray[Any]]:

@@ -7,17 +7,24 @@ evaluation both rank by this. It knows no Milvus and no Kafka.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from schemas.releases import Ranking
 from schemas.search import Filter
 
 DENSE = "dense"
 WORDS = "words"
-PARTS = (DENSE, WORDS)
-# So many candidates each source names
-DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 100}
+MEMORY = "memory"
+PRIOR = "prior"
+PARTS = (DENSE, WORDS, MEMORY, PRIOR)
+# So many candidates each source names; the prior names none, since it knows nothing of the query
+DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 100, MEMORY: 100, PRIOR: 0}
 
+Vector = npt.NDArray[np.float32]
 Parts = dict[str, dict[str, float]]
 
 
@@ -25,14 +32,48 @@ class RankingError(ValueError):
     """A ranking names a part that nobody computed."""
 
 
-class Source(Protocol):
-    """What one part knows of the catalogue."""
+class Opinion(Protocol):
+    """What a source says of one query."""
 
-    def best(self, query: str, k: int, filters: Sequence[Filter] = ()) -> Mapping[str, float]:
+    def best(self, k: int, filters: Sequence[Filter] = ()) -> Mapping[str, float]:
         """Return the value of at most k products that meet the filters, the greatest first."""
 
-    def values(self, query: str, product_ids: Iterable[str]) -> Mapping[str, float]:
+    def values(self, product_ids: Iterable[str]) -> Mapping[str, float]:
         """Return the value of these products; one that is left out has 0."""
+
+
+class Source(Protocol):
+    """What one part knows of the catalogue. May be shared by threads."""
+
+    def ask(self, query: str, vector: Vector) -> Opinion:
+        """Return what it says of a normalised query, whose vector (dim,) is of the release's encoder."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One query: the values of the candidates that were named, by part, and who is asked for the rest."""
+
+    parts: Parts
+    opinions: Mapping[str, Opinion]
+
+    def candidates(self) -> set[str]:
+        """Return the candidates of all parts."""
+        return set().union(*self.parts.values())
+
+    def complete(self, cosines: Callable[[Sequence[str]], Mapping[str, float]]) -> Parts:
+        """Return every part with the value of every candidate.
+
+        A candidate without a cosine is in no index, and leaves the contest. ``cosines`` is asked for those
+        that the nearest did not hold.
+        """
+        known = self.parts[DENSE]
+        lacking = sorted(self.candidates() - known.keys())
+        cosine = known | dict(cosines(lacking)) if lacking else known
+        done: Parts = {DENSE: cosine}
+        for name, opinion in sorted(self.opinions.items()):
+            own = {i: value for i, value in self.parts[name].items() if i in cosine}
+            done[name] = own | dict(opinion.values(sorted(cosine.keys() - own.keys())))
+        return done
 
 
 def weighed(ranking: Ranking) -> list[str]:
@@ -40,14 +81,15 @@ def weighed(ranking: Ranking) -> list[str]:
     return sorted(name for name, weight in ranking.coefficients.items() if weight and name != DENSE)
 
 
-def candidates(
+def contest(
     query: str,
+    vector: Vector,
     nearest: Mapping[str, float],
     sources: Mapping[str, Source],
     ranking: Ranking,
     filters: Sequence[Filter] = (),
-) -> Parts:
-    """Return by part the candidates that its source names, with their values.
+) -> Contest:
+    """Return the candidates that the source of each part names.
 
     ``nearest``: the cosine of the products nearest to the query. Raises ``RankingError`` for a weighed part
     without a source.
@@ -58,36 +100,9 @@ def candidates(
             f"the ranking weighs {', '.join(missing)}, but only {', '.join([DENSE, *sorted(sources)])} "
             "is there"
         )
-    parts: Parts = {DENSE: dict(nearest)}
-    for name in weighed(ranking):
-        parts[name] = dict(sources[name].best(query, DEPTHS[name], filters))
-    return parts
-
-
-def everyone(parts: Parts) -> set[str]:
-    """Return the candidates of all parts."""
-    return set().union(*parts.values())
-
-
-def complete(
-    query: str,
-    parts: Parts,
-    cosines: Callable[[Sequence[str]], Mapping[str, float]],
-    sources: Mapping[str, Source],
-) -> Parts:
-    """Return every part with the value of every candidate.
-
-    A candidate without a cosine is in no index, and leaves the contest. ``cosines`` is asked for those that
-    the nearest did not hold.
-    """
-    known = parts[DENSE]
-    lacking = sorted(everyone(parts) - known.keys())
-    cosine = known | dict(cosines(lacking)) if lacking else known
-    done: Parts = {DENSE: cosine}
-    for name in sorted(parts.keys() - {DENSE}):
-        own = {i: value for i, value in parts[name].items() if i in cosine}
-        done[name] = own | dict(sources[name].values(query, sorted(cosine.keys() - own.keys())))
-    return done
+    opinions = {name: sources[name].ask(query, vector) for name in weighed(ranking)}
+    named = {name: dict(own.best(DEPTHS[name], filters)) for name, own in opinions.items() if DEPTHS[name]}
+    return Contest({DENSE: dict(nearest)} | {name: named.get(name, {}) for name in opinions}, opinions)
 
 
 def rank(parts: Mapping[str, Mapping[str, float]], ranking: Ranking, k: int) -> list[tuple[str, float]]:

@@ -16,6 +16,8 @@ from prometheus_client import Counter
 
 from retrieval.encoder import Encoder, Vectors
 from retrieval.index import IndexHit, StoreError, VectorStore
+from retrieval.mapped_arrays import ArtefactError
+from retrieval.memory_parts import sources_of
 from retrieval.model_folder import fingerprint, resolve_model
 from retrieval.naming import generation_of
 from retrieval.product_rows import ProductRows
@@ -23,12 +25,9 @@ from retrieval.ranking import (
     DENSE,
     DEPTHS,
     PARTS,
-    WORDS,
     Parts,
     Source,
-    candidates,
-    complete,
-    everyone,
+    contest,
     rank,
     weighed,
 )
@@ -85,6 +84,7 @@ class LoadedRelease:
         store: VectorStore,
         encoder: Encoder,
         words: WordIndex | None = None,
+        sources: Mapping[str, Source] | None = None,
         *,
         over_fetch: int = 0,
     ) -> None:
@@ -95,7 +95,7 @@ class LoadedRelease:
         # A refresh serves the collection of an older generation, and the rows carry the stamp of their build.
         self._stamp = generation_of(release.collection) if release.kind == "refresh" else release.generation
         self._words = words
-        self._sources: dict[str, Source] = {} if words is None else {WORDS: words}
+        self._sources = sources or {}
         self._rows = ProductRows(store, release.collection, self._stamp, ROWS)
 
     @classmethod
@@ -133,7 +133,11 @@ class LoadedRelease:
             raise ReleaseError(f"collection {release.collection} of generation {release.generation} is empty")
         if words is not None:
             _check_words(release, store.ids(release.collection), words)
-        return cls(release, store, encoder, words, over_fetch=over_fetch)
+        try:
+            sources = sources_of(release.ranking, words, model_sha256=release.model_sha256)
+        except ArtefactError as error:
+            raise ReleaseError(f"generation {release.generation}: {error}") from error
+        return cls(release, store, encoder, words, sources, over_fetch=over_fetch)
 
     @property
     def generation(self) -> int:
@@ -193,21 +197,17 @@ class LoadedRelease:
         assert self._words is not None
         queries = [normalise_query(query) for query in queries]  # as the encoder reads it
         found = [
-            candidates(query, own, self._sources, self.release.ranking, filters)
-            for query, own in zip(queries, nearest, strict=True)
+            contest(query, vector, own, self._sources, self.release.ranking, filters)
+            for query, vector, own in zip(queries, vectors, nearest, strict=True)
         ]
-        lacking = set().union(*(everyone(one) - one[DENSE].keys() for one in found))
+        lacking = set().union(*(one.candidates() - one.parts[DENSE].keys() for one in found))
         versions = {i: v for i in lacking if (v := self._words.version(i)) is not None}
         rows = self._rows.of(versions, timeout_s=timeout_s)
 
         def cosines(vector: Vectors) -> Callable[[Sequence[str]], dict[str, float]]:
             return lambda ids: {i: float(rows[i].vector @ vector) for i in ids if i in rows}
 
-        parts = [
-            complete(query, one, cosines(vector), self._sources)
-            for query, one, vector in zip(queries, found, vectors, strict=True)
-        ]
-        return parts, rows
+        return [one.complete(cosines(vector)) for one, vector in zip(found, vectors, strict=True)], rows
 
     def search(
         self, queries: Sequence[str], k: int | Sequence[int] = 10, filters: Sequence[Filter] = ()
@@ -287,7 +287,7 @@ def _check_ranking(release: Release, words: WordIndex | None) -> None:
             f"generation {release.generation} ranks by {ranking.coefficients}; only {', '.join(PARTS)} can "
             f"be served, and {DENSE} must be"
         )
-    if WORDS not in weighed(ranking):
+    if not weighed(ranking):
         return
     if words is None or ranking.language != words.language:
         raise ReleaseError(

@@ -179,37 +179,33 @@ class WordIndex:
 
         The greatest first, ties by id. Raises ``FilterError``.
         """
-        wanted, narrowed = self._asked(query), _narrowed(filters)
-        if wanted is None:
-            return {}
-        searcher = self._index.searcher()
-        found = self._found(searcher, _both(wanted, narrowed), k)
-        greatest = max(found.values(), default=0.0) if not narrowed else self._greatest(searcher, wanted)
-        return _scaled(found, greatest)
+        return self.ask(query).best(k, filters)
 
     def values(self, query: str, product_ids: Iterable[str]) -> dict[str, float]:
         """Return the value of these products; those that share no word with the query are left out."""
-        wanted = self._asked(query)
-        numbers = [n for i in product_ids if (n := self._numbers.get(i)) is not None]
-        if wanted is None or not numbers:
-            return {}
-        searcher = self._index.searcher()
-        # A set of terms takes five times as long
-        among = Query.boolean_query(
-            [(Occur.Should, Query.term_query(_SCHEMA, "number", n, "basic")) for n in numbers]
-        )
-        found = self._found(searcher, _both(wanted, [(Occur.Must, among)]), len(numbers))
-        return _scaled(found, self._greatest(searcher, wanted))
+        return self.ask(query).values(product_ids)
 
-    def _asked(self, query: str) -> Query | None:
+    def ask(self, query: str, vector: object = None) -> "WordOpinion":  # noqa: ARG002 (words have none)
+        """Return what the words say of a query."""
         words = words_of(query, self.language)[:MOST_WORDS]
-        if not words:
-            return None
-        return Query.boolean_query(
+        wanted = Query.boolean_query(
             [(Occur.Should, Query.term_query(_SCHEMA, "text", word, "freq")) for word in words]
         )
+        return WordOpinion(self, wanted if words else None)
 
-    def _found(self, searcher: tantivy.Searcher, query: Query, k: int) -> dict[str, float]:
+    def meeting(self, product_ids: Iterable[str], filters: Sequence[Filter]) -> set[str]:
+        """Return those of the products that are there and meet the filters. Raises ``FilterError``."""
+        numbers = self._numbers_of(product_ids)
+        if not numbers:
+            return set()
+        return set(self.found(_both(_one_of(numbers), _narrowed(filters)), len(numbers)))
+
+    def _numbers_of(self, product_ids: Iterable[str]) -> list[int]:
+        return [number for i in product_ids if (number := self._numbers.get(i)) is not None]
+
+    def found(self, query: Query, k: int) -> dict[str, float]:
+        """Return BM25 of at most k products, the greatest first, ties by id."""
+        searcher = self._index.searcher()
         hits = searcher.search(query, limit=k + 1, count=False).hits
         if len(hits) > k > 0 and hits[-1][0] == hits[k - 1][0]:
             hits = searcher.search(query, limit=k + MOST_TIES, count=False).hits
@@ -218,10 +214,53 @@ class WordIndex:
         known = [(i, score) for i, (score, _) in zip(ids, hits, strict=True) if i is not None]
         return dict(sorted(known, key=lambda one: (-one[1], one[0]))[:k])
 
-    @staticmethod
-    def _greatest(searcher: tantivy.Searcher, wanted: Query) -> float:
-        hits = searcher.search(wanted, limit=1, count=False).hits
+    def greatest(self, query: Query) -> float:
+        """Return the greatest BM25 of all products, 0 where none is found."""
+        hits = self._index.searcher().search(query, limit=1, count=False).hits
         return float(hits[0][0]) if hits else 0.0
+
+    def among(self, query: Query, product_ids: Iterable[str]) -> dict[str, float]:
+        """Return BM25 of those of the products that are found."""
+        numbers = self._numbers_of(product_ids)
+        return self.found(_both(query, [(Occur.Must, _one_of(numbers))]), len(numbers)) if numbers else {}
+
+
+class WordOpinion:
+    """What the words say of one query: values by product."""
+
+    def __init__(self, index: WordIndex, wanted: Query | None) -> None:
+        """``wanted`` None: the query has no words."""
+        self._index = index
+        self._wanted = wanted
+        self._greatest: float | None = None
+
+    def best(self, k: int, filters: Sequence[Filter] = ()) -> dict[str, float]:
+        """Return the value of at most k products that meet the filters, the greatest first, ties by id."""
+        narrowed = _narrowed(filters)
+        if self._wanted is None:
+            return {}
+        found = self._index.found(_both(self._wanted, narrowed), k)
+        if not narrowed:
+            self._greatest = max(found.values(), default=0.0)
+        return self._scaled(found)
+
+    def values(self, product_ids: Iterable[str]) -> dict[str, float]:
+        """Return the value of these products; those that share no word with the query are left out."""
+        return {} if self._wanted is None else self._scaled(self._index.among(self._wanted, product_ids))
+
+    def _scaled(self, found: Mapping[str, float]) -> dict[str, float]:
+        if not found or self._wanted is None:
+            return {}
+        if self._greatest is None:
+            self._greatest = self._index.greatest(self._wanted)
+        return {i: score / self._greatest for i, score in found.items()} if self._greatest > 0 else {}
+
+
+def _one_of(numbers: Sequence[int]) -> Query:
+    # A set of terms takes five times as long
+    return Query.boolean_query(
+        [(Occur.Should, Query.term_query(_SCHEMA, "number", n, "basic")) for n in numbers]
+    )
 
 
 def _document(document: WordDocument, number: int) -> tantivy.Document:
@@ -237,10 +276,6 @@ def _document(document: WordDocument, number: int) -> tantivy.Document:
     if document.price is not None:
         made.add_float("price", document.price)
     return made
-
-
-def _scaled(found: Mapping[str, float], greatest: float) -> dict[str, float]:
-    return {i: score / greatest for i, score in found.items()} if greatest > 0 else {}
 
 
 def _both(wanted: Query, narrowed: Sequence[tuple[Occur, Query]]) -> Query:

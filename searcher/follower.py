@@ -20,7 +20,7 @@ from retrieval.encoder import EncodingError
 from retrieval.index import StoreError, VectorStore
 from retrieval.live import Live
 from retrieval.model_folder import ModelError
-from retrieval.ranking import WORDS, weighed
+from retrieval.ranking import weighed
 from retrieval.release import LoadedRelease, ReleaseError
 from retrieval.words import WordIndex
 from schemas.releases import LivePointer, Release
@@ -215,7 +215,7 @@ class Follower:
     async def _opened(self, release: Release) -> LoadedRelease:
         if release.generation not in self._open:
             loop, ranking = asyncio.get_running_loop(), release.ranking
-            words = await self._words.of(ranking.language or "") if WORDS in weighed(ranking) else None
+            words = await self._words.of(ranking.language or "") if weighed(ranking) else None
             self._open[release.generation] = await loop.run_in_executor(
                 self._executor, self._load, release, words
             )

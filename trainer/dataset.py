@@ -12,6 +12,7 @@ from schemas.training import RunState
 from trainer.data.arrival import Earlier, in_time
 from trainer.data.popularity import Popularity
 from trainer.data.prepared import Prepared
+from trainer.data.remembered import remembered
 from trainer.data.snapshot import Snapshot
 from trainer.data.splits import split_by
 from trainer.data.weights import Weighting, log_popularity, shuffle_labels, weigh
@@ -23,12 +24,12 @@ from trainer.run.request import Request
 def prepare(
     request: Request, snapshot: Snapshot, live_model: Path, folder: Path, earlier: Sequence[Earlier] = ()
 ) -> Prepared:
-    """Write ``train``, ``known``, ``weighted``, ``qrels`` and ``inner`` (Parquet) into ``folder``.
+    """Write ``train``, ``known``, ``weighted``, ``remembered``, ``qrels`` and ``inner`` (Parquet).
 
-    ``weighted`` are the training pairs as counted, without what came late by the runs ``earlier``; ``train``
-    is the same unless labels are shuffled. ``known``: all engagement before the cut, and how popular its
-    products are. Raises ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any pair
-    at all.
+    They go into ``folder``. ``weighted`` are the training pairs as counted, without what came late by the
+    runs ``earlier``; ``train`` is the same unless labels are shuffled. ``remembered``: what the memory is
+    made of. ``known``: all engagement before the cut, and how popular its products are. Raises
+    ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any pair at all.
     """
     settings = request.settings
     parts = split_by(settings, snapshot)
@@ -52,8 +53,10 @@ def prepare(
         full_every=settings.full_every,
     )
     train = train.with_columns(new=new if start == "live" else pl.lit(value=True))
+    kept = remembered(train_rows, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
     frames = {
         "train": train,
+        "remembered": kept if seed is None else shuffle_labels(kept, seed),
         "known": _known(train if seed is not None else Popularity.of(settings).credits_by_pair(parts.train)),
         "weighted": weighted,
         "qrels": parts.qrels,

@@ -150,6 +150,8 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
             "best": past.model,
         },
         rankings={"live": live.live.ranking, "best": past.ranking},
+        remembered=run.path / "split" / "remembered.parquet",
+        memory=run.path / "memory",
         language=request.settings.language,
         pinned=_pinned_texts(folder / PINS),
         output=folder,

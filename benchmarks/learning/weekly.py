@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,12 @@ from benchmarks.harness.report import say
 from benchmarks.learning.clicklog import ClickLog
 from benchmarks.learning.remembering import COEFFICIENTS, Remembering
 from retrieval.encoder import Encoder
+from retrieval.memory_parts import sources_of
 from retrieval.model_folder import resolve_model
-from retrieval.ranking import WORDS, Source
+from retrieval.ranking import MEMORY, PARTS, Source
 from schemas.releases import Ranking
 from schemas.settings import TrainerSettings
+from trainer.evaluation.memory_of_pairs import remember, taken_of
 from trainer.evaluation.rankers import (
     FUSED_DEPTH,
     Embedded,
@@ -82,15 +85,15 @@ class Learner:
 
 
 class WeeklyEvaluation:
-    """The catalogue and its words; scores systems on a week."""
+    """The catalogue, its words, and what is remembered before a week; scores systems on a week."""
 
     def __init__(self, log: ClickLog, settings: TrainerSettings) -> None:
         self._log, self._settings = log, settings
         self.catalog = EvaluationCatalog.of(log.catalog)
         self._words = words_of_catalog(self.catalog, settings.language)
-        self._sources: dict[str, Source] = {WORDS: self._words}
         self._remembering = Remembering(self.catalog, self._words)
-        self._known: dict[tuple[Path, int], Embedded] = {}
+        self._scratch = TemporaryDirectory(prefix="searchloop-memories-")
+        self._known: dict[tuple[Path, int], tuple[Embedded, dict[str, Source]]] = {}
 
     def remembered(self, week: int, models: Mapping[str, Path], *, without: bool = False) -> Scores:
         """Score, by name, models with all that was learnt before the week (``remembering``).
@@ -102,7 +105,7 @@ class WeeklyEvaluation:
         scores: Scores = {}
         for name, model in models.items():
             encoder = Encoder.load(model, threads=self._settings.torch_threads)
-            parts = self._remembering.parts(texts, self._embedded(model, week), encoder, pairs)
+            parts = self._remembering.parts(texts, self._of(model, week)[0], encoder, pairs)
             scores[name] = _means(self._remembering.rankings(parts), gains, seen)
             for part in COEFFICIENTS if without else ():
                 ranked = self._remembering.rankings(parts, without=part)
@@ -112,9 +115,7 @@ class WeeklyEvaluation:
     def ranking_for(self, model: Path, week: int) -> Ranking:
         """Return how much of each source a model wants on the queries of a week that it has not seen."""
         gains = self._log.gains(week)
-        found = fit_ranking(
-            self._embedded(model, week), self._sources, list(gains), list(gains.values()), self.catalog
-        )
+        found = fit_ranking(*self._of(model, week), list(gains), list(gains.values()), self.catalog)
         return Ranking(coefficients=found.coefficients)
 
     def score(
@@ -129,21 +130,30 @@ class WeeklyEvaluation:
         deep = bm25(self._words, texts, depth=FUSED_DEPTH)
         credit = self._log.pairs_before(week, settings=self._settings)
         vectors = {
-            path: self._embedded(path, week)
-            for path in {*models.values(), *(path for path, _ in ranked.values())}
+            path: self._of(path, week) for path in {*models.values(), *(path for path, _ in ranked.values())}
         }
         rankings = {"popularity": popularity(texts, self.catalog, credit), "bm25": deep}
-        rankings["rrf"] = rrf(deep, dense(vectors[models["base"]], self.catalog, depth=FUSED_DEPTH))
-        rankings |= {name: dense(vectors[path], self.catalog) for name, path in models.items()}
+        rankings["rrf"] = rrf(deep, dense(vectors[models["base"]][0], self.catalog, depth=FUSED_DEPTH))
+        rankings |= {name: dense(vectors[path][0], self.catalog) for name, path in models.items()}
         for name, (path, ranking) in ranked.items():
-            rankings[name] = served(vectors[path], self._sources, texts, self.catalog, ranking)
+            rankings[name] = served(*vectors[path], texts, self.catalog, ranking)
         return {name: _means(ranked, gains, seen) for name, ranked in rankings.items()}
 
-    def _embedded(self, model: Path, week: int) -> Embedded:
+    def _of(self, model: Path, week: int) -> tuple[Embedded, dict[str, Source]]:
+        """Return a model's vectors of a week, and the sources as they are when the week begins."""
         if (model, week) not in self._known:
             encoder = Encoder.load(model, threads=self._settings.torch_threads)
             self._known = {key: value for key, value in self._known.items() if key[1] >= week - 1}
-            self._known[model, week] = Embedded.of(encoder, list(self._log.gains(week)), self.catalog)
+            embedded = Embedded.of(encoder, list(self._log.gains(week)), self.catalog)
+            folder = Path(self._scratch.name) / f"{len(list(Path(self._scratch.name).iterdir()))}"
+            pairs = self._log.pairs_before(week, settings=self._settings)
+            taken = taken_of(pairs.with_columns(client=pl.lit(None, pl.String)))  # nobody knows who
+            digest = remember(encoder, taken, folder)
+            ranking = Ranking(
+                coefficients=dict.fromkeys(PARTS, 1.0), artefacts={MEMORY: (str(folder), digest)}
+            )
+            sources = sources_of(ranking, self._words, model_sha256=encoder.fingerprint)
+            self._known[model, week] = embedded, sources
         return self._known[model, week]
 
 

@@ -65,6 +65,17 @@ def test_a_candidate_ranks_as_it_was_judged() -> None:
         assert "another ranking" in (found.objection(candidate(run_id=run, ranking=other)) or "")
 
 
+def test_a_memory_lies_where_models_lie(tmp_path: Path) -> None:
+    def said(path: Path) -> str | None:
+        ranking = Ranking(coefficients={"dense": 1.0, "memory": 1.0}, artefacts={"memory": (str(path), "0")})
+        return misplaced(
+            candidate(model="base", ranking=ranking), base_model="base", folders=model_folders(tmp_path, "")
+        )
+
+    assert said(tmp_path / "runs" / "r1" / "memory") is None
+    assert "does not lie in a folder" in (said(tmp_path / "elsewhere") or "")
+
+
 def test_a_later_refusal_takes_no_approval_back() -> None:
     found = approvals()
     found.take(Decision(decision_id="main-rejected-x", verdict="fail", candidate_sha256="new"))

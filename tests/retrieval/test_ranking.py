@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import pytest
 
-from retrieval.ranking import RankingError, candidates, complete, rank
+from retrieval.ranking import RankingError, contest, rank
 from schemas.releases import Ranking
 
 
@@ -37,41 +38,51 @@ def test_nothing_found_is_an_empty_ranking():
 
 
 class Planted:
-    """A source that knows these values."""
+    """A source that knows these values, whatever is asked."""
 
     def __init__(self, known: dict[str, float]) -> None:
         self.known = known
 
-    def best(self, query: str, k: int, filters: object = ()) -> dict[str, float]:
+    def ask(self, query: str, vector: object) -> "Planted":
+        return self
+
+    def best(self, k: int, filters: object = ()) -> dict[str, float]:
         return dict(sorted(self.known.items(), key=lambda one: (-one[1], one[0]))[:k])
 
-    def values(self, query: str, product_ids: Iterable[str]) -> dict[str, float]:
+    def values(self, product_ids: Iterable[str]) -> dict[str, float]:
         return {i: self.known[i] for i in product_ids if i in self.known}
 
 
 HYBRID = Ranking(coefficients={"dense": 1.0, "words": 0.5})
+VECTOR = np.zeros(2, dtype=np.float32)
 
 
 def test_every_candidate_competes_by_every_part_whoever_named_it():
     cosines = {"a": 0.9, "b": 0.5, "c": 0.1}
     sources = {"words": Planted({"a": 0.2, "c": 1.0})}
-    found = candidates("q", {"a": 0.9, "b": 0.5}, sources, HYBRID)
-    parts = complete("q", found, lambda ids: {i: cosines[i] for i in ids}, sources)
+    found = contest("q", VECTOR, {"a": 0.9, "b": 0.5}, sources, HYBRID)
+    parts = found.complete(lambda ids: {i: cosines[i] for i in ids})
     assert parts == {"dense": cosines, "words": {"a": 0.2, "c": 1.0}}
     assert rank(parts, HYBRID, 3) == [("a", 1.0), ("c", 0.6), ("b", 0.5)]
 
 
+def test_a_part_may_name_no_candidates_and_value_those_of_others():
+    ranking = Ranking(coefficients={"dense": 1.0, "prior": 0.5})
+    found = contest("q", VECTOR, {"a": 0.4, "b": 0.5}, {"prior": Planted({"a": 1.0, "z": 1.0})}, ranking)
+    assert found.candidates() == {"a", "b"}
+    assert rank(found.complete(lambda _: {}), ranking, 3) == [("a", 0.9), ("b", 0.5)]
+
+
 def test_a_candidate_that_no_index_holds_leaves_the_contest():
-    sources = {"words": Planted({"gone": 1.0})}
-    parts = complete("q", candidates("q", {"a": 0.9}, sources, HYBRID), lambda _: {}, sources)
-    assert rank(parts, HYBRID, 3) == [("a", 0.9)]
+    found = contest("q", VECTOR, {"a": 0.9}, {"words": Planted({"gone": 1.0})}, HYBRID)
+    assert rank(found.complete(lambda _: {}), HYBRID, 3) == [("a", 0.9)]
 
 
 def test_a_weighed_part_without_a_source_is_an_error():
     with pytest.raises(RankingError, match="words"):
-        candidates("q", {"a": 0.9}, {}, HYBRID)
+        contest("q", VECTOR, {"a": 0.9}, {}, HYBRID)
 
 
 def test_without_further_parts_nobody_is_asked():
-    parts = candidates("q", {"a": 0.9}, {"words": Planted({"b": 1.0})}, Ranking())
-    assert parts == {"dense": {"a": 0.9}}
+    found = contest("q", VECTOR, {"a": 0.9}, {"words": Planted({"b": 1.0})}, Ranking())
+    assert (found.parts, dict(found.opinions)) == ({"dense": {"a": 0.9}}, {})

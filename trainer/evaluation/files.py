@@ -22,7 +22,8 @@ class EvaluationRequest(BaseModel):
     """What to evaluate, all by absolute path.
 
     ``models`` maps candidate, live, best and base to model folders, ``rankings`` live and best to what their
-    releases say; ``judged`` names further qrels. ``pinned``: queries that the candidate alone ranks, into
+    releases say; ``remembered`` are the pairs of the memory, which the candidate's is written from
+    into ``memory``; ``judged`` names further qrels. ``pinned``: queries that the candidate alone ranks, into
     ``pinned.parquet`` (query, top).
     """
 
@@ -36,6 +37,8 @@ class EvaluationRequest(BaseModel):
     pinned: list[str] = []
     models: dict[str, str]
     rankings: dict[str, Ranking] = {}
+    remembered: Path | None = None
+    memory: Path | None = None
     language: str
     output: Path
     threads: int = 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.ranking import DENSE, Parts, everyone
+from retrieval.ranking import DENSE, Parts
 from trainer.evaluation.ranking_metrics import ndcg
 
 Scores = npt.NDArray[np.float32]
@@ -105,6 +105,6 @@ def by_rank(rankings: Sequence[Sequence[str]], k: int) -> list[str]:
 
 
 def _example(parts: Parts, gains: Mapping[str, float], order: Sequence[str]) -> _Example:
-    ids = sorted(everyone(parts))
+    ids = sorted(set().union(*parts.values()))
     values = np.array([[parts[name].get(i, 0.0) for name in order] for i in ids]).reshape(-1, len(order))
     return _Example(ids, values, gains)

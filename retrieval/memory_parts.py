@@ -1,0 +1,87 @@
+"""The parts of a score that come from what shoppers did: memory of earlier queries, and popularity.
+
+Both read one artefact (``query_memory``). Filters are asked of the catalogue's words, which hold the fields.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.mapped_arrays import ArtefactError
+from retrieval.query_memory import QueryMemory
+from retrieval.ranking import MEMORY, PRIOR, WORDS, Source, Vector, weighed
+from retrieval.words import WordIndex
+from schemas.releases import Ranking
+from schemas.search import Filter
+
+
+def sources_of(ranking: Ranking, words: WordIndex | None, *, model_sha256: str) -> dict[str, Source]:
+    """Return what the parts that a ranking weighs come from; nothing where it weighs the cosine alone.
+
+    ``words``: those of the catalogue. Raises ``ArtefactError`` when the memory is not there, damaged, or of
+    another model.
+    """
+    if words is None or not weighed(ranking):
+        return {}
+    sources: dict[str, Source] = {WORDS: words}
+    if {MEMORY, PRIOR} & set(weighed(ranking)):
+        path, digest = ranking.artefacts.get(MEMORY, ("", ""))
+        memory = QueryMemory.load(Path(path), sha256=digest)
+        if memory.model_sha256 != model_sha256:
+            raise ArtefactError(f"the memory in {path} is of another model")
+        sources |= {MEMORY: MemorySource(memory, words), PRIOR: PriorSource(memory)}
+    return sources
+
+
+class MemorySource:
+    """What shoppers took after queries like this one."""
+
+    def __init__(self, memory: QueryMemory, words: WordIndex) -> None:
+        self._memory = memory
+        self._words = words
+
+    def ask(self, query: str, vector: Vector) -> "MemoryOpinion":
+        """Return what is remembered."""
+        (found,) = self._memory.values([query], vector[np.newaxis])
+        return MemoryOpinion(found, self._words)
+
+
+class MemoryOpinion:
+    """What is remembered for one query."""
+
+    def __init__(self, found: Mapping[str, float], words: WordIndex) -> None:
+        self._found = found
+        self._words = words
+
+    def best(self, k: int, filters: Sequence[Filter] = ()) -> dict[str, float]:
+        """Return the value of at most k products that meet the filters, the greatest first, ties by id."""
+        found = self._found
+        if filters:
+            meeting = self._words.meeting(found, filters)
+            found = {i: value for i, value in found.items() if i in meeting}
+        return dict(sorted(found.items(), key=lambda one: (-one[1], one[0]))[:k])
+
+    def values(self, product_ids: Iterable[str]) -> dict[str, float]:
+        """Return the value of these products; those without one are left out."""
+        return {i: self._found[i] for i in product_ids if i in self._found}
+
+
+class PriorSource:
+    """How popular a product is, whatever is searched; a part that names no candidates."""
+
+    def __init__(self, memory: QueryMemory) -> None:
+        self._memory = memory
+
+    def ask(self, query: str, vector: Vector) -> "PriorSource":  # noqa: ARG002 (nothing of it counts)
+        """Return itself: it says the same of every query."""
+        return self
+
+    def best(self, k: int, filters: Sequence[Filter] = ()) -> dict[str, float]:  # noqa: ARG002 (see above)
+        """Return nothing."""
+        return {}
+
+    def values(self, product_ids: Iterable[str]) -> dict[str, float]:
+        """Return the value of these products; those without credit are left out."""
+        prior = self._memory.prior
+        return {i: prior[i] for i in product_ids if i in prior}
