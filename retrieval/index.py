@@ -38,6 +38,7 @@ _NO_ALIAS = frozenset({100, 1600})
 _PAGE = 1000
 _IDS_PAGE = 10_000
 _SLOW_S = 300.0
+MIN_TIMEOUT_S = 0.05
 ANSWER_S = 5.0
 _STRONG: dict[str, Any] = {"consistency_level": "Strong", "timeout": 60.0}
 # pymilvus pings every 10 s even when idle, and Lite cuts such a connection off (GOAWAY too_many_pings).
@@ -188,7 +189,7 @@ class VectorStore:
 
         ``newest``: also what was written a moment ago, for which a server waits.
         """
-        how = _STRONG if newest else {}
+        how, end = _STRONG if newest else {}, time.monotonic() + timeout_s
         by_id: dict[str, Row] = {}
         for start in range(0, len(ids), _PAGE):
             condition = among(ids[start : start + _PAGE])
@@ -197,7 +198,7 @@ class VectorStore:
                 name,
                 filter=condition,
                 output_fields=[*_FIELDS, VECTOR],
-                **how | {"timeout": timeout_s},
+                **how | {"timeout": max(MIN_TIMEOUT_S, end - time.monotonic())},
             )
             by_id |= {row.product_id: row for row in map(from_entity, self._loaded(name, get))}
         return [by_id[i] for i in dict.fromkeys(ids) if i in by_id]

@@ -199,11 +199,16 @@ def write_memory(
 
 
 def _priors(taken: Sequence[Taken], products: Sequence[str]) -> Floats:
-    """Return log1p(credit) of each product, divided by the greatest."""
+    """Return log1p(credit) of each product over the greatest, without who adds most alone."""
     credit = dict.fromkeys(products, 0.0)
+    alone: dict[str, dict[str, float]] = {product: {} for product in products}
     for pair in taken:
         credit[pair.product_id] += pair.credit
-    logs = np.log1p(np.array([credit[product] for product in products]))
+        if pair.client is not None:
+            own = alone[pair.product_id]
+            own[pair.client] = own.get(pair.client, 0.0) + pair.credit
+    left = [credit[product] - max(alone[product].values(), default=0.0) for product in products]
+    logs = np.log1p(np.maximum(np.array(left), 0.0))
     priors: Floats = (logs / max(_NOTHING, float(logs.max(initial=0.0)))).astype(np.float32)
     return priors
 

@@ -43,8 +43,8 @@ WRONG_RELEASE_HITS = Counter(
     "searchloop_wrong_release_hits", "Hits of another generation than the one searched: must stay 0."
 )
 ROWS = 20_000
-# Of a collection so much may be missing in the words, while changes are under way
-LACKING_SHARE, LACKING = 0.01, 20
+# Of a collection so much may be missing in the words: deletions that the index has not seen yet
+LACKING_SHARE, LACKING = 0.5, 20
 
 
 class ReleaseError(RuntimeError):
@@ -166,7 +166,7 @@ class LoadedRelease:
 
         Raises ``StoreError`` when the index fails.
         """
-        hybrid = bool(weighed(self.release.ranking))
+        end, hybrid = time.monotonic() + timeout_s, bool(weighed(self.release.ranking))
         depth = max(k, DEPTHS[DENSE]) if hybrid else k
         raw = self._store.search(
             self.release.collection, vectors, depth + self._over_fetch, filters=filters, timeout_s=timeout_s
@@ -178,12 +178,14 @@ class LoadedRelease:
                 [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
             )
         try:
-            parts, rows = self._parts(queries, vectors, cosines, filters, timeout_s)
-        except (StoreError, ValueError) as error:  # ValueError: tantivy's own
+            parts, rows, first = self._parts(queries, vectors, cosines, filters, end)
+        except (StoreError, ValueError, LookupError, RuntimeError) as error:  # of tantivy and numpy too
             log.warning("parts of the score were left out", generation=self.generation, reason=str(error))
             left = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
             return Found(left, left_out=str(error)[:200] or type(error).__name__)
-        return Found([self._ranked(p, own, rows, k) for p, own in zip(parts, nearest, strict=True)])
+        return Found(
+            [self._ranked(p, own, rows, k, first=f) for p, own, f in zip(parts, nearest, first, strict=True)]
+        )
 
     def _parts(
         self,
@@ -191,9 +193,13 @@ class LoadedRelease:
         vectors: Vectors,
         nearest: Sequence[dict[str, float]],
         filters: Sequence[Filter],
-        timeout_s: float,
-    ) -> tuple[list[Parts], dict[str, Row]]:
-        """Return each query's parts, and the rows of those candidates that were not among its nearest."""
+        end: float,
+    ) -> tuple[list[Parts], dict[str, Row], list[set[str]]]:
+        """Return each query's parts, the rows of candidates beyond its nearest, and who competes.
+
+        Those nearest beyond ``DEPTHS`` have parts and do not compete: so the first places do not depend on
+        how many are asked for. ``end``: on the monotonic clock.
+        """
         assert self._words is not None
         queries = [normalise_query(query) for query in queries]  # as the encoder reads it
         found = [
@@ -202,12 +208,18 @@ class LoadedRelease:
         ]
         lacking = set().union(*(one.candidates() - one.parts[DENSE].keys() for one in found))
         versions = {i: v for i in lacking if (v := self._words.version(i)) is not None}
-        rows = self._rows.of(versions, timeout_s=timeout_s)
+        rows = self._rows.of(versions, timeout_s=end - time.monotonic())
+        few = [dict(list(own.items())[: DEPTHS[DENSE]]) for own in nearest]
+        first = [
+            own.keys() | set().union(*(named.keys() for name, named in one.parts.items() if name != DENSE))
+            for one, own in zip(found, few, strict=True)
+        ]
 
         def cosines(vector: Vectors) -> Callable[[Sequence[str]], dict[str, float]]:
             return lambda ids: {i: float(rows[i].vector @ vector) for i in ids if i in rows}
 
-        return [one.complete(cosines(vector)) for one, vector in zip(found, vectors, strict=True)], rows
+        parts = [one.complete(cosines(vector)) for one, vector in zip(found, vectors, strict=True)]
+        return parts, rows, first
 
     def search(
         self, queries: Sequence[str], k: int | Sequence[int] = 10, filters: Sequence[Filter] = ()
@@ -249,7 +261,13 @@ class LoadedRelease:
         return ours
 
     def _ranked(
-        self, parts: Parts, nearest: Mapping[str, IndexHit], rows: Mapping[str, Row], k: int
+        self,
+        parts: Parts,
+        nearest: Mapping[str, IndexHit],
+        rows: Mapping[str, Row],
+        k: int,
+        *,
+        first: AbstractSet[str] | None = None,
     ) -> list[ScoredHit]:
         ranking = self.release.ranking
         used = ranking if len(parts) > 1 else Ranking(coefficients={DENSE: ranking.coefficients[DENSE]})
@@ -261,8 +279,20 @@ class LoadedRelease:
                 fields=nearest[product_id].fields if product_id in nearest else _fields(rows[product_id]),
                 parts=_explained(parts, used, product_id),
             )
-            for place, (product_id, score) in enumerate(rank(parts, used, k), start=1)
+            for place, (product_id, score) in enumerate(_ordered(parts, used, k, first), start=1)
         ]
+
+
+def _ordered(
+    parts: Parts, ranking: Ranking, k: int, first: AbstractSet[str] | None
+) -> list[tuple[str, float]]:
+    """Return at most k by score, those of ``first`` before all others."""
+    if first is None or parts[DENSE].keys() <= first:
+        return rank(parts, ranking, k)
+    ahead = {name: {i: v for i, v in own.items() if i in first} for name, own in parts.items()}
+    behind = {name: {i: v for i, v in own.items() if i not in first} for name, own in parts.items()}
+    found = rank(ahead, ranking, k)
+    return found + rank(behind, ranking, k - len(found))
 
 
 def _explained(parts: Parts, ranking: Ranking, product_id: str) -> dict[str, float]:
@@ -306,3 +336,5 @@ def _check_words(release: Release, ids: AbstractSet[str], words: WordIndex) -> N
             f"the words hold {len(words)} products, and {lacking} of the {len(ids)} of collection "
             f"{release.collection} are not among them"
         )
+    if lacking:
+        log.info("products of the index that the catalogue lacks", products=lacking)

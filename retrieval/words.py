@@ -113,7 +113,7 @@ def words_of(text: str, language: str) -> list[str]:
 
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    builder.add_unsigned_field("number", indexed=True, fast=True)
+    builder.add_unsigned_field("number", fast=True)
     builder.add_text_field("text", tokenizer_name="words", index_option="freq")
     for name in ("product_id", "brand", "category", "availability"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
@@ -137,6 +137,7 @@ class WordIndex:
         self._numbers: dict[str, int] = {}
         self._versions: dict[str, int] = {}
         self._ids: dict[int, str] = {}
+        self._left: list[int] = []
         self._next = 0
 
     def __len__(self) -> int:
@@ -155,24 +156,32 @@ class WordIndex:
         All of it is seen at once. Ids that are not there are ignored.
         """
         with self._lock:
-            left: list[int] = [self._out(product_id) for product_id in gone if product_id in self._numbers]
-            for document in documents:
-                if document.product_id in self._numbers:
-                    left.append(self._out(document.product_id))
-                number, self._next = self._next, self._next + 1
-                self._writer.add_document(_document(document, number))
-                self._numbers[document.product_id], self._ids[number] = number, document.product_id
-                self._versions[document.product_id] = document.version
+            newest = {document.product_id: document for document in documents}
+            out = {product_id for product_id in (*gone, *newest) if product_id in self._numbers}
+            for product_id in out:
+                self._writer.delete_documents_by_term("product_id", product_id)
+            put: dict[str, tuple[int, int]] = {}
+            for product_id, document in newest.items():
+                self._next += 1
+                self._writer.add_document(_document(document, self._next))
+                put[product_id] = self._next, document.version
+            self._ids |= {number: product_id for product_id, (number, _) in put.items()}
             self._writer.commit()
             self._index.reload()
-            for number in left:  # a search that began before may still ask for them
-                self._ids.pop(number, None)
+            self._settle(put, out)
 
-    def _out(self, product_id: str) -> int:
-        number = self._numbers.pop(product_id)
-        self._versions.pop(product_id)
-        self._writer.delete_documents_by_term("number", number)
-        return number
+    def _settle(self, put: Mapping[str, tuple[int, int]], out: Iterable[str]) -> None:
+        """Let searches know what the index holds now.
+
+        A search that began before may still find what left: its numbers are let go with the next change.
+        """
+        for number in self._left:
+            self._ids.pop(number, None)
+        self._left = [self._numbers.pop(product_id) for product_id in out]
+        for product_id, (number, version) in put.items():
+            self._numbers[product_id], self._versions[product_id] = number, version
+        for product_id in set(out) - put.keys():
+            self._versions.pop(product_id, None)
 
     def best(self, query: str, k: int, filters: Sequence[Filter] = ()) -> dict[str, float]:
         """Return the value of at most k products that share a word with the query and meet the filters.
@@ -195,13 +204,10 @@ class WordIndex:
 
     def meeting(self, product_ids: Iterable[str], filters: Sequence[Filter]) -> set[str]:
         """Return those of the products that are there and meet the filters. Raises ``FilterError``."""
-        numbers = self._numbers_of(product_ids)
-        if not numbers:
+        asked = list(product_ids)
+        if not asked:
             return set()
-        return set(self.found(_both(_one_of(numbers), _narrowed(filters)), len(numbers)))
-
-    def _numbers_of(self, product_ids: Iterable[str]) -> list[int]:
-        return [number for i in product_ids if (number := self._numbers.get(i)) is not None]
+        return set(self.found(_both(_one_of(asked), _narrowed(filters)), len(asked)))
 
     def found(self, query: Query, k: int) -> dict[str, float]:
         """Return BM25 of at most k products, the greatest first, ties by id."""
@@ -221,8 +227,8 @@ class WordIndex:
 
     def among(self, query: Query, product_ids: Iterable[str]) -> dict[str, float]:
         """Return BM25 of those of the products that are found."""
-        numbers = self._numbers_of(product_ids)
-        return self.found(_both(query, [(Occur.Must, _one_of(numbers))]), len(numbers)) if numbers else {}
+        asked = list(product_ids)
+        return self.found(_both(query, [(Occur.Must, _one_of(asked))]), len(asked)) if asked else {}
 
 
 class WordOpinion:
@@ -256,10 +262,10 @@ class WordOpinion:
         return {i: score / self._greatest for i, score in found.items()} if self._greatest > 0 else {}
 
 
-def _one_of(numbers: Sequence[int]) -> Query:
+def _one_of(product_ids: Sequence[str]) -> Query:
     # A set of terms takes five times as long
     return Query.boolean_query(
-        [(Occur.Should, Query.term_query(_SCHEMA, "number", n, "basic")) for n in numbers]
+        [(Occur.Should, Query.term_query(_SCHEMA, "product_id", i, "basic")) for i in product_ids]
     )
 
 

@@ -32,6 +32,7 @@ class CatalogWords:
         self._settings = settings
         self._known: dict[str, tuple[WordIndex, asyncio.Event]] = {}
         self._asked: asyncio.Queue[str | None] = asyncio.Queue()
+        self._ended = False
 
     async def of(self, language: str) -> WordIndex:
         """Return the words, once all is read that the topic held when it was asked first.
@@ -42,7 +43,8 @@ class CatalogWords:
             self._known[language] = WordIndex(language), asyncio.Event()
             self._asked.put_nowait(language)
         words, complete = self._known[language]
-        await complete.wait()
+        if not self._ended:
+            await complete.wait()
         return words
 
     async def follow(self, stopping: asyncio.Event) -> None:
@@ -54,6 +56,7 @@ class CatalogWords:
 
     async def _end(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
+        self._ended = True
         self._asked.put_nowait(None)
         for _, complete in self._known.values():
             complete.set()

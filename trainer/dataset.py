@@ -28,8 +28,9 @@ def prepare(
 
     They go into ``folder``. ``weighted`` are the training pairs as counted, without what came late by the
     runs ``earlier``; ``train`` is the same unless labels are shuffled. ``remembered``: what the memory is
-    made of. ``known``: all engagement before the cut, and how popular its products are. Raises
-    ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any pair at all.
+    made of; nothing where labels are shuffled. ``known``: all engagement before the cut, and how popular its
+    products are. Raises ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any pair
+    at all.
     """
     settings = request.settings
     parts = split_by(settings, snapshot)
@@ -56,7 +57,7 @@ def prepare(
     kept = remembered(train_rows, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
     frames = {
         "train": train,
-        "remembered": kept if seed is None else shuffle_labels(kept, seed),
+        "remembered": kept if seed is None else kept.clear(),
         "known": _known(train if seed is not None else Popularity.of(settings).credits_by_pair(parts.train)),
         "weighted": weighted,
         "qrels": parts.qrels,

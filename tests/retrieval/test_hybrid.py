@@ -101,6 +101,19 @@ def test_a_score_does_not_depend_on_k_page_or_filter(served):
     )
 
 
+def test_the_first_places_do_not_depend_on_how_many_are_asked_for(served, monkeypatch):
+    few = {"dense": 3, "words": 2, "memory": 1, "prior": 0}
+    for home in ("retrieval.ranking", "retrieval.release"):
+        monkeypatch.setattr(f"{home}.DEPTHS", few)
+    for query in QUERIES:
+        places = [
+            [h.product_id for h in served.find([query], served.embed([query]), k).hits[0]] for k in (2, 3, 24)
+        ]
+        assert places[2][:2] == places[0]
+        assert places[2][:3] == places[1]
+        assert sorted(places[2]) == sorted(TITLES)
+
+
 def test_words_name_products_that_the_nearest_do_not_hold_with_all_their_fields(served, monkeypatch):
     monkeypatch.setattr("retrieval.release.DEPTHS", {"dense": 1, "words": 100, "memory": 0, "prior": 0})
     monkeypatch.setattr("retrieval.ranking.DEPTHS", {"dense": 1, "words": 100, "memory": 0, "prior": 0})

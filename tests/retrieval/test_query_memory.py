@@ -292,3 +292,10 @@ def test_another_memory_than_the_one_asked_for_is_refused(tmp_path: Path) -> Non
     written(tmp_path / "memory", [("xbox", "p1", 1.0)])
     with pytest.raises(ArtefactError, match="expected 00"):
         QueryMemory.load(tmp_path / "memory", sha256="00")
+
+
+def test_popularity_is_relative_and_one_client_alone_makes_nothing_popular(tmp_path):
+    pairs = [("xbox", "a", 40.0), ("wii", "b", 8.0), *((f"zelda {n}", "b", 50.0, "c1") for n in range(20))]
+    prior = written(tmp_path / "m", pairs)[0].prior
+    assert prior["a"] == 1.0
+    assert prior["b"] == pytest.approx(math.log1p(8) / math.log1p(40), abs=1e-5)

@@ -1,5 +1,7 @@
 """BM25 over a catalogue that changes."""
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,32 @@ def test_what_changes_is_found_at_once_and_what_goes_is_not():
     words.change([WordDocument("p4", "garden gnome")], ["p1", "nobody"])
     assert (list(words.best("hose", 5)), list(words.best("gnome", 5))) == ([], ["p4"])
     assert (len(words), "p1" in words, list(words.best("blue", 5))) == (3, False, ["p2"])
+    for _ in range(3):
+        words.change([WordDocument("o'n\"eil", "garden gnome")])
+    assert words._index.searcher().num_docs == 4  # nothing of before is left to count in BM25
+    assert words.best("gnome", 1) == {"o'n\"eil": 1.0}
+
+
+def test_a_product_that_comes_twice_in_one_change_is_held_as_it_came_last():
+    words = index(SHOP)
+    words.change([WordDocument("p4", "one", version=2), WordDocument("p4", "two", version=3)], ["p4", "p1"])
+    assert (list(words.best("one", 5)), list(words.best("two", 5)), words.version("p4")) == ([], ["p4"], 3)
+    assert (len(words), words.version("p1")) == (3, None)
+
+
+def test_while_much_changes_every_product_keeps_its_words_and_meets_its_conditions():
+    """A search beside a change sees the index before it or after it, and never half of it."""
+    words, ids = WordIndex("english"), [f"p{n}" for n in range(300)]
+    nike = [Filter(field="brand", value="Nike")]
+    documents = [WordDocument(i, f"shoe number{i}", "Nike") for i in ids]
+    words.change(documents)
+    changing = threading.Thread(target=lambda: [words.change(documents) for _ in range(20)])
+    changing.start()
+    while changing.is_alive():
+        assert words.meeting(ids, nike) == set(ids)
+        assert words.values("shoe", ids).keys() == set(ids)
+        assert words.best("numberp7", 1) == {"p7": 1.0}
+    changing.join()
 
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), OF_SHOES, min_size=1), OF_SHOES, st.integers(1, 8))

@@ -89,3 +89,4 @@ async def test_the_words_are_whole_when_they_are_handed_out_and_follow_then(
         stopping.set()
         await following
         assert await words.of("english") is english
+        assert len(await words.of("french")) == 0  # who asks after the end does not wait for ever

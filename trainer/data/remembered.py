@@ -24,10 +24,16 @@ def remembered(
     None where several made the pair, and where nobody knows who did: such a pair counts as it is. Who shall
     be forgotten is left out of both frames. Empty in, empty out.
     """
+    # How much a client did is known of all days together: who may have made all of what was before made it
+    before = rows.group_by("query", "product_id").agg(before=pl.col("credit").sum())
     own = clients.filter(pl.col("credit") > 0).group_by("query", "product_id")
-    who = own.agg(
-        others=1 - pl.col("credit").max() / pl.col("credit").sum(),
-        client=pl.when(pl.len() == 1).then(pl.col("client").first()),
+    most = own.agg(pl.col("client", "credit").sort_by("credit", "client", descending=[True, False]).first())
+    others = pl.when(pl.col("before") > 0).then(1 - pl.col("credit") / pl.col("before")).otherwise(0.0)
+    who = (
+        most.join(before, on=["query", "product_id"], how="left")
+        .with_columns(others=others.clip(lower_bound=0.0))
+        .with_columns(client=pl.when(pl.col("others") == 0).then(pl.col("client")))
+        .select("query", "product_id", "others", "client")
     )
     weighted = weigh(rows, clients, replace(weighting, max_client_share=1.0), newest_day=newest_day)
     limit = pl.when(pl.col("client").is_null()).then((2 * pl.col("others")).clip(upper_bound=1.0))

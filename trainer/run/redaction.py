@@ -1,10 +1,12 @@
 """Take a forgotten client out of the files of an ended run.
 
 Its rows, and the text of queries in which nobody else stood. Which pairs were its alone is read from the
-run's own snapshot. What the operator wrote (pinned queries, judgments) stays, and so does the model. The
+run's own snapshot. What the operator wrote (pinned queries, judgments) stays, and so does the model, and the
+memory of a run that was deployed. The
 verdict can then no longer be derived again; ``forgotten.json`` says why.
 """
 
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from schemas.training import RunState
 from trainer.run.folder import REPORT, MarkerError, RunFolder, write_durably
 
 MARKER = "forgotten"
@@ -76,12 +79,17 @@ def forget_in(run: RunFolder, clients: Collection[str], *, at: datetime) -> int:
             if "product_id" in frame.columns
             else frame
         )
+        if "client" in frame.columns:
+            left = left.filter(~pl.col("client").is_in(list(clients)).fill_null(value=False))
         left = left.join(silent, on="query", how="anti", maintain_order="left")
         if path != source and left.height < frame.height:
             rows += frame.height - left.height
             files.append(path.relative_to(run.path).as_posix())
             _rewrite(path, left)
     (run.path / REPORT).unlink(missing_ok=True)  # it shows queries
+    outcome = run.outcome()
+    if outcome is None or outcome.state is not RunState.DEPLOYED:  # what was deployed may serve
+        shutil.rmtree(run.path / "memory", ignore_errors=True)
     before = None
     with suppress(MarkerError):
         before = run.find(MARKER, Forgotten)

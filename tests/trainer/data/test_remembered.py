@@ -106,3 +106,16 @@ def test_many_made_up_clients_move_no_more_than_a_few():
     honest = list(dict.fromkeys(honest))
     few, many = ([("query 7", "bad", f"liar{n}", 1) for n in range(count)] for count in (5, 300))
     assert value([*honest, *many], "query 7", "bad") <= value([*honest, *few], "query 7", "bad") + 0.02
+
+
+def test_what_others_did_with_a_pair_in_the_test_days_does_not_make_it_count():
+    """Before the cut one client alone had made it; clients are known of all days together."""
+    rows = pl.DataFrame(
+        [("q", "a", 100, Action.PURCHASE.value, 3000, 1, 0)], schema=PAIR_SCHEMA, orient="row"
+    )
+    clients = pl.DataFrame(
+        [("q", "a", "c1", 3000), ("q", "a", "c2", 2000)], schema=CLIENT_SCHEMA, orient="row"
+    )
+    assert remembered(rows, clients, WEIGHTING, newest_day=100)["client"].to_list() == ["c1"]
+    shared = clients.with_columns(credit=pl.Series([1500, 1500]))
+    assert remembered(rows, shared, WEIGHTING, newest_day=100)["client"].to_list() == [None]

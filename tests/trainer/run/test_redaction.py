@@ -6,6 +6,7 @@ Neither its hash nor the text of what it alone has searched.
 from datetime import UTC, datetime
 
 import polars as pl
+import pytest
 
 from tests.trainer.run_folders import a_run
 from trainer.data.snapshot import Snapshot
@@ -67,6 +68,21 @@ def test_the_hash_and_what_nobody_else_searched_are_gone_from_every_file_and_the
     assert {"split/train.parquet", f"evaluation/{FILE}"} <= set(facts.files)
     again = forget_in_runs(tmp_path, {client}, at=AT)
     assert (again.runs, again.unfinished) == ([], [])
+
+
+@pytest.mark.parametrize(("state", "kept"), [("failed_gate", False), ("deployed", True)])
+def test_the_pairs_of_a_memory_name_nobody_who_is_forgotten(tmp_path, state, kept):
+    folder, _, client, _ = a_run_in_which_one_client_stands_alone(tmp_path)
+    RunFolder(folder).commit("outcome", RunOutcome(state=state))
+    pair = Snapshot.read(folder / "snapshot").clients.filter(pl.col("client") != client).head(1)
+    others = pair.select("query", "product_id", credit=pl.lit(1.0), client=pl.lit(None, pl.String))
+    remembered = pl.concat([others, others.with_columns(client=pl.lit(client))])
+    remembered.write_parquet(folder / "split" / "remembered.parquet")
+    (folder / "memory").mkdir()
+    forget_in_runs(tmp_path, {client}, at=AT)
+    assert files_with(folder, client) == []
+    assert pl.read_parquet(folder / "split" / "remembered.parquet").equals(others)
+    assert (folder / "memory").exists() == kept
 
 
 def test_the_decision_which_is_kept_for_ever_holds_no_text_of_a_query(tmp_path):
