@@ -11,20 +11,23 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from schemas.releases import Candidate, Ranking
+from schemas.releases import Candidate, Kind, Ranking
 from schemas.training import Decision
 
-RUNS = "runs"
+RUNS, REFRESHES = "runs", "refreshes"
 
 
 class Approvals:
-    """The weights that were approved, by sha256, each with the runs whose verdict it was and their rankings.
+    """The weights that were approved, by kind and sha256, with the runs of the verdicts and their rankings.
 
-    None: of no run, as the base model.
+    None: of no run, as the base model. A verdict on a refresh lets nobody build a generation, nor the other
+    way round.
     """
 
     def __init__(self) -> None:
-        self._runs: dict[str, dict[str | None, list[Ranking]]] = defaultdict(lambda: defaultdict(list))
+        self._runs: dict[tuple[Kind, str], dict[str | None, list[Ranking]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
 
     def take(self, decision: Decision) -> None:
         """Note a decision.
@@ -33,20 +36,20 @@ class Approvals:
         """
         good = decision.verdict == "pass" or (decision.verdict == "forced" and any(decision.reasons))
         if good and decision.candidate_sha256:
-            rankings = self._runs[decision.candidate_sha256][decision.run_id]
+            rankings = self._runs[decision.kind, decision.candidate_sha256][decision.run_id]
             if decision.candidate_ranking not in rankings:
                 rankings.append(decision.candidate_ranking)
 
     def objection(self, candidate: Candidate) -> str | None:
         """Return why nobody has approved the candidate, or None. It does not say what would be approved."""
-        if candidate.model_sha256 not in self._runs:
+        runs = self._runs.get((candidate.kind, candidate.model_sha256), {})
+        if not runs:
             return (
                 "no decision on these weights: a promotion needs a pass, or forced with a reason, on "
                 "decisions (`searchloop train`)"
             )
-        if candidate.run_id is not None and candidate.run_id not in self._runs[candidate.model_sha256]:
+        if candidate.run_id is not None and candidate.run_id not in runs:
             return f"the decision on these weights is not that of run {candidate.run_id}"
-        runs = self._runs[candidate.model_sha256]
         judged = runs[candidate.run_id] if candidate.run_id is not None else chain(*runs.values())
         if candidate.ranking not in judged:
             return "these weights were judged with another ranking than the candidate names"
@@ -54,11 +57,15 @@ class Approvals:
 
 
 def model_folders(data_dir: Path, further: str) -> list[Path]:
-    """Return the folders whose models may be promoted.
+    """Return the folders whose models and artefacts may be promoted.
 
-    The runs of the data directory, and further ones, comma separated.
+    The runs and refreshes of the data directory, and further ones, comma separated.
     """
-    return [data_dir / RUNS, *(Path(name.strip()) for name in further.split(",") if name.strip())]
+    return [
+        data_dir / RUNS,
+        data_dir / REFRESHES,
+        *(Path(name.strip()) for name in further.split(",") if name.strip()),
+    ]
 
 
 def misplaced(candidate: Candidate, *, base_model: str, folders: Sequence[Path]) -> str | None:
@@ -70,7 +77,7 @@ def misplaced(candidate: Candidate, *, base_model: str, folders: Sequence[Path])
     paths = [path for path, _ in candidate.ranking.artefacts.values()]
     if candidate.vectors is not None:
         paths.append(candidate.vectors)
-    if candidate.model != base_model:
+    if candidate.model != base_model and candidate.kind == "full":  # a refresh's model serves already
         paths.append(candidate.model)
     for path in paths:
         if not any(Path(path).resolve().is_relative_to(folder) for folder in inside):

@@ -37,6 +37,7 @@ from indexer.rows_there import versions_there
 from retrieval.document import document_text
 from retrieval.encoder import EncodingError
 from retrieval.index import Row, VectorStore
+from retrieval.naming import stamp_of
 from retrieval.rows import RowError
 from schemas.products import CatalogProduct
 from schemas.releases import Release
@@ -59,7 +60,7 @@ class AwayTooLongError(RuntimeError):
 
 @dataclass
 class Target:
-    """A collection that must follow the catalogue.
+    """A collection that must follow the catalogue: of a full generation and of all its refreshes.
 
     ``adopted``: the serving lane writes it, else its builder does.
     """
@@ -151,11 +152,11 @@ class CatalogSync:
 
     def watch(self, release: Release) -> None:
         """Gather changes for a collection that is being built, from this moment on."""
-        self._targets[release.generation] = Target(release)
+        self._targets[stamp_of(release)] = Target(release)
 
     def behind(self, release: Release) -> int:
         """Return how many changed products a collection does not hold yet."""
-        return len(self._targets[release.generation].dirty)
+        return len(self._targets[stamp_of(release)].dirty)
 
     async def catch_up(self, release: Release, lane: Lane) -> None:
         """Apply what was gathered in the builder's lane, then hand the collection over.
@@ -164,7 +165,7 @@ class CatalogSync:
         before is applied, and the rest follows as it does in the generation that serves. No deletion is left
         in any case.
         """
-        target = self._targets[release.generation]
+        target = self._targets[stamp_of(release)]
         for _ in range(PASSES * (1 + len(target.dirty) // CHUNK)):
             if not target.dirty:
                 break
@@ -174,17 +175,20 @@ class CatalogSync:
         target.adopted = True  # no await since no deletion was left: none can fall between
         self._wake()
 
-    async def remove(self, generation: int) -> None:
+    async def remove(self, release: Release) -> None:
         """Stop following with a collection. Returns when no write to it is under way."""
         async with self._writing, self._erasing:
-            self._targets.pop(generation, None)
+            self._targets.pop(stamp_of(release), None)
 
     async def ensure(self, release: Release) -> None:
         """Take up a collection at a start, before anything else touches it.
 
         Load it, flush it, and mark what differs. ``write`` and ``erase`` then repair rows that are missing,
-        old, surplus or stamped by another generation. A collection that is gone is built again here.
+        old, surplus or stamped by another generation. A collection that is gone is built again here. One that
+        is followed already, by another of its releases, is left as it is.
         """
+        if stamp_of(release) in self._targets:
+            return
         name, target = release.collection, Target(release, adopted=True)
         if await self._lane(self._store.exists, name):
             await self._lane(self._store.load, name)
@@ -207,7 +211,7 @@ class CatalogSync:
             while target.dirty:
                 await self._step([target], self._lane, "repair")
             await self._lane(self._store.flush, name)
-        self._targets[release.generation] = target
+        self._targets[stamp_of(release)] = target
         self._wake()
 
     def _wake(self) -> None:
@@ -247,7 +251,7 @@ class CatalogSync:
             # not be written.
             vectors = by_model.get(release.model_sha256, {})
             rows = [
-                Row.of(chunk[i], vectors[i], release.generation)
+                Row.of(chunk[i], vectors[i], stamp_of(release))
                 for i in ids
                 if i in vectors and products.get(i) is chunk[i]
             ]

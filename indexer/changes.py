@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from schemas.releases import DeploymentCommand, LivePointer, Ranking, Release, RolledBack
+from schemas.releases import (
+    Candidate,
+    DeploymentCommand,
+    LivePointer,
+    Ranking,
+    Release,
+    ReleaseState,
+    RolledBack,
+)
 from schemas.training import Check, Decision
 
 REMEMBERED = 20
@@ -28,20 +36,56 @@ def switched(
     """
     previous = before.live if before else None
     if previous and command and command.action == "rollback":
-        past = RolledBack(actor=command.actor, reason=command.reason or NO_REASON, at=now)
+        past = RolledBack(
+            actor=command.actor,
+            reason=command.reason or NO_REASON,
+            at=now,
+            weights=previous.collection != release.collection,
+        )
         previous = previous.model_copy(update={"rolled_back": past})
     return LivePointer(
         deployment=deployment,
         sequence=before.next_sequence if before else 1,
         live=release,
         previous=previous,
-        cause=command.action if command else "first",
+        cause=_cause(command),
         command_id=command.command_id if command else None,
         carried_out=_carried_out(before, command),
         forced=command.force if command else False,
         actor=command.actor if command else "indexer",
         paused=before.paused if before else False,
         pinned=before.pinned if before else False,
+        at=now,
+        refreshed=before.promotion if before and _cause(command) == "refresh" else None,
+    )
+
+
+def _cause(command: DeploymentCommand | None) -> str:
+    if command is None:
+        return "first"
+    return "refresh" if command.candidate and command.candidate.kind == "refresh" else command.action
+
+
+def refreshing(
+    live: Release, candidate: Candidate, command: DeploymentCommand, *, number: int, now: datetime
+) -> Release:
+    """Return the record of a refresh of the live generation, before it is proven."""
+    return Release(
+        generation=number,
+        kind="refresh",
+        model=live.model,
+        model_sha256=live.model_sha256,
+        dim=live.dim,
+        ranking=candidate.ranking,
+        collection=live.collection,
+        catalog_offsets=live.catalog_offsets,
+        row_count=live.row_count,
+        id_set_sha256=live.id_set_sha256,
+        parent=live.generation,
+        run_id=candidate.run_id,
+        decision_id=candidate.decision_id,
+        command=command,
+        state=ReleaseState.BUILDING,
         at=now,
     )
 
@@ -71,7 +115,12 @@ def taken_out(pointer: LivePointer) -> Release | None:
     """
     if pointer.cause != "rollback" or pointer.previous is None:
         return None
-    past = pointer.previous.rolled_back or RolledBack(actor=pointer.actor, reason=NO_REASON, at=pointer.at)
+    past = pointer.previous.rolled_back or RolledBack(
+        actor=pointer.actor,
+        reason=NO_REASON,
+        at=pointer.at,
+        weights=pointer.previous.collection != pointer.live.collection,
+    )
     return pointer.previous.model_copy(update={"rolled_back": past})
 
 
@@ -97,6 +146,7 @@ def of_pointer(
     reasons = [pointer.cause, *([command.reason] if command and command.reason else [])]
     return Decision(
         decision_id=decision_id(pointer),
+        kind=pointer.live.kind,
         run_id=pointer.live.run_id,
         verdict=verdict,
         reasons=reasons,
@@ -134,6 +184,7 @@ def of_refusal(command: DeploymentCommand, reason: str, live: int | None, now: d
     candidate = command.candidate
     return Decision(
         decision_id=f"{command.deployment}-rejected-{command.command_id}",
+        kind=candidate.kind if candidate else "full",
         run_id=candidate.run_id if candidate else None,
         verdict="fail",
         reasons=[f"{command.action} rejected", reason],
@@ -161,6 +212,7 @@ def of_failure(
     """
     return Decision(
         decision_id=f"generation-{release.generation:06d}-failed",
+        kind=release.kind,
         run_id=release.run_id,
         verdict="fail",
         reasons=[f"generation {release.generation} was not published", *reasons],

@@ -15,14 +15,27 @@ from broker.reading import Reader
 from indexer import changes
 from indexer.approval import Approvals, misplaced, model_folders
 from indexer.catalog_sync import CatalogSync
-from indexer.deployment import Abort, Accept, Build, Mark, Reject, Repeated, Switch, decide, may_publish
+from indexer.deployment import (
+    Abort,
+    Accept,
+    Build,
+    Mark,
+    Refresh,
+    Reject,
+    Repeated,
+    Switch,
+    decide,
+    may_publish,
+)
 from indexer.lanes import Lane
 from indexer.ledger import Ledger
 from indexer.metrics import COMMANDS
 from indexer.models import Models
+from indexer.refresh_proof import gone, proven
 from indexer.retention import retain
 from indexer.startup_repair import recover
 from indexer.state import HOLDING, UNFINISHED, failed, moved
+from indexer.verify import failures
 from retrieval.index import VectorStore
 from retrieval.model_folder import ModelError
 from retrieval.naming import collection_name, collection_prefix, earlier_prefix, is_generation_name
@@ -52,6 +65,7 @@ class Deployer:
         lane: Lane,
         sync: CatalogSync,
         approved: Callable[[], Awaitable[Approvals]],
+        models: Models,
     ) -> None:
         self.ledger = ledger
         self.orders: asyncio.Queue[Release] = asyncio.Queue()
@@ -61,6 +75,7 @@ class Deployer:
         self._sync = sync
         self._one = asyncio.Lock()
         self._approved = approved
+        self._models = models
         self.lost: tuple[Release, str] | None = None
         self._prefix = collection_prefix(settings.topic_prefix, settings.deployment)
         self._alias = f"{self._prefix}_live"
@@ -106,8 +121,12 @@ class Deployer:
         async with self._one:
             state = self.ledger.state
             verdict = self._verdict(command)
-            if isinstance(verdict, Build) and (objection := await self._objection(verdict.candidate)):
+            if isinstance(verdict, Build | Refresh) and (
+                objection := await self._objection(verdict.candidate)
+            ):
                 verdict = Reject(objection)
+            if isinstance(verdict, Switch) and (lost := gone(verdict.target.ranking)):
+                verdict = Reject(f"generation {verdict.target.generation} cannot serve: {lost}")
             outcome = type(verdict).__name__.lower()
             why = verdict.reason if isinstance(verdict, Reject) else None
             log.info(
@@ -146,6 +165,8 @@ class Deployer:
         match accepted:
             case Build(candidate):
                 await self._order(command, candidate)
+            case Refresh(candidate):
+                await self._refresh(command, candidate)
             case Switch(target):
                 await self._switch(target, command)
             case Mark(paused, pinned):
@@ -210,6 +231,28 @@ class Deployer:
         await self.ledger.recorded(release)
         self.orders.put_nowait(release)
 
+    async def _refresh(self, command: DeploymentCommand, candidate: Candidate) -> None:
+        """Prove and publish a refresh at once: there is nothing to build.
+
+        Killed in between it is recorded as failed at the next start, and the next refresh does its work.
+        """
+        state = self.ledger.state
+        if state.pointer is None:
+            return
+        live = state.pointer.live
+        release = changes.refreshing(live, candidate, command, number=state.next_generation, now=_now())
+        await self.ledger.recorded(release)
+        checks = await proven(release, self._sync.catalog.products, self._models)
+        if reasons := failures(checks):
+            log.error("refresh failed", generation=release.generation, reasons=reasons)
+            ended = failed(release, ReleaseFailure.REFUSED, _now(), "; ".join(reasons))
+            await self.ledger.recorded(ended)
+            await self.ledger.decided(changes.of_failure(ended, reasons, checks, live.generation, _now()))
+            return
+        release = moved(release, ReleaseState.VERIFIED, _now())
+        await self.ledger.recorded(release)
+        await self._switch(release, command, checks)
+
     async def verified(self, release: Release) -> Release:
         """Record that a generation was built and proven."""
         release = moved(release, ReleaseState.VERIFIED, _now())
@@ -225,10 +268,10 @@ class Deployer:
     async def publish(self, release: Release, checks: Sequence[Check]) -> str | None:
         """Let a proven, adopted generation serve. Returns why not, if it must not any more."""
         async with self._one:
-            pointer, command = self.ledger.state.pointer, release.command
+            command = release.command
             if not self.wanted(release):
                 return "aborted"
-            reason = may_publish(pointer, command) if pointer and command else None
+            reason = may_publish(self.ledger.state, command) if command else None
             if reason is None:
                 await self._switch(release, command, checks)
             return reason
@@ -238,7 +281,7 @@ class Deployer:
 
         What is live is not touched.
         """
-        await self._sync.remove(release.generation)
+        await self._sync.remove(release)
         async with self._one:
             if self.wanted(release):
                 log.error("generation failed", generation=release.generation, reasons=list(reasons))
@@ -260,6 +303,7 @@ class Deployer:
                 self.ledger.state,
                 reports,
                 keep=s.keep_generations,
+                refreshes=s.keep_refreshes,
                 grace=s.retire_grace,
                 searcher_timeout=s.searcher_timeout,
                 now=_now(),
@@ -267,20 +311,23 @@ class Deployer:
             await self.ledger.recorded(*(moved(r, ReleaseState.RETIRED, _now()) for r in plan.retire))
             for release in plan.drop:
                 await self.give_up(release)
+            await self.ledger.erased(*plan.forget)
 
     async def give_up(self, release: Release, error: str | None = None) -> None:
-        """Drop the collection of a generation that does not serve.
+        """Drop a generation that does not serve, and its collection where no other has it.
 
         The record first, so that a crash leaves an orphan at most.
         """
+        await self.ledger.recorded(moved(release, ReleaseState.DROPPED, _now(), error))
+        if any(r.collection == release.collection for r in self.ledger.state.holding):
+            return
         log.info(
             "dropping a collection",
             generation=release.generation,
             collection=release.collection,
             reason=error,
         )
-        await self.ledger.recorded(moved(release, ReleaseState.DROPPED, _now(), error))
-        await self._sync.remove(release.generation)
+        await self._sync.remove(release)
         await self._lane(self._store.drop, release.collection)
 
     async def restore(self, models: Models) -> None:

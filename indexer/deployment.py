@@ -12,12 +12,19 @@ from datetime import datetime, timedelta
 
 from indexer.guard import ACTOR as GUARD
 from indexer.state import HOLDING, State
-from schemas.releases import Candidate, DeploymentCommand, LivePointer, Release, ReleaseState
+from schemas.releases import Candidate, DeploymentCommand, Kind, LivePointer, Release, ReleaseState
 
 
 @dataclass(frozen=True)
 class Build:
     """Accepted: build a new generation from this candidate, and publish it if it is proven."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """Accepted: let the live model and collection serve with this candidate's ranking, if it is proven."""
 
     candidate: Candidate
 
@@ -56,7 +63,7 @@ class Reject:
     reason: str
 
 
-Accept = Build | Switch | Mark | Abort | Repeated
+Accept = Build | Refresh | Switch | Mark | Abort | Repeated
 
 
 def decide(
@@ -79,20 +86,24 @@ def decide(
     pointer = state.pointer
     if pointer is None:
         return Reject("there is no live generation yet: wait until the first one is published")
-    blocked = may_publish(pointer, command) or _cooling(state, command, now, cooldown)
+    blocked = may_publish(state, command) or _cooling(state, command, now, cooldown)
     if blocked:
         return Reject(blocked)
     return _RULES[command.action](state, pointer, command)
 
 
-def may_publish(pointer: LivePointer, command: DeploymentCommand) -> str | None:
+def may_publish(state: State, command: DeploymentCommand) -> str | None:
     """Return why the command must not change what serves, or None.
 
-    Asked when it arrives and again when its build is ready.
+    Asked when it arrives and again when its build is ready. What was measured against a generation may follow
+    refreshes of it: they have the same weights.
     """
-    expected = command.expected_generation
-    if expected is not None and expected != pointer.live.generation:
-        return f"stale: the command expects generation {expected}, live is {pointer.live.generation}"
+    pointer = state.pointer
+    return (_stale(state, pointer, command) or _held(pointer, command)) if pointer else None
+
+
+def _held(pointer: LivePointer, command: DeploymentCommand) -> str | None:
+    """Return that an operator holds what serves, or None."""
     if command.action not in {"promote", "rollback"}:
         return None
     if command.force:
@@ -105,6 +116,21 @@ def may_publish(pointer: LivePointer, command: DeploymentCommand) -> str | None:
     if pointer.paused and command.action == "promote":
         return "promotions are paused: resume them first, or force with a reason"
     return None
+
+
+def _stale(state: State, pointer: LivePointer, command: DeploymentCommand) -> str | None:
+    """Return that something else is live than the command expects, or None.
+
+    What new weights were compared with may have been refreshed since.
+    """
+    live, expected = pointer.live, command.expected_generation
+    if expected is None or expected == live.generation:
+        return None
+    compared = state.releases.get(expected)
+    builds = command.candidate is not None and command.candidate.kind == "full"
+    if builds and compared is not None and compared.collection == live.collection:
+        return None
+    return f"stale: the command expects generation {expected}, live is {live.generation}"
 
 
 def _cooling(state: State, command: DeploymentCommand, now: datetime, cooldown: timedelta) -> str | None:
@@ -155,12 +181,16 @@ def _rollback(state: State, pointer: LivePointer, command: DeploymentCommand) ->
     return _switch(state, target, command)
 
 
-def _promote(state: State, _: LivePointer, command: DeploymentCommand) -> Accept | Reject:
+def _promote(state: State, pointer: LivePointer, command: DeploymentCommand) -> Accept | Reject:
     candidate = command.candidate
     if (candidate is None) == (command.target_generation is None):
         return Reject("promote takes either a candidate or a target_generation")
     if candidate is None:
         return _switch(state, command.target_generation or 0, command)
+    return _RULES_OF[candidate.kind](state, pointer.live, command, candidate)
+
+
+def _build(state: State, _: Release, command: DeploymentCommand, candidate: Candidate) -> Accept | Reject:
     if quarantined := _quarantined(state, candidate.model_sha256, command):
         return Reject(quarantined)
     if state.building:
@@ -178,6 +208,25 @@ def _promote(state: State, _: LivePointer, command: DeploymentCommand) -> Accept
     return Build(candidate)
 
 
+def _refresh(
+    state: State, live: Release, command: DeploymentCommand, candidate: Candidate
+) -> Accept | Reject:
+    """A refresh is of what serves; one that was taken back bars those that would bring the same again."""
+    if command.expected_generation is None:
+        return Reject("a refresh says of which generation it is: expected_generation")
+    if (candidate.model, candidate.model_sha256, candidate.dim) != (live.model, live.model_sha256, live.dim):
+        return Reject(f"generation {live.generation} has other weights than the refresh")
+    last = state.last_refresh(live.collection)
+    if last and last.rolled_back and not last.rolled_back.weights and not command.force:
+        return Reject(
+            f"refresh {last.generation} was rolled back by {last.rolled_back.actor} "
+            f"({last.rolled_back.reason}): force with a reason, or promote another model"
+        )
+    if candidate.ranking == live.ranking:
+        return Reject(f"generation {live.generation} ranks so already")
+    return Refresh(candidate)
+
+
 def _switch(state: State, generation: int, command: DeploymentCommand) -> Accept | Reject:
     release = state.releases.get(generation)
     if release is None:
@@ -192,9 +241,18 @@ def _switch(state: State, generation: int, command: DeploymentCommand) -> Accept
         )
     if quarantined := _quarantined(state, release.model_sha256, command):
         return Reject(quarantined)
+    if release.rolled_back and not command.force:
+        past = release.rolled_back
+        return Reject(
+            f"generation {generation} was rolled back by {past.actor} ({past.reason}): force with a reason"
+        )
     return Switch(release)
 
 
+_RULES_OF: dict[Kind, Callable[[State, Release, DeploymentCommand, Candidate], Accept | Reject]] = {
+    "full": _build,
+    "refresh": _refresh,
+}
 _RULES: dict[str, Callable[[State, LivePointer, DeploymentCommand], Accept | Reject]] = {
     "promote": _promote,
     "rollback": _rollback,

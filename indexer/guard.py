@@ -12,7 +12,16 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from indexer.click_test import Clicked, dropped, evidence_of_drop
-from schemas.releases import CLIENT_BUCKETS, LATENCY_BOUNDS_MS, LivePointer, SearcherReport, Served
+from retrieval.naming import stamp_of
+from schemas.releases import (
+    CLIENT_BUCKETS,
+    LATENCY_BOUNDS_MS,
+    LivePointer,
+    Promotion,
+    Release,
+    SearcherReport,
+    Served,
+)
 
 MIN_ANSWERS = 200
 MORE_ERRORS = 0.005
@@ -21,7 +30,7 @@ SLOWER = 1.5
 SLOWER_BY_MS = 50.0
 FEW_CLIENTS = 5
 LEAST_CAP = 4.0
-GUARDED = frozenset({"promote"})
+GUARDED = frozenset({"promote", "refresh"})
 ACTOR = "guard"
 
 
@@ -42,14 +51,20 @@ class Limits:
 def watched(pointer: LivePointer | None, now: datetime, limits: Limits) -> bool:
     """Say whether the guard may roll back.
 
-    Something was promoted lately, and there is a generation to go back to.
+    Something was promoted or refreshed lately, and there is a generation to go back to.
     """
-    return (
-        pointer is not None
-        and pointer.previous is not None
-        and pointer.cause in GUARDED
-        and now - pointer.at <= limits.window
-    )
+    if pointer is None or pointer.previous is None or pointer.cause not in GUARDED:
+        return False
+    return now - pointer.at <= limits.window
+
+
+def judged_promotion(pointer: LivePointer, now: datetime, limits: Limits) -> Promotion | None:
+    """Return the promotion whose answers are compared with those of before, or None.
+
+    A refresh takes nothing from it: it is watched for as long as without, against the same generation.
+    """
+    promotion = pointer.promotion
+    return promotion if promotion and now - promotion.at <= limits.window else None
 
 
 def why_roll_back(
@@ -60,31 +75,53 @@ def why_roll_back(
     now: datetime,
     since: datetime,
     limits: Limits,
-) -> str | None:
-    """Return why the live generation must go, or None. ``clicks`` are of the previous and of the live one.
+) -> tuple[str, Release] | None:
+    """Return why the live generation must go, and which serves then, or None.
 
-    ``since`` is when the guard began to listen: after a restart the silence counts from there.
+    Where nobody can serve it: what was before it. Where its promotion has made answers worse: what was before
+    that, with whatever refreshes lie in between. ``clicks`` are of before and after the promotion. ``since``
+    is when the guard began to listen: after a restart the silence counts from there.
     """
     if pointer.previous is None:
         return None
     known = list(reports)
-    alive = [r for r in known if now - r.at <= limits.alive and (r.generation is not None or r.problem)]
+    unusable = _unusable(pointer, known, now=now, since=since, limits=limits)
+    if unusable:
+        return unusable, pointer.previous
+    promotion = judged_promotion(pointer, now, limits)
+    if promotion is None:
+        return None
+    alive = _alive(known, now, limits)
+    before = summed(alive, stamp_of(promotion.before))
+    after = summed(alive, stamp_of(pointer.live), since=promotion.sequence)
+    slower = _slower(before, after) if now - promotion.at >= limits.silence else None
+    worse = _worse(before, after) or slower or _fewer_clicks(*clicks, alpha=limits.alpha)
+    return (worse, promotion.before) if worse else None
+
+
+def _alive(reports: Iterable[SearcherReport], now: datetime, limits: Limits) -> list[SearcherReport]:
+    return [r for r in reports if now - r.at <= limits.alive and (r.generation is not None or r.problem)]
+
+
+def _unusable(
+    pointer: LivePointer,
+    known: Sequence[SearcherReport],
+    *,
+    now: datetime,
+    since: datetime,
+    limits: Limits,
+) -> str | None:
+    alive = _alive(known, now, limits)
     refusing = [r for r in alive if r.refused == pointer.live.generation]
     if 2 * len(refusing) > len(alive):
         return (
             f"{len(refusing)} of {len(alive)} searchers refuse it: {min(r.problem or '' for r in refusing)}"
         )
-    silent = _silent(pointer, known, max(pointer.at, since), now, limits)
-    if silent:
-        return silent
-    before = summed(alive, pointer.previous.generation)
-    after = summed(alive, pointer.live.generation, since=pointer.sequence)
-    slower = _slower(before, after) if now - pointer.at >= limits.silence else None
-    return _worse(before, after) or slower or _fewer_clicks(*clicks, alpha=limits.alpha)
+    return _silent(pointer, known, max(pointer.at, since), now, limits)
 
 
 def summed(reports: Iterable[SearcherReport], generation: int, *, since: int = 0) -> Served:
-    """Return what all searchers together answered with a generation.
+    """Return what all searchers together answered with a generation and its refreshes, as they count.
 
     Under pointers from the sequence ``since`` on.
     """

@@ -99,6 +99,13 @@ class Ledger:
         for release in releases:
             self.state = self.state.with_release(release)
 
+    async def erased(self, *releases: Release) -> None:
+        """Let the records of generations go that nothing can serve any more."""
+        if releases:
+            await self._write(*((self._key(r.generation), None) for r in releases))
+        for release in releases:
+            self.state = self.state.without(release.generation)
+
     async def pointed(self, pointer: LivePointer) -> None:
         """Write the live pointer: the change of what serves."""
         pointer = pointer.model_copy(update={"follows": self._ancestry.follows})

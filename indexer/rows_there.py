@@ -2,6 +2,7 @@
 
 from indexer.lanes import Lane
 from retrieval.index import VectorStore
+from retrieval.naming import stamp_of
 from schemas.releases import Release
 
 PAGE = 1000
@@ -17,5 +18,5 @@ async def versions_there(store: VectorStore, lane: Lane, release: Release) -> di
     versions: dict[str, int] = {}
     for start in range(0, len(ids), PAGE):
         for row in await lane(store.rows, release.collection, ids[start : start + PAGE]):
-            versions[row.product_id] = row.version if row.generation == release.generation else FOREIGN
+            versions[row.product_id] = row.version if row.generation == stamp_of(release) else FOREIGN
     return versions

@@ -89,7 +89,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         ledger = await Ledger.open(settings, producer, claims)
         since = {(settings.topic(RELEASES.name), 0): ledger.begins}
         releases = await reader(RELEASES, start=since)
-        deployer = Deployer(settings, ledger, store, serving, sync, Decided(decisions).to_the_end)
+        deployer = Deployer(settings, ledger, store, serving, sync, Decided(decisions).to_the_end, models)
         watch = Watch(settings, deployer, lambda: builder.current is not None)
         builder = Builder(Workshop(store, building, models, settings, watch.pause_s), sync, deployer)
 

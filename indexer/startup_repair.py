@@ -34,13 +34,17 @@ def recover(state: State, collections: Iterable[str], now: datetime) -> Recovery
 
     A generation that was published but not recorded so is recorded, and so is a rollback. The newest other
     unfinished one goes on where it stopped, with what its collection holds, at most ``MAX_ATTEMPTS`` times in
-    all: a build that kills the process must not do so for ever. A generation that does not serve and has lost
-    its collection is dropped; the live and the previous one are built again.
+    all: a build that kills the process must not do so for ever. A refresh does not go on: the trainer makes
+    another. A generation that does not serve and has lost its collection is dropped; those of the live and
+    the previous one are built again.
     """
     there = set(collections)
     records: list[Release] = []
     resume: Release | None = None
     building = state.building
+    ends = (
+        {r.collection for r in (state.pointer.live, state.pointer.previous) if r} if state.pointer else set()
+    )
     out = taken_out(state.pointer) if state.pointer else None
     if out and state.releases[out.generation].rolled_back is None:
         state = state.with_release(
@@ -65,7 +69,7 @@ def recover(state: State, collections: Iterable[str], now: datetime) -> Recovery
             records.append(
                 failed(release, ReleaseFailure.GIVEN_UP, now, f"{GIVEN_UP} {release.attempts} attempts")
             )
-        elif not pointed and release.state in HOLDING and release.collection not in there:
+        elif release.state in HOLDING and release.collection not in there | ends:
             records.append(moved(release, ReleaseState.DROPPED, now, "its collection was lost"))
     after = state
     for record in records:

@@ -12,6 +12,7 @@ from broker.release_log import ReleaseLog
 from schemas.releases import LivePointer, Release, ReleaseFailure, ReleaseState, RolledBack
 
 HOLDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
+SERVED = HOLDING | {ReleaseState.DROPPED}
 UNFINISHED = frozenset({ReleaseState.BUILDING, ReleaseState.VERIFIED})
 FAR = 10**9  # no deployment comes so far; above the greatest number that is read nothing could be built
 
@@ -49,8 +50,8 @@ class State:
 
     @property
     def building(self) -> Release | None:
-        """The generation that is being built, if any."""
-        return next((r for r in self._newest_first() if r.state in UNFINISHED), None)
+        """The full generation that is being built, if any."""
+        return next((r for r in self._newest_first() if r.state in UNFINISHED and r.kind == "full"), None)
 
     @property
     def holding(self) -> list[Release]:
@@ -58,8 +59,30 @@ class State:
         return [r for r in self._newest_first() if r.state in HOLDING]
 
     def rolled_back(self, sha256: str) -> Release | None:
-        """The newest generation with these weights that was taken out of service and not let in since."""
-        return next((r for r in self._newest_first() if r.model_sha256 == sha256 and r.rolled_back), None)
+        """The newest generation with which these weights were taken out of service and not let in since."""
+        if self.pointer and self.pointer.live.model_sha256 == sha256:
+            return None
+        return next(
+            (
+                r
+                for r in self._newest_first()
+                if r.model_sha256 == sha256 and r.rolled_back and r.rolled_back.weights
+            ),
+            None,
+        )
+
+    def last_refresh(self, collection: str) -> Release | None:
+        """The newest refresh that has served on a collection."""
+        served = (r for r in self._newest_first() if r.kind == "refresh" and r.state in SERVED)
+        return next((r for r in served if r.collection == collection), None)
+
+    def refreshes_newest_first(self) -> list[Release]:
+        """Every refresh that has a record."""
+        return [r for r in self._newest_first() if r.kind == "refresh"]
+
+    def of_collection(self, collection: str) -> list[Release]:
+        """The generation that built a collection and its refreshes, newest first."""
+        return [r for r in self._newest_first() if r.collection == collection]
 
     @property
     def last_rollbacks(self) -> list[RolledBack]:
@@ -69,6 +92,11 @@ class State:
     def with_release(self, release: Release) -> "State":
         """Return the state after this record of a generation."""
         return replace(self, releases=MappingProxyType({**self.releases, release.generation: release}))
+
+    def without(self, generation: int) -> "State":
+        """Return the state without the record of a generation."""
+        left = {number: r for number, r in self.releases.items() if number != generation}
+        return replace(self, releases=MappingProxyType(left))
 
     def with_pointer(self, pointer: LivePointer) -> "State":
         """Return the state after this pointer."""

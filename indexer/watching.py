@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from broker.guarding import judged
 from broker.reading import Reader
 from broker.records import Record
+from indexer.click_test import Clicked
 from indexer.clicks import ClickCounts
 from indexer.deployer import Deployer
-from indexer.guard import ACTOR, Limits, summed, watched, why_roll_back
+from indexer.guard import ACTOR, Limits, judged_promotion, summed, watched, why_roll_back
 from indexer.metrics import (
     BUILD_PAUSE,
     CLICK_BLIND,
@@ -28,7 +29,8 @@ from indexer.metrics import (
 )
 from indexer.sight import Sight
 from indexer.throttle import next_pause_ms, observed_p95
-from schemas.releases import DeploymentCommand, SearcherReport
+from retrieval.naming import stamp_of
+from schemas.releases import DeploymentCommand, LivePointer, Promotion, Release, SearcherReport
 from schemas.settings import IndexerSettings
 
 log = structlog.get_logger(__name__)
@@ -161,16 +163,16 @@ class Watch:
         if pointer is None or pointer.previous is None or not watched(pointer, now, self._limits):
             self._see(None)
             return
-        answers = summed(self.reports, pointer.live.generation, since=pointer.sequence).answers
-        came = self._clicks.came[pointer.live.generation]
-        CLICKS_CAME.labels(str(pointer.live.generation)).set(came)
-        self._see(self._sight.blind(pointer.sequence, answers, came, time.monotonic()))
+        promotion = judged_promotion(pointer, now, self._limits)
+        self._look(pointer, promotion)
         if pointer.sequence <= self._judged:
             return
-        clicks = (self._clicks.of(pointer.previous.generation), self._clicks.of(pointer.live.generation))
-        reason = why_roll_back(pointer, self.reports, clicks, now=now, since=self._since, limits=self._limits)
-        if reason is None:
+        before = self._clicked(promotion.before) if promotion else Clicked()
+        clicks = (before, self._clicked(pointer.live))
+        found = why_roll_back(pointer, self.reports, clicks, now=now, since=self._since, limits=self._limits)
+        if found is None:
             return
+        reason, target = found
         self._judged = pointer.sequence
         log.error("automatic rollback", generation=pointer.live.generation, reason=reason)
         GUARD_ROLLBACKS.inc()
@@ -180,11 +182,31 @@ class Watch:
                 deployment=pointer.deployment,
                 action="rollback",
                 expected_generation=pointer.live.generation,
-                target_generation=pointer.previous.generation,
+                target_generation=target.generation,
                 reason=reason[:500],
                 actor=ACTOR,
             )
         )
+
+    def _look(self, pointer: LivePointer, promotion: Promotion | None) -> None:
+        """See whether searches of a promotion, and of its refreshes, come back as events."""
+        if promotion is None:
+            self._see(None)
+            return
+        stamp = stamp_of(pointer.live)
+        answers = summed(self.reports, stamp, since=promotion.sequence).answers
+        came = sum(self._clicks.came[number] for number in self._served_as(pointer.live))
+        CLICKS_CAME.labels(str(stamp)).set(came)
+        self._see(self._sight.blind(promotion.sequence, answers, came, time.monotonic()))
+
+    def _clicked(self, release: Release) -> Clicked:
+        """Return the counts of a generation and its refreshes: a searcher's events name each by its own."""
+        own = [self._clicks.of(number) for number in self._served_as(release)]
+        return Clicked(sum(one.searches for one in own), sum(one.clicked for one in own))
+
+    def _served_as(self, release: Release) -> list[int]:
+        state = self._deployer.ledger.state
+        return sorted({release.generation, *(r.generation for r in state.of_collection(release.collection))})
 
     def _see(self, blind: str | None) -> None:
         """Say once when the click test stops seeing.

@@ -7,6 +7,8 @@ their prefixes and names: who starts drops what nobody owns under its own names,
 import hashlib
 import re
 
+from schemas.releases import Release
+
 _GENERATION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*_g\d{6}")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _READABLE = 100
@@ -71,6 +73,14 @@ def generation_of(collection: str) -> int:
     if not is_generation_name(collection):
         raise ValueError(f"{collection!r} is not the name of a generation's collection")
     return int(collection[-6:])
+
+
+def stamp_of(release: Release) -> int:
+    """Return the number of the generation whose build wrote a release's collection.
+
+    A refresh serves the collection of an older generation.
+    """
+    return generation_of(release.collection) if release.kind == "refresh" else release.generation
 
 
 def _readable(topic_prefix: str, deployment: str) -> str:

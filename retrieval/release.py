@@ -19,7 +19,7 @@ from retrieval.index import IndexHit, StoreError, VectorStore
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of
 from retrieval.model_folder import fingerprint, resolve_model
-from retrieval.naming import generation_of
+from retrieval.naming import stamp_of
 from retrieval.product_rows import ProductRows
 from retrieval.ranking import (
     DENSE,
@@ -92,8 +92,7 @@ class LoadedRelease:
         self.encoder = encoder
         self._store = store
         self._over_fetch = over_fetch
-        # A refresh serves the collection of an older generation, and the rows carry the stamp of their build.
-        self._stamp = generation_of(release.collection) if release.kind == "refresh" else release.generation
+        self._stamp = stamp_of(release)
         self._words = words
         self._sources = sources or {}
         self._rows = ProductRows(store, release.collection, self._stamp, ROWS)

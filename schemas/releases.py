@@ -35,12 +35,18 @@ class Ranking(Fact):
     analysis_sha256: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
 
 
+# A full generation has a model and a collection of its own; a refresh has those of the generation that it
+# refreshes, and another ranking.
+Kind = Literal["full", "refresh"]
+
+
 class Candidate(Fact):
-    """A saved model that is proposed for release.
+    """A saved model that is proposed for release, or as a ``refresh`` another ranking of the live one.
 
     ``model`` is a folder; ``vectors`` an optional file of catalogue vectors; ``ranking`` how it was measured.
     """
 
+    kind: Kind = "full"
     model: Annotated[str, Field(max_length=PATH_CHARS)]
     model_sha256: Annotated[str, Field(max_length=NAME_CHARS)]
     dim: Generation
@@ -95,12 +101,13 @@ class ReleaseFailure(StrEnum):
 
 class RolledBack(Fact):
     """That a generation was taken out of service, by whom and why: its weights do not serve again unless
-    forced.
+    forced. ``weights`` false: what came instead has the same ones, and only the ranking was taken back.
     """  # noqa: D205 (published word for word)
 
     actor: str
     reason: str
     at: ControlTime
+    weights: bool = True
 
 
 class Release(Fact):
@@ -116,7 +123,7 @@ class Release(Fact):
     """
 
     generation: Counted
-    kind: Literal["full", "refresh"] = "full"
+    kind: Kind = "full"
     model: str
     model_sha256: str
     dim: int
@@ -137,6 +144,14 @@ class Release(Fact):
     at: ControlTime = Field(default_factory=lambda: datetime.now(UTC))
 
 
+class Promotion(Fact):
+    """A promotion that is watched: the ``sequence`` and the time of its pointer, and what served before."""
+
+    sequence: Counted
+    at: ControlTime
+    before: Release
+
+
 class LivePointer(Fact):
     """What serves now: the topic ``releases``, key = the deployment's name.
 
@@ -144,7 +159,7 @@ class LivePointer(Fact):
     ``command_id`` is the last command that was carried out, ``carried_out`` the last few, the newest last:
     none of them is carried out twice. ``forced``: no searcher may refuse this generation. ``follows`` are the
     digests (``broker.pointer_chain``) of the pointers before it, and of strangers' that it overrules: readers
-    take no other.
+    take no other. ``refreshed`` is the promotion of what a refresh (``cause``) refreshes: it is watched on.
     """
 
     deployment: str = MAIN
@@ -160,6 +175,14 @@ class LivePointer(Fact):
     pinned: bool = False
     at: ControlTime = Field(default_factory=lambda: datetime.now(UTC))
     follows: list[str] | None = None
+    refreshed: Promotion | None = None
+
+    @property
+    def promotion(self) -> Promotion | None:
+        """The promotion that made these weights serve, refreshed since or not; None for another cause."""
+        if self.cause == "promote" and self.previous is not None:
+            return Promotion(sequence=self.sequence, at=self.at, before=self.previous)
+        return self.refreshed if self.cause == "refresh" else None
 
     @property
     def next_sequence(self) -> int:

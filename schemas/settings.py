@@ -524,7 +524,12 @@ class IndexerSettings(Settings):
         "ms of grace).",
     )
     keep_generations: int = Field(
-        2, ge=2, description="Generations that keep their collection, the live one included."
+        2,
+        ge=2,
+        description="Generations that keep their collection, the live one included; refreshes do not count.",
+    )
+    keep_refreshes: int = Field(
+        3, ge=1, description="Refreshes of each of them that can be gone back to, the newest."
     )
     retire_grace: Duration = Field(
         timedelta(seconds=60),

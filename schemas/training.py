@@ -11,7 +11,7 @@ from pydantic import Field
 
 from schemas.base import ControlTime, Fact, Id, Message, OptionalId
 from schemas.bounds import EXACT_INTEGER, NAME_CHARS, PARAMS, REASON_CHARS
-from schemas.releases import Ranking
+from schemas.releases import Kind, Ranking
 
 ParamName = Annotated[str, Field(max_length=NAME_CHARS)]
 ParamText = Annotated[str, Field(max_length=REASON_CHARS)]
@@ -23,7 +23,8 @@ class Trigger(Message):
 
     A ``dedup_key`` runs at most once, for ever. ``force`` skips the data minimum and deploys whatever the
     verdict. ``base`` says what the fine-tune starts from. ``label_shuffle_seed`` trains on shuffled labels: a
-    test of the gate. With ``cancels`` it asks for no run, but for the end of the run with this id.
+    test of the gate. With ``cancels`` it asks for no run, but for the end of the run with this id; with
+    ``refresh`` for a refresh of what serves, without training.
     """
 
     trigger_id: Id
@@ -36,6 +37,7 @@ class Trigger(Message):
     force_reason: Annotated[str, Field(max_length=REASON_CHARS)] | None = None
     dry_run: bool = False
     cancels: OptionalId = None
+    refresh: bool = False
     params: Annotated[dict[ParamName, ParamNumber | float | ParamText | bool], Field(max_length=PARAMS)] = {}
 
 
@@ -84,10 +86,12 @@ class TrainingRun(Fact):
     """The state of one run: the topic ``training-runs``, keyed by run_id. ``seq`` rises with every write.
 
     A dry run that passes ends as ``skipped`` with its verdict; ``passed`` candidates go on to ``deploying``
-    and end as ``deployed`` once the indexer has published ``generation``.
+    and end as ``deployed`` once the indexer has published ``generation``. A refresh is a run of its own
+    ``kind``, told of where somebody asked for it.
     """
 
     run_id: str
+    kind: Kind = "full"
     trigger_ids: list[str] = []
     dedup_keys: list[str] = []
     seq: int = 0
@@ -143,10 +147,11 @@ class Decision(Fact):
     ``evidence`` maps the files of the run that it rests on to their sha256, ``limits`` are the gate's
     thresholds: with both it can be derived again. ``tries``: how many candidates, this one included, have
     been judged against the same live generation. ``candidate_ranking`` is how the candidate was measured, and
-    would be served.
+    would be served. ``kind`` is that of the candidate.
     """
 
     decision_id: str
+    kind: Kind = "full"
     run_id: str | None = None
     verdict: Literal["pass", "fail", "inconclusive", "forced"]
     reasons: list[str] = []

@@ -1,7 +1,8 @@
 """Count what each generation has answered, for the reports, and how long searches take now.
 
-Of answers: their number, errors, empty ones, latencies. Counts of a generation begin anew when a pointer
-makes it serve: what it did before its last promotion says nothing about this one. Plain requests are counted
+Of answers: their number, errors, empty ones, latencies. Refreshes count with the generation that they
+refresh. Counts begin anew when a pointer makes it serve: what it did before its last promotion says nothing
+about this one. Plain requests are counted
 by client besides: filters that match nothing, pages beyond the end and a few clients cannot speak for all.
 """
 
@@ -11,6 +12,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from zlib import crc32
 
+from retrieval.naming import stamp_of
 from schemas.releases import CLIENT_BUCKETS, LATENCY_BOUNDS_MS, LivePointer, Served
 from schemas.search import SearchRequest, SearchResponse, Status
 from searcher.batching import Memory, client_of
@@ -47,14 +49,17 @@ class Counts:
         self._tallies: OrderedDict[int, _Tally] = OrderedDict()
         self._recent: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
         self._serving: int | None = None
+        self._stamps: dict[int, int] = {}
         self._sequence = 0
 
     def follow(self, pointer: LivePointer) -> None:
         """Begin anew where a pointer changes what serves, or promotes it again.
 
-        One that only pauses or pins changes nothing.
+        One that only refreshes, pauses or pins changes nothing.
         """
-        generation = pointer.live.generation
+        both = [release for release in (pointer.previous, pointer.live) if release]
+        self._stamps = {release.generation: stamp_of(release) for release in both}
+        generation = stamp_of(pointer.live)
         if generation != self._serving or pointer.cause == "promote":
             self._tallies.pop(generation, None)
             self._serving, self._sequence = generation, pointer.sequence
@@ -63,7 +68,7 @@ class Counts:
         """Count an answer. What no generation answered (expired, rejected) says nothing about one."""
         if response.generation is None or response.status not in {Status.OK, Status.PARTIAL, Status.ERROR}:
             return
-        tally = self._of(response.generation)
+        tally = self._of(self._stamps.get(response.generation, response.generation))
         failed, empty = (
             response.status is Status.ERROR,
             response.status is not Status.ERROR and not response.hits,

@@ -65,6 +65,12 @@ def test_a_candidate_ranks_as_it_was_judged() -> None:
         assert "another ranking" in (found.objection(candidate(run_id=run, ranking=other)) or "")
 
 
+def test_a_verdict_on_a_refresh_lets_nobody_build_and_the_other_way_round() -> None:
+    assert approvals(kind="refresh").objection(candidate(kind="refresh")) is None
+    assert "no decision" in (approvals(kind="refresh").objection(candidate()) or "")
+    assert "no decision" in (approvals().objection(candidate(kind="refresh")) or "")
+
+
 def test_a_memory_lies_where_models_lie(tmp_path: Path) -> None:
     def said(path: Path) -> str | None:
         ranking = Ranking(coefficients={"dense": 1.0, "memory": 1.0}, artefacts={"memory": (str(path), "0")})
@@ -73,6 +79,7 @@ def test_a_memory_lies_where_models_lie(tmp_path: Path) -> None:
         )
 
     assert said(tmp_path / "runs" / "r1" / "memory") is None
+    assert said(tmp_path / "refreshes" / "r1" / "memory") is None
     assert "does not lie in a folder" in (said(tmp_path / "elsewhere") or "")
 
 

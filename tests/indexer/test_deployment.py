@@ -2,10 +2,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from indexer.deployment import Abort, Accept, Build, Mark, Reject, Repeated, Switch, may_publish
+from indexer.changes import switched
+from indexer.deployment import Abort, Accept, Build, Mark, Refresh, Reject, Repeated, Switch, may_publish
 from indexer.deployment import decide as decide_at
 from indexer.state import State
-from schemas.releases import DeploymentCommand, ReleaseState, RolledBack
+from schemas.releases import Candidate, DeploymentCommand, Ranking, Release, ReleaseState, RolledBack
 from tests.indexer.builders import NOW, a_candidate, a_command, a_release, a_state
 
 TWO = a_state(a_release(1), a_release(2), live=2, previous=1)
@@ -167,8 +168,85 @@ def test_nothing_is_promoted_before_the_first_generation_is_live() -> None:
 
 def test_a_build_is_asked_again_before_it_is_published() -> None:
     command = a_command("promote", candidate=a_candidate(), expected_generation=2)
-    assert TWO.pointer is not None
-    assert may_publish(TWO.pointer, command) is None
-    rolled = a_state(a_release(1), a_release(2), live=1, previous=2).pointer
-    assert rolled is not None
+    assert may_publish(TWO, command) is None
+    rolled = a_state(a_release(1), a_release(2), live=1, previous=2)
     assert "stale" in (may_publish(rolled, command) or "")
+
+
+NEW = Ranking(coefficients={"dense": 1.0, "memory": 0.5}, language="english")
+
+
+def a_refresh(**fields: object) -> Candidate:
+    values = {"kind": "refresh", "model": "m2", "model_sha256": "sha2", "dim": 4, "ranking": NEW}
+    return Candidate.model_validate(values | fields)
+
+
+def refreshing(expected: int | None = 2, **fields: object) -> DeploymentCommand:
+    return a_command("promote", candidate=a_refresh(**fields), expected_generation=expected)
+
+
+def a_refreshed(generation: int, **fields: object) -> Release:
+    values = {"kind": "refresh", "model": "m2", "model_sha256": "sha2", "collection": "p_g000002"}
+    return a_release(generation, **{**values, **fields})
+
+
+def test_a_refresh_has_the_model_that_serves_and_says_what_it_refreshes() -> None:
+    assert decide(TWO, refreshing()) == Refresh(a_refresh())
+    assert "expected_generation" in reason(decide(TWO, refreshing(None)))
+    assert "stale" in reason(decide(TWO, refreshing(1)))
+    assert "other weights" in reason(decide(TWO, refreshing(model_sha256="sha1")))
+    assert "ranks so already" in reason(decide(TWO, refreshing(ranking=Ranking())))
+    building = TWO.with_release(a_release(3, ReleaseState.BUILDING))
+    assert decide(building, refreshing()) == Refresh(a_refresh()), "a build is no reason to wait"
+
+
+def test_pause_and_pin_hold_for_refreshes() -> None:
+    for mark in ("paused", "pinned"):
+        held = a_state(a_release(1), a_release(2), live=2, previous=1, **{mark: True})
+        assert mark in reason(decide(held, refreshing()))
+
+
+def test_what_was_compared_with_a_generation_may_follow_its_refreshes_and_nothing_else() -> None:
+    """A run takes longer than the time between two refreshes: else none could ever be promoted."""
+    command = a_command("promote", candidate=a_candidate(), expected_generation=2)
+    refreshed = a_state(a_release(1), a_release(2), a_refreshed(3), a_refreshed(4), live=4, previous=3)
+    assert decide(refreshed, command) == Build(a_candidate())
+    assert decide(refreshed, command.model_copy(update={"expected_generation": 3})) == Build(a_candidate())
+    assert "stale" in reason(decide(refreshed, command.model_copy(update={"expected_generation": 1})))
+    rolled = a_state(a_release(1), a_release(2), a_refreshed(3), live=1, previous=3)
+    assert "stale" in reason(decide(rolled, command))
+
+
+def test_a_refresh_that_was_rolled_back_bars_the_next_one_and_not_its_weights() -> None:
+    past = RolledBack(actor="ann", reason="boots were gone", at=NOW, weights=False)
+    state = a_state(a_release(1), a_release(2), a_refreshed(3, rolled_back=past), live=2, previous=3)
+    assert "refresh 3 was rolled back by ann (boots were gone)" in reason(decide(state, refreshing()))
+    forced = refreshing().model_copy(update={"force": True, "reason": "it was the data"})
+    assert decide(state, forced) == Refresh(a_refresh())
+    assert "rolled back by ann" in reason(decide(state, a_command("promote", target_generation=3)))
+    again = a_state(*state.releases.values(), a_refreshed(4), live=4, previous=2)
+    assert isinstance(decide(again, refreshing(4)), Refresh), "one was let in since"
+    assert decide(again, a_command("rollback")) == Switch(again.releases[2])
+
+
+def test_a_refresh_goes_back_at_once_and_the_promotion_before_it_is_watched_on() -> None:
+    def pointed(before, release, command):
+        return switched(before, release, command, deployment="main", now=NOW)
+
+    promoted = pointed(a_state(a_release(1), live=1).pointer, a_release(2), a_command("promote"))
+    once = pointed(promoted, a_refreshed(3), refreshing())
+    twice = pointed(once, a_refreshed(4), refreshing(3))
+    assert (twice.cause, twice.previous) == ("refresh", a_refreshed(3))
+    assert twice.promotion == once.promotion == promoted.promotion
+    assert promoted.promotion is not None
+    assert promoted.promotion.before.generation == 1
+    back = pointed(twice, a_refreshed(3), a_command("rollback"))
+    assert back.previous is not None
+    assert back.previous.rolled_back is not None
+    assert (back.promotion, back.previous.rolled_back.weights) == (None, False)
+    away = pointed(twice, a_release(1), a_command("rollback"))
+    assert away.previous is not None
+    assert away.previous.rolled_back is not None
+    assert away.previous.rolled_back.weights
+    state = a_state(a_release(1), a_release(2), away.previous, live=1).with_pointer(away)
+    assert "rolled back" in reason(decide(state, a_command("promote", "c2", target_generation=2)))

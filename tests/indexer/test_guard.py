@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from indexer.click_test import Clicked
 from indexer.guard import Limits, quantile_ms, watched, why_roll_back
-from schemas.releases import CLIENT_BUCKETS, LATENCY_BOUNDS_MS, LivePointer, SearcherReport, Served
+from schemas.releases import (
+    CLIENT_BUCKETS,
+    LATENCY_BOUNDS_MS,
+    LivePointer,
+    Promotion,
+    Release,
+    SearcherReport,
+    Served,
+)
 from tests.indexer.builders import NOW, a_release, a_state
 
 LIMITS = Limits(
@@ -68,7 +76,9 @@ def why(
     now: datetime = LATER,
     since: datetime = NOW,
 ) -> str | None:
-    return why_roll_back(pointer(), reports, clicks, now=now, since=since, limits=LIMITS)
+    found = why_roll_back(pointer(), reports, clicks, now=now, since=since, limits=LIMITS)
+    assert found is None or found[1].generation == 1
+    return found[0] if found else None
 
 
 def test_a_generation_that_does_as_well_stays() -> None:
@@ -171,6 +181,46 @@ def test_with_few_clients_every_answer_counts() -> None:
 def test_fewer_clicks_condemn_it() -> None:
     assert "are clicked" in (why(report(), clicks=(Clicked(5000, 1500), Clicked(5000, 1200))) or "")
     assert why(report(), clicks=(Clicked(5000, 1500), Clicked(5000, 1490))) is None
+
+
+def refreshed(at: datetime = LATER) -> LivePointer:
+    """Generation 2 was promoted after 1, and refreshed twice since: 3, then 4."""
+    both = [
+        a_release(n, kind="refresh", collection="p_g000002", model="m2", model_sha256="sha2") for n in (3, 4)
+    ]
+    found = a_state(
+        a_release(1),
+        *both,
+        live=4,
+        previous=3,
+        cause="refresh",
+        at=at,
+        refreshed=Promotion(sequence=1, at=NOW, before=a_release(1)),
+    ).pointer
+    assert found is not None
+    return found
+
+
+def test_a_promotion_is_watched_through_its_refreshes_against_what_was_before_it() -> None:
+    """Every two minutes a pointer: each alone never has the answers that a verdict needs."""
+    bad = report(served(1), served(2, errors=6), generation=4)
+
+    def found(one: LivePointer, now: datetime = LATER) -> tuple[str, Release] | None:
+        return why_roll_back(one, [bad], NO_CLICKS, now=now, since=NOW, limits=LIMITS)
+
+    verdict = found(refreshed())
+    assert verdict is not None
+    assert ("errors" in verdict[0], verdict[1].generation) == (True, 1)
+    later = NOW + timedelta(hours=1, minutes=1)
+    bad = bad.model_copy(update={"at": later})
+    assert found(refreshed(later), later) is None, "the promotion has lasted"
+
+
+def test_a_refresh_that_nobody_can_serve_gives_way_to_what_was_before_it() -> None:
+    refusing = report(generation=3, refused=4, problem="no hits for 9")
+    verdict = why_roll_back(refreshed(), [refusing], NO_CLICKS, now=LATER, since=NOW, limits=LIMITS)
+    assert verdict is not None
+    assert verdict[1].generation == 3
 
 
 def test_only_a_recent_promotion_is_watched() -> None:

@@ -123,12 +123,7 @@ async def recovered(settings: IndexerSettings, opened: Opener, store: VectorStor
         return Approvals()
 
     with Lane("serving") as lane, Lane("encoding") as encoding:
-        deployer = Deployer(
-            settings,
-            await opened(settings),
-            store,
-            lane,
-            CatalogSync(store, lane, Models(encoding, 1)),
-            nothing,
-        )
+        models = Models(encoding, 1)
+        sync = CatalogSync(store, lane, models)
+        deployer = Deployer(settings, await opened(settings), store, lane, sync, nothing, models)
         await deployer.recover()

@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from indexer.retention import retain
+from indexer.retention import REMEMBERED, retain
 from indexer.startup_repair import MAX_ATTEMPTS, recover
 from indexer.state import FAR, state_of
 from schemas.bounds import EXACT_INTEGER
@@ -93,8 +93,59 @@ def test_the_state_is_what_the_topic_says() -> None:
 
 def plan(state, reports=(), *, keep=2, at=NOW):
     return retain(
-        state, reports, keep=keep, grace=timedelta(seconds=60), searcher_timeout=timedelta(seconds=30), now=at
+        state,
+        reports,
+        keep=keep,
+        refreshes=2,
+        grace=timedelta(seconds=60),
+        searcher_timeout=timedelta(seconds=30),
+        now=at,
     )
+
+
+def a_refresh(generation, state=ReleaseState.RELEASED, *, of=2):
+    return a_release(generation, state, kind="refresh", collection=f"p_g{of:06d}", model_sha256=f"sha{of}")
+
+
+def test_refreshes_drive_no_generation_out_and_only_the_newest_are_kept() -> None:
+    refreshes = [a_refresh(n) for n in range(3, 9)]
+    state = a_state(a_release(1), a_release(2), *refreshes, live=8, previous=7)
+    found = plan(state)
+    assert [r.generation for r in found.retire] == [6, 5, 4, 3]
+    assert (found.drop, found.forget) == ([], [])
+    back = a_state(a_release(1), a_release(2), *refreshes, live=3, previous=8)
+    assert [r.generation for r in plan(back).retire] == [6, 5, 4]
+
+
+def test_a_collection_goes_with_all_its_refreshes_when_no_searcher_serves_one() -> None:
+    retired = ReleaseState.RETIRED
+    state = a_state(
+        a_release(1, retired), a_refresh(2, retired, of=1), a_release(3), a_release(4), live=4, previous=3
+    )
+    late = NOW + timedelta(hours=1)
+    report = SearcherReport(searcher_id="s", generation=2, sequence=1, ready=True, at=late)
+    assert plan(state, [report], at=late).drop == []
+    assert [r.generation for r in plan(state, at=late).drop] == [2, 1]
+
+
+def test_the_records_of_refreshes_long_gone_are_let_go() -> None:
+    gone = [a_refresh(n, ReleaseState.DROPPED) for n in range(2, 2 + REMEMBERED + 3)]
+    state = a_state(a_release(1), *gone, a_release(500), live=500, previous=1)
+    assert [r.generation for r in plan(state).forget] == [4, 3, 2]
+
+
+def test_a_refresh_that_a_crash_interrupted_fails_and_its_collection_stays() -> None:
+    state = a_state(a_release(1), a_refresh(2, ReleaseState.VERIFIED, of=1), live=1)
+    found = recover(state, ["p_g000001"], NOW)
+    assert [(r.generation, r.state, r.failure) for r in found.records] == [
+        (2, ReleaseState.FAILED, ReleaseFailure.GIVEN_UP)
+    ]
+    assert (found.resume, found.orphans) == (None, [])
+
+
+def test_refreshes_of_a_lost_collection_stand_while_it_is_built_again() -> None:
+    state = a_state(a_release(1), a_release(2), a_refresh(3), a_refresh(4), live=4, previous=3)
+    assert [r.generation for r in recover(state, ["p_g000001"], NOW).records] == []
 
 
 def test_generations_beyond_those_kept_are_retired_and_dropped_after_the_grace() -> None:

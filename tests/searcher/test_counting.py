@@ -64,6 +64,19 @@ def pointer(generation: int, sequence: int, cause: str = "promote") -> LivePoint
     return LivePointer(sequence=sequence, live=live, cause=cause)
 
 
+def test_refreshes_count_with_what_they_refresh_and_end_no_watch_over_it() -> None:
+    counts = Counts()
+    counts.follow(pointer(2, sequence=5))
+    counts.add(answer(2))
+    for generation in range(3, 3 + GENERATIONS):
+        before = pointer(generation, sequence=3 + generation, cause="refresh")
+        live = before.live.model_copy(update={"kind": "refresh", "collection": "shop_main_g000002"})
+        counts.follow(before.model_copy(update={"live": live}))
+        counts.add(answer(generation))
+    (served,) = counts.served()
+    assert (served.generation, served.sequence, served.answers) == (2, 5, 1 + GENERATIONS)
+
+
 def test_filtered_paged_and_repeated_requests_say_nothing_of_a_generation() -> None:
     """One client with a filter that matches nothing rolled a good generation back.
 
