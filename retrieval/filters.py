@@ -7,15 +7,21 @@ without a price meets no condition on the price.
 """
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-from retrieval.rows import MAX_BYTES, cut
+from retrieval.rows import MAX_BYTES, PATH_SEPARATOR, cut
 from schemas.search import Filter
 from schemas.text import clean_text
 
 _OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_COMPARED: Mapping[str, Callable[[float, float], bool]] = {
+    "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "lte": operator.le, "gt": operator.gt,
+    "gte": operator.ge,
+}  # fmt: skip
 
 
 class FilterError(ValueError):
@@ -49,6 +55,34 @@ class Condition:
 def parsed(filters: Sequence[Filter]) -> list[Condition]:
     """Return the conditions in their order. Raises ``FilterError``."""
     return [_price(f) if f.field == "price" else _textual(f) for f in filters]
+
+
+def meets(conditions: Sequence[Condition], product_id: str, fields: Mapping[str, Any]) -> bool:
+    """Say whether a product meets all conditions, as the index would say of its row.
+
+    ``fields`` are those of its hit: brand, category, availability and price.
+    """
+    return all(_meets(one, product_id, fields) for one in conditions)
+
+
+def _meets(one: Condition, product_id: str, fields: Mapping[str, Any]) -> bool:
+    if one.field == "price":
+        price = fields.get("price")
+        return price is not None and _COMPARED[one.op](price, one.number)
+    text = product_id if one.field == "product_id" else fields.get(one.field) or ""
+    found = text in one.values or (one.field == "category" and any(p in one.values for p in above(text)))
+    return found != one.negated
+
+
+@lru_cache(4096)
+def above(category: str) -> tuple[str, ...]:
+    """Return the categories that hold a category, the widest first.
+
+    >>> above("Shoes > Running > Trail")
+    ('Shoes', 'Shoes > Running')
+    """
+    steps = category.split(PATH_SEPARATOR)
+    return tuple(PATH_SEPARATOR.join(steps[:depth]) for depth in range(1, len(steps)))
 
 
 def _price(f: Filter) -> Condition:

@@ -5,8 +5,9 @@ empty, words that are read as the release says. Every hit carries the generation
 another generation is counted and dropped. Calls block.
 """
 
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,6 +16,7 @@ import structlog
 from prometheus_client import Counter
 
 from retrieval.encoder import Encoder, Vectors
+from retrieval.filters import meets, parsed
 from retrieval.index import IndexHit, StoreError, VectorStore
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of
@@ -27,6 +29,7 @@ from retrieval.ranking import (
     PARTS,
     Parts,
     Source,
+    Vector,
     contest,
     rank,
     weighed,
@@ -68,11 +71,12 @@ class Found:
     """Hits per query, rank 1 first.
 
     ``left_out``: why the further parts of the score could not be computed, and the hits are ranked by cosine
-    alone; "" where nothing is missing.
+    alone; "" where nothing is missing. ``contenders``: how many of each query's compete, whatever k.
     """
 
     hits: list[list[ScoredHit]]
     left_out: str = ""
+    contenders: Sequence[int] = ()
 
 
 class LoadedRelease:
@@ -160,31 +164,66 @@ class LoadedRelease:
         filters: Sequence[Filter] = (),
         *,
         timeout_s: float = 5.0,
+        every: bool = False,
     ) -> Found:
         """Return at most k hits per query; ``vectors`` are from ``embed`` of this very object.
 
-        Raises ``StoreError`` when the index fails.
+        ``every``: all that compete and the k best, for whoever decides after the score. Raises ``StoreError``
+        when the index fails.
         """
         end, hybrid = time.monotonic() + timeout_s, bool(weighed(self.release.ranking))
-        depth = max(k, DEPTHS[DENSE]) if hybrid else k
+        depth = max(k, DEPTHS[DENSE]) if hybrid or every else k
+        k = sys.maxsize if every else k
         raw = self._store.search(
             self.release.collection, vectors, depth + self._over_fetch, filters=filters, timeout_s=timeout_s
         )
         nearest = [self._ours(hits) for hits in raw]
         cosines = [{i: h.score for i, h in own.items()} for own in nearest]
+        few = [min(len(own), DEPTHS[DENSE]) for own in nearest]
         if not hybrid:
-            return Found(
-                [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
-            )
+            found = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
+            return Found(found, contenders=few)
         try:
             parts, rows, first = self._parts(queries, vectors, cosines, filters, end)
         except (StoreError, ValueError, LookupError, RuntimeError) as error:  # of tantivy and numpy too
             log.warning("parts of the score were left out", generation=self.generation, reason=str(error))
             left = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
-            return Found(left, left_out=str(error)[:200] or type(error).__name__)
+            return Found(left, left_out=str(error)[:200] or type(error).__name__, contenders=few)
         return Found(
-            [self._ranked(p, own, rows, k, first=f) for p, own, f in zip(parts, nearest, first, strict=True)]
+            [self._ranked(p, own, rows, k, first=f) for p, own, f in zip(parts, nearest, first, strict=True)],
+            contenders=[len(f & p[DENSE].keys()) for p, f in zip(parts, first, strict=True)],
         )
+
+    def named(
+        self,
+        product_ids: Sequence[str],
+        vector: Vector,
+        filters: Sequence[Filter] = (),
+        *,
+        timeout_s: float = 5.0,
+    ) -> dict[str, ScoredHit]:
+        """Return hits of these products, as far as they are there and meet the filters, whatever their score.
+
+        It is that of the cosine alone; their rank is not set. Raises ``FilterError`` and ``StoreError``.
+        """
+        rows = self._rows_of(product_ids, timeout_s)
+        conditions, weight = parsed(filters), self.release.ranking.coefficients[DENSE]
+        found = {}
+        for product_id, row in rows.items():
+            fields, score = _fields(row), weight * float(row.vector @ vector)
+            if meets(conditions, product_id, fields):
+                found[product_id] = ScoredHit(
+                    product_id=product_id, rank=0, score=score, fields=fields, parts={DENSE: score}
+                )
+        return found
+
+    def _rows_of(self, product_ids: Iterable[str], timeout_s: float) -> dict[str, Row]:
+        """Return the rows of products; where the catalogue is followed, of those that it holds."""
+        if self._words is not None:
+            versions = {i: v for i in product_ids if (v := self._words.version(i)) is not None}
+            return self._rows.of(versions, timeout_s=timeout_s)
+        read = self._store.rows(self.release.collection, list(product_ids), newest=False, timeout_s=timeout_s)
+        return {row.product_id: row for row in read if row.generation == self._stamp}
 
     def _parts(
         self,
@@ -206,8 +245,7 @@ class LoadedRelease:
             for query, vector, own in zip(queries, vectors, nearest, strict=True)
         ]
         lacking = set().union(*(one.candidates() - one.parts[DENSE].keys() for one in found))
-        versions = {i: v for i in lacking if (v := self._words.version(i)) is not None}
-        rows = self._rows.of(versions, timeout_s=end - time.monotonic())
+        rows = self._rows_of(lacking, end - time.monotonic())
         few = [dict(list(own.items())[: DEPTHS[DENSE]]) for own in nearest]
         first = [
             own.keys() | set().union(*(named.keys() for name, named in one.parts.items() if name != DENSE))

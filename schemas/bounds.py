@@ -79,6 +79,19 @@ FILTER_VALUES = 400
 REQUEST_BYTES = 65_536
 PARAMS = 50
 
+# --- merchandising rules
+# Of one deployment, as every searcher holds them in memory: indexed, 10,000 take it a few MB.
+RULES = 10_000
+# Products that one rule names; more are several rules, or a condition.
+RULE_IDS = 100
+# What a boost adds to a score, in which a perfect cosine counts 1.
+BOOST = 1.0
+# Rules for one query, or for every query, that name neither a product nor a brand, category or availability:
+# each is compared with every candidate.
+LOOSE_RULES = 20
+# Products that are pinned for one query: an answer's greatest page.
+PINNED = 200
+
 # --- forms
 # Levels of brackets: what pydantic's parser takes before it says so. The standard library's ends in a
 # RecursionError at about 1,000.

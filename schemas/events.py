@@ -86,8 +86,9 @@ class Hit(Message):
 class Search(_Envelope):
     """A search that was answered: the topic ``searches``. Hits are in rank order.
 
-    ``generation`` and ``seal`` are for our searchers: by them the click test knows what a generation has
-    shown.
+    ``placed`` are those of the products shown that a rule or an advertisement put there, and not the score:
+    what shoppers do with them is credited to no query. ``generation`` and ``seal`` are for our searchers: by
+    them the click test knows what a generation has shown.
     """
 
     query_id: Id
@@ -97,6 +98,7 @@ class Search(_Envelope):
         validation_alias=AliasChoices("query_response_hit_ids", "query_response_objects_ids"),
     )
     hits: Annotated[list[Hit], Field(max_length=SHOWN_IDS)] = Field(default_factory=list)
+    placed: Annotated[list[Id], Field(max_length=SHOWN_IDS)] = Field(default_factory=list)
     generation: int | None = None
     seal: OptionalId = None
 
@@ -179,7 +181,8 @@ class Erasure(_Envelope):
 class CleanSearch(StreamFact, frozen=True, tag_field="kind", tag="search"):
     """A search as the stream uses it.
 
-    ``query`` is normalised; ``at_ms`` is event time in epoch milliseconds.
+    ``query`` is normalised; ``at_ms`` is event time in epoch milliseconds. ``placed`` are those of ``shown``
+    that a rule put there.
     """
 
     kind: ClassVar[str] = "search"
@@ -192,6 +195,7 @@ class CleanSearch(StreamFact, frozen=True, tag_field="kind", tag="search"):
     session_id: str | None = None
     generation: int | None = None
     seal: str | None = None
+    placed: list[str] = []
 
 
 class Line(StreamFact, frozen=True):

@@ -6,7 +6,7 @@ The request, the answer, and the headers that carry the reply address (Spring's 
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from schemas.absent import NOBODY
 from schemas.base import Fact, Id, Message, OptionalId
@@ -38,6 +38,16 @@ class Filter(Message):
     value: FilterText | float | Annotated[list[FilterText], Field(max_length=FILTER_LIST)]
 
 
+def _bounded(filters: list[Filter]) -> list[Filter]:
+    values = sum(len(f.value) if isinstance(f.value, list) else 1 for f in filters)
+    if values > FILTER_VALUES:
+        raise ValueError(f"{values} values in all conditions together, at most {FILTER_VALUES}")
+    return filters
+
+
+Filters = Annotated[list[Filter], Field(max_length=FILTERS), AfterValidator(_bounded)]
+
+
 class SearchRequest(Message):
     """A query to answer: the topic ``search-requests``.
 
@@ -49,7 +59,7 @@ class SearchRequest(Message):
     user_query: Annotated[str, Field(max_length=QUERY_CHARS)]
     k: Annotated[int, Field(ge=1, le=K)] = 10
     offset: Annotated[int, Field(ge=0, le=OFFSET)] = 0
-    filters: Annotated[list[Filter], Field(max_length=FILTERS)] = []
+    filters: Filters = []
     client_id: OptionalId = None
     session_id: OptionalId = None
     user_id: OptionalId = None
@@ -64,14 +74,6 @@ class SearchRequest(Message):
             (self.request_id, self.client_id, self.session_id, self.user_id, self.query_id)
         )
 
-    @field_validator("filters")
-    @classmethod
-    def _bounded(cls, filters: list[Filter]) -> list[Filter]:
-        values = sum(len(f.value) if isinstance(f.value, list) else 1 for f in filters)
-        if values > FILTER_VALUES:
-            raise ValueError(f"{values} values in all conditions together, at most {FILTER_VALUES}")
-        return filters
-
 
 class Status(StrEnum):
     """How a request ended. Every accepted request gets exactly one."""
@@ -83,11 +85,32 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
+class RuleAction(StrEnum):
+    """What a merchandising rule does with its products. Of several for one product the first one counts."""
+
+    HIDE = "hide"
+    PIN = "pin"
+    BURY = "bury"
+    BOOST = "boost"
+
+
+class HitRule(Fact):
+    """The merchandising rule that changed a hit (topic ``rules``).
+
+    ``placed``: it stands higher than by its score, so what shoppers do with it there teaches nothing.
+    """
+
+    rule_id: str
+    action: RuleAction
+    placed: bool = False
+
+
 class ScoredHit(Fact):
     """One product of an answer.
 
-    ``rank`` is 1-based and counts from ``offset``; ``score`` is higher for better. ``parts``, where the
-    request asked to explain: what each part adds to the score, the greatest first.
+    ``rank`` is 1-based and counts from ``offset``; ``score`` is higher for better, of a product that no part
+    of the score named that of its cosine alone. ``parts``, where the request asked to explain: what each part
+    adds to the score, the greatest first. ``rule``: the one that changed its place or score, if any.
     """
 
     product_id: str
@@ -95,6 +118,7 @@ class ScoredHit(Fact):
     score: float
     fields: dict[str, Attribute | None] = {}
     parts: dict[str, float] | None = None
+    rule: HitRule | None = None
 
 
 class Timings(Fact):

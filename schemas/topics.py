@@ -12,6 +12,7 @@ from schemas.events import CleanSearch, Erasure, Interaction, Search
 from schemas.pairs import Contribution, Pair
 from schemas.products import CatalogProduct, Product
 from schemas.releases import DeploymentCommand, LivePointer, SearcherReport
+from schemas.rules import MerchandisingRule
 from schemas.search import SearchRequest, SearchResponse
 from schemas.training import Decision, TrainingRun, Trigger
 
@@ -169,6 +170,15 @@ RELEASES = Topic(
     scaled=False,
     cleanup="compact",
 )
+RULES = Topic(
+    name="rules",
+    key="rule_id",
+    value=MerchandisingRule,
+    written_by="operators",
+    summary="Merchandising rules: what is pinned, buried, boosted or hidden; null deletes.",
+    scaled=False,
+    cleanup="compact",
+)
 SEARCHER_REPORTS = Topic(
     name="searcher-reports",
     key="searcher_id",
@@ -208,8 +218,8 @@ SKIPPED = Topic(
 RAW = (SEARCHES, INTERACTIONS, ERASURES, PRODUCTS)
 TOPICS = (
     SEARCHES, INTERACTIONS, ERASURES, PRODUCTS, EVENTS, CATALOG, SHOPPERS, CONTRIBUTIONS, PAIRS,
-    TRAINING_TRIGGERS, TRAINING_RUNS, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS,
-    SEARCH_REQUESTS, SEARCH_RESPONSES, SKIPPED,
+    TRAINING_TRIGGERS, TRAINING_RUNS, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, RULES,
+    SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES, SKIPPED,
 )  # fmt: skip
 
 

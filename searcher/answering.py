@@ -7,21 +7,32 @@ meets the index of another.
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
-from retrieval.encoder import EncodingError
+from retrieval.encoder import EncodingError, Vectors
 from retrieval.index import StoreError
 from retrieval.live import Live
-from retrieval.release import Found, LoadedRelease
+from retrieval.merchandising import RuleSet
+from retrieval.release import LoadedRelease
 from schemas.search import ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
-from searcher.batching import group
+from searcher.batching import Group, group
 from searcher.metrics import RETRIED
+from searcher.ruling import SPARE, Ruling
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 2
 LEAST_S = 0.5
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A response. ``found``: its generation had found something, whatever the shop's rules made of it."""
+
+    response: SearchResponse
+    found: bool
 
 
 def answer(
@@ -30,20 +41,23 @@ def answer(
     *,
     timeout_s: float,
     encoded: Callable[[], object] = lambda: None,
-) -> list[SearchResponse]:
+    rules: RuleSet | None = None,
+) -> list[Answered]:
     """Return one response per request, in order.
 
-    ``ok``; ``partial`` when only the cosine could be computed; ``error`` when both attempts failed.
+    ``ok``; ``partial`` when only the cosine could be computed, or what ``rules`` pin could not be read;
+    ``error`` when both attempts failed.
     ``timeout_s`` bounds what is waited for the index, over both attempts (the second gets at least
     ``LEAST_S``). ``encoded`` is called each time the encoder is done and only the index is waited for. Queue
     and total times are left 0.
     Raises ``NothingLiveError`` before a first release.
     """
-    responses: dict[int, SearchResponse] = {}
+    answers: dict[int, Answered] = {}
+    rules = RuleSet() if rules is None else rules
     end = time.monotonic() + timeout_s
     for attempt in range(ATTEMPTS):
         pending = [
-            i for i in range(len(requests)) if i not in responses or responses[i].status is Status.ERROR
+            i for i in range(len(requests)) if i not in answers or answers[i].response.status is Status.ERROR
         ]
         if not pending:
             break
@@ -51,52 +65,95 @@ def answer(
             RETRIED.inc(len(pending))
         with live.lease() as release:
             answered = _attempt(
-                release, [requests[i] for i in pending], max(LEAST_S, end - time.monotonic()), encoded
+                release, [requests[i] for i in pending], max(LEAST_S, end - time.monotonic()), encoded, rules
             )
-        responses |= dict(zip(pending, answered, strict=True))
-    return [responses[i] for i in range(len(requests))]
+        answers |= dict(zip(pending, answered, strict=True))
+    return [answers[i] for i in range(len(requests))]
 
 
 def _attempt(
-    release: LoadedRelease, requests: Sequence[SearchRequest], timeout_s: float, encoded: Callable[[], object]
-) -> list[SearchResponse]:
+    release: LoadedRelease,
+    requests: Sequence[SearchRequest],
+    timeout_s: float,
+    encoded: Callable[[], object],
+    rules: RuleSet,
+) -> list[Answered]:
     started = time.perf_counter()
     try:
         vectors = release.embed([r.user_query for r in requests])
     except EncodingError as error:
         log.warning("encoding failed", generation=release.generation, reason=str(error))
         fault = SearchError(code="encoding_failed", message=str(error), retryable=True)
-        return [_response(r, release, [], fault=fault) for r in requests]
+        return [Answered(_response(r, release, [], fault=fault), found=False) for r in requests]
     embed_ms = (time.perf_counter() - started) * 1000
     encoded()
-    responses: dict[int, SearchResponse] = {}
+    answers: dict[int, Answered] = {}
     for one in group(requests):
-        started = time.perf_counter()
-        found = Found([[] for _ in one.members])
-        failed: SearchError | None = None
-        asked = [requests[i].user_query for i in one.members]
-        try:
-            found = release.find(
-                asked, vectors[list(one.members)], one.depth, one.filters, timeout_s=timeout_s
-            )
-        except StoreError as error:
-            log.warning(
-                "index failed",
-                generation=release.generation,
-                collection=release.release.collection,
-                reason=str(error),
-            )
-            failed = SearchError(code="index_unavailable", message=str(error), retryable=True)
-        timings = Timings(
-            embed_ms=round(embed_ms, 3), search_ms=round((time.perf_counter() - started) * 1000, 3)
+        members = [requests[i] for i in one.members]
+        found = _answered(release, members, vectors[list(one.members)], one, rules, timeout_s, embed_ms)
+        answers |= dict(zip(one.members, found, strict=True))
+    return [answers[i] for i in range(len(requests))]
+
+
+def _answered(
+    release: LoadedRelease,
+    requests: Sequence[SearchRequest],
+    vectors: Vectors,
+    asked: Group,
+    rules: RuleSet,
+    timeout_s: float,
+    embed_ms: float,
+) -> list[Answered]:
+    """Return the answers to a group, whose vectors are (n, dim)."""
+    started, end, now = time.perf_counter(), time.monotonic() + timeout_s, time.time()
+    queries = [r.user_query for r in requests]
+    own_rules = [rules.of(query, now=now) for query in queries]
+    ruled = any(own_rules)
+    depth = asked.depth + SPARE if ruled else asked.depth
+    try:
+        found = release.find(queries, vectors, depth, asked.filters, timeout_s=timeout_s, every=ruled)
+    except StoreError as error:
+        log.warning(
+            "index failed",
+            generation=release.generation,
+            collection=release.release.collection,
+            reason=str(error),
         )
-        if found.left_out:
-            failed = SearchError(code="parts_left_out", message=found.left_out, retryable=True)
-        for place, hits in zip(one.members, found.hits, strict=True):
-            responses[place] = _response(
-                requests[place], release, hits, timings=timings, fault=failed, partial=bool(found.left_out)
+        fault = SearchError(code="index_unavailable", message=str(error), retryable=True)
+        timings = _timings(embed_ms, started)
+        return [
+            Answered(_response(r, release, [], timings=timings, fault=fault), found=False) for r in requests
+        ]
+    hits, faults = (
+        [own[: asked.depth] for own in found.hits],
+        [_left_out("parts", found.left_out)] * len(requests),
+    )
+    something = [bool(_page(r, own)) for r, own in zip(requests, hits, strict=True)]
+    for n, own in enumerate(own_rules):
+        if own is not None:
+            one = Ruling(release, own, queries[n], vectors[n], asked.filters, end).hits(
+                found, n, depth, asked.depth
             )
-    return [responses[i] for i in range(len(requests))]
+            hits[n], faults[n] = one.hits, faults[n] or _left_out("rules", one.left_out)
+    timings = _timings(embed_ms, started)
+    return [
+        Answered(
+            _response(r, release, own, timings=timings, fault=fault, partial=fault is not None), found=any_
+        )
+        for r, own, fault, any_ in zip(requests, hits, faults, something, strict=True)
+    ]
+
+
+def _timings(embed_ms: float, started: float) -> Timings:
+    return Timings(embed_ms=round(embed_ms, 3), search_ms=round((time.perf_counter() - started) * 1000, 3))
+
+
+def _left_out(what: str, why: str) -> SearchError | None:
+    return SearchError(code=f"{what}_left_out", message=why[:200], retryable=True) if why else None
+
+
+def _page(request: SearchRequest, hits: Sequence[ScoredHit]) -> list[ScoredHit]:
+    return list(hits[request.offset : request.offset + request.k])
 
 
 def _response(
@@ -108,7 +165,7 @@ def _response(
     fault: SearchError | None = None,
     partial: bool = False,
 ) -> SearchResponse:
-    shown = list(hits[request.offset : request.offset + request.k])
+    shown = _page(request, hits)
     if not request.explain:
         shown = [h.model_copy(update={"parts": None}) for h in shown]
     return SearchResponse(

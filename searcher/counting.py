@@ -64,14 +64,19 @@ class Counts:
             self._tallies.pop(generation, None)
             self._serving, self._sequence = generation, pointer.sequence
 
-    def add(self, response: SearchResponse, request: SearchRequest | None = None) -> None:
-        """Count an answer. What no generation answered (expired, rejected) says nothing about one."""
+    def add(
+        self, response: SearchResponse, request: SearchRequest | None = None, *, found: bool | None = None
+    ) -> None:
+        """Count an answer. What no generation answered (expired, rejected) says nothing about one.
+
+        ``found``: whether the generation had found something, before the shop's rules; None: by the hits.
+        """
         if response.generation is None or response.status not in {Status.OK, Status.PARTIAL, Status.ERROR}:
             return
         tally = self._of(self._stamps.get(response.generation, response.generation))
         failed, empty = (
             response.status is Status.ERROR,
-            response.status is not Status.ERROR and not response.hits,
+            response.status is not Status.ERROR and not (response.hits if found is None else found),
         )
         tally.answers += 1
         tally.errors += failed

@@ -57,6 +57,10 @@ LOAD_FAILURES = Counter(
     "searchloop_release_load_failures", "Releases that failed to load; the previous one kept serving."
 )
 LOAD_SECONDS = Gauge("searchloop_release_load_seconds", "Time to load and warm up the newest release.")
+RULES_HELD = Gauge("searchloop_searcher_rules", "Merchandising rules that this searcher applies.")
+RULES_REFUSED = Counter(
+    "searchloop_rules_refused", "Records of the topic rules that hold no rule, or one too many."
+)
 FOREIGN_POINTERS = Counter(
     "searchloop_foreign_pointers",
     "Live pointers on releases ignored because they do not continue the indexer's sequence.",

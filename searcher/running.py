@@ -26,6 +26,7 @@ from searcher.recent import Recent
 from searcher.replying import Replies
 from searcher.reporting import new_searcher_id, report
 from searcher.serving import BATCHES, Server
+from searcher.shop_rules import ShopRules
 
 PATIENCE_S = 5.0
 
@@ -48,7 +49,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
     ):
         milvus = Pulse("Milvus")
         health.faults["milvus"] = milvus.fault
-        words = CatalogWords(settings)
+        words, rules = CatalogWords(settings), ShopRules(settings)
         follower = Follower(settings, live, store, recent, words, health, loading, changed.set, counts.follow)
 
         def state() -> SearcherReport:
@@ -70,7 +71,8 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
             tasks.create_task(_wake(changed, stopping))
             watching = tasks.create_task(watch_server(lambda: asyncio.to_thread(store.answers), milvus))
             tasks.create_task(words.follow(stopping))
-            tasks.create_task(follower.follow(stopping))
+            tasks.create_task(rules.follow(stopping))
+            tasks.create_task(_follow_after(rules.complete, follower, stopping))
             tasks.create_task(
                 report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping)
             )
@@ -93,6 +95,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                     await Server(
                         settings,
                         live,
+                        rules.rules,
                         recent,
                         counts,
                         consumer,
@@ -150,6 +153,12 @@ async def _replies(
 
 def _threads(name: str, count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
+
+
+async def _follow_after(read: asyncio.Event, follower: Follower, stopping: asyncio.Event) -> None:
+    """Follow releases once the rules are read: nothing is answered without those that are there."""
+    await read.wait()
+    await follower.follow(stopping)
 
 
 async def _wake(changed: asyncio.Event, stopping: asyncio.Event) -> None:

@@ -23,6 +23,7 @@ from broker.consuming import Assignment, GroupConsumer
 from broker.guarding import judged
 from broker.producing import Producer
 from retrieval.live import Live
+from retrieval.merchandising import RuleSet
 from retrieval.release import LoadedRelease
 from schemas.rejections import Rejection
 from schemas.search import SearchResponse, Timings
@@ -30,7 +31,7 @@ from schemas.settings import SearcherSettings
 from schemas.topics import SEARCH_RESPONSES, SEARCHES
 from searcher.admission import Admission
 from searcher.answered import RecentAnswers, same
-from searcher.answering import answer
+from searcher.answering import Answered, answer
 from searcher.costing import heavy
 from searcher.counting import Counts
 from searcher.endings import expired, failed, overloaded, rejected
@@ -61,6 +62,7 @@ class Server:
         self,
         settings: SearcherSettings,
         live: Live[LoadedRelease],
+        rules: RuleSet,
         recent: Recent,
         counts: Counts,
         group: GroupConsumer,
@@ -73,6 +75,7 @@ class Server:
         """``reply_topics`` are those that a request may name, with their partitions."""
         self._settings = settings
         self._live = live
+        self._rules = rules
         self._recent = recent
         self._counts = counts
         self._group = group
@@ -210,22 +213,22 @@ class Server:
         timeout_s = min(MAX_SEARCH_S, max(MIN_SEARCH_S, patience_s))
         loop = asyncio.get_running_loop()
         free = partial(loop.call_soon_threadsafe, encoded.set)
-        responses = await loop.run_in_executor(self._executor, self._answer, fresh, timeout_s, free)
+        answers = await loop.run_in_executor(self._executor, self._answer, fresh, timeout_s, free)
         replies = []
-        for one, response in zip(fresh, responses, strict=True):
-            timed = _timed(one, response, now_ms)
+        for one, answered in zip(fresh, answers, strict=True):
+            timed = _timed(one, answered.response, now_ms)
             raw, key = timed.to_json(), same(one.request)
             replies.append(Reply(one, timed, raw))
             for again in self._searching.pop(key):
                 AGAIN.inc()
                 replies.append(Reply(again, timed, raw, again=True))
             self._answered.add(key, timed, raw, now=time.monotonic())
-            self._counts.add(timed, one.request)
+            self._counts.add(timed, one.request, found=answered.found)
         return replies
 
     def _answer(
         self, fresh: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]
-    ) -> list[SearchResponse]:
+    ) -> list[Answered]:
         """Search a batch; one that fails in a way that nobody foresaw is searched one by one.
 
         So no other is lost by it.
@@ -237,16 +240,17 @@ class Server:
             return found
         singly = [self._tried([one], timeout_s, encoded) for one in fresh]
         return [
-            failed(one, r.problems[0].message) if isinstance(r, Rejection) else r[0]
+            Answered(failed(one, r.problems[0].message), found=False) if isinstance(r, Rejection) else r[0]
             for one, r in zip(fresh, singly, strict=True)
         ]
 
     def _tried(
         self, fresh: Sequence[Accepted], timeout_s: float, encoded: Callable[[], object]
-    ) -> list[SearchResponse] | Rejection:
+    ) -> list[Answered] | Rejection:
         requests = [one.request for one in fresh]
         return judged(
-            lambda _: answer(self._live, requests, timeout_s=timeout_s, encoded=encoded), fresh[0].record
+            lambda _: answer(self._live, requests, timeout_s=timeout_s, encoded=encoded, rules=self._rules),
+            fresh[0].record,
         )
 
 

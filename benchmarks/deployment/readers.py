@@ -120,7 +120,7 @@ class Readers:
         request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=10)
         started, began = time.perf_counter(), time.monotonic()
         try:
-            response = answer(self._live, [request], timeout_s=10.0)[0]
+            response = answer(self._live, [request], timeout_s=10.0)[0].response
         except Exception as error:  # whatever is raised is a failed request
             with self._lock:
                 self.ours.requests += 1

@@ -3,7 +3,7 @@
 What ``write_fixtures`` keeps.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from schemas.base import Message, StreamFact
 from schemas.events import (
@@ -34,7 +34,18 @@ from schemas.releases import (
     ReleaseState,
     SearcherReport,
 )
-from schemas.search import Filter, ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
+from schemas.rules import MerchandisingRule
+from schemas.search import (
+    Filter,
+    HitRule,
+    RuleAction,
+    ScoredHit,
+    SearchError,
+    SearchRequest,
+    SearchResponse,
+    Status,
+    Timings,
+)
 from schemas.training import Check, Decision, RunError, RunState, Score, TrainingRun, Trigger
 
 AT = datetime(2026, 3, 10, 12, 0, 0, 123000, tzinfo=UTC)
@@ -72,7 +83,7 @@ MESSAGES: list[Message | StreamFact] = [
     Search(
         event_id="e1", timestamp=AT, application="shop", client_id="ann", session_id="s1", user_id="u1",
         query_id="q1", is_bot=False, user_query="Red mug", query_response_hit_ids=["p1", "p2"],
-        hits=[Hit(object_id="p1", rank=1, score=0.5)], generation=2,
+        hits=[Hit(object_id="p1", rank=1, score=0.5)], placed=["p1"], generation=2,
     ),
     Interaction(
         event_id="e2", timestamp=AT, client_id="ann", query_id="q1", action_name="purchase",
@@ -89,7 +100,7 @@ MESSAGES: list[Message | StreamFact] = [
         image=ProductImage(uri="https://shop.example/p1.jpg", sha256=SHA), version=3, updated_at=AT,
     ),
     CleanSearch(event_id="e1", shopper="ann", at_ms=AT_MS, query_id="q1", query="red mug", shown=["p1"],
-                session_id="s1", generation=2),
+                session_id="s1", generation=2, placed=["p1"]),
     CleanInteraction(
         event_id="e2", shopper="ann", at_ms=AT_MS, action=Action.PURCHASE, query_id="q1", query="red mug",
         order_id="o1", session_id="s1",
@@ -125,6 +136,11 @@ MESSAGES: list[Message | StreamFact] = [
     RELEASE,
     LivePointer(sequence=5, live=RELEASE, previous=RELEASE, cause="promote", command_id="c1", paused=True,
                 pinned=True, at=AT),
+    MerchandisingRule(
+        rule_id="r1", deployment="main", action=RuleAction.BOOST, query="red mug", product_ids=["p1"],
+        filters=[Filter(field="price", op="lt", value=9.5)], boost=0.25, since=AT,
+        until=AT + timedelta(days=1), actor="ann", reason="why", at=AT,
+    ),
     SearcherReport(searcher_id="s1", generation=2, sequence=5, ready=True, at=AT),
     SearchRequest(
         request_id="r1", user_query="red mug", k=5, offset=5,
@@ -135,7 +151,8 @@ MESSAGES: list[Message | StreamFact] = [
         request_id="r1", query_id="q1", status=Status.PARTIAL, generation=2, model=SHA,
         collection="main_000002",
         hits=[ScoredHit(product_id="p1", rank=1, score=0.5, fields={"title": "Red mug", "price": 8.99},
-                        parts={"dense": 0.5})],
+                        parts={"dense": 0.5},
+                        rule=HitRule(rule_id="r1", action=RuleAction.PIN, placed=True))],
         timings=Timings(queue_ms=1, embed_ms=2, search_ms=3, total_ms=7),
         error=SearchError(code="late", message="late", retryable=True),
     ),

@@ -16,6 +16,7 @@ from schemas.events import Interaction, Search
 from schemas.formula import FormulaError, parse
 from schemas.products import Product
 from schemas.releases import DeploymentCommand, LivePointer, Release
+from schemas.rules import MerchandisingRule
 from schemas.search import SearchRequest
 from schemas.training import Trigger
 
@@ -25,6 +26,7 @@ BOUGHT = {"action_name": "purchase", "timestamp": 1_700_000_000, "client_id": "a
 PRODUCT = {"product_id": "p", "title": "Mug"}
 REQUEST = {"request_id": "r", "user_query": "mug"}
 TRIGGER = {"trigger_id": "t", "requested_at": 1_700_000_000}
+RULE = {"rule_id": "r", "action": "boost", "boost": 0.5, "product_ids": ["p"], "at": "2026-03-10T12:00:00Z"}
 COMMAND = {"command_id": "c", "action": "promote", "at": "2026-03-10T12:00:00Z"}
 RELEASE = {
     "generation": 1,
@@ -146,6 +148,12 @@ CASES: list[tuple[type[Message], dict[str, object], dict[str, object], dict[str,
         {"target_generation": b.EXACT_INTEGER},
         {"target_generation": b.EXACT_INTEGER + 1},
     ),
+    (MerchandisingRule, RULE, {"product_ids": ["p"] * b.RULE_IDS}, {"product_ids": ["p"] * (b.RULE_IDS + 1)}),
+    (MerchandisingRule, RULE, {"query": WIDE * b.QUERY_CHARS}, {"query": "x" * (b.QUERY_CHARS + 1)}),
+    (MerchandisingRule, RULE, {"filters": lists(b.FILTER_VALUES)}, {"filters": lists(b.FILTER_VALUES + 1)}),
+    (MerchandisingRule, RULE, {"reason": "x" * b.REASON_CHARS}, {"reason": "x" * (b.REASON_CHARS + 1)}),
+    (MerchandisingRule, RULE, {"boost": b.BOOST}, {"boost": b.BOOST + 0.001}),
+    (MerchandisingRule, RULE, {"boost": 1e-9}, {"boost": 0}),
     (Release, RELEASE, {"generation": b.EXACT_INTEGER}, {"generation": b.EXACT_INTEGER + 1}),
     (Release, RELEASE, {"generation": 0}, {"generation": -1}),
     (LivePointer, POINTER, {"sequence": b.EXACT_INTEGER}, {"sequence": 10**400}),

@@ -1,7 +1,7 @@
 """What a search showed, as an event."""
 
 from retrieval.seal import KEY_BYTES, Keys
-from schemas.search import ScoredHit, SearchError, SearchRequest, SearchResponse, Status
+from schemas.search import HitRule, RuleAction, ScoredHit, SearchError, SearchRequest, SearchResponse, Status
 from searcher.shown import query_id_of, search_event
 
 KEY = bytes(range(KEY_BYTES))
@@ -29,6 +29,19 @@ def test_the_event_says_what_was_shown_where_and_by_which_generation():
     keys = Keys()
     keys.learn(KEY.hex())
     assert keys.made(event.seal, event.query_id, 3)
+
+
+def test_the_event_says_what_a_rule_placed_and_not_what_it_changed_otherwise():
+    to, ruled = request(query_id="q1"), []
+    for n, action in enumerate(RuleAction):
+        for placed in (True, False):
+            rule = HitRule(rule_id="r", action=action, placed=placed)
+            ruled.append(ScoredHit(product_id=f"{action}{placed}", rank=n + 1, score=0.5, rule=rule))
+    shown = response(to).model_copy(update={"hits": [*ruled, *response(to).hits]})
+    event = search_event(to, shown, at_ms=5, key=KEY)
+    assert event is not None
+    assert event.placed == [f"{action}True" for action in RuleAction]
+    assert len(event.shown()) == 10
 
 
 def test_a_request_that_comes_again_gives_the_same_event():

@@ -1,0 +1,81 @@
+"""Apply the shop's rules to what a release has found for one query: last, after its score. Blocks.
+
+What rules take away is made up for, so that a page is full, and pages fit together: the order of the first
+hits is the same however many are asked for.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from retrieval.encoder import Vectors
+from retrieval.index import StoreError
+from retrieval.merchandising import Arranged, QueryRules, arranged
+from retrieval.release import Found, LoadedRelease
+from schemas.bounds import OFFSET, K
+from schemas.search import Filter, ScoredHit
+
+SPARE = 20  # hits beyond the page: so many may be hidden or buried before the index is asked again
+WIDER = 4  # times as many, when it is
+MOST = 4 * (K + OFFSET)
+
+
+@dataclass(frozen=True)
+class Ruled:
+    """Hits, rank 1 first. ``left_out``: why some pinned or further ones may be missing; "" where none is."""
+
+    hits: list[ScoredHit]
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """One query and its rules, to be answered by one release before ``end`` (monotonic seconds)."""
+
+    release: LoadedRelease
+    rules: QueryRules
+    query: str
+    vector: Vectors
+    filters: Sequence[Filter]
+    end: float
+
+    def hits(self, found: Found, place: int, asked: int, depth: int) -> Ruled:
+        """Return at most ``depth`` hits. ``found`` holds the query at ``place``; ``asked`` were asked for."""
+        ranked, contenders = found.hits[place], found.contenders[place]
+        named, left_out = self._named(ranked)
+        order = arranged(self.rules, ranked, contenders, named)
+        try:
+            while len(order.front) < depth and asked <= len(ranked) and asked < MOST:
+                asked = min(MOST, WIDER * asked)
+                wider = self.release.find(
+                    [self.query], self.vector[None], asked, self.filters, timeout_s=self._left_s(), every=True
+                )
+                if len(wider.hits[0]) <= len(ranked):
+                    break
+                ranked, contenders = wider.hits[0], wider.contenders[0]
+                order = arranged(self.rules, ranked, contenders, named)
+        except StoreError as error:
+            left_out = left_out or str(error)
+        return Ruled(_placed(order, depth), left_out)
+
+    def _named(self, ranked: Sequence[ScoredHit]) -> tuple[dict[str, ScoredHit], str]:
+        there = {h.product_id for h in ranked}
+        lacking = [i for i in self.rules.pinned() if i not in there]
+        if not lacking:
+            return {}, ""
+        try:
+            found = self.release.named(lacking, self.vector, self.filters, timeout_s=self._left_s())
+        except StoreError as error:
+            return {}, str(error) or type(error).__name__
+        return found, ""
+
+    def _left_s(self) -> float:
+        return max(0.1, self.end - time.monotonic())
+
+
+def _placed(order: Arranged, depth: int) -> list[ScoredHit]:
+    first = [*order.front, *order.buried][:depth]
+    return [
+        h if h.rank == place else h.model_copy(update={"rank": place})
+        for place, h in enumerate(first, start=1)
+    ]
