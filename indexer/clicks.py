@@ -2,8 +2,10 @@
 
 Out of the clean events. Bounded. Only searches that carry a seal of our searchers count. A search counts once
 it had ``MATURE_S`` to be clicked, not before: else a new generation, whose searches are all young, would
-always look bad. Where more come than can wait, a share of them is counted, drawn by a keyed hash of their
-ids: which search falls into it says nothing about its clicks, and nobody can choose an id that does.
+always look bad. What a merchandising rule placed is not the generation's doing: a click on it is none, and a
+search that showed nothing else does not count. Where more come than can wait, a share of them is counted,
+drawn by a keyed hash of their ids: which search falls into it says nothing about its clicks, and nobody can
+choose an id that does.
 """
 
 import hashlib
@@ -28,6 +30,10 @@ ROOMY = 4  # with a quarter of the room in use, the share may double
 _HASH_BITS = 32
 
 
+class _ClickedLine(msgspec.Struct, frozen=True):
+    product_id: str = ""
+
+
 class _Fact(msgspec.Struct, frozen=True):
     """As much of a clean event as is counted."""
 
@@ -37,6 +43,8 @@ class _Fact(msgspec.Struct, frozen=True):
     generation: int | None = None
     seal: str | None = None
     shown: list[str] = []
+    placed: list[str] = []
+    lines: list[_ClickedLine] = []
     action: str = ""
 
 
@@ -44,6 +52,7 @@ class _Fact(msgspec.Struct, frozen=True):
 class _Shown:
     generation: int
     at: float
+    placed: frozenset[str] = frozenset()
     clicked: bool = False
 
 
@@ -109,18 +118,18 @@ class ClickCounts:
                 self._show(fact.query_id, fact, fact.generation, now)
             else:
                 self.unproven += 1
-        elif fact.action == Action.CLICK.value and fact.query_id in self._open:
-            self._open[fact.query_id].clicked = True
+        elif fact.action == Action.CLICK.value and (search := self._open.get(fact.query_id)) is not None:
+            search.clicked |= not search.placed or any(x.product_id not in search.placed for x in fact.lines)
 
     def _show(self, query_id: str, fact: _Fact, generation: int, now: float) -> None:
         if (
-            not fact.shown
+            set(fact.placed).issuperset(fact.shown)
             or query_id in self._open
             or not self._drawn(query_id)
             or not self._has_a_say(generation, fact.shopper)
         ):
             return
-        self._open[query_id] = _Shown(generation, now)
+        self._open[query_id] = _Shown(generation, now, frozenset(fact.placed))
         while len(self._open) > self.capacity:
             self.halvings += 1
             self._open = OrderedDict((i, shown) for i, shown in self._open.items() if self._drawn(i))

@@ -7,7 +7,7 @@ before its purchase and any disorder end in the same sums. There is no clock and
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
 from schemas.pairs import Contribution, client_of
@@ -96,12 +96,16 @@ def contributions_of(
 
 def _insert_search(state: Shopper, event: CleanSearch) -> set[str]:
     """Remember a search; return the products whose lines it can affect."""
-    new = SeenSearch(event.at_ms, event.event_id, event.query, cut_shown(event.shown), event.session_id)
+    shown = cut_shown(event.shown)
+    new = SeenSearch(
+        event.at_ms, event.event_id, event.query, shown, event.session_id, _placed(event.placed, shown)
+    )
     known = state.searches.get(event.query_id)
     if known is not None:
         first = min(known, new, key=lambda s: (s.at_ms, s.event_id))
         both = set(known.shown).union(new.shown)
-        new = first._replace(shown=known.shown if len(both) == len(known.shown) else cut_shown(sorted(both)))
+        shown = known.shown if len(both) == len(known.shown) else cut_shown(sorted(both))
+        new = first._replace(shown=shown, placed=_placed((*known.placed, *new.placed), shown))
         if new == known:
             return set()
     state.searches[event.query_id] = new
@@ -118,6 +122,10 @@ def _insert_search(state: Shopper, event: CleanSearch) -> set[str]:
         for x in state.lines.values()
         if query_id in x.query_ids or (x.at_ms >= at_ms and x.product in shown)
     }
+
+
+def _placed(products: Collection[str], shown: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(products).intersection(shown))) if products else ()
 
 
 def _insert_interaction(state: Shopper, event: CleanInteraction) -> set[str]:

@@ -1,7 +1,9 @@
 """Decide to which query a touch or an order line belongs: the first rule that holds, one query only.
 
 Reads facts that are no later than the line, so what comes after it in event time never changes its query.
-Ties go to the later, then to the greater id.
+Ties go to the later, then to the greater id. Where a rule had placed the product, the line belongs to that
+search all the same and earns nothing: what stood there says nothing of the query, and no other search led to
+it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,6 +17,7 @@ TOUCHED = 800
 INFERRED_TOUCH = 800
 SESSION = 300
 UNVERIFIED = 300
+PLACED = 0
 # A click that names a search which seems to come after it: the two clocks differ.
 CLOCK_SKEW_MS = 5 * MINUTE_MS
 
@@ -64,7 +67,7 @@ def _named(
             and -CLOCK_SKEW_MS <= at_ms - search.at_ms <= window_ms
             and (not search.shown or product in search.shown)
         ):
-            return Credit(search.query, VERIFIED, query_id)
+            return _from(query_id, search, product, VERIFIED)
     return None
 
 
@@ -81,7 +84,7 @@ def _latest_touch(line: OrderLine, touches: Mapping[str, Touch], rules: Rules, r
     if found is None:
         return None
     credit = touches[found[1]].credit
-    return Credit(credit.query, rate, found[1]) if credit else None
+    return Credit(credit.query, rate if credit.rate else PLACED, found[1]) if credit else None
 
 
 def _latest_showing(
@@ -98,7 +101,11 @@ def _latest_showing(
         near = 0 <= at_ms - search.at_ms <= window_ms and same_session
         if near and product in search.shown and (found is None or (search.at_ms, query_id) > found):
             found = (search.at_ms, query_id)
-    return Credit(searches[found[1]].query, rate, found[1]) if found else None
+    return _from(found[1], searches[found[1]], product, rate) if found else None
+
+
+def _from(query_id: str, search: SeenSearch, product: str, rate: int) -> Credit:
+    return Credit(search.query, PLACED if product in search.placed else rate, query_id)
 
 
 def _unverified(

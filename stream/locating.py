@@ -28,7 +28,9 @@ def locate_search(search: CleanSearch, known: KnownProducts) -> CleanSearch:
     What is unknown was shown all the same, and stays.
     """
     shown = list(dict.fromkeys(known.find(p) or p for p in search.shown))
-    return search if shown == search.shown else replace(search, shown=shown)
+    if shown == search.shown:
+        return search
+    return replace(search, shown=shown, placed=list(dict.fromkeys(known.find(p) or p for p in search.placed)))
 
 
 def locate_interaction(interaction: CleanInteraction, known: KnownProducts) -> CleanInteraction | Rejection:

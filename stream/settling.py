@@ -49,7 +49,7 @@ def _settle_touches(
     counted: set[tuple[str, Action]] = set()
     for _, key, touch in sorted([(touch.at_ms, key, touch) for key, touch in touches.items()]):
         credit, earned = _credit_of(state, touch, rules, crowded), None
-        if credit and key not in cancelled:
+        if credit and credit.rate and key not in cancelled:
             once = (credit.via or f"?{touch.query_id}", touch.action)
             if once not in counted:
                 earned = Earned(credit.query, touch.at_ms // DAY_MS, credit.rate, 0, 0)
@@ -74,7 +74,7 @@ def _settle_lines(state: Shopper, product: str, lines: dict[str, OrderLine]) -> 
             returned[line.order_id] -= gone
         kept = line.units - gone
         earned = None
-        if line.credit and kept:
+        if line.credit and line.credit.rate and kept:
             credit, revenue = line.credit.rate * kept // line.units, line.revenue_minor * kept // line.units
             earned = Earned(line.credit.query, line.at_ms // DAY_MS, credit, kept, revenue)
         after = line if earned == line.earned else line._replace(earned=earned)

@@ -77,7 +77,8 @@ class Rules:
 class Credit(NamedTuple):
     """Which query a line belongs to.
 
-    ``rate`` in thousandths; ``via`` the key of the fact that says so, ``""`` for none.
+    ``rate`` in thousandths, 0 where a rule had placed the product; ``via`` the key of the fact that says so,
+    ``""`` for none.
     """
 
     query: str
@@ -98,7 +99,8 @@ class Earned(NamedTuple):
 class SeenSearch(NamedTuple):
     """A search, keyed by query_id.
 
-    Several with one id are one: the earliest, with all that any of them showed.
+    Several with one id are one: the earliest, with all that any of them showed. ``placed``: those of
+    ``shown`` that a rule put there in any of them.
     """
 
     at_ms: int
@@ -106,6 +108,7 @@ class SeenSearch(NamedTuple):
     query: str
     shown: tuple[str, ...]
     session: str | None
+    placed: tuple[str, ...] = ()
 
 
 class Touch(NamedTuple):

@@ -95,6 +95,7 @@ def validate_search(  # noqa: PLR0911 - one return per refusal
         if search.generation is not None and abs(search.generation) <= EXACT_INTEGER
         else None,
         seal=search.seal,
+        placed=[p for p in dict.fromkeys(search.placed) if p in shown] if search.placed else [],
     )
 
 

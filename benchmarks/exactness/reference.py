@@ -33,13 +33,14 @@ Clients = dict[tuple[str, str], dict[str, int]]
 
 
 class ReferenceSearch(NamedTuple):
-    """The earliest record of a query_id, with all that any of them showed."""
+    """The earliest record of a query_id, with all that any of them showed, and what any rule placed."""
 
     at: int
     event_id: str
     query: str
     session: str | None
     shown: frozenset[str]
+    placed: frozenset[str]
 
 
 class ReferenceTouch(NamedTuple):
@@ -138,10 +139,11 @@ def _add_search(facts: Facts, body: dict[str, Any]) -> None:
         str(p) for p in body.get("query_response_hit_ids", ())
     ]
     at, query = _milliseconds(body["timestamp"]), normalise_query(body["user_query"])
-    new = ReferenceSearch(at, body["event_id"], query, body.get("session_id"), frozenset(shown))
+    placed = frozenset(shown).intersection(map(str, body.get("placed", ())))
+    new = ReferenceSearch(at, body["event_id"], query, body.get("session_id"), frozenset(shown), placed)
     old = facts.searches.get(body["query_id"], new)
     facts.searches[body["query_id"]] = min(old, new, key=lambda s: s[:2])._replace(
-        shown=old.shown | new.shown
+        shown=old.shown | new.shown, placed=old.placed | new.placed
     )
 
 
@@ -191,7 +193,7 @@ def _credits(facts: Facts, product: str, crowded: set[int]) -> Iterator[tuple[st
     earned = set()
     for key, t in sorted(touches.items(), key=lambda kt: (kt[1].at, kt[0])):
         owner = owners.get(key)
-        if owner is not None and key not in taken_back:
+        if owner is not None and owner[1] and key not in taken_back:
             query, rate, via = owner
             if (via, t.action) not in earned:
                 yield query, t.at, t.action, rate, 0, 0
@@ -204,7 +206,7 @@ def _credits(facts: Facts, product: str, crowded: set[int]) -> Iterator[tuple[st
         refunded[order] -= gone
         kept = line.units - gone
         line_owner = _owner_of_line(facts, product, line, touches, owners, standing[order, number])
-        if line_owner is not None and kept:
+        if line_owner is not None and line_owner[1] and kept:
             yield (
                 line_owner[0],
                 line.at,
@@ -222,7 +224,7 @@ def _named(facts: Facts, product: str, at: int, query_ids: Iterable[str], window
     for query_id in query_ids:
         s = facts.searches.get(query_id)
         if s is not None and -SKEW <= at - s.at <= window and (product in s.shown or not s.shown):
-            return s.query, 1000, query_id
+            return s.query, 0 if product in s.placed else 1000, query_id
     return None
 
 
@@ -236,7 +238,10 @@ def _showed_last(
         and 0 <= at - s.at <= window
         and (session == s.session or None in {session, s.session})
     ]
-    return (facts.searches[max(near)[1]].query, rate, max(near)[1]) if near else None
+    if not near:
+        return None
+    owner = facts.searches[max(near)[1]]
+    return owner.query, 0 if product in owner.placed else rate, max(near)[1]
 
 
 def _owner_of_touch(facts: Facts, product: str, t: ReferenceTouch) -> Owner | None:
@@ -261,8 +266,8 @@ def _owner_of_line(
             at = touches[key].last if touches[key].last <= line.at else touches[key].at
             owner = owners[key]
             if owner is not None and 0 <= line.at - at <= PURCHASE:
-                seen.append((at, key, owner[0]))
-        return (max(seen)[2], rate, "") if seen else None
+                seen.append((at, key, owner[0], owner[1]))
+        return (max(seen)[2], rate if max(seen)[3] else 0, "") if seen else None
 
     looks = [key for key, t in touches.items() if t.action in {"click", "view"}]
     return (

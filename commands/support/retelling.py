@@ -91,6 +91,8 @@ def _why(  # noqa: PLR0911 - one return per answer
     own = _standing(after, event.event_id)
     if not own:
         return "repeated: the same engagement had been counted before"
+    if any(t.credit and not t.credit.rate for t in _held(after, event.event_id)):
+        return "a rule had placed the product where it was shown, so it earns nothing"
     if any(line["query"] is not None for line in own):
         return "it belongs to a search and counts no second time, or was taken back"
     return (
@@ -105,13 +107,16 @@ def _standing(state: Shopper, event_id: str) -> list[dict[str, object]]:
     Product, query (None: no search known), credit in thousandths. Of repeats, the earliest alone is
     remembered.
     """
-    held: list[Touch | OrderLine] = [*state.touches.values(), *state.lines.values()]
     return [
         {
             "product_id": t.product,
             "query": t.credit.query if t.credit else None,
             "credit": t.earned.credit if t.earned else 0,
         }
-        for t in held
-        if t.event_id == event_id
+        for t in _held(state, event_id)
     ]
+
+
+def _held(state: Shopper, event_id: str) -> list[Touch | OrderLine]:
+    held: list[Touch | OrderLine] = [*state.touches.values(), *state.lines.values()]
+    return [t for t in held if t.event_id == event_id]

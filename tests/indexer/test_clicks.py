@@ -5,13 +5,14 @@ Sealed searches, mature ones, a share of them when there are many, and of nobody
 
 import random
 
+import msgspec
 import pytest
 
 from indexer.click_test import Clicked
 from indexer.clicks import MATURE_S, PER_SHOPPER, ClickCounts
 from retrieval.seal import KEY_BYTES, KEYS, Keys, seal
 from schemas.batches import pack
-from schemas.events import Action, CleanInteraction, CleanSearch
+from schemas.events import Action, CleanInteraction, CleanSearch, Line
 
 KEY = bytes(range(KEY_BYTES))
 
@@ -57,6 +58,20 @@ def test_a_search_counts_once_and_is_clicked_once() -> None:
     counts = counted(search("a"), search("b"), search("b"), act("a"), act("a"), search("c", 3), act("c"))
     assert counts.of(2) == Clicked(2, 1)
     assert counts.of(3) == Clicked(1, 1)
+
+
+def test_a_click_on_what_a_rule_placed_is_none_and_a_search_of_nothing_else_does_not_count() -> None:
+    def ruled(query_id: str, *placed: str) -> bytes:
+        event = CleanSearch.from_json(search(query_id, shown=2))
+        return msgspec.structs.replace(event, placed=list(placed)).to_json()
+
+    def click(query_id: str, *products: str) -> bytes:
+        event = CleanInteraction.from_json(act(query_id))
+        return msgspec.structs.replace(event, lines=[Line(product_id=p) for p in products]).to_json()
+
+    facts = [ruled("a", "p0"), ruled("b", "p0"), ruled("c", "p0"), ruled("d", "p0", "p1")]
+    clicks = [click("a", "p0"), click("b", "p1"), click("c", "p0", "p1"), click("d", "p1")]
+    assert counted(*facts, *clicks).of(2) == Clicked(3, 2)
 
 
 def test_a_search_counts_only_when_it_had_its_time_to_be_clicked() -> None:

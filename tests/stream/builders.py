@@ -24,7 +24,7 @@ def record(body, *, topic="searches", key=b"k", partition=0, offset=7, headers=(
     return Record(topic, partition, offset, 0, key, value, tuple(headers))
 
 
-def search(query_id, query, shown=(), *, at=0, event_id=None, session=None):
+def search(query_id, query, shown=(), *, at=0, event_id=None, session=None, placed=()):
     return CleanSearch(
         event_id=event_id or f"s-{query_id}",
         shopper="ann",
@@ -33,6 +33,7 @@ def search(query_id, query, shown=(), *, at=0, event_id=None, session=None):
         query=query,
         shown=list(shown),
         session_id=session,
+        placed=list(placed),
     )
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 from dataclasses import replace
+from itertools import permutations
 
 import msgspec
 from hypothesis import given, settings
@@ -23,6 +24,42 @@ def test_a_search_whose_list_is_unknown_is_believed():
     assert credited([search("q1", "mug"), act("click", "p9", at=1, query_id="q1")]) == {
         ("mug", "p9", "click"): 1000
     }
+
+
+def test_what_a_rule_placed_earns_nothing_for_the_search_that_showed_it_there_nor_for_any_other():
+    before = search("q0", "cup", ["p1", "p2"])
+    ruled = search("q1", "mug", ["p1", "p2"], at=MINUTE, placed=["p1"])
+    for named in ("q1", None):
+        for action in ("click", "view", "add_to_cart", "purchase"):
+            events = [before, ruled, act(action, "p1", at=2 * MINUTE, query_id=named, query=named and "mug")]
+            for order in permutations(events):
+                assert net(run(order)[1]) == {}
+        click = act("click", "p1", at=2 * MINUTE, query_id=named)
+        assert credited([before, ruled, click, act("purchase", "p1", at=DAY)]) == {}
+    own = act("click", "p2", at=2 * MINUTE, query_id="q1")  # beside it
+    assert credited([before, ruled, own]) == {("mug", "p2", "click"): 1000}
+    earlier = act("click", "p1", at=30_000, query_id="q0")
+    assert credited([before, earlier, ruled]) == {("cup", "p1", "click"): 1000}
+
+
+def test_a_placed_product_is_placed_whichever_record_of_its_search_says_so():
+    """A page of the shop may send the same search again, and does not know of the rule."""
+    told = search("q1", "mug", ["p1", "p2"], placed=["p1"], event_id="a")
+    again = search("q1", "mug", ["p1", "p2", "p3"], at=1, event_id="b")
+    clicks = [act("click", p, at=MINUTE, query_id="q1") for p in ("p1", "p3")]
+    for order in permutations([told, again, *clicks]):
+        assert credited(order) == {("mug", "p3", "click"): 1000}
+
+
+def test_what_was_placed_stays_uncredited_when_its_search_is_forgotten():
+    ruled = search("q1", "mug", ["p1"], placed=["p1"])
+    click = act("click", "p1", at=MINUTE, query_id="q1", query="mug")
+    others = [search(f"x{n}", "tea", ["p1"], at=MINUTE + 1 + n) for n in range(RULES.max_searches + 1)]
+    again = act("click", "p1", at=HOUR - MINUTE, event_id="later", query_id="x1")
+    state, contributions = run([ruled, click, *others, again])
+    assert "q1" not in state.searches
+    assert {q for (q, *_), counts in net(contributions).items()} <= {"tea"}
+    assert shopper_from_bytes(state.to_bytes()).searches == state.searches
 
 
 def test_a_stale_query_id_falls_through_to_the_click_that_led_to_the_purchase():
@@ -260,7 +297,9 @@ def _event(draw, number):
     if kind == "search":
         query_id = draw(st.sampled_from(["q1", "q2", "q3"]))
         shown = draw(st.lists(PRODUCTS, max_size=3, unique=True))
-        return search(query_id, draw(st.sampled_from(["mug", "cup"])), shown, at=at, event_id=event_id)
+        placed = draw(st.lists(PRODUCTS, max_size=1))
+        query = draw(st.sampled_from(["mug", "cup"]))
+        return search(query_id, query, shown, at=at, event_id=event_id, placed=placed)
     query_id = draw(QUERY_IDS)
     order = draw(st.sampled_from(["o1", "o2"])) if kind in {"purchase", "refund"} else None
     query = draw(st.sampled_from([None, "tea"]))

@@ -18,6 +18,12 @@ def test_variants_become_their_product_and_what_was_shown_is_shown_once():
     ]
 
 
+def test_what_a_rule_placed_is_named_as_its_product():
+    ruled = search("q", "mug", ["sku-1", "nowhere"], placed=["sku-1", "nowhere"])
+    assert locate_search(ruled, catalog()).placed == ["p1", "nowhere"]
+    assert locate_search(search("q", "mug", ["p1"], placed=["p1"]), catalog()).placed == ["p1"]
+
+
 def test_lines_of_unknown_products_are_dropped_and_an_interaction_without_any_is_refused():
     bought = locate_interaction(act("purchase", ["sku-2", "nowhere"]), catalog())
     assert [line.product_id for line in bought.lines] == ["p1"]

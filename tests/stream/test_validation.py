@@ -63,6 +63,7 @@ def test_a_search_is_normalised_and_its_hits_are_ids_in_rank_order():
     assert isinstance(clean, CleanSearch)
     assert (clean.query, clean.shown, clean.at_ms, clean.shopper) == ("red mug", ["8", "9"], T0, "ann")
     assert on_search(SEARCH).shown == ["1", "2"]
+    assert on_search(SEARCH | {"placed": [2, 7, "2"]}).placed == ["2"]  # of what it showed
 
 
 def test_an_event_without_id_gets_the_same_id_at_every_replay_and_another_elsewhere():
