@@ -2,11 +2,10 @@
 
 Train on all before a week, test on the week. ``frozen`` is trained once, on all before the first week;
 ``incremental`` goes on from it every week; ``full`` starts from the base model every week. ``served`` is the
-incremental model with BM25, weighed on the week before with the model that had not seen that week. ``memory``
-is the incremental model with words, characters, a memory of earlier queries and a prior
-(``learning.remembering``), ``memory_untrained`` the pretrained one, also with each part left out. nDCG@10
+incremental model with all parts of the score, weighed on the week before with the model that had not seen
+that week; ``served_untrained`` the pretrained one, and ``..._without_PART`` lacks one of its parts. nDCG@10
 over the whole catalogue per distinct query, gain log2(1 + clicks); ``unseen``: queries without a click before
-the week.
+the week. ``differences``: paired by query, with 95 % intervals.
 """
 
 import argparse
@@ -23,6 +22,7 @@ from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.raw_clicks import add_log_options, log_files
 from benchmarks.learning.weekly import Learner, Scores, WeeklyEvaluation
 from retrieval.model_folder import resolve_model
+from retrieval.ranking import PARTS
 from schemas.releases import Ranking
 from trainer.learning.fine_tune import device_of
 
@@ -85,13 +85,16 @@ def main() -> int:
             weeks[week] = ground.score(
                 week, models, {"served": (live, ours), "served_untrained": (base, theirs)}
             )
-            weeks[week] |= ground.remembered(week, {"memory_untrained": base}, without=True)
-            weeks[week] |= ground.remembered(week, {"memory": live})
+            weeks[week] |= ground.leave_one_out(week, "served", live, ours)
+            weeks[week] |= ground.leave_one_out(week, "served_untrained", base, theirs)
             say(
                 f"week {week}: "
                 + ", ".join(f"{s} {v['all']:.3f}/{v['unseen']:.3f}" for s, v in weeks[week].items())
             )
     mean = mean_over(weeks)
+    compared = [("served", "served_untrained"), ("served", "incremental")] + [
+        (name, f"{name}_without_{part}") for name in ("served", "served_untrained") for part in PARTS
+    ]
     return finish(
         "prequential",
         seed=args.seed,
@@ -104,6 +107,7 @@ def main() -> int:
         device=device_of(settings.device),
         weeks=weeks,
         mean=mean,
+        differences={f"{a}_minus_{b}": ground.difference(a, b) for a, b in compared},
         train_cpu_s=cost,
         coefficients=coefficients,
         clicks_ignored=log.ignored,

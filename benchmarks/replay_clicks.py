@@ -35,7 +35,8 @@ from commands.support.topic_state import read_decisions, read_releases
 from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder
 from retrieval.model_folder import resolve_model
-from retrieval.words import WordDocument, WordIndex
+from retrieval.word_schema import WordDocument
+from retrieval.words import WordIndex
 from schemas.search import SearchRequest
 from schemas.settings import BUNDLED_MODEL, Settings
 from schemas.text import normalise_query

@@ -10,8 +10,8 @@ import numpy as np
 
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.query_memory import QueryMemory
-from retrieval.ranking import MEMORY, PRIOR, WORDS, Source, Vector, weighed
-from retrieval.words import WordIndex
+from retrieval.ranking import CHARACTERS, MEMORY, PRIOR, WORDS, Source, Vector, weighed
+from retrieval.words import CharacterSource, WordIndex
 from schemas.releases import Ranking
 from schemas.search import Filter
 
@@ -26,7 +26,7 @@ def sources_of(ranking: Ranking, words: WordIndex | None, *, model_sha256: str) 
     """
     if words is None or not weighed(ranking):
         return {}
-    sources: dict[str, Source] = {WORDS: words}
+    sources: dict[str, Source] = {WORDS: words, CHARACTERS: CharacterSource(words)}
     if {MEMORY, PRIOR} & set(weighed(ranking)):
         path, digest = ranking.artefacts.get(MEMORY, ("", ""))
         memory = QueryMemory.load(Path(path), sha256=digest)

@@ -18,11 +18,12 @@ from schemas.search import Filter
 
 DENSE = "dense"
 WORDS = "words"
+CHARACTERS = "characters"
 MEMORY = "memory"
 PRIOR = "prior"
-PARTS = (DENSE, WORDS, MEMORY, PRIOR)
+PARTS = (DENSE, WORDS, CHARACTERS, MEMORY, PRIOR)
 # So many candidates each source names; the prior names none, since it knows nothing of the query
-DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 100, MEMORY: 100, PRIOR: 0}
+DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 100, CHARACTERS: 100, MEMORY: 100, PRIOR: 0}
 
 Vector = npt.NDArray[np.float32]
 Parts = dict[str, dict[str, float]]

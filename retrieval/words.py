@@ -1,25 +1,30 @@
-"""BM25 over the texts of a catalogue that changes, in memory (``tantivy``).
+"""Words and characters of the texts of a catalogue that changes, in memory (``tantivy``).
 
-The words of a text depend on the language alone, so training, evaluation and serving count the same ones. A
-value is BM25 (k1 1.2, b .75) divided by the query's greatest over the entire index: from 0 to 1, whatever is
-filtered and however many are asked for. It knows no model, no Milvus and no Kafka.
+The words of a text depend on the language alone, so training, evaluation and serving count the same ones.
+Their value is BM25 (k1 1.2, b .75) divided by the query's greatest over the entire index: from 0 to 1,
+whatever is filtered and however many are asked for; that of the characters is said in ``characters``. It
+knows no model, no Milvus and no Kafka.
 """
 
 import hashlib
 import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
 
 import tantivy
 from tantivy import Occur, Query
 
-from retrieval.document import document_text
-from retrieval.filters import Condition, parsed
-from retrieval.rows import PATH_SEPARATOR
-from schemas.products import CatalogProduct
+from retrieval.characters import Characters, Written, written
+from retrieval.word_schema import (
+    SCHEMA,
+    WordDocument,
+    any_of,
+    both,
+    narrowed,
+    one_of,
+    tantivy_document,
+)
 from schemas.search import Filter
 
 ANALYSIS = 1  # rises with every change of what the words of a text are
@@ -46,35 +51,6 @@ _HEAP_BYTES = 32 << 20
 _LONGEST = 80
 # Scripts without spaces between words: Thai, Japanese, Chinese
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
-
-
-@dataclass(frozen=True)
-class WordDocument:
-    """What the index holds of a product.
-
-    ``text`` is that which the models read; ``category`` the path joined by `` > ``.
-    """
-
-    product_id: str
-    text: str
-    brand: str = ""
-    category: str = ""
-    availability: str = ""
-    price: float | None = None
-    version: int = 0
-
-    @classmethod
-    def of(cls, product: CatalogProduct) -> Self:
-        """Take what is needed of a product."""
-        return cls(
-            product.product_id,
-            document_text(product),
-            product.brand,
-            PATH_SEPARATOR.join(product.category_path),
-            product.availability or "",
-            product.price,
-            product.version,
-        )
 
 
 def analysis_digest(language: str) -> str:
@@ -111,27 +87,17 @@ def words_of(text: str, language: str) -> list[str]:
     return list(_analyser(language).analyze(_spaced(text)))
 
 
-def _schema() -> tantivy.Schema:
-    builder = tantivy.SchemaBuilder()
-    builder.add_unsigned_field("number", fast=True)
-    builder.add_text_field("text", tokenizer_name="words", index_option="freq")
-    for name in ("product_id", "brand", "category", "availability"):
-        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
-    builder.add_float_field("price", indexed=True, fast=True)
-    return builder.build()
-
-
-_SCHEMA = _schema()
-
-
 class WordIndex:
     """Searchable at once after each ``change``. May be shared by threads; one writer at a time."""
 
     def __init__(self, language: str) -> None:
         """``language``: one of ``LANGUAGES``; another has no stemmer and no stop words."""
         self.language = language
-        self._index = tantivy.Index(_SCHEMA)
+        self._index = tantivy.Index(SCHEMA)
         self._index.register_tokenizer("words", _analyser(language))
+        self._index.register_tokenizer(
+            "apart", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+        )
         self._writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         self._lock = threading.Lock()
         self._numbers: dict[str, int] = {}
@@ -139,6 +105,7 @@ class WordIndex:
         self._ids: dict[int, str] = {}
         self._left: list[int] = []
         self._next = 0
+        self.characters = Characters(self._texts)
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -158,17 +125,21 @@ class WordIndex:
         with self._lock:
             newest = {document.product_id: document for document in documents}
             out = {product_id for product_id in (*gone, *newest) if product_id in self._numbers}
+            self.characters.leave([self._numbers[product_id] for product_id in out])
             for product_id in out:
                 self._writer.delete_documents_by_term("product_id", product_id)
             put: dict[str, tuple[int, int]] = {}
-            for product_id, document in newest.items():
+            own = written([document.text for document in newest.values()])
+            for (product_id, document), grams in zip(newest.items(), own, strict=True):
                 self._next += 1
-                self._writer.add_document(_document(document, self._next))
+                text = _spaced(document.text)
+                self._writer.add_document(tantivy_document(document, self._next, text, grams))
                 put[product_id] = self._next, document.version
             self._ids |= {number: product_id for product_id, (number, _) in put.items()}
             self._writer.commit()
             self._index.reload()
             self._settle(put, out)
+            self.characters.enter({put[i][0]: grams for i, grams in zip(newest, own, strict=True)})
 
     def _settle(self, put: Mapping[str, tuple[int, int]], out: Iterable[str]) -> None:
         """Let searches know what the index holds now.
@@ -197,17 +168,41 @@ class WordIndex:
     def ask(self, query: str, vector: object = None) -> "WordOpinion":  # noqa: ARG002 (words have none)
         """Return what the words say of a query."""
         words = words_of(query, self.language)[:MOST_WORDS]
-        wanted = Query.boolean_query(
-            [(Occur.Should, Query.term_query(_SCHEMA, "text", word, "freq")) for word in words]
-        )
-        return WordOpinion(self, wanted if words else None)
+        return WordOpinion(self, any_of("text", words, "freq") if words else None)
+
+    def alike(self, query: Written, k: int, filters: Sequence[Filter] = ()) -> list[str]:
+        """Return at most k products that meet the filters and share rare n-grams with the query, best first.
+
+        Raises ``FilterError``.
+        """
+        terms = self.characters.rarest(query)
+        conditions = narrowed(filters)
+        return list(self.found(both(any_of("characters", terms, "basic"), conditions), k)) if terms else []
+
+    def likeness(self, query: Written, product_ids: Iterable[str]) -> dict[str, float]:
+        """Return how alike query and products are written, from 0 to 1; 0 is left out."""
+        number = {n: i for i in product_ids if (n := self._numbers.get(i)) is not None}
+        return {number[n]: value for n, value in self.characters.values(query, list(number)).items()}
+
+    def _texts(self, numbers: Sequence[int]) -> dict[int, str]:
+        """Return the leading texts of documents that are there."""
+        ids = [i for number in numbers if (i := self._ids.get(number)) is not None]
+        if not ids:
+            return {}
+        searcher = self._index.searcher()
+        hits = searcher.search(one_of(ids), limit=2 * len(ids), count=False).hits
+        read = [searcher.doc(address) for _, address in hits]
+        wanted = set(numbers)
+        return {
+            n: document["leading"][0].decode() for document in read if (n := document["number"][0]) in wanted
+        }
 
     def meeting(self, product_ids: Iterable[str], filters: Sequence[Filter]) -> set[str]:
         """Return those of the products that are there and meet the filters. Raises ``FilterError``."""
         asked = list(product_ids)
         if not asked:
             return set()
-        return set(self.found(_both(_one_of(asked), _narrowed(filters)), len(asked)))
+        return set(self.found(both(one_of(asked), narrowed(filters)), len(asked)))
 
     def found(self, query: Query, k: int) -> dict[str, float]:
         """Return BM25 of at most k products, the greatest first, ties by id."""
@@ -228,7 +223,7 @@ class WordIndex:
     def among(self, query: Query, product_ids: Iterable[str]) -> dict[str, float]:
         """Return BM25 of those of the products that are found."""
         asked = list(product_ids)
-        return self.found(_both(query, [(Occur.Must, _one_of(asked))]), len(asked)) if asked else {}
+        return self.found(both(query, [(Occur.Must, one_of(asked))]), len(asked)) if asked else {}
 
 
 class WordOpinion:
@@ -242,11 +237,11 @@ class WordOpinion:
 
     def best(self, k: int, filters: Sequence[Filter] = ()) -> dict[str, float]:
         """Return the value of at most k products that meet the filters, the greatest first, ties by id."""
-        narrowed = _narrowed(filters)
+        conditions = narrowed(filters)
         if self._wanted is None:
             return {}
-        found = self._index.found(_both(self._wanted, narrowed), k)
-        if not narrowed:
+        found = self._index.found(both(self._wanted, conditions), k)
+        if not conditions:
             self._greatest = max(found.values(), default=0.0)
         return self._scaled(found)
 
@@ -262,61 +257,30 @@ class WordOpinion:
         return {i: score / self._greatest for i, score in found.items()} if self._greatest > 0 else {}
 
 
-def _one_of(product_ids: Sequence[str]) -> Query:
-    # A set of terms takes five times as long
-    return Query.boolean_query(
-        [(Occur.Should, Query.term_query(_SCHEMA, "product_id", i, "basic")) for i in product_ids]
-    )
+class CharacterSource:
+    """How alike a query and the texts of the catalogue are written."""
+
+    def __init__(self, words: WordIndex) -> None:
+        self._words = words
+
+    def ask(self, query: str, vector: object = None) -> "CharacterOpinion":  # noqa: ARG002 (see words)
+        """Return what the characters of a query say."""
+        (own,) = written([query])
+        return CharacterOpinion(self._words, own)
 
 
-def _document(document: WordDocument, number: int) -> tantivy.Document:
-    made = tantivy.Document()
-    made.add_unsigned("number", number)
-    made.add_text("text", _spaced(document.text))
-    made.add_text("product_id", document.product_id)
-    made.add_text("brand", document.brand)
-    made.add_text("availability", document.availability)
-    path = document.category.split(PATH_SEPARATOR)
-    for depth in range(1, len(path) + 1):  # a category holds for all below it
-        made.add_text("category", PATH_SEPARATOR.join(path[:depth]))
-    if document.price is not None:
-        made.add_float("price", document.price)
-    return made
+class CharacterOpinion:
+    """What the characters of one query say: values by product."""
 
+    def __init__(self, words: WordIndex, query: Written) -> None:
+        self._words = words
+        self._query = query
 
-def _both(wanted: Query, narrowed: Sequence[tuple[Occur, Query]]) -> Query:
-    if not narrowed:
-        return wanted
-    quiet = [(occur, Query.const_score_query(query, 0.0)) for occur, query in narrowed]
-    return Query.boolean_query([(Occur.Must, wanted), *quiet])
+    def best(self, k: int, filters: Sequence[Filter] = ()) -> dict[str, float]:
+        """Return the value of at most k products that meet the filters, the greatest first, ties by id."""
+        found = self.values(self._words.alike(self._query, k, filters))
+        return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
-
-def _narrowed(filters: Sequence[Filter]) -> list[tuple[Occur, Query]]:
-    return [part for one in parsed(filters) for part in _parts(one)]
-
-
-def _parts(one: Condition) -> list[tuple[Occur, Query]]:
-    if one.field != "price":
-        among = Query.term_set_query(_SCHEMA, one.field, list(one.values))
-        return [(Occur.MustNot if one.negated else Occur.Must, among)]
-    below, above = {"lt": "lte", "gt": "gte"}.get(one.op, one.op) == "lte", one.op in {"gt", "gte"}
-    kind = tantivy.FieldType.Float
-    if one.op in {"eq", "ne"}:
-        same = Query.range_query(_SCHEMA, "price", kind, one.number, one.number)
-        if one.op == "eq":
-            return [(Occur.Must, same)]
-        return [(Occur.Must, Query.range_query(_SCHEMA, "price", kind, 0.0, None)), (Occur.MustNot, same)]
-    return [
-        (
-            Occur.Must,
-            Query.range_query(
-                _SCHEMA,
-                "price",
-                kind,
-                one.number if above else 0.0,
-                one.number if below else None,
-                include_lower=one.op != "gt",
-                include_upper=one.op == "lte" or not below,
-            ),
-        )
-    ]
+    def values(self, product_ids: Iterable[str]) -> dict[str, float]:
+        """Return the value of these products; those that share nothing with the query are left out."""
+        return self._words.likeness(self._query, product_ids)

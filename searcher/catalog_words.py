@@ -14,7 +14,8 @@ from broker.guarding import judged
 from broker.reading import open_reader
 from broker.records import Record
 from retrieval.catalog_record import read_product
-from retrieval.words import WordDocument, WordIndex
+from retrieval.word_schema import WordDocument
+from retrieval.words import WordIndex
 from schemas.products import CatalogProduct
 from schemas.settings import SearcherSettings
 from schemas.topics import CATALOG

@@ -87,7 +87,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "mode": ("stream/app.py", "stream/recovery.py"),
     "aiokafka": ("broker/",),
     "pymilvus": ("retrieval/index.py",),
-    "tantivy": ("retrieval/words.py",),
+    "tantivy": ("retrieval/word_schema.py", "retrieval/words.py"),
     "onnx": ("retrieval/onnx_bert.py",),
     "onnxruntime": ("retrieval/onnx_bert.py",),
     "PIL": ("media/images.py",),

@@ -10,13 +10,13 @@ import polars as pl
 
 from benchmarks.harness.report import say
 from benchmarks.learning.clicklog import ClickLog
-from benchmarks.learning.remembering import COEFFICIENTS, Remembering
 from retrieval.encoder import Encoder
 from retrieval.memory_parts import sources_of
 from retrieval.model_folder import resolve_model
 from retrieval.ranking import MEMORY, PARTS, Source
 from schemas.releases import Ranking
 from schemas.settings import TrainerSettings
+from trainer.evaluation.bootstrap import clusters_of, interval, resampled_means
 from trainer.evaluation.memory_of_pairs import remember, taken_of
 from trainer.evaluation.rankers import (
     FUSED_DEPTH,
@@ -35,8 +35,7 @@ from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import Training, plan
 from trainer.learning.training_data import TrainingData
 
-Gains = Mapping[str, Mapping[str, float]]
-
+RESAMPLES = 10_000
 
 Scores = dict[str, dict[str, float]]
 
@@ -85,38 +84,48 @@ class Learner:
 
 
 class WeeklyEvaluation:
-    """The catalogue, its words, and what is remembered before a week; scores systems on a week."""
+    """The catalogue and its words; scores systems on a week by what was known before it."""
 
     def __init__(self, log: ClickLog, settings: TrainerSettings) -> None:
         self._log, self._settings = log, settings
         self.catalog = EvaluationCatalog.of(log.catalog)
         self._words = words_of_catalog(self.catalog, settings.language)
-        self._remembering = Remembering(self.catalog, self._words)
+        self._by_query: dict[str, dict[tuple[int, str, bool], float]] = {}
         self._scratch = TemporaryDirectory(prefix="searchloop-memories-")
         self._known: dict[tuple[Path, int], tuple[Embedded, dict[str, Source]]] = {}
-
-    def remembered(self, week: int, models: Mapping[str, Path], *, without: bool = False) -> Scores:
-        """Score, by name, models with all that was learnt before the week (``remembering``).
-
-        ``without``: also with each part left out.
-        """
-        gains, seen = self._log.gains(week), self._log.queries_before(week)
-        texts, pairs = list(gains), self._log.pairs_before(week, settings=self._settings)
-        scores: Scores = {}
-        for name, model in models.items():
-            encoder = Encoder.load(model, threads=self._settings.torch_threads)
-            parts = self._remembering.parts(texts, self._of(model, week)[0], encoder, pairs)
-            scores[name] = _means(self._remembering.rankings(parts), gains, seen)
-            for part in COEFFICIENTS if without else ():
-                ranked = self._remembering.rankings(parts, without=part)
-                scores[f"{name}_without_{part}"] = _means(ranked, gains, seen)
-        return scores
 
     def ranking_for(self, model: Path, week: int) -> Ranking:
         """Return how much of each source a model wants on the queries of a week that it has not seen."""
         gains = self._log.gains(week)
         found = fit_ranking(*self._of(model, week), list(gains), list(gains.values()), self.catalog)
         return Ranking(coefficients=found.coefficients)
+
+    def leave_one_out(self, week: int, name: str, model: Path, ranking: Ranking) -> Scores:
+        """Score what a model and its ranking serve without each of the parts, as ``NAME_without_PART``."""
+        scores: Scores = {}
+        for part in PARTS:
+            fewer = Ranking(coefficients=ranking.coefficients | {part: 0.0})
+            ranked = served(*self._of(model, week), list(self._log.gains(week)), self.catalog, fewer)
+            scores[f"{name}_without_{part}"] = self._scored(f"{name}_without_{part}", week, ranked)
+        return scores
+
+    def difference(self, ours: str, theirs: str) -> dict[str, dict[str, float]]:
+        """Return the mean and the 95 % interval of ``ours`` minus ``theirs``, paired by query and week."""
+        found: dict[str, dict[str, float]] = {}
+        both = self._by_query[ours], self._by_query[theirs]
+        for kind, unseen in (("all", {False, True}), ("unseen", {True})):
+            keys = [key for key in sorted(both[0]) if key[2] in unseen]
+            if not keys:
+                continue
+            delta = np.array([both[0][key] - both[1][key] for key in keys])
+            clusters = clusters_of([query for _, query, _ in keys])
+            means = resampled_means(delta[:, None], resamples=RESAMPLES, seed=1, clusters=clusters)[:, 0]
+            low, high = interval(means, 0.025)
+            found[kind] = {
+                name: round(float(value), 4)
+                for name, value in (("mean", delta.mean()), ("low", low), ("high", high))
+            }
+        return found
 
     def score(
         self, week: int, models: Mapping[str, Path], ranked: Mapping[str, tuple[Path, Ranking]]
@@ -125,8 +134,7 @@ class WeeklyEvaluation:
 
         ``ranked``: what serves is a model and its ranking.
         """
-        gains = self._log.gains(week)
-        texts, seen = list(gains), self._log.queries_before(week)
+        texts = list(self._log.gains(week))
         deep = bm25(self._words, texts, depth=FUSED_DEPTH)
         credit = self._log.pairs_before(week, settings=self._settings)
         vectors = {
@@ -137,7 +145,7 @@ class WeeklyEvaluation:
         rankings |= {name: dense(vectors[path][0], self.catalog) for name, path in models.items()}
         for name, (path, ranking) in ranked.items():
             rankings[name] = served(*vectors[path], texts, self.catalog, ranking)
-        return {name: _means(ranked, gains, seen) for name, ranked in rankings.items()}
+        return {name: self._scored(name, week, ranked) for name, ranked in rankings.items()}
 
     def _of(self, model: Path, week: int) -> tuple[Embedded, dict[str, Source]]:
         """Return a model's vectors of a week, and the sources as they are when the week begins."""
@@ -156,15 +164,20 @@ class WeeklyEvaluation:
             self._known[model, week] = embedded, sources
         return self._known[model, week]
 
-
-def _means(rankings: Sequence[Sequence[str]], gains: Gains, seen: set[str]) -> dict[str, float]:
-    scores = {query: ndcg(ranked, own) for ranked, (query, own) in zip(rankings, gains.items(), strict=True)}
-    unseen = [score for query, score in scores.items() if query not in seen]
-    means = {
-        "all": float(np.mean(list(scores.values()))),
-        "unseen": float(np.mean(unseen)) if unseen else 0.0,
-    }
-    return {name: round(value, 4) for name, value in means.items()} | {
-        "n": len(scores),
-        "n_unseen": len(unseen),
-    }
+    def _scored(self, name: str, week: int, rankings: Sequence[Sequence[str]]) -> dict[str, float]:
+        """Return the means of a system's nDCG@10, and keep it by query."""
+        seen = self._log.queries_before(week)
+        own = {
+            (week, query, query not in seen): ndcg(ranked, gains)
+            for ranked, (query, gains) in zip(rankings, self._log.gains(week).items(), strict=True)
+        }
+        self._by_query.setdefault(name, {}).update(own)
+        unseen = [value for (_, _, is_new), value in own.items() if is_new]
+        means = {
+            "all": float(np.mean(list(own.values()))),
+            "unseen": float(np.mean(unseen)) if unseen else 0.0,
+        }
+        return {kind: round(value, 4) for kind, value in means.items()} | {
+            "n": len(own),
+            "n_unseen": len(unseen),
+        }

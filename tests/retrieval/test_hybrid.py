@@ -9,13 +9,14 @@ import pytest
 
 from retrieval.index import StoreError, VectorStore
 from retrieval.query_memory import Taken
-from retrieval.words import WordDocument, WordIndex, analysis_digest
+from retrieval.word_schema import WordDocument
+from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking
 from schemas.search import Filter
 from tests.retrieval.generations import TITLES, build_generation
 
 pytestmark = [pytest.mark.model, pytest.mark.broker]
-COEFFICIENTS = {"dense": 1.0, "words": 0.4, "memory": 0.5, "prior": 0.1}
+COEFFICIENTS = {"dense": 1.0, "words": 0.4, "characters": 0.3, "memory": 0.5, "prior": 0.1}
 HYBRID = Ranking(coefficients=COEFFICIENTS, language="english", analysis_sha256=analysis_digest("english"))
 QUERIES = ["red hdmi", "something for yoga", "black", "lamp zzz", "q'\"\\", "gift for mum", "gift for muum"]
 TAKEN = [
@@ -58,7 +59,7 @@ def test_the_searcher_and_the_evaluation_give_every_product_the_same_score(serve
 
     own = served.release.ranking
     sources = sources_of(own, words, model_sha256=served.encoder.fingerprint)
-    few = {"dense": 3, "words": 4, "memory": 1, "prior": 0}
+    few = {"dense": 3, "words": 4, "characters": 2, "memory": 1, "prior": 0}
     for depths in (dict(ranking.DEPTHS), few):  # whoever names a candidate
         for home in (ranking, rankers):
             monkeypatch.setattr(home, "DEPTHS", depths)
@@ -102,7 +103,7 @@ def test_a_score_does_not_depend_on_k_page_or_filter(served):
 
 
 def test_the_first_places_do_not_depend_on_how_many_are_asked_for(served, monkeypatch):
-    few = {"dense": 3, "words": 2, "memory": 1, "prior": 0}
+    few = {"dense": 3, "words": 2, "characters": 2, "memory": 1, "prior": 0}
     for home in ("retrieval.ranking", "retrieval.release"):
         monkeypatch.setattr(f"{home}.DEPTHS", few)
     for query in QUERIES:
@@ -115,8 +116,9 @@ def test_the_first_places_do_not_depend_on_how_many_are_asked_for(served, monkey
 
 
 def test_words_name_products_that_the_nearest_do_not_hold_with_all_their_fields(served, monkeypatch):
-    monkeypatch.setattr("retrieval.release.DEPTHS", {"dense": 1, "words": 100, "memory": 0, "prior": 0})
-    monkeypatch.setattr("retrieval.ranking.DEPTHS", {"dense": 1, "words": 100, "memory": 0, "prior": 0})
+    for home in ("retrieval.ranking", "retrieval.release"):
+        few = {"dense": 1, "words": 100, "characters": 0, "memory": 0, "prior": 0}
+        monkeypatch.setattr(f"{home}.DEPTHS", few)
     served._over_fetch, served._rows._known = 0, type(served._rows._known)()
     try:
         (hits,) = served.find(["mat"], served.embed(["mat"]), 1).hits

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.filters import FilterError
-from retrieval.words import WordDocument, WordIndex, analysis_digest, words_of
+from retrieval.word_schema import WordDocument
+from retrieval.words import WordIndex, analysis_digest, words_of
 from schemas.search import Filter
 
 SHOP = {

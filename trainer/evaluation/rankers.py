@@ -14,7 +14,8 @@ import polars as pl
 
 from retrieval.encoder import Encoder, Vectors
 from retrieval.ranking import DENSE, DEPTHS, Parts, Source, contest, rank
-from retrieval.words import WordDocument, WordIndex
+from retrieval.word_schema import WordDocument
+from retrieval.words import WordIndex
 from schemas.releases import Ranking
 from trainer.evaluation.fusion import Fitted, Scores, by_rank, fit
 from trainer.evaluation.ranking_metrics import top

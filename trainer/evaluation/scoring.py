@@ -19,7 +19,7 @@ from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from retrieval.query_memory import Taken
-from retrieval.ranking import DENSE, MEMORY, PARTS, PRIOR, WORDS, Source, weighed
+from retrieval.ranking import CHARACTERS, DENSE, MEMORY, PARTS, PRIOR, WORDS, Source, weighed
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking
 from trainer.evaluation.artefact import Artefact, examine
@@ -173,7 +173,7 @@ class _Contest:
                 words = words_of_catalog(self.catalog, own.language or "")
             return own, sources_of(own, words, model_sha256=model.encoder.fingerprint)
         ranking = Ranking(
-            coefficients=dict.fromkeys((DENSE, WORDS), 1.0),
+            coefficients=dict.fromkeys((DENSE, WORDS, CHARACTERS), 1.0),
             language=self.words.language,
             analysis_sha256=analysis_digest(self.words.language),
         )

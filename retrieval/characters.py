@@ -1,0 +1,140 @@
+"""How alike a query and the texts of a catalogue that changes are written: tf-idf of character n-grams.
+
+Finds what words do not: typing errors, and words run together or apart. A value is the cosine of the rows of
+tf-idf (``character_ngrams``, smoothed idf over the texts that are there): from 0 to 1. Pure; the texts and
+the candidates come from ``words``.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from retrieval.character_ngrams import ngrams
+
+LEADING = 300  # characters of a text that count: what names a product stands first
+MOST_GRAMS = 24  # of a query by which candidates are looked for: the rarest
+KNOWN_TEXTS = 50_000
+IN_INDEX = 3  # characters of an n-gram that candidates are looked for by
+_BITS = 21  # n-grams are told apart by so many bits of their hash
+_BUCKET = np.uint32(2**_BITS - 1)
+_MOST_TIMES = 2 ** (32 - _BITS) - 1
+
+Counts = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Written:
+    """The n-grams of one text: ``buckets`` rising, each with how often it occurs, as one number of 32 bits.
+
+    ``terms`` are those that stand in the index of candidates.
+    """
+
+    counts: Counts
+    terms: list[str]
+
+    @property
+    def buckets(self) -> Counts:
+        """Return the numbers of the n-grams."""
+        found: Counts = self.counts & _BUCKET
+        return found
+
+    @property
+    def times(self) -> Counts:
+        """Return how often each occurs."""
+        found: Counts = self.counts >> np.uint32(_BITS)
+        return found
+
+
+def written(texts: Sequence[str]) -> list[Written]:
+    """Return the n-grams of each text."""
+    if not texts:
+        return []
+    rows, hashes, sizes = ngrams([text[:LEADING] for text in texts])
+    buckets = (hashes >> np.uint64(64 - _BITS)).astype(np.int64)
+    keys, first, times = np.unique((rows << _BITS) | buckets, return_index=True, return_counts=True)
+    counts = (keys & int(_BUCKET)).astype(np.uint32)
+    indexed = sizes[first] == IN_INDEX
+    packed = (np.minimum(times, _MOST_TIMES).astype(np.uint32) << np.uint32(_BITS)) | counts
+    ends = np.searchsorted(keys, np.arange(1, len(texts)) << _BITS)
+    return [
+        Written(own, [f"{bucket:x}" for bucket in (own & _BUCKET)[there].tolist()])
+        for own, there in zip(np.split(packed, ends), np.split(indexed, ends), strict=True)
+    ]
+
+
+class Characters:
+    """The n-grams of the texts that are there. May be shared by threads; one writer at a time."""
+
+    def __init__(self, texts: Callable[[Sequence[int]], Mapping[int, str]]) -> None:
+        """``texts``: asked for the texts of documents, by number, that were used longest ago."""
+        self._texts = texts
+        self._frequency = np.zeros(2**_BITS, dtype=np.int32)
+        self._count = 0
+        self._known: OrderedDict[int, Counts] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def enter(self, documents: Mapping[int, Written]) -> None:
+        """Count documents, by number."""
+        for own in documents.values():
+            self._frequency[own.buckets] += 1
+        self._count += len(documents)
+        self._remember({number: own.counts for number, own in documents.items()})
+
+    def leave(self, numbers: Sequence[int]) -> None:
+        """Count documents no longer. To be said while their texts are still there."""
+        left = self._counts(numbers)
+        for own in left.values():
+            self._frequency[own & _BUCKET] -= 1
+        self._count -= len(left)
+        with self._lock:
+            for number in left:
+                self._known.pop(number, None)
+
+    def rarest(self, query: Written) -> list[str]:
+        """Return the terms by which candidates are looked for, those of the fewest texts first."""
+        frequency = [(int(self._frequency[int(term, 16)]), term) for term in query.terms]
+        return [term for count, term in sorted(frequency) if count > 0][:MOST_GRAMS]
+
+    def values(self, query: Written, numbers: Sequence[int]) -> dict[int, float]:
+        """Return the cosine of the query with each of the documents; 0 is left out."""
+        counts = {number: own for number, own in self._counts(numbers).items() if len(own)}
+        if not counts or not len(query.counts):
+            return {}
+        starts = np.cumsum([0, *(len(own) for own in counts.values())])[:-1]
+        entries = np.concatenate(list(counts.values()))
+        buckets = entries & _BUCKET
+        weights = (entries >> np.uint32(_BITS)) * self._rarity(buckets)
+        asked = query.times * self._rarity(query.buckets)
+        asked /= np.sqrt((asked**2).sum())
+        place = np.minimum(np.searchsorted(query.buckets, buckets), len(asked) - 1)
+        shared = np.where(query.buckets[place] == buckets, asked[place], 0.0)
+        dots = np.add.reduceat(weights * shared, starts)
+        found = dots / np.sqrt(np.add.reduceat(weights**2, starts))
+        return {number: value for number, value in zip(counts, found.tolist(), strict=True) if value > 0}
+
+    def _rarity(self, buckets: Counts) -> npt.NDArray[np.float64]:
+        frequency = np.maximum(self._frequency[buckets], 0)
+        found: npt.NDArray[np.float64] = np.log1p(self._count) + 1.0 - np.log(frequency + 1.0)
+        return found
+
+    def _counts(self, numbers: Sequence[int]) -> dict[int, Counts]:
+        with self._lock:
+            found = {n: own for n in numbers if (own := self._known.get(n)) is not None}
+            for number in found:
+                self._known.move_to_end(number)
+        if lacking := [n for n in numbers if n not in found]:
+            texts = self._texts(lacking)
+            read = {n: own.counts for n, own in zip(texts, written(list(texts.values())), strict=True)}
+            self._remember(read)
+            found |= read
+        return found
+
+    def _remember(self, counts: Mapping[int, Counts]) -> None:
+        with self._lock:
+            self._known |= counts
+            while len(self._known) > KNOWN_TEXTS:
+                self._known.popitem(last=False)
