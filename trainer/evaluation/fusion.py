@@ -14,6 +14,7 @@ from retrieval.ranking import DENSE, Parts
 from trainer.evaluation.ranking_metrics import ndcg
 
 Scores = npt.NDArray[np.float32]
+Weights = npt.NDArray[np.float64]
 
 GRID = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0)
 MIN_QUERIES = 30
@@ -36,10 +37,10 @@ class _Example:
     """One query: its candidates by rising id, their values (candidates, parts), and their gains."""
 
     ids: list[str]
-    values: npt.NDArray[np.float64]
+    values: Weights
     gains: Mapping[str, float]
 
-    def ndcg10(self, weights: npt.NDArray[np.float64]) -> float:
+    def ndcg10(self, weights: Weights) -> float:
         first = np.argsort(-np.round(self.values @ weights, 6), kind="stable")[:SHOWN]
         return ndcg([self.ids[i] for i in first], self.gains)
 
@@ -52,9 +53,10 @@ def fit(
 ) -> Fitted:
     """Return the coefficients of the parts ``names`` beside the cosine's 1.
 
-    ``queries``: the values of each query's candidates by part, and its gains by product. One part after the
-    other takes the smallest of the grid that loses to the best by less than one standard error of their
-    paired difference, until none changes. Queries without a gain do not count; with fewer than
+    ``queries``: the values of each query's candidates by part, and its gains by product. From equal voices
+    on, one part after the other takes the best of the grid, the smallest of equals, until none changes; then
+    the part that is missed least is left out, if without it less than one standard error of the paired
+    difference is lost, and the others are fitted again. Queries without a gain do not count; with fewer than
     ``MIN_QUERIES`` nothing is added: too little is known to change anything.
     """
     order = [DENSE, *names]
@@ -63,30 +65,40 @@ def fit(
     ]
     if len(examples) < MIN_QUERIES:
         return Fitted(queries=len(examples))
-    weights = np.array([1.0, *(0.0 for _ in names)])
-    found = 0.0
+    weights = _best(examples, np.ones(len(order)), grid)
+    while (fewer := _without_the_least(examples, weights)) is not None:
+        weights = _best(examples, fewer, grid)
+    kept = {name: float(w) for name, w in zip(order, weights, strict=True) if w or name == DENSE}
+    return Fitted(kept, len(examples), round(float(_values(examples, weights).mean()), 5))
+
+
+def _best(examples: Sequence[_Example], weights: Weights, grid: Sequence[float]) -> Weights:
+    """Return the coefficients by coordinate ascent; those that are 0 stay 0, and the cosine's stays 1."""
     for _ in range(ROUNDS):
-        before = weights.copy()
-        for place in range(1, len(order)):
-            tried = [np.where(np.arange(len(order)) == place, value, weights) for value in grid]
-            values = np.array([[example.ndcg10(one) for one in tried] for example in examples])
-            taken = choose(values)
-            weights, found = tried[taken], float(values[:, taken].mean())
+        before = weights
+        for place in np.flatnonzero(before[1:]) + 1:
+            tried = [np.where(np.arange(len(weights)) == place, value, weights) for value in grid]
+            weights = tried[int(np.argmax([_values(examples, one).mean() for one in tried]))]
         if np.array_equal(before, weights):
             break
-    kept = {name: float(w) for name, w in zip(order, weights, strict=True) if w or name == DENSE}
-    return Fitted(kept, len(examples), round(found, 5))
+    return weights
 
 
-def choose(values: npt.NDArray[np.float64]) -> int:
-    """Return the column of ``values`` (n > 1, g) that the one-standard-error rule takes.
+def _without_the_least(examples: Sequence[_Example], weights: Weights) -> Weights | None:
+    """Return the coefficients without the part that is missed least, None where each is missed."""
+    there = _values(examples, weights)
+    missed: list[tuple[float, Weights]] = []
+    for place in np.flatnonzero(weights[1:]) + 1:
+        fewer = np.where(np.arange(len(weights)) == place, 0.0, weights)
+        lost = there - _values(examples, fewer)
+        error = float(lost.std(ddof=1)) / np.sqrt(len(lost))
+        if lost.mean() <= error:
+            missed.append((float(lost.mean() / max(error, 1e-12)), fewer))
+    return min(missed, key=lambda one: one[0])[1] if missed else None
 
-    Columns are ordered from simple to complex.
-    """
-    best = int(values.mean(axis=0).argmax())
-    losses = values[:, [best]] - values[:, : best + 1]
-    error = losses.std(axis=0, ddof=1) / np.sqrt(len(values))
-    return int(np.flatnonzero(losses.mean(axis=0) <= error)[0])
+
+def _values(examples: Sequence[_Example], weights: Weights) -> Weights:
+    return np.array([example.ndcg10(weights) for example in examples])
 
 
 def by_rank(rankings: Sequence[Sequence[str]], k: int) -> list[str]:
