@@ -27,7 +27,7 @@ Counts = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
-class Written:
+class NgramCounts:
     """The n-grams of one text: ``buckets`` rising, each with how often it occurs, as one number of 32 bits.
 
     ``terms`` are those that stand in the index of candidates.
@@ -49,7 +49,7 @@ class Written:
         return found
 
 
-def written(texts: Sequence[str]) -> list[Written]:
+def ngram_counts(texts: Sequence[str]) -> list[NgramCounts]:
     """Return the n-grams of each text."""
     if not texts:
         return []
@@ -61,7 +61,7 @@ def written(texts: Sequence[str]) -> list[Written]:
     packed = (np.minimum(times, _MOST_TIMES).astype(np.uint32) << np.uint32(_BITS)) | counts
     ends = np.searchsorted(keys, np.arange(1, len(texts)) << _BITS)
     return [
-        Written(own, [f"{bucket:x}" for bucket in (own & _BUCKET)[there].tolist()])
+        NgramCounts(own, [f"{bucket:x}" for bucket in (own & _BUCKET)[there].tolist()])
         for own, there in zip(np.split(packed, ends), np.split(indexed, ends), strict=True)
     ]
 
@@ -77,7 +77,7 @@ class Characters:
         self._known: OrderedDict[int, Counts] = OrderedDict()
         self._lock = threading.Lock()
 
-    def enter(self, documents: Mapping[int, Written]) -> None:
+    def enter(self, documents: Mapping[int, NgramCounts]) -> None:
         """Count documents, by number."""
         for own in documents.values():
             self._frequency[own.buckets] += 1
@@ -94,12 +94,12 @@ class Characters:
             for number in left:
                 self._known.pop(number, None)
 
-    def rarest(self, query: Written) -> list[str]:
+    def rarest(self, query: NgramCounts) -> list[str]:
         """Return the terms by which candidates are looked for, those of the fewest texts first."""
         frequency = [(int(self._frequency[int(term, 16)]), term) for term in query.terms]
         return [term for count, term in sorted(frequency) if count > 0][:MOST_GRAMS]
 
-    def values(self, query: Written, numbers: Sequence[int]) -> dict[int, float]:
+    def values(self, query: NgramCounts, numbers: Sequence[int]) -> dict[int, float]:
         """Return the cosine of the query with each of the documents; 0 is left out."""
         counts = {number: own for number, own in self._counts(numbers).items() if len(own)}
         if not counts or not len(query.counts):
@@ -128,7 +128,7 @@ class Characters:
                 self._known.move_to_end(number)
         if lacking := [n for n in numbers if n not in found]:
             texts = self._texts(lacking)
-            read = {n: own.counts for n, own in zip(texts, written(list(texts.values())), strict=True)}
+            read = {n: own.counts for n, own in zip(texts, ngram_counts(list(texts.values())), strict=True)}
             self._remember(read)
             found |= read
         return found

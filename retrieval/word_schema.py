@@ -7,7 +7,7 @@ from typing import Self
 import tantivy
 from tantivy import Occur, Query
 
-from retrieval.characters import LEADING, Written
+from retrieval.characters import LEADING, NgramCounts
 from retrieval.document import document_text
 from retrieval.filters import Condition, parsed
 from retrieval.rows import PATH_SEPARATOR
@@ -71,7 +71,7 @@ def one_of(product_ids: Sequence[str]) -> Query:
     return any_of("product_id", product_ids, "basic")
 
 
-def tantivy_document(document: WordDocument, number: int, text: str, own: Written) -> tantivy.Document:
+def tantivy_document(document: WordDocument, number: int, text: str, own: NgramCounts) -> tantivy.Document:
     """Return what is indexed. ``text``: as its words are read; ``own``: its n-grams."""
     made = tantivy.Document()
     made.add_unsigned("number", number)

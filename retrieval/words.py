@@ -15,7 +15,7 @@ from functools import lru_cache
 import tantivy
 from tantivy import Occur, Query
 
-from retrieval.characters import Characters, Written, written
+from retrieval.characters import Characters, NgramCounts, ngram_counts
 from retrieval.word_schema import (
     SCHEMA,
     WordDocument,
@@ -129,7 +129,7 @@ class WordIndex:
             for product_id in out:
                 self._writer.delete_documents_by_term("product_id", product_id)
             put: dict[str, tuple[int, int]] = {}
-            own = written([document.text for document in newest.values()])
+            own = ngram_counts([document.text for document in newest.values()])
             for (product_id, document), grams in zip(newest.items(), own, strict=True):
                 self._next += 1
                 text = _spaced(document.text)
@@ -170,7 +170,7 @@ class WordIndex:
         words = words_of(query, self.language)[:MOST_WORDS]
         return WordOpinion(self, any_of("text", words, "freq") if words else None)
 
-    def alike(self, query: Written, k: int, filters: Sequence[Filter] = ()) -> list[str]:
+    def alike(self, query: NgramCounts, k: int, filters: Sequence[Filter] = ()) -> list[str]:
         """Return at most k products that meet the filters and share rare n-grams with the query, best first.
 
         Raises ``FilterError``.
@@ -179,7 +179,7 @@ class WordIndex:
         conditions = narrowed(filters)
         return list(self.found(both(any_of("characters", terms, "basic"), conditions), k)) if terms else []
 
-    def likeness(self, query: Written, product_ids: Iterable[str]) -> dict[str, float]:
+    def likeness(self, query: NgramCounts, product_ids: Iterable[str]) -> dict[str, float]:
         """Return how alike query and products are written, from 0 to 1; 0 is left out."""
         number = {n: i for i in product_ids if (n := self._numbers.get(i)) is not None}
         return {number[n]: value for n, value in self.characters.values(query, list(number)).items()}
@@ -265,14 +265,14 @@ class CharacterSource:
 
     def ask(self, query: str, vector: object = None) -> "CharacterOpinion":  # noqa: ARG002 (see words)
         """Return what the characters of a query say."""
-        (own,) = written([query])
+        (own,) = ngram_counts([query])
         return CharacterOpinion(self._words, own)
 
 
 class CharacterOpinion:
     """What the characters of one query say: values by product."""
 
-    def __init__(self, words: WordIndex, query: Written) -> None:
+    def __init__(self, words: WordIndex, query: NgramCounts) -> None:
         self._words = words
         self._query = query
 

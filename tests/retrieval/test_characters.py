@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from retrieval import characters
 from retrieval.character_index import CharacterIndex, build_character_index
-from retrieval.characters import LEADING, written
+from retrieval.characters import LEADING, ngram_counts
 from retrieval.word_schema import WordDocument
 from retrieval.words import CharacterSource, WordIndex
 from schemas.search import Filter
@@ -82,8 +82,8 @@ def test_texts_that_were_used_long_ago_are_read_again(monkeypatch: pytest.Monkey
 
 
 def test_long_texts_cost_what_their_beginning_costs():
-    (short,), (long,) = written(["dish " * 60]), written(["dish " * 60 + "xbox " * 10_000])
+    (short,), (long,) = ngram_counts(["dish " * 60]), ngram_counts(["dish " * 60 + "xbox " * 10_000])
     assert len("dish " * 60) == LEADING
     assert long.counts.tolist() == short.counts.tolist()
-    (often,) = written(["a" * LEADING])
+    (often,) = ngram_counts(["a" * LEADING])
     assert int(often.times.max()) > 200
