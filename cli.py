@@ -28,6 +28,7 @@ from commands.options import (
     pairs,
     processes,
     releases,
+    rules,
     runs,
     search,
     send,
@@ -79,6 +80,14 @@ GROUPS: Mapping[tuple[str, str], Mapping[str, Verb]] = {
         "pin": gate.pin,
         "unpin": gate.unpin,
         "list": gate.list_pins,
+    },
+    ("rules", "Merchandising: products that are pinned, buried, boosted or hidden."): {
+        "list": rules.list_rules,
+        "pin": rules.pin,
+        "bury": rules.bury,
+        "boost": rules.boost,
+        "hide": rules.hide,
+        "remove": rules.remove,
     },
 }
 

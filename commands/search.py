@@ -38,10 +38,21 @@ def search(
     if as_json:
         show_json(response.model_dump(mode="json") | {"round_trip_ms": round(took_ms, 2)})
     else:
-        rows = [(h.rank, h.product_id, h.fields.get("title"), h.score, *_parts(h)) for h in response.hits]
+        ruled = any(h.rule for h in response.hits)
+        rows = [
+            (
+                h.rank, h.product_id, h.fields.get("title"), h.score, *_parts(h),
+                *([f"{h.rule.action} ({h.rule.rule_id})" if h.rule else ""] if ruled else []),
+            )
+            for h in response.hits
+        ]  # fmt: skip
         table(
             f"{query!r}: generation {response.generation}, {took_ms:.0f} ms",
-            ["rank", "product", "title", "score", *(["made of"] if request.explain else [])],
+            [
+                *("rank", "product", "title", "score"),
+                *(["made of"] if request.explain else []),
+                *(["rule"] if ruled else []),
+            ],
             rows,
         )
         if response.error:

@@ -8,14 +8,12 @@ import asyncio
 from collections.abc import Iterable
 
 import structlog
-from pydantic import ValidationError
 
 from broker.guarding import judged
 from broker.reading import open_reader
 from broker.records import Record
-from retrieval.merchandising import RuleError, RuleSet, SetRule
-from schemas.bounds import REQUEST_BYTES
-from schemas.rules import MerchandisingRule
+from retrieval.merchandising import RuleSet, SetRule
+from retrieval.rule_record import read_rule
 from schemas.settings import SearcherSettings
 from schemas.topics import RULES
 from searcher.metrics import RULES_HELD, RULES_REFUSED
@@ -79,14 +77,7 @@ def rule_of(record: Record, deployment: str) -> tuple[str | None, SetRule | str 
 def _read(rule_id: str, value: bytes | None, deployment: str) -> SetRule | str | None:
     if value is None:
         return None
-    if len(value) > REQUEST_BYTES:
-        return f"{len(value)} bytes, at most {REQUEST_BYTES}"
-    try:
-        rule = MerchandisingRule.from_json(value)
-        if rule.rule_id != rule_id:
-            return "the key is not the rule_id"
-        return SetRule.of(rule) if rule.deployment == deployment else None
-    except ValidationError as error:
-        return f"not a rule: {error.error_count()} problems"
-    except RuleError as error:
-        return str(error)
+    rule = read_rule(rule_id, value)
+    if isinstance(rule, str):
+        return rule
+    return SetRule.of(rule) if rule.deployment == deployment else None

@@ -1,0 +1,248 @@
+"""``rules list|pin|bury|boost|hide|remove``: what operators want of products, whatever their score.
+
+A rule is written to the topic ``rules``, from which every searcher of the deployment takes it within a
+second. What is printed as done is acknowledged by the broker.
+"""
+
+import asyncio
+import getpass
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from broker.producing import open_producer
+from broker.reading import read_compacted
+from broker.records import Outgoing
+from broker.topics import ensure_topics
+from commands.support.conditions import ConditionError, condition
+from commands.support.moments import MomentError, moment
+from commands.support.rule_words import about, does, state
+from commands.support.session import find_settings, out, show_json, stop, table
+from retrieval.merchandising import RuleError, SetRule
+from retrieval.rule_record import read_rule
+from schemas.bounds import LOOSE_RULES, RULES
+from schemas.rules import MerchandisingRule
+from schemas.search import RuleAction
+from schemas.settings import Settings
+from schemas.text import normalise_query
+from schemas.topics import RULES as TOPIC
+
+
+def list_rules(*, query: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """List the rules of the deployment, and under which keys lies what is none."""
+    settings, now = find_settings(data_dir), datetime.now(UTC)
+    found = asyncio.run(read_rules(settings))
+    wanted = None if query is None else {None, normalise_query(query)}
+    rules = [
+        r
+        for r in found.values()
+        if isinstance(r, MerchandisingRule)
+        and r.deployment == settings.deployment
+        and (wanted is None or SetRule.of(r).query in wanted)
+    ]
+    rules.sort(key=lambda r: SetRule.of(r).order)
+    broken = {key: why for key, why in found.items() if isinstance(why, str)}
+    if as_json:
+        told = [r.model_dump(mode="json") | {"state": state(r, now)} for r in rules]
+        show_json({"rules": told, "no_rules": broken})
+        return
+    table(
+        "rules, the strongest first",
+        ["rule", "does", "for", "about", "state", "by", "reason"],
+        [
+            (r.rule_id, does(r), "every query" if r.query is None else repr(r.query), about(r),
+             state(r, now), r.actor, r.reason)
+            for r in rules
+        ],
+    )  # fmt: skip
+    for key, why in sorted(broken.items()):
+        out.print(f"{key}: no rule: {why}", highlight=False)
+
+
+def pin(
+    products: list[str],
+    *,
+    where: list[str] | None,
+    query: str | None,
+    every_query: bool,
+    since: str | None,
+    until: str | None,
+    rule_id: str | None,
+    reason: str,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Put products on top, in this order."""
+    said = _said(products, where, query, every_query=every_query, since=since, until=until, reason=reason)
+    _write(RuleAction.PIN, said, rule_id, data_dir=data_dir, as_json=as_json)
+
+
+def bury(
+    products: list[str] | None,
+    *,
+    where: list[str] | None,
+    query: str | None,
+    every_query: bool,
+    since: str | None,
+    until: str | None,
+    rule_id: str | None,
+    reason: str,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Put products behind all others."""
+    said = _said(products, where, query, every_query=every_query, since=since, until=until, reason=reason)
+    _write(RuleAction.BURY, said, rule_id, data_dir=data_dir, as_json=as_json)
+
+
+def boost(
+    products: list[str] | None,
+    *,
+    by: float,
+    where: list[str] | None,
+    query: str | None,
+    every_query: bool,
+    since: str | None,
+    until: str | None,
+    rule_id: str | None,
+    reason: str,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Add to the score of products."""
+    said = _said(products, where, query, every_query=every_query, since=since, until=until, reason=reason)
+    _write(RuleAction.BOOST, said | {"boost": by}, rule_id, data_dir=data_dir, as_json=as_json)
+
+
+def hide(
+    products: list[str] | None,
+    *,
+    where: list[str] | None,
+    query: str | None,
+    every_query: bool,
+    since: str | None,
+    until: str | None,
+    rule_id: str | None,
+    reason: str,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Leave products out of answers."""
+    said = _said(products, where, query, every_query=every_query, since=since, until=until, reason=reason)
+    _write(RuleAction.HIDE, said, rule_id, data_dir=data_dir, as_json=as_json)
+
+
+def remove(rule_id: str, *, reason: str, data_dir: Path | None, as_json: bool) -> None:
+    """Take a rule out; who did it and why stands in the headers of the record that does it."""
+    settings = find_settings(data_dir)
+    found = asyncio.run(read_rules(settings))
+    if rule_id not in found:
+        stop(f"there is no rule {rule_id!r}; `searchloop rules list` shows them")
+    _refuse_foreign(found[rule_id], settings)
+    actor = getpass.getuser()
+    headers = (("actor", actor.encode()), ("reason", reason.encode(errors="replace")))
+    asyncio.run(
+        _send(settings, Outgoing(settings.topic(TOPIC.name), None, key=rule_id.encode(), headers=headers))
+    )
+    if as_json:
+        show_json({"removed": rule_id, "actor": actor, "reason": reason})
+    else:
+        out.print(f"rule {rule_id} is removed", highlight=False)
+
+
+async def read_rules(settings: Settings) -> dict[str, MerchandisingRule | str]:
+    """Return what lies under each key of the topic: a rule of some deployment, or why there is none."""
+    await ensure_topics(settings)
+    stored = await read_compacted(settings.kafka, settings.topic(TOPIC.name))
+    keys = {key.decode(errors="backslashreplace"): record for key, record in stored.records.items()}
+    return {key: read_rule(key, record.value or b"") for key, record in sorted(keys.items())}
+
+
+def _said(
+    products: list[str] | None,
+    where: list[str] | None,
+    query: str | None,
+    *,
+    every_query: bool,
+    since: str | None,
+    until: str | None,
+    reason: str,
+) -> dict[str, Any]:
+    """Return the fields of a rule that the options say."""
+    if (query is not None) == every_query:
+        stop("one of --query and --every-query is expected", code=2)
+    try:
+        return {
+            "query": query,
+            "product_ids": products or [],
+            "filters": [condition(text) for text in where or []],
+            "since": moment(since) if since is not None else None,
+            "until": moment(until) if until is not None else None,
+            "reason": reason,
+        }
+    except (ConditionError, MomentError) as error:
+        stop(str(error), code=2)
+
+
+def _write(
+    action: RuleAction, said: Mapping[str, Any], rule_id: str | None, *, data_dir: Path | None, as_json: bool
+) -> None:
+    settings = find_settings(data_dir)
+    try:
+        rule = MerchandisingRule(
+            rule_id=rule_id or f"{action.value}-{uuid.uuid4().hex[:8]}", deployment=settings.deployment,
+            action=action, actor=getpass.getuser(), **said,
+        )  # fmt: skip
+        applied = SetRule.of(rule)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        stop(": ".join([*map(str, first["loc"][:1]), first["msg"].removeprefix("Value error, ")]), code=2)
+    except RuleError as error:
+        stop(str(error), code=2)
+    found = asyncio.run(read_rules(settings))
+    _refuse_foreign(found.get(rule.rule_id), settings)
+    own = [
+        r
+        for r in found.values()
+        if isinstance(r, MerchandisingRule)
+        and r.deployment == settings.deployment
+        and r.rule_id != rule.rule_id
+    ]
+    if len(own) >= RULES:
+        stop(f"there are {len(own)} rules, and searchers take {RULES}: remove some")
+    if (
+        applied.loose
+        and sum(s.loose and s.query == applied.query for s in map(SetRule.of, own)) >= LOOSE_RULES
+    ):
+        stop(
+            f"there are {LOOSE_RULES} rules for this query that name neither a product nor a brand, category "
+            "or availability, and searchers take no more"
+        )
+    replaced = rule.rule_id in found
+    asyncio.run(
+        _send(settings, Outgoing(settings.topic(TOPIC.name), rule.to_json(), key=rule.rule_id.encode()))
+    )
+    if as_json:
+        show_json(rule.model_dump(mode="json") | {"replaced": replaced})
+        return
+    holds = state(rule, datetime.now(UTC))
+    words = "every query" if rule.query is None else repr(applied.query)
+    out.print(
+        f"rule {rule.rule_id} is {'replaced' if replaced else 'written'}: {does(rule)} {about(rule)} for "
+        f"{words}; {holds}",
+        highlight=False,
+    )
+
+
+def _refuse_foreign(there: MerchandisingRule | str | None, settings: Settings) -> None:
+    if isinstance(there, MerchandisingRule) and there.deployment != settings.deployment:
+        stop(f"rule {there.rule_id!r} is one of deployment {there.deployment!r}: choose another --id")
+
+
+async def _send(settings: Settings, record: Outgoing) -> None:
+    async with open_producer(settings.kafka, linger_ms=0) as producer:
+        await producer.send(record)
