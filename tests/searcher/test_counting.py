@@ -133,3 +133,12 @@ def test_recent_requests_come_back_oldest_first_and_queries_newest_first_without
     assert [r.user_query for r in recent.last(2)] == ["c", "b"]
     assert recent.sample(3)[:2] == ["b", "c"]
     assert recent.last(0) == []
+
+
+def test_what_rules_pin_or_hide_is_neither_found_nor_missed_by_a_generation():
+    counts = Counts()
+    counts.add(answer(1, hits=0), found=True)
+    counts.add(answer(1), found=False)
+    counts.add(answer(1, Status.ERROR, hits=0), found=False)
+    served = counts.served()[0]
+    assert (served.answers, served.empty, served.errors) == (3, 1, 1)
