@@ -10,7 +10,8 @@ import numpy as np
 
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.query_memory import QueryMemory
-from retrieval.ranking import CHARACTERS, MEMORY, PRIOR, WORDS, Source, Vector, weighed
+from retrieval.ranker import Ranker
+from retrieval.ranking import CHARACTERS, MEMORY, PRIOR, RANKER, WORDS, Source, Vector, weighed
 from retrieval.words import CharacterSource, WordIndex
 from schemas.releases import Ranking
 from schemas.search import Filter
@@ -33,6 +34,8 @@ def sources_of(ranking: Ranking, words: WordIndex | None, *, model_sha256: str) 
         if memory.model_sha256 != model_sha256:
             raise ArtefactError(f"the memory in {path} is of another model")
         sources |= {MEMORY: MemorySource(memory, words), PRIOR: PriorSource(memory)}
+    if RANKER in weighed(ranking):
+        sources[RANKER] = Ranker.load(ranking)
     return sources
 
 

@@ -8,7 +8,7 @@ evaluation both rank by this. It knows no Milvus and no Kafka.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ WORDS = "words"
 CHARACTERS = "characters"
 MEMORY = "memory"
 PRIOR = "prior"
+RANKER = "ranker"  # learned from the others, and not among ``PARTS``
 PARTS = (DENSE, WORDS, CHARACTERS, MEMORY, PRIOR)
 # So many candidates each source names; the prior names none, since it knows nothing of the query
 DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 100, CHARACTERS: 100, MEMORY: 100, PRIOR: 0}
@@ -50,6 +51,14 @@ class Source(Protocol):
         """Return what it says of a normalised query, whose vector (dim,) is of the release's encoder."""
 
 
+@runtime_checkable
+class Judge(Protocol):
+    """An opinion that follows from the values of all other parts."""
+
+    def judge(self, parts: Parts) -> Mapping[str, float]:
+        """Return the value of every candidate of complete parts."""
+
+
 @dataclass(frozen=True)
 class Contest:
     """One query: the values of the candidates that were named, by part, and who is asked for the rest."""
@@ -74,6 +83,9 @@ class Contest:
         for name, opinion in sorted(self.opinions.items()):
             own = {i: value for i, value in self.parts[name].items() if i in cosine}
             done[name] = own | dict(opinion.values(sorted(cosine.keys() - own.keys())))
+        for name, opinion in sorted(self.opinions.items()):
+            if isinstance(opinion, Judge):
+                done[name] = dict(opinion.judge(done))
         return done
 
 
@@ -102,7 +114,7 @@ def contest(
             "is there"
         )
     opinions = {name: sources[name].ask(query, vector) for name in weighed(ranking)}
-    named = {name: dict(own.best(DEPTHS[name], filters)) for name, own in opinions.items() if DEPTHS[name]}
+    named = {n: dict(own.best(DEPTHS[n], filters)) for n, own in opinions.items() if DEPTHS.get(n)}
     return Contest({DENSE: dict(nearest)} | {name: named.get(name, {}) for name in opinions}, opinions)
 
 

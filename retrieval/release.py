@@ -27,6 +27,7 @@ from retrieval.ranking import (
     DENSE,
     DEPTHS,
     PARTS,
+    RANKER,
     Parts,
     Source,
     Vector,
@@ -348,7 +349,7 @@ def _fields(row: Row) -> dict[str, Any]:
 
 def _check_ranking(release: Release, words: WordIndex | None) -> None:
     ranking = release.ranking
-    unknown = sorted(set(weighed(ranking)) - set(PARTS))
+    unknown = sorted(set(weighed(ranking)) - {*PARTS, RANKER})
     if unknown or not ranking.coefficients.get(DENSE):
         raise ReleaseError(
             f"generation {release.generation} ranks by {ranking.coefficients}; only {', '.join(PARTS)} can "

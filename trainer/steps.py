@@ -152,6 +152,8 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
         rankings={"live": live.live.ranking, "best": past.ranking},
         remembered=run.path / "split" / "remembered.parquet",
         memory=run.path / "memory",
+        ranker=run.path / "ranker",
+        seed=request.settings.seed,
         language=request.settings.language,
         pinned=_pinned_texts(folder / PINS),
         output=folder,

