@@ -17,6 +17,7 @@ from prometheus_client import Counter
 
 from retrieval.encoder import Encoder, Vectors
 from retrieval.filters import meets, parsed
+from retrieval.found import Found
 from retrieval.index import IndexHit, StoreError, VectorStore
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of
@@ -65,19 +66,6 @@ class Answers:
     hits: list[list[ScoredHit]]
     embed_ms: float
     search_ms: float
-
-
-@dataclass(frozen=True)
-class Found:
-    """Hits per query, rank 1 first.
-
-    ``left_out``: why the further parts of the score could not be computed, and the hits are ranked by cosine
-    alone; "" where nothing is missing. ``contenders``: how many of each query's compete, whatever k.
-    """
-
-    hits: list[list[ScoredHit]]
-    left_out: str = ""
-    contenders: Sequence[int] = ()
 
 
 class LoadedRelease:

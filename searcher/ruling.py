@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retrieval.encoder import Vectors
-from retrieval.index import StoreError
+from retrieval.faults import StoreError
+from retrieval.found import Finder, Found
 from retrieval.merchandising import Arranged, QueryRules, arranged
-from retrieval.release import Found, LoadedRelease
+from retrieval.ranking import Vector
 from schemas.bounds import OFFSET, K
 from schemas.search import Filter, ScoredHit
 
@@ -32,10 +32,10 @@ class Ruled:
 class Ruling:
     """One query and its rules, to be answered by one release before ``end`` (monotonic seconds)."""
 
-    release: LoadedRelease
+    release: Finder
     rules: QueryRules
     query: str
-    vector: Vectors
+    vector: Vector
     filters: Sequence[Filter]
     end: float
 
@@ -50,6 +50,7 @@ class Ruling:
                 wider = self.release.find(
                     [self.query], self.vector[None], asked, self.filters, timeout_s=self._left_s(), every=True
                 )
+                left_out = left_out or wider.left_out
                 if len(wider.hits[0]) <= len(ranked):
                     break
                 ranked, contenders = wider.hits[0], wider.contenders[0]

@@ -1,5 +1,4 @@
 """Which rule changes which product, and the order that results: every combination, pages, moments, cost."""
-# ruff: noqa: PLC0415 (torch lies behind the searcher, so that collecting tests stays fast)
 
 import itertools
 import time
@@ -14,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.filters import meets, parsed
+from retrieval.found import Found
 from retrieval.merchandising import RuleError, RuleSet, SetRule, arranged
 from retrieval.words import WordDocument, WordIndex
 from schemas.bounds import LOOSE_RULES, PINNED, RULES
 from schemas.rules import MerchandisingRule
 from schemas.search import Filter, RuleAction, ScoredHit
+from searcher.ruling import MOST, SPARE, Ruling
 
 NOW = 1_000.0
 BRANDS = ("red", "black", "silver")
@@ -74,9 +75,7 @@ class Shop:
 
     def find(
         self, queries: Sequence[str], vectors: object, k: int, filters: Sequence[Filter] = (), **_: Any
-    ) -> Any:
-        from retrieval.release import Found
-
+    ) -> Found:
         self.calls.append(k)
         found = self._there(filters)[: max(k, self.contenders)]
         return Found([found] * len(queries), contenders=[min(len(found), self.contenders)] * len(queries))
@@ -96,8 +95,6 @@ def answered(
     now: float = NOW,
 ) -> list[ScoredHit]:
     """Answer a page as a searcher does."""
-    from searcher.ruling import SPARE, Ruling
-
     shop, own = shop or Shop(), rules.of(query, now=now)
     if own is None:
         return shop.find([query], None, k + offset, filters).hits[0][offset : offset + k]
@@ -256,8 +253,6 @@ def test_pages_of_any_length_are_parts_of_one_order_without_gap_or_repetition(ru
 
 
 def test_a_shop_where_all_is_hidden_ends_its_search():
-    from searcher.ruling import MOST
-
     shop = Shop(size=MANY)
     everything = rules_of(rule("hide", filters=[{"field": "price", "op": "gte", "value": 0}]))
     assert answered(everything, 10, shop=shop) == []
@@ -331,26 +326,27 @@ def test_what_is_beyond_the_bounds_is_left():
     assert ids(answered(rules_of(*loose), 1)) == [LOOSE_RULES]
 
 
-def test_ten_thousand_rules_cost_a_request_less_than_a_millisecond():
-    """In CPU time, the best of some: other work on the machine must not decide it."""
-    everyone: dict[str, Any] = {"query": None}
-    third = RULES // 4
-    some = [
-        *(rule("pin", f"p{n % 300:03d}", f"x{n}", rule_id=f"a{n}", query=f"query {n}") for n in range(third)),
-        *(rule("hide", f"x{n}", rule_id=f"b{n}", **everyone) for n in range(third)),
-        *(
-            rule("boost", rule_id=f"c{n}", filters=[{"field": "brand", "value": f"brand {n}"}], **everyone)
-            for n in range(third)
-        ),
-        *(
-            rule("bury", rule_id=f"d{n}", filters=[{"field": "category", "value": f"Shop > {n}"}], **everyone)
-            for n in range(RULES - 3 * third - LOOSE_RULES)
-        ),
-    ]
-    rules = rules_of(*some)
+def test_ten_thousand_rules_cost_a_request_no_more_than_a_few():
+    """Both in turns, in CPU time, the best of many: what else the machine does must not decide it."""
+
+    def of_four_kinds(each: int) -> RuleSet:
+        everyone: dict[str, Any] = {"query": None}
+        found = [rule("pin", "p007", "x", rule_id="a", query="query 7")]
+        for n in range(each):
+            here = {"field": "brand", "value": f"brand {n}"}
+            there = {"field": "category", "value": f"Shop > {n}"}
+            found += [
+                rule("pin", f"p{n % 300:03d}", f"x{n}", rule_id=f"a{n}", query=f"query {n + 8}"),
+                rule("hide", f"x{n}", rule_id=f"b{n}", **everyone),
+                rule("boost", rule_id=f"c{n}", filters=[here], **everyone),
+                rule("bury", rule_id=f"d{n}", filters=[there], **everyone),
+            ]
+        return rules_of(*found[:RULES])
+
+    few, many = of_four_kinds(5), of_four_kinds(RULES // 4)
     ranked = [hit(n) for n in range(250)]
 
-    def once() -> float:
+    def once(rules: RuleSet) -> float:
         started = time.process_time()
         own = rules.of("query 7", now=NOW)
         assert own is not None
@@ -359,4 +355,7 @@ def test_ten_thousand_rules_cost_a_request_less_than_a_millisecond():
         assert found.front[0].product_id == "p007"
         return took
 
-    assert min(once() for _ in range(30)) < 0.001
+    took = [(once(few), once(many)) for _ in range(60)]
+    least_few, least_many = (min(one) for one in zip(*took, strict=True))
+    assert least_many < 2 * least_few
+    assert least_many < 0.005  # .4 ms on a quiet core

@@ -1,0 +1,47 @@
+"""What a release has found, for whoever decides after its score. It knows no model and no index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from retrieval.ranking import Vector
+from schemas.search import Filter, ScoredHit
+
+
+@dataclass(frozen=True)
+class Found:
+    """Hits per query, rank 1 first.
+
+    ``left_out``: why the further parts of the score could not be computed, and the hits are ranked by cosine
+    alone; "" where nothing is missing. ``contenders``: how many of each query's compete, whatever k.
+    """
+
+    hits: list[list[ScoredHit]]
+    left_out: str = ""
+    contenders: Sequence[int] = ()
+
+
+class Finder(Protocol):
+    """As much of a release as finds hits for vectors of its own encoder. See ``release.LoadedRelease``."""
+
+    def find(
+        self,
+        queries: Sequence[str],
+        vectors: Vector,
+        k: int,
+        filters: Sequence[Filter] = (),
+        *,
+        timeout_s: float = 5.0,
+        every: bool = False,
+    ) -> Found:
+        """Return at most k hits per query; ``every``: all that compete and the k best."""
+
+    def named(
+        self,
+        product_ids: Sequence[str],
+        vector: Vector,
+        filters: Sequence[Filter] = (),
+        *,
+        timeout_s: float = 5.0,
+    ) -> dict[str, ScoredHit]:
+        """Return hits of these products, as far as they are there and meet the filters."""
