@@ -4,10 +4,11 @@ Beside their bare parts in the same minutes of the same run. A real searcher pro
 Milvus Lite or a Milvus server. One request at a time is measured in turns with the bare parts (encode one
 query, search Milvus once, one Kafka round trip), more in flight in turns with micro-batched encoding alone: a
 machine that is busy with other things slows both sides. Encoding is measured by our encoder and by
-sentence-transformers' own ``encode``. All of it three ways, each with a searcher of its own: ``torch`` alone
-and ``onnx`` with distinct queries and nothing remembered, then ``stream``, a searcher as it comes and queries
-that repeat as a shop's do. Goals: at most 1.3 times the sum of the parts, and .8 of the encoding alone; one
-search in 14 ms at 1,500 products, and 1.5 times as many in flight as by torch.
+sentence-transformers' own ``encode``. All of it four ways, each with a searcher of its own: ``torch`` alone
+and ``onnx`` with distinct queries and nothing remembered; ``parts``, the same with all parts of the score
+(``serving.served_parts``); then ``stream``, a searcher as it comes and queries that repeat as a shop's do.
+Goals: at most 1.3 times the sum of the parts, and .8 of the encoding alone; one search in 14 ms at 1,500
+products, and 1.5 times as many in flight as by torch; at most 8 ms more for all parts of the score.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import logging
 import tempfile
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from benchmarks.serving.indexed_shop import (
     stream_of,
 )
 from benchmarks.serving.measured_turns import MeasuredSearcher, RequestTimes, alone, crowded, recall
+from benchmarks.serving.served_parts import all_parts, publish_catalog
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
 from embedded.kafka import EmbeddedKafka
@@ -49,10 +52,11 @@ from searcher.encoding import serving_encoder
 
 SERVERS = {"lite": EmbeddedMilvus, "server": MilvusServer}
 MAX_RATIO, MIN_SHARE, MIN_RECALL = 1.3, 0.8, 0.95
-MAX_P50_MS, P50_PRODUCTS, MIN_GAIN = 14.0, 1_500, 1.5
+MAX_P50_MS, P50_PRODUCTS, MIN_GAIN, MAX_PARTS_MS = 14.0, 1_500, 1.5, 8.0
 WAYS = {
     "torch": {"SEARCHLOOP_ONNX_TOKENS": "0", "SEARCHLOOP_REMEMBERED_QUERIES": "0"},
     "onnx": {"SEARCHLOOP_REMEMBERED_QUERIES": "0"},  # the queries come round again
+    "parts": {"SEARCHLOOP_REMEMBERED_QUERIES": "0"},
     "stream": {},
 }
 
@@ -105,7 +109,12 @@ async def serve(
         } | WAYS[way]
         settings = SearcherSettings.load(env)
         await ensure_topics(settings)
-        await publish(settings, encoder, name, ground, 1)
+        ranking = None
+        if way == "parts":
+            build = partial(all_parts, folder / "memory", encoder, ground, args.remembered, args.seed)
+            ranking = await asyncio.to_thread(build)
+            await publish_catalog(settings, ground)
+        await publish(settings, encoder, name, ground, 1, ranking)
         stack = await held.enter_async_context(
             Supervisor(data_dir=folder, env=env, processes=("searcher",), quiet=True)
         )
@@ -124,7 +133,7 @@ async def serve(
         stand = MeasuredSearcher(settings, ground, bare_encoder, store, name, requester, queries, processes)
         for _ in range(50):
             await stand.one(RequestTimes())
-        found = await recall(stand)
+        found = await recall(stand) if way != "parts" else None  # they rank by more than nearness
         bare: dict[str, Any] = {}
         for in_flight in args.in_flight:
             row = await (
@@ -138,6 +147,7 @@ async def serve(
             rows.append({"recall10": found, **row})
             say(f"{way}: {json.dumps(rows[-1])}")
         say(f"{way}: searcher holds {processes['searcher'].memory_full_info().pss >> 20} MB")
+        rows[-1]["remembered"] = args.remembered if way == "parts" else 0
         rows[-1]["searcher_pss_mb"] = processes["searcher"].memory_full_info().pss >> 20
     return rows
 
@@ -147,11 +157,19 @@ def goals_of(rows: list[dict[str, Any]], in_flight: int) -> dict[str, bool]:
     one = [r for r in rows if r["way"] == "onnx" and r["in_flight"] == 1]
     most = [r for r in rows if r["way"] == "onnx" and r["in_flight"] == in_flight > 1]
     torch = {(r["backend"], r["products"], r["in_flight"]): r["per_s"] for r in rows if r["way"] == "torch"}
+    by_cosine = {(r["backend"], r["products"]): r["split_ms"]["search"] for r in one}
     by_torch = [torch.get((r["backend"], r["products"], in_flight), 0) for r in most]
     return {
         "at_most_1.3_of_the_parts": all(r["ratio"] <= MAX_RATIO for r in one),
         "at_least_.8_of_encoding_alone": all(r["share_of_encoding"]["own"] >= MIN_SHARE for r in most),
         "one_in_14_ms": all(r["p50_ms"] <= MAX_P50_MS for r in one if r["products"] <= P50_PRODUCTS),
+        "all_parts_in_8_ms": all(
+            r["split_ms"]["search"] - by_cosine[place] <= MAX_PARTS_MS
+            for r in rows
+            if r["way"] == "parts"
+            and r["in_flight"] == 1
+            and (place := (r["backend"], r["products"])) in by_cosine
+        ),
         "at_least_1.5_of_torch": all(
             r["per_s"] >= MIN_GAIN * beside for r, beside in zip(most, by_torch, strict=True)
         ),
@@ -179,7 +197,11 @@ async def run(args: argparse.Namespace) -> int:
                 with SERVERS[backend](Path(folder) / f"{backend}-{size}") as milvus:
                     rows += await measure(backend, (milvus, kafka), ground, encoder, args)
     goals = goals_of(rows, max(args.in_flight))
-    ok = bool(rows) and not any(r["failed"] for r in rows) and min(r["recall10"] for r in rows) >= MIN_RECALL
+    ok = (
+        bool(rows)
+        and not any(r["failed"] for r in rows)
+        and all(r["recall10"] is None or r["recall10"] >= MIN_RECALL for r in rows)
+    )
     return finish("search", seed=args.seed, started=started, ok=ok, results=rows, goals=goals)
 
 
@@ -208,6 +230,7 @@ def main() -> int:
     )
     parser.add_argument("--requests", type=int, default=400, help="measured one at a time")
     parser.add_argument("--seconds", type=float, default=16.0, help="of each number in flight above one")
+    parser.add_argument("--remembered", type=int, default=100_000, help="queries that `parts` remembers")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.products = args.products or known_products()

@@ -24,7 +24,7 @@ PRIOR = "prior"
 RANKER = "ranker"  # learned from the others, and not among ``PARTS``
 PARTS = (DENSE, WORDS, CHARACTERS, MEMORY, PRIOR)
 # So many candidates each source names; the prior names none, since it knows nothing of the query
-DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 100, CHARACTERS: 100, MEMORY: 100, PRIOR: 0}
+DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 50, CHARACTERS: 50, MEMORY: 50, PRIOR: 0}
 
 Vector = npt.NDArray[np.float32]
 Parts = dict[str, dict[str, float]]

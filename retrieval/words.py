@@ -46,7 +46,7 @@ LANGUAGES = frozenset(
     }
 )
 MOST_WORDS = 64  # of a query
-MOST_TIES = 1000  # at the last place, from which the smaller ids are taken
+MOST_TIES = 200  # at the last place, from which the smaller ids are taken
 _HEAP_BYTES = 32 << 20
 _LONGEST = 80
 # Scripts without spaces between words: Thai, Japanese, Chinese

@@ -23,7 +23,7 @@ from retrieval.document import document_text
 from retrieval.encoder import Encoder
 from retrieval.index import Row, VectorStore
 from schemas.products import CatalogProduct
-from schemas.releases import LivePointer, Release, ReleaseState
+from schemas.releases import LivePointer, Ranking, Release, ReleaseState
 from schemas.settings import Settings
 from schemas.text import clean_text
 from simulator.shop import Shop
@@ -129,14 +129,20 @@ def fill(store: VectorStore, name: str, ground: IndexedShop, generation: int) ->
 
 
 async def publish(
-    settings: Settings, encoder: Encoder, name: str, ground: IndexedShop, generation: int
+    settings: Settings,
+    encoder: Encoder,
+    name: str,
+    ground: IndexedShop,
+    generation: int,
+    ranking: Ranking | None = None,
 ) -> None:
-    """Let the searchers of a deployment serve a collection."""
+    """Let the searchers of a deployment serve a collection, by default by the cosine alone."""
     release = Release(
         generation=generation,
         model=str(encoder.folder),
         model_sha256=encoder.fingerprint,
         dim=encoder.dim,
+        ranking=ranking or Ranking(),
         collection=name,
         row_count=len(ground.products),
         state=ReleaseState.RELEASED,
