@@ -1,13 +1,13 @@
 """All parts of the score for an indexed shop: its catalogue on the topic, and a memory of many queries.
 
-Queries are words out of the titles and their vectors are made up (``benchmarks.memory``), so the memory costs
+Queries are words out of the titles and their vectors are made up (``made_up_memory``), so the memory costs
 what a real one does and says nothing true: for time, not for relevance.
 """
 
 from pathlib import Path
 
-from benchmarks.memory import queries_of, taken_after, vectors_of
 from benchmarks.serving.indexed_shop import IndexedShop
+from benchmarks.serving.made_up_memory import queries_of, taken_after, vectors_of
 from broker.producing import open_producer
 from broker.records import Outgoing
 from retrieval.encoder import Encoder
