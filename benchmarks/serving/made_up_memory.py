@@ -1,4 +1,4 @@
-"""Queries out of product titles, with made up vectors, and what was taken after them: for time, not relevance."""
+"""Queries out of titles, with made up vectors, and what was taken after them: for time, not relevance."""
 
 from collections.abc import Iterator
 from random import Random
