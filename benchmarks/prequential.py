@@ -3,9 +3,10 @@
 Train on all before a week, test on the week. ``frozen`` is trained once, on all before the first week;
 ``incremental`` goes on from it every week; ``full`` starts from the base model every week. ``served`` is the
 incremental model with all parts of the score, weighed on the week before with the model that had not seen
-that week; ``served_untrained`` the pretrained one, and ``..._without_PART`` lacks one of its parts. nDCG@10
+that week, and with a ranker where one proved itself there; ``served_untrained`` the pretrained one.
+``..._without_ranker`` is the sum of its parts, ``..._without_PART`` that sum without one of them. nDCG@10
 over the whole catalogue per distinct query, gain log2(1 + clicks); ``unseen``: queries without a click before
-the week. ``differences``: paired by query, with 95 % intervals.
+the week. ``differences``: paired by query, with 95 % intervals; a part's is that of the sum.
 """
 
 import argparse
@@ -56,6 +57,7 @@ def main() -> int:
     weeks: dict[int, Scores] = {}
     cost: dict[int, dict[str, float]] = {}
     coefficients: dict[int, dict[str, float]] = {}
+    rankers: dict[int, dict[str, dict[str, object]]] = {}
     with tempfile.TemporaryDirectory(prefix="searchloop-prequential-") as scratch:
         learner = Learner(log, settings, Path(scratch))
         earlier = set(log.rows.filter(pl.col("week") < tested[0] - 1)["week"].to_list())
@@ -79,6 +81,11 @@ def main() -> int:
             ours = ground.ranking_for(previous, week - 1) if previous else Ranking()
             theirs = ground.ranking_for(base, week - 1)
             coefficients[week] = ours.coefficients
+            rankers[week] = {
+                name: ground.rankers[model, week - 1].model_dump()
+                for name, model in (("served", previous), ("served_untrained", base))
+                if model is not None
+            }
             models = {"base": base, "frozen": frozen, "incremental": live} | (
                 {} if args.without_full else {"full": full}
             )
@@ -93,8 +100,13 @@ def main() -> int:
             )
     mean = mean_over(weeks)
     compared = [("served", "served_untrained"), ("served", "incremental")] + [
-        (name, f"{name}_without_{part}") for name in ("served", "served_untrained") for part in PARTS
+        (name, f"{name}_without_ranker") for name in ("served", "served_untrained")
     ]
+    parts = {
+        f"{name}_minus_{name}_without_{part}": (f"{name}_without_ranker", f"{name}_without_{part}")
+        for name in ("served", "served_untrained")
+        for part in PARTS
+    }
     return finish(
         "prequential",
         seed=args.seed,
@@ -107,9 +119,11 @@ def main() -> int:
         device=device_of(settings.device),
         weeks=weeks,
         mean=mean,
-        differences={f"{a}_minus_{b}": ground.difference(a, b) for a, b in compared},
+        differences={f"{a}_minus_{b}": ground.difference(a, b) for a, b in compared}
+        | {name: ground.difference(*pair) for name, pair in parts.items()},
         train_cpu_s=cost,
         coefficients=coefficients,
+        rankers=rankers,
         clicks_ignored=log.ignored,
     )
 

@@ -13,24 +13,27 @@ from benchmarks.learning.clicklog import ClickLog
 from retrieval.encoder import Encoder
 from retrieval.memory_parts import sources_of
 from retrieval.model_folder import resolve_model
-from retrieval.ranking import MEMORY, PARTS, Source
+from retrieval.ranker import Ranker
+from retrieval.ranking import MEMORY, PARTS, RANKER, Source
 from schemas.releases import Ranking
 from schemas.settings import TrainerSettings
 from trainer.evaluation.bootstrap import clusters_of, interval, resampled_means
+from trainer.evaluation.files import RankerFacts
 from trainer.evaluation.memory_of_pairs import remember, taken_of
+from trainer.evaluation.ranker_fit import keep
 from trainer.evaluation.rankers import (
     FUSED_DEPTH,
     Embedded,
     EvaluationCatalog,
     bm25,
     dense,
-    fit_ranking,
     popularity,
     rrf,
     served,
     words_of_catalog,
 )
 from trainer.evaluation.ranking_metrics import ndcg
+from trainer.evaluation.validation_queries import Validation
 from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import Training, plan
 from trainer.learning.training_data import TrainingData
@@ -91,20 +94,30 @@ class WeeklyEvaluation:
         self.catalog = EvaluationCatalog.of(log.catalog)
         self._words = words_of_catalog(self.catalog, settings.language)
         self._by_query: dict[str, dict[tuple[int, str, bool], float]] = {}
-        self._scratch = TemporaryDirectory(prefix="searchloop-memories-")
+        self._scratch, self._folders = TemporaryDirectory(prefix="searchloop-memories-"), 0
+        self.rankers: dict[tuple[Path, int], RankerFacts] = {}
         self._known: dict[tuple[Path, int], tuple[Embedded, dict[str, Source]]] = {}
 
     def ranking_for(self, model: Path, week: int) -> Ranking:
-        """Return how much of each source a model wants on the queries of a week that it has not seen."""
-        gains = self._log.gains(week)
-        found = fit_ranking(*self._of(model, week), list(gains), list(gains.values()), self.catalog)
-        return Ranking(coefficients=found.coefficients)
+        """Return how much of each source a model wants on the queries of a week that it has not seen.
+
+        With a ranker, where one proves itself on them: ``rankers`` says what was found.
+        """
+        gains, (embedded, sources) = self._log.gains(week), self._of(model, week)
+        queries = Validation(list(gains), list(gains.values()))
+        summed = Ranking(coefficients=queries.fit(embedded, sources, self.catalog).coefficients)
+        learned = queries.fit_ranker(embedded, sources, self.catalog, summed, self._settings.seed)
+        self.rankers[model, week] = learned.facts
+        return keep(learned, summed, self._new_folder())
 
     def leave_one_out(self, week: int, name: str, model: Path, ranking: Ranking) -> Scores:
-        """Score what a model and its ranking serve without each of the parts, as ``NAME_without_PART``."""
+        """Score what a model and its ranking serve without each of the parts, as ``NAME_without_PART``.
+
+        Each but the ranker is left out of the sum alone: a ranker reads all parts that it was fitted on.
+        """
         scores: Scores = {}
-        for part in PARTS:
-            fewer = Ranking(coefficients=ranking.coefficients | {part: 0.0})
+        for part in (RANKER, *PARTS):
+            fewer = Ranking(coefficients=ranking.coefficients | {RANKER: 0.0, part: 0.0})
             ranked = served(*self._of(model, week), list(self._log.gains(week)), self.catalog, fewer)
             scores[f"{name}_without_{part}"] = self._scored(f"{name}_without_{part}", week, ranked)
         return scores
@@ -144,7 +157,9 @@ class WeeklyEvaluation:
         rankings["rrf"] = rrf(deep, dense(vectors[models["base"]][0], self.catalog, depth=FUSED_DEPTH))
         rankings |= {name: dense(vectors[path][0], self.catalog) for name, path in models.items()}
         for name, (path, ranking) in ranked.items():
-            rankings[name] = served(*vectors[path], texts, self.catalog, ranking)
+            embedded, sources = vectors[path]
+            learned = {RANKER: Ranker.load(ranking)} if RANKER in ranking.artefacts else {}
+            rankings[name] = served(embedded, {**sources, **learned}, texts, self.catalog, ranking)
         return {name: self._scored(name, week, ranked) for name, ranked in rankings.items()}
 
     def _of(self, model: Path, week: int) -> tuple[Embedded, dict[str, Source]]:
@@ -153,7 +168,7 @@ class WeeklyEvaluation:
             encoder = Encoder.load(model, threads=self._settings.torch_threads)
             self._known = {key: value for key, value in self._known.items() if key[1] >= week - 1}
             embedded = Embedded.of(encoder, list(self._log.gains(week)), self.catalog)
-            folder = Path(self._scratch.name) / f"{len(list(Path(self._scratch.name).iterdir()))}"
+            folder = self._new_folder()
             pairs = self._log.pairs_before(week, settings=self._settings)
             taken = taken_of(pairs.with_columns(client=pl.lit(None, pl.String)))  # nobody knows who
             digest = remember(encoder, taken, folder)
@@ -163,6 +178,10 @@ class WeeklyEvaluation:
             sources = sources_of(ranking, self._words, model_sha256=encoder.fingerprint)
             self._known[model, week] = embedded, sources
         return self._known[model, week]
+
+    def _new_folder(self) -> Path:
+        self._folders += 1
+        return Path(self._scratch.name) / str(self._folders)
 
     def _scored(self, name: str, week: int, rankings: Sequence[Sequence[str]]) -> dict[str, float]:
         """Return the means of a system's nDCG@10, and keep it by query."""
