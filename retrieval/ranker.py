@@ -66,9 +66,9 @@ class Networks:
     def values(self, rows: Values) -> Values:
         """Return the value of each row of features, from -1 to 1."""
         told = np.clip((rows - self.means) / self.scales, -FARTHEST, FARTHEST)
-        hidden = np.maximum(np.einsum("rf,nfh->nrh", told, self.first) + self.first_bias[:, None], 0.0)
+        hidden = np.maximum(told @ self.first + self.first_bias[:, None], 0.0)
         deeper = np.maximum(hidden @ self.second + self.second_bias[:, None], 0.0)
-        found: Values = np.tanh(np.einsum("nrg,ng->nr", deeper, self.last)).mean(axis=0)
+        found: Values = np.tanh((deeper @ self.last[:, :, None])[:, :, 0]).mean(axis=0)
         return found
 
     def fits(self, width: int) -> bool:
