@@ -19,6 +19,7 @@ from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing
 from broker.topics import ensure_topics
+from commands.support.run_request import send_trigger
 from commands.support.session import err, find_settings, out, own_settings, show_json, stop, table
 from commands.support.topic_state import read_all_pairs
 from schemas.batches import unpack
@@ -26,6 +27,7 @@ from schemas.events import Erasure
 from schemas.pairs import client_of
 from schemas.settings import Settings, SettingsError, StreamSettings
 from schemas.topics import CONTRIBUTIONS, DEAD_LETTERS_KEPT, ERASURES, TOPICS
+from schemas.training import Trigger
 from stream.lag import learn_group
 from trainer.run.redaction import forget_in_runs
 
@@ -68,6 +70,7 @@ def forget(
         )
         return
     pairs = _asked(settings, request, hashed, hashes, deadline_s=timeout_s if wait else None)
+    asyncio.run(_refresh(settings, request))
     facts = {
         "event_id": request.event_id,
         "client": hashed,
@@ -75,6 +78,19 @@ def forget(
         "state": "forgotten" if wait else "requested",
     }
     _tell(facts | _in_files(settings, hashes) | {"later": later()}, as_json=as_json)
+
+
+async def _refresh(settings: Settings, request: Erasure) -> None:
+    """Ask that what serves does without the shopper, as soon as its pairs do."""
+    await send_trigger(
+        settings,
+        Trigger(
+            trigger_id=f"forget-{request.event_id}",
+            requested_by="forget",
+            requested_at=datetime.now(UTC),
+            refresh=True,
+        ),
+    )
 
 
 def _request_of(*, client: str | None, session: str | None, user: str | None) -> tuple[str, Erasure]:

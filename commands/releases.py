@@ -6,10 +6,17 @@ from pathlib import Path
 from commands.support.serving_evidence import show_moment
 from commands.support.session import find_settings, show_json, table
 from commands.support.topic_state import read_releases
+from retrieval.naming import stamp_of
+from schemas.releases import ReleaseState
+
+STANDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
 
 
 def releases(*, at: str | None, data_dir: Path | None, as_json: bool) -> None:
-    """List the generations and say which one is live, or which one was at a moment."""
+    """List the generations and say which one is live, or which one was at a moment.
+
+    Of refreshes only those that can serve.
+    """
     if at is not None:
         show_moment(at, data_dir=data_dir, as_json=as_json, evidence=False)
         return
@@ -30,6 +37,7 @@ def releases(*, at: str | None, data_dir: Path | None, as_json: bool) -> None:
     rows = [
         (
             r.generation,
+            "full" if r.kind == "full" else f"refresh of {stamp_of(r)}",
             r.state.value,
             serving.get(r.generation, ""),
             r.row_count,
@@ -38,5 +46,10 @@ def releases(*, at: str | None, data_dir: Path | None, as_json: bool) -> None:
             str(r.at)[:19],
         )
         for r in found
+        if r.kind == "full" or r.state in STANDING
     ]
-    table("releases", ["generation", "state", "serves", "products at build", "model", "run", "since"], rows)
+    table(
+        "releases",
+        ["generation", "kind", "state", "serves", "products at build", "model", "run", "since"],
+        rows,
+    )

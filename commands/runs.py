@@ -35,10 +35,18 @@ def runs(run_id: str | None, *, at: str | None, data_dir: Path | None, as_json: 
         )
         return
     rows = [
-        (r.run_id, r.state.value, r.verdict, r.pairs, r.generation, r.error.message if r.error else r.detail)
+        (
+            r.run_id,
+            r.kind,
+            r.state.value,
+            r.verdict,
+            r.pairs,
+            r.generation,
+            r.error.message if r.error else r.detail,
+        )
         for r in found
     ]
-    table("training runs", ["run", "state", "verdict", "pairs", "generation", "detail"], rows)
+    table("training runs", ["run", "kind", "state", "verdict", "pairs", "generation", "detail"], rows)
     if run_id is not None and pages[run_id].is_file():
         out.print(f"report: {pages[run_id]}", highlight=False, soft_wrap=True)
 

@@ -9,6 +9,7 @@ from broker.reading import open_reader
 from commands.support.pages import read_late, read_page
 from commands.support.session import find_settings, out, show_json, table
 from commands.support.topic_state import read_releases, read_runs
+from retrieval.naming import stamp_of
 from schemas.settings import PROCESS_SETTINGS, Settings, without_password
 from schemas.topics import WITH_DEAD_LETTERS
 
@@ -36,8 +37,9 @@ def status(*, data_dir: Path | None, as_json: bool) -> None:
             ),
             highlight=False,
         )
+        live = f"{facts['generation']}{_refreshed(facts['refresh_of'])}"
         out.print(
-            f"live generation: {facts['generation']}    last run: {facts['last_run']}    events too late "
+            f"live generation: {live}    last run: {facts['last_run']}    events too late "
             f"to count: {facts['late']}"
         )
         counts: dict[str, int] = facts["topics"]  # type: ignore[assignment]
@@ -46,13 +48,17 @@ def status(*, data_dir: Path | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+def _refreshed(stamp: object) -> str:
+    return f" (refresh of {stamp})" if stamp else ""
+
+
 async def _status(settings: Settings) -> dict[str, object]:
     processes = {
         name: await asyncio.to_thread(read_page, settings, name, "readyz") for name in PROCESS_SETTINGS
     }
     ready = all(bool(p.get("ready")) for p in processes.values())
     live, _ = await read_releases(settings)
-    found = await read_runs(settings)
+    found = [run for run in await read_runs(settings) if run.kind == "full"]
     names = [t.name for t in WITH_DEAD_LETTERS]
     async with open_reader(settings.kafka, [settings.topic(n) for n in names], start="end") as reader:
         ends = await reader.end_offsets()
@@ -65,6 +71,7 @@ async def _status(settings: Settings) -> dict[str, object]:
         "milvus": without_password(settings.milvus),
         "processes": processes,
         "generation": live.live.generation if live else None,
+        "refresh_of": stamp_of(live.live) if live and live.live.kind == "refresh" else None,
         "last_run": {"run_id": found[-1].run_id, "state": found[-1].state.value} if found else None,
         "late": await asyncio.to_thread(read_late, settings),
         "topics": {n: counts[n] for n in names},

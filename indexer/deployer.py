@@ -38,7 +38,7 @@ from indexer.state import HOLDING, UNFINISHED, failed, moved
 from indexer.verify import failures
 from retrieval.index import VectorStore
 from retrieval.model_folder import ModelError
-from retrieval.naming import collection_name, collection_prefix, earlier_prefix, is_generation_name
+from retrieval.naming import collection_name, collection_prefix, earlier_prefix, is_generation_name, stamp_of
 from schemas.releases import (
     Candidate,
     DeploymentCommand,
@@ -221,7 +221,7 @@ class Deployer:
             ranking=candidate.ranking,
             dim=candidate.dim,
             collection=collection_name(self._prefix, state.next_generation),
-            parent=state.live,
+            parent=stamp_of(state.pointer.live) if state.pointer else None,
             run_id=candidate.run_id,
             decision_id=candidate.decision_id,
             command=command,

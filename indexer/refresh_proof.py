@@ -6,7 +6,7 @@ of this model, and says finite things of a few queries. Reads the artefact once.
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from indexer.models import Models
@@ -15,7 +15,8 @@ from retrieval.encoder import EncodingError, Vectors
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.model_folder import ModelError
 from retrieval.query_memory import QueryMemory
-from retrieval.ranking import MEMORY, PARTS, weighed
+from retrieval.ranker import Ranker
+from retrieval.ranking import MEMORY, PARTS, RANKER, weighed
 from schemas.products import CatalogProduct
 from schemas.releases import Ranking, Release
 from schemas.training import Check
@@ -43,7 +44,7 @@ async def proven(release: Release, products: Mapping[str, CatalogProduct], model
 def prove(release: Release, probes: Sequence[str], vectors: Vectors) -> list[Check]:
     """Return every check with its verdict, pass or fail. ``vectors`` (n, dim) are of the probes. Blocks."""
     ranking = release.ranking
-    unknown = sorted(set(weighed(ranking)) - set(PARTS))
+    unknown = sorted(set(weighed(ranking)) - {*PARTS, RANKER})
     checks = [
         _check(
             "ranking_parts",
@@ -51,6 +52,8 @@ def prove(release: Release, probes: Sequence[str], vectors: Vectors) -> list[Che
             passed=not unknown,
         )
     ]
+    if RANKER in weighed(ranking):
+        checks.append(_loads("ranker_loads", lambda: Ranker.load(ranking)))
     if MEMORY not in ranking.artefacts:
         return checks
     path, digest = ranking.artefacts[MEMORY]
@@ -70,6 +73,14 @@ def prove(release: Release, probes: Sequence[str], vectors: Vectors) -> list[Che
         good = all(math.isfinite(v) and v >= 0 for v in said)
         checks.append(_check("memory_values", f"{len(said)} values, finite and not below 0", passed=good))
     return checks
+
+
+def _loads(name: str, load: Callable[[], object]) -> Check:
+    try:
+        load()
+    except (ArtefactError, OSError, ValueError) as error:
+        return _check(name, str(error)[:500], passed=False)
+    return _check(name, "it is whole, and reads what is weighed", passed=True)
 
 
 def _check(name: str, reason: str, *, passed: bool) -> Check:

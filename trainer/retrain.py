@@ -6,10 +6,7 @@ so the same command on the same folder goes on where a killed process stopped. T
 progress and its outcome, and tells Kafka.
 """
 
-import shutil
 import sys
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -23,8 +20,9 @@ from trainer.data.snapshot import Manifest
 from trainer.evaluation.files import EvaluationFacts
 from trainer.gate.past import Past
 from trainer.learning.plan import Training
-from trainer.run.folder import MarkerError, RunEndedError, RunFolder, RunOutcome, failed
-from trainer.run.full_disk import is_full
+from trainer.run.concluding import conclude
+from trainer.run.folder import RunFolder, RunOutcome
+from trainer.run.generations import find_live
 from trainer.run.processes import begin_again, die_with_parent, lower_priority
 from trainer.run.request import Request
 
@@ -37,7 +35,7 @@ def retrain(run: RunFolder, request: Request) -> RunOutcome:
     Raises ``RunEndedError`` where it ends early; anything else is a fault, after which it can go on.
     """
     run.report(RunState.SNAPSHOTTING, 0.0, "reading pairs and catalogue")
-    live = run.once("live", LivePointer, lambda: steps.find_live(request))
+    live = run.once("live", LivePointer, lambda: find_live(request.settings))
     manifest = run.once("snapshot", Manifest, lambda: steps.take_snapshot(run, request, live))
     prepared = run.once("split", Prepared, lambda: steps.split(run, request, live))
 
@@ -87,37 +85,6 @@ def _requested(run: RunFolder) -> RunOutcome:
     if request is None:
         raise FileNotFoundError(run.path / "request.json")
     return retrain(run, request)
-
-
-def conclude(run: RunFolder, work: Callable[[], RunOutcome]) -> int:
-    """Do the work and leave its outcome, however it ends.
-
-    Returns the exit code: 1 leaves none, so that the worker tries again. A full disk ends a run that has not
-    decided: what it had written is removed, which is what makes room for the outcome.
-    """
-    try:
-        run.once("outcome", RunOutcome, work)
-    except RunEndedError as ended:
-        run.commit("outcome", ended.outcome)
-    except MarkerError as error:
-        run.commit("outcome", failed("folder_unreadable", str(error), retryable=True).outcome)
-    except MemoryError as error:
-        run.commit("outcome", failed("memory", f"out of memory: {error}").outcome)
-    except Exception as error:  # the one outermost handler: leave the reason for the worker, then end
-        log.exception("run failed with an unexpected error")
-        with suppress(OSError):
-            decided = (run.path / "decision.json").exists()  # the indexer may have the model by now: it stays
-            if not decided and is_full(error, shutil.disk_usage(run.path).free):
-                run.clear()
-                full = (
-                    f"the disk of {run.path.parent} is full, and the run's files are removed: make room, "
-                    "then ask for a run again"
-                )
-                run.commit("outcome", failed("disk_full", full, retryable=True).outcome)
-                return 0
-            (run.path / "fault.txt").write_text(f"{type(error).__name__}: {error}"[:1000])
-        return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,7 @@ from schemas.releases import Candidate, LivePointer, Ranking
 from schemas.training import Decision, RunState
 from trainer import promotion
 from trainer.data import snapshot as snapshots
-from trainer.data.arrival import Earlier
+from trainer.data.arrival import earlier_runs
 from trainer.data.judgments import named_sets, qrels_of
 from trainer.data.prepared import Prepared
 from trainer.data.snapshot import Manifest, Snapshot
@@ -33,8 +31,8 @@ from trainer.gate.pinned import PinError, read_pins
 from trainer.learning.plan import Lineage, Training, lineage_of, plan
 from trainer.learning.training_data import TrainingData
 from trainer.learning.training_progress import TrainingError, TrainingStep
-from trainer.run.folder import REPORT, MarkerError, RunFolder, RunOutcome, failed, write_durably
-from trainer.run.generations import await_live, read_history
+from trainer.run.folder import REPORT, RunFolder, RunOutcome, failed, write_durably
+from trainer.run.generations import read_history
 from trainer.run.processes import command, environment
 from trainer.run.request import Request
 
@@ -44,23 +42,6 @@ else:
     # torch and what comes with it: seconds of CPU and 1 GB, which no other step needs in this process
     learning = lazy_import("trainer.learning.fine_tune")
 
-LIVE_WAIT = timedelta(seconds=60)
-
-
-def find_live(request: Request) -> LivePointer:
-    """Return what serves now; the entire run compares with it. Fails the run when nothing serves."""
-    live = asyncio.run(await_live(request.settings, LIVE_WAIT))
-    if live is None:
-        raise failed(
-            "no_live_release",
-            (
-                f"no generation is live after {LIVE_WAIT.total_seconds():.0f} s: is the indexer running, "
-                "and are there products?"
-            ),
-            retryable=True,
-        )
-    return live
-
 
 def take_snapshot(run: RunFolder, request: Request, live: LivePointer) -> Manifest:
     """Read the topics into ``snapshot/``."""
@@ -69,7 +50,7 @@ def take_snapshot(run: RunFolder, request: Request, live: LivePointer) -> Manife
 
 def split(run: RunFolder, request: Request, live: LivePointer) -> Prepared:
     """Divide the snapshot into ``split/``."""
-    earlier = list(_earlier(run)) if request.settings.settled_days else []
+    earlier = list(earlier_runs(run.path.parent, but=run.path)) if request.settings.settled_days else []
     return prepare(
         request, Snapshot.read(run.path / "snapshot"), _folder(live.live.model), run.fresh("split"), earlier
     )
@@ -153,6 +134,9 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
         remembered=run.path / "split" / "remembered.parquet",
         memory=run.path / "memory",
         ranker=run.path / "ranker",
+        refreshed=[
+            name for name, kind in (("live", live.live.kind), ("best", past.kind)) if kind == "refresh"
+        ],
         seed=request.settings.seed,
         language=request.settings.language,
         pinned=_pinned_texts(folder / PINS),
@@ -211,15 +195,6 @@ def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decis
         dry_run=request.dry_run,
         deploying=lambda what: run.report(RunState.DEPLOYING, 0.97, what),
     )
-
-
-def _earlier(run: RunFolder) -> Iterator[Earlier]:
-    for folder in run.path.parent.iterdir():
-        pairs = folder / "snapshot" / "pairs.parquet"
-        with suppress(MarkerError):
-            prepared = RunFolder(folder).find("split", Prepared) if folder != run.path else None
-            if prepared is not None and pairs.is_file():
-                yield Earlier(prepared.newest_day, pairs)
 
 
 def _there(model: str) -> bool:

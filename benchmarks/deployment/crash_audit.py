@@ -12,7 +12,7 @@ from broker.requesting import open_requester
 from commands.support.asking import ask
 from indexer.state import UNFINISHED, State, state_of
 from retrieval.index import StoreError, VectorStore
-from retrieval.naming import collection_prefix
+from retrieval.naming import collection_prefix, stamp_of
 from schemas.products import CatalogProduct
 from schemas.releases import Release, ReleaseState
 from schemas.search import SearchRequest, Status
@@ -74,7 +74,7 @@ def _wrong_rows(store: VectorStore, release: Release, products: Mapping[str, Cat
     wrong = [
         r.product_id
         for r in rows
-        if r.generation != release.generation or r.version != products[r.product_id].version
+        if r.generation != stamp_of(release) or r.version != products[r.product_id].version
     ]
     return (
         f"generation {release.generation} has {len(wrong)} rows with a wrong stamp or version, {wrong[:3]}"

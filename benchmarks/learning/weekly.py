@@ -110,6 +110,12 @@ class WeeklyEvaluation:
         self.rankers[model, week] = learned.facts
         return keep(learned, summed, self._new_folder())
 
+    def summed(self, week: int, name: str, model: Path, ranking: Ranking) -> Scores:
+        """Score a model by the sum of a ranking, with what was remembered before the week."""
+        summed = Ranking(coefficients=ranking.coefficients | {RANKER: 0.0})
+        ranked = served(*self._of(model, week), list(self._log.gains(week)), self.catalog, summed)
+        return {name: self._scored(name, week, ranked)}
+
     def leave_one_out(self, week: int, name: str, model: Path, ranking: Ranking) -> Scores:
         """Score what a model and its ranking serve without each of the parts, as ``NAME_without_PART``.
 

@@ -5,13 +5,16 @@ seen is what the files of earlier runs say. What a pair has earned on such a day
 week later on, as what is sent in time does: a burst that is dated back gains nothing by it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from schemas.pairs import SINGLE_DAYS
+from trainer.data.prepared import Prepared
+from trainer.run.folder import MarkerError, RunFolder
 
 KNOWN_DAYS = 7  # what a run saw so long ago counts, whenever it came
 MAX_LATE = 0.2  # of all credit: more is history that was imported, and counts
@@ -26,6 +29,16 @@ class Earlier(NamedTuple):
 
     newest_day: int
     pairs: Path
+
+
+def earlier_runs(runs: Path, *, but: Path | None = None) -> Iterator[Earlier]:
+    """Yield what the runs below a folder knew of the days before them."""
+    for folder in runs.iterdir() if runs.is_dir() else ():
+        pairs = folder / "snapshot" / "pairs.parquet"
+        with suppress(MarkerError):
+            prepared = RunFolder(folder).find("split", Prepared) if folder != but else None
+            if prepared is not None and pairs.is_file():
+                yield Earlier(prepared.newest_day, pairs)
 
 
 def in_time(

@@ -23,8 +23,9 @@ class EvaluationRequest(BaseModel):
 
     ``models`` maps candidate, live, best and base to model folders, ``rankings`` live and best to what their
     releases say; ``remembered`` are the pairs of the memory; the candidate's is written into ``memory``, its
-    ranker into ``ranker``; ``judged`` names further qrels. ``pinned``: queries that the candidate alone
-    ranks, into ``pinned.parquet`` (query, top).
+    ranker into ``ranker``. The systems ``refreshed`` get one for the measurement: what they serve remembers
+    the test. ``judged`` names further qrels. ``pinned``: queries that the candidate alone ranks, into
+    ``pinned.parquet`` (query, top).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +41,7 @@ class EvaluationRequest(BaseModel):
     remembered: Path | None = None
     memory: Path | None = None
     ranker: Path | None = None
+    refreshed: list[str] = []
     language: str
     output: Path
     seed: int = 0

@@ -6,7 +6,7 @@ Per-query results are kept as Parquet.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,6 +60,7 @@ def evaluate(
     memory: Path | None = None,
     ranker: Path | None = None,
     seed: int = 0,
+    refreshed: Collection[str] = (),
     inner: pl.DataFrame | None = None,
     judged: Mapping[str, pl.DataFrame] | None = None,
     language: str,
@@ -73,17 +74,19 @@ def evaluate(
     tested; None or too few: the encoder alone). ``candidate_dense`` and ``base_dense``: the encoder alone;
     ``rrf``: base and BM25 fused by rank. ``remembered``: the pairs (query, product_id, credit, client) of
     which candidate and base have a memory; None: no memory. The candidate's memory and ranker are kept in the
-    folders ``memory`` and ``ranker``. ``judged``: further qrels by name, scored on their own. Products that
-    the catalogue lacks do not count. A model that cannot be loaded or gives no finite vectors has no rows and
-    is named in ``facts.problems``.
+    folders ``memory`` and ``ranker``. ``refreshed``: systems whose release remembers the test; they rank by
+    their own coefficients and a memory of the same pairs as the candidate. ``judged``: further qrels by name,
+    scored on their own. Products that the catalogue lacks do not count. A model that cannot be loaded or
+    gives no finite vectors has no rows and is named in ``facts.problems``.
     """
     named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
     tests = {name: describe(own.filter(there), weighted, catalog.categories) for name, own in named.items()}
     texts = [query for test in tests.values() for query in test["query"].to_list()]
     words = words_of_catalog(catalog, language)
     taken = [] if remembered is None else taken_of(remembered)
+    given = _Given(rankings or {}, refreshed)
     validation, kept = Validation.of(inner), _Kept(memory, ranker)
-    contest = _Contest(catalog, texts, words, validation, rankings or {}, taken, kept, seed, threads)
+    contest = _Contest(catalog, texts, words, validation, given, taken, kept, seed, threads)
     contest.rank_without_model(weighted)
     for system in sorted(
         models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)
@@ -94,12 +97,19 @@ def evaluate(
     first = 0
     for name, test in tests.items():
         results = [
-            _score(system, ranked[first : first + test.height], test)
+            score(system, ranked[first : first + test.height], test)
             for system, ranked in contest.rankings.items()
         ]
         scored[name] = Evaluation(test, pl.concat(results), facts.model_copy(update={"queries": test.height}))
         first += test.height
     return replace(scored.pop(""), vectors=contest.vectors, judged=scored)
+
+
+class _Given(NamedTuple):
+    """How releases rank, by system, and which of them are refreshes."""
+
+    rankings: Mapping[str, Ranking]
+    refreshed: Collection[str]
 
 
 class _Kept(NamedTuple):
@@ -120,7 +130,7 @@ class _Contest:
     texts: list[str]
     words: WordIndex
     validation: Validation
-    given: Mapping[str, Ranking]
+    given: _Given
     taken: list[Taken]
     kept: _Kept
     seed: int
@@ -178,11 +188,17 @@ class _Contest:
 
     def _ranking(self, system: str, model: "_Encoded", scratch: Path) -> tuple[Ranking, Mapping[str, Source]]:
         """Return how a system ranks, and what its parts come from."""
-        if (own := self.given.get(system)) or system not in FITTED:
+        if (own := self.given.rankings.get(system)) or system not in FITTED:
             own = own or Ranking()
             words = self.words
             if own.language not in {None, words.language}:
                 words = words_of_catalog(self.catalog, own.language or "")
+            if system in self.given.refreshed and MEMORY in own.artefacts:
+                folder = scratch / "memory"
+                digest = remember(model.encoder, self.taken, folder)
+                remembers = {MEMORY: (str(folder), digest)}
+                left_out = own.model_copy(update={"artefacts": own.artefacts | remembers})
+                return own, sources_of(left_out, words, model_sha256=model.encoder.fingerprint)
             return own, sources_of(own, words, model_sha256=model.encoder.fingerprint)
         ranking = Ranking(
             coefficients=dict.fromkeys((DENSE, WORDS, CHARACTERS), 1.0),
@@ -226,11 +242,11 @@ class _Contest:
         )
 
 
-def _trimmed(ranking: Ranking, coefficients: dict[str, float]) -> Ranking:
+def _trimmed(ranking: Ranking, coefficients: Mapping[str, float]) -> Ranking:
     """Return the ranking with these coefficients, and without what then weighs nothing."""
-    fitted = ranking.model_copy(update={"coefficients": coefficients})
+    fitted = ranking.model_copy(update={"coefficients": dict(coefficients)})
     if not weighed(fitted):
-        return Ranking(coefficients=coefficients)
+        return Ranking(coefficients=dict(coefficients))
     if not {MEMORY, PRIOR} & coefficients.keys():
         return fitted.model_copy(update={"artefacts": {}})
     return fitted
@@ -254,7 +270,8 @@ class _Encoded:
         return cls(encoder, artefact, embedded, validation)
 
 
-def _score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.DataFrame:
+def score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.DataFrame:
+    """Return the results of one system: its rankings are in the order of the queries (``segments``)."""
     judged = [dict(zip(*row, strict=True)) for row in queries.select("relevant", "gains").iter_rows()]
     scored = list(zip(rankings, judged, strict=True))
     return pl.DataFrame(
@@ -293,6 +310,7 @@ def main(arguments: list[str]) -> int:
         memory=request.memory,
         ranker=request.ranker,
         seed=request.seed,
+        refreshed=request.refreshed,
         judged={name: pl.read_parquet(path) for name, path in request.judged.items()},
         language=request.language,
         threads=request.threads,

@@ -36,7 +36,7 @@ def relevance_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check
     for number, (name, systems) in enumerate(sorted(evidence.judged.items()), 1):
         rule = _judged(evidence, name, systems.get("candidate"), systems.get("live"))
         checks += judge([rule], clusters=None, resamples=limits.gate_resamples, seed=limits.seed + number)
-    return [*checks, _one_client(evidence, limits), _catastrophes(evidence, limits)]
+    return [*checks, _one_client(evidence, limits), catastrophes_check(evidence, limits)]
 
 
 def _rule(evidence: GateEvidence, name: str, baseline: str, reason: str, **changes: Any) -> Rule:
@@ -218,7 +218,8 @@ def _judged(evidence: GateEvidence, name: str, a: Floats | None, b: Floats | Non
     )
 
 
-def _catastrophes(evidence: GateEvidence, limits: GateSettings) -> Check:
+def catastrophes_check(evidence: GateEvidence, limits: GateSettings) -> Check:
+    """Return the check of queries that lose their best product from the first ten."""
     candidate, live = evidence.best_in_10.get("candidate"), evidence.best_in_10.get("live")
     if candidate is None or live is None:
         return Check(

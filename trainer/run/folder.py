@@ -22,6 +22,11 @@ M = TypeVar("M", bound=BaseModel)
 REPORT = "report.html"
 
 
+def refreshes_in(data_dir: Path) -> Path:
+    """Return the folder in which those of refreshes lie."""
+    return data_dir / "refreshes"
+
+
 class RunProgress(BaseModel):
     """Where a run stands: overwritten as it goes, so the last one is all there is."""
 
@@ -79,6 +84,11 @@ class RunFolder:
         if not is_run_id(run_id):
             raise ValueError(f"{run_id[:100]!r} is not the id of a run")
         return cls(data_dir / "runs" / run_id)
+
+    @classmethod
+    def of_refresh(cls, data_dir: Path, refresh_id: str) -> Self:
+        """Return the folder of a refresh, which is called like a run."""
+        return cls(refreshes_in(data_dir) / cls.of(data_dir, refresh_id).path.name)
 
     def once(self, step: str, kind: type[M], work: Callable[[], M]) -> M:
         """Return what the step found: from its marker, or by doing the work and then writing the marker."""

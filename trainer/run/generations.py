@@ -18,7 +18,9 @@ from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseSta
 from schemas.settings import TrainerSettings
 from schemas.topics import DECISIONS, RELEASES
 from schemas.training import Decision
+from trainer.run.folder import failed
 
+LIVE_WAIT = timedelta(seconds=60)
 EXPIRY_GRACE = timedelta(minutes=1)  # by how much the clocks of two machines may differ
 _IN_BUILD = frozenset({ReleaseState.BUILDING, ReleaseState.VERIFIED})
 _WAS_LIVE = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED, ReleaseState.DROPPED})
@@ -43,6 +45,21 @@ async def await_live(settings: TrainerSettings, wait: timedelta) -> LivePointer 
             for record in await reader.poll():
                 releases.take(record)
         return releases.pointer
+
+
+def find_live(settings: TrainerSettings) -> LivePointer:
+    """Return what serves now; an entire run compares with it. Fails the run when nothing serves."""
+    live = asyncio.run(await_live(settings, LIVE_WAIT))
+    if live is None:
+        raise failed(
+            "no_live_release",
+            (
+                f"no generation is live after {LIVE_WAIT.total_seconds():.0f} s: is the indexer running, "
+                "and are there products?"
+            ),
+            retryable=True,
+        )
+    return live
 
 
 async def read_history(settings: TrainerSettings) -> tuple[list[Release], list[Decision]]:

@@ -27,6 +27,11 @@ class Begun:
 
 
 @dataclass(frozen=True)
+class Refreshes(Begun):
+    """The trigger gets a refresh of its own, which waits for no run."""
+
+
+@dataclass(frozen=True)
 class Joined:
     """A run that waits answers the trigger too."""
 
@@ -48,7 +53,7 @@ class NothingToDo:
     why: str
 
 
-Acceptance = Begun | Joined | Cancels | NothingToDo
+Acceptance = Begun | Refreshes | Joined | Cancels | NothingToDo
 
 
 def accept(
@@ -77,6 +82,19 @@ def accept(
         request = Request.of(run_id, trigger, settings)
     except TriggerError as error:
         return refusal(Reason.SCHEMA, "params", "not_allowed", str(error)[:500])
+    if trigger.refresh:
+        return _refresh(request, trigger, history)
+    return _run(request, trigger, settings, history, waiting)
+
+
+def _run(
+    request: Request,
+    trigger: Trigger,
+    settings: TrainerSettings,
+    history: History,
+    waiting: Sequence[Request],
+) -> Begun | Joined | Rejection:
+    """Decide on a run: its own, or a part of one that waits."""
     if trigger.base == "live" and history.needs_full_retrain(settings.full_after_rejected):
         request = request.model_copy(update={"base": "pristine"})
     shared = _shared(request, trigger, history, waiting)
@@ -85,9 +103,41 @@ def accept(
     if len(waiting) >= WAITING_RUNS:
         return refusal(Reason.TOO_MANY, "", "too_many", f"{WAITING_RUNS} runs wait already")
     run = TrainingRun(
-        run_id=run_id, trigger_ids=[trigger.trigger_id], dedup_keys=_keys(trigger), state=RunState.QUEUED
+        run_id=request.run_id,
+        trigger_ids=[trigger.trigger_id],
+        dedup_keys=_keys(trigger),
+        state=RunState.QUEUED,
     )
     return Begun(request, run)
+
+
+def _refresh(request: Request, trigger: Trigger, history: History) -> Refreshes | Joined | Rejection:
+    """A refresh that has not begun answers what else asks for one."""
+    waiting = [run for run in history.unfinished() if run.kind == "refresh" and run.state == RunState.QUEUED]
+    if waiting and not (trigger.force or trigger.dry_run):
+        run = waiting[0]
+        if len(run.trigger_ids) >= TRIGGERS_OF_A_RUN:
+            told = f"refresh {run.run_id}, which waits, answers {TRIGGERS_OF_A_RUN} triggers already"
+            return refusal(Reason.TOO_MANY, "", "too_many", told)
+        return _joined(run, trigger)
+    if len(waiting) >= WAITING_RUNS:
+        return refusal(Reason.TOO_MANY, "", "too_many", f"{WAITING_RUNS} refreshes wait already")
+    run = TrainingRun(
+        run_id=request.run_id,
+        kind="refresh",
+        trigger_ids=[trigger.trigger_id],
+        dedup_keys=_keys(trigger),
+        state=RunState.QUEUED,
+    )
+    return Refreshes(request, run)
+
+
+def _joined(run: TrainingRun, trigger: Trigger) -> Joined:
+    joined = {
+        "trigger_ids": [*run.trigger_ids, trigger.trigger_id],
+        "dedup_keys": [*run.dedup_keys, *_keys(trigger)],
+    }
+    return Joined(run.model_copy(update={**joined, "detail": "answers several triggers"}))
 
 
 def _shared(
@@ -107,11 +157,7 @@ def _shared(
                 "too_many",
                 f"run {run.run_id}, which waits, answers {TRIGGERS_OF_A_RUN} triggers already",
             )
-        joined = {
-            "trigger_ids": [*run.trigger_ids, trigger.trigger_id],
-            "dedup_keys": [*run.dedup_keys, *_keys(trigger)],
-        }
-        return Joined(run.model_copy(update={**joined, "detail": "answers several triggers"}))
+        return _joined(run, trigger)
     return None
 
 

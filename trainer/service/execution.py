@@ -25,9 +25,13 @@ QUIET_S = 1.0  # between two reports of one state
 
 
 async def execute(
-    run: RunFolder, settings: TrainerSettings, tell: Callable[[RunProgress], Awaitable[None]]
+    run: RunFolder,
+    settings: TrainerSettings,
+    tell: Callable[[RunProgress], Awaitable[None]],
+    *,
+    module: str = "trainer.retrain",
 ) -> RunOutcome:
-    """Return the outcome of the run.
+    """Return the outcome of the run, which ``module`` carries out.
 
     A process that dies is started again; ``MAX_ATTEMPTS`` in a row without a finished step fail the run. When
     this call is cancelled, the process is stopped and the run stays unfinished: it goes on at the next start.
@@ -47,7 +51,7 @@ async def execute(
                 ).outcome,
             )
         process = await asyncio.create_subprocess_exec(
-            *command("trainer.retrain", run.path),
+            *command(module, run.path),
             env=environment(os.environ, settings.torch_threads),
             stdin=asyncio.subprocess.DEVNULL,
         )

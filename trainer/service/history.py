@@ -58,9 +58,8 @@ class History:
 
         Then the live model is no good start.
         """
-        judged = [
-            r for _, r in sorted(self._runs.items()) if r.state in _REJECTED or r.state == RunState.DEPLOYED
-        ][-rejected:]
+        trained = (run for _, run in sorted(self._runs.items()) if run.kind == "full")
+        judged = [r for r in trained if r.state in _REJECTED or r.state == RunState.DEPLOYED][-rejected:]
         return len(judged) == rejected and all(run.state in _REJECTED for run in judged)
 
     def __len__(self) -> int:

@@ -22,6 +22,7 @@ from schemas.settings import TrainerSettings
 from schemas.topics import TRAINING_RUNS, TRAINING_TRIGGERS
 from schemas.training import TrainingRun, Trigger
 from trainer.run.triggers import is_run_id
+from trainer.service.fast_lane import FastLane
 from trainer.service.history import History
 from trainer.service.scheduler import crontab, keep_time
 from trainer.service.volume import watch_volume
@@ -65,6 +66,7 @@ async def _act(
     )
     worker = Worker(settings, producer, history)
     await worker.recover()
+    lane = FastLane(settings, worker)
 
     async def write(trigger: Trigger) -> None:
         await producer.send(
@@ -75,7 +77,8 @@ async def _act(
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.work())
-        tasks.create_task(_consume(triggers, worker, first, health))
+        tasks.create_task(lane.work())
+        tasks.create_task(_consume(triggers, worker, lane, first, health))
         if settings.cron:
             tasks.create_task(keep_time(settings, write, catch_up=len(history) > 0))
         if settings.volume_pairs:
@@ -83,7 +86,9 @@ async def _act(
         health.ready = True
 
 
-async def _consume(triggers: GroupConsumer, worker: Worker, records: list[Record], health: Health) -> None:
+async def _consume(
+    triggers: GroupConsumer, worker: Worker, lane: FastLane, records: list[Record], health: Health
+) -> None:
     """Hand triggers over in order.
 
     Each is dealt with for good before it is committed, so fetching goes on and the group keeps us.
@@ -96,6 +101,7 @@ async def _consume(triggers: GroupConsumer, worker: Worker, records: list[Record
             "run": worker.current,
             "waiting": waiting[0] if waiting else None,
             "queued": len(waiting),
+            "refresh": lane.current,
         }
         records = await triggers.batch(timeout_ms=200, max_records=100)
         if not triggers.assigned():

@@ -25,7 +25,7 @@ from trainer.data.snapshot import Manifest
 from trainer.run.folder import MarkerError, RunFolder, RunOutcome, RunProgress
 from trainer.run.request import Request
 from trainer.run.triggers import read_trigger
-from trainer.service.acceptance import Acceptance, Begun, Cancels, Joined, accept
+from trainer.service.acceptance import Acceptance, Begun, Cancels, Joined, Refreshes, accept
 from trainer.service.execution import execute
 from trainer.service.history import History
 
@@ -43,13 +43,17 @@ RUNNING = Gauge("searchloop_training_running", "1 while a training run is in pro
 
 
 class Worker:
-    """The runs of one trainer. ``waiting`` are those that have not begun, in their order."""
+    """The runs of one trainer. ``waiting`` are those that have not begun, in their order.
+
+    Refreshes that somebody asked for are ``refreshes``: the fast lane carries them out.
+    """
 
     def __init__(self, settings: TrainerSettings, producer: Producer, history: History) -> None:
         self._settings, self._producer, self._history = settings, producer, history
         self._resumed: list[Request] = []  # begun by an earlier process
         self._changed = asyncio.Event()
         self.waiting: deque[Request] = deque()
+        self.refreshes: deque[Request] = deque()
         self.current: str | None = None
         self._execution: asyncio.Task[RunOutcome] | None = None
 
@@ -59,8 +63,10 @@ class Worker:
         Runs whose folder can be read here go on, the others are failed.
         """
         for run in self._history.unfinished():
-            request, error = self._asked(run.run_id)
-            if request is None:
+            request, error = self._asked(run)
+            if run.kind == "refresh" and request is not None:
+                self.refreshes.append(request)
+            elif request is None:
                 await self._end(
                     run.run_id,
                     RunOutcome(state=RunState.FAILED, detail=error.message if error else "", error=error),
@@ -87,7 +93,8 @@ class Worker:
                     "trigger refused", offset=record.offset, reason=found.reason.value, problem=_words(found)
                 )
             elif isinstance(found, Begun):
-                await self._begin(found)
+                waiting = self.refreshes if isinstance(found, Refreshes) else self.waiting
+                await self._begin(found, waiting)
             elif isinstance(found, Joined):
                 self._history.record(
                     found.run.model_copy(update={"seq": self._history.next_seq(found.run.run_id)})
@@ -116,18 +123,22 @@ class Worker:
             now=datetime.now(UTC),
         )
 
-    async def _begin(self, found: Begun) -> None:
-        folder = self._folder(found.request.run_id)
+    async def _begin(self, found: Begun, waiting: deque[Request]) -> None:
+        folder = self._folder_of(found.run)
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.commit("request", found.request)
         await self._record(found.run)
-        self.waiting.append(found.request)
+        waiting.append(found.request)
         self._changed.set()
 
-    def _asked(self, run_id: str) -> tuple[Request | None, RunError | None]:
+    def _folder_of(self, run: TrainingRun) -> RunFolder:
+        of = RunFolder.of if run.kind == "full" else RunFolder.of_refresh
+        return of(self._settings.data_dir, run.run_id)
+
+    def _asked(self, run: TrainingRun) -> tuple[Request | None, RunError | None]:
         """Return what a run was asked to do, or why that cannot be told any more."""
         try:
-            request = self._folder(run_id).find("request", Request)
+            request = self._folder_of(run).find("request", Request)
         except MarkerError as error:
             return None, RunError(code="folder_unreadable", message=str(error)[:1000], retryable=True)
         if request is None:
@@ -189,6 +200,10 @@ class Worker:
             (self.waiting if request in self.waiting else self._resumed).remove(request)
             self._folder(run_id).commit("outcome", cancelled)
             await self._end(run_id, cancelled)
+        elif request := next((r for r in self.refreshes if r.run_id == run_id), None):
+            self.refreshes.remove(request)
+            RunFolder.of_refresh(self._settings.data_dir, run_id).commit("outcome", cancelled)
+            await self._end(run_id, cancelled)
         elif (
             run_id == self.current
             and self._execution is not None
@@ -198,6 +213,16 @@ class Worker:
             self._execution.cancel()
         else:
             log.info("no run to cancel", run_id=run_id)
+
+    async def told(self, run_id: str, progress: RunProgress) -> None:
+        """Tell of a refresh that somebody asked for; of others nothing is written."""
+        if self._history.get(run_id) is not None:
+            await self._tell(run_id, state=progress.state, progress=progress.progress, detail=progress.detail)
+
+    async def ended(self, run_id: str, outcome: RunOutcome, duration_s: float) -> None:
+        """Tell of the end of a refresh that somebody asked for."""
+        if self._history.get(run_id) is not None:
+            await self._end(run_id, outcome, duration_s=duration_s)
 
     async def _end(self, run_id: str, outcome: RunOutcome, **facts: object) -> None:
         await self._tell(

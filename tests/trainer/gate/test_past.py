@@ -66,3 +66,29 @@ def test_older_than_ten_generations_is_forgotten():
 def test_tries_count_candidates_judged_against_the_same_live():
     decisions = [judged(2, 0.1), judged(3, 0.0, before=2), judged(4, 0.0, before=2)]
     assert look_back(pointer(release(2)), [release(1), release(2)], decisions, there=there).tries == 2
+
+
+def test_a_generation_and_its_refreshes_are_one_and_those_of_others_no_baseline_of_their_own():
+    """A refresh every two minutes left no earlier generation among the last ten, and no try was counted."""
+    refreshes = [
+        release(n, kind="refresh").model_copy(update={"collection": "c2", "model": "m2"})
+        for n in range(3, 20)
+    ]
+    releases = [release(1), release(2), *refreshes]
+    decisions = [judged(2, -0.1), judged(30, 0.0, before=2), judged(31, 0.0, before=7)]
+    own = judged(19, 0.0, before=18).model_copy(update={"kind": "refresh"})
+    past = look_back(pointer(refreshes[-1]), releases, [*decisions, own], there=there)
+    assert (past.best, past.kind, past.tries) == (1, "full", 2)
+    good = [judged(2, 0.1), *decisions[1:]]
+    past = look_back(pointer(refreshes[-1]), releases, good, there=there)
+    assert (past.best, past.kind, round(past.level, 3)) == (19, "refresh", 0.1)
+
+
+def test_a_number_below_that_of_a_refresh_is_not_taken_for_a_rollback():
+    releases = [release(1), release(3), release(4), release(5)]
+    proven = [Check(name="recall", verdict="pass", reason="")]
+    built = Decision(
+        decision_id="main-000003", verdict="pass", generation_before=4, generation_after=3, checks=proven
+    )
+    decisions = [judged(4, 0.5, before=1), judged(5, -0.1, before=4), built]
+    assert look_back(pointer(releases[3]), releases, decisions, there=there).best == 4

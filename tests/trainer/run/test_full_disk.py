@@ -17,7 +17,7 @@ from tests.trainer.builders import a_shop
 from trainer.data.snapshot import Snapshot
 from trainer.evaluation.files import EvaluationFacts
 from trainer.learning.fine_tune import _save
-from trainer.retrain import conclude
+from trainer.run.concluding import conclude
 from trainer.run.folder import RunFolder, RunOutcome, write_durably
 
 DONE = RunOutcome(state=RunState.DEPLOYED)

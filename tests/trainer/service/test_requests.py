@@ -17,7 +17,7 @@ from trainer.learning.plan import Lineage, choose_start, plan
 from trainer.run.folder import RunFolder
 from trainer.run.request import Request
 from trainer.run.triggers import read_trigger, run_id_of
-from trainer.service.acceptance import Begun, Cancels, Joined, NothingToDo, accept
+from trainer.service.acceptance import Begun, Cancels, Joined, NothingToDo, Refreshes, accept
 from trainer.service.history import History
 from trainer.service.scheduler import last_slot, slot_trigger
 
@@ -280,3 +280,26 @@ def test_the_last_slot_is_the_newest_one_within_the_grace():
 
 def test_a_slot_has_one_dedup_key():
     assert slot_trigger(NOW).dedup_key == slot_trigger(NOW).trigger_id == "cron:2026-01-31T12:00Z"
+
+
+def test_a_refresh_waits_for_no_run_and_one_that_waits_answers_all_who_ask():
+    desk = Desk()
+    assert isinstance(desk.take(trigger_id="run"), Begun)
+    first = desk.take(trigger_id="a", refresh=True)
+    assert isinstance(first, Refreshes)
+    assert (first.run.kind, first.run.run_id) == ("refresh", first.request.run_id)
+    joined = desk.take(trigger_id="b", refresh=True)
+    assert isinstance(joined, Joined)
+    assert joined.run.run_id == first.run.run_id
+    assert isinstance(desk.take(trigger_id="b", refresh=True), NothingToDo)
+    forced = desk.take(trigger_id="c", refresh=True, force=True, force_reason="after a rollback")
+    assert isinstance(forced, Refreshes), "what is forced joins nobody"
+
+
+def test_refreshes_are_no_judged_candidates():
+    """A fortnight of refreshes that were refused made the next training begin from the pretrained model."""
+    refused = [
+        TrainingRun(run_id=f"2026013{n}-120000-00000000", kind="refresh", state=RunState.FAILED_GATE)
+        for n in range(5)
+    ]
+    assert not History(refused).needs_full_retrain(3)

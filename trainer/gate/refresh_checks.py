@@ -1,0 +1,90 @@
+"""The rows of a refresh's gate: is its data sound, what do its coefficients do, how much changes. Pure.
+
+A refresh trains nothing, so what judges a model has no rows here. ``docs/gate.md`` lists them with reasons.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from schemas.settings import GateSettings
+from schemas.training import Check
+from trainer.evaluation.fusion import MIN_QUERIES, Fitted
+from trainer.gate.comparison import Rule, judge
+from trainer.gate.evidence import GateEvidence
+from trainer.gate.gate_rows import EITHER, FAIL, UNSURE, GateRow
+from trainer.gate.relevance_checks import catastrophes_check
+from trainer.gate.side_checks import churn_check, data_checks, exposure_checks, pinned_check
+
+REFRESH_ROWS: Mapping[str, GateRow] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            GateRow("data_one_client", FAIL, "", "gate_max_client_share"),
+            GateRow("data_refused", FAIL, "", "gate_max_refused_share"),
+            GateRow("refit_vs_live", EITHER, "the loss against live's coefficients is below {limit}", 0.005),
+            GateRow("catastrophes", FAIL, "", "gate_max_catastrophes"),
+            GateRow("diversity_new_products", FAIL, "", "gate_min_new_exposure"),
+            GateRow("pinned", FAIL, ""),
+            GateRow("churn", UNSURE, "", "gate_min_overlap"),
+        )
+    }
+)
+_DATA = ("data", "data_one_client", "data_refused")
+KEPT = "coefficients_kept"
+
+
+def refit_checks(evidence: GateEvidence, fitted: Fitted, limits: GateSettings) -> list[Check]:
+    """Return what the refitted coefficients do to the test queries, beside those of live.
+
+    One row that does not pass, and live's are kept: then there is a single check, which says why.
+    """
+    if fitted.queries < MIN_QUERIES:
+        return [_kept(f"{fitted.queries} validation queries are too few to fit anything")]
+    against = _vs_live(evidence, limits)
+    shown = [c for c in exposure_checks(evidence, limits, against) if c.name in REFRESH_ROWS]
+    checks = [against, catastrophes_check(evidence, limits), *shown]
+    bad = [f"{c.name}: {c.reason}" for c in checks if c.verdict != "pass"]
+    return [_kept("; ".join(bad))] if bad else checks
+
+
+def kept(checks: Sequence[Check]) -> bool:
+    """Say whether the coefficients stay those of live."""
+    return any(check.name == KEPT for check in checks)
+
+
+def refresh_checks(evidence: GateEvidence, limits: GateSettings, fitted: Sequence[Check]) -> list[Check]:
+    """Return the checks of the data, the pinned queries, and of how much changes for shoppers.
+
+    ``fitted`` are those of the coefficients: a sure gain of theirs is a reason for change.
+    """
+    checks = [c for c in data_checks(evidence, limits) if c.name in _DATA]
+    if "live" in evidence.problems:  # then something must be served in its place, and there is no overlap
+        churn = Check(name="churn", verdict="pass", reason=evidence.problems["live"][:500], alarm=True)
+    else:
+        churn = churn_check(evidence, limits, fitted[0])
+    return [*checks, pinned_check(evidence), churn]
+
+
+def _vs_live(evidence: GateEvidence, limits: GateSettings) -> Check:
+    row = REFRESH_ROWS["refit_vs_live"]
+    most = row.limit_by(limits)
+    rule = Rule(
+        row.name,
+        row.told(limit=most),
+        evidence.ndcg10["candidate"],
+        evidence.ndcg10["live"],
+        np.ones(evidence.queries),
+        floor=-most,
+        least=-most,
+        threshold=-most,
+        empty="pass",
+    )
+    clusters = evidence.clusters
+    (check,) = judge([rule], clusters=clusters, resamples=limits.gate_resamples, seed=limits.seed)
+    return check
+
+
+def _kept(why: str) -> Check:
+    return Check(name=KEPT, verdict="pass", reason=f"live's coefficients are kept: {why}"[:500])

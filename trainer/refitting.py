@@ -1,0 +1,219 @@
+"""The step of a refresh that measures: its memory, how much each part weighs, and the verdict.
+
+Thin: ``data.up_to_now`` says what is remembered, ``evaluation.refit`` what the coefficients do, and
+``gate.refresh_checks`` what follows from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+
+from retrieval.encoder import Encoder, Vectors
+from retrieval.mapped_arrays import ArtefactError
+from retrieval.memory_parts import sources_of
+from retrieval.model_folder import resolve_model
+from retrieval.query_memory import remembered_queries, write_memory
+from retrieval.ranker import Ranker
+from retrieval.ranking import MEMORY, PARTS, PRIOR, RANKER, Source, weighed
+from retrieval.words import WordIndex, analysis_digest
+from schemas.releases import LivePointer, Ranking, Release
+from schemas.settings import TrainerSettings
+from schemas.training import Check, Decision, RunState, Score
+from trainer.data import snapshot as snapshots
+from trainer.data.arrival import earlier_runs
+from trainer.data.snapshot import Manifest, Snapshot
+from trainer.data.trust import believed
+from trainer.data.up_to_now import UpToNow
+from trainer.evaluation.files import Evaluation, EvaluationFacts
+from trainer.evaluation.fusion import Fitted
+from trainer.evaluation.known_vectors import KnownVectors
+from trainer.evaluation.memory_of_pairs import taken_of
+from trainer.evaluation.rankers import Embedded, EvaluationCatalog, served, words_of_catalog
+from trainer.evaluation.refit import refit
+from trainer.evaluation.scoring import score
+from trainer.evaluation.segments import describe, thin
+from trainer.evaluation.validation_queries import Validation
+from trainer.gate.case import evidence_of
+from trainer.gate.data_facts import facts_of
+from trainer.gate.evidence import GateEvidence
+from trainer.gate.pinned import PinError, pins_missing, read_pins
+from trainer.gate.refresh_checks import kept, refit_checks, refresh_checks
+from trainer.gate.verdict import overall, scores
+from trainer.run.folder import RunEndedError, RunFolder, RunOutcome
+from trainer.run.request import Request
+
+SCRATCH = ("snapshot", "left_out")
+VECTORS = "vectors.npz"  # beside the folders of refreshes
+MOST_TESTED = 300
+
+
+def refit_and_judge(run: RunFolder, request: Request, live: LivePointer) -> Decision:
+    """Write the memory that would be served into ``memory/``, fit, measure and decide.
+
+    A candidate that would change nothing has live's very ranking. Raises ``RunEndedError`` (skipped) where
+    there is nothing to remember.
+    """
+    run.report(RunState.SNAPSHOTTING, 0.05, "reading pairs and catalogue")
+    manifest = snapshots.take(request.settings, run.fresh("snapshot"), live)
+    run.commit("snapshot", manifest)
+    snapshot = Snapshot.read(run.path / "snapshot")
+    learnt = _learnt(request.settings, snapshot)
+    run.report(RunState.EVALUATING, 0.2, f"{learnt.everything.height} pairs to remember")
+    bench = RefitBench.of(run.path.parent / VECTORS, request.settings, live.live, snapshot)
+
+    tested = thin(describe(learnt.test, learnt.weighted), MOST_TESTED).sort("query")
+    fitted, results = bench.refitted(learnt, run.absent("left_out"), tested)
+    refitted = bench.evidence(tested, results, learnt)
+    checks = refit_checks(refitted, fitted, request.settings)
+    coefficients = bench.live.ranking.coefficients if kept(checks) else fitted.coefficients
+    run.report(RunState.EVALUATING, 0.7, f"{bench.known.encoded} texts were new to the model")
+
+    ranking = bench.remembering(learnt.everything, run.absent("memory"), coefficients)
+    changed = bench.compared(ranking, tested, learnt, manifest)
+    bench.known.write(run.path.parent / VECTORS)
+    checks += refresh_checks(changed, request.settings, checks)
+    return _decision(request, live.live, manifest, ranking, checks, scores(refitted, request.settings))
+
+
+def _learnt(settings: TrainerSettings, snapshot: Snapshot) -> UpToNow:
+    earlier = list(earlier_runs(settings.data_dir / "runs")) if settings.settled_days else []
+    learnt = None if snapshot.catalog.is_empty() else UpToNow.of(settings, snapshot, earlier)
+    if learnt is None or learnt.everything.is_empty():
+        raise RunEndedError(RunOutcome(state=RunState.SKIPPED, detail="no pair counts yet"))
+    return learnt
+
+
+def _decision(
+    request: Request,
+    live: Release,
+    manifest: Manifest,
+    ranking: Ranking,
+    checks: list[Check],
+    measured: dict[str, dict[str, Score]],
+) -> Decision:
+    verdict = overall(checks)
+    reasons = [f"{c.name}: {c.verdict}: {c.reason}" for c in checks if c.verdict != "pass"]
+    forced = verdict != "pass" and request.force and request.force_reason is not None
+    told = f"forced ({verdict}): {request.force_reason}"
+    return Decision(
+        decision_id=request.run_id,
+        kind="refresh",
+        run_id=request.run_id,
+        verdict="forced" if forced else verdict,
+        reasons=[told, *reasons] if forced else reasons,
+        checks=checks,
+        ndcg10=measured,
+        snapshot_sha256=manifest.sha256,
+        candidate_sha256=live.model_sha256,
+        candidate_ranking=ranking,
+        limits=request.settings.limits(),
+        seed=request.settings.seed,
+        generation_before=live.generation,
+        at=datetime.now(UTC),
+    )
+
+
+@dataclass(frozen=True)
+class RefitBench:
+    """What is measured with: the live model's vectors, the catalogue, its words. ``documents`` (m, dim)."""
+
+    settings: TrainerSettings
+    live: Release
+    snapshot: Snapshot
+    catalog: EvaluationCatalog
+    known: KnownVectors
+    documents: Vectors
+    words: WordIndex
+
+    @classmethod
+    def of(cls, vectors: Path, settings: TrainerSettings, live: Release, snapshot: Snapshot) -> Self:
+        """Load the live model; encode what of the catalogue is not known."""
+        catalog = EvaluationCatalog.of(snapshot.catalog)
+        encoder = Encoder.load(resolve_model(live.model), threads=settings.torch_threads)
+        known = KnownVectors.read(encoder, vectors, Path(live.model).parent / "evaluation" / VECTORS)
+        words = words_of_catalog(catalog, live.ranking.language or settings.language)
+        return cls(settings, live, snapshot, catalog, known, known.documents(catalog.texts), words)
+
+    def refitted(self, learnt: UpToNow, folder: Path, tested: pl.DataFrame) -> tuple[Fitted, pl.DataFrame]:
+        """Fit and measure with a memory that lacks what is asked, written into ``folder``."""
+        asked = Validation.of(learnt.validation)
+        ranking = self.remembering(learnt.left_out, folder, dict.fromkeys(PARTS, 1.0))
+        sources = dict(self._sources(ranking))
+        if RANKER in weighed(self.live.ranking):
+            sources[RANKER] = Ranker.load(self.live.ranking)
+        return refit(
+            self.documents,
+            (asked, self.known.queries(asked.texts)),
+            (tested, self.known.queries(tested["query"].to_list())),
+            sources,
+            self.catalog,
+            self.live.ranking,
+        )
+
+    def remembering(self, pairs: pl.DataFrame, folder: Path, coefficients: Mapping[str, float]) -> Ranking:
+        """Write the memory of the pairs; return the ranking with it, live's own where nothing differs."""
+        taken = taken_of(pairs)
+        queries = remembered_queries(taken)
+        own = self.live.model_sha256
+        digest = write_memory(folder, taken, queries, self.known.queries(queries), model_sha256=own)
+        ranking = Ranking(coefficients=dict(coefficients))
+        if parts := set(weighed(ranking)):
+            artefacts = {MEMORY: (str(folder.absolute()), digest)} if parts & {MEMORY, PRIOR} else {}
+            if RANKER in parts:  # it reads the parts whose coefficients are kept with it
+                artefacts[RANKER] = self.live.ranking.artefacts[RANKER]
+            ranking = Ranking(
+                coefficients=dict(coefficients),
+                artefacts=artefacts,
+                language=self.words.language,
+                analysis_sha256=analysis_digest(self.words.language),
+            )
+        return self.live.ranking if _same(ranking, self.live.ranking) else ranking
+
+    def compared(
+        self, ranking: Ranking, tested: pl.DataFrame, learnt: UpToNow, manifest: Manifest
+    ) -> GateEvidence:
+        """Return how the tested queries would be answered beside how they are, and what the data says."""
+        texts, problems = tested["query"].to_list(), {}
+        results = [score("candidate", self._answers(ranking, texts), tested)]
+        try:
+            results.append(score("live", self._answers(self.live.ranking, texts), tested))
+        except ArtefactError as error:
+            problems["live"] = f"what serves cannot be read: {error}"
+        data = facts_of(
+            self.snapshot, cut_day=learnt.cut_day, received=manifest.received, refused=manifest.refused
+        )
+        plain = self.evidence(tested, pl.concat(results), learnt)
+        try:
+            pins = read_pins(self.settings.data_dir / self.settings.pinned_queries)
+        except PinError as error:
+            return replace(plain, data=data, pinned=None, problems=problems | {"pinned": str(error)})
+        asked = [pin.query for pin in pins]
+        answers = dict(zip(asked, self._answers(ranking, asked), strict=True)) if asked else {}
+        return replace(plain, data=data, pinned=pins_missing(pins, answers), problems=problems)
+
+    def evidence(self, tested: pl.DataFrame, results: pl.DataFrame, learnt: UpToNow) -> GateEvidence:
+        """Return results as the gate reads them."""
+        found = Evaluation(tested, results, EvaluationFacts(queries=tested.height))
+        trusted = believed(self.snapshot.clients, deviations=self.settings.newcomer_deviations)
+        return evidence_of(found, self.snapshot, learnt.weighted, trusted)
+
+    def _answers(self, ranking: Ranking, texts: Sequence[str]) -> list[list[str]]:
+        vectors = Embedded(self.known.queries(texts), self.documents)
+        return served(vectors, self._sources(ranking), texts, self.catalog, ranking)
+
+    def _sources(self, ranking: Ranking) -> Mapping[str, Source]:
+        return sources_of(ranking, self.words, model_sha256=self.live.model_sha256)
+
+
+def _same(ours: Ranking, theirs: Ranking) -> bool:
+    """Whether two rankings answer alike: an artefact is known by its digest, wherever it lies."""
+
+    def digests(ranking: Ranking) -> dict[str, str]:
+        return {name: digest for name, (_, digest) in ranking.artefacts.items()}
+
+    same = ours.model_copy(update={"artefacts": theirs.artefacts})
+    return same == theirs and digests(ours) == digests(theirs)
