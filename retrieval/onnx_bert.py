@@ -77,13 +77,17 @@ class _Weights:
     """Where each tensor of a safetensors file lies: 8 bytes of length, a JSON header, the data."""
 
     def __init__(self, folder: Path) -> None:
-        (self.file,) = folder.rglob(_FILE)  # ValueError for none, and for weights in several files
-        with self.file.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            self._header: dict[str, Any] = json.loads(file.read(length))
-        self._start = 8 + length
         word = "embeddings.word_embeddings.weight"
-        self._prefix = next(name.removesuffix(word) for name in self._header if name.endswith(word))
+        found = []
+        # Modules behind the layers have files of their own; a cache may hold links, which the runtime refuses
+        for file in sorted(folder.rglob(_FILE)):
+            header, start = _header(file)
+            found += [
+                (file.resolve(), header, start, n.removesuffix(word)) for n in header if n.endswith(word)
+            ]
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} files {_FILE} hold word embeddings, not one")
+        self.file, self._header, self._start, self._prefix = found[0]
 
     def tensor(self, name: str) -> TensorProto:
         """Return a tensor that names its place in the file. Raises ``ValueError`` unless it is float32."""
@@ -101,6 +105,13 @@ class _Weights:
         for key, value in place.items():
             tensor.external_data.add(key=key, value=str(value))
         return tensor
+
+
+def _header(file: Path) -> tuple[dict[str, Any], int]:
+    """Return what a safetensors file says of its tensors, and where their data begin."""
+    with file.open("rb") as opened:
+        (length,) = struct.unpack("<Q", opened.read(8))
+        return json.loads(opened.read(length)), 8 + length
 
 
 def _graph(config: Any, weights: _Weights) -> onnx.ModelProto:

@@ -194,3 +194,15 @@ def test_nothing_is_written_beside_the_model_and_its_fingerprint_stays(torch_onl
     assert Encoder.load(copy, threads=1).quicken(layers(), ALL) is None
     assert sorted(copy.rglob("*")) == before
     assert fingerprint(copy) == torch_only.fingerprint
+
+
+def test_a_module_behind_the_layers_with_weights_of_its_own_is_kept(tmp_path: Path):
+    from benchmarks.deployment.rotated_models import rotated_model
+    from retrieval.encoder import Encoder
+
+    rotated_model(tmp_path / "rotated", seed=1, dim=128)
+    found = Encoder.load(tmp_path / "rotated", threads=1)
+    wanted = found.encode_queries(["red shoes", "hdmi"])
+    assert found.quicken(layers(), ALL) is None
+    assert (found.encode_queries(["red shoes", "hdmi"]) * wanted).sum(axis=1).min() > 0.9999
+    assert found.dim == 128
