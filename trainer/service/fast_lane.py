@@ -135,11 +135,15 @@ class FastLane:
             while True:
                 async for record in reader.until(await reader.end_offsets()):
                     self._releases.take(record)
-                request = await self._next(ends)
-                if request is None:
-                    await asyncio.sleep(TICK_S)
-                else:
-                    await self._carry_out(request)
+                try:
+                    request = await self._next(ends)
+                    if request is not None:
+                        await self._carry_out(request)
+                        continue
+                except OSError as error:  # a full disk holds up the refreshes, and no run
+                    log.warning("refresh put off", reason=str(error))
+                    self._failed, self._began, self.current = True, time.monotonic(), None
+                await asyncio.sleep(TICK_S)
 
     async def _next(self, reader: Reader) -> Request | None:
         """Return what is to be done: what was begun, what is asked for, or what is due."""
