@@ -19,6 +19,7 @@ Weights = npt.NDArray[np.float64]
 GRID = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0)
 MIN_QUERIES = 30
 ROUNDS = 4
+MISSED = 0.5  # with 1, a few hundred queries left out parts that other queries wanted
 SHOWN = 10
 RRF_K = 60  # Cormack, Clarke, Buettcher, SIGIR 2009
 
@@ -55,8 +56,8 @@ def fit(
 
     ``queries``: the values of each query's candidates by part, and its gains by product. From equal voices
     on, one part after the other takes the best of the grid, the smallest of equals, until none changes; then
-    the part that is missed least is left out, if without it less than one standard error of the paired
-    difference is lost, and the others are fitted again. Queries without a gain do not count; with fewer than
+    the part that is missed least is left out, if without it less is lost than ``MISSED`` standard errors of
+    the paired difference, and the others are fitted again. Queries without a gain do not count; with fewer than
     ``MIN_QUERIES`` nothing is added: too little is known to change anything.
     """
     order = [DENSE, *names]
@@ -92,7 +93,7 @@ def _without_the_least(examples: Sequence[_Example], weights: Weights) -> Weight
         fewer = np.where(np.arange(len(weights)) == place, 0.0, weights)
         lost = there - _values(examples, fewer)
         error = float(lost.std(ddof=1)) / np.sqrt(len(lost))
-        if lost.mean() <= error:
+        if lost.mean() <= MISSED * error:
             missed.append((float(lost.mean() / max(error, 1e-12)), fewer))
     return min(missed, key=lambda one: one[0])[1] if missed else None
 

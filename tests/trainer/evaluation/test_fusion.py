@@ -50,7 +50,7 @@ def test_queries_without_a_gain_do_not_count():
     assert fit([*known, *((parts, {"b": 0.0}) for parts, _ in known)], ["words"]).queries == MIN_QUERIES
 
 
-def test_a_part_that_is_missed_by_less_than_a_standard_error_is_left_out():
+def test_a_part_that_is_missed_by_less_than_half_a_standard_error_is_left_out():
     right = ({"dense": {"a": 0.5, "b": 0.4}, "words": {"b": 1.0}}, {"b": 1.0})
     wrong = ({"dense": {"a": 0.5, "b": 0.4}, "words": {"b": 1.0}}, {"a": 1.0})
     barely = fit([*[right] * 52, *[wrong] * 48], ["words"])  # .04 better, with a standard error of .1
