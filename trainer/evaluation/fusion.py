@@ -57,8 +57,8 @@ def fit(
     ``queries``: the values of each query's candidates by part, and its gains by product. From equal voices
     on, one part after the other takes the best of the grid, the smallest of equals, until none changes; then
     the part that is missed least is left out, if without it less is lost than ``MISSED`` standard errors of
-    the paired difference, and the others are fitted again. Queries without a gain do not count; with fewer than
-    ``MIN_QUERIES`` nothing is added: too little is known to change anything.
+    the paired difference, and the others are fitted again. Queries without a gain do not count; with fewer
+    than ``MIN_QUERIES`` nothing is added: too little is known to change anything.
     """
     order = [DENSE, *names]
     examples = [
