@@ -87,6 +87,7 @@ class _Shelf:
     by_text: Mapping[str, Mapping[str, Sequence[SetRule]]]
     loose: Sequence[SetRule]
     pins: Sequence[SetRule]
+    boosts: tuple[float, float]  # from the first to the last moment of any
 
     @classmethod
     def of(cls, rules: Iterable[SetRule]) -> Self:
@@ -99,6 +100,10 @@ class _Shelf:
             {name: dict(own) for name, own in by_text.items()},
             [one for one in ordered if one.loose][:LOOSE_RULES],
             [one for one in ordered if one.action is RuleAction.PIN],
+            (
+                min((one.since for one in ordered if one.boost), default=inf),
+                max((one.until for one in ordered if one.boost), default=-inf),
+            ),
         )
 
     def about(self, product_id: str, fields: Mapping[str, Any]) -> list[Sequence[SetRule]]:
@@ -188,6 +193,11 @@ class QueryRules:
                     return list(named)[:PINNED]
         return list(named)
 
+    @property
+    def boosts(self) -> bool:
+        """Whether a boost may hold, so that every product that competes must be looked at."""
+        return any(since <= self._now < until for since, until in (s.boosts for s in self._shelves))
+
     def _holds(self, rule: SetRule) -> bool:
         return rule.since <= self._now < rule.until
 
@@ -205,9 +215,9 @@ def arranged(
 ) -> Arranged:
     """Return the hits as the rules want them; each that one of them changed names it. Ranks are not set.
 
-    ``ranked``: by score. The first ``contenders`` of them compete, whatever page is asked for; a boost
-    changes no others, so that pages fit together. ``named``: of ``rules.pinned()`` those that are there and
-    meet the request's filters, but were not ranked.
+    ``ranked``: by score; where ``rules.boosts``, all that compete, which are the first ``contenders``
+    whatever page is asked for. A boost changes no others, so that pages fit together. ``named``: of
+    ``rules.pinned()`` those that are there and meet the request's filters, but were not ranked.
     """
     hits = {**named, **{h.product_id: h for h in ranked}}  # where both are, that with its whole score
     decided = {i: rules.of(i, h.fields) for i, h in hits.items()}

@@ -108,10 +108,10 @@ def _answered(
     started, end, now = time.perf_counter(), time.monotonic() + timeout_s, time.time()
     queries = [r.user_query for r in requests]
     own_rules = [rules.of(query, now=now) for query in queries]
-    ruled = any(own_rules)
-    depth = asked.depth + SPARE if ruled else asked.depth
+    depth = asked.depth + SPARE if any(own_rules) else asked.depth
+    boosted = any(own is not None and own.boosts for own in own_rules)
     try:
-        found = release.find(queries, vectors, depth, asked.filters, timeout_s=timeout_s, every=ruled)
+        found = release.find(queries, vectors, depth, asked.filters, timeout_s=timeout_s, every=boosted)
     except StoreError as error:
         log.warning(
             "index failed",

@@ -48,7 +48,12 @@ class Ruling:
             while len(order.front) < depth and asked <= len(ranked) and asked < MOST:
                 asked = min(MOST, WIDER * asked)
                 wider = self.release.find(
-                    [self.query], self.vector[None], asked, self.filters, timeout_s=self._left_s(), every=True
+                    [self.query],
+                    self.vector[None],
+                    asked,
+                    self.filters,
+                    timeout_s=self._left_s(),
+                    every=self.rules.boosts,
                 )
                 left_out = left_out or wider.left_out
                 if len(wider.hits[0]) <= len(ranked):

@@ -74,10 +74,17 @@ class Shop:
         return [h for h in there if meets(met, h.product_id, h.fields)]
 
     def find(
-        self, queries: Sequence[str], vectors: object, k: int, filters: Sequence[Filter] = (), **_: Any
+        self,
+        queries: Sequence[str],
+        vectors: object,
+        k: int,
+        filters: Sequence[Filter] = (),
+        *,
+        every: bool = False,
+        **_: Any,
     ) -> Found:
         self.calls.append(k)
-        found = self._there(filters)[: max(k, self.contenders)]
+        found = self._there(filters)[: max(k, self.contenders) if every else k]
         return Found([found] * len(queries), contenders=[min(len(found), self.contenders)] * len(queries))
 
     def named(self, ids: Sequence[str], vector: object, filters: Sequence[Filter], **_: Any) -> Any:
@@ -99,7 +106,7 @@ def answered(
     if own is None:
         return shop.find([query], None, k + offset, filters).hits[0][offset : offset + k]
     asked = k + offset + SPARE
-    found = shop.find([query], None, asked, filters)
+    found = shop.find([query], None, asked, filters, every=own.boosts)
     ruling = Ruling(shop, own, query, np.zeros(3), filters, time.monotonic() + 9)  # type: ignore[arg-type]
     ruled = ruling.hits(found, 0, asked, k + offset)
     assert ruled.left_out == ""
@@ -187,6 +194,20 @@ def test_a_rule_holds_from_its_first_moment_and_not_at_its_last():
     assert [ids(answered(pinned, 1, now=NOW + s))[0] for s in (-0.001, 0, 9.999, 10)] == [0, 9, 9, 0]
     instead = rules_of(rule("hide", "p009", rule_id="a", until=at(NOW)), rule("pin", "p009", rule_id="b"))
     assert ids(answered(instead, 1)) == [9]  # what has ended hides nothing
+
+
+def test_a_boost_that_does_not_hold_asks_for_nothing_more():
+    at = lambda s: datetime.fromtimestamp(s, UTC)  # noqa: E731
+    for rules, holds in (
+        (rules_of(rule("hide", "p1")), False),
+        (rules_of(rule("boost", "p1")), True),
+        (rules_of(rule("hide", "p1"), rule("boost", "p1", rule_id="s", query=None)), True),
+        (rules_of(rule("boost", "p1", since=at(NOW + 1))), False),
+        (rules_of(rule("boost", "p1", until=at(NOW))), False),
+    ):
+        own = rules.of("mug", now=NOW)
+        assert own is not None
+        assert own.boosts is holds
 
 
 def test_filters_name_products_and_narrow_those_that_a_rule_names():

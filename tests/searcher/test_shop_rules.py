@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from retrieval.merchandising import SetRule
 from schemas.bounds import REQUEST_BYTES
+from schemas.rules import MerchandisingRule
 from schemas.settings import SearcherSettings
 from schemas.topics import RULES
 from searcher.shop_rules import ShopRules, rule_of
@@ -65,6 +68,27 @@ def test_what_holds_no_rule_says_so_and_is_not_a_rule_for_every_query(value: byt
     assert why
 
 
+ANYTHING = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+FIELDS = st.sampled_from(sorted(MerchandisingRule.model_fields))
+
+
+@given(st.dictionaries(FIELDS, ANYTHING, max_size=4), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_whatever_stands_in_its_fields_a_record_is_a_rule_or_says_why_not(
+    fields: dict[str, Any], by_filter: bool
+):
+    about = {"filters": [{"field": "brand", "value": "A", **fields}]} if by_filter else {}
+    for value in (raw(**fields | about), raw(filters=[fields])):
+        _, found = read(value)
+        assert found != "a fault of ours"
+
+
 def test_a_record_without_a_readable_key_is_about_nothing():
     assert read(raw(), b"\xff")[0] is None
     assert read(raw(), None)[0] is None
@@ -75,15 +99,15 @@ def test_a_record_without_a_readable_key_is_about_nothing():
 async def test_the_rules_are_complete_once_all_is_read_and_follow_then(
     settings_env: Callable[..., dict[str, str]],
 ):
-    settings = SearcherSettings.load(settings_env(partitions=3))
-    await ensure_topics(settings)
-    topic, stopping, shop = settings.topic(RULES.name), asyncio.Event(), ShopRules(settings)
+    own = SearcherSettings.load(settings_env(partitions=3))
+    await ensure_topics(own)
+    topic, stopping, shop = own.topic(RULES.name), asyncio.Event(), ShopRules(own)
 
     def hidden(query: str = "mug") -> bool:
         own = shop.rules.of(query, now=0.0)
         return own is not None and own.of("p1", {}) is not None
 
-    async with open_producer(settings.kafka) as producer, asyncio.timeout(120):
+    async with open_producer(own.kafka) as producer, asyncio.timeout(120):
 
         async def send(rule_id: str, value: bytes | None) -> None:
             await producer.send(Outgoing(topic, value, key=rule_id.encode()))
