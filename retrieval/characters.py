@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from retrieval.character_ngrams import ngrams
 
-LEADING = 300  # characters of a text that count: what names a product stands first
+LEADING = 160  # characters of a text that count: what names a product stands first
 MOST_GRAMS = 24  # of a query by which candidates are looked for: the rarest
 KNOWN_TEXTS = 50_000
 IN_INDEX = 3  # characters of an n-gram that candidates are looked for by

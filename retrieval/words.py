@@ -47,7 +47,7 @@ LANGUAGES = frozenset(
 )
 MOST_WORDS = 64  # of a query
 MOST_TIES = 200  # at the last place, from which the smaller ids are taken
-_HEAP_BYTES = 32 << 20
+_HEAP_BYTES = 16 << 20
 _LONGEST = 80
 # Scripts without spaces between words: Thai, Japanese, Chinese
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")

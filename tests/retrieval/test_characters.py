@@ -82,8 +82,8 @@ def test_texts_that_were_used_long_ago_are_read_again(monkeypatch: pytest.Monkey
 
 
 def test_long_texts_cost_what_their_beginning_costs():
-    (short,), (long,) = ngram_counts(["dish " * 60]), ngram_counts(["dish " * 60 + "xbox " * 10_000])
-    assert len("dish " * 60) == LEADING
+    (short,), (long,) = ngram_counts(["dish " * 32]), ngram_counts(["dish " * 32 + "xbox " * 10_000])
+    assert len("dish " * 32) == LEADING
     assert long.counts.tolist() == short.counts.tolist()
     (often,) = ngram_counts(["a" * LEADING])
-    assert int(often.times.max()) > 200
+    assert int(often.times.max()) > 100
