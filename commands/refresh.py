@@ -6,11 +6,10 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from commands.support.patience import StuckError
-from commands.support.run_request import send_trigger, wait_for_run
+from commands.support.run_progress import ended
+from commands.support.run_request import send_trigger
 from commands.support.session import find_settings, out, show_json, stop
-from schemas.settings import Settings
-from schemas.training import RunState, TrainingRun, Trigger
+from schemas.training import RunState, Trigger
 
 
 def refresh(
@@ -42,7 +41,7 @@ def refresh(
         told = f"requested as trigger {trigger.trigger_id}; `searchloop runs` shows its progress"
         show_json(asked) if as_json else out.print(told)
         return
-    run = _ended(settings, trigger.trigger_id, quiet_s=timeout_s)
+    run = ended(settings, trigger.trigger_id, quiet_s=timeout_s)
     if as_json:
         show_json(run.model_dump(mode="json"))
     else:
@@ -50,10 +49,3 @@ def refresh(
         out.print(f"{run.run_id}: {run.state.value} {run.detail}{serves}", markup=False)
     if run.state not in {RunState.DEPLOYED, RunState.SKIPPED}:
         raise SystemExit(1)
-
-
-def _ended(settings: Settings, trigger_id: str, *, quiet_s: float) -> TrainingRun:
-    try:
-        return asyncio.run(wait_for_run(settings, trigger_id, quiet_s=quiet_s))
-    except StuckError as error:
-        stop(str(error))

@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from commands.support.patience import StuckError
+from commands.support.run_progress import ended
 from commands.support.run_request import send_trigger, wait_for_run
 from commands.support.serving_evidence import show_decision
-from commands.support.session import err, find_settings, out, show_json, stop
+from commands.support.session import find_settings, out, show_json, stop
 from commands.support.topic_state import read_decisions
-from schemas.settings import Settings, TrainerSettings
+from schemas.settings import TrainerSettings
 from schemas.training import RunState, TrainingRun, Trigger
 from trainer.run.request import Request, TriggerError
 
@@ -60,7 +60,7 @@ def train(
         else:
             out.print(f"requested as trigger {trigger.trigger_id}; `searchloop runs` shows its progress")
         return
-    run = _ended(settings, trigger, quiet_s=timeout_s)
+    run = ended(settings, trigger.trigger_id, quiet_s=timeout_s)
     if as_json:
         show_json(run.model_dump(mode="json"))
     else:
@@ -96,23 +96,6 @@ def _cancel(run_id: str, *, timeout_s: float, data_dir: Path | None, as_json: bo
         _show(run)
     if run.state is not RunState.CANCELLED:
         raise SystemExit(1)
-
-
-def _ended(settings: Settings, trigger: Trigger, *, quiet_s: float) -> TrainingRun:
-    """Wait for the run that takes the trigger, and show how it fares."""
-    bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), console=err
-    )
-    with bar:
-        task = bar.add_task("waiting for the trainer", total=None)
-
-        def follow(run: TrainingRun) -> None:
-            bar.update(task, description=f"{run.run_id}: {run.state.value} {run.progress:.0%} {run.detail}")
-
-        try:
-            return asyncio.run(wait_for_run(settings, trigger.trigger_id, quiet_s=quiet_s, on_change=follow))
-        except StuckError as error:
-            stop(str(error))
 
 
 def _show(run: TrainingRun) -> None:

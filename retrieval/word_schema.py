@@ -9,7 +9,7 @@ from tantivy import Occur, Query
 
 from retrieval.characters import LEADING, NgramCounts
 from retrieval.document import document_text
-from retrieval.filters import Condition, parsed
+from retrieval.filters import Condition, above, parsed
 from retrieval.rows import PATH_SEPARATOR
 from schemas.products import CatalogProduct
 from schemas.search import Filter
@@ -81,9 +81,8 @@ def tantivy_document(document: WordDocument, number: int, text: str, own: NgramC
     made.add_text("product_id", document.product_id)
     made.add_text("brand", document.brand)
     made.add_text("availability", document.availability)
-    path = document.category.split(PATH_SEPARATOR)
-    for depth in range(1, len(path) + 1):  # a category holds for all below it
-        made.add_text("category", PATH_SEPARATOR.join(path[:depth]))
+    for category in (*above(document.category), document.category):  # a category holds for all below it
+        made.add_text("category", category)
     if document.price is not None:
         made.add_float("price", document.price)
     return made

@@ -15,15 +15,14 @@ from retrieval.query_memory import Taken, write_memory
 from retrieval.ranking import MEMORY, PARTS
 from retrieval.words import analysis_digest
 from schemas.releases import Ranking
-from schemas.settings import Settings
+from schemas.settings import Settings, TrainerSettings
 from schemas.text import normalise_query
 from schemas.topics import CATALOG
-
-_LANGUAGE = "english"
 
 
 def all_parts(folder: Path, encoder: Encoder, ground: IndexedShop, queries: int, seed: int) -> Ranking:
     """Write a memory of so many queries into ``folder``; return a ranking that weighs every part alike."""
+    language = TrainerSettings().language
     titles = [normalise_query(product.title).split() for product in ground.products]
     numbered = [(number, words) for number, words in enumerate(titles) if words]
     known = queries_of([words for _, words in numbered], queries, seed)
@@ -36,8 +35,8 @@ def all_parts(folder: Path, encoder: Encoder, ground: IndexedShop, queries: int,
     return Ranking(
         coefficients=dict.fromkeys(PARTS, 1.0),
         artefacts={MEMORY: (str(folder), digest)},
-        language=_LANGUAGE,
-        analysis_sha256=analysis_digest(_LANGUAGE),
+        language=language,
+        analysis_sha256=analysis_digest(language),
     )
 
 
