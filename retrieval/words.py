@@ -9,6 +9,8 @@ knows no model, no Milvus and no Kafka.
 import hashlib
 import re
 import threading
+import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -47,6 +49,7 @@ LANGUAGES = frozenset(
 )
 MOST_WORDS = 64  # of a query
 MOST_TIES = 200  # at the last place, from which the smaller ids are taken
+SEARCH_S = 30.0  # no search lasts longer
 _HEAP_BYTES = 16 << 20
 _LONGEST = 80
 # Scripts without spaces between words: Thai, Japanese, Chinese
@@ -103,7 +106,7 @@ class WordIndex:
         self._numbers: dict[str, int] = {}
         self._versions: dict[str, int] = {}
         self._ids: dict[int, str] = {}
-        self._left: list[int] = []
+        self._left: deque[tuple[float, list[int]]] = deque()
         self._next = 0
         self.characters = Characters(self._texts)
 
@@ -144,11 +147,13 @@ class WordIndex:
     def _settle(self, put: Mapping[str, tuple[int, int]], out: Iterable[str]) -> None:
         """Let searches know what the index holds now.
 
-        A search that began before may still find what left: its numbers are let go with the next change.
+        A search that began before may still find what left: its numbers are let go ``SEARCH_S`` later.
         """
-        for number in self._left:
-            self._ids.pop(number, None)
-        self._left = [self._numbers.pop(product_id) for product_id in out]
+        now = time.monotonic()
+        while self._left and self._left[0][0] < now - SEARCH_S:
+            for number in self._left.popleft()[1]:
+                self._ids.pop(number, None)
+        self._left.append((now, [self._numbers.pop(product_id) for product_id in out]))
         for product_id, (number, version) in put.items():
             self._numbers[product_id], self._versions[product_id] = number, version
         for product_id in set(out) - put.keys():

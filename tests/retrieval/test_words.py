@@ -80,6 +80,23 @@ def test_while_much_changes_every_product_keeps_its_words_and_meets_its_conditio
     changing.join()
 
 
+def test_a_search_that_outlasts_several_changes_finds_what_was_there(monkeypatch: pytest.MonkeyPatch):
+    words = index(SHOP)
+    before = words._index.searcher()
+    for _ in range(3):
+        words.change([WordDocument("p4", "garden hose")])
+    monkeypatch.setattr(words, "_index", type("Before", (), {"searcher": lambda _: before})())
+    assert words.best("hose", 5) == {"p4": 1.0}
+
+
+def test_numbers_of_what_left_are_let_go_in_the_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("retrieval.words.SEARCH_S", -1.0)
+    words = index(SHOP)
+    for _ in range(5):
+        words.change([WordDocument("p4", "garden hose")])
+    assert len(words._ids) <= len(SHOP) + 1
+
+
 @given(st.dictionaries(st.sampled_from("abcdefgh"), OF_SHOES, min_size=1), OF_SHOES, st.integers(1, 8))
 def test_a_value_depends_on_query_and_product_alone(texts, asked, k):
     words, query = index({i: " ".join(own) for i, own in texts.items()}), " ".join(asked)
