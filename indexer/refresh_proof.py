@@ -16,7 +16,7 @@ from retrieval.mapped_arrays import ArtefactError
 from retrieval.model_folder import ModelError
 from retrieval.query_memory import QueryMemory
 from retrieval.ranker import Ranker
-from retrieval.ranking import MEMORY, PARTS, RANKER, weighed
+from retrieval.ranking import MEMORY, RANKER, SERVED, weighed
 from schemas.products import CatalogProduct
 from schemas.releases import Ranking, Release
 from schemas.training import Check
@@ -44,7 +44,7 @@ async def proven(release: Release, products: Mapping[str, CatalogProduct], model
 def prove(release: Release, probes: Sequence[str], vectors: Vectors) -> list[Check]:
     """Return every check with its verdict, pass or fail. ``vectors`` (n, dim) are of the probes. Blocks."""
     ranking = release.ranking
-    unknown = sorted(set(weighed(ranking)) - {*PARTS, RANKER})
+    unknown = sorted(set(weighed(ranking)) - set(SERVED))
     checks = [
         _check(
             "ranking_parts",

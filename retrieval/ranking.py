@@ -23,6 +23,7 @@ MEMORY = "memory"
 PRIOR = "prior"
 RANKER = "ranker"  # learned from the others, and not among ``PARTS``
 PARTS = (DENSE, WORDS, CHARACTERS, MEMORY, PRIOR)
+SERVED = (*PARTS, RANKER)  # what a release may weigh
 # So many candidates each source names; the prior names none, since it knows nothing of the query
 DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 50, CHARACTERS: 50, MEMORY: 50, PRIOR: 0}
 

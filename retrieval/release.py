@@ -27,8 +27,7 @@ from retrieval.product_rows import ProductRows
 from retrieval.ranking import (
     DENSE,
     DEPTHS,
-    PARTS,
-    RANKER,
+    SERVED,
     Parts,
     Source,
     Vector,
@@ -337,10 +336,10 @@ def _fields(row: Row) -> dict[str, Any]:
 
 def _check_ranking(release: Release, words: WordIndex | None) -> None:
     ranking = release.ranking
-    unknown = sorted(set(weighed(ranking)) - {*PARTS, RANKER})
+    unknown = sorted(set(weighed(ranking)) - set(SERVED))
     if unknown or not ranking.coefficients.get(DENSE):
         raise ReleaseError(
-            f"generation {release.generation} ranks by {ranking.coefficients}; only {', '.join(PARTS)} can "
+            f"generation {release.generation} ranks by {ranking.coefficients}; only {', '.join(SERVED)} can "
             f"be served, and {DENSE} must be"
         )
     if not weighed(ranking):
