@@ -81,7 +81,7 @@ def forget(
 
 
 async def _refresh(settings: Settings, request: Erasure) -> None:
-    """Ask that what serves does without the shopper, as soon as its pairs do."""
+    """Ask that what serves does without the shopper; before its pairs do, it may still name it."""
     await send_trigger(
         settings,
         Trigger(
@@ -147,6 +147,7 @@ def later() -> dict[str, str]:
         "older values of compacted topics": "when Kafka compacts their segment (`segment.ms` is a day)",
         **{name: f"its records, {_told(age)} after each was written" for name, age in kept.items()},
         "dead letters": f"{_told(DEAD_LETTERS_KEPT)} after each was written",
+        "the memory that serves": "by the refresh that was asked for; those of older runs with their folders",
         "models": "never trained anew for it; the next one from the pretrained model knows nothing of it",
     }
 

@@ -82,7 +82,7 @@ def misplaced(candidate: Candidate, *, base_model: str, folders: Sequence[Path])
     for path in paths:
         if not any(Path(path).resolve().is_relative_to(folder) for folder in inside):
             return (
-                f"{path[:200]!r} does not lie in a folder of models: the runs of the data directory, or "
-                "one of model_folders"
+                f"{path[:200]!r} does not lie in a folder of models: the runs and refreshes of the data "
+                "directory, or one of model_folders"
             )
     return None

@@ -1,4 +1,4 @@
-"""The parts of a score that come from what shoppers did: memory of earlier queries, and popularity.
+"""What the parts of a score come from; here, what shoppers did: memory of earlier queries, and popularity.
 
 Both read one artefact (``query_memory``). Filters are asked of the catalogue's words, which hold the fields.
 """
@@ -22,8 +22,8 @@ AT_ONCE = 300
 def sources_of(ranking: Ranking, words: WordIndex | None, *, model_sha256: str) -> dict[str, Source]:
     """Return what the parts that a ranking weighs come from; nothing where it weighs the cosine alone.
 
-    ``words``: those of the catalogue. Raises ``ArtefactError`` when the memory is not there, damaged, or of
-    another model.
+    ``words``: those of the catalogue. Raises ``ArtefactError`` when memory or ranker are not there, damaged,
+    or of another model.
     """
     if words is None or not weighed(ranking):
         return {}

@@ -1,9 +1,10 @@
 """The one score of a product for a query: a sum of parts, each weighed by its coefficient in the release.
 
-``dense`` is the cosine; every other part has a source, which names its best candidates and values any
-product: at least 0, and 0 where it knows nothing. All candidates compete by all parts, so a score depends on
-the query and the product alone, and not on which source found it, on k, or on a filter. Serving and
-evaluation both rank by this. It knows no Milvus and no Kafka.
+``dense`` is the cosine; every other part has a source, which names its best candidates (prior and ranker name
+none) and values any product: at least 0, and 0 where it knows nothing; the ranker is told by the others. All
+candidates compete by all parts, so a score depends on the query and the product alone, and not on which
+source found it, on k, or on a filter. Serving and evaluation both rank by this. It knows no Milvus and no
+Kafka.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -104,8 +104,8 @@ class LoadedRelease:
 
         ``encoder`` is used, with the queries that it remembers, when its fingerprint is the release's;
         otherwise the release's model is given to ``load``. ``words``: those of the catalogue, for a release
-        that weighs them. Raises ``ReleaseError`` when the pieces do not fit, ``ModelError`` or ``StoreError``
-        when one is not there.
+        that weighs more than the cosine. Raises ``ReleaseError`` when the pieces do not fit, ``ModelError``
+        or ``StoreError`` when one is not there.
         """
         _check_ranking(release, words)
         if encoder is None or encoder.fingerprint != release.model_sha256:
@@ -346,7 +346,7 @@ def _check_ranking(release: Release, words: WordIndex | None) -> None:
         return
     if words is None or ranking.language != words.language:
         raise ReleaseError(
-            f"generation {release.generation} weighs words in {ranking.language!r}, which are not there"
+            f"generation {release.generation} needs the words in {ranking.language!r}, which are not there"
         )
     if ranking.analysis_sha256 != analysis_digest(words.language):
         raise ReleaseError(

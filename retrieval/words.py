@@ -29,7 +29,7 @@ from retrieval.word_schema import (
 )
 from schemas.search import Filter
 
-ANALYSIS = 1  # rises with every change of what the words of a text are
+ANALYSIS = 1  # rises with every change of what the words or the character n-grams of a text are
 LANGUAGES = frozenset(
     {
         "danish",

@@ -97,7 +97,7 @@ class RuleAction(StrEnum):
 class HitRule(Fact):
     """The merchandising rule that changed a hit (topic ``rules``).
 
-    ``placed``: it stands higher than by its score, so what shoppers do with it there teaches nothing.
+    ``placed``: it is pinned, or a boost moved it up: what shoppers do with it there teaches nothing.
     """
 
     rule_id: str

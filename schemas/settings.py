@@ -500,8 +500,8 @@ class IndexerSettings(Settings):
     base_model: str = Field(BUNDLED_MODEL, description="The model of the first generation.")
     model_folders: str = Field(
         "",
-        description="Further folders, comma separated, whose models may be promoted; the runs of the data "
-        "directory always may.",
+        description="Further folders, comma separated, whose models may be promoted; the runs and refreshes "
+        "of the data directory always may.",
     )
     build_batch: int = Field(
         256, ge=1, le=5000, description="Products encoded and written in one step of a build."

@@ -46,11 +46,9 @@ def answer(
     """Return one response per request, in order.
 
     ``ok``; ``partial`` when only the cosine could be computed, or what ``rules`` pin could not be read;
-    ``error`` when both attempts failed.
-    ``timeout_s`` bounds what is waited for the index, over both attempts (the second gets at least
-    ``LEAST_S``). ``encoded`` is called each time the encoder is done and only the index is waited for. Queue
-    and total times are left 0.
-    Raises ``NothingLiveError`` before a first release.
+    ``error`` when both attempts failed. ``timeout_s`` bounds what is waited for the index, over both attempts
+    (the second gets at least ``LEAST_S``). ``encoded`` is called each time the encoder is done and only the
+    index is waited for. Queue and total times are left 0. Raises ``NothingLiveError`` before a first release.
     """
     answers: dict[int, Answered] = {}
     rules = RuleSet() if rules is None else rules

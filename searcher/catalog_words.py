@@ -1,8 +1,8 @@
 """The words of the catalogue, read from the topic ``catalog`` and kept in step with it.
 
-By language, since each generation says in which it was measured; a searcher whose generations weigh no words
-reads nothing. A record that cannot be read, or that is older than what is known of its product, changes
-nothing.
+By language, since each generation says in which it was measured; a searcher whose generations rank by the
+cosine alone reads nothing. A record that cannot be read, or that is older than what is known of its product,
+changes nothing.
 """
 
 import asyncio

@@ -2,8 +2,8 @@
 
 Of answers: their number, errors, empty ones, latencies. Refreshes count with the generation that they
 refresh. Counts begin anew when a pointer makes it serve: what it did before its last promotion says nothing
-about this one. Plain requests are counted
-by client besides: filters that match nothing, pages beyond the end and a few clients cannot speak for all.
+about this one. Plain requests are counted by client besides: filters that match nothing, pages beyond the end
+and a few clients cannot speak for all.
 """
 
 import time

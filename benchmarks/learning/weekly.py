@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.harness.report import say
-from benchmarks.learning.clicklog import ClickLog
+from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from retrieval.encoder import Encoder
 from retrieval.memory_parts import sources_of
 from retrieval.model_folder import resolve_model
@@ -38,7 +38,7 @@ from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import Training, plan
 from trainer.learning.training_data import TrainingData
 
-RESAMPLES = 10_000
+RESAMPLES = SETTINGS.gate_resamples
 
 Scores = dict[str, dict[str, float]]
 

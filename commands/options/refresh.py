@@ -8,7 +8,9 @@ from commands.options.shared import AsJson, DataDir
 
 
 def refresh(
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; 0 only when deployed.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the end; 0 when it serves, or when nothing was new.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Refit and judge; deploy nothing.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Deploy whatever the verdict, and after a rollback.")

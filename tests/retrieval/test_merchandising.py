@@ -16,7 +16,7 @@ from retrieval.filters import meets, parsed
 from retrieval.found import Found
 from retrieval.merchandising import RuleError, RuleSet, SetRule, arranged
 from retrieval.words import WordDocument, WordIndex
-from schemas.bounds import LOOSE_RULES, PINNED, RULES
+from schemas.bounds import LOOSE_RULES, PINNED, RULE_IDS, RULES
 from schemas.rules import MerchandisingRule
 from schemas.search import Filter, RuleAction, ScoredHit
 from searcher.ruling import MOST, SPARE, Ruling
@@ -336,10 +336,10 @@ def test_what_is_beyond_the_bounds_is_left():
     many = {f"r{n:05d}": rule("hide", "p001", rule_id=f"r{n:05d}", query=f"q {n}") for n in range(RULES + 2)}
     assert rules.change(many) == 2
     assert rules.change({"r00000": many["r00001"]}) == 0  # one that is there may change
-    pins = [rule("pin", *(f"x{n}-{i}" for i in range(100)), rule_id=f"r{n}") for n in range(4)]
+    pins = [rule("pin", *(f"x{n}-{i}" for i in range(RULE_IDS)), rule_id=f"r{n}") for n in range(4)]
     own = rules_of(*pins).of("mug", now=NOW)
     assert own is not None
-    assert own.pinned() == [f"x{n}-{i}" for n in range(PINNED // 100) for i in range(100)]
+    assert own.pinned() == [f"x{n}-{i}" for n in range(PINNED // RULE_IDS) for i in range(RULE_IDS)]
     loose = [
         rule("hide", rule_id=f"r{n:03d}", filters=[{"field": "price", "op": "eq", "value": n}])
         for n in range(LOOSE_RULES + 5)

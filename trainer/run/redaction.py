@@ -1,9 +1,9 @@
 """Take a forgotten client out of the files of an ended run.
 
 Its rows, and the text of queries in which nobody else stood. Which pairs were its alone is read from the
-run's own snapshot. What the operator wrote (pinned queries, judgments) stays, and so does the model, and the
-memory of a run that was deployed. The
-verdict can then no longer be derived again; ``forgotten.json`` says why.
+run's own snapshot. What the operator wrote (pinned queries, judgments) stays, and so do the model, the
+ranker, and the memory of a run that was deployed. The verdict can then no longer be derived again;
+``forgotten.json`` says why.
 """
 
 import shutil
