@@ -1,4 +1,1 @@
-"""Pictures of products.
-
-The one preparation that training and serving share, and their store by content hash.
-"""
+"""Pictures of products: the one preparation that training and serving share, and where they come from."""

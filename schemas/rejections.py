@@ -29,6 +29,7 @@ class Reason(StrEnum):
     IMAGE_FETCH = "image_fetch"
     IMAGE_DECODE = "image_decode"
     IMAGE_TOO_LARGE = "image_too_large"
+    IMAGE_FORMAT = "image_format"
     PROCESSING_ERROR = "processing_error"
 
 
