@@ -1,0 +1,59 @@
+"""Objects by key, on whatever fsspec opens: a folder, or a bucket of S3, Azure or Google.
+
+A key says what an object was made of, so an object never changes and may be written twice. What is read is
+what was written: a torn or changed object is a miss, and is made again. The only home of fsspec.
+"""
+
+import hashlib
+import re
+from uuid import uuid4
+
+import fsspec
+
+_KEY = re.compile(r"(?=.{1,200}\Z)[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+class ArtefactStore:
+    """The objects under one address, ``file://`` or any other that fsspec knows.
+
+    Accounts and endpoints are those of fsspec's own configuration. A fault of the storage is raised as it is.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._files, self._root = fsspec.core.url_to_fs(address)
+        # A rename is atomic where files are; an object store shows what was put once all of it is there.
+        self._renames = "file" in self._files.protocol
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep an object under its key: all of it or nothing, also when the process is killed.
+
+        Its sha256 stands behind it, where readers of pictures and archives do not look. A killed writer may
+        leave a file whose name ends with ``.part``; nothing reads it.
+        """
+        path = self._path(key)
+        self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        first = f"{path}.{uuid4().hex}.part" if self._renames else path
+        self._files.pipe_file(first, data + hashlib.sha256(data).digest())
+        if self._renames:
+            self._files.mv(first, path)
+
+    def get(self, key: str) -> bytes | None:
+        """Return the object, or None: there is none, or it is not what was put."""
+        try:
+            found = self._files.cat_file(self._path(key))
+        except FileNotFoundError:
+            return None
+        data, digest = found[:-_DIGEST_BYTES], found[-_DIGEST_BYTES:]
+        return data if hashlib.sha256(data).digest() == digest else None
+
+    def has(self, key: str) -> bool:
+        """Say whether ``get`` has an answer; costs as much."""
+        return self.get(key) is not None
+
+    def _path(self, key: str) -> str:
+        if not _KEY.fullmatch(key):
+            raise ValueError(
+                "a key is 1 to 200 of a-z 0-9 . _ - in parts divided by /, none with a dot first"
+            )
+        return f"{self._root}/{key}"
