@@ -31,6 +31,7 @@ from stream.lag import intake_group
 from stream.shopper import Fence, Rules
 from stream.validation import Ignored
 from stream.validators import EVENT_VALIDATORS
+from trainer.evaluation.what_works import in_words
 from trainer.gate.rederivation import rederive
 
 _PROBLEMS = TypeAdapter(list[Problem])
@@ -89,7 +90,13 @@ def _show_decisions(settings: Settings, found: list[Decision], *, as_json: bool)
         for name, r in again.items()
     }
     if as_json:
-        show_json([d.model_dump(mode="json") | {"rederived": facts.get(d.decision_id)} for d in found])
+        show_json(
+            [
+                d.model_dump(mode="json")
+                | {"in_words": in_words(d.part_gains), "rederived": facts.get(d.decision_id)}
+                for d in found
+            ]
+        )
     for decision in found if not as_json else ():
         show_decision(decision)
         told = again.get(decision.decision_id)

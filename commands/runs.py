@@ -5,10 +5,12 @@ from datetime import datetime
 from pathlib import Path
 
 from commands.support.moments import runs_at
-from commands.support.serving_evidence import asked_moment
+from commands.support.serving_evidence import asked_moment, show_part_gains
 from commands.support.session import find_settings, out, show_json, stop, table
-from commands.support.topic_state import read_runs
-from schemas.training import TrainingRun
+from commands.support.topic_state import read_decisions, read_runs
+from schemas.settings import Settings
+from schemas.training import Score, TrainingRun
+from trainer.evaluation.what_works import in_words
 from trainer.run.folder import REPORT
 
 
@@ -25,11 +27,17 @@ def runs(run_id: str | None, *, at: str | None, data_dir: Path | None, as_json: 
         if not found:
             stop(f"no run {run_id!r}; `searchloop runs` lists them")
     pages = {r.run_id: settings.data_dir.absolute() / "runs" / r.run_id / REPORT for r in found}
+    gains = {} if run_id is None else asyncio.run(_part_gains(settings, run_id))
     if as_json:
+        told = {
+            part: {group: score.model_dump() for group, score in by.items()} for part, by in gains.items()
+        }
+        own = {} if run_id is None else {"part_gains": told, "in_words": in_words(gains)}
         show_json(
             [
                 r.model_dump(mode="json")
                 | {"report": str(pages[r.run_id]) if pages[r.run_id].is_file() else None}
+                | own
                 for r in found
             ]
         )
@@ -47,8 +55,15 @@ def runs(run_id: str | None, *, at: str | None, data_dir: Path | None, as_json: 
         for r in found
     ]
     table("training runs", ["run", "kind", "state", "verdict", "pairs", "generation", "detail"], rows)
+    show_part_gains(gains)
     if run_id is not None and pages[run_id].is_file():
         out.print(f"report: {pages[run_id]}", highlight=False, soft_wrap=True)
+
+
+async def _part_gains(settings: Settings, run_id: str) -> dict[str, dict[str, Score]]:
+    """Return what each part of the run's candidate adds, by its decision; nothing where it came to none."""
+    decisions = [d for d in await read_decisions(settings) if d.decision_id == run_id]
+    return decisions[-1].part_gains if decisions else {}
 
 
 def _runs_at(found: list[TrainingRun], at: datetime, *, as_json: bool) -> None:

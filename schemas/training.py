@@ -144,6 +144,8 @@ class Decision(Fact):
     """The evidence of one verdict: the topic ``decisions``, kept for ever.
 
     ``ndcg10`` maps system (popularity, bm25, base, live, candidate) to segment (all, unseen, ...) to score.
+    ``part_gains`` maps each part of the candidate's score, and ``training``, to segment (all, repeated,
+    unseen) to what nDCG@10 loses without it.
     ``evidence`` maps the files of the run that it rests on to their sha256, ``limits`` are the gate's
     thresholds: with both it can be derived again. ``tries``: how many candidates, this one included, have
     been judged against the same live generation. ``candidate_ranking`` is how the candidate was measured, and
@@ -157,6 +159,7 @@ class Decision(Fact):
     reasons: list[str] = []
     checks: list[Check] = []
     ndcg10: dict[str, dict[str, Score]] = {}
+    part_gains: dict[str, dict[str, Score]] = {}
     examples: list[dict[str, str | list[str]]] = []
     snapshot_sha256: str | None = None
     candidate_sha256: str | None = None

@@ -44,10 +44,11 @@ def command_for(
 
 
 def metrics_of(decision: Decision) -> dict[str, float]:
-    """Return the scores as flat numbers: ``ndcg10_<system>_<segment>``."""
+    """Return the scores as flat numbers: ``ndcg10_<system>_<segment>``, ``ndcg10_gain_<part>_<segment>``."""
+    gains = {f"gain_{part}": by for part, by in decision.part_gains.items()}
     return {
         f"ndcg10_{system}_{segment}": round(score.mean, 6)
-        for system, row in decision.ndcg10.items()
+        for system, row in {**decision.ndcg10, **gains}.items()
         for segment, score in row.items()
     }
 

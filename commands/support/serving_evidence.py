@@ -1,6 +1,7 @@
 """What served at a moment and why, and what a decision rests on, as an operator reads it."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from rich.text import Text
 from commands.support.moments import MomentError, moment, serving_at
 from commands.support.session import find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_decisions
-from schemas.training import Check, Decision
+from schemas.training import Check, Decision, Score
+from trainer.evaluation.leave_one_out import ALL, REPEATED, UNSEEN
+from trainer.evaluation.what_works import in_words
 
 
 def asked_moment(text: str | None) -> datetime | None:
@@ -92,6 +95,7 @@ def show_decision(decision: Decision) -> None:
             for system, by in decision.ndcg10.items()
         ]
         table("nDCG@10 over the whole catalogue, with 95 % intervals", ["system", *segments], rows)
+    show_part_gains(decision.part_gains)
     if decision.checks:
         table(
             "gate",
@@ -99,3 +103,24 @@ def show_decision(decision: Decision) -> None:
             [(c.name, c.verdict, _delta(c), c.reason) for c in decision.checks],
         )
     out.print(Text.assemble((decision.verdict, "bold"), f"  {'; '.join(decision.reasons)}"))
+
+
+def show_part_gains(gains: Mapping[str, Mapping[str, Score]]) -> None:
+    """Print what each part of a score adds, and in words what works in this shop; nothing for nothing."""
+    if not gains:
+        return
+    groups = [group for group in (ALL, REPEATED, UNSEEN) if any(group in by for by in gains.values())]
+    rows = [
+        (
+            part,
+            *(
+                f"{by[g].mean:+.3f} [{by[g].ci_low:+.3f}, {by[g].ci_high:+.3f}] n={by[g].n}"
+                if g in by
+                else None
+                for g in groups
+            ),
+        )
+        for part, by in gains.items()
+    ]
+    table("what nDCG@10 loses without each part, with 95 % intervals", ["part", *groups], rows)
+    out.print(in_words(gains), highlight=False, soft_wrap=True)

@@ -126,6 +126,8 @@ async def test_the_command_scores_the_live_release_keeps_the_set_and_writes_the_
     newest = await asyncio.to_thread(run_verb, settings, "evaluate")
     assert (newest["generation"], newest["test"], newest["judgments"]) == (4, "newest days", None)
     assert newest["means"]["candidate"] == newest["means"]["base"]
+    assert newest["part_gains"]["dense"]["all"]["n"] == newest["queries"]
+    assert "The model ranks as the pretrained one does." in newest["in_words"]
     judged = await evaluate("--release", "4", "--judgments", str(path), "--html", str(page))
     assert (judged["queries"], judged["test"]) == (1, "ours")
     assert judged["judgments"] == "2, of which 1 on products that the catalogue lacks"

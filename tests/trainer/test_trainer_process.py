@@ -3,6 +3,7 @@
 The test takes the indexer's part.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import polars as pl
@@ -19,6 +20,7 @@ from schemas.topics import (
     dead_letter_name,
 )
 from schemas.training import Decision, RunState, TrainingRun
+from tests.processes import run_verb
 from tests.trainer.builders import a_pointer, a_shop, fill_topics
 from tests.trainer.trainer_process import TrainerProcess
 from tests.waiting import DEADLINE_S
@@ -113,6 +115,13 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(trainer: TrainerP
     assert {d.verdict for d in decisions} == {"pass"}
     assert decisions[0].ndcg10["live"] == decisions[0].ndcg10["base"]
     assert decisions[0].examples
+    assert last.metrics["ndcg10_gain_training_all"] == pytest.approx(
+        last.metrics["ndcg10_candidate_all"] - last.metrics["ndcg10_base_all"], abs=1e-5
+    )
+    (shown,) = await asyncio.to_thread(run_verb, trainer.settings, "runs", last.run_id)
+    assert shown["part_gains"]["dense"]["all"]["mean"] == decisions[0].part_gains["dense"]["all"].mean
+    assert "Training adds" in shown["in_words"]
+    assert shown["in_words"] in page
     assert {"query", "product_id", "believed"} <= set(
         pl.read_parquet_schema(folder / "evaluation" / "rank_changes.parquet")
     )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retrieval.document import document_hash
 from schemas.releases import Ranking
+from schemas.training import Score
 from trainer.evaluation.artefact import Artefact
 from trainer.run.folder import write_durably
 
@@ -67,7 +68,7 @@ class EvaluationFacts(BaseModel):
 
     Model fingerprints, artefact facts and ranking by system, and why a system could not be scored. The
     rankings of candidate and base were fitted on ``validation_queries`` queries; ``rankers``: what was found
-    of theirs.
+    of theirs. ``part_gains``: what each part of the candidate's score adds (``leave_one_out``).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,6 +80,7 @@ class EvaluationFacts(BaseModel):
     rankings: dict[str, Ranking] = {}
     validation_queries: int = 0
     rankers: dict[str, RankerFacts] = {}
+    part_gains: dict[str, dict[str, Score]] = {}
 
 
 @dataclass(frozen=True)

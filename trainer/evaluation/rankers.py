@@ -17,7 +17,7 @@ from retrieval.ranking import DENSE, DEPTHS, Parts, Source, contest, rank
 from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex
 from schemas.releases import Ranking
-from trainer.evaluation.fusion import Fitted, Scores, by_rank, fit
+from trainer.evaluation.fusion import SHOWN, Fitted, Scores, by_rank, fit
 from trainer.evaluation.ranking_metrics import top
 
 DEPTH = 50
@@ -111,10 +111,28 @@ def served(
     ranking: Ranking,
 ) -> list[list[str]]:
     """Return the first ``DEPTH`` ids per query as a searcher with this model and ranking answers."""
-    return [
-        [product for product, _ in rank(parts, ranking, DEPTH)]
-        for parts in parts_of(vectors, sources, queries, catalog, ranking)
-    ]
+    return served_and_without(vectors, sources, queries, catalog, ranking, {})[0]
+
+
+def served_and_without(
+    vectors: Embedded,
+    sources: Mapping[str, Source],
+    queries: Sequence[str],
+    catalog: EvaluationCatalog,
+    ranking: Ranking,
+    without: Mapping[str, Ranking],
+) -> tuple[list[list[str]], dict[str, list[list[str]]]]:
+    """Return what is served, and the first ten by each ranking of ``without``.
+
+    They weigh parts of ``ranking``, whose candidates and values are taken once for all.
+    """
+    whole: list[list[str]] = []
+    fewer: dict[str, list[list[str]]] = {name: [] for name in without}
+    for parts in parts_of(vectors, sources, queries, catalog, ranking):
+        whole.append([product for product, _ in rank(parts, ranking, DEPTH)])
+        for name, own in without.items():
+            fewer[name].append([product for product, _ in rank(parts, own, SHOWN)])
+    return whole, fewer
 
 
 def fit_ranking(

@@ -15,10 +15,12 @@ from retrieval.ranking import weighed
 from schemas.releases import Ranking
 from schemas.training import Decision
 from trainer.evaluation.files import Evaluation, EvaluationFacts, RankerFacts
+from trainer.evaluation.leave_one_out import ALL, REPEATED, UNSEEN
 from trainer.evaluation.plots import histogram, intervals
 from trainer.evaluation.rank_changes import DEPTH, RankChange, digest_of, doubtful_first
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.summary import QueryChange, Summary, changes, summarise
+from trainer.evaluation.what_works import in_words
 
 _MEANING = {
     "candidate": "the model under test, as it would be served",
@@ -82,6 +84,8 @@ def _test(
         "heading": heading,
         "queries": summary.queries,
         "problems": evaluation.facts.problems.items(),
+        "in_words": in_words(evaluation.facts.part_gains),
+        "part_gains": _part_gains(evaluation.facts),
         "systems": _systems(summary, evaluation.facts),
         "scores": intervals(scores, zero=False, title="nDCG@10 with 95 % intervals"),
         "differences": intervals(
@@ -155,6 +159,31 @@ def _systems(summary: Summary, facts: EvaluationFacts) -> _Table:
             )
         )
     return ["system", "", "nDCG@10", "95 % interval", *(m.title for m in others)], rows
+
+
+def _part_gains(facts: EvaluationFacts) -> _Table:
+    """Return what each part adds, the greatest first."""
+    candidate = facts.rankings.get("candidate", Ranking())
+    measured = [(part, by) for part, by in facts.part_gains.items() if ALL in by]
+    by_gain = sorted(measured, key=lambda one: (-one[1][ALL].mean, one[0]))
+    rows = [
+        (
+            part,
+            f"{candidate.coefficients[part]:g}" if part in candidate.coefficients else "",
+            *(
+                f"{by[g].mean:+.4f}, {by[g].ci_low:+.4f} to {by[g].ci_high:+.4f}" if g in by else ""
+                for g in (ALL, REPEATED, UNSEEN)
+            ),
+        )
+        for part, by in by_gain
+    ]
+    return [
+        "part",
+        "coefficient",
+        "adds to nDCG@10 (95 % interval)",
+        "on repeated queries",
+        "on unseen",
+    ], rows
 
 
 def _added(rankings: Mapping[str, Ranking], system: str) -> list[str]:

@@ -25,6 +25,7 @@ from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking
 from trainer.evaluation.artefact import Artefact, examine
 from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest, RankerFacts
+from trainer.evaluation.leave_one_out import PartGains, part_gains, without_each
 from trainer.evaluation.memory_of_pairs import remember, taken_of
 from trainer.evaluation.ranker_fit import keep
 from trainer.evaluation.rankers import (
@@ -38,6 +39,7 @@ from trainer.evaluation.rankers import (
     popularity,
     rrf,
     served,
+    served_and_without,
     words_of_catalog,
 )
 from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top
@@ -100,7 +102,8 @@ def evaluate(
             score(system, ranked[first : first + test.height], test)
             for system, ranked in contest.rankings.items()
         ]
-        scored[name] = Evaluation(test, pl.concat(results), facts.model_copy(update={"queries": test.height}))
+        own = {"queries": test.height, "part_gains": contest.part_gains(test, first)}
+        scored[name] = Evaluation(test, pl.concat(results), facts.model_copy(update=own))
         first += test.height
     return replace(scored.pop(""), vectors=contest.vectors, judged=scored)
 
@@ -136,6 +139,7 @@ class _Contest:
     seed: int
     threads: int | None
     rankings: dict[str, list[list[str]]] = field(default_factory=dict)
+    without: dict[str, list[list[str]]] = field(default_factory=dict)  # the candidate's, by the part left out
     by_words: list[list[str]] = field(default_factory=list)  # BM25's ranking, deep enough to be fused
     vectors: Vectors | None = None  # the candidate's, of the catalogue
     fingerprints: dict[str, str] = field(default_factory=dict)
@@ -181,7 +185,11 @@ class _Contest:
                 self.rankings["rrf"] = rrf(self.by_words, deep)
         with TemporaryDirectory(prefix="searchloop-memory-") as scratch:
             own, sources = self._ranking(system, model, Path(scratch))
-            self.rankings[system] = served(model.embedded, sources, self.texts, self.catalog, own)
+            fewer = without_each(own) if system == "candidate" else {}
+            self.rankings[system], found = served_and_without(
+                model.embedded, sources, self.texts, self.catalog, own, fewer
+            )
+        self.without |= found
         self.used[system] = own
         if system == "candidate":
             self.vectors = model.embedded.documents
@@ -229,8 +237,21 @@ class _Contest:
     def _folder(self, kept: Path | None, system: str, otherwise: Path) -> Path:
         return kept if kept is not None and system == "candidate" else otherwise
 
+    def part_gains(self, test: pl.DataFrame, first: int) -> PartGains:
+        """Return what each part of the candidate's score adds in a test, whose texts begin at ``first``."""
+        if "candidate" not in self.rankings:
+            return {}
+        rows = slice(first, first + test.height)
+        return part_gains(
+            test,
+            self.rankings["candidate"][rows],
+            {part: ranked[rows] for part, ranked in self.without.items()},
+            self.rankings["base"][rows] if "base" in self.rankings else None,
+            seed=self.seed,
+        )
+
     def facts(self) -> EvaluationFacts:
-        """Return what was found, but for the number of queries."""
+        """Return what was found of all tests together."""
         return EvaluationFacts(
             queries=0,
             fingerprints=self.fingerprints,

@@ -36,6 +36,7 @@ def build_decision(case: Case, *, at: datetime) -> Decision:
         reasons=[f"forced ({verdict}): {force_reason}", *reasons] if forced else reasons,
         checks=checks,
         ndcg10=scores(evidence, limits),
+        part_gains=case.evaluation.facts.part_gains,
         examples=examples(case.evaluation, case.titles),
         snapshot_sha256=case.manifest.sha256,
         candidate_sha256=case.evaluation.facts.fingerprints.get("candidate"),

@@ -1,13 +1,15 @@
 """The page of an evaluation: whole, safe, and nothing from outside."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from schemas.training import Check, Decision
+from schemas.releases import Ranking
+from schemas.training import Check, Decision, Score
 from tests.trainer.evaluations import an_evaluation
 from trainer.evaluation.plots import histogram, intervals
 from trainer.evaluation.rank_changes import RankChange, digest_of
@@ -135,6 +137,22 @@ def test_the_pairs_that_rose_most_are_shown_with_their_texts_and_the_digests_of_
     for said in (digest_of(rise.query), "<b>lamp</b>", "Lamp (p1)", "beyond 10", "3%"):
         assert said in text
     assert text.index("lamp") < text.index("tea")
+
+
+def test_the_page_says_what_each_part_adds_and_in_words_what_works():
+    score = Score(mean=0.05, ci_low=0.03, ci_high=0.07, n=40)
+    gains = {"words": {"all": score, "repeated": score}, "dense": {"all": score}}
+    found = an_evaluation()
+    facts = found.facts.model_copy(
+        update={
+            "part_gains": gains,
+            "rankings": {"candidate": Ranking(coefficients={"dense": 1.0, "words": 0.65})},
+        }
+    )
+    _, text = _read(_page(replace(found, facts=facts)))
+    for said in ("What works here", "Vectors carry most", "0.65", "+0.0500, +0.0300 to +0.0700"):
+        assert said in text
+    assert "What works here" not in _read(_page(found))[1]
 
 
 def test_an_evaluation_without_queries_has_a_page_too():

@@ -159,6 +159,9 @@ def test_memory_weighs_where_queries_are_like_earlier_ones_and_nothing_where_not
         assert ranking.coefficients["ranker"] == 0.02
         assert found.facts.rankers["candidate"].kept
         assert means["candidate"] > means["candidate_dense"] + 0.5
+        gains = found.facts.part_gains
+        assert gains.keys() == ranking.coefficients.keys()  # each part that weighs
+        assert gains["memory"]["all"].ci_low > 0.5
         again = evaluate(
             catalog,
             _qrels(dict(list(likes.items())[:20])),
