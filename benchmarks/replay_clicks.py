@@ -1,9 +1,10 @@
 """Replay a shop's real searches and clicks through the running stack, week by week.
 
-After each week: one training run, its verdict, the swap; then the *served* answers (over ``search-requests``)
-are scored on the next week's queries, beside the pretrained model and BM25 over the same catalogue. nDCG@10
-per distinct query, gain log2(1 + clicks). Times are sent as they are; old history is accepted by the setting
-``max_event_age``.
+Weeks before the first come with it. After each week: one training run, its verdict, the swap; then the
+*served* answers (over ``search-requests``) are scored on the next week's queries, beside ``offline`` (that
+release by the code of the evaluation; goal: within .005), the pretrained model and BM25 over the same
+catalogue. nDCG@10 per distinct query, gain log2(1 + clicks). Times are sent as they are; old history is
+accepted by the setting ``max_event_age``.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.report import finish, read_jsonl, say
+from benchmarks.learning.judged import read_catalog
 from benchmarks.learning.raw_clicks import Click, add_log_options, log_files, read_clicks
 from broker.producing import open_producer
 from broker.requesting import open_requester
@@ -34,14 +36,17 @@ from commands.support.run_request import send_trigger, wait_for_run
 from commands.support.topic_state import read_decisions, read_releases
 from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder
+from retrieval.memory_parts import sources_of
 from retrieval.model_folder import resolve_model
-from retrieval.word_schema import WordDocument
-from retrieval.words import WordIndex
+from schemas.releases import Release
 from schemas.search import SearchRequest
-from schemas.settings import BUNDLED_MODEL, Settings
+from schemas.settings import BUNDLED_MODEL, Settings, TrainerSettings
 from schemas.text import normalise_query
 from schemas.training import Trigger
+from trainer.evaluation.rankers import Embedded, EvaluationCatalog, bm25, dense, served, words_of_catalog
 from trainer.evaluation.ranking_metrics import ndcg
+
+MOST_APART = 0.005  # what is served and what the same release has offline
 
 Qrels = dict[str, dict[str, float]]
 
@@ -103,16 +108,19 @@ def mean_ndcg(ranked: dict[str, list[str]], qrels: Qrels, seen: set[str]) -> dic
     }
 
 
-def offline_rankings(products: list[dict[str, Any]], queries: list[str]) -> dict[str, dict[str, list[str]]]:
-    """Rank the catalogue by the pretrained model and by BM25."""
-    ids, titles = [p["product_id"] for p in products], [p["title"] for p in products]
-    encoder = Encoder.load(resolve_model(BUNDLED_MODEL))
-    scores = encoder.encode_queries(queries) @ encoder.encode_documents(titles).T
-    base = {q: [ids[j] for j in np.lexsort((ids, -row))[:10]] for q, row in zip(queries, scores, strict=True)}
-    words = WordIndex("english")
-    words.change(WordDocument(*one) for one in zip(ids, titles, strict=True))
-    bm25 = {q: list(words.best(q, 10)) for q in queries}
-    return {"base": base, "bm25": bm25}
+def offline_rankings(
+    catalog: EvaluationCatalog, release: Release, queries: list[str]
+) -> dict[str, dict[str, list[str]]]:
+    """Rank the catalogue by the release that serves, by the pretrained model, and by BM25."""
+    words = words_of_catalog(catalog, TrainerSettings().language)
+    base, live = (Encoder.load(model) for model in (resolve_model(BUNDLED_MODEL), release.model))
+    sources = sources_of(release.ranking, words, model_sha256=live.fingerprint)
+    ranked = {
+        "offline": served(Embedded.of(live, queries, catalog), sources, queries, catalog, release.ranking),
+        "base": dense(Embedded.of(base, queries, catalog), catalog),
+        "bm25": bm25(words, queries),
+    }
+    return {name: dict(zip(queries, own, strict=True)) for name, own in ranked.items()}
 
 
 async def served_rankings(
@@ -150,6 +158,7 @@ async def replay(args: argparse.Namespace) -> int:
     started = time.monotonic()
     first, last = (int(w) for w in args.weeks.split("-"))
     products = list(read_jsonl(args.products))
+    known, catalog = {p["product_id"] for p in products}, EvaluationCatalog.of(read_catalog(args.products)[0])
     by_week: dict[int, list[Click]] = defaultdict(list)
     for c in read_clicks(args.clicks):
         by_week[c.week].append(c)
@@ -179,45 +188,68 @@ async def replay(args: argparse.Namespace) -> int:
             )
             await ensure_topics(settings)
             async with open_producer(settings.kafka, linger_ms=20) as producer:
-                catalog = [
+                sent = [
                     ClickRecord("products", p["product_id"].encode(), json.dumps(p).encode())
                     for p in products
                 ]
-                await accounts.send(producer, settings, catalog)
+                await accounts.send(producer, settings, sent)
                 await stack.ready(180)
                 say(f"{len(products)} products, generation 1 serves")
                 for week in range(first, last + 1):
                     refused_before = Counter(accounts.refused)
-                    records = records_of(by_week[week])
+                    new = [
+                        click
+                        for other in sorted(by_week)
+                        if (other <= week if week == first else other == week)
+                        for click in by_week[other]
+                    ]
+                    records = records_of(new)
                     await accounts.send(producer, settings, records)
                     await settled(settings, accounts, quiet_s=300)
                     ok &= accounts.balanced
                     refused = accounts.refused - refused_before
-                    seen |= {normalise_query(c.query) for c in by_week[week]}
+                    seen |= {normalise_query(c.query) for c in new}
                     facts = await turn(settings, args.run_timeout)
-                    qrels = qrels_of(by_week[week + 1], {p["product_id"] for p in products})
-                    ranked, generations, failed = await served_rankings(settings, sorted(qrels))
+                    found = await compared(settings, catalog, qrels_of(by_week[week + 1], known), seen)
                     ok &= (
-                        failed == 0
-                        and len(generations) == 1
+                        found["failed"] == 0
+                        and found["apart"] <= MOST_APART
+                        and len(found["generations"]) == 1
                         and facts["state"] in {"deployed", "failed_gate", "inconclusive"}
                     )
-                    systems = {"live": ranked, **offline_rankings(products, sorted(qrels))}
                     weeks.append({
                         "week": week,
                         "events": len(records),
                         "accepted": len(records) - refused.total(),
                         "refused": dict(refused),
-                        "generation": next(iter(generations)),
-                        "queries": {"all": len(qrels), "unseen": sum(q not in seen for q in qrels)},
-                        "ndcg10": {name: mean_ndcg(rankings, qrels, seen) for name,
-                                   rankings in systems.items()},
+                        **found,
                         **facts,
                     })  # fmt: skip
                     say(f"week {week}: {json.dumps(weeks[-1])}")
     return finish(
         "replay_clicks", seed=args.seed, started=started, ok=ok, weeks=weeks, stack_rss_mb=memory.peak_mb
     )
+
+
+async def compared(
+    settings: Settings, catalog: EvaluationCatalog, qrels: Qrels, seen: set[str]
+) -> dict[str, Any]:
+    """Ask all queries over Kafka; return how good the answers are, and how good the others'."""
+    queries = sorted(qrels)
+    ranked, generations, failed = await served_rankings(settings, queries)
+    live, releases = await read_releases(settings)
+    release = next(one for one in releases if live and one.generation == live.live.generation)
+    offline = await asyncio.to_thread(offline_rankings, catalog, release, queries)
+    ndcg10 = {name: mean_ndcg(own, qrels, seen) for name, own in {"live": ranked, **offline}.items()}
+    pairs = [(ndcg10["live"][kind], ndcg10["offline"][kind]) for kind in ("all", "unseen")]
+    return {
+        "generations": sorted(generations, key=str),
+        "failed": failed,
+        "queries": {"all": len(qrels), "unseen": sum(query not in seen for query in qrels)},
+        "ndcg10": ndcg10,
+        "apart": round(max((abs(a - b) for a, b in pairs if np.isfinite(a)), default=0.0), 4),
+        "coefficients": release.ranking.coefficients,
+    }
 
 
 async def turn(settings: Settings, timeout_s: float) -> dict[str, Any]:
