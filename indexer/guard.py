@@ -28,6 +28,7 @@ MORE_ERRORS = 0.005
 MORE_EMPTY = 0.02
 SLOWER = 1.5
 SLOWER_BY_MS = 50.0
+MIN_TURNS = 15
 FEW_CLIENTS = 5
 LEAST_CAP = 4.0
 GUARDED = frozenset({"promote", "refresh"})
@@ -141,6 +142,7 @@ def summed(reports: Iterable[SearcherReport], generation: int, *, since: int = 0
         plain_by_client=added("plain_by_client", CLIENT_BUCKETS),
         plain_errors_by_client=added("plain_errors_by_client", CLIENT_BUCKETS),
         plain_empty_by_client=added("plain_empty_by_client", CLIENT_BUCKETS),
+        turns=[turn for p in parts for turn in p.turns],
     )
 
 
@@ -213,17 +215,26 @@ def _worse(before: Served, after: Served) -> str | None:
 def _slower(before: Served, after: Served) -> str | None:
     """Asked only when a promotion has lasted.
 
-    A busy moment of the machine right after it is not the generation's.
+    A busy moment of the machine right after it is not the generation's, nor is a busy hour: it must be slower
+    than the one before in turns too, while both bear the same.
     """
     if min(sum(before.latency_counts), sum(after.latency_counts)) < MIN_ANSWERS:
         return None
     slow, slow_before = quantile_ms(after.latency_counts, 0.95), quantile_ms(before.latency_counts, 0.95)
-    if slow > SLOWER * slow_before and slow > slow_before + SLOWER_BY_MS:
-        return (
-            f"p95 of encoding and search {slow:.0f} ms over {sum(after.latency_counts)} answers, before "
-            f"{slow_before:.0f} ms"
-        )
-    return None
+    if not _much_more(slow, slow_before) or len(after.turns) < MIN_TURNS:
+        return None
+    turn, turn_before = (median(took) for took in zip(*after.turns, strict=True))
+    if not _much_more(turn, turn_before):
+        return None
+    return (
+        f"p95 of encoding and search {slow:.0f} ms over {sum(after.latency_counts)} answers, before "
+        f"{slow_before:.0f} ms; median of {len(after.turns)} asked in turns {turn:.0f} against "
+        f"{turn_before:.0f} ms"
+    )
+
+
+def _much_more(now_ms: float, before_ms: float) -> bool:
+    return now_ms > SLOWER * before_ms and now_ms > before_ms + SLOWER_BY_MS
 
 
 def _fewer_clicks(before: Clicked, after: Clicked, *, alpha: float) -> str | None:

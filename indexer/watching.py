@@ -61,6 +61,7 @@ def read_report(record: Record) -> SearcherReport | None:
             *s.plain_by_client,
             *s.plain_errors_by_client,
             *s.plain_empty_by_client,
+            *(ms for turn in s.turns for ms in turn),
         )
     ]
     own = record.key == report.searcher_id.encode()

@@ -227,6 +227,9 @@ class Served(Fact):
     ``plain_empty_by_client`` count only plain ones: no filter, the first page, and this client's first of
     that query since the pointer. Each is empty or has a number per bucket of clients (``CLIENT_BUCKETS``), so
     that one client can weigh no more than one of the buckets that hold anything.
+
+    ``turns`` are the milliseconds that this generation took and those of the one before its promotion, for
+    the same query asked of both one right after the other: the newest.
     """  # noqa: D205 (published word for word)
 
     generation: int
@@ -238,6 +241,7 @@ class Served(Fact):
     plain_by_client: list[int] = []
     plain_errors_by_client: list[int] = []
     plain_empty_by_client: list[int] = []
+    turns: list[tuple[float, float]] = []
 
 
 class SearcherReport(Fact):

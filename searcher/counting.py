@@ -20,6 +20,7 @@ from searcher.batching import Memory, client_of
 GENERATIONS = 3
 WINDOW_S = 5.0
 REMEMBERED = 2000
+TURNS = 50
 QUERIES = 20_000  # of which a second asking by the same client is known
 
 
@@ -40,6 +41,7 @@ class _Tally:
     plain_errors: list[int] = field(default_factory=lambda: _zeros(CLIENT_BUCKETS))
     plain_empty: list[int] = field(default_factory=lambda: _zeros(CLIENT_BUCKETS))
     asked: Memory = field(default_factory=lambda: Memory(QUERIES))
+    turns: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=TURNS))
 
 
 class Counts:
@@ -99,6 +101,14 @@ class Counts:
         tally.plain_errors[bucket] += failed
         tally.plain_empty[bucket] += empty
 
+    def turn(self, generation: int, took_ms: tuple[float, float]) -> None:
+        """Note how long a generation took, and the one before its promotion, for the same query."""
+        self._of(generation).turns.append(took_ms)
+
+    def turns_of(self, generation: int) -> int:
+        """Return how many turns are known."""
+        return len(self._tallies[generation].turns) if generation in self._tallies else 0
+
     def served(self) -> list[Served]:
         """Return the counts, the generation that answered last at the end."""
         return [
@@ -106,6 +116,7 @@ class Counts:
                 generation=generation, sequence=t.sequence, answers=t.answers, errors=t.errors, empty=t.empty,
                 latency_counts=list(t.latencies), plain_by_client=list(t.plain),
                 plain_errors_by_client=list(t.plain_errors), plain_empty_by_client=list(t.plain_empty),
+                turns=list(t.turns),
             )
             for generation, t in self._tallies.items()
         ]  # fmt: skip

@@ -85,6 +85,13 @@ class Follower:
                     await self._adopt(releases.pointer)
                 take_pointers(releases, await reader.poll(timeout_ms=100))
 
+    def rivals(self) -> tuple[LoadedRelease, LoadedRelease] | None:
+        """Return what serves and what served before its promotion, as long as both are open."""
+        live, pointer = self._live.current, self.served
+        promotion = pointer.promotion if pointer else None
+        before = self._open.get(promotion.before.generation) if promotion else None
+        return (live, before) if live and before and live is not before else None
+
     async def _to_the_end(self, reader: Reader, releases: ReleaseLog) -> None:
         async for record in reader.until(await reader.end_offsets()):
             take_pointers(releases, [record])

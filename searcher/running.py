@@ -27,6 +27,7 @@ from searcher.replying import Replies
 from searcher.reporting import new_searcher_id, report
 from searcher.serving import BATCHES, Server
 from searcher.shop_rules import ShopRules
+from searcher.turns import take_turns
 
 PATIENCE_S = 5.0
 
@@ -73,6 +74,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
             tasks.create_task(words.follow(stopping))
             tasks.create_task(rules.follow(stopping))
             tasks.create_task(_follow_after(rules.complete, follower, stopping))
+            tasks.create_task(take_turns(follower.rivals, recent, counts, loading, stopping))
             tasks.create_task(
                 report(producer, settings.topic(SEARCHER_REPORTS.name), state, changed, stopping)
             )

@@ -61,6 +61,7 @@ def test_a_report_whose_numbers_cannot_be_added_up_is_skipped() -> None:
     assert read_report(report(served=[Served(generation=1, answers=5)])) is not None
     assert read_report(report(served=[Served(generation=1, answers=-5)])) is None
     assert read_report(report(served=[Served(generation=1, latency_counts=[10**400])])) is None
+    assert read_report(report(served=[Served(generation=1, turns=[(5.0, -5.0)])])) is None
     for garbage in (*GARBAGE, None):
         assert read_report(Record("searcher-reports", 0, 0, 0, b"s", garbage)) is None
     stolen = report()

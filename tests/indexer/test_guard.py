@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -22,6 +23,7 @@ LIMITS = Limits(
 )
 LATER = NOW + timedelta(minutes=5)
 NO_CLICKS = (Clicked(), Clicked())
+SLOWER = ((95.0, 22.0),) * 20
 
 
 def pointer(**fields: object) -> LivePointer:
@@ -48,6 +50,7 @@ def served(
     empty: int = 0,
     ms: float = 20.0,
     sequence: int = 1,
+    turns: Sequence[tuple[float, float]] = (),
 ) -> Served:
     return Served(
         generation=generation,
@@ -59,6 +62,7 @@ def served(
         plain_by_client=spread(answers),
         plain_errors_by_client=spread(errors),
         plain_empty_by_client=spread(empty),
+        turns=list(turns),
     )
 
 
@@ -87,7 +91,11 @@ def test_a_generation_that_does_as_well_stays() -> None:
 
 @pytest.mark.parametrize(
     ("new", "reason"),
-    [(served(2, errors=6), "errors"), (served(2, empty=21), "no hits"), (served(2, ms=100.0), "p95")],
+    [
+        (served(2, errors=6), "errors"),
+        (served(2, empty=21), "no hits"),
+        (served(2, ms=100.0, turns=SLOWER), "20 asked in turns 95 against 22 ms"),
+    ],
 )
 def test_errors_empty_answers_and_latency_condemn_it(new: Served, reason: str) -> None:
     assert reason in (why(report(served(1), new)) or "")
@@ -95,7 +103,8 @@ def test_errors_empty_answers_and_latency_condemn_it(new: Served, reason: str) -
 
 def test_a_busy_moment_right_after_a_promotion_is_not_the_generation_s_and_errors_are() -> None:
     soon = NOW + timedelta(seconds=20)
-    assert why(report(served(1), served(2, ms=100.0), at=soon), now=soon) is None
+    slow = report(served(1), served(2, ms=100.0, turns=SLOWER), at=soon)
+    assert why(slow, now=soon) is None
     assert "errors" in (why(report(served(1), served(2, errors=6), at=soon), now=soon) or "")
 
 
@@ -105,6 +114,14 @@ def test_few_answers_condemn_nothing() -> None:
 
 def test_a_small_slowdown_in_milliseconds_is_no_reason_however_large_the_ratio() -> None:
     assert why(report(served(1, ms=5.0), served(2, ms=30.0))) is None
+
+
+def test_a_busy_machine_that_makes_both_slow_takes_no_generation_back() -> None:
+    both_slow = ((160.0, 150.0), (90.0, 170.0), (400.0, 120.0), (80.0, 90.0)) * 5
+    assert why(report(served(1), served(2, ms=400.0, turns=both_slow))) is None
+    assert why(report(served(1), served(2, ms=400.0, turns=SLOWER[:14]))) is None, "too few turns say nothing"
+    some = [report(served(1, 500), served(2, 500, ms=400.0, turns=SLOWER[:10])) for _ in range(2)]
+    assert "20 asked in turns" in (why(*some) or ""), "those of all searchers count together"
 
 
 def test_the_counts_of_all_searchers_are_added() -> None:
