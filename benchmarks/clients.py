@@ -21,6 +21,7 @@ from broker.producing import open_producer
 from broker.reading import open_reader, read_compacted
 from broker.records import Outgoing
 from broker.topics import ensure_topics
+from commands.instruments.only_asked import ONLY_ASKED
 from embedded.supervisor import Supervisor
 from schemas.batches import unpack
 from schemas.events import CleanInteraction, CleanSearch, read_clean_event
@@ -99,7 +100,7 @@ def held(row: dict[str, Any]) -> bool:
 async def run(names: list[str], folder: Path) -> dict[str, dict[str, Any]]:
     """Start a stack with one product, and try the clients on it, one after the other."""
     codes = snippets()
-    async with Supervisor(data_dir=folder / "stack", quiet=True) as stack:
+    async with Supervisor(data_dir=folder / "stack", env=ONLY_ASKED, quiet=True) as stack:
         settings = Settings.load(
             {
                 "SEARCHLOOP_KAFKA": stack.kafka,

@@ -27,6 +27,7 @@ from benchmarks.intake.strange_records import Strange, bodies, strange
 from broker.group_lag import open_lag_reader
 from broker.reading import open_reader
 from broker.topics import ensure_topics
+from commands.instruments.only_asked import ONLY_ASKED
 from commands.support.pages import read_page
 from embedded.supervisor import PROCESSES, Supervisor
 from schemas.settings import IndexerSettings, Settings, StreamSettings
@@ -173,7 +174,7 @@ async def _read(settings: Settings) -> dict[str, dict[str, int]]:
 
 
 async def _run(count: int, seed: int, folder: Path) -> dict[str, Any]:
-    async with Supervisor(data_dir=folder, quiet=True) as stack:
+    async with Supervisor(data_dir=folder, env=ONLY_ASKED, quiet=True) as stack:
         settings = Settings.load(
             {
                 "SEARCHLOOP_KAFKA": stack.kafka,

@@ -31,6 +31,7 @@ from broker.requesting import open_requester
 from broker.topics import ensure_topics
 from commands.instruments.conservation import Accounts, settled
 from commands.instruments.footprint import watch_memory
+from commands.instruments.only_asked import ONLY_ASKED
 from commands.support.asking import ask
 from commands.support.run_request import send_trigger, wait_for_run
 from commands.support.topic_state import read_decisions, read_releases
@@ -162,7 +163,7 @@ async def replay(args: argparse.Namespace) -> int:
     by_week: dict[int, list[Click]] = defaultdict(list)
     for c in read_clicks(args.clicks):
         by_week[c.week].append(c)
-    env = {
+    env = ONLY_ASKED | {
         "SEARCHLOOP_MAX_EVENT_AGE": "P12000D",
         "SEARCHLOOP_ASSUME_UTC": "true",
         "SEARCHLOOP_SEED": str(args.seed),

@@ -32,6 +32,7 @@ from commands.instruments.demo_steps import (
     titles,
 )
 from commands.instruments.footprint import watch_memory
+from commands.instruments.only_asked import ONLY_ASKED
 from commands.instruments.traffic import steady_traffic
 from commands.support.session import err, out, show_json, table
 from commands.support.topic_state import read_pairs
@@ -55,7 +56,7 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
     folder = data_dir or Path(tempfile.mkdtemp(prefix="searchloop-demo-"))
     report = Report()
     started = time.monotonic()
-    env = {
+    env = ONLY_ASKED | {
         "SEARCHLOOP_SEED": str(seed),
         "SEARCHLOOP_EMIT_SEARCHES": "true",
         "SEARCHLOOP_MAX_STEPS": str(MAX_STEPS),

@@ -15,13 +15,15 @@ from schemas.releases import Candidate, Kind, Ranking
 from schemas.training import Decision
 
 RUNS, REFRESHES = "runs", "refreshes"
+REMEMBERED = 100
 
 
 class Approvals:
     """The weights that were approved, by kind and sha256, with the runs of the verdicts and their rankings.
 
     None: of no run, as the base model. A verdict on a refresh lets nobody build a generation, nor the other
-    way round.
+    way round. Refreshes come every two minutes and are commanded at once: of a model the newest
+    ``REMEMBERED`` count.
     """
 
     def __init__(self) -> None:
@@ -36,9 +38,12 @@ class Approvals:
         """
         good = decision.verdict == "pass" or (decision.verdict == "forced" and any(decision.reasons))
         if good and decision.candidate_sha256:
-            rankings = self._runs[decision.kind, decision.candidate_sha256][decision.run_id]
+            runs = self._runs[decision.kind, decision.candidate_sha256]
+            rankings = runs[decision.run_id]
             if decision.candidate_ranking not in rankings:
                 rankings.append(decision.candidate_ranking)
+            if decision.kind == "refresh" and len(runs) > REMEMBERED:
+                del runs[next(iter(runs))]
 
     def objection(self, candidate: Candidate) -> str | None:
         """Return why nobody has approved the candidate, or None. It does not say what would be approved."""

@@ -348,9 +348,10 @@ class TrainerSettings(GateSettings, Settings):
         0, ge=0, description="Retrain after this many changed pairs; 0: never by volume."
     )
     refresh_every: timedelta = Field(
-        timedelta(0),
+        timedelta(minutes=2),
         ge=timedelta(0),
-        description="So often what serves is refreshed from new pairs, without training; 0: only when asked.",
+        description="So often what serves is refreshed from new pairs, without training; 0: only when asked, "
+        "and to forget a shopper.",
     )
     misfire_grace: Duration = Field(
         timedelta(hours=1), description="A cron slot missed by more than this is left out."

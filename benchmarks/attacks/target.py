@@ -24,6 +24,7 @@ from benchmarks.intake.odd_names import OddName
 from broker.reading import open_reader
 from broker.requesting import Requester, open_requester
 from broker.topics import ensure_topics
+from commands.instruments.only_asked import ONLY_ASKED
 from commands.support.asking import ask
 from commands.support.topic_state import read_releases
 from embedded.probing import says_yes
@@ -242,7 +243,7 @@ async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator
         sessions_per_week=150,
         dirt_share=0.0,
     )
-    environ = {
+    environ = ONLY_ASKED | {
         f"SEARCHLOOP_{name}": text
         for name, text in (_SETTINGS | {"MODEL_FOLDERS": str(folder / "models")}).items()
     }

@@ -13,6 +13,7 @@ import pytest
 from broker.reading import read_compacted
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
+from commands.instruments.only_asked import ONLY_ASKED
 from commands.instruments.traffic import Answer, Traffic, steady_traffic
 from commands.support.run_request import wait_for_run
 from commands.support.topic_state import read_releases
@@ -30,7 +31,7 @@ from tests.waiting import until
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # A generation may be much slower than the one before: of a busy machine nothing is judged by the clock.
-UNTIMED = {"SEARCHLOOP_MAX_LATENCY_RATIO": "1000"}
+STILL = ONLY_ASKED | {"SEARCHLOOP_MAX_LATENCY_RATIO": "1000"}
 QUERY = "adjustable basin nozzle"  # the title of TARGET
 
 
@@ -46,7 +47,7 @@ async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it
 ) -> None:
     async with Supervisor(
         data_dir=tmp_path,
-        env=UNTIMED | {"SEARCHLOOP_MILVUS": server.address, "SEARCHLOOP_MAX_STEPS": "10"},
+        env=STILL | {"SEARCHLOOP_MILVUS": server.address, "SEARCHLOOP_MAX_STEPS": "10"},
         quiet=True,
     ) as stack:
         settings = settings_of(stack, tmp_path)

@@ -17,6 +17,7 @@ import pytest
 from benchmarks.fuzz import fuzz
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
+from commands.instruments.only_asked import ONLY_ASKED
 from commands.instruments.traffic import steady_traffic
 from commands.support.asking import ask
 from commands.support.run_request import wait_for_run
@@ -35,7 +36,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.ma
 
 END = datetime.now(UTC)
 # A generation may be much slower than the one before: of a busy machine nothing is judged by the clock.
-UNTIMED = {"SEARCHLOOP_MAX_LATENCY_RATIO": "1000"}
+STILL = ONLY_ASKED | {"SEARCHLOOP_MAX_LATENCY_RATIO": "1000"}
 
 
 async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
@@ -51,7 +52,7 @@ async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
 
 async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
     """A word that no title holds finds its product after one turn, and not before."""
-    async with Supervisor(data_dir=tmp_path, env=UNTIMED, quiet=True) as stack:
+    async with Supervisor(data_dir=tmp_path, env=STILL, quiet=True) as stack:
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
         catalog, records = list(products()), list(visits(END, first=0, last=VISITS))
@@ -96,9 +97,7 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
     Nothing is lost, nothing counted twice, every request answered, one generation serves.
     """
     # It is about what is lost, not about what is learnt: a short training does
-    async with Supervisor(
-        data_dir=tmp_path, env=UNTIMED | {"SEARCHLOOP_MAX_STEPS": "20"}, quiet=True
-    ) as stack:
+    async with Supervisor(data_dir=tmp_path, env=STILL | {"SEARCHLOOP_MAX_STEPS": "20"}, quiet=True) as stack:
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
         catalog, records = list(products()), list(visits(END, first=0, last=VISITS))

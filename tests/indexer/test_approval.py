@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from indexer.approval import Approvals, misplaced, model_folders
+from indexer.approval import REMEMBERED, Approvals, misplaced, model_folders
 from indexer.commands import claimed
 from schemas.bounds import NAME_CHARS
 from schemas.releases import Candidate, Ranking
@@ -45,6 +45,24 @@ def test_weights_that_nobody_let_pass_are_not(fields: dict[str, Any]) -> None:
     Garbage went live within 35 s, and history said that the gate had passed.
     """
     assert "no decision on these weights" in (approvals(**fields).objection(candidate()) or "")
+
+
+def test_of_the_refreshes_of_a_model_only_the_newest_are_remembered() -> None:
+    found = Approvals()
+    for number in range(REMEMBERED + 2):
+        found.take(
+            Decision.model_validate(
+                {
+                    "decision_id": "d",
+                    "kind": "refresh",
+                    "verdict": "pass",
+                    "candidate_sha256": "new",
+                    "run_id": f"r{number}",
+                }
+            )
+        )
+    held = [found.objection(candidate(kind="refresh", run_id=f"r{n}")) for n in (1, 2, REMEMBERED + 1)]
+    assert [why is None for why in held] == [False, True, True]
 
 
 def test_a_refusal_names_no_weights_that_would_do() -> None:

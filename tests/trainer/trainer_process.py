@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from commands.instruments.only_asked import ONLY_ASKED
 from schemas.topics import TRAINING_RUNS, TRAINING_TRIGGERS
 from schemas.training import TrainingRun, Trigger
 from tests.processes import SearchloopProcess
@@ -10,7 +11,7 @@ from tests.processes import SearchloopProcess
 
 class TrainerProcess(SearchloopProcess):
     def __init__(self, settings: Mapping[str, str]) -> None:
-        super().__init__("trainer", settings)
+        super().__init__("trainer", ONLY_ASKED | dict(settings))
 
     def crashes(self) -> int:
         """How often the process has ended for a fault, and whether it has now."""

@@ -88,14 +88,16 @@ async def await_release(
 ) -> int | None:
     """Return the generation that serves a run's candidate.
 
-    Read from the topics' beginnings, so that it also answers after a restart. Waits for as long as the
-    indexer builds it, which ``building`` is told of. None when the indexer had not begun ``grace`` after the
-    command expired: from then on it refuses it, so that no run is said to have failed whose generation goes
-    live later. Raises ``RefusedError`` when the indexer rejected the command or failed the build.
+    Read from the topics' beginnings, decisions from when the command was made, so that it also answers after
+    a restart. Waits for as long as the indexer builds it, which ``building`` is told of. None when the
+    indexer had not begun ``grace`` after the command expired: from then on it refuses it, so that no run is
+    said to have failed whose generation goes live later. Raises ``RefusedError`` when the indexer rejected
+    the command or failed the build.
     """
     decisions = settings.topic(DECISIONS.name)
     releases, begun = ReleaseLog(settings.deployment), None
-    async with open_reader(settings.kafka, [settings.topic(RELEASES.name), decisions]) as reader:
+    start = await _since(settings, decisions, command.at - EXPIRY_GRACE)
+    async with open_reader(settings.kafka, [settings.topic(RELEASES.name), decisions], start=start) as reader:
         while True:
             expired = command.expires_at is not None and datetime.now(UTC) > command.expires_at + grace
             last_look = expired and begun is None
@@ -116,6 +118,13 @@ async def await_release(
                     building(said)
             if last_look and begun is None:
                 return None
+
+
+async def _since(settings: TrainerSettings, topic: str, moment: datetime) -> dict[tuple[str, int], int]:
+    """Return where the records of a topic begin that were written at ``moment`` or later."""
+    async with open_reader(settings.kafka, [topic], start="end") as reader:
+        ends = await reader.end_offsets()
+        return ends | await reader.offsets_at(moment)
 
 
 def published(said: LivePointer | Release | None, run_id: str, command_id: str) -> int | None:

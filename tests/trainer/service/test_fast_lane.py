@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from schemas.releases import LivePointer, Release, ReleaseState, RolledBack
-from trainer.service.fast_lane import Tried, due, held, surplus
+from trainer.service.refresh_due import Failures, Forgetting, Tried, due, held, surplus
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ENDS = {"0": 5, "1": 7}
+NEVER, NOBODY = Failures(), Forgetting()
 
 
 def release(generation: int, *, of: int | None = None, **fields: object) -> Release:
@@ -25,30 +26,74 @@ def pointer(live: Release, previous: Release | None = None, **fields: object) ->
     )
 
 
-def begins(live: LivePointer | None, tried: Tried, *, ends=ENDS, rested_s=10.0, hurry=False) -> bool:
-    return due(live, ends, tried, rested_s=rested_s, every_s=120.0, hurry=hurry)
+def begins(
+    live: LivePointer | None,
+    tried: Tried,
+    *,
+    ends=ENDS,
+    rested_s=10.0,
+    every_s=120.0,
+    failures=NEVER,
+    forgetting=NOBODY,
+) -> bool:
+    return due(
+        live, ends, tried, rested_s=rested_s, every_s=every_s, failures=failures, forgetting=forgetting
+    )
+
+
+def tried(generation: int | None = 3, **ends: int) -> Tried:
+    return Tried(ends={"0": 5, "1": 7} | ends, generation=generation)
 
 
 REFRESHED = pointer(release(3, of=2), release(2), cause="refresh")
+BEFORE = Tried(ends={"0": 5, "1": 6}, generation=3)
 
 
 def test_new_pairs_wait_for_their_time_and_nothing_is_done_without_any() -> None:
-    tried = Tried({"0": 5, "1": 6}, 3)
-    assert not begins(REFRESHED, tried)
-    assert begins(REFRESHED, tried, rested_s=120)
-    assert begins(REFRESHED, tried, hurry=True), "somebody is to be forgotten"
-    assert not begins(REFRESHED, Tried(ENDS, 3), rested_s=1e6)
-    assert not begins(None, tried, rested_s=1e6), "nothing is live"
-    assert not due(REFRESHED, ENDS, tried, rested_s=1e6, every_s=0, hurry=True), "it is turned off"
+    assert not begins(REFRESHED, BEFORE)
+    assert begins(REFRESHED, BEFORE, rested_s=120)
+    assert not begins(REFRESHED, tried(), rested_s=1e6)
+    assert not begins(None, BEFORE, rested_s=1e6), "nothing is live"
+    assert not begins(REFRESHED, BEFORE, rested_s=1e6, every_s=0), "it is turned off"
+    assert not begins(pointer(release(4)), BEFORE, rested_s=1e6, every_s=0)
+
+
+def test_somebody_who_is_to_be_forgotten_waits_for_nothing_but_the_pairs_not_even_where_it_is_off() -> None:
+    asked, lately = Forgetting(asked=True), Forgetting(lately=True)
+    assert begins(REFRESHED, BEFORE, forgetting=asked)
+    assert begins(REFRESHED, BEFORE, forgetting=asked, every_s=0)
+    assert not begins(REFRESHED, tried(), forgetting=asked, rested_s=1e6), "nothing has gone of the pairs"
+    assert not begins(REFRESHED, BEFORE, forgetting=lately, every_s=0)
+    assert begins(REFRESHED, BEFORE, forgetting=lately, every_s=0, rested_s=120), "pairs have gone since"
 
 
 def test_a_model_that_begins_to_serve_is_refreshed_at_once_and_once() -> None:
-    promoted = pointer(release(4), release(3, of=2))
-    assert begins(promoted, Tried(ENDS, 3))
-    assert not begins(promoted, Tried(ENDS, 4)), "it was tried, and did not pass"
-    assert not begins(promoted, Tried(ENDS, 3, failed=True))
-    assert begins(promoted, Tried(ENDS, 3, failed=True), rested_s=120)
+    promoted, failed = pointer(release(4), release(3, of=2)), NEVER.again(REFRESHED, "no room")
+    assert begins(promoted, tried(3))
+    assert not begins(promoted, tried(4)), "it was tried, and did not pass"
+    assert not begins(promoted, tried(3), failures=failed)
+    assert begins(promoted, tried(3), failures=failed, rested_s=240)
     assert not begins(pointer(release(1)), Tried(), ends={"0": 0}), "there is no pair yet"
+
+
+def test_what_fails_is_tried_again_after_longer_and_longer_pauses() -> None:
+    failures, pauses = NEVER, []
+    for number in range(7):
+        failures = failures.again(REFRESHED, f"generation {number} is not there")
+        pauses.append(
+            next(s for s in range(10_000) if begins(REFRESHED, BEFORE, failures=failures, rested_s=s))
+        )
+    assert pauses == [240, 480, 960, 1920, 3600, 3600, 3600]
+    assert failures.why == NEVER.again(REFRESHED, "generation 17 is not there").why, "it is told once"
+
+
+def test_whoever_changes_the_pointer_has_what_failed_tried_again() -> None:
+    """As resume does: a refresh by which somebody is to be forgotten was refused, and is owed."""
+    refused = NEVER.again(REFRESHED, "promotions are paused")
+    resumed = REFRESHED.model_copy(update={"sequence": REFRESHED.sequence + 2})
+    assert not begins(REFRESHED, BEFORE, failures=refused, forgetting=Forgetting(asked=True))
+    assert begins(resumed, BEFORE, failures=refused, forgetting=Forgetting(asked=True))
+    assert not begins(pointer(release(3, of=2), paused=True), BEFORE, forgetting=Forgetting(asked=True))
 
 
 @pytest.mark.parametrize("mark", ["paused", "pinned"])
@@ -61,9 +106,9 @@ def test_a_refresh_that_was_rolled_back_holds_the_next_until_other_weights_serve
     past = RolledBack(actor="ann", reason="boots were gone", at=NOW, weights=False)
     back = pointer(release(2), release(3, of=2, rolled_back=past), cause="rollback")
     assert "rolled back by ann" in (held(back) or "")
-    assert not begins(back, Tried({}, 3), rested_s=1e6)
+    assert not begins(back, Tried(generation=3), rested_s=1e6)
     elsewhere = pointer(release(1), release(3, of=2, rolled_back=past), cause="rollback")
-    assert begins(elsewhere, Tried({}, 3))
+    assert begins(elsewhere, Tried(generation=3))
 
 
 def test_folders_go_but_for_what_stands_and_the_newest() -> None:

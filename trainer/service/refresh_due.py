@@ -1,0 +1,129 @@
+"""When a refresh begins that nobody has asked for, and which folders of earlier ones may go. Pure.
+
+New pairs wait for their time; a model that has just been promoted, and a shopper who is to be forgotten, for
+none. An operator holds all of it. What failed is tried again after longer and longer pauses.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.releases import LivePointer, Release, ReleaseState
+
+FORGETTING_S = 600.0  # for so long after a request to forget, pairs may still be losing the shopper
+FORGETTING_EVERY_S = 120.0  # meanwhile, where refreshes are turned off
+LONGEST_PAUSE_S = 3600.0
+Ends = Mapping[str, int]
+_STANDING = frozenset(
+    {ReleaseState.BUILDING, ReleaseState.VERIFIED, ReleaseState.RELEASED, ReleaseState.RETIRED}
+)
+
+
+class Tried(BaseModel):
+    """What the last refresh with a verdict knew: the file ``tried.json``, so that a restart knows it too.
+
+    ``ends``: where ``pairs`` ended. ``generation``: what served after it. ``erased``: where the requests to
+    forget ended when it began, or when the first trainer looked; ``erased_at``: when the newest was seen.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    ends: dict[str, int] = {}
+    generation: int | None = None
+    erased: dict[str, int] | None = None
+    erased_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How often in a row a refresh of one pointer came to no verdict, or was refused by the indexer.
+
+    ``why``: in words without numbers, so that the same reason is told once.
+    """
+
+    count: int = 0
+    sequence: int = 0
+    why: str = ""
+
+    def again(self, pointer: LivePointer | None, why: str) -> Self:
+        """Return it after one more, of what served when it began."""
+        sequence = pointer.sequence if pointer else 0
+        return type(self)(self.since(pointer) + 1, sequence, re.sub(r"\d+", "", why))
+
+    def since(self, pointer: LivePointer | None) -> int:
+        """Return the number under this pointer: whoever resumes, unpins or promotes wants it tried again."""
+        return self.count if pointer is not None and pointer.sequence == self.sequence else 0
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """``asked``: by somebody since the last refresh began. ``lately``: pairs may be about to follow."""
+
+    asked: bool = False
+    lately: bool = False
+
+
+def held(pointer: LivePointer) -> str | None:
+    """Return why what serves must not be refreshed, or None.
+
+    A refresh that was rolled back bars the next one, until other weights serve or somebody forces it.
+    """
+    before = pointer.previous
+    if pointer.pinned or pointer.paused:
+        return "pinned" if pointer.pinned else "paused"
+    if (
+        before is not None
+        and before.kind == "refresh"
+        and before.rolled_back is not None
+        and before.collection == pointer.live.collection
+    ):
+        return f"refresh {before.generation} was rolled back by {before.rolled_back.actor}"
+    return None
+
+
+def pause_s(every_s: float, failures: int) -> float:
+    """Return how long to rest: twice as long after every failure, up to an hour.
+
+    >>> [pause_s(120, failures) for failures in (0, 1, 2, 9)]
+    [120.0, 240.0, 480.0, 3600.0]
+    """
+    return float(max(every_s, min(every_s * 2.0 ** min(failures, 30), LONGEST_PAUSE_S)))
+
+
+def due(
+    pointer: LivePointer | None,
+    ends: Ends,
+    tried: Tried,
+    *,
+    rested_s: float,
+    every_s: float,
+    failures: Failures = Failures(),
+    forgetting: Forgetting = Forgetting(),
+) -> bool:
+    """Say whether a refresh should begin that nobody has asked for.
+
+    New pairs wait for ``every_s`` (0: for ever, but where somebody is to be forgotten). A model that begins
+    to serve does not wait: it remembers only what a run was allowed to. ``rested_s``: since the last refresh,
+    which so takes at most half of the time; infinite before the first.
+    """
+    period_s = every_s or (FORGETTING_EVERY_S if forgetting.asked or forgetting.lately else 0.0)
+    if not period_s or pointer is None or held(pointer) or not sum(ends.values()):
+        return False
+    failed = failures.since(pointer)
+    rested = rested_s >= pause_s(period_s, failed)
+    if every_s and pointer.live.kind == "full" and pointer.live.generation != tried.generation:
+        return rested or not failed
+    return ends != tried.ends and (rested or (forgetting.asked and not failed))
+
+
+def surplus(folders: Iterable[str], releases: Iterable[Release], *, keep: int) -> list[str]:
+    """Return the folders of ended refreshes that may go: no release that stands is theirs, nor are they new.
+
+    Ids sort by time.
+    """
+    standing = {r.run_id for r in releases if r.state in _STANDING}
+    return [name for name in sorted(folders, reverse=True) if name not in standing][keep:]
