@@ -12,8 +12,9 @@ from pathlib import Path
 
 from rich.text import Text
 
-from commands.support.command_effect import CommandOutcome, Effect, command_and_wait
+from commands.support.command_effect import CommandOutcome, Effect, command_and_wait, other_model
 from commands.support.session import REFUSED, err, find_settings, out, show_json, stop
+from commands.support.topic_state import read_releases
 from schemas.releases import DeploymentAction, DeploymentCommand
 
 # Beyond what the command line waits, so that it never tells of an end that it has not seen
@@ -22,9 +23,22 @@ DEADLINE_S = 60
 
 
 def rollback(
-    *, to: int | None, expected: int | None, force: bool, reason: str, data_dir: Path | None, as_json: bool
+    *,
+    to: int | None,
+    model: bool,
+    expected: int | None,
+    force: bool,
+    reason: str,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
-    """Go back to a generation; None: to the previous one."""
+    """Go back to a generation; None: to the previous, or with ``model`` to the newest of another model."""
+    if model:
+        if to is not None:
+            stop("--model or --to is expected, not both", code=2)
+        to = other_model(*asyncio.run(read_releases(find_settings(data_dir))))
+        if to is None:
+            stop("no generation of another model can serve")
     _deploy(
         "rollback", to=to, expected=expected, force=force, reason=reason, data_dir=data_dir, as_json=as_json
     )
@@ -96,6 +110,7 @@ def _tell(action: DeploymentAction, effect: Effect, *, as_json: bool) -> None:
         err.print(Text.assemble(("pending", "bold yellow"), f": {effect.detail}"), soft_wrap=True)
         raise SystemExit(REFUSED)
     pointer = effect.pointer
+    note = _note(effect) if action == "rollback" else ""
     if as_json:
         show_json(
             {
@@ -103,6 +118,7 @@ def _tell(action: DeploymentAction, effect: Effect, *, as_json: bool) -> None:
                 "seconds": round(effect.took_s, 3),
                 "pointer": pointer.model_dump(mode="json") if pointer else None,
             }
+            | ({"note": note} if note else {})
         )
     else:
         serves = (
@@ -111,3 +127,22 @@ def _tell(action: DeploymentAction, effect: Effect, *, as_json: bool) -> None:
             else "nothing serves yet"
         )
         out.print(f"{action} done in {effect.took_s * 1000:.0f} ms: {serves}")
+        if note:
+            out.print(note, markup=False)
+
+
+def _note(effect: Effect) -> str:
+    """Say that a rollback has undone a refresh and no promotion: who wanted the model gone must know."""
+    pointer = effect.pointer
+    past = pointer.previous if pointer else None
+    if pointer is None or past is None or past.model_sha256 != pointer.live.model_sha256:
+        return ""
+    other = (
+        f"`searchloop rollback --model` goes back to another one, generation {effect.before}"
+        if effect.before
+        else "no generation of another model can serve"
+    )
+    return (
+        f"only the refresh was undone: the model of generation {past.generation} serves on, and no other "
+        f"refresh of it follows unless forced; {other}"
+    )

@@ -70,18 +70,19 @@ def forget(
         )
         return
     pairs = _asked(settings, request, hashed, hashes, deadline_s=timeout_s if wait else None)
-    asyncio.run(_refresh(settings, request))
+    if wait:  # before its pairs do without it, a refresh would too: the trainer begins one when they change
+        asyncio.run(_refresh(settings, request))
     facts = {
         "event_id": request.event_id,
         "client": hashed,
         "pairs_that_named_it": pairs,
         "state": "forgotten" if wait else "requested",
     }
-    _tell(facts | _in_files(settings, hashes) | {"later": later()}, as_json=as_json)
+    _tell(facts | _in_files(settings, hashes) | {"later": later(waited=wait)}, as_json=as_json)
 
 
 async def _refresh(settings: Settings, request: Erasure) -> None:
-    """Ask that what serves does without the shopper; before its pairs do, it may still name it."""
+    """Ask that what serves does without the shopper, as its pairs do."""
     await send_trigger(
         settings,
         Trigger(
@@ -132,8 +133,8 @@ def _asked(
         stop(f"{error}; the request stays and is carried out once `searchloop stream` runs")
 
 
-def later() -> dict[str, str]:
-    """Return what goes by itself after a request has been carried out, and when."""
+def later(*, waited: bool = True) -> dict[str, str]:
+    """Return what goes by itself after a request, and when; ``waited``: it has been carried out."""
     kept = {t.name: t.retention for t in TOPICS if t.retention and t.name in _TELLING}
     empty = StreamSettings.load(os.environ).empty_pairs_kept
     return {
@@ -147,7 +148,10 @@ def later() -> dict[str, str]:
         "older values of compacted topics": "when Kafka compacts their segment (`segment.ms` is a day)",
         **{name: f"its records, {_told(age)} after each was written" for name, age in kept.items()},
         "dead letters": f"{_told(DEAD_LETTERS_KEPT)} after each was written",
-        "the memory that serves": "by the refresh that was asked for; those of older runs with their folders",
+        "the memory that serves": (
+            f"by the refresh that {'was asked for' if waited else 'follows when its pairs have changed'}; "
+            "those of older runs with their folders"
+        ),
         "models": "never trained anew for it; the next one from the pretrained model knows nothing of it",
     }
 

@@ -18,13 +18,16 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the history.
 
 def rollback(
     to: Annotated[int | None, typer.Option("--to", help="The generation to go to.")] = None,
+    model: Annotated[
+        bool, typer.Option("--model", help="To the newest generation of another model, behind all refreshes.")
+    ] = False,
     expected: Expected = None,
     force: Force = False,
     reason: Reason = "",
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Roll back to the previous generation, or to one that still has its index."""
+    """Undo the last change of what serves, often a refresh, or go back to another generation."""
 
 
 def promote(

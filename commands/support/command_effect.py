@@ -1,6 +1,7 @@
 """Asking the indexer to change what serves, and waiting for the effect."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -8,7 +9,7 @@ from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing
 from commands.support.topic_state import read_release_log, readable
-from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseFailure
+from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseFailure, ReleaseState
 from schemas.settings import Settings
 from schemas.training import Decision
 
@@ -25,13 +26,15 @@ class CommandOutcome(Enum):
 class Effect:
     """What was seen of a command.
 
-    ``pointer`` is what serves once it is done; None when it is not, or when nothing serves yet.
+    ``pointer`` is what serves once it is done; None when it is not, or when nothing serves yet. ``before``
+    is the newest generation of another model that can serve then.
     """
 
     outcome: CommandOutcome
     pointer: LivePointer | None
     detail: str
     took_s: float
+    before: int | None = None
 
 
 async def command_and_wait(settings: Settings, command: DeploymentCommand, *, deadline_s: float) -> Effect:
@@ -55,7 +58,8 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
                 if record.topic == topics[0]:
                     done = _effect(command, releases.take(record))
                     if done is not None:
-                        return Effect(CommandOutcome.DONE, releases.pointer, done, took)
+                        before = other_model(releases.pointer, releases.releases)
+                        return Effect(CommandOutcome.DONE, releases.pointer, done, took, before)
                 elif record.value and command.command_id.encode() in record.value:
                     reasons = _refusal(record.value)
                     if reasons is not None:
@@ -68,6 +72,19 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
         "status` tells whether it runs"
     )
     return Effect(CommandOutcome.PENDING, None, waits, deadline_s)
+
+
+def other_model(pointer: LivePointer | None, releases: Iterable[Release]) -> int | None:
+    """Return the newest generation that can serve and has other weights than the live one, or None."""
+    fit = (
+        r.generation
+        for r in releases
+        if pointer is not None
+        and r.state in {ReleaseState.RELEASED, ReleaseState.RETIRED}
+        and r.model_sha256 != pointer.live.model_sha256
+        and r.rolled_back is None
+    )
+    return max(fit, default=None)
 
 
 def _effect(command: DeploymentCommand, said: LivePointer | Release | None) -> str | None:

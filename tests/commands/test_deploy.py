@@ -5,8 +5,8 @@ import json
 import pytest
 
 from commands.deploy import _tell
-from commands.support.command_effect import CommandOutcome, Effect
-from schemas.releases import LivePointer
+from commands.support.command_effect import CommandOutcome, Effect, other_model
+from schemas.releases import LivePointer, Release, ReleaseState
 from tests.contracts.examples import AT, RELEASE
 
 POINTER = LivePointer(sequence=5, live=RELEASE, cause="promote", command_id="c1", at=AT)
@@ -31,6 +31,33 @@ def test_what_serves_after_a_command_is_told(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == f"promote done in 250 ms: {serves}\n"
     _tell("promote", effect, as_json=True)
     assert json.loads(capsys.readouterr().out)["pointer"] == POINTER.model_dump(mode="json")
+
+
+def test_a_rollback_that_undoes_a_refresh_alone_says_so_and_names_the_model_before(
+    capsys: pytest.CaptureFixture[str],
+):
+    refreshed = RELEASE.model_copy(update={"generation": RELEASE.generation + 1, "kind": "refresh"})
+    back = POINTER.model_copy(update={"cause": "rollback", "previous": refreshed})
+    _tell("rollback", Effect(CommandOutcome.DONE, back, "done", 0.25, before=2), as_json=False)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "only the refresh was undone" in told
+    assert "`searchloop rollback --model` goes back to another one, generation 2" in told
+    _tell("rollback", Effect(CommandOutcome.DONE, back, "done", 0.25), as_json=True)
+    assert "no generation of another model can serve" in json.loads(capsys.readouterr().out)["note"]
+    other = back.model_copy(update={"previous": refreshed.model_copy(update={"model_sha256": "f" * 64})})
+    _tell("rollback", Effect(CommandOutcome.DONE, other, "done", 0.25, before=2), as_json=True)
+    assert "note" not in json.loads(capsys.readouterr().out)
+
+
+def test_the_model_before_is_the_newest_other_one_that_can_serve():
+    def a(generation: int, sha: str, state: ReleaseState = ReleaseState.RETIRED) -> Release:
+        changed = {"generation": generation, "model_sha256": sha, "state": state, "rolled_back": None}
+        return RELEASE.model_copy(update=changed)
+
+    others = [a(1, "1" * 64), a(2, "2" * 64), a(3, "3" * 64, ReleaseState.DROPPED), RELEASE]
+    assert other_model(POINTER, others) == 2
+    assert other_model(POINTER, [RELEASE]) is None
+    assert other_model(None, others) is None
 
 
 def test_a_first_build_that_was_aborted_is_done_though_nothing_serves(capsys: pytest.CaptureFixture[str]):
