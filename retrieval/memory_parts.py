@@ -11,7 +11,17 @@ import numpy as np
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.query_memory import QueryMemory
 from retrieval.ranker import Ranker
-from retrieval.ranking import CHARACTERS, MEMORY, PRIOR, RANKER, WORDS, Source, Vector, weighed
+from retrieval.ranking import (
+    CHARACTERS,
+    IDENTIFIER,
+    MEMORY,
+    PRIOR,
+    RANKER,
+    WORDS,
+    Source,
+    Vector,
+    weighed,
+)
 from retrieval.words import CharacterSource, WordIndex
 from schemas.releases import Ranking
 from schemas.search import Filter
@@ -20,14 +30,17 @@ AT_ONCE = 300
 
 
 def sources_of(ranking: Ranking, words: WordIndex | None, *, model_sha256: str) -> dict[str, Source]:
-    """Return what the parts that a ranking weighs come from; nothing where it weighs the cosine alone.
+    """Return what the parts that a ranking weighs come from, and those that always count.
 
-    ``words``: those of the catalogue. Raises ``ArtefactError`` when memory or ranker are not there, damaged,
-    or of another model.
+    ``words``: those of the catalogue; for the cosine alone they need no texts, and None gives nothing.
+    Raises ``ArtefactError`` when memory or ranker are not there, damaged, or of another model.
     """
-    if words is None or not weighed(ranking):
+    if words is None:
         return {}
-    sources: dict[str, Source] = {WORDS: words, CHARACTERS: CharacterSource(words)}
+    sources: dict[str, Source] = {IDENTIFIER: IdentifierSource(words)}
+    if not weighed(ranking):
+        return sources
+    sources |= {WORDS: words, CHARACTERS: CharacterSource(words)}
     if {MEMORY, PRIOR} & set(weighed(ranking)):
         path, digest = ranking.artefacts.get(MEMORY, ("", ""))
         memory = QueryMemory.load(Path(path), sha256=digest)
@@ -39,6 +52,17 @@ def sources_of(ranking: Ranking, words: WordIndex | None, *, model_sha256: str) 
     return sources
 
 
+class IdentifierSource:
+    """Which products a query names by their id, SKU or barcode."""
+
+    def __init__(self, words: WordIndex) -> None:
+        self._words = words
+
+    def ask(self, query: str, vector: Vector) -> "KnownOpinion":  # noqa: ARG002 (it is of no encoder)
+        """Return which those are."""
+        return KnownOpinion(self._words.named(query), self._words)
+
+
 class MemorySource:
     """What shoppers took after queries like this one."""
 
@@ -46,14 +70,14 @@ class MemorySource:
         self._memory = memory
         self._words = words
 
-    def ask(self, query: str, vector: Vector) -> "MemoryOpinion":
+    def ask(self, query: str, vector: Vector) -> "KnownOpinion":
         """Return what is remembered."""
         (found,) = self._memory.values([query], vector[np.newaxis])
-        return MemoryOpinion(found, self._words)
+        return KnownOpinion(found, self._words)
 
 
-class MemoryOpinion:
-    """What is remembered for one query."""
+class KnownOpinion:
+    """What is known of one query before anybody asks: values by product."""
 
     def __init__(self, found: Mapping[str, float], words: WordIndex) -> None:
         self._found = found

@@ -7,7 +7,7 @@ source found it, on k, or on a filter. Serving and evaluation both rank by this.
 Kafka.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -23,10 +23,14 @@ CHARACTERS = "characters"
 MEMORY = "memory"
 PRIOR = "prior"
 RANKER = "ranker"  # learned from the others, and not among ``PARTS``
+IDENTIFIER = "identifier"
+# What counts the same in every release, wherever its source is there: a query that names a product is
+# answered by it, whatever all other parts say, of which none weighs more than 100
+FIXED: Mapping[str, float] = {IDENTIFIER: 2000.0}
 PARTS = (DENSE, WORDS, CHARACTERS, MEMORY, PRIOR)
 SERVED = (*PARTS, RANKER)  # what a release may weigh
 # So many candidates each source names; the prior names none, since it knows nothing of the query
-DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 50, CHARACTERS: 50, MEMORY: 50, PRIOR: 0}
+DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 50, CHARACTERS: 50, MEMORY: 50, PRIOR: 0, IDENTIFIER: 50}
 
 Vector = npt.NDArray[np.float32]
 Parts = dict[str, dict[str, float]]
@@ -96,6 +100,12 @@ def weighed(ranking: Ranking) -> list[str]:
     return sorted(name for name, weight in ranking.coefficients.items() if weight and name != DENSE)
 
 
+def weights(ranking: Ranking, parts: Collection[str]) -> dict[str, float]:
+    """Return what each part weighs that counts: by the ranking, and of ``parts`` what counts in all."""
+    own = {name: weight for name, weight in ranking.coefficients.items() if weight}
+    return own | {name: weight for name, weight in FIXED.items() if name in parts}
+
+
 def contest(
     query: str,
     vector: Vector,
@@ -106,8 +116,8 @@ def contest(
 ) -> Contest:
     """Return the candidates that the source of each part names.
 
-    ``nearest``: the cosine of the products nearest to the query. Raises ``RankingError`` for a weighed part
-    without a source.
+    ``nearest``: the cosine of the products nearest to the query. A fixed part that names nobody is
+    left out. Raises ``RankingError`` for a weighed part without a source.
     """
     missing = sorted(weighed(ranking) - sources.keys())
     if missing:
@@ -115,8 +125,10 @@ def contest(
             f"the ranking weighs {', '.join(missing)}, but only {', '.join([DENSE, *sorted(sources)])} "
             "is there"
         )
-    opinions = {name: sources[name].ask(query, vector) for name in weighed(ranking)}
+    asked = [*weighed(ranking), *(name for name in FIXED if name in sources)]
+    opinions = {name: sources[name].ask(query, vector) for name in asked}
     named = {n: dict(own.best(DEPTHS[n], filters)) for n, own in opinions.items() if DEPTHS.get(n)}
+    opinions = {name: own for name, own in opinions.items() if name not in FIXED or named.get(name)}
     return Contest({DENSE: dict(nearest)} | {name: named.get(name, {}) for name in opinions}, opinions)
 
 
@@ -125,22 +137,23 @@ def rank(parts: Mapping[str, Mapping[str, float]], ranking: Ranking, k: int) -> 
 
     Scores are compared to six decimals, so that the noise of a matrix product decides nothing. ``parts`` maps
     the part's name to product to value. A product that a part does not hold counts 0 there;
-    all products of all weighted parts compete. A part without a coefficient is ignored. Raises
+    all products of all weighted parts compete. A part without a coefficient is ignored; a fixed one that was
+    computed counts. Raises
     ``RankingError`` for a weighted part that is missing.
 
     >>> ranking = Ranking(coefficients={"dense": 1.0, "prior": 0.5})
     >>> rank({"dense": {"a": 0.5, "b": 0.25}, "prior": {"b": 1.0}}, ranking, 2)
     [('b', 0.75), ('a', 0.5)]
     """
-    weights = {name: weight for name, weight in ranking.coefficients.items() if weight != 0.0}
-    missing = sorted(weights.keys() - parts.keys())
+    weigh = weights(ranking, parts)
+    missing = sorted(weigh.keys() - parts.keys())
     if missing:
         raise RankingError(
             f"the ranking weighs {', '.join(missing)}, but only {', '.join(sorted(parts)) or 'nothing'} "
             "was computed"
         )
     scores: dict[str, float] = {}
-    for name in sorted(weights):
+    for name in sorted(weigh):
         for product_id, value in parts[name].items():
-            scores[product_id] = scores.get(product_id, 0.0) + weights[name] * value
+            scores[product_id] = scores.get(product_id, 0.0) + weigh[name] * value
     return sorted(scores.items(), key=lambda item: (-round(item[1], 6), item[0]))[:k]

@@ -34,6 +34,7 @@ from retrieval.ranking import (
     contest,
     rank,
     weighed,
+    weights,
 )
 from retrieval.rows import SHOWN, Row
 from retrieval.words import WordIndex, analysis_digest
@@ -103,9 +104,9 @@ class LoadedRelease:
         """Load and check a release.
 
         ``encoder`` is used, with the queries that it remembers, when its fingerprint is the release's;
-        otherwise the release's model is given to ``load``. ``words``: those of the catalogue, for a release
-        that weighs more than the cosine. Raises ``ReleaseError`` when the pieces do not fit, ``ModelError``
-        or ``StoreError`` when one is not there.
+        otherwise the release's model is given to ``load``. ``words``: those of the catalogue; for a release
+        that weighs the cosine alone, what names its products, as far as it is read. Raises
+        ``ReleaseError`` when the pieces do not fit, ``ModelError`` or ``StoreError`` when one is not there.
         """
         _check_ranking(release, words)
         if encoder is None or encoder.fingerprint != release.model_sha256:
@@ -122,13 +123,14 @@ class LoadedRelease:
         store.load(release.collection)
         if store.count(release.collection) == 0:
             raise ReleaseError(f"collection {release.collection} of generation {release.generation} is empty")
-        if words is not None:
+        if words is not None and weighed(release.ranking):
             _check_words(release, store.ids(release.collection), words)
         try:
             sources = sources_of(release.ranking, words, model_sha256=release.model_sha256)
         except ArtefactError as error:
             raise ReleaseError(f"generation {release.generation}: {error}") from error
-        return cls(release, store, encoder, words, sources, over_fetch=over_fetch)
+        whole = words if weighed(release.ranking) else None
+        return cls(release, store, encoder, whole, sources, over_fetch=over_fetch)
 
     @property
     def generation(self) -> int:
@@ -168,7 +170,7 @@ class LoadedRelease:
         nearest = [self._ours(hits) for hits in raw]
         cosines = [{i: h.score for i, h in own.items()} for own in nearest]
         few = [min(len(own), DEPTHS[DENSE]) for own in nearest]
-        if not hybrid:
+        if not self._sources:
             found = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
             return Found(found, contenders=few)
         try:
@@ -226,7 +228,6 @@ class LoadedRelease:
         Those nearest beyond ``DEPTHS`` have parts and do not compete: so the first places do not depend on
         how many are asked for. ``end``: on the monotonic clock.
         """
-        assert self._words is not None
         queries = [normalise_query(query) for query in queries]  # as the encoder reads it
         found = [
             contest(query, vector, own, self._sources, self.release.ranking, filters)
@@ -323,9 +324,7 @@ def _ordered(
 def _explained(parts: Parts, ranking: Ranking, product_id: str) -> dict[str, float]:
     """Return what each part adds to the score, the greatest first."""
     added = {
-        name: weight * parts[name].get(product_id, 0.0)
-        for name, weight in ranking.coefficients.items()
-        if weight
+        name: weight * parts[name].get(product_id, 0.0) for name, weight in weights(ranking, parts).items()
     }
     return dict(sorted(added.items(), key=lambda one: (-abs(one[1]), one[0])))
 

@@ -10,6 +10,7 @@ from tantivy import Occur, Query
 from retrieval.characters import LEADING, NgramCounts
 from retrieval.document import document_text
 from retrieval.filters import Condition, above, parsed
+from retrieval.identifiers import identifiers_of, spellings
 from retrieval.rows import PATH_SEPARATOR
 from schemas.products import CatalogProduct
 from schemas.search import Filter
@@ -19,7 +20,8 @@ from schemas.search import Filter
 class WordDocument:
     """What the index holds of a product.
 
-    ``text`` is that which the models read; ``category`` the path joined by `` > ``.
+    ``text`` is that which the models read; ``category`` the path joined by `` > ``; ``identifiers`` name the
+    product beside its id.
     """
 
     product_id: str
@@ -29,6 +31,7 @@ class WordDocument:
     availability: str = ""
     price: float | None = None
     version: int = 0
+    identifiers: Sequence[str] = ()
 
     @classmethod
     def of(cls, product: CatalogProduct) -> Self:
@@ -41,6 +44,7 @@ class WordDocument:
             product.availability or "",
             product.price,
             product.version,
+            identifiers_of(product),
         )
 
 
@@ -50,7 +54,7 @@ def _schema() -> tantivy.Schema:
     builder.add_text_field("text", tokenizer_name="words", index_option="freq")
     builder.add_text_field("characters", tokenizer_name="apart", index_option="basic")
     builder.add_bytes_field("leading", stored=True)
-    for name in ("product_id", "brand", "category", "availability"):
+    for name in ("product_id", "identifier", "brand", "category", "availability"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     builder.add_float_field("price", indexed=True, fast=True)
     return builder.build()
@@ -71,6 +75,15 @@ def one_of(product_ids: Sequence[str]) -> Query:
     return any_of("product_id", product_ids, "basic")
 
 
+def named(terms: Sequence[str]) -> Query:
+    """Return a query for products with one of the spellings at least, each of which counts the same.
+
+    With all of them a product has 1.
+    """
+    each = [Query.term_query(SCHEMA, "identifier", term, "basic") for term in terms]
+    return Query.boolean_query([(Occur.Should, Query.const_score_query(q, 1 / len(each))) for q in each])
+
+
 def tantivy_document(document: WordDocument, number: int, text: str, own: NgramCounts) -> tantivy.Document:
     """Return what is indexed. ``text``: as its words are read; ``own``: its n-grams."""
     made = tantivy.Document()
@@ -79,6 +92,8 @@ def tantivy_document(document: WordDocument, number: int, text: str, own: NgramC
     made.add_text("characters", " ".join(own.terms))
     made.add_bytes("leading", document.text[:LEADING].encode())
     made.add_text("product_id", document.product_id)
+    for term in {t for name in (document.product_id, *document.identifiers) for t in spellings(name)}:
+        made.add_text("identifier", term)
     made.add_text("brand", document.brand)
     made.add_text("availability", document.availability)
     for category in (*above(document.category), document.category):  # a category holds for all below it

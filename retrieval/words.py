@@ -18,11 +18,13 @@ import tantivy
 from tantivy import Occur, Query
 
 from retrieval.characters import Characters, NgramCounts, ngram_counts
+from retrieval.identifiers import spellings
 from retrieval.word_schema import (
     SCHEMA,
     WordDocument,
     any_of,
     both,
+    named,
     narrowed,
     one_of,
     tantivy_document,
@@ -49,6 +51,7 @@ LANGUAGES = frozenset(
 )
 MOST_WORDS = 64  # of a query
 MOST_TIES = 200  # at the last place, from which the smaller ids are taken
+NAMESAKES = 50  # what more products share names none of them
 SEARCH_S = 30.0  # no search lasts longer
 _HEAP_BYTES = 16 << 20
 _LONGEST = 80
@@ -188,6 +191,12 @@ class WordIndex:
         """Return how alike query and products are written, from 0 to 1; 0 is left out."""
         number = {n: i for i in product_ids if (n := self._numbers.get(i)) is not None}
         return {number[n]: value for n, value in self.characters.values(query, list(number)).items()}
+
+    def named(self, query: str) -> dict[str, float]:
+        """Return the products that a query names by an identifier: 1 as written, .5 spelt otherwise."""
+        terms = spellings(query)
+        found = self.found(named(terms), NAMESAKES + 1) if terms else {}
+        return found if len(found) <= NAMESAKES else {}
 
     def _texts(self, numbers: Sequence[int]) -> dict[int, str]:
         """Return the leading texts of documents that are there."""

@@ -34,6 +34,8 @@ ITEMS = 500
 ITEM_BYTES = 64_000
 CATEGORIES = 20
 VARIANTS = 500
+# What names one product beside its id: its variants, and as many more as attributes hold.
+IDENTIFIERS = 2 * VARIANTS
 # As long as both texts of a product together; nobody reads more of it.
 ATTRIBUTES_BYTES = 65_536
 

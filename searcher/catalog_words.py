@@ -1,12 +1,13 @@
 """The words of the catalogue, read from the topic ``catalog`` and kept in step with it.
 
-By language, since each generation says in which it was measured; a searcher whose generations rank by the
-cosine alone reads nothing. A record that cannot be read, or that is older than what is known of its product,
-changes nothing.
+By language, since each generation says in which it was measured; for generations that rank by the cosine
+alone without texts, so that identifiers find their products there, too. A record that
+cannot be read, or that is older than what is known of its product, changes nothing.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import structlog
 
@@ -31,8 +32,8 @@ class CatalogWords:
 
     def __init__(self, settings: SearcherSettings) -> None:
         self._settings = settings
-        self._known: dict[str, tuple[WordIndex, asyncio.Event]] = {}
-        self._asked: asyncio.Queue[str | None] = asyncio.Queue()
+        self._known: dict[str | None, tuple[WordIndex, asyncio.Event]] = {}  # None: without texts
+        self._asked: asyncio.Queue[tuple[str | None] | None] = asyncio.Queue()
         self._ended = False
 
     async def of(self, language: str) -> WordIndex:
@@ -40,20 +41,27 @@ class CatalogWords:
 
         What is returned while the process stops may be incomplete.
         """
-        if language not in self._known:
-            self._known[language] = WordIndex(language), asyncio.Event()
-            self._asked.put_nowait(language)
-        words, complete = self._known[language]
+        words, complete = self._held(language)
         if not self._ended:
             await complete.wait()
         return words
+
+    def without_texts(self) -> WordIndex:
+        """Return what the catalogue holds beside its texts, as far as it is read."""
+        return self._held(None)[0]
+
+    def _held(self, language: str | None) -> tuple[WordIndex, asyncio.Event]:
+        if language not in self._known:
+            self._known[language] = WordIndex(language or ""), asyncio.Event()
+            self._asked.put_nowait((language,))
+        return self._known[language]
 
     async def follow(self, stopping: asyncio.Event) -> None:
         """Follow until ``stopping`` is set. Raises ``KafkaError`` when the broker is gone for good."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._end(stopping))
-            while (language := await self._asked.get()) is not None:
-                tasks.create_task(self._follow(*self._known[language], stopping))
+            while (asked := await self._asked.get()) is not None:
+                tasks.create_task(self._follow(*asked, stopping))
 
     async def _end(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
@@ -62,15 +70,21 @@ class CatalogWords:
         for _, complete in self._known.values():
             complete.set()
 
-    async def _follow(self, words: WordIndex, complete: asyncio.Event, stopping: asyncio.Event) -> None:
+    async def _follow(self, language: str | None, stopping: asyncio.Event) -> None:
+        words, complete = self._known[language]
         async with open_reader(self._settings.kafka, [self._settings.topic(CATALOG.name)]) as reader:
             ends = await reader.end_offsets()
             while not stopping.is_set():
                 if records := await reader.poll(timeout_ms=POLL_MS, max_records=AT_ONCE):
-                    await asyncio.to_thread(words.change, *sorted_out(records, words.version))
+                    await asyncio.to_thread(_take, words, records, texts=language is not None)
                 if not complete.is_set() and await reader.reached(ends):
                     log.info("the words of the catalogue are read", products=len(words))
                     complete.set()
+
+
+def _take(words: WordIndex, records: Iterable[Record], *, texts: bool) -> None:
+    put, gone = sorted_out(records, words.version)
+    words.change(put if texts else [replace(document, text="") for document in put], gone)
 
 
 def sorted_out(

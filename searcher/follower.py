@@ -222,13 +222,14 @@ class Follower:
     async def _opened(self, release: Release) -> LoadedRelease:
         if release.generation not in self._open:
             loop, ranking = asyncio.get_running_loop(), release.ranking
-            words = await self._words.of(ranking.language or "") if weighed(ranking) else None
+            all_words = weighed(ranking)
+            words = await self._words.of(ranking.language or "") if all_words else self._words.without_texts()
             self._open[release.generation] = await loop.run_in_executor(
                 self._executor, self._load, release, words
             )
         return self._open[release.generation]
 
-    def _load(self, release: Release, words: WordIndex | None) -> LoadedRelease:
+    def _load(self, release: Release, words: WordIndex) -> LoadedRelease:
         shared = next(
             (r.encoder for r in self._open.values() if r.encoder.fingerprint == release.model_sha256), None
         )

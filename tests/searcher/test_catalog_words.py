@@ -77,15 +77,17 @@ async def test_the_words_are_whole_when_they_are_handed_out_and_follow_then(
         for n in range(50):
             await send(f"p{n}", product(f"p{n}", f"thing number{n}").to_json())
         following = asyncio.create_task(words.follow(stopping))
+        bare = words.without_texts()
         english = await words.of("english")
         assert (len(english), list(english.best("number7", 3))) == (50, ["p7"])
         assert await words.of("english") is english
         assert len(await words.of("german")) == 50
         await send("p7", None)
         await send("p8", product("p8", "a new thing", 2).to_json())
-        while "p7" in english or english.best("number8", 3):  # noqa: ASYNC110 (another thread fulfils it)
+        while "p7" in english or english.best("number8", 3) or len(bare) != 49:  # noqa: ASYNC110 (another thread fulfils it)
             await asyncio.sleep(0.05)
         assert len(english) == 49
+        assert (bare.named("P-8"), bare.named("p7"), bare.best("a new thing", 9)) == ({"p8": 0.5}, {}, {})
         stopping.set()
         await following
         assert await words.of("english") is english

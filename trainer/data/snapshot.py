@@ -3,7 +3,7 @@
 ``pairs`` and ``catalog`` as they were at one moment, and a manifest that says which moment. ``pairs`` is
 long: one row per query, product, day and action, integers as the stream counted them. ``clients`` has one row
 per query, product and hashed client. ``catalog`` has one row per product with the text that the models read,
-and its top category. Decides no weights.
+its top category, and what names it beside its id. Decides no weights.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from broker.guarding import judged
 from broker.reading import Compacted, open_reader, read_compacted
 from broker.records import Record
 from retrieval.document import document_text
+from retrieval.identifiers import identifiers_of
 from schemas.base import UNREADABLE
 from schemas.bounds import FIRST_YEAR, LAST_YEAR
 from schemas.pairs import Pair, pair_key
@@ -141,15 +142,23 @@ def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct], *, until: 
             (pair.query, pair.product_id, client, _bounded(credit)) for client, credit in pair.clients.items()
         ]
     catalog = [
-        (p.product_id, p.title, document_text(p), p.category_path[0] if p.category_path else "")
+        (
+            p.product_id,
+            p.title,
+            document_text(p),
+            p.category_path[0] if p.category_path else "",
+            identifiers_of(p),
+        )
         for p in products
     ]
     return Snapshot(
         pl.DataFrame(rows, schema=PAIR_SCHEMA, orient="row").sort("query", "product_id", "day", "action"),
         pl.DataFrame(clients, schema=CLIENT_SCHEMA, orient="row").sort("query", "product_id", "client"),
-        pl.DataFrame(catalog, schema={**CATALOG_SCHEMA, "category": pl.String}, orient="row").sort(
-            "product_id"
-        ),
+        pl.DataFrame(
+            catalog,
+            schema={**CATALOG_SCHEMA, "category": pl.String, "identifiers": pl.List(pl.String)},
+            orient="row",
+        ).sort("product_id"),
     )
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from retrieval.encoder import Encoder, Vectors
-from retrieval.ranking import DENSE, DEPTHS, Parts, Source, contest, rank
+from retrieval.ranking import DENSE, DEPTHS, FIXED, Parts, Source, contest, rank
 from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex
 from schemas.releases import Ranking
@@ -33,18 +33,19 @@ class EvaluationCatalog:
     titles: dict[str, str]
     texts: list[str]
     categories: dict[str, str]
+    identifiers: list[list[str]]
 
     @classmethod
     def of(cls, frame: pl.DataFrame) -> "EvaluationCatalog":
-        """Build from the snapshot's frame (product_id, title, text, and category where it has one)."""
+        """Build from the snapshot's frame: product_id, title, text; category, identifiers where they are."""
         frame = frame.sort("product_id")
         ids = frame["product_id"].to_list()
         categories = (
             dict(zip(ids, frame["category"].to_list(), strict=True)) if "category" in frame.columns else {}
         )
-        return cls(
-            ids, dict(zip(ids, frame["title"].to_list(), strict=True)), frame["text"].to_list(), categories
-        )
+        named = frame["identifiers"].to_list() if "identifiers" in frame.columns else [[] for _ in ids]
+        titles = dict(zip(ids, frame["title"].to_list(), strict=True))
+        return cls(ids, titles, frame["text"].to_list(), categories, named)
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,10 @@ def fit_ranking(
     catalog: EvaluationCatalog,
 ) -> Fitted:
     """Return how much of each source a model wants, from validation queries and their gains."""
-    all_of_them = Ranking(coefficients=dict.fromkeys([DENSE, *sources], 1.0))
+    names = sorted(sources.keys() - FIXED)
+    all_of_them = Ranking(coefficients=dict.fromkeys([DENSE, *names], 1.0))
     parts = parts_of(vectors, sources, queries, catalog, all_of_them)
-    return fit(zip(parts, gains, strict=True), sorted(sources))
+    return fit(zip(parts, gains, strict=True), names)
 
 
 def _cosines(own: npt.NDArray[np.float32], column: Mapping[str, int], ids: Sequence[str]) -> dict[str, float]:
@@ -168,7 +170,8 @@ def bm25(words: WordIndex, queries: Sequence[str], *, depth: int = DEPTH) -> lis
 def words_of_catalog(catalog: EvaluationCatalog, language: str) -> WordIndex:
     """Return the words of the catalogue's texts."""
     words = WordIndex(language)
-    words.change(WordDocument(*one) for one in zip(catalog.ids, catalog.texts, strict=True))
+    products = zip(catalog.ids, catalog.texts, catalog.identifiers, strict=True)
+    words.change(WordDocument(i, text, identifiers=named) for i, text, named in products)
     return words
 
 
