@@ -8,7 +8,7 @@ import sys
 from typing import Literal
 
 
-def stream(*, only: Literal["intake", "learn"] | None) -> None:
+def stream(*, only: Literal["intake", "learn", "pictures"] | None) -> None:
     """Run intake, attribution and aggregation, or only a part of it."""
     _run("stream", *(("--only", only) if only else ()))
 

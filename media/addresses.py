@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from yarl import URL
 
+from media.preparation import PICTURE_BYTES
+
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Networks that stand for others, or for a use of their own, and that Python calls public.
 _NEVER: tuple[_Network, ...] = tuple(
@@ -36,7 +38,7 @@ class FetchRules:
     hosts: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("https",)
     networks: tuple[str, ...] = ()
-    most_bytes: int
+    most_bytes: int = PICTURE_BYTES
     seconds: float = 20.0
     redirects: int = 3
     attempts: int = 3

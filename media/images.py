@@ -20,17 +20,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from media.preparation import PICTURE_BYTES, SIDE
 from media.sniffing import FORMATS, format_of, jpeg_scans
 from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
-
-# Rises with every change of what comes out for any picture, so also with a Pillow that decodes differently:
-# tests/media/test_images.py keeps what comes out. It is part of the key of every prepared picture.
-PREPARATION = 1
-# The longest side of a prepared picture. Models take squares of 224 to 384.
-SIDE = 384
-# A file of more bytes is not decoded.
-PICTURE_BYTES = 16 * 2**20
 
 # Less than this shows nothing: a counting pixel, a rule between paragraphs.
 _SHORTEST_SIDE = 16

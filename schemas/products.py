@@ -18,6 +18,7 @@ from schemas.bounds import (
     VARIANTS,
     VERSION,
 )
+from schemas.rejections import Reason
 
 Attribute = str | int | float | bool | list[str]
 
@@ -74,7 +75,9 @@ class CatalogProduct(Fact):
 
     ``version`` rises with every change until the product is deleted: it is the shop's where that is above the
     one before. ``shop_version`` is what the shop sent, ``place`` the partition, the offset and the broker's
-    time in ms of its record.
+    time in ms of its record. ``image`` is where its picture lies, ``image_key`` the prepared picture in the
+    artefact store, ``image_problem`` why there is none or not the newest, ``image_of`` the place of the
+    record whose picture was looked at last.
     """  # noqa: D205 (published word for word)
 
     product_id: str
@@ -87,7 +90,10 @@ class CatalogProduct(Fact):
     availability: str | None = None
     attributes: dict[str, Attribute] = {}
     variant_ids: list[str] = []
+    image: ProductImage | None = None
     image_key: str | None = None
+    image_problem: Reason | None = None
+    image_of: tuple[int, int, int] | None = None
     version: int
     shop_version: int | None = None
     place: tuple[int, int, int] | None = None

@@ -8,6 +8,7 @@ classes.
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -78,6 +79,11 @@ class Settings(BaseModel):
     )
     http_host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /metrics listen.")
     http_port: int = Field(0, ge=0, le=65535, description="Their port; 0 takes a free one and logs it.")
+    artefacts: str = Field(
+        "",
+        description="Where prepared pictures are kept: a folder, or an address that fsspec opens, as "
+        "`s3://bucket/folder` with s3fs installed and configured. Empty: the folder `artefacts` of data_dir.",
+    )
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Level of our own log lines."
     )
@@ -89,6 +95,11 @@ class Settings(BaseModel):
         description="Threads that one process gives to torch, and to ONNX Runtime. Two busy processes with "
         "two threads each are slower than with one.",
     )
+
+    @property
+    def artefact_address(self) -> str:
+        """Return the address of the artefact store."""
+        return self.artefacts or str(self.data_dir.absolute() / "artefacts")
 
     def topic(self, name: str) -> str:
         """Return the full name of a topic."""
@@ -124,6 +135,15 @@ class Settings(BaseModel):
             for n, value in self
             if n in said or value != type(self).model_fields[n].default
         }
+
+
+def named(text: str) -> tuple[str, ...]:
+    """Return what a setting names, separated by commas.
+
+    >>> named(" a, b,")
+    ('a', 'b')
+    """
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def without_password(uri: str) -> str:
@@ -195,6 +215,23 @@ class StreamSettings(Settings):
     flush_ms: int = Field(
         20, ge=1, le=10_000, description="How long intake waits for more records to pack together."
     )
+    picture_hosts: str = Field(
+        "",
+        description="Hosts that pictures of products may be fetched from, separated by commas: "
+        "`cdn.shop.example`, `*.shop.example` (all below it), with `:8443` where the port is not the "
+        "scheme's. Empty: none, products are text only.",
+    )
+    picture_schemes: str = Field(
+        "https",
+        pattern=r"^https?(,https?)?$",
+        description="Schemes of addresses of pictures, separated by commas: https, http.",
+    )
+    picture_networks: str = Field(
+        "",
+        description="Private networks whose machines may be asked for pictures, separated by commas: "
+        "`10.1.0.0/16`. Empty: public machines only.",
+    )
+    picture_fetches: int = Field(8, ge=1, le=256, description="Pictures that are fetched at the same time.")
     click_window: Duration = Field(
         timedelta(hours=1), description="A click belongs to a search of at most this age."
     )
@@ -233,6 +270,13 @@ class StreamSettings(Settings):
     broker_session_timeout_s: float = Field(
         12.0, ge=1, description="After this silence Kafka gives a worker's partitions to another."
     )
+
+    @field_validator("picture_networks")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for network in named(text):
+            ip_network(network)
+        return text
 
     @property
     def salts_before(self) -> tuple[str, ...]:

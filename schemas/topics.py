@@ -99,6 +99,14 @@ CATALOG = Topic(
     summary="The clean catalogue; null deletes.",
     cleanup="compact",
 )
+PICTURES = Topic(
+    name="pictures",
+    key="product_id",
+    value=CatalogProduct,
+    written_by="stream",
+    summary="What became of the picture of a product, with the product as it was then: for intake.",
+    cleanup="compact",
+)
 SHOPPERS = Topic(
     name="shoppers",
     key="shopper",
@@ -217,7 +225,7 @@ SKIPPED = Topic(
 # What producers write. A dead letter is sent again to one of these, and to nothing else.
 RAW = (SEARCHES, INTERACTIONS, ERASURES, PRODUCTS)
 TOPICS = (
-    SEARCHES, INTERACTIONS, ERASURES, PRODUCTS, EVENTS, CATALOG, SHOPPERS, CONTRIBUTIONS, PAIRS,
+    SEARCHES, INTERACTIONS, ERASURES, PRODUCTS, EVENTS, CATALOG, PICTURES, SHOPPERS, CONTRIBUTIONS, PAIRS,
     TRAINING_TRIGGERS, TRAINING_RUNS, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, RULES,
     SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES, SKIPPED,
 )  # fmt: skip

@@ -19,6 +19,7 @@ from broker.consuming import GroupConsumer, open_group
 from broker.dead_letters import cut, dead_letter
 from broker.guarding import judged
 from broker.producing import Producer, open_producer
+from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from broker.safe_decoding import OVERSIZED
 from schemas.decoding import refuse
@@ -26,12 +27,13 @@ from schemas.events import CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
-from schemas.topics import CATALOG, EVENTS, PRODUCTS
+from schemas.topics import CATALOG, EVENTS, PICTURES, PRODUCTS
 from stream import metrics
 from stream.known import KnownProducts
 from stream.lag import intake_group
 from stream.locating import has_unknown, locate_interaction, locate_search
 from stream.packing import pack_by_key
+from stream.pictured import carried, held_picture, with_outcome
 from stream.rejoining import rejoin
 from stream.validation import Ignored, Tombstone, validate_product
 from stream.validators import EVENT_VALIDATORS, Outcome
@@ -71,6 +73,7 @@ class Intake:
         self._clock = clock
         self._known = KnownProducts()
         self._settled_ends: dict[int, int] | None = None
+        self._writing_products = asyncio.Lock()
         self._letters: Producer
         self._groups: list[GroupConsumer] = []
 
@@ -111,6 +114,8 @@ class Intake:
             self._groups = [products, events]
             tasks.create_task(self._take_products(products, producer))
             tasks.create_task(self._take_events(events, products, producer))
+            if s.picture_hosts:
+                tasks.create_task(self._take_pictures(products, producer))
             tasks.create_task(rejoin(s, self._known, producer, clock=self._clock))
             while True:
                 ready(events.joined() and products.joined())
@@ -125,7 +130,8 @@ class Intake:
         while True:
             records = await group.batch(timeout_ms=200, max_records=self._settings.intake_batch)
             if records:
-                await self._products_step(records, producer)
+                async with self._writing_products:
+                    await self._products_step(records, producer)
                 await group.commit(records)
             else:
                 await group.commit_read()
@@ -148,11 +154,7 @@ class Intake:
             else:
                 product, value = outcome
                 clean.append(Outgoing(topic, value, key=product.product_id.encode()))
-                self._known.put(
-                    product.product_id,
-                    Held(product.version, product.shop_version, product.place),
-                    product.variant_ids,
-                )
+                self._put(product)
         await producer.send_all(clean)
         await self._letters.send_all(map(_letter, refused), instead=cut)
         self._count(PRODUCTS.name, len(clean), refused, {"stale_version": ignored})
@@ -163,8 +165,53 @@ class Intake:
         found = _unread(record) or validate_product(record, self._settings)
         if not isinstance(found, CatalogProduct):
             return found
-        product = numbered(found, self._known.held(found.product_id))
+        held = self._known.held(found.product_id)
+        product = numbered(carried(found, held), held)
         return (product, product.to_json()) if product is not None else Ignored("stale_version")
+
+    def _put(self, product: CatalogProduct) -> None:
+        picture = held_picture(product.image, product.image_key)
+        self._known.put(
+            product.product_id,
+            Held(product.version, product.shop_version, product.place, picture),
+            product.variant_ids,
+        )
+
+    async def _take_pictures(self, group: GroupConsumer, producer: Producer) -> None:
+        """Apply what became of pictures, to the products that this intake alone writes.
+
+        From the beginning of the topic under each assignment: what was applied applies no more.
+        """
+        s = self._settings
+        while True:
+            await group.settled()
+            owned = group.assignment()
+            mine = {tp.partition for tp in owned}
+            async with open_reader(s.kafka, [s.topic(PICTURES.name)], fetch_wait_ms=200) as reader:
+                while group.assignment() is owned:
+                    records = await reader.poll(timeout_ms=500)
+                    if records:
+                        async with self._writing_products:
+                            await self._pictures_step(records, mine, producer)
+
+    async def _pictures_step(self, records: Sequence[Record], mine: set[int], producer: Producer) -> None:
+        await self._known.catch_up()
+        topic = self._settings.topic(CATALOG.name)
+        clean: list[Outgoing] = []
+        for record in records:
+            product = judged(partial(self._judged_picture, mine), record)
+            if isinstance(product, CatalogProduct):
+                clean.append(Outgoing(topic, product.to_json(), key=product.product_id.encode()))
+                self._put(product)
+        await producer.send_all(clean)
+
+    def _judged_picture(self, mine: set[int], record: Record) -> CatalogProduct | None:
+        if record.value is None:
+            return None
+        outcome = CatalogProduct.from_json(record.value)
+        if outcome.place is None or outcome.place[0] not in mine:
+            return None
+        return with_outcome(outcome, self._known.held(outcome.product_id))
 
     async def _take_events(self, group: GroupConsumer, products: GroupConsumer, producer: Producer) -> None:
         while True:

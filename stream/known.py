@@ -13,6 +13,7 @@ from schemas.base import StreamFact
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from schemas.topics import CATALOG
+from stream.pictured import held_picture
 from stream.versions import Held
 
 
@@ -97,6 +98,11 @@ class KnownProducts:
                 self.put(product_id, held, variant_ids)
 
 
+class _Image(StreamFact, frozen=True):
+    uri: str
+    sha256: str | None = None
+
+
 class _Told(StreamFact, frozen=True):
     """What is read of a product, as ``CatalogProduct`` has it."""
 
@@ -104,6 +110,8 @@ class _Told(StreamFact, frozen=True):
     shop_version: int | None = None
     place: tuple[int, int, int] | None = None
     variant_ids: tuple[str, ...] = ()
+    image: _Image | None = None
+    image_key: str | None = None
 
 
 def _told(record: Record) -> tuple[str, Held | None, list[str]]:
@@ -115,4 +123,5 @@ def _told(record: Record) -> tuple[str, Held | None, list[str]]:
     if record.value is None:
         return product_id, None, []
     told = _Told.from_json(record.value)
-    return product_id, Held(told.version, told.shop_version, told.place), list(told.variant_ids)
+    picture = held_picture(told.image, told.image_key)
+    return product_id, Held(told.version, told.shop_version, told.place, picture), list(told.variant_ids)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from broker.group_lag import open_lag_reader
 from schemas.settings import Settings, StreamSettings
-from schemas.topics import CONTRIBUTIONS, ERASURES, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
+from schemas.topics import CATALOG, CONTRIBUTIONS, ERASURES, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
 from stream import metrics
 
 INTERVAL_S = 5.0
@@ -22,7 +22,12 @@ def steps_of(settings: StreamSettings, halves: tuple[str, ...]) -> list[tuple[st
     ]
     group = learn_group(settings)
     learn = [("attribute", group, (EVENTS.name,)), ("aggregate", group, (CONTRIBUTIONS.name,))]
-    return [*(intake if "intake" in halves else ()), *(learn if "learn" in halves else ())]
+    pictures = [("pictures", pictures_group(settings), (CATALOG.name,))]
+    return [
+        *(pictures if "pictures" in halves else ()),
+        *(intake if "intake" in halves else ()),
+        *(learn if "learn" in halves else ()),
+    ]
 
 
 def intake_group(settings: Settings, what: Literal["products", "events"]) -> str:
@@ -31,6 +36,11 @@ def intake_group(settings: Settings, what: Literal["products", "events"]) -> str
     Or that of the raw searches, interactions and erasures.
     """
     return f"{settings.topic_prefix}intake-{what}"
+
+
+def pictures_group(settings: Settings) -> str:
+    """Return the consumer group that prepares the pictures of the catalogue."""
+    return f"{settings.topic_prefix}pictures"
 
 
 def learn_group(settings: Settings) -> str:

@@ -45,6 +45,11 @@ FORGOTTEN = Counter("searchloop_forgotten_shoppers", "Erasure requests carried o
 ERASED = Counter("searchloop_erased_pairs", "Pairs from which an erased client was removed.")
 DROPPED = Counter("searchloop_dropped_pairs", "Pairs deleted because no client is left in them.")
 GAPS = Counter("searchloop_gaps", "Offsets missing between two consecutive records: must stay 0.", ["topic"])
+PICTURES = Counter(
+    "searchloop_pictures",
+    "Pictures of products that were looked at: prepared, unchanged, or why they were refused.",
+    ["outcome"],
+)
 LAG = Gauge(
     "searchloop_lag_records", "Consumer lag of a step in records, summed over its workers.", ["step", "topic"]
 )

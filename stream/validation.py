@@ -199,6 +199,7 @@ def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct
         availability=product.availability,
         attributes={name: _clean_attribute(value) for name, value in product.attributes.items()},
         variant_ids=product.variant_ids,
+        image=product.image,
         version=record.offset if product.version is None else product.version,
         shop_version=product.version,
         place=(record.partition, record.offset, record.timestamp_ms),

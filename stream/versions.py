@@ -10,6 +10,13 @@ from typing import NamedTuple
 from schemas.products import CatalogProduct
 
 
+class HeldPicture(NamedTuple):
+    """The prepared picture of a product, and 8 bytes that stand for the address that it came from."""
+
+    address: bytes
+    key: str
+
+
 class Held(NamedTuple):
     """What is remembered of a product's newest record.
 
@@ -19,6 +26,7 @@ class Held(NamedTuple):
     version: int
     shop_version: int | None = None
     place: tuple[int, ...] | None = None
+    picture: HeldPicture | None = None
 
 
 def numbered(product: CatalogProduct, held: Held | None) -> CatalogProduct | None:

@@ -43,7 +43,7 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "artefacts": frozenset({"schemas"}),
     "media": frozenset({"schemas", "artefacts"}),
     "retrieval": frozenset({"schemas", "artefacts", "media"}),
-    "stream": frozenset({"schemas", "broker", "process", "media"}),
+    "stream": frozenset({"schemas", "broker", "process", "artefacts", "media"}),
     "trainer": frozenset({"schemas", "broker", "process", "retrieval"}),
     "indexer": frozenset({"schemas", "broker", "process", "retrieval"}),
     "searcher": frozenset({"schemas", "broker", "process", "retrieval"}),

@@ -7,8 +7,10 @@ import typer
 
 def stream(
     only: Annotated[
-        Literal["intake", "learn"] | None,
-        typer.Option(help="Run only intake, or only attribution and aggregation (learn)."),
+        Literal["intake", "learn", "pictures"] | None,
+        typer.Option(
+            help="Run only intake, only attribution and aggregation (learn), or only what prepares pictures."
+        ),
     ] = None,
 ) -> None:
     """Run intake, attribution and aggregation."""

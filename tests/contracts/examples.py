@@ -111,7 +111,8 @@ MESSAGES: list[Message | StreamFact] = [
     CatalogProduct(
         product_id="p1", title="Red mug", description="A mug.", brand="Acme", category_path=["Kitchen"],
         price=8.99, currency="EUR", availability="in stock", attributes={"colour": "red"}, variant_ids=["v1"],
-        image_key="images/p1", version=3,
+        image=ProductImage(uri="https://shop.example/p1.jpg", sha256=SHA), image_key="images/p1",
+        image_problem=Reason.IMAGE_FETCH, image_of=(1, 2, AT_MS), version=3,
     ),
     CONTRIBUTION,
     ClientErasure(client="00ff00ff00ff00ff", through_day=20520, source=1, position=(9, 3, 4)),

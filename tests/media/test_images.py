@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from media.images import PREPARATION, SIDE, pixels, prepare
+from media.images import pixels, prepare
+from media.preparation import PREPARATION, SIDE
 from schemas.rejections import Reason, Rejection
 from tests.media.hostile_pictures import animation, encoded, photo, png
 

@@ -96,6 +96,8 @@ CHOICES = {
     "cron": "0 3 * * *",
     "log_level": "DEBUG",
     "device": "cpu",
+    "picture_networks": "10.1.0.0/16, fd00::/8",
+    "picture_schemes": "https,http",
     "data_dir": Path("else where/x"),
     "topic_prefix": "t.",
     "client_salt": "no-word-of-anybody",
