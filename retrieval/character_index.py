@@ -140,17 +140,14 @@ class CharacterIndex:
         """Return at most ``count`` rows of like texts, sorted by number; none without an n-gram in common."""
         starts, ends = self.gram_starts[query.grams], self.gram_starts[query.grams + 1]
         order = np.argsort(ends - starts, kind="stable")
-        left, spans, weights = VISITED, [], []
+        left, lists = VISITED, []
         for at in order.tolist():
             taken = min(int(ends[at] - starts[at]), left)
             if taken > 0:
-                spans.append(self.gram_rows[starts[at] : starts[at] + taken])
-                weights.append(np.full(taken, query.weights[at] * self.rarity[query.grams[at]]))
+                rows = self.gram_rows[starts[at] : starts[at] + taken].astype(np.int64)
+                lists.append((rows, query.weights[at] * self.rarity[query.grams[at]]))
                 left -= taken
-        if not spans:
-            return np.zeros(0, dtype=np.int64)
-        rows = np.concatenate(spans)
-        return self._best(rows, np.concatenate(weights).astype(np.float32), count)
+        return self._best(lists, count) if lists else np.zeros(0, dtype=np.int64)
 
     def similarities(self, query: Written, rows: Rows) -> Floats:
         """Return the cosine of the query with each of the rows."""
@@ -169,20 +166,24 @@ class CharacterIndex:
         found: Floats = (sums / np.where(norms > 0, norms, 1.0)).astype(np.float32)
         return found
 
-    def _best(self, rows: npt.NDArray[np.int32], weights: Floats, count: int) -> Rows:
-        """Sum the weights by row without touching all rows."""
-        desk = self._at_desk()
-        np.add.at(desk.sums, rows, weights)
-        desk.last[rows] = np.arange(len(rows), dtype=np.int32)
-        once = rows[desk.last[rows] == np.arange(len(rows))]
-        scores = desk.sums[once] / self.norms[once]
-        desk.sums[rows] = 0.0
-        return best(once.astype(np.int64), scores, count)
+    def _best(self, lists: Sequence[tuple[Rows, np.float32]], count: int) -> Rows:
+        """Sum the weights by row without touching all rows; a row is in a list once."""
+        sums = self._at_desk().sums
+        for rows, weight in lists:
+            np.add.at(sums, rows, weight)
+        found = []
+        for rows, _ in lists:
+            found.append(sums[rows])
+            sums[rows] = 0.0  # so that it is 0 where the row comes again
+        totals: Floats = np.concatenate(found)
+        once = np.flatnonzero(totals > 0)
+        rows = np.concatenate([own for own, _ in lists])[once]
+        scores: Floats = totals[once] / self.norms[rows]
+        return best(rows, scores, count)
 
     def _at_desk(self) -> local:
         """Return this thread's arrays to sum in; whoever uses them leaves zeros."""
         if not hasattr(self._desk, "sums"):
             self._desk.sums = np.zeros(len(self.norms), dtype=np.float32)
-            self._desk.last = np.zeros(len(self.norms), dtype=np.int32)
             self._desk.weights = np.zeros(len(self.hashes), dtype=np.float32)
         return self._desk

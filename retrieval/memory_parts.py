@@ -4,12 +4,14 @@ Both read one artefact (``query_memory``). Filters are asked of the catalogue's 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from retrieval.mapped_arrays import ArtefactError
-from retrieval.query_memory import QueryMemory
+from retrieval.query_memory import QueryMemory, Recalled
 from retrieval.ranker import Ranker
 from retrieval.ranking import (
     CHARACTERS,
@@ -29,11 +31,14 @@ from schemas.search import Filter
 AT_ONCE = 300
 
 
-def sources_of(ranking: Ranking, words: WordIndex | None, *, model_sha256: str) -> dict[str, Source]:
+def sources_of(
+    ranking: Ranking, words: WordIndex | None, *, model_sha256: str, remembered: int = 0
+) -> dict[str, Source]:
     """Return what the parts that a ranking weighs come from, and those that always count.
 
     ``words``: those of the catalogue; for the cosine alone they need no texts, and None gives nothing.
-    Raises ``ArtefactError`` when memory or ranker are not there, damaged, or of another model.
+    ``remembered``: see ``MemorySource``. Raises ``ArtefactError`` when memory or ranker are not there,
+    damaged, or of another model.
     """
     if words is None:
         return {}
@@ -46,7 +51,7 @@ def sources_of(ranking: Ranking, words: WordIndex | None, *, model_sha256: str) 
         memory = QueryMemory.load(Path(path), sha256=digest)
         if memory.model_sha256 != model_sha256:
             raise ArtefactError(f"the memory in {path} is of another model")
-        sources |= {MEMORY: MemorySource(memory, words), PRIOR: PriorSource(memory)}
+        sources |= {MEMORY: MemorySource(memory, words, remembered), PRIOR: PriorSource(memory)}
     if RANKER in weighed(ranking):
         sources[RANKER] = Ranker.load(ranking)
     return sources
@@ -66,18 +71,22 @@ class IdentifierSource:
 class MemorySource:
     """What shoppers took after queries like this one."""
 
-    def __init__(self, memory: QueryMemory, words: WordIndex) -> None:
+    def __init__(self, memory: QueryMemory, words: WordIndex, remembered: int = 0) -> None:
+        """``remembered``: for so many queries that are asked again what was found is held, some 6 kB each."""
         self._memory = memory
         self._words = words
+        self._recalled = lru_cache(remembered)(self._recall)
 
     def ask(self, query: str, vector: Vector) -> "KnownOpinion":
         """Return what is remembered."""
-        (found,) = self._memory.values([query], vector[np.newaxis])
-        return KnownOpinion(found, self._words)
+        return KnownOpinion(self._memory.named(self._recalled(query, vector.tobytes())), self._words)
+
+    def _recall(self, query: str, vector: bytes) -> Recalled:
+        return self._memory.recalled(query, np.frombuffer(vector, dtype=np.float32))
 
 
 class KnownOpinion:
-    """What is known of one query before anybody asks: values by product."""
+    """What is known of one query before anybody asks: values by product, the greatest first, ties by id."""
 
     def __init__(self, found: Mapping[str, float], words: WordIndex) -> None:
         self._found = found
@@ -85,10 +94,9 @@ class KnownOpinion:
 
     def best(self, k: int, filters: Sequence[Filter] = ()) -> dict[str, float]:
         """Return the value of at most k products that meet the filters, the greatest first, ties by id."""
-        ordered = sorted(self._found.items(), key=lambda one: (-one[1], one[0]))
         if not filters:
-            return dict(ordered[:k])
-        found: dict[str, float] = {}
+            return dict(islice(self._found.items(), k))
+        ordered, found = list(self._found.items()), dict[str, float]()
         for start in range(0, len(ordered), AT_ONCE):  # a few hundred are asked in a millisecond
             some = dict(ordered[start : start + AT_ONCE])
             meeting = self._words.meeting(some, filters)

@@ -52,6 +52,16 @@ def remembered_queries(pairs: Iterable[Taken]) -> list[str]:
     return sorted({pair.query for pair in pairs if pair.credit > 0})
 
 
+class Recalled(NamedTuple):
+    """What is remembered for a query: products by number, and their values above 0, the greatest first.
+
+    Of equal values the smaller number first: numbers rise as ids do.
+    """
+
+    products: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Shares:
     """c / (c + H) by query and product: ``products[starts[i]:starts[i + 1]]`` are those of row i, by id.
@@ -59,25 +69,25 @@ class Shares:
     ``clients``: the number of the client who alone earned it, or ``_SEVERAL``.
     """
 
-    ids: list[str]
     starts: npt.NDArray[np.int64]
     products: npt.NDArray[np.int32]
     shares: Floats
     clients: npt.NDArray[np.int32]
 
-    def summed(self, rows: Rows, weights: npt.NDArray[np.float64]) -> dict[str, float]:
-        """Return the values of products: K is the weights of the rows times the shares of their products."""
+    def summed(self, rows: Rows, weights: npt.NDArray[np.float64]) -> Recalled:
+        """Return what is recalled: K is the weights of the rows times the shares of their products."""
         starts = self.starts[rows]
         lengths = self.starts[rows + 1] - starts
         firsts = np.cumsum(lengths) - lengths
         at = np.repeat(starts - firsts, lengths) + np.arange(int(lengths.sum()))
         products, own = np.unique(self.products[at], return_inverse=True)
         added = self.shares[at].astype(np.float64) * np.repeat(weights, lengths)
-        sums = np.zeros(len(products))
-        np.add.at(sums, own, added)
-        sums -= _most_by_one(own, self.clients[at], added, len(products))
-        found = zip(products.tolist(), scaled(np.maximum(sums, 0.0)).tolist(), strict=True)
-        return {self.ids[product]: value for product, value in found if value > _NOTHING}
+        sums = np.bincount(own, added, minlength=len(products))
+        left = sums - _most_by_one(own, self.clients[at], added, len(products))
+        values = scaled(np.maximum(left, 0.0))
+        order = np.argsort(-values, kind="stable")
+        order = order[values[order] > _NOTHING]
+        return Recalled(products[order], values[order])
 
 
 def _most_by_one(
@@ -89,8 +99,7 @@ def _most_by_one(
     if len(alone):
         keys = products[alone] * np.int64(1 << 32) + clients[alone]
         pairs, own = np.unique(keys, return_inverse=True)
-        sums = np.zeros(len(pairs))
-        np.add.at(sums, own, added[alone])
+        sums = np.bincount(own, added[alone], minlength=len(pairs))
         np.maximum.at(most, pairs >> 32, sums)
     return most
 
@@ -106,10 +115,9 @@ class QueryMemory:
         self.dim = int(found["list_centroids"].shape[1])
         self._vectors = VectorLists.of(found)
         self._characters = CharacterIndex.of(found)
-        ids = _texts(found["id_bytes"], found["id_ends"])
-        self.prior = dict(zip(ids, found["product_priors"].tolist(), strict=True))
+        self._ids = _texts(found["id_bytes"], found["id_ends"])
+        self.prior = dict(zip(self._ids, found["product_priors"].tolist(), strict=True))
         self._shares = Shares(
-            ids,
             found["share_starts"],
             found["share_products"],
             found["share_values"],
@@ -130,8 +138,17 @@ class QueryMemory:
             raise ArtefactError(f"{folder} lacks what a memory holds: {error!r}") from error
 
     def values(self, queries: Sequence[str], vectors: Floats) -> list[dict[str, float]]:
-        """Return per query the products with a value above 0, by id; ``vectors`` (n, dim) are unit rows."""
-        return [self._nearest(query, vector) for query, vector in zip(queries, vectors, strict=True)]
+        """Return per query the products with a value above 0, the greatest first, ties by id.
+
+        ``vectors`` (n, dim) are unit rows.
+        """
+        both = zip(queries, vectors, strict=True)
+        return [self.named(self.recalled(query, vector)) for query, vector in both]
+
+    def named(self, recalled: Recalled) -> dict[str, float]:
+        """Return values by id, in their order."""
+        ids = [self._ids[product] for product in recalled.products.tolist()]
+        return dict(zip(ids, recalled.values.tolist(), strict=True))
 
     def exact_values(self, queries: Sequence[str], vectors: Floats) -> list[dict[str, float]]:
         """Return what ``values`` would if its indexes missed none of the nearest: slow, to compare with."""
@@ -140,10 +157,11 @@ class QueryMemory:
             written = self._characters.read(query)
             by_vector = best(everything, self._vectors.cosines(vector, everything), NEAREST)
             by_characters = best(everything, self._characters.similarities(written, everything), NEAREST)
-            found.append(self._valued(written, vector, np.union1d(by_vector, by_characters)))
+            found.append(self.named(self._valued(written, vector, np.union1d(by_vector, by_characters))))
         return found
 
-    def _nearest(self, query: str, vector: Floats) -> dict[str, float]:
+    def recalled(self, query: str, vector: Floats) -> Recalled:
+        """Return what ``values`` says of one query, in few bytes; ``vector`` (dim,)."""
         written = self._characters.read(query)
         by_vector, by_characters = (
             self._vectors.nearest(vector, NEAREST),
@@ -151,7 +169,7 @@ class QueryMemory:
         )
         return self._valued(written, vector, np.union1d(by_vector, by_characters))
 
-    def _valued(self, written: Written, vector: Floats, rows: Rows) -> dict[str, float]:
+    def _valued(self, written: Written, vector: Floats, rows: Rows) -> Recalled:
         alike = self._characters.similarities(written, rows) + self._vectors.cosines(vector, rows)
         return self._shares.summed(rows, weight(alike / np.float32(2)))
 

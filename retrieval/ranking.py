@@ -9,7 +9,7 @@ Kafka.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,11 @@ class RankingError(ValueError):
 
 
 class Opinion(Protocol):
-    """What a source says of one query."""
+    """What a source says of one query.
+
+    One that follows from the values of all other parts also has ``judge``, which takes the complete ``Parts``
+    and returns the value of every candidate.
+    """
 
     def best(self, k: int, filters: Sequence[Filter] = ()) -> Mapping[str, float]:
         """Return the value of at most k products that meet the filters, the greatest first."""
@@ -55,14 +59,6 @@ class Source(Protocol):
 
     def ask(self, query: str, vector: Vector) -> Opinion:
         """Return what it says of a normalised query, whose vector (dim,) is of the release's encoder."""
-
-
-@runtime_checkable
-class Judge(Protocol):
-    """An opinion that follows from the values of all other parts."""
-
-    def judge(self, parts: Parts) -> Mapping[str, float]:
-        """Return the value of every candidate of complete parts."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +86,9 @@ class Contest:
             own = {i: value for i, value in self.parts[name].items() if i in cosine}
             done[name] = own | dict(opinion.values(sorted(cosine.keys() - own.keys())))
         for name, opinion in sorted(self.opinions.items()):
-            if isinstance(opinion, Judge):
-                done[name] = dict(opinion.judge(done))
+            # Not ``isinstance`` of a protocol, which takes longer than many a part
+            if judge := getattr(opinion, "judge", None):
+                done[name] = dict(judge(done))
         return done
 
 

@@ -100,13 +100,15 @@ class LoadedRelease:
         words: WordIndex | None = None,
         load: Callable[[str], Encoder] = Encoder.load,
         over_fetch: int = 0,
+        remembered: int = 0,
     ) -> Self:
         """Load and check a release.
 
         ``encoder`` is used, with the queries that it remembers, when its fingerprint is the release's;
         otherwise the release's model is given to ``load``. ``words``: those of the catalogue; for a release
-        that weighs the cosine alone, what names its products, as far as it is read. Raises
-        ``ReleaseError`` when the pieces do not fit, ``ModelError`` or ``StoreError`` when one is not there.
+        that weighs the cosine alone, what names its products, as far as it is read. ``remembered``: of so
+        many queries it also holds what the memory of earlier queries says. Raises ``ReleaseError`` when the
+        pieces do not fit, ``ModelError`` or ``StoreError`` when one is not there.
         """
         _check_ranking(release, words)
         if encoder is None or encoder.fingerprint != release.model_sha256:
@@ -126,7 +128,9 @@ class LoadedRelease:
         if words is not None and weighed(release.ranking):
             _check_words(release, store.ids(release.collection), words)
         try:
-            sources = sources_of(release.ranking, words, model_sha256=release.model_sha256)
+            sources = sources_of(
+                release.ranking, words, model_sha256=release.model_sha256, remembered=remembered
+            )
         except ArtefactError as error:
             raise ReleaseError(f"generation {release.generation}: {error}") from error
         whole = words if weighed(release.ranking) else None

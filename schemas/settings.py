@@ -641,7 +641,7 @@ class SearcherSettings(Settings):
         ge=0,
         le=1_000_000,
         description="Different queries per model whose vectors are held and not computed again, some 2 kB "
-        "each. 0: none.",
+        "each; and what a generation's memory of earlier queries says of them, some 6 kB each. 0: none.",
     )
     warm_queries: int = Field(8, ge=0, description="Queries run on a new generation before it serves.")
     shadow_requests: int = Field(

@@ -240,6 +240,7 @@ class Follower:
             words=words,
             load=lambda model: serving_encoder(model, self._settings),
             over_fetch=self._settings.over_fetch,
+            remembered=self._settings.remembered_queries,
         )
         loaded.warm(self._recent.sample(self._settings.warm_queries))
         return loaded
