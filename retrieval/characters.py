@@ -24,6 +24,7 @@ _BUCKET = np.uint32(2**_BITS - 1)
 _MOST_TIMES = 2 ** (32 - _BITS) - 1
 
 Counts = npt.NDArray[np.uint32]
+Lengths = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Characters:
         self._frequency = np.zeros(2**_BITS, dtype=np.int32)
         self._count = 0
         self._known: OrderedDict[int, Counts] = OrderedDict()
+        self._known_lengths: dict[int, float] = {}
         self._lock = threading.Lock()
 
     def enter(self, documents: Mapping[int, NgramCounts]) -> None:
@@ -82,6 +84,7 @@ class Characters:
         for own in documents.values():
             self._frequency[own.buckets] += 1
         self._count += len(documents)
+        self._known_lengths = {}
         self._remember({number: own.counts for number, own in documents.items()})
 
     def leave(self, numbers: Sequence[int]) -> None:
@@ -90,6 +93,7 @@ class Characters:
         for own in left.values():
             self._frequency[own & _BUCKET] -= 1
         self._count -= len(left)
+        self._known_lengths = {}
         with self._lock:
             for number in left:
                 self._known.pop(number, None)
@@ -104,17 +108,32 @@ class Characters:
         counts = {number: own for number, own in self._counts(numbers).items() if len(own)}
         if not counts or not len(query.counts):
             return {}
-        starts = np.cumsum([0, *(len(own) for own in counts.values())])[:-1]
         entries = np.concatenate(list(counts.values()))
         buckets = entries & _BUCKET
-        weights = (entries >> np.uint32(_BITS)) * self._rarity(buckets)
-        asked = query.times * self._rarity(query.buckets)
+        place = np.minimum(np.searchsorted(query.buckets, buckets), len(query.counts) - 1)
+        shared = np.flatnonzero(query.buckets[place] == buckets)
+        place, rarity = place[shared], self._rarity(query.buckets)
+        asked = query.times * rarity
         asked /= np.sqrt((asked**2).sum())
-        place = np.minimum(np.searchsorted(query.buckets, buckets), len(asked) - 1)
-        shared = np.where(query.buckets[place] == buckets, asked[place], 0.0)
-        dots = np.add.reduceat(weights * shared, starts)
-        found = dots / np.sqrt(np.add.reduceat(weights**2, starts))
+        weights = (entries[shared] >> np.uint32(_BITS)) * rarity[place] * asked[place]
+        text = np.searchsorted(np.cumsum([len(own) for own in counts.values()]), shared, side="right")
+        found = np.bincount(text, weights, minlength=len(counts)) / self._lengths(counts)
         return {number: value for number, value in zip(counts, found.tolist(), strict=True) if value > 0}
+
+    def _lengths(self, counts: Mapping[int, Counts]) -> Lengths:
+        """Return the lengths of the rows of documents, none of which is empty; held until the next change."""
+        known = self._known_lengths  # a change puts another in its place, and what comes late is lost
+        lacking = [number for number in counts if number not in known]
+        fresh: dict[int, float] = {}
+        if lacking:
+            entries = np.concatenate([counts[number] for number in lacking])
+            weights = (entries >> np.uint32(_BITS)) * self._rarity(entries & _BUCKET)
+            starts = np.cumsum([0, *(len(counts[number]) for number in lacking)])[:-1]
+            lengths = np.sqrt(np.add.reduceat(weights**2, starts))
+            fresh = dict(zip(lacking, lengths.tolist(), strict=True))
+            if len(known) < KNOWN_TEXTS:
+                known.update(fresh)
+        return np.array([fresh[number] if number in fresh else known[number] for number in counts])
 
     def _rarity(self, buckets: Counts) -> npt.NDArray[np.float64]:
         frequency = np.maximum(self._frequency[buckets], 0)
