@@ -29,6 +29,7 @@ NETWORKS = 6  # a single one gains half of what their mean does
 UNITS, DEEPER = 16, 8
 FIRST = 40  # candidates of a query that are learned from
 STRENGTHS = (0.0, 0.5, 1.0)  # of the bound
+SURE = 0.5  # standard errors by which it must be better: with 1, most that help were left out
 STOPPING_SHARE = 0.2  # of the queries, other ones for each network, say when it has learned enough
 EPOCHS, PATIENCE, BATCH = 50, 8, 96
 RATE, DECAY = 5e-3, 1e-2
@@ -72,8 +73,8 @@ class FittedRanker:
 def fit_ranker(examples: Iterable[Example], *, seed: int) -> FittedRanker:
     """Return a ranker of all examples, if those fitted on some are better than the sum alone on the others.
 
-    By one standard error, paired by query; queries of the same words stay together. Queries without a gain
-    among their candidates teach nothing.
+    By ``SURE`` standard errors, paired by query; queries of the same words stay together. Queries without a
+    gain among their candidates teach nothing.
     """
     known = [one for one in examples if one.gains.any()]
     if len(known) < MIN_QUERIES:
@@ -93,7 +94,7 @@ def fit_ranker(examples: Iterable[Example], *, seed: int) -> FittedRanker:
     best = 1 + int(scored[:, 1:].mean(axis=0).argmax())
     gained = scored[:, best] - scored[:, 0]
     gain, error = float(gained.mean()), float(gained.std(ddof=1) / np.sqrt(len(gained)))
-    kept = gain > error
+    kept = gain > SURE * error
     facts = RankerFacts(queries=len(known), gain=round(gain, 5), error=round(error, 5), kept=kept)
     if not kept:
         return FittedRanker(facts)
