@@ -103,7 +103,7 @@ PICTURES = Topic(
     name="pictures",
     key="product_id",
     value=CatalogProduct,
-    written_by="stream",
+    written_by="stream, operators",
     summary="What became of the picture of a product, with the product as it was then: for intake.",
     cleanup="compact",
 )

@@ -11,6 +11,7 @@ from artefacts.store import ArtefactStore
 from media.images import prepare
 from schemas.products import CatalogProduct
 from schemas.settings import StreamSettings
+from tests.commands.in_process import given
 from tests.media.hostile_pictures import encoded, photo
 from tests.media.serving import Shop, shop
 from tests.stream.stream_process import StreamProcess
@@ -44,7 +45,9 @@ def sent(product_id: str, uri: str | None, **fields: object) -> tuple[bytes, byt
     return product_id.encode(), json.dumps(body).encode()
 
 
-async def test_products_get_their_pictures_and_texts_wait_for_none(kafka, topic_prefix, tmp_path, server):
+async def test_products_get_their_pictures_and_texts_wait_for_none(
+    kafka, topic_prefix, tmp_path, server, monkeypatch
+):
     s = StreamSettings(
         kafka=kafka, topic_prefix=topic_prefix, data_dir=tmp_path, partitions=2, picture_schemes="http",
         picture_hosts=server.at, picture_networks="127.0.0.0/8",
@@ -88,6 +91,13 @@ async def test_products_get_their_pictures_and_texts_wait_for_none(kafka, topic_
         records = await stream.follow(
             "catalog", good_is(lambda p: p.image_key not in {None, good.image_key} and p.price is None)
         )
+        # An operator asks again when the shop has mended its server.
+        monkeypatch.setitem(FILES, "/missing.jpg", FILES["/other.png"])
+        said = await asyncio.to_thread(given, "pictures", "--again", "failed", "--json", **s.environ())
+        assert json.loads(said.stdout)["asked_again"] == 5
+        records = await stream.follow("catalog", lambda found: not newest(found, "missing").image_problem)
+        assert newest(records, "missing").image_key == newest(records, "good").image_key
+        records = await stream.follow("catalog", looked_at)
         versions = [CatalogProduct.from_json(r.value).version for r in records if r.key == b"good"]
         assert versions == sorted(set(versions))
         assert await asyncio.to_thread(stream.stop) == 0
