@@ -48,6 +48,7 @@ VERBS: Mapping[str, Verb] = {
     "trainer": processes.trainer,
     "indexer": processes.indexer,
     "searcher": processes.searcher,
+    "api": processes.api,
     "send": send.send,
     "import": import_.import_file,
     "export": export.export,

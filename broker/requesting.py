@@ -7,32 +7,61 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Protocol
 
-from broker.producing import Producer, open_producer
+from broker.producing import open_producer
 from broker.reading import Reader, open_reader
-from broker.records import Outgoing, Record
-from schemas.search import CORRELATION_ID, REPLY_TOPIC
+from broker.records import Headers, Outgoing, Record
+from schemas.search import CORRELATION_ID, REPLY_PARTITION, REPLY_TOPIC
+
+
+class UnsentError(TimeoutError):
+    """The broker did not take a request in time: nobody can have answered it."""
+
+
+class Sender(Protocol):
+    """What writes requests: a producer, or what stands before one."""
+
+    async def send(self, record: Outgoing) -> None:
+        """Write one record; returns when it is acknowledged."""
 
 
 class Requester:
-    """Sends requests and matches answers by their correlation id, in any order and any number in flight."""
+    """Sends requests and matches answers by their correlation id, in any order and any number in flight.
 
-    def __init__(self, producer: Producer, reader: Reader, reply_topic: str) -> None:
+    With ``reply_partition`` answers are asked for on that partition of the reply topic; ``reader`` reads it.
+    """
+
+    def __init__(
+        self, producer: Sender, reader: Reader, reply_topic: str, reply_partition: int | None = None
+    ) -> None:
         self._producer = producer
         self._reader = reader
-        self._reply_topic = reply_topic
+        self._address: Headers = ((REPLY_TOPIC, reply_topic.encode()),)
+        if reply_partition is not None:
+            self._address += ((REPLY_PARTITION, reply_partition.to_bytes(4, "big")),)
         self._waiting: dict[bytes, asyncio.Future[Record]] = {}
         self.duplicates = 0
 
     async def ask(self, topic: str, value: bytes, *, key: bytes, timeout_s: float) -> Record:
-        """Send one request and return its answer. Raises ``TimeoutError`` when none comes in time."""
+        """Send one request and return its answer.
+
+        Raises ``TimeoutError`` when none comes in time, ``UnsentError`` when the request was not even taken.
+        """
         correlation = uuid.uuid4().hex.encode()
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._waiting[correlation] = future
-        headers = ((CORRELATION_ID, correlation), (REPLY_TOPIC, self._reply_topic.encode()))
+        request = Outgoing(topic, value, key=key, headers=((CORRELATION_ID, correlation), *self._address))
+        sent = False
         try:
-            await self._producer.send(Outgoing(topic, value, key=key, headers=headers))
-            return await asyncio.wait_for(future, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._producer.send(request)
+                sent = True
+                return await future
+        except TimeoutError as error:
+            if sent:
+                raise
+            raise UnsentError(f"the broker did not take a request within {timeout_s:g} s") from error
         finally:
             self._waiting.pop(correlation, None)
 

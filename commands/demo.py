@@ -63,7 +63,7 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
     }
     try:
         async with AsyncExitStack() as stack:
-            with Stage("start Kafka, Milvus and the four processes"):
+            with Stage("start Kafka, Milvus and the five processes"):
                 servers = await stack.enter_async_context(Supervisor(data_dir=folder, env=env, quiet=True))
             memory = await stack.enter_async_context(watch_memory(folder))
             settings = Settings.load(
@@ -81,7 +81,7 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
                 f"the whole stack takes at most 4 GB, training included ({memory.peak_mb} MB)",
             )
             report.facts["restarts"] = {
-                name: servers.restarts(name) for name in ("stream", "trainer", "indexer", "searcher")
+                name: servers.restarts(name) for name in ("stream", "trainer", "indexer", "searcher", "api")
             }
             report.check(not any(report.facts["restarts"].values()), "no process crashed")
     except (TimeoutError, EmbeddedError) as error:

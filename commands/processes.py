@@ -1,6 +1,6 @@
 """Programs of their own, run here as ``python -m`` runs them.
 
-They are ``stream``, ``trainer``, ``indexer``, ``searcher``, ``schemas``.
+They are ``stream``, ``trainer``, ``indexer``, ``searcher``, ``api``, ``schemas``.
 """
 
 import runpy
@@ -26,6 +26,11 @@ def indexer() -> None:
 def searcher() -> None:
     """Run a searcher."""
     _run("searcher")
+
+
+def api() -> None:
+    """Run the HTTP API."""
+    _run("api")
 
 
 def schemas(*, check: bool) -> None:

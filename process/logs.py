@@ -21,6 +21,7 @@ _QUIET = (
     "asyncio",
     "torch",
     "grpc",
+    "uvicorn",
 )
 _QUIET_S = 10.0
 

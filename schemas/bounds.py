@@ -94,6 +94,13 @@ LOOSE_RULES = 20
 # Products that are pinned for one query: an answer's greatest page.
 PINNED = 200
 
+# --- the HTTP API
+# Searches in one request, and their bytes: a page of ordinary ones, not a hundred of the greatest.
+SEARCH_BATCH = 100
+SEARCH_BATCH_BYTES = 1 << 20
+# Bytes of bodies that are held at once, whatever their number.
+API_HELD_BYTES = 32 << 20
+
 # --- forms
 # Levels of brackets: what pydantic's parser takes before it says so. The standard library's ends in a
 # RecursionError at about 1,000.

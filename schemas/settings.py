@@ -663,11 +663,37 @@ class SearcherSettings(Settings):
     )
 
 
+class ApiSettings(Settings):
+    """The HTTP API."""
+
+    api_host: str = Field(
+        "127.0.0.1",
+        description="Where the API listens. It asks for no key yet: never let it be reached from beyond this "
+        "machine without something before it that does.",
+    )
+    api_port: int = Field(
+        8077,
+        ge=0,
+        le=65535,
+        description="Its port; 0 takes a free one and logs it, and so does the default where another program "
+        "has it. One that is named here is that or none.",
+    )
+    api_names: str = Field(
+        "",
+        description="Names with a dot by which callers reach it, comma separated. Any other, that is no "
+        "address, is refused: a page of a foreign site could stand behind it.",
+    )
+    api_requests: int = Field(
+        256, ge=1, le=100_000, description="Searches that are worked on at once; one more is answered 429."
+    )
+
+
 PROCESS_SETTINGS: dict[str, type[Settings]] = {
     "stream": StreamSettings,
     "trainer": TrainerSettings,
     "indexer": IndexerSettings,
     "searcher": SearcherSettings,
+    "api": ApiSettings,
 }
 
 

@@ -19,7 +19,7 @@ RULES_FILE = ROOT / "deploy" / "prometheus-rules.yaml"
 DASHBOARD_FILE = ROOT / "deploy" / "grafana-dashboard.json"
 NAME = re.compile(r"\bsearchloop_[a-z_]+")
 
-_PROCESSES = ("stream", "trainer", "indexer", "searcher", "process", "broker", "retrieval")
+_PROCESSES = ("stream", "trainer", "indexer", "searcher", "api", "process", "broker", "retrieval")
 _SUFFIXES = {"Counter": ("_total",), "Gauge": ("",), "Histogram": ("_bucket", "_sum", "_count")}
 _OF_PROMETHEUS = {"up": frozenset[str]()}
 TARGET_LABELS = frozenset({"instance", "job"})

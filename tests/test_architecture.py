@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-PROCESSES = ("stream", "trainer", "indexer", "searcher")
+PROCESSES = ("stream", "trainer", "indexer", "searcher", "api")
 ALL = frozenset(
     {
         "schemas",
@@ -47,6 +47,7 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "trainer": frozenset({"schemas", "broker", "process", "retrieval"}),
     "indexer": frozenset({"schemas", "broker", "process", "retrieval"}),
     "searcher": frozenset({"schemas", "broker", "process", "retrieval"}),
+    "api": frozenset({"schemas", "broker", "process"}),
     "embedded": frozenset({"schemas"}),
     "simulator": frozenset({"schemas"}),
     "commands": ALL - {"cli", "benchmarks"},
@@ -95,6 +96,9 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "PIL": ("media/images.py",),
     "fsspec": ("artefacts/store.py",),
     "yaml": ("schemas/publish.py",),
+    "fastapi": ("api/",),
+    "starlette": ("api/",),
+    "uvicorn": ("api/listening.py",),
     "apscheduler": ("trainer/service/scheduler.py",),
     "sentence_transformers": (
         "trainer/learning/fine_tune.py",
@@ -284,7 +288,7 @@ def cycles(root: Path) -> list[str]:
 def heavy_starts(root: Path) -> list[str]:
     files, edges = tree(root), graph(root)
     found = []
-    light = re.compile(r"stream/|trainer/__main__\.py|commands/\w+\.py")
+    light = re.compile(r"stream/|api/|trainer/__main__\.py|commands/\w+\.py")
     for start in (p for p in files if light.match(p) and p not in LOADING):
         for path in {start, *reachable(start, edges)}:
             found += [

@@ -34,6 +34,8 @@ HEAVY = {
     "trainer",
     "indexer",
     "searcher",
+    "api",
+    "fastapi",
 }
 
 

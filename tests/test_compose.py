@@ -202,10 +202,11 @@ def test_every_host_port_can_be_chosen_and_kafkas_clients_are_told_the_chosen_on
         "MILVUS_PORT": "29",
         "MILVUS_PAGES_PORT": "39",
         **{f"{p.upper()}_PORT": "49" for p in PROCESS_SETTINGS},
+        "API_PAGES_PORT": "59",
     }
     services = yaml.safe_load(read("docker-compose.yml", **wishes))["services"]
     ports = [port.split(":")[1] for spec in services.values() for port in spec.get("ports", [])]
-    assert sorted(ports) == ["19", "29", "39", "49", "49", "49", "49"]
+    assert sorted(ports) == ["19", "29", "39", *["49"] * len(PROCESS_SETTINGS), "59"]
     assert "HOST://127.0.0.1:19" in services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
 
 
@@ -213,7 +214,8 @@ def test_every_host_port_can_be_chosen_and_kafkas_clients_are_told_the_chosen_on
 def test_a_process_can_run_several_times_on_a_machine_of_any_number_of_cores(which: str) -> None:
     for process in PROCESS_SETTINGS:
         spec = FILES[which]["services"][process]
-        assert spec["ports"] == ["127.0.0.1::8080"]
+        own = ["127.0.0.1::8077"] if process == "api" else []
+        assert spec["ports"] == ["127.0.0.1::8080", *own]
         assert not {"cpus", "container_name"} & spec.keys()
 
 

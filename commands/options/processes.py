@@ -28,6 +28,10 @@ def searcher() -> None:
     """Run a searcher."""
 
 
+def api() -> None:
+    """Run the HTTP API."""
+
+
 def schemas(
     check: Annotated[bool, typer.Option("--check", help="Only say whether they are up to date.")] = False,
 ) -> None:

@@ -16,4 +16,4 @@ def up(
         int | None, typer.Option(min=1024, max=65535, help="Milvus' port; by default that of last time.")
     ] = None,
 ) -> None:
-    """Start Kafka, Milvus and the four processes on this machine, and keep them running until Ctrl-C."""
+    """Start Kafka, Milvus and the five processes on this machine, and keep them running until Ctrl-C."""

@@ -9,6 +9,7 @@ from broker.client_ids import client_id, name_process
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
+    "api",
     "broker",
     "commands",
     "embedded",

@@ -1,0 +1,37 @@
+"""The application: its routes, and what is said where there is none."""
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.bodies import HttpFault
+from api.refusals import refusal
+from api.search_routes import search_routes
+from api.searching import Searching
+
+
+def application(searching: Searching) -> FastAPI:
+    """Return the application. No page of it names an address outside, so the library's own pages are off."""
+    app = FastAPI(
+        title="searchloop",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: _no_route, Exception: _fault_of_ours},
+    )
+    app.include_router(search_routes(searching))
+    return app
+
+
+async def _no_route(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    words = {404: "there is nothing under this path", 405: "this path does not take that method"}
+    response = refusal(HttpFault(status, f"http_{status}", words.get(status, "the request is refused")))
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response
+
+
+async def _fault_of_ours(_: Request, error: Exception) -> Response:
+    # The library logs the traceback.
+    return refusal(HttpFault(500, "processing_error", f"a fault of the API: {type(error).__name__}"))

@@ -1,0 +1,65 @@
+"""The socket of the API, and the web server on it."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from schemas.settings import ApiSettings, SettingsError
+
+_DRAIN_S = 10
+
+
+def listen(settings: ApiSettings) -> socket.socket:
+    """Return a socket that listens. A port that nobody named may be taken: then it is any free one.
+
+    Raises ``SettingsError`` where the settings name what cannot be listened on.
+    """
+    host, named = settings.api_host, "api_port" in settings.model_fields_set
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in (settings.api_port, 0):
+        try:
+            return socket.create_server((host, port), family=family, backlog=512)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or named or not port:
+                raise SettingsError(
+                    f"the API cannot listen on {host}:{port} ({error.strerror}): SEARCHLOOP_API_HOST and "
+                    "SEARCHLOOP_API_PORT say where"
+                ) from error
+    raise AssertionError
+
+
+def address_of(listening: socket.socket) -> str:
+    """Return where a browser on this machine finds it."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+class WebServer(uvicorn.Server):
+    """A server whose end is asked for by ``should_exit`` alone: signals are the process's business."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them alone."""
+        yield
+
+
+def web_server(app: ASGIApp) -> WebServer:
+    """Return a server for an application, to be run on a socket by ``serve(sockets=[...])``."""
+    return WebServer(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=_DRAIN_S,
+        )
+    )

@@ -1,0 +1,75 @@
+"""From a body or a query string to search requests, or to why there are none. Pure but for new ids."""
+
+import uuid
+from collections.abc import Sequence
+
+from pydantic_core import to_json
+
+from api.bodies import HttpFault
+from schemas.bounds import REQUEST_BYTES, SEARCH_BATCH
+from schemas.decoding import load, read
+from schemas.rejections import Rejection
+from schemas.search import SearchRequest
+
+_PLAIN = (
+    "k", "offset", "client_id", "session_id", "user_id", "query_id", "timeout_ms", "explain", "deployment",
+    "request_id",
+)  # fmt: skip
+_FILTER = "field:op:value, such as brand:eq:Sony, price:lte:20, category:in:Shoes|Boots"
+_FILTER_PARTS = 3
+
+
+def request_of(fields: dict[str, object]) -> SearchRequest | HttpFault:
+    """Return the request of a body's fields, with an id of its own where they have none."""
+    if fields.get("request_id") in (None, ""):
+        fields = fields | {"request_id": uuid.uuid4().hex}
+    found = read(to_json(fields), SearchRequest, max_bytes=REQUEST_BYTES)
+    return _bad(found) if isinstance(found, Rejection) else found
+
+
+def fields_of_body(body: bytes) -> dict[str, object] | HttpFault:
+    """Return the JSON object of a body."""
+    found = load(body)
+    return _bad(found) if isinstance(found, Rejection) else found
+
+
+def batch_of(body: bytes) -> list[SearchRequest | HttpFault] | HttpFault:
+    """Return the requests of a batch; one that is bad is in its place."""
+    fields = fields_of_body(body)
+    if isinstance(fields, HttpFault):
+        return fields
+    found = fields.get("requests")
+    if not isinstance(found, list) or not 1 <= len(found) <= SEARCH_BATCH:
+        return HttpFault(
+            400, "invalid_request", f"requests: a list of 1 to {SEARCH_BATCH} searches is expected"
+        )
+    no_object = HttpFault(400, "invalid_request", "request: a JSON object is expected")
+    return [request_of(one) if isinstance(one, dict) else no_object for one in found]
+
+
+def request_of_query(parameters: Sequence[tuple[str, str]]) -> SearchRequest | HttpFault:
+    """Return the request of a query string: ``q``, ``filter`` (any number) and the fields of a request."""
+    fields: dict[str, object] = {}
+    filters: list[object] = []
+    for name, text in parameters:
+        if name == "filter":
+            parts = text.split(":", _FILTER_PARTS - 1)
+            if len(parts) < _FILTER_PARTS:
+                return HttpFault(400, "invalid_request", f"filter: {_FILTER} is expected")
+            field, op, value = parts
+            filters.append({"field": field, "op": op, "value": value.split("|") if op == "in" else value})
+        elif name not in {"q", *_PLAIN}:
+            return HttpFault(400, "invalid_request", f"{name[:100]!r} is no parameter of a search")
+        elif (field := "user_query" if name == "q" else name) in fields:
+            return HttpFault(400, "invalid_request", f"{name}: it is said twice")
+        else:
+            fields[field] = text
+    if "user_query" not in fields:
+        return HttpFault(400, "invalid_request", "q: what is searched for is missing")
+    return request_of(fields | ({"filters": filters} if filters else {}))
+
+
+def _bad(found: Rejection) -> HttpFault:
+    first = found.problems[0]
+    message = f"{first.loc or 'request'}: {first.message}"[:500]
+    return HttpFault(413 if found.reason == "too_large" else 400, "invalid_request", message)
