@@ -22,6 +22,7 @@ from typing import Any
 from benchmarks.exactness.usual_joins import JOINS
 from benchmarks.harness.report import finish, say
 from broker.records import Record
+from inbound.validation import Tombstone, validate_interaction, validate_product, validate_search
 from schemas.events import Action, CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
 from schemas.settings import StreamSettings
@@ -32,7 +33,6 @@ from stream.crediting import SESSION, TOUCHED, VERIFIED
 from stream.known import KnownProducts
 from stream.locating import locate_interaction, locate_search
 from stream.shopper import Rules, Shopper
-from stream.validation import Tombstone, validate_interaction, validate_product, validate_search
 from stream.versions import Held
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)

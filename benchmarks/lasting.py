@@ -27,13 +27,13 @@ from broker.producing import open_producer
 from broker.records import Record
 from broker.topics import ensure_topics
 from embedded.kafka import EmbeddedKafka
+from inbound.validation import validate_interaction, validate_search
 from schemas.events import CleanInteraction, CleanSearch
 from schemas.pairs import Pair
 from schemas.settings import StreamSettings
 from schemas.topics import EVENTS, PAIRS, SHOPPERS
 from simulator.shop import Shop
 from stream.packing import pack_by_key
-from stream.validation import validate_interaction, validate_search
 
 WEEKS_MS = 28 * 86_400_000
 _SIZES_EVERY = 10  # rounds

@@ -20,13 +20,13 @@ from benchmarks.intake.damage import Fault, SentRecord, text_of
 from benchmarks.intake.planted_faults import FAULTS
 from benchmarks.intake.unusual import NOW, Good, unusual
 from broker.records import Record
+from inbound.validation import validate_erasure, validate_interaction, validate_product, validate_search
 from schemas.events import CleanInteraction
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from simulator.shop import Shop
 from stream.known import KnownProducts
 from stream.locating import locate_interaction
-from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
 from stream.versions import Held
 
 SETTINGS = StreamSettings()

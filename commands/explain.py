@@ -21,6 +21,8 @@ from commands.support.serving_evidence import show_decision, show_moment
 from commands.support.session import err, find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_decisions, readable
 from commands.support.tracing import OnRead, Trace, origin, trace_event
+from inbound.validation import Ignored
+from inbound.validators import EVENT_VALIDATORS
 from schemas.bounds import FIRST_EPOCH, LAST_EPOCH
 from schemas.events import CleanInteraction
 from schemas.pairs import client_of
@@ -29,8 +31,6 @@ from schemas.settings import Settings, SettingsError, StreamSettings
 from schemas.training import Decision
 from stream.lag import intake_group
 from stream.shopper import Fence, Rules
-from stream.validation import Ignored
-from stream.validators import EVENT_VALIDATORS
 from trainer.evaluation.what_works import in_words
 from trainer.gate.rederivation import rederive
 

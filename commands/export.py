@@ -18,13 +18,13 @@ from broker.reading import open_reader
 from broker.records import Record
 from commands.support.session import find_settings, out, show_json
 from commands.support.topic_state import read_all_pairs
+from inbound.envelope import decode
+from inbound.importers.outcome import Body, Skipped
+from inbound.importers.ubi_export import events_of, query_of
 from schemas.events import Interaction, Search
 from schemas.pairs import Pair
 from schemas.rejections import Rejection
 from schemas.settings import Settings, StreamSettings
-from stream.envelope import decode
-from stream.importers.outcome import Body, Skipped
-from stream.importers.ubi_export import events_of, query_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Row = dict[str, object]

@@ -21,16 +21,16 @@ from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from commands.support.lines import ensure_readable, numbered_lines, read_lines
-from commands.support.raw_records import key_of
 from commands.support.session import err, find_settings, out, own_settings, show_json, stop, table
+from inbound.importers import algolia, ga4, google, retail, segment, ubi
+from inbound.importers.outcome import Body, Convert, ImportOutcome, Skipped, convert_numbered
+from inbound.importers.retail_rows import read_rows
+from inbound.importers.tally import Tally
+from inbound.raw_records import key_of
+from inbound.validators import VALIDATORS
 from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
 from schemas.settings import Settings, StreamSettings
-from stream.importers import algolia, ga4, google, retail, segment, ubi
-from stream.importers.outcome import Body, Convert, ImportOutcome, Skipped, convert_numbered
-from stream.importers.retail_rows import read_rows
-from stream.importers.tally import Tally
-from stream.validators import VALIDATORS
 
 RETAIL = "online-retail"
 CONVERTERS: dict[str, Convert] = {

@@ -19,15 +19,15 @@ from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from commands.support.lines import ensure_readable, numbered_lines
-from commands.support.raw_records import fields_of, key_of
 from commands.support.session import err, find_settings, out, show_json, stop
+from inbound.raw_records import fields_of, key_of
+from inbound.validators import VALIDATORS
 from schemas.base import Message, parse_timestamp
 from schemas.decoding import load
 from schemas.events import Erasure, Interaction, Search
 from schemas.products import Product
 from schemas.rejections import Rejection
 from schemas.settings import Settings, StreamSettings
-from stream.validators import VALIDATORS
 
 CONTRACTS: dict[str, type[Message]] = {
     "searches": Search,

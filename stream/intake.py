@@ -22,6 +22,8 @@ from broker.producing import Producer, open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
 from broker.safe_decoding import OVERSIZED
+from inbound.validation import Ignored, Tombstone, validate_product
+from inbound.validators import EVENT_VALIDATORS, Outcome
 from schemas.decoding import refuse
 from schemas.events import CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
@@ -35,8 +37,6 @@ from stream.locating import has_unknown, locate_interaction, locate_search
 from stream.packing import pack_by_key
 from stream.pictured import carried, held_picture, with_outcome
 from stream.rejoining import rejoin
-from stream.validation import Ignored, Tombstone, validate_product
-from stream.validators import EVENT_VALIDATORS, Outcome
 from stream.versions import Held, numbered
 
 log = structlog.get_logger(__name__)

@@ -17,13 +17,13 @@ from broker.dead_letters import REPLAYED, again, reason_of
 from broker.guarding import judged
 from broker.producing import Producer
 from broker.records import Outgoing, Record
+from inbound.validation import validate_interaction
 from schemas.events import CleanInteraction
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
 from schemas.topics import INTERACTIONS, dead_letter_name
 from stream import metrics
 from stream.known import KnownProducts
-from stream.validation import validate_interaction
 
 # More than so many letters are not held; the oldest are given up, and stay dead letters.
 MAX_PENDING = 20_000

@@ -27,6 +27,7 @@ ALL = frozenset(
         "artefacts",
         "media",
         "retrieval",
+        "inbound",
         *PROCESSES,
         "embedded",
         "simulator",
@@ -43,11 +44,12 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "artefacts": frozenset({"schemas"}),
     "media": frozenset({"schemas", "artefacts"}),
     "retrieval": frozenset({"schemas", "artefacts", "media"}),
-    "stream": frozenset({"schemas", "broker", "process", "artefacts", "media"}),
+    "inbound": frozenset({"schemas", "broker"}),
+    "stream": frozenset({"schemas", "broker", "process", "artefacts", "media", "inbound"}),
     "trainer": frozenset({"schemas", "broker", "process", "retrieval"}),
     "indexer": frozenset({"schemas", "broker", "process", "retrieval"}),
     "searcher": frozenset({"schemas", "broker", "process", "retrieval"}),
-    "api": frozenset({"schemas", "broker", "process"}),
+    "api": frozenset({"schemas", "broker", "process", "inbound"}),
     "embedded": frozenset({"schemas"}),
     "simulator": frozenset({"schemas"}),
     "commands": ALL - {"cli", "benchmarks"},
@@ -288,7 +290,7 @@ def cycles(root: Path) -> list[str]:
 def heavy_starts(root: Path) -> list[str]:
     files, edges = tree(root), graph(root)
     found = []
-    light = re.compile(r"stream/|api/|trainer/__main__\.py|commands/\w+\.py")
+    light = re.compile(r"inbound/|stream/|api/|trainer/__main__\.py|commands/\w+\.py")
     for start in (p for p in files if light.match(p) and p not in LOADING):
         for path in {start, *reachable(start, edges)}:
             found += [

@@ -14,12 +14,12 @@ import polars as pl
 
 from benchmarks.harness.report import read_jsonl
 from broker.records import Record
+from inbound.validation import validate_product
 from retrieval.document import document_text
 from schemas.events import Action
 from schemas.products import CatalogProduct
 from schemas.settings import StreamSettings, TrainerSettings
 from schemas.text import normalise_query
-from stream.validation import validate_product
 from trainer.data.popularity import Popularity
 from trainer.data.snapshot import CATALOG_SCHEMA, CLIENT_SCHEMA, PAIR_SCHEMA
 from trainer.data.splits import held_out

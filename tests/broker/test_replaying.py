@@ -4,8 +4,8 @@ import pytest
 
 from broker.dead_letters import MAX_REPLAYS, ORIGIN, REPLAYED, again, dead_letter, origin_of, origin_of_letter
 from broker.records import Headers, Outgoing, Record
+from inbound.envelope import agreed_id
 from schemas.rejections import Reason, Rejection
-from stream.envelope import agreed_id
 
 REFUSED = Record("t.interactions", 3, 41, 1000, b"ann", b"{}", (("trace", b"1"),))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from commands.send import in_order, unknown_fields
-from commands.support.raw_records import key_of
+from inbound.raw_records import key_of
 
 
 def lines(path: Path, *times: str) -> str:

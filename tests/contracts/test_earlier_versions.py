@@ -12,6 +12,7 @@ import pytest
 from broker.dead_letters import reason_of
 from broker.records import Record
 from commands.support.tracing import origin
+from inbound.validators import VALIDATORS
 from schemas import events, pairs, products, rejections, releases, rules, search, training
 from schemas.base import Message, StreamFact
 from schemas.batches import unpack
@@ -21,7 +22,6 @@ from schemas.topics import TOPICS
 from stream.aggregation import aggregate, canonical
 from stream.attribution import attribute
 from stream.shopper import Rules, shopper_from_bytes, supersedes
-from stream.validators import VALIDATORS
 from tests.contracts.examples import AT, MESSAGES
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from benchmarks.interop.environments import NotInstalledError, interpreter_with
 from broker.records import Record
+from inbound.validators import VALIDATORS
 from schemas.base import Message
 from schemas.decoding import read
 from schemas.events import Erasure, Interaction, Search
@@ -28,7 +29,6 @@ from schemas.search import SearchRequest
 from schemas.settings import StreamSettings
 from schemas.topics import TOPICS
 from schemas.training import Trigger
-from stream.validators import VALIDATORS
 from tests.contracts.examples import AT, MESSAGES, RAW
 
 # The generator writes the default of an enum as text, which pydantic tells when it is serialised; the text is

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from broker.dead_letters import dead_letter
 from broker.records import Record
+from inbound.validators import VALIDATORS
 from schemas.base import Message, StreamFact
 from schemas.batches import pack
 from schemas.events import Action, CleanInteraction, CleanSearch, Forget, Line
@@ -21,7 +22,6 @@ from stream.aggregation import aggregate, canonical
 from stream.attribution import attribute
 from stream.erasure import forget
 from stream.shopper import Rules, Shopper
-from stream.validators import VALIDATORS
 from tests.contracts.examples import AT, AT_MS, CONTRIBUTION, MESSAGES, PAIR, RAW
 
 HERE = Path(__file__).parent

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from broker.records import Record
+from inbound.validation import validate_interaction, validate_product, validate_search
 from schemas.events import CleanInteraction, CleanSearch
 from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct
@@ -15,7 +16,6 @@ from schemas.settings import StreamSettings
 from stream.aggregation import aggregate
 from stream.attribution import attribute
 from stream.shopper import Rules, Shopper
-from stream.validation import validate_interaction, validate_product, validate_search
 
 
 @dataclass(frozen=True)

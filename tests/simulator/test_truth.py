@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 from broker.records import Record
+from inbound.validation import Tombstone, validate_interaction, validate_product, validate_search
 from schemas.events import CleanInteraction
 from schemas.products import CatalogProduct
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
 from simulator.shop import Shop
-from stream.validation import Tombstone, validate_interaction, validate_product, validate_search
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTINGS = StreamSettings()

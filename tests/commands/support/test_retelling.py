@@ -9,8 +9,8 @@ from broker.dead_letters import ORIGIN
 from broker.records import Record
 from commands.support.retelling import Retelling
 from commands.support.tracing import names_event, origin
+from inbound.envelope import agreed_id
 from schemas.events import Forget
-from stream.envelope import agreed_id
 from tests.stream.builders import DAY, MINUTE, RULES, T0, act, search
 
 MUGS = search("q1", "mug", ["p1"])

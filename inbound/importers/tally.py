@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from inbound.importers.outcome import Records, Skipped
 from schemas.rejections import Rejection
-from stream.importers.outcome import Records, Skipped
 
 _EXAMPLES, _DETAILS = 10, 50
 

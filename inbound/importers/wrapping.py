@@ -6,9 +6,9 @@ counted beside it.
 
 from collections.abc import Callable, Sequence
 
+from inbound.importers.outcome import Batch, Body, Records, Skipped, Why
 from schemas.decoding import refuse
 from schemas.rejections import Problem, Reason, Rejection
-from stream.importers.outcome import Batch, Body, Records, Skipped, Why
 
 Part = Records | Skipped | Rejection
 

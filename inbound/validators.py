@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from broker.records import Record
-from schemas.events import CleanInteraction, CleanSearch, Forget
-from schemas.rejections import Rejection
-from schemas.settings import StreamSettings
-from schemas.topics import ERASURES, INTERACTIONS, PRODUCTS, SEARCHES
-from stream.validation import (
+from inbound.validation import (
     Ignored,
     validate_erasure,
     validate_interaction,
     validate_product,
     validate_search,
 )
+from schemas.events import CleanInteraction, CleanSearch, Forget
+from schemas.rejections import Rejection
+from schemas.settings import StreamSettings
+from schemas.topics import ERASURES, INTERACTIONS, PRODUCTS, SEARCHES
 
 Outcome = CleanSearch | CleanInteraction | Forget | Rejection | Ignored
 EVENT_VALIDATORS: Mapping[str, Callable[[Record, datetime, StreamSettings], Outcome]] = {

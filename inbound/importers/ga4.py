@@ -4,10 +4,7 @@
 later events find the search by session and words. Google's own samples count ``index`` from 0.
 """
 
-from schemas.decoding import refuse
-from schemas.events import Action
-from schemas.rejections import Reason, Rejection
-from stream.importers.fields import (
+from inbound.importers.fields import (
     MAX_SHOWN,
     Identity,
     derived_id,
@@ -18,8 +15,11 @@ from stream.importers.fields import (
     rank,
     section,
 )
-from stream.importers.outcome import Body, Records, Skipped, Why
-from stream.importers.wrapping import unnamed
+from inbound.importers.outcome import Body, Records, Skipped, Why
+from inbound.importers.wrapping import unnamed
+from schemas.decoding import refuse
+from schemas.events import Action
+from schemas.rejections import Reason, Rejection
 
 _ACTIONS = {
     "view_item_list": Action.IMPRESSION,

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic_core import to_json
 
 from broker.records import Record
+from inbound.envelope import agreed_id, decode, open_record
 from schemas.absent import NOBODY, PROGRAM_WORDS
 from schemas.base import NO_CONTROL
 from schemas.bounds import ATTRIBUTES_BYTES, EXACT_INTEGER, ID_CHARS, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
@@ -31,7 +32,6 @@ from schemas.products import Attribute, CatalogProduct, Deletion, Product
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
 from schemas.text import clean_text, is_placeholder, normalise_query
-from stream.envelope import agreed_id, decode, open_record
 
 _ACTIONS: dict[str, Action] = {**{a.value: a for a in Action}, **ACTION_ALIASES}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

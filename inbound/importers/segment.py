@@ -4,9 +4,7 @@ Segment's ``Products Searched`` has no query id: a custom ``properties.query_id`
 known by its ``messageId`` and later events find it by session and words.
 """
 
-from schemas.events import Action
-from schemas.rejections import Rejection
-from stream.importers.fields import (
+from inbound.importers.fields import (
     MAX_SHOWN,
     Identity,
     derived_id,
@@ -17,8 +15,10 @@ from stream.importers.fields import (
     rank,
     section,
 )
-from stream.importers.outcome import Batch, Body, Records, Skipped, Why
-from stream.importers.wrapping import together, unnamed, unwrapped
+from inbound.importers.outcome import Batch, Body, Records, Skipped, Why
+from inbound.importers.wrapping import together, unnamed, unwrapped
+from schemas.events import Action
+from schemas.rejections import Rejection
 
 _ACTIONS = {
     "Product List Viewed": Action.IMPRESSION,

@@ -10,11 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from inbound.importers.outcome import Body, ImportOutcome, Records, Skipped, Why
+from inbound.importers.retail_rows import InvoiceLine
 from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
 from schemas.text import clean_text, is_placeholder
-from stream.importers.outcome import Body, ImportOutcome, Records, Skipped, Why
-from stream.importers.retail_rows import InvoiceLine
 
 CURRENCY = "GBP"  # the ledger is in sterling throughout
 MAX_ITEMS = 500  # of one interaction in our contract

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from stream.importers.outcome import Convert, ImportOutcome, convert_numbered
+from inbound.importers.outcome import Convert, ImportOutcome, convert_numbered
 
 
 def convert_lines(lines: Iterable[bytes], convert: Convert) -> Iterator[ImportOutcome]:

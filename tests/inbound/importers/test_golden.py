@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from broker.records import Record
 from commands.import_ import CONVERTERS, judge
+from inbound.importers import segment, ubi
+from inbound.importers.outcome import Skipped
+from inbound.importers.tally import Tally
+from inbound.validators import VALIDATORS
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
-from stream.importers import segment, ubi
-from stream.importers.outcome import Skipped
-from stream.importers.tally import Tally
-from stream.validators import VALIDATORS
+from tests.inbound.importers.lines import convert_lines
 from tests.stream.builders import NOW
-from tests.stream.importers.lines import convert_lines
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = [

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from cli import command_line
 from commands.import_ import FORMATS, judge, outcomes
 from commands.options.import_ import import_file
+from inbound.importers.tally import Tally
 from schemas.events import Interaction, Search
 from schemas.settings import StreamSettings
-from stream.importers.tally import Tally
-from tests.stream.importers.ubi_schema import UbiEvent, UbiQuery
+from tests.inbound.importers.ubi_schema import UbiEvent, UbiQuery
 from tests.topics import read_all
 
 CLICK = {

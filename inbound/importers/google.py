@@ -4,9 +4,7 @@
 result, without one a view.
 """
 
-from schemas.events import Action
-from schemas.rejections import Rejection
-from stream.importers.fields import (
+from inbound.importers.fields import (
     MAX_SHOWN,
     Identity,
     derived_id,
@@ -16,8 +14,10 @@ from stream.importers.fields import (
     present,
     section,
 )
-from stream.importers.outcome import Batch, Body, Records, Skipped, Why
-from stream.importers.wrapping import together, unnamed, unwrapped
+from inbound.importers.outcome import Batch, Body, Records, Skipped, Why
+from inbound.importers.wrapping import together, unnamed, unwrapped
+from schemas.events import Action
+from schemas.rejections import Rejection
 
 _MAX_ID = 256  # of our contract
 _ACTIONS = {

@@ -3,10 +3,10 @@
 from typing import Any
 
 from broker.records import Record
+from inbound.envelope import Opened, open_record
 from schemas.absent import NOBODY
 from schemas.decoding import load
 from schemas.rejections import Rejection
-from stream.envelope import Opened, open_record
 
 
 def fields_of(line: bytes) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from benchmarks.fuzz import records
 from benchmarks.intake.strange_records import readable
 from broker.dead_letters import MAX_LETTER_BYTES, dead_letter
 from broker.records import Record, bytes_of
+from inbound.validation import validate_erasure, validate_interaction, validate_product, validate_search
 from indexer.commands import parse
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
 from searcher.requests import read
-from stream.validation import validate_erasure, validate_interaction, validate_product, validate_search
 from trainer.run.triggers import read_trigger
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)

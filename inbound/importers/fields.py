@@ -1,7 +1,7 @@
 """Read fields of foreign records, whose types nobody has promised.
 
 A value of an unexpected shape reads as absent; whether what is left suffices is decided by the raw contract
-and ``stream.validation``.
+and ``inbound.validation``.
 """
 
 import json
@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from uuid import NAMESPACE_URL, uuid5
 
+from inbound.importers.outcome import Body
 from schemas.absent import NOBODY, PROGRAM_WORDS
 from schemas.bounds import EXACT_INTEGER
-from stream.importers.outcome import Body
 
 Identity = str | int | float
 _ORDINAL = re.compile(r"[0-9]{1,9}")

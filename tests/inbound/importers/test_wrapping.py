@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from commands.import_ import CONVERTERS
+from inbound.importers.outcome import Batch, Body, Skipped
 from schemas.absent import NOBODY, PROGRAM_WORDS
 from schemas.rejections import Rejection
-from stream.importers.outcome import Batch, Body, Skipped
-from tests.stream.importers.lines import convert_lines
+from tests.inbound.importers.lines import convert_lines
 
 AT = "2026-03-10T11:00:00Z"
 SEGMENT = {

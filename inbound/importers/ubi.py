@@ -7,9 +7,7 @@ samples disagree on: ``query_response_hit_ids`` and ``..._objects_ids``, integer
 
 from collections.abc import Callable
 
-from schemas.events import Action
-from schemas.rejections import Rejection
-from stream.importers.fields import (
+from inbound.importers.fields import (
     MAX_SHOWN,
     derived_id,
     first_id,
@@ -20,8 +18,10 @@ from stream.importers.fields import (
     section,
     whole,
 )
-from stream.importers.outcome import Batch, Body, Records, Skipped, Why
-from stream.importers.wrapping import Part, together, unnamed, unwrapped
+from inbound.importers.outcome import Batch, Body, Records, Skipped, Why
+from inbound.importers.wrapping import Part, together, unnamed, unwrapped
+from schemas.events import Action
+from schemas.rejections import Rejection
 
 ACTIONS = {**{a.value: a for a in Action}, "click_through": Action.CLICK, "watch": Action.VIEW}
 # What a query record has and no event does.

@@ -6,9 +6,7 @@ Insights knows a search only by its ``queryID``: the words and the hits come fro
 
 from itertools import zip_longest
 
-from schemas.events import Action
-from schemas.rejections import Rejection
-from stream.importers.fields import (
+from inbound.importers.fields import (
     MAX_SHOWN,
     Identity,
     derived_id,
@@ -19,8 +17,10 @@ from stream.importers.fields import (
     present,
     rank,
 )
-from stream.importers.outcome import Batch, Body, Records, Skipped, Why
-from stream.importers.wrapping import together, unnamed, unwrapped
+from inbound.importers.outcome import Batch, Body, Records, Skipped, Why
+from inbound.importers.wrapping import together, unnamed, unwrapped
+from schemas.events import Action
+from schemas.rejections import Rejection
 
 _ACTIONS = {
     ("view", None): Action.IMPRESSION,

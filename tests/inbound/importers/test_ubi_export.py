@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from inbound.importers.outcome import Skipped
+from inbound.importers.ubi import ACTIONS, convert_event, convert_query
+from inbound.importers.ubi_export import events_of, query_of
 from schemas.absent import NOBODY, PROGRAM_WORDS
 from schemas.events import EventAttributes, EventObject, Interaction, Item, Position, Search
-from stream.importers.outcome import Skipped
-from stream.importers.ubi import ACTIONS, convert_event, convert_query
-from stream.importers.ubi_export import events_of, query_of
-from tests.stream.importers.ubi_schema import UbiEvent, UbiQuery, is_instant
+from tests.inbound.importers.ubi_schema import UbiEvent, UbiQuery, is_instant
 
 IDS = st.text(
     st.characters(min_codepoint=33, max_codepoint=0x24F, exclude_categories=["Cc", "Zs"]),

@@ -1,7 +1,7 @@
 """Rows of a retail ledger in CSV as typed values.
 
 The columns of UCI Online Retail (I and II), whatever their spelling. Decides whether a row can be read; what
-a row means is decided in ``stream.importers.retail``.
+a row means is decided in ``inbound.importers.retail``.
 """
 
 import csv

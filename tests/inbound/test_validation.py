@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from inbound.validation import Ignored, Tombstone, validate_interaction, validate_product, validate_search
 from schemas.bounds import ATTRIBUTES_BYTES, HEADER_BYTES, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
 from schemas.events import Action, CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings
-from stream.validation import Ignored, Tombstone, validate_interaction, validate_product, validate_search
 from tests.stream.builders import NOW, T0, record
 
 SETTINGS = StreamSettings()

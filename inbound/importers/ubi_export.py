@@ -7,9 +7,9 @@ becomes several events. What UBI has no name for stands where its schema takes m
 
 from collections.abc import Iterable
 
+from inbound.importers.fields import present
+from inbound.importers.outcome import Body, Skipped, Why
 from schemas.events import ACTION_ALIASES, Action, Interaction, Item, Search
-from stream.importers.fields import present
-from stream.importers.outcome import Body, Skipped, Why
 
 _ACTIONS = {**{a.value: a for a in Action}, **ACTION_ALIASES}
 _IDS = ("client_id", "session_id", "user_id", "query_id")

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands.import_ import outcomes
+from inbound.importers.outcome import Skipped
+from inbound.importers.retail import MAX_ITEMS, Bought, convert_rows, take_back
+from inbound.importers.retail_rows import InvoiceLine, read_rows
 from schemas.rejections import Rejection
-from stream.importers.outcome import Skipped
-from stream.importers.retail import MAX_ITEMS, Bought, convert_rows, take_back
-from stream.importers.retail_rows import InvoiceLine, read_rows
 
 HEADER = "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country"
 
