@@ -1,4 +1,4 @@
-"""The HTTP API: searches answered over the request topic, with HTTP's own codes.
+"""The HTTP API: records taken in and searches answered over the topics, with HTTP's own codes.
 
 It decides nothing that the other processes decide: what it takes in goes the way that any producer's goes.
 """

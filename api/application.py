@@ -5,12 +5,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.bodies import HttpFault
+from api.record_routes import record_routes
 from api.refusals import refusal
 from api.search_routes import search_routes
 from api.searching import Searching
+from api.taking import Taking
 
 
-def application(searching: Searching) -> FastAPI:
+def application(searching: Searching, taking: Taking) -> FastAPI:
     """Return the application. No page of it names an address outside, so the library's own pages are off."""
     app = FastAPI(
         title="searchloop",
@@ -21,6 +23,7 @@ def application(searching: Searching) -> FastAPI:
         exception_handlers={HTTPException: _no_route, Exception: _fault_of_ours},
     )
     app.include_router(search_routes(searching))
+    app.include_router(record_routes(taking))
     return app
 
 

@@ -60,8 +60,8 @@ class Capacity:
 class Place:
     """One request's part of a capacity. As a context manager it is left at the end of the block."""
 
-    def __init__(self, capacity: Capacity) -> None:
-        self._capacity: Capacity | None = capacity
+    def __init__(self, capacity: Capacity | None) -> None:
+        self._capacity = capacity
         self._bytes = 0
 
     def take(self, size: int) -> bool:
@@ -76,6 +76,12 @@ class Place:
         if self._capacity is not None:
             self._capacity.give_back(1, self._bytes)
             self._capacity = None
+
+    def handed_on(self) -> "Place":
+        """Return a place in this one's stead; leaving this one has no effect any more."""
+        heir = Place(self._capacity)
+        heir._bytes, self._capacity = self._bytes, None
+        return heir
 
     def __enter__(self) -> Self:
         return self

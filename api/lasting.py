@@ -1,4 +1,4 @@
-"""A producer that outlives its failures: while Kafka is away nothing is taken, and it says so."""
+"""A producer that outlives its failures: while Kafka is away, what is to be written waits."""
 
 import asyncio
 from collections.abc import Iterable
@@ -17,20 +17,20 @@ class LastingProducer:
 
     def __init__(self, bootstrap: str, *, linger_ms: int, role: str) -> None:
         self._bootstrap, self._linger_ms, self._role = bootstrap, linger_ms, role
-        self._inner: Producer | None = None
+        self._inner: asyncio.Future[Producer] = asyncio.Future()
         self._failed = asyncio.Event()
 
     async def run(self) -> None:
         """Keep a producer open until cancelled."""
         while True:
-            self._failed.clear()
             try:
                 async with open_producer(
                     self._bootstrap, linger_ms=self._linger_ms, role=self._role
-                ) as inner:
-                    self._inner = inner
+                ) as producer:
+                    self._failed.clear()
+                    self._inner.set_result(producer)
                     await self._failed.wait()
-                    self._inner = None
+                    self._inner = asyncio.Future()
             except BrokerError as error:
                 log.warning("no producer", role=self._role, reason=str(error))
                 await asyncio.sleep(1.0)
@@ -40,15 +40,13 @@ class LastingProducer:
         await self.send_all([record])
 
     async def send_all(self, records: Iterable[Outgoing]) -> None:
-        """Write records; returns when all are acknowledged.
+        """Write records; returns when all are acknowledged. Waits while there is no producer.
 
         Raises ``BrokerError``; then some may be written all the same.
         """
-        inner = self._inner
-        if inner is None:
-            raise BrokerError("no connection")
+        producer = await asyncio.shield(self._inner)
         try:
-            await inner.send_all(records)
+            await producer.send_all(records)
         except BrokerError:
             self._failed.set()
             raise

@@ -14,3 +14,6 @@ SECONDS = Histogram(
     buckets=_SECONDS,
 )
 IN_FLIGHT = Gauge("searchloop_api_in_flight", "HTTP requests that are worked on.")
+RECORDS = Counter(
+    "searchloop_api_records", "Records posted for writing, by what became of them.", ["outcome", "reason"]
+)

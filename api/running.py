@@ -11,6 +11,7 @@ from api.front_door import FrontDoor
 from api.lasting import LastingProducer
 from api.listening import address_of, listen, web_server
 from api.searching import Searching
+from api.taking import Taking
 from broker.foreign import facts_of
 from broker.reading import Reader, open_reader
 from broker.release_log import ReleaseLog
@@ -33,6 +34,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
     partition = secrets.randbelow((await facts_of(settings.kafka, [replies]))[replies].partitions)
     releases = ReleaseLog(settings.deployment)
     asking = LastingProducer(settings.kafka, linger_ms=0, role="asking")
+    writing = LastingProducer(settings.kafka, linger_ms=5, role="taking")
     with listen(settings) as listening:
         async with (
             open_reader(
@@ -49,12 +51,16 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 broker_fault=health.faults["kafka"],
                 serves=lambda: releases.pointer is not None,
             )
+            taking = Taking(
+                settings, writing, Capacity(settings.api_posts, API_HELD_BYTES), health.faults["kafka"]
+            )
             names = [name.strip().lower() for name in settings.api_names.split(",") if name.strip()]
-            server = web_server(FrontDoor(application(searching), names))
+            server = web_server(FrontDoor(application(searching, taking), names))
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             tasks = [
                 asyncio.create_task(stopping.wait()),
                 asyncio.create_task(asking.run()),
+                asyncio.create_task(writing.run()),
                 asyncio.create_task(requester.pump()),
                 asyncio.create_task(_follow(pointer_reader, releases, health)),
             ]

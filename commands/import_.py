@@ -5,7 +5,6 @@ refused and none is sent.
 """
 
 import asyncio
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -22,25 +21,17 @@ from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from commands.support.lines import ensure_readable, numbered_lines, read_lines
 from commands.support.session import err, find_settings, out, own_settings, show_json, stop, table
-from inbound.importers import algolia, ga4, google, retail, segment, ubi
-from inbound.importers.outcome import Body, Convert, ImportOutcome, Skipped, convert_numbered
+from inbound.importers import retail
+from inbound.importers.formats import CONVERTERS, outgoing
+from inbound.importers.outcome import ImportOutcome, Skipped, convert_numbered
 from inbound.importers.retail_rows import read_rows
 from inbound.importers.tally import Tally
-from inbound.raw_records import key_of
 from inbound.validators import VALIDATORS
 from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
 from schemas.settings import Settings, StreamSettings
 
 RETAIL = "online-retail"
-CONVERTERS: dict[str, Convert] = {
-    "ubi-queries": ubi.convert_query,
-    "ubi-events": ubi.convert_event,
-    "algolia": algolia.convert,
-    "segment": segment.convert,
-    "ga4": ga4.convert,
-    "google": google.convert,
-}
 FORMATS = (*CONVERTERS, RETAIL)
 WITH_POSITIONS = frozenset(
     form for form, convert in CONVERTERS.items() if "position_base" in signature(convert).parameters
@@ -96,7 +87,7 @@ def judge(
         if isinstance(outcome.result, Rejection):
             tally.refuse(outcome.lines, outcome.result)
             continue
-        ready = [_outgoing(topic, topic_name(topic), body) for topic, body in outcome.result]
+        ready = [outgoing(topic, topic_name(topic), body) for topic, body in outcome.result]
         verdicts = (
             VALIDATORS[topic](Record(o.topic, 0, 0, 0, o.key, o.value), now, rules)
             for (topic, _), o in zip(outcome.result, ready, strict=True)
@@ -191,8 +182,3 @@ def _show(tally: Tally, *, dry_run: bool) -> None:
 
 def _details(found: Counter[str] | None) -> str:
     return ", ".join(f"{name} {n}" for name, n in found.most_common()) if found else ""
-
-
-def _outgoing(topic: str, full_name: str, body: Body) -> Outgoing:
-    value = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return Outgoing(full_name, value, key=key_of(topic, value))

@@ -1,5 +1,6 @@
 """What a line of a file says of itself before it is judged: its fields and the key of its record."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from broker.records import Record
@@ -24,7 +25,11 @@ def fields_of(line: bytes) -> dict[str, Any]:
 
 def key_of(topic: str, line: bytes) -> bytes | None:
     """Return the record key of a line: the product id, or the shopper; None when it has neither."""
-    fields = fields_of(line)
+    return key_in(topic, fields_of(line))
+
+
+def key_in(topic: str, fields: Mapping[str, Any]) -> bytes | None:
+    """Return the key of the record with these fields, as ``key_of`` does."""
     names = ("product_id",) if topic == "products" else ("client_id", "session_id", "user_id", "query_id")
     found = next(
         (fields[n] for n in names if fields.get(n) not in (None, "") and str(fields[n]) not in NOBODY), None

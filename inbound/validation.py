@@ -30,7 +30,7 @@ from schemas.events import (
 )
 from schemas.products import Attribute, CatalogProduct, Deletion, Product
 from schemas.rejections import Reason, Rejection
-from schemas.settings import StreamSettings
+from schemas.settings import IntakeRules
 from schemas.text import clean_text, is_placeholder, normalise_query
 
 _ACTIONS: dict[str, Action] = {**{a.value: a for a in Action}, **ACTION_ALIASES}
@@ -54,7 +54,7 @@ class Ignored:
 
 
 def validate_search(  # noqa: PLR0911 - one return per refusal
-    record: Record, now: datetime, settings: StreamSettings
+    record: Record, now: datetime, settings: IntakeRules
 ) -> CleanSearch | Rejection | Ignored:
     """Return the search with its normalised query and the products it showed, best first, each once."""
     decoded = decode(record, Search, max_bytes=settings.max_record_bytes)
@@ -100,7 +100,7 @@ def validate_search(  # noqa: PLR0911 - one return per refusal
 
 
 def validate_interaction(  # noqa: PLR0911 - one return per refusal
-    record: Record, now: datetime, settings: StreamSettings
+    record: Record, now: datetime, settings: IntakeRules
 ) -> CleanInteraction | Rejection | Ignored:
     """Return the interaction as lines of one product each.
 
@@ -146,7 +146,7 @@ def validate_interaction(  # noqa: PLR0911 - one return per refusal
     )
 
 
-def validate_erasure(record: Record, now: datetime, settings: StreamSettings) -> Forget | Rejection:
+def validate_erasure(record: Record, now: datetime, settings: IntakeRules) -> Forget | Rejection:
     """Return whom to forget: the shopper that the events with the same ids have, known or not."""
     decoded = decode(record, Erasure, max_bytes=settings.max_record_bytes)
     if isinstance(decoded, Rejection):
@@ -166,7 +166,7 @@ def validate_erasure(record: Record, now: datetime, settings: StreamSettings) ->
     return Forget(event_id=event_id, shopper=shopper, at_ms=at_ms)
 
 
-def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct | Tombstone | Rejection:  # noqa: PLR0911 - one return per refusal
+def validate_product(record: Record, settings: IntakeRules) -> CatalogProduct | Tombstone | Rejection:  # noqa: PLR0911 - one return per refusal
     """Return the product with clean texts.
 
     A null value, or ``deleted: true`` whatever stands beside it, deletes. The key must be the product_id.
@@ -206,7 +206,7 @@ def validate_product(record: Record, settings: StreamSettings) -> CatalogProduct
     )
 
 
-def _occurred(timestamp: datetime, now: datetime, settings: StreamSettings) -> int | Rejection:
+def _occurred(timestamp: datetime, now: datetime, settings: IntakeRules) -> int | Rejection:
     if timestamp.tzinfo is None:
         if not settings.assume_utc:
             return refuse(Reason.NAIVE_TIMESTAMP, "timestamp", "a timestamp needs a zone")
@@ -228,7 +228,7 @@ def _too_many_bytes(record: Record, most: int, texts: Iterable[str]) -> bool:
     return len(record.value or b"") > most and sum(len(text.encode()) for text in texts) > most
 
 
-def _product_of(record: Record, key: str | None, settings: StreamSettings) -> Product | Tombstone | Rejection:
+def _product_of(record: Record, key: str | None, settings: IntakeRules) -> Product | Tombstone | Rejection:
     opened = open_record(record, max_bytes=settings.max_record_bytes)
     if isinstance(opened, Rejection):
         return opened

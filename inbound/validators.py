@@ -16,16 +16,16 @@ from inbound.validation import (
 )
 from schemas.events import CleanInteraction, CleanSearch, Forget
 from schemas.rejections import Rejection
-from schemas.settings import StreamSettings
+from schemas.settings import IntakeRules
 from schemas.topics import ERASURES, INTERACTIONS, PRODUCTS, SEARCHES
 
 Outcome = CleanSearch | CleanInteraction | Forget | Rejection | Ignored
-EVENT_VALIDATORS: Mapping[str, Callable[[Record, datetime, StreamSettings], Outcome]] = {
+EVENT_VALIDATORS: Mapping[str, Callable[[Record, datetime, IntakeRules], Outcome]] = {
     SEARCHES.name: validate_search,
     INTERACTIONS.name: validate_interaction,
     ERASURES.name: validate_erasure,
 }
-VALIDATORS: Mapping[str, Callable[[Record, datetime, StreamSettings], object]] = {
+VALIDATORS: Mapping[str, Callable[[Record, datetime, IntakeRules], object]] = {
     **EVENT_VALIDATORS,
     PRODUCTS.name: lambda record, _now, rules: validate_product(record, rules),
 }

@@ -98,6 +98,9 @@ PINNED = 200
 # Searches in one request, and their bytes: a page of ordinary ones, not a hundred of the greatest.
 SEARCH_BATCH = 100
 SEARCH_BATCH_BYTES = 1 << 20
+# Records in one request and their bytes, also unpacked: what is judged in a tenth of a second or two.
+POSTED_RECORDS = 1000
+POSTED_BYTES = 5_000_000
 # Bytes of bodies that are held at once, whatever their number.
 API_HELD_BYTES = 32 << 20
 

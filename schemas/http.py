@@ -1,6 +1,6 @@
 """What the HTTP API takes and says beside the messages of the topics."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,3 +25,34 @@ class SearchBatchAnswer(Fact):
     """The answers to a batch, in the order of its requests, each with its own status."""
 
     responses: list[SearchResponse]
+
+
+class FieldError(Fact):
+    """One fault of a record: where, and in words. Never holds the value itself."""
+
+    loc: str
+    message: str
+
+
+class RecordResult(Fact):
+    """What became of one posted record.
+
+    ``refused`` with the reason and the errors that its dead letter would have; ``ignored``: good, and of no
+    use, and why. ``event_id`` is absent where the record has none: sent again it counts again.
+    """
+
+    index: int
+    status: Literal["accepted", "refused", "ignored"]
+    event_id: str | None = None
+    product_id: str | None = None
+    reason: str | None = None
+    errors: list[FieldError] = []
+
+
+class RecordsAnswer(Fact):
+    """What became of the records of a request, in their order. The accepted ones are on the broker."""
+
+    accepted: int
+    refused: int
+    ignored: int
+    results: list[RecordResult]

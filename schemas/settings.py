@@ -179,8 +179,8 @@ def _text(value: object) -> str:
 Duration = Annotated[timedelta, Field(gt=timedelta(0))]
 
 
-class StreamSettings(Settings):
-    """Intake, attribute and aggregate."""
+class IntakeRules(Settings):
+    """By what raw records are judged: intake, and the API before it. All must have the same."""
 
     max_event_age: Duration = Field(
         timedelta(days=30),
@@ -190,6 +190,17 @@ class StreamSettings(Settings):
     max_future: Duration = Field(
         timedelta(minutes=5), description="Events further ahead of the clock are refused as future_timestamp."
     )
+    assume_utc: bool = Field(
+        False, description="Take a timestamp without zone as UTC instead of refusing it."
+    )
+    max_record_bytes: int = Field(
+        262_144, ge=1024, le=RECORD_BYTES, description="Larger raw records are refused as too_large."
+    )
+
+
+class StreamSettings(IntakeRules):
+    """Intake, attribute and aggregate."""
+
     client_salt: str = Field(
         "",
         pattern=r"^$|^[!-+\--~]{16,64}$",
@@ -204,12 +215,6 @@ class StreamSettings(Settings):
         repr=False,
         description="Salts of before, separated by commas; `none` stands for no salt. An erasure then also "
         "finds what stands under them.",
-    )
-    assume_utc: bool = Field(
-        False, description="Take a timestamp without zone as UTC instead of refusing it."
-    )
-    max_record_bytes: int = Field(
-        262_144, ge=1024, le=RECORD_BYTES, description="Larger raw records are refused as too_large."
     )
     intake_batch: int = Field(1000, ge=1, description="Raw records in one step of intake.")
     flush_ms: int = Field(
@@ -663,7 +668,7 @@ class SearcherSettings(Settings):
     )
 
 
-class ApiSettings(Settings):
+class ApiSettings(IntakeRules):
     """The HTTP API."""
 
     api_host: str = Field(
@@ -685,6 +690,12 @@ class ApiSettings(Settings):
     )
     api_requests: int = Field(
         256, ge=1, le=100_000, description="Searches that are worked on at once; one more is answered 429."
+    )
+    api_posts: int = Field(
+        64,
+        ge=1,
+        le=10_000,
+        description="Posts of events and products that are worked on at once; one more is answered 429.",
     )
 
 

@@ -82,7 +82,7 @@ def test_every_metric_that_the_processes_count_is_on_the_dashboard_or_in_a_rule_
     asked = {name for _, expression in queries() for name in read_query(expression).metrics}
     of_histograms = {name for name in DECLARED if name.endswith(("_bucket", "_sum", "_count"))}
     details = {
-        "searchloop_api_in_flight", "searchloop_api_responses_total",
+        "searchloop_api_in_flight", "searchloop_api_records_total", "searchloop_api_responses_total",
         "searchloop_catalog_stale", "searchloop_catalog_unreadable", "searchloop_click_share",
         "searchloop_pictures_total",
         "searchloop_intake_unknown_lines_total", "searchloop_rules_refused_total",

@@ -1,0 +1,120 @@
+"""What becomes of a posted record: by the very rules of intake, before anything is written. Pure.
+
+The clock is an argument. As intake does, it knows no other record; unlike intake, it knows no catalogue, so
+that a product exists is not asked here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.posted import Posted
+from broker.guarding import judged
+from broker.records import Outgoing, Record
+from inbound.envelope import agreed_id
+from inbound.importers.formats import CONVERTERS, outgoing
+from inbound.importers.outcome import Batch, Skipped
+from inbound.raw_records import fields_of, key_in
+from inbound.validation import Ignored, Tombstone
+from inbound.validators import VALIDATORS
+from schemas.decoding import load, refuse
+from schemas.http import FieldError, RecordResult
+from schemas.products import CatalogProduct
+from schemas.rejections import Reason, Rejection
+from schemas.settings import IntakeRules
+from schemas.topics import INTERACTIONS, PRODUCTS, SEARCHES
+
+UBI = "ubi"
+FORMATS = (UBI, *(name for name in CONVERTERS if not name.startswith(f"{UBI}-")))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of a record, and what of it is written."""
+
+    result: RecordResult
+    records: tuple[Outgoing, ...] = ()
+
+
+class RecordJudge:
+    """The rules, the names of the topics and the clock of one request."""
+
+    def __init__(self, rules: IntakeRules, topic_name: Callable[[str], str], now: datetime) -> None:
+        self._rules, self._topic_name, self._now = rules, topic_name, now
+
+    def event(self, index: int, posted: Posted) -> Verdict:
+        """RecordJudge a search or an interaction, by its fields."""
+        fields = fields_of(posted.value)
+        if "action_name" in fields or not fields:
+            return self._record(index, INTERACTIONS.name, posted, fields)
+        if "user_query" in fields:
+            return self._record(index, SEARCHES.name, posted, fields)
+        neither = "an event has action_name (an interaction) or user_query (a search)"
+        return refused(index, refuse(Reason.SCHEMA, message=neither))
+
+    def product(self, index: int, posted: Posted) -> Verdict:
+        """RecordJudge a product, or its deletion."""
+        return self._record(index, PRODUCTS.name, posted, fields_of(posted.value))
+
+    def deletion(self, product_id: str) -> Verdict:
+        """RecordJudge the deletion of a product by its id alone."""
+        if "\ufffd" in product_id:
+            return refused(0, refuse(Reason.UNDECODABLE_TEXT, "key", "the id is not UTF-8"))
+        full = self._topic_name(PRODUCTS.name)
+        return self._outgoing(0, PRODUCTS.name, Outgoing(full, None, key=product_id.encode()))
+
+    def foreign(self, form: str, index: int, posted: Posted) -> Verdict:
+        """RecordJudge a record of another system: all that it becomes is good, or nothing is written."""
+        fields = load(posted.value)
+        if isinstance(fields, Rejection):
+            return refused(index, fields)
+        if form == "algolia":
+            fields = _timed(fields, self._now)
+        name = (f"{UBI}-events" if "action_name" in fields else f"{UBI}-queries") if form == UBI else form
+        found = judged(lambda _: CONVERTERS[name](fields), Record(name, 0, index, 0, None, posted.value))
+        if isinstance(found, Rejection):
+            return refused(index, found)
+        if isinstance(found, Skipped):
+            return Verdict(RecordResult(index=index, status="ignored", reason=found.why.value))
+        made = [
+            self._outgoing(index, topic, outgoing(topic, self._topic_name(topic), body))
+            for topic, body in (found.records if isinstance(found, Batch) else found)
+        ]
+        bad = next((one for one in made if one.result.status == "refused"), None)
+        if bad is not None or len(made) == 1:
+            return bad or made[0]
+        written = tuple(record for one in made for record in one.records)
+        return Verdict(RecordResult(index=index, status="accepted"), written)
+
+    def _record(self, index: int, topic: str, posted: Posted, fields: dict[str, object]) -> Verdict:
+        record = Outgoing(
+            self._topic_name(topic), posted.value, key=key_in(topic, fields), headers=posted.headers
+        )
+        return self._outgoing(index, topic, record)
+
+    def _outgoing(self, index: int, topic: str, out: Outgoing) -> Verdict:
+        record = Record(out.topic, 0, 0, 0, out.key, out.value, out.headers)
+        found = judged(lambda one: VALIDATORS[topic](one, self._now, self._rules), record)
+        if isinstance(found, Rejection):
+            return refused(index, found)
+        if isinstance(found, Ignored):  # intake says so, too, and counts it
+            return Verdict(RecordResult(index=index, status="ignored", reason=found.why), (out,))
+        if isinstance(found, CatalogProduct | Tombstone):
+            return Verdict(RecordResult(index=index, status="accepted", product_id=found.product_id), (out,))
+        event_id = getattr(found, "event_id", None)
+        own = event_id if event_id != agreed_id(None, None, record) else None
+        return Verdict(RecordResult(index=index, status="accepted", event_id=own), (out,))
+
+
+def _timed(fields: dict[str, object], now: datetime) -> dict[str, object]:
+    """Return Algolia's event, or its batch, with the time of receipt where there is none, as Algolia does."""
+    events = fields.get("events")
+    if isinstance(events, list):
+        return fields | {"events": [_timed(one, now) if isinstance(one, dict) else one for one in events]}
+    return fields if fields.get("timestamp") else fields | {"timestamp": int(now.timestamp() * 1000)}
+
+
+def refused(index: int, rejection: Rejection) -> Verdict:
+    """Return what is said of a record that intake would not take."""
+    errors = [FieldError(loc=p.loc, message=p.message) for p in rejection.problems]
+    return Verdict(RecordResult(index=index, status="refused", reason=rejection.reason, errors=errors))

@@ -1,0 +1,66 @@
+"""A posted body as the records that are in it, each as a producer would have sent it. Pure.
+
+One object, a JSON array, lines, or CloudEvents in any of their three forms; the bytes of each stay as they
+came. Whether they say anything sensible is judged elsewhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import msgspec
+
+from api.bodies import JSON_TYPES, HttpFault
+from broker.records import Headers
+from schemas.bounds import POSTED_RECORDS
+from schemas.decoding import BOM
+
+LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_EVENT, _EVENTS = "application/cloudevents+json", "application/cloudevents-batch+json"
+POSTED_TYPES = JSON_TYPES | LINES | {_EVENT, _EVENTS}
+_STRUCTURED: Headers = (("content-type", _EVENT.encode()),)
+_BROKEN = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One record of a body."""
+
+    value: bytes
+    headers: Headers = ()
+
+
+def records_in(body: bytes, media_type: str, headers: Mapping[str, str]) -> list[Posted] | HttpFault:
+    """Return the records of a body of one of ``POSTED_TYPES``. ``headers`` are those of the request."""
+    if media_type == _EVENT:
+        return [Posted(body, _STRUCTURED)]
+    if media_type in LINES:
+        found = [line for line in map(bytes.strip, body.split(b"\n", POSTED_RECORDS * 2)) if line]
+        return _bounded([Posted(line) for line in found])
+    if media_type != _EVENTS and (binary := _binary(headers)):
+        return [Posted(body, binary)]
+    text = body.removeprefix(BOM).strip()
+    if not text.startswith(b"["):
+        return [Posted(body)] if text else HttpFault(400, "empty", "there is no record in the body")
+    try:
+        parts = msgspec.json.decode(text, type=list[msgspec.Raw])
+    except _BROKEN as error:
+        return HttpFault(400, "json_decode", f"the array is not JSON: {str(error)[:200]}")
+    return _bounded([Posted(bytes(part), _STRUCTURED if media_type == _EVENTS else ()) for part in parts])
+
+
+def _bounded(found: list[Posted]) -> list[Posted] | HttpFault:
+    if len(found) > POSTED_RECORDS:
+        return HttpFault(413, "too_many", f"at most {POSTED_RECORDS} records in one request")
+    return found or HttpFault(400, "empty", "there is no record in the body")
+
+
+def _binary(headers: Mapping[str, str]) -> Headers:
+    """Return the headers of a CloudEvent in binary form, as they stand on Kafka; none when it is not one."""
+    if "ce-specversion" not in headers:
+        return ()
+    attributes = ((n, unquote(v).encode()) for n, v in headers.items() if n.startswith("ce-"))
+    return (
+        ("content-type", b"application/json"),
+        *(("ce_" + name.removeprefix("ce-"), value) for name, value in attributes),
+    )

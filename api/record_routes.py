@@ -1,0 +1,93 @@
+"""The routes that take records in: events and products."""
+
+from collections.abc import Callable
+from functools import partial
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.bodies import BUSY, HttpFault, content_type, read_body, wrong_type
+from api.judging import FORMATS, RecordJudge, Verdict
+from api.posted import POSTED_TYPES, Posted, records_in
+from api.refusals import JSON, refusal
+from api.taking import Taking
+from schemas.bounds import POSTED_BYTES
+from schemas.http import RecordsAnswer
+
+Judging = Callable[[int, Posted], Verdict]
+JudgeOf = Callable[[Request, RecordJudge], Judging | HttpFault]
+
+
+def record_routes(taking: Taking) -> APIRouter:
+    """Return the routes by which records come in."""
+    router = APIRouter()
+
+    @router.post("/v1/events")
+    async def events(request: Request) -> Response:
+        return await _take(taking, request, _event_judge, write=True)
+
+    @router.post("/v1/events:validate")
+    async def validate_events(request: Request) -> Response:
+        return await _take(taking, request, _event_judge, write=False)
+
+    @router.post("/v1/products")
+    async def products(request: Request) -> Response:
+        return await _take(taking, request, _product_judge, write=True)
+
+    @router.post("/v1/products:validate")
+    async def validate_products(request: Request) -> Response:
+        return await _take(taking, request, _product_judge, write=False)
+
+    @router.delete("/v1/products/{product_id:path}")
+    async def delete_product(product_id: str) -> Response:
+        place = taking.capacity.enter()
+        if place is None:
+            return refusal(BUSY)
+        with place:
+            verdict = taking.judge().deletion(product_id)
+            return _response(await taking.conclude([verdict], place, write=True))
+
+    return router
+
+
+async def _take(
+    taking: Taking,
+    request: Request,
+    judge_of: JudgeOf,
+    *,
+    write: bool,
+) -> Response:
+    place = taking.capacity.enter()
+    if place is None:
+        return refusal(BUSY)
+    with place:
+        judge = judge_of(request, taking.judge())
+        if isinstance(judge, HttpFault):
+            return refusal(judge)
+        body = wrong_type(request, POSTED_TYPES) or await read_body(request, place, most=POSTED_BYTES)
+        if isinstance(body, HttpFault):
+            return refusal(body)
+        found = records_in(body, content_type(request), request.headers)
+        if isinstance(found, HttpFault):
+            return refusal(found)
+        return _response(await taking.take(found, judge, place, write=write))
+
+
+def _event_judge(request: Request, judge: RecordJudge) -> Judging | HttpFault:
+    form = request.query_params.get("format")
+    if form is None:
+        return judge.event
+    if form not in FORMATS:
+        return HttpFault(400, "unknown_format", f"format is one of {', '.join(FORMATS)}")
+    return partial(judge.foreign, form)
+
+
+def _product_judge(_: Request, judge: RecordJudge) -> Judging:
+    return judge.product
+
+
+def _response(answer: RecordsAnswer | HttpFault) -> Response:
+    if isinstance(answer, HttpFault):
+        return refusal(answer)
+    code = 400 if answer.refused == len(answer.results) else 202
+    return Response(answer.to_json(), code, media_type=JSON)

@@ -1,0 +1,154 @@
+"""Events and products over HTTP: a real API and a real broker, stopped and started."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from broker.records import Record
+from tests.api.api_process import ApiProcess
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+async def api(settings_env: Callable[..., dict[str, str]]) -> AsyncIterator[ApiProcess]:
+    async with ApiProcess(settings_env(partitions=2)) as opened:
+        opened.start()
+        yield opened
+
+
+def click(event_id: str, **fields: object) -> dict[str, object]:
+    now = datetime.now(UTC).isoformat()
+    return {
+        "event_id": event_id,
+        "action_name": "click",
+        "client_id": "ann",
+        "object_id": "p1",
+        "timestamp": now,
+    } | fields
+
+
+def ids_of(records: list[Record]) -> set[str]:
+    return {json.loads(record.value or b"").get("event_id") for record in records}
+
+
+async def test_what_is_accepted_is_on_the_raw_topics_as_it_came_and_what_is_refused_is_nowhere(
+    api: ApiProcess,
+):
+    """One process takes them all: a start takes seconds."""
+    one = json.dumps(click("one"), indent=1).encode()
+    said = await api.call("POST", "/v1/events", one)
+    assert (said.code, said.json.get("accepted"), said.json.get("results")) == (
+        202, 1, [{"index": 0, "status": "accepted", "event_id": "one", "errors": []}],
+    )  # fmt: skip
+
+    mixed = [click("two"), click("bad", action_name="dance"), {**click("s"), "action_name": None}, 7]
+    query = {
+        "event_id": "s1",
+        "user_query": "rain",
+        "query_id": "q",
+        "client_id": "ann",
+        "timestamp": click("")["timestamp"],
+    }
+    said = await api.call("POST", "/v1/events", [*mixed, query])
+    assert (said.code, said.json["accepted"], said.json["refused"]) == (202, 2, 3)
+    assert [r.get("reason") for r in said.json["results"]] == [
+        None,
+        "unknown_action",
+        "schema",
+        "not_object",
+        None,
+    ]
+    assert said.json["results"][1]["errors"][0]["loc"] == "action_name"
+
+    lines = b"\n".join(json.dumps(click(i)).encode() for i in ("l1", "l2"))
+    packed = await api.call(
+        "POST",
+        "/v1/events",
+        gzip.compress(lines),
+        content_type="application/x-ndjson",
+        content_encoding="gzip",
+    )
+    assert (packed.code, packed.json["accepted"]) == (202, 2)
+
+    ours = click("x") | {"event_id": None}
+    binary = await api.call(
+        "POST", "/v1/events", ours, ce_specversion="1.0", ce_id="ce%201", ce_type="click", ce_source="/"
+    )
+    envelope = {"specversion": "1.0", "id": "ce-2", "type": "click", "source": "/", "data": ours}
+    structured = await api.call("POST", "/v1/events", envelope, content_type="application/cloudevents+json")
+    batch = await api.call(
+        "POST", "/v1/events", [envelope | {"id": "ce-3"}], content_type="application/cloudevents-batch+json"
+    )
+    assert [s.json["results"][0]["event_id"] for s in (binary, structured, batch)] == ["ce 1", "ce-2", "ce-3"]
+
+    algolia = {
+        "events": [
+            {
+                "eventType": "click",
+                "eventName": "Clicked",
+                "index": "i",
+                "userToken": "bob",
+                "objectIDs": ["p1"],
+            }
+        ]
+    }
+    foreign = await api.call("POST", "/v1/events?format=algolia", algolia)
+    assert (foreign.code, foreign.json["accepted"]) == (202, 1), foreign.body
+    assert (
+        await api.call(
+            "POST",
+            "/v1/events?format=ubi",
+            {"action_name": "scroll", "client_id": "c", "timestamp": ours["timestamp"]},
+        )
+    ).json["ignored"] == 1
+
+    for path, body, code in (
+        ("/v1/events:validate", [click("checked")], 202),
+        ("/v1/events:validate", [7], 400),
+        ("/v1/events", [click("bad", object_id=None)], 400),
+        ("/v1/events", [], 400),
+        ("/v1/events?format=csv", [click("x")], 400),
+        ("/v1/events", [1] * 1001, 413),
+        ("/v1/products:validate", {"product_id": "v", "title": "Valid"}, 202),
+        ("/v1/products", {"product_id": "p", "title": "N/A"}, 400),
+        (
+            "/v1/products",
+            [{"product_id": "p1", "title": "Storm shell"}, {"product_id": "p2", "title": "Parka"}],
+            202,
+        ),
+    ):
+        assert (await api.call("POST", path, body)).code == code, path
+    bomb = gzip.compress(b" " * 100_000_000)
+    for body, headers, code in (
+        (bomb, {"content_encoding": "gzip"}, 413),
+        (b"[" * 1_000_000, {}, 400),
+        (json.dumps(click("big", application="x" * 300_000)).encode(), {}, 400),
+        (one, {"content_type": "text/plain"}, 415),
+        (one, {"origin": "https://evil.example"}, 403),
+    ):
+        assert (await api.call("POST", "/v1/events", body, **headers)).code == code
+    assert (await api.call("DELETE", "/v1/products/a%2Fb%20c")).json["results"][0]["product_id"] == "a/b c"
+    assert (await api.call("DELETE", "/v1/products/%FF")).json["results"][0]["reason"] == "undecodable_text"
+
+    events = await api.records("interactions")
+    assert ids_of(events) - {None} - ids_of(e for e in events if b"bob" in e.value) == {
+        "one",
+        "two",
+        "l1",
+        "l2",
+    }
+    assert len(events) == 8
+    assert next(e for e in events if b'"one"' in e.value).value == one
+    assert {e.key for e in events if e.header("ce_id") is None and b"bob" not in e.value} == {b"ann"}
+    assert {e.header("ce_id") for e in events} == {None, b"ce 1"}
+    assert ids_of(await api.records("searches")) == {"s1"}
+    products = await api.records("products")
+    assert {(p.key, p.value is None) for p in products} == {(b"p1", False), (b"p2", False), (b"a/b c", True)}
+    assert 'searchloop_api_records_total{outcome="refused",reason="unknown_action"} 1.0' in await api.page(
+        "metrics"
+    )
+    assert "Traceback" not in api.log()
