@@ -7,13 +7,14 @@ the meantime, it takes the indexer's next pointer. No pointer is taken twice.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
 from schemas.releases import LivePointer
 
-ANCESTORS = 50
+ANCESTORS = 50  # the newest; of older ones ever fewer, up to a hundred in all
+RARE = 4
 STRANGERS = 1000
 TAKEN = 100_000  # digests that a reader remembers, some 10 MB: only a flood makes more than a few hundred
 
@@ -27,20 +28,40 @@ def digest(value: bytes) -> str:
     return hashlib.sha256(value).hexdigest()[:32]
 
 
+def thinned(names: Sequence[str]) -> list[str]:
+    """Return which digests, oldest first, are still named: the newest, and of older ones ever fewer.
+
+    A refresh is a pointer every two minutes, so the newest alone would be an hour or two. Of the older the
+    newest few stay whose hash ends with at least so many zero bits, for every number of them: one in two, in
+    four, in eight. So a reader that was away finds one that it had taken before, if it had run as long.
+    """
+    names = list(dict.fromkeys(names))
+    older, kept, counts = names[:-ANCESTORS], list[str](), [0] * 65
+    for name in reversed(older):
+        hashed = hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()
+        bits = int.from_bytes(hashed) | 1 << 64
+        zeros = (bits & -bits).bit_length() - 1
+        if counts[zeros] < RARE:
+            kept.append(name)
+            for fewer in range(zeros + 1):
+                counts[fewer] += 1
+    return [*reversed(kept), *names[-ANCESTORS:]]
+
+
 class PointerAncestry:
     """What the next pointer names.
 
-    The last pointers of the indexer, and the last strangers' records, each bounded by itself. A flood of
-    strangers' records pushes none of the indexer's own out.
+    Pointers of the indexer, and the last strangers' records, each bounded by itself. A flood of strangers'
+    records pushes none of the indexer's own out.
     """
 
     def __init__(self, ours: Iterable[str] = (), strangers: Iterable[str] = ()) -> None:
-        self.ours = [*ours][-ANCESTORS:]
+        self.ours = thinned([*ours])
         self.strangers = [*strangers][-STRANGERS:]
 
     def wrote(self, value: bytes) -> None:
         """Take a pointer of ours in."""
-        self.ours = [*self.ours, digest(value)][-ANCESTORS:]
+        self.ours = thinned([*self.ours, digest(value)])
 
     def saw(self, values: Iterable[bytes]) -> None:
         """Take pointers of strangers in."""

@@ -75,6 +75,21 @@ def test_a_flood_of_forged_pointers_keeps_no_reader_from_the_next_one_of_ours():
     assert held(*forged[-2:], ours) == ours
 
 
+def test_a_reader_that_was_away_for_weeks_of_refreshes_takes_the_next_one_again():
+    """A refresh every two minutes pushed all that a reader knew out within two hours."""
+    ancestry, written = PointerAncestry(), list[LivePointer]()
+    for sequence in range(1, 6001):
+        written.append(pointer(sequence, *ancestry.follows))
+        ancestry.wrote(written[-1].to_json())
+    newest = pointer(6001, *ancestry.follows, generation=2)
+    for away in (40, 400, 2000):
+        stopped = 6000 - away
+        assert held(*written[stopped - away : stopped], newest) == newest, away
+    assert len(ancestry.ours) <= 110
+    again = PointerAncestry(ancestry.follows)
+    assert again.ours == ancestry.ours, "a restarted indexer names the same"
+
+
 def test_a_copy_of_an_old_pointer_does_not_hold_again():
     assert held(FIRST, SECOND, THIRD, SECOND) == THIRD
 
