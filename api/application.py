@@ -1,22 +1,28 @@
 """The application: its routes, and what is said where there is none."""
 
+import json
+
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.bodies import HttpFault
+from api.description import description
+from api.docs_page import docs_page
 from api.record_routes import record_routes
-from api.refusals import refusal
+from api.refusals import JSON, refusal
 from api.search_routes import search_routes
 from api.searching import Searching
 from api.taking import Taking
+
+_NOTHING_OUTSIDE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
 def application(searching: Searching, taking: Taking) -> FastAPI:
     """Return the application. No page of it names an address outside, so the library's own pages are off."""
     app = FastAPI(
         title="searchloop",
-        openapi_url=None,
+        openapi_url=None,  # ours is made from the models that judge: its routes take raw bodies
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -24,6 +30,15 @@ def application(searching: Searching, taking: Taking) -> FastAPI:
     )
     app.include_router(search_routes(searching))
     app.include_router(record_routes(taking))
+
+    @app.get("/openapi.json")
+    async def openapi() -> Response:
+        return Response(json.dumps(description()), media_type=JSON)
+
+    @app.get("/docs")
+    async def docs() -> Response:
+        return Response(docs_page(description()), media_type="text/html", headers=_NOTHING_OUTSIDE)
+
     return app
 
 

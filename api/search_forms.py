@@ -15,6 +15,7 @@ _PLAIN = (
     "k", "offset", "client_id", "session_id", "user_id", "query_id", "timeout_ms", "explain", "deployment",
     "request_id",
 )  # fmt: skip
+PARAMETERS = ("q", "filter", *_PLAIN)
 _FILTER = "field:op:value, such as brand:eq:Sony, price:lte:20, category:in:Shoes|Boots"
 _FILTER_PARTS = 3
 

@@ -1,0 +1,68 @@
+"""The description of the API, held to what the API does."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import httpx
+
+from api.application import application
+from api.description import ASKED, CLICK, PRODUCT, SEARCHED, description
+from api.judging import RecordJudge
+from api.posted import POSTED_TYPES, Posted
+from api.searching import Searching
+from api.taking import Taking
+from schemas.search import SearchRequest
+from schemas.settings import ApiSettings
+
+METHODS = ("get", "post", "put", "delete", "patch")
+APP = application(cast("Searching", None), cast("Taking", None))
+
+
+def values_of(name: str, within: Any) -> Iterator[Any]:
+    if isinstance(within, dict):
+        yield from (value for key, value in within.items() if key == name)
+        within = list(within.values())
+    if isinstance(within, list):
+        for part in within:
+            yield from values_of(name, part)
+
+
+async def page(path: str, method: str = "GET") -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(APP), base_url="http://here") as client:
+        return await client.request(method, path)
+
+
+async def test_every_route_of_the_description_exists_and_takes_no_other_method():
+    for path, operations in description()["paths"].items():
+        for method in set(METHODS) - set(operations):
+            assert (await page(path, method.upper())).status_code == 405, (method, path)
+    said = json.loads((await page("/openapi.json")).text)
+    assert said == json.loads(json.dumps(description()))
+    assert {"/v1/search", "/v1/search:batch", "/v1/events", "/v1/events:validate"} < set(said["paths"])
+
+
+def test_every_reference_is_in_it_and_every_content_type_that_is_taken():
+    named = {ref.rpartition("/")[2] for ref in values_of("$ref", description())}
+    assert named <= set(description()["components"]["schemas"])
+    assert {"SearchRequest", "SearchResponse", "Interaction", "Product", "RecordsAnswer", "ApiError"} <= named
+    taken = description()["paths"]["/v1/events"]["post"]["requestBody"]["content"]
+    assert set(taken) == set(POSTED_TYPES)
+
+
+def test_the_examples_are_good():
+    judge = RecordJudge(ApiSettings(), str, datetime(2026, 11, 30, 12, tzinfo=UTC))
+    for example in (CLICK, SEARCHED):
+        assert judge.event(0, Posted(json.dumps(example).encode())).result.status == "accepted"
+    assert judge.product(0, Posted(json.dumps(PRODUCT).encode())).result.status == "accepted"
+    assert SearchRequest.model_validate({"request_id": "r", **ASKED}).k == 2
+
+
+async def test_the_page_names_every_route_and_loads_nothing_from_anywhere():
+    shown = await page("/docs")
+    assert shown.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in shown.headers["content-security-policy"]
+    assert all(f" {path}</code>" in shown.text for path in description()["paths"])
+    assert re.findall(r"https?://\S+|<script|<link|@import|src=", shown.text) == []
