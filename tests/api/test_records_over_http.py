@@ -1,14 +1,20 @@
 """Events and products over HTTP: a real API and a real broker, stopped and started."""
 
+import asyncio
 import gzip
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
+import aiohttp
 import pytest
 
 from broker.records import Record
-from tests.api.api_process import ApiProcess
+from embedded.kafka import EmbeddedKafka
+from tests.api.api_process import ApiProcess, Said
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -152,3 +158,58 @@ async def test_what_is_accepted_is_on_the_raw_topics_as_it_came_and_what_is_refu
         "metrics"
     )
     assert "Traceback" not in api.log()
+
+
+async def test_what_was_accepted_is_there_after_a_kill_and_while_kafka_stands_still_nothing_is(
+    api: ApiProcess, embedded_kafka: EmbeddedKafka
+):
+    accepted: set[str] = set()
+    refused: set[str] = set()
+
+    async def post(number: int) -> Said:
+        batch = [click(f"{number}-{n}", **({} if n % 5 else {"action_name": "dance"})) for n in range(50)]
+        while True:
+            try:
+                said = await api.call("POST", "/v1/events", batch)
+            except (aiohttp.ClientError, OSError):  # it was killed: again, as a client does
+                continue
+            for result, sent in zip(said.json.get("results", ()), batch, strict=False):
+                (accepted if result["status"] == "accepted" else refused).add(str(sent["event_id"]))
+            return said
+
+    await api.publish()
+
+    async def client(number: int) -> set[int]:
+        return {(await post(4 * number + n)).code for n in range(4)}
+
+    posting = [asyncio.create_task(client(number)) for number in range(10)]
+    await until(lambda: len(accepted) > 200, "some are accepted", pause_s=0.01)
+    api.kill()
+    api.start()
+    assert set().union(*await asyncio.gather(*posting)) == {202}
+    assert (len(accepted), len(refused)) == (40 * 40, 40 * 10)
+
+    await api.shows(lambda page: page.get("ready") and page.get("generation") == 7)
+    assert embedded_kafka.pid is not None
+    os.kill(embedded_kafka.pid, signal.SIGSTOP)
+    try:
+        search, late = await asyncio.gather(
+            api.call("POST", "/v1/search", {"user_query": "rain", "timeout_ms": 500}), post(41)
+        )
+        for said in (search, late):
+            assert (said.code, said.json["error"]["code"], said.headers["Retry-After"]) == (
+                503,
+                "unavailable",
+                "1",
+            )
+        assert not (await api.readyz())["ready"]
+    finally:
+        os.kill(embedded_kafka.pid, signal.SIGCONT)
+
+    async def taken() -> bool:
+        return (await post(42)).code == 202
+
+    await api.until(taken, "Kafka takes records again")
+    there = ids_of(await api.records("interactions"))
+    assert accepted <= there
+    assert not refused & there
