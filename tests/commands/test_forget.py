@@ -19,6 +19,7 @@ from tests.contracts.examples import RELEASE
 from tests.processes import run_verb
 from tests.stream.shop import engagements, expected, outgoing, products
 from tests.stream.stream_process import StreamProcess, pairs_of
+from tests.topics import read_all
 from trainer.data.snapshot import Snapshot, take
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -125,6 +126,12 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
             assert facts["pairs_that_named_it"] > 0
             gone_too = expected([r for r in raw if r[1] not in {GONE, "client-4"}], now)
             assert await pairs_of(s) == gone_too
+            asked = await read_all(s.kafka, s.topic("training-triggers"))
+            assert [b'"refresh":true' in (r.value or b"") for r in asked] == [True, True]
+            # The pairs are not without the shopper when it returns: the trainer refreshes once they are
+            facts = await asyncio.to_thread(run_verb, s, "forget", "--client", "client-4", "--no-wait")
+            assert "follows when its pairs have changed" in facts["later"]["the memory that serves"]
+            assert len(await read_all(s.kafka, s.topic("training-triggers"))) == 2
             assert not any(
                 client_of(c) in Pair.from_json(v).clients
                 for v in gone_too.values()
