@@ -41,7 +41,9 @@ ENV = {
 async def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Do all rounds under steady traffic; return the fields of the report."""
     shop = a_catalogue(args.products)
-    candidates = await asyncio.to_thread(Candidates, folder / "indexer" / "runs", args.seed)
+    candidates = await asyncio.to_thread(
+        Candidates, folder / "indexer" / "runs", args.seed, others=args.products
+    )
     done: list[Kill] = []
     async with open_stack(folder, ENV, args.backend) as stack:
         settings = Settings(

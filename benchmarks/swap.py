@@ -4,8 +4,9 @@ No request fails, none mixes a query of one model with the index of another. Rea
 (Lite or the server of the wheel), an indexer process that builds, verifies, catches up and publishes each
 generation; and here the searcher's own follower, leases and answering, asked by threads, while the catalogue
 changes. Each candidate is a model of its own: a random rotation of the base model, of the same or of another
-dimension. Every fourth change is a rollback. Latencies are those of one answer without Kafka; steady ones are
-taken between the changes.
+dimension. Models are promoted, refreshed, taken back with and without their weights, in turns; all but the
+first rank by every part. Latencies are those of one answer without Kafka; steady ones are taken between the
+changes.
 """
 
 import argparse
@@ -24,7 +25,16 @@ import numpy as np
 from benchmarks.deployment.changing_catalogue import Churn
 from benchmarks.deployment.readers import Asked, Contrast, Readers
 from benchmarks.deployment.rotated_models import BASE_DIM, rotated_model
-from benchmarks.deployment.swapping import ServingShop, SwapFindings, change, lost, steadily, until
+from benchmarks.deployment.swapping import (
+    TURNS,
+    ServingShop,
+    SwapFindings,
+    change,
+    lost,
+    steadily,
+    unknown,
+    until,
+)
 from benchmarks.harness.report import finish, say
 from broker.producing import open_producer
 from broker.records import Outgoing
@@ -53,7 +63,6 @@ SETTINGS = {
     "CATALOG_SETTLE": "PT1S",
     "GUARD_SILENCE": "PT10M",
 }
-ROLLBACK_EVERY = 4
 STEADY_EVERY = 5
 
 
@@ -77,7 +86,7 @@ async def a_stack(backend: str, folder: Path) -> AsyncIterator[Supervisor]:
     """Run a broker, Milvus and an indexer."""
     env = {f"SEARCHLOOP_{name}": value for name, value in SETTINGS.items()}
     first = rotated_model(folder / "models" / "0", seed=0, dim=BASE_DIM)
-    env["SEARCHLOOP_BASE_MODEL"] = first.candidate.model
+    env["SEARCHLOOP_BASE_MODEL"] = first.model
     with ExitStack() as held:
         if backend == "server":
             env["SEARCHLOOP_MILVUS"] = held.enter_context(
@@ -159,7 +168,7 @@ async def _measure(
                 for number in range(args.swaps):
                     if number % STEADY_EVERY == 0:
                         await steadily(readers, args.steady_s)
-                    await change(shop, readers, found, back=number % ROLLBACK_EVERY == ROLLBACK_EVERY - 1)
+                    await change(shop, readers, found, TURNS[number % len(TURNS)])
                     if number % 10 == 9:
                         t = readers.ours
                         say(
@@ -175,6 +184,7 @@ async def _measure(
                 await asyncio.to_thread(readers.stop)
                 await asyncio.to_thread(contrast.stop)
             wrong = await lost(shop, store)
+            found.faults += await unknown(settings, readers.ours.named)
             automatic = [d for d in await read_decisions(settings) if d.actor == GUARD]
             stopping.set()
             changed.set()
@@ -187,9 +197,9 @@ async def _measure(
     )
     return {
         "ok": bool(ok and _foreign_hits() == wrong_before and not stack.restarts("indexer")),
-        "swaps": found.swaps, "rollbacks": found.rollbacks, "same_dim": found.same_dim,
-        "other_dim": found.other_dim, "requests": tally.requests, "failed": tally.failed,
-        "mixed": tally.mixed, "deleted_returned": tally.deleted_returned,
+        "swaps": found.swaps, "refreshes": found.refreshes, "rollbacks": found.rollbacks,
+        "same_dim": found.same_dim, "other_dim": found.other_dim, "requests": tally.requests,
+        "failed": tally.failed, "mixed": tally.mixed, "deleted_returned": tally.deleted_returned,
         "automatic_rollbacks": [r for d in automatic for r in d.reasons],
         "foreign_hits": _foreign_hits() - wrong_before, "catalogue_changes": shop.catalogue.changes,
         "wrong_rows": wrong, "indexer_crashes": stack.restarts("indexer"),
@@ -197,7 +207,8 @@ async def _measure(
                      "mixed": contrast.tally.mixed}, "latency_ms": latency,
         "p99_ratio": {phase: round(latency[phase]["p99"] / steady, 2) for phase in ("building",
             "after_swap")},
-        "build_s": quantiles(found.build_s), "rollback_ms": quantiles(found.rollback_ms),
+        "build_s": quantiles(found.build_s), "refresh_s": quantiles(found.refresh_s),
+        "rollback_ms": quantiles(found.rollback_ms),
         "faults": [*found.faults, *tally.faults], "load_average": os.getloadavg()[0],
         "took_s": round(time.monotonic() - started, 1),
     }  # fmt: skip

@@ -60,7 +60,7 @@ def a_model(stand: RunningStack, folder: str, seed: int) -> Candidate:
     """Return a candidate whose answers are as good as the pretrained model's, and whose weights are new."""
     path = stand.folder / folder / f"{seed}-{uuid.uuid4().hex[:6]}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    return rotated_model(path, seed=seed, dim=384).candidate
+    return rotated_model(path, seed=seed, dim=384)
 
 
 async def forged_promotion(stand: RunningStack) -> dict[str, Any]:

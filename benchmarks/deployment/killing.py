@@ -27,7 +27,7 @@ from schemas.settings import Settings
 from schemas.topics import DECISIONS, DEPLOYMENT_COMMANDS
 
 # What is killed at: a pattern in the log of the indexer or of the first searcher. "rollback" is sent instead
-# of a promotion.
+# of a promotion, and refreshes of what serves where the name begins so.
 STEPS = {
     "ordered": ("indexer", r"deployment command processed .*outcome=build"),
     "created": ("indexer", r"collection created"),
@@ -41,6 +41,9 @@ STEPS = {
     "dropped": ("indexer", r"dropping a collection"),
     "served": ("searcher", r"serves .*cause=promote"),
     "rollback": ("indexer", r"live generation changed .*cause=rollback"),
+    "refresh_ordered": ("indexer", r"deployment command processed .*outcome=refresh"),
+    "refresh_published": ("indexer", r"live generation changed .*cause=refresh"),
+    "refresh_served": ("searcher", r"serves .*cause=refresh"),
 }
 MOMENT_S = 0.4
 CHANGES_AFTER_S = 1.0
@@ -154,6 +157,12 @@ class Round:
         }
         if step == "rollback":
             return DeploymentCommand(action="rollback", **common)
+        if step.startswith("refresh"):
+            pointer = (await read(self._settings)).pointer
+            assert pointer is not None
+            refresh = await asyncio.to_thread(self._candidates.refresh, pointer.live)
+            common["expected_generation"] = pointer.live.generation
+            return DeploymentCommand(action="promote", candidate=refresh, **common)
         candidate = await asyncio.to_thread(
             self._candidates.make, self._shop.texts(), dim=BASE_DIM if number % 3 else 256
         )

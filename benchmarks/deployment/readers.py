@@ -1,7 +1,7 @@
 """Who searches while generations change: ours by leases, the contrast by alias and a separately read encoder.
 
-Both check each answer. An answer is mixed when the asked product is not first with its full score: an index
-of another model cannot give that.
+Both check each answer. An answer is mixed when the asked product is not first with its full cosine: an index
+of another model cannot give that. Each also names a generation and its collection, which ``named`` keeps.
 """
 
 import asyncio
@@ -17,13 +17,14 @@ from benchmarks.deployment.changing_catalogue import PROBES, Catalogue
 from retrieval.encoder import Encoder
 from retrieval.index import VectorStore
 from retrieval.live import Live
+from retrieval.ranking import DENSE
 from retrieval.release import LoadedRelease
 from schemas.search import SearchRequest, SearchResponse
 from searcher.answering import answer
 from searcher.counting import Counts
 from searcher.recent import Recent
 
-FULL_SCORE = 0.99
+FULL_COSINE = 0.99  # of a title with itself, by query and index of one model
 FRESH_S = 2.0
 FIRST = 100
 
@@ -37,6 +38,7 @@ class ReaderTally:
     mixed: int = 0
     deleted_returned: int = 0
     took_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    named: set[tuple[int | None, str | None]] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
     def fault(self, text: str) -> None:
@@ -117,7 +119,7 @@ class Readers:
 
     def _ask(self, query: str, expected: str) -> None:
         label = self._label()
-        request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=10)
+        request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=10, explain=True)
         started, began = time.perf_counter(), time.monotonic()
         try:
             response = answer(self._live, [request], timeout_s=10.0)[0].response
@@ -137,10 +139,11 @@ class Readers:
         with self._lock:
             self.ours.requests += 1
             self.ours.took_ms[label].append(took)
+            self.ours.named.add((response.generation, response.collection))
             if response.error or not response.hits:
                 self.ours.failed += 1
                 self.ours.fault(f"{query!r}: {response.error or 'no hits'}")
-            elif expected and not _is_own(response, expected):
+            elif expected and not is_own(response, expected):
                 self.ours.mixed += 1
                 self.ours.fault(
                     f"{query!r} by {response.generation}: "
@@ -165,10 +168,10 @@ class Readers:
             return "after_swap" if self.since_swap <= FIRST else self.phase
 
 
-def _is_own(response: SearchResponse, expected: str) -> bool:
+def is_own(response: SearchResponse, expected: str) -> bool:
+    """Say whether a product is first, found by the query and the index of one model."""
     first = response.hits[0]
-    named = response.collection is not None and response.collection.endswith(f"_g{response.generation:06d}")
-    return first.product_id == expected and first.score >= FULL_SCORE and named
+    return first.product_id == expected and (first.parts or {}).get(DENSE, 0.0) >= FULL_COSINE
 
 
 class Contrast:
@@ -207,7 +210,7 @@ class Contrast:
                 self._store._dims.pop(self._alias, None)  # noqa: SLF001 (a name whose dimension changes is our contrast's, not the store's)
                 (hits,) = self._store.search(self._alias, encoder.encode_queries([PROBES[probe]]), 10)
                 self.tally.mixed += (
-                    not hits or hits[0].product_id != f"probe{probe:03d}" or hits[0].score < FULL_SCORE
+                    not hits or hits[0].product_id != f"probe{probe:03d}" or hits[0].score < FULL_COSINE
                 )
             except Exception as error:
                 self.tally.failed += 1

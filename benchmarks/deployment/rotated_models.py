@@ -8,17 +8,18 @@ another. The weights of the transformer are linked, not copied: two hundred of t
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
+from benchmarks.deployment.ranked_releases import Vectors, projection_of, ranked, refresh_of, turned
 from retrieval.document import document_hash
 from retrieval.encoder import Encoder
 from retrieval.model_folder import fingerprint, resolve_model
-from schemas.releases import Candidate
+from schemas.releases import Candidate, Ranking, Release
 from schemas.settings import BUNDLED_MODEL
 from schemas.training import Decision
 
@@ -30,25 +31,11 @@ _PIPELINE = [
 ]
 
 
-@dataclass(frozen=True)
-class RotatedModel:
-    """A model folder, its projection (dim, 384) and the candidate that proposes it."""
+def rotated_model(folder: Path, *, seed: int, dim: int) -> Candidate:
+    """Write a sentence-transformers folder with rows of a random orthogonal matrix as its last layer.
 
-    candidate: Candidate
-    projection: npt.NDArray[np.float32]
-
-    def turn(self, base_vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return what this model says for texts of which the base model says ``base_vectors`` (n, 384).
-
-        (n, dim) unit rows.
-        """
-        raw = base_vectors @ self.projection.T
-        unit: npt.NDArray[np.float32] = (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
-        return unit
-
-
-def rotated_model(folder: Path, *, seed: int, dim: int) -> RotatedModel:
-    """Write a sentence-transformers folder with rows of a random orthogonal matrix as its last layer."""
+    Return the candidate that proposes it.
+    """
     base = resolve_model(BUNDLED_MODEL).resolve()
     (folder / "2_Dense").mkdir(parents=True)
     for path in base.iterdir():
@@ -73,7 +60,7 @@ def rotated_model(folder: Path, *, seed: int, dim: int) -> RotatedModel:
     }
     (folder / "2_Dense" / "config.json").write_text(json.dumps(dense))
     (folder / "modules.json").write_text(json.dumps(_PIPELINE))
-    return RotatedModel(Candidate(model=str(folder), model_sha256=fingerprint(folder), dim=dim), projection)
+    return Candidate(model=str(folder), model_sha256=fingerprint(folder), dim=dim)
 
 
 def approval(candidate: Candidate, by: str) -> Decision:
@@ -83,18 +70,26 @@ def approval(candidate: Candidate, by: str) -> Decision:
     """
     return Decision(
         decision_id=f"{by}-{candidate.model_sha256[:16]}",
+        kind=candidate.kind,
         verdict="forced",
         reasons=[f"a model of the benchmark {by}, judged by nobody"],
         candidate_sha256=candidate.model_sha256,
+        candidate_ranking=candidate.ranking,
         actor=by,
     )
 
 
 class Candidates:
-    """Makes candidates in ``folder``, each with its vectors of the catalogue beside it, as a trainer does."""
+    """Makes candidates in ``folder``, each with its vectors of the catalogue and a memory beside it.
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    As a trainer does. ``others``: how many products change.
+    """
+
+    def __init__(self, folder: Path, seed: int, *, others: int) -> None:
         self.made = 0
+        self._refreshed = 0
+        self._others = others
+        self._rng = Random(f"memories:{seed}")
         self._folder = folder
         self._seed = seed
         self._base = Encoder.load(BUNDLED_MODEL, threads=1)
@@ -106,10 +101,26 @@ class Candidates:
         ``texts`` are the document texts that its vectors cover.
         """
         self.made += 1
-        model = rotated_model(self._folder / str(self.made), seed=self._seed * 100_000 + self.made, dim=dim)
+        folder = self._folder / str(self.made)
+        made = rotated_model(folder, seed=self._seed * 100_000 + self.made, dim=dim)
         new = [t for t in texts if t not in self._vectors]
         self._vectors |= dict(zip(new, self._base.encode_documents(new), strict=True))
-        path = Path(model.candidate.model) / "vectors.npz"
-        vectors = model.turn(np.stack([self._vectors[t] for t in texts]))
+        path = folder / "vectors.npz"
+        vectors = turned(np.stack([self._vectors[t] for t in texts]), projection_of(folder))
         np.savez(path, hashes=np.array([document_hash(t) for t in texts]), vectors=vectors)
-        return model.candidate.model_copy(update={"vectors": str(path)})
+        ranking = self._ranking(self._folder / f"{self.made}-memory", folder, made.model_sha256)
+        return made.model_copy(update={"vectors": str(path), "ranking": ranking})
+
+    def refresh(self, live: Release) -> Candidate:
+        """Return a refresh of what serves, with another memory than all before."""
+        self._refreshed += 1
+        memory = self._folder / f"refresh-{self._refreshed}"
+        return refresh_of(live, self._ranking(memory, resolve_model(live.model), live.model_sha256))
+
+    def _ranking(self, memory: Path, model: Path, sha256: str) -> Ranking:
+        projection = projection_of(model)
+
+        def encode(queries: Sequence[str]) -> Vectors:
+            return turned(self._base.encode_queries(list(queries)), projection)
+
+        return ranked(memory, sha256, encode, self._others, self._rng)

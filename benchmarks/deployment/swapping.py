@@ -16,14 +16,18 @@ from benchmarks.deployment.readers import FIRST, Readers
 from benchmarks.deployment.rotated_models import BASE_DIM, Candidates, approval
 from broker.producing import Producer
 from broker.records import Outgoing
+from commands.support.command_effect import other_model
 from commands.support.topic_state import read_releases
 from retrieval.index import Row, VectorStore
-from schemas.releases import Candidate, DeploymentCommand
+from schemas.releases import Candidate, DeploymentCommand, Release
 from schemas.settings import SearcherSettings
 from schemas.topics import DECISIONS, DEPLOYMENT_COMMANDS
 from searcher.follower import Follower
 
 DIMS = (BASE_DIM, BASE_DIM, 256, 256)  # each second change is one of dimension
+PROMOTE, REFRESH, ROLLBACK, RESTORE = "promote", "refresh", "rollback", "restore"
+# What changes, in turns. A rollback undoes what was before it, a refresh; restore goes back to another model.
+TURNS = (PROMOTE, REFRESH, REFRESH, ROLLBACK, PROMOTE, REFRESH, RESTORE, REFRESH)
 
 
 @dataclass
@@ -31,10 +35,12 @@ class SwapFindings:
     """What the changes themselves showed."""
 
     swaps: int = 0
+    refreshes: int = 0
     rollbacks: int = 0
     same_dim: int = 0
     other_dim: int = 0
     build_s: list[float] = field(default_factory=list)
+    refresh_s: list[float] = field(default_factory=list)
     rollback_ms: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -49,16 +55,25 @@ class ServingShop:
         self.producer = producer
         self.follower = follower
         self.catalogue: Catalogue = a_catalogue(args.products)
-        self._candidates = Candidates(settings.data_dir / "runs", args.seed)
+        self._candidates = Candidates(settings.data_dir / "runs", args.seed, others=args.products)
 
     def candidate(self) -> Candidate:
         """Write the next model and its vectors of the catalogue."""
         return self._candidates.make(self.catalogue.texts(), dim=DIMS[self._candidates.made % len(DIMS)])
 
+    def refresh(self, live: Release) -> Candidate:
+        """Write another memory for what serves."""
+        return self._candidates.refresh(live)
+
     async def command(self, action: str, **fields: Any) -> None:
         """Send a deployment command."""
         command = DeploymentCommand(
-            command_id=uuid.uuid4().hex, action=action, actor="swap", reason="benchmark", **fields
+            command_id=uuid.uuid4().hex,
+            action=action,
+            actor="swap",
+            reason="benchmark",
+            force=True,  # what was rolled back serves again, and is refreshed again
+            **fields,
         )
         topic = self.settings.topic(DEPLOYMENT_COMMANDS.name)
         if command.candidate is not None:
@@ -76,19 +91,22 @@ class ServingShop:
         return (served.live.generation, served.sequence) if served else (0, 0)
 
 
-async def change(shop: ServingShop, readers: Readers, found: SwapFindings, *, back: bool) -> None:
+async def change(shop: ServingShop, readers: Readers, found: SwapFindings, turn: str) -> None:
     """Change what serves once, and wait for the first hundred answers after it."""
     _, sequence = shop.serves()
-    served = shop.follower.served
-    if served is None:
+    before = shop.follower.served
+    if before is None:
         raise RuntimeError("nothing serves")
-    candidate = None if back else await asyncio.to_thread(shop.candidate)
+    fields: dict[str, Any] = {"expected_generation": before.live.generation}
+    if turn == PROMOTE:
+        fields["candidate"] = await asyncio.to_thread(shop.candidate)
+    elif turn == REFRESH:
+        fields["candidate"] = await asyncio.to_thread(shop.refresh, before.live)
+    elif turn == RESTORE:
+        fields["target_generation"] = other_model(before, (await read_releases(shop.settings))[1])
     started = time.monotonic()
-    if back:
-        await shop.command("rollback")
-    else:
-        readers.phase = "building"
-        await shop.command("promote", candidate=candidate, expected_generation=served.live.generation)
+    readers.phase = "building" if turn == PROMOTE else "other"
+    await shop.command("rollback" if turn in {ROLLBACK, RESTORE} else "promote", **fields)
     await until(lambda: shop.serves()[1] > sequence, 300, "no new generation serves")
     took = time.monotonic() - started
     readers.phase = "other"
@@ -96,9 +114,15 @@ async def change(shop: ServingShop, readers: Readers, found: SwapFindings, *, ba
     if now is None:
         raise RuntimeError("nothing serves")
     found.swaps += 1
-    found.rollbacks += back
-    (found.rollback_ms if back else found.build_s).append(round(took * 1000, 1) if back else round(took, 2))
-    same = now.live.dim == served.live.dim
+    if turn == PROMOTE:
+        found.build_s.append(round(took, 2))
+    elif turn == REFRESH:
+        found.refreshes += 1
+        found.refresh_s.append(round(took, 2))
+    else:
+        found.rollbacks += 1
+        found.rollback_ms.append(round(took * 1000, 1))
+    same = now.live.dim == before.live.dim
     found.same_dim += same
     found.other_dim += not same
     await until(
@@ -147,6 +171,13 @@ async def lost(shop: ServingShop, store: VectorStore) -> dict[int, int]:
         if not any(wrong.values()) or time.monotonic() > end:
             return wrong
         await asyncio.sleep(0.5)
+
+
+async def unknown(settings: SearcherSettings, named: set[tuple[int | None, str | None]]) -> list[str]:
+    """Return what answers named as their generation and collection, and no release is so."""
+    _, releases = await read_releases(settings)
+    are = {(release.generation, release.collection) for release in releases}
+    return sorted(f"generation {g} in {c}" for g, c in named - are)
 
 
 def _rows(store: VectorStore, name: str) -> list[Row]:
