@@ -1,14 +1,17 @@
 """The rows of single products of one collection, remembered: for candidates that the nearest do not hold.
 
 A row is asked for again when the catalogue has another version of its product than the row, so a change is
-seen as soon as the index holds it. Calls block.
+seen as soon as the index holds it. Where the catalogue fits, all of it can be read before anybody asks. Calls
+block.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from retrieval.index import Row, VectorStore
+
+AT_ONCE = 200  # rows of one reading: others search meanwhile
 
 
 class ProductRows:
@@ -45,3 +48,14 @@ class ProductRows:
                     self._known.popitem(last=False)
             found |= fresh
         return found
+
+    def fill(self, versions: Mapping[str, int], ended: Callable[[], bool]) -> None:
+        """Read all of these products, unless they are more than fit; stop early once ``ended`` says so.
+
+        Raises ``StoreError``.
+        """
+        if len(versions) <= self._capacity:
+            for start in range(0, len(ids := sorted(versions)), AT_ONCE):
+                if ended():
+                    return
+                self.of({i: versions[i] for i in ids[start : start + AT_ONCE]})

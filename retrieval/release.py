@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 WRONG_RELEASE_HITS = Counter(
     "searchloop_wrong_release_hits", "Hits of another generation than the one searched: must stay 0."
 )
-ROWS = 20_000
+ROWS = 20_000  # are remembered where nobody says how many
 # Of a collection so much may be missing in the words: deletions that the index has not seen yet
 LACKING_SHARE, LACKING = 0.5, 20
 
@@ -79,6 +79,7 @@ class LoadedRelease:
         words: WordIndex | None = None,
         sources: Mapping[str, Source] | None = None,
         *,
+        rows: ProductRows | None = None,
         over_fetch: int = 0,
     ) -> None:
         self.release = release
@@ -88,7 +89,7 @@ class LoadedRelease:
         self._stamp = stamp_of(release)
         self._words = words
         self._sources = sources or {}
-        self._rows = ProductRows(store, release.collection, self._stamp, ROWS)
+        self.rows = rows or rows_of(release, store, ROWS)
 
     @classmethod
     def open(
@@ -101,14 +102,16 @@ class LoadedRelease:
         load: Callable[[str], Encoder] = Encoder.load,
         over_fetch: int = 0,
         remembered: int = 0,
+        rows: ProductRows | None = None,
     ) -> Self:
         """Load and check a release.
 
         ``encoder`` is used, with the queries that it remembers, when its fingerprint is the release's;
         otherwise the release's model is given to ``load``. ``words``: those of the catalogue; for a release
         that weighs the cosine alone, what names its products, as far as it is read. ``remembered``: of so
-        many queries it also holds what the memory of earlier queries says. Raises ``ReleaseError`` when the
-        pieces do not fit, ``ModelError`` or ``StoreError`` when one is not there.
+        many queries it also holds what the memory of earlier queries says; ``rows``: those of the collection,
+        where another release holds them. Raises ``ReleaseError`` when the pieces do not fit, ``ModelError``
+        or ``StoreError`` when one is not there.
         """
         _check_ranking(release, words)
         if encoder is None or encoder.fingerprint != release.model_sha256:
@@ -134,7 +137,7 @@ class LoadedRelease:
         except ArtefactError as error:
             raise ReleaseError(f"generation {release.generation}: {error}") from error
         whole = words if weighed(release.ranking) else None
-        return cls(release, store, encoder, whole, sources, over_fetch=over_fetch)
+        return cls(release, store, encoder, whole, sources, rows=rows, over_fetch=over_fetch)
 
     @property
     def generation(self) -> int:
@@ -215,7 +218,7 @@ class LoadedRelease:
         """Return the rows of products; where the catalogue is followed, of those that it holds."""
         if self._words is not None:
             versions = {i: v for i in product_ids if (v := self._words.version(i)) is not None}
-            return self._rows.of(versions, timeout_s=timeout_s)
+            return self.rows.of(versions, timeout_s=timeout_s)
         read = self._store.rows(self.release.collection, list(product_ids), newest=False, timeout_s=timeout_s)
         return {row.product_id: row for row in read if row.generation == self._stamp}
 
@@ -271,12 +274,23 @@ class LoadedRelease:
         for query in queries:
             self.search([query])
 
+    def hold_rows(self, ended: Callable[[], bool]) -> None:
+        """Read the rows of the catalogue, so that no search with all parts has to; until ``ended``.
+
+        What cannot be read now is read when it is needed.
+        """
+        if self._words is not None:
+            try:
+                self.rows.fill(self._words.versions(), ended)
+            except StoreError as error:
+                log.warning("rows were not read ahead", generation=self.generation, reason=str(error))
+
     def close(self) -> None:
         """Let go of model and store.
 
         The collection stays loaded: other searchers use it, and the indexer drops it.
         """
-        del self.encoder, self._store, self._rows
+        del self.encoder, self._store, self.rows
 
     def _ours(self, hits: Sequence[IndexHit]) -> dict[str, IndexHit]:
         ours = {h.product_id: h for h in hits if h.generation == self._stamp}
@@ -311,6 +325,11 @@ class LoadedRelease:
             )
             for place, (product_id, score) in enumerate(_ordered(parts, used, k, first), start=1)
         ]
+
+
+def rows_of(release: Release, store: VectorStore, remembered: int) -> ProductRows:
+    """Return what remembers so many rows of a release's collection."""
+    return ProductRows(store, release.collection, stamp_of(release), remembered)
 
 
 def _ordered(

@@ -123,6 +123,10 @@ class WordIndex:
         """Return the version of the product's document, None for one that is not there."""
         return self._versions.get(product_id)
 
+    def versions(self) -> dict[str, int]:
+        """Return the version of every product."""
+        return dict(self._versions)
+
     def change(self, documents: Iterable[WordDocument] = (), gone: Iterable[str] = ()) -> None:
         """Put documents in place of what has their ids, and take ids out.
 

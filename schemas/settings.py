@@ -648,6 +648,13 @@ class SearcherSettings(Settings):
         description="Different queries per model whose vectors are held and not computed again, some 2 kB "
         "each; and what a generation's memory of earlier queries says of them, some 6 kB each. 0: none.",
     )
+    remembered_rows: int = Field(
+        50_000,
+        ge=0,
+        le=10_000_000,
+        description="Products of a collection whose rows are held, so that a search by more than the cosine "
+        "need not read them, some 3 kB each. A catalogue of no more is read as a whole once it is served.",
+    )
     warm_queries: int = Field(8, ge=0, description="Queries run on a new generation before it serves.")
     shadow_requests: int = Field(
         50,

@@ -7,6 +7,7 @@ why, and loading is tried again. The previous generation stays open, so that a r
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -20,8 +21,9 @@ from retrieval.encoder import EncodingError
 from retrieval.index import StoreError, VectorStore
 from retrieval.live import Live
 from retrieval.model_folder import ModelError
+from retrieval.naming import stamp_of
 from retrieval.ranking import weighed
-from retrieval.release import LoadedRelease, ReleaseError
+from retrieval.release import LoadedRelease, ReleaseError, rows_of
 from retrieval.words import WordIndex
 from schemas.releases import LivePointer, Release
 from schemas.settings import SearcherSettings
@@ -75,15 +77,23 @@ class Follower:
 
     async def follow(self, stopping: asyncio.Event) -> None:
         """Follow until ``stopping`` is set. Raises ``KafkaError`` when the broker is gone for good."""
-        releases = ReleaseLog(self._settings.deployment)
-        async with open_reader(
-            self._settings.kafka, [self._settings.topic(RELEASES.name)], fetch_wait_ms=100
-        ) as reader:
-            await self._to_the_end(reader, releases)
-            while not stopping.is_set():
-                if releases.pointer is not None and self._due(releases.pointer):
-                    await self._adopt(releases.pointer)
-                take_pointers(releases, await reader.poll(timeout_ms=100))
+        releases, over = ReleaseLog(self._settings.deployment), threading.Event()
+        topic = self._settings.topic(RELEASES.name)
+        async with (
+            asyncio.TaskGroup() as tasks,
+            open_reader(self._settings.kafka, [topic], fetch_wait_ms=100) as reader,
+        ):
+            try:
+                await self._to_the_end(reader, releases)
+                while not stopping.is_set():
+                    if releases.pointer is not None and self._due(releases.pointer):
+                        before = self._live.current
+                        await self._adopt(releases.pointer)
+                        if (live := self._live.current) is not None and live is not before:
+                            tasks.create_task(asyncio.to_thread(live.hold_rows, over.is_set))
+                    take_pointers(releases, await reader.poll(timeout_ms=100))
+            finally:
+                over.set()
 
     def rivals(self) -> tuple[LoadedRelease, LoadedRelease] | None:
         """Return what serves and what served before its promotion, as long as both are open."""
@@ -230,9 +240,11 @@ class Follower:
         return self._open[release.generation]
 
     def _load(self, release: Release, words: WordIndex) -> LoadedRelease:
-        shared = next(
-            (r.encoder for r in self._open.values() if r.encoder.fingerprint == release.model_sha256), None
-        )
+        others = list(self._open.values())
+        shared = next((r.encoder for r in others if r.encoder.fingerprint == release.model_sha256), None)
+        # A refresh shares the collection of the generation that it refreshes
+        where = release.collection, stamp_of(release)
+        rows = next((r.rows for r in others if (r.release.collection, stamp_of(r.release)) == where), None)
         loaded = LoadedRelease.open(
             release,
             self._store,
@@ -241,6 +253,7 @@ class Follower:
             load=lambda model: serving_encoder(model, self._settings),
             over_fetch=self._settings.over_fetch,
             remembered=self._settings.remembered_queries,
+            rows=rows or rows_of(release, self._store, self._settings.remembered_rows),
         )
         loaded.warm(self._recent.sample(self._settings.warm_queries))
         return loaded

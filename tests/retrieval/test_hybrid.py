@@ -129,7 +129,7 @@ def test_words_name_products_that_the_nearest_do_not_hold_with_all_their_fields(
     for home in ("retrieval.ranking", "retrieval.release"):
         few = {"dense": 1, "words": 100, "characters": 0, "memory": 0, "prior": 0}
         monkeypatch.setattr(f"{home}.DEPTHS", few)
-    served._over_fetch, served._rows._known = 0, type(served._rows._known)()
+    served._over_fetch, served.rows._known = 0, type(served.rows._known)()
     try:
         (hits,) = served.find(["mat"], served.embed(["mat"]), 1).hits
         assert (hits[0].fields["title"], hits[0].fields["brand"], hits[0].fields["price"]) == (
@@ -137,7 +137,7 @@ def test_words_name_products_that_the_nearest_do_not_hold_with_all_their_fields(
             hits[0].product_id.split()[0],
             None,
         )
-        assert {i for i in served._rows._known if i.endswith("mat")} >= {
+        assert {i for i in served.rows._known if i.endswith("mat")} >= {
             "red yoga mat", "black yoga mat", "silver yoga mat",
         } - {hits[0].product_id}  # fmt: skip
     finally:
@@ -148,7 +148,7 @@ def test_what_fails_beside_the_nearest_is_left_out_and_said(served, monkeypatch)
     def broken(*_: object, **__: object) -> None:
         raise StoreError("no rows today")
 
-    monkeypatch.setattr(served._rows, "of", broken)
+    monkeypatch.setattr(served.rows, "of", broken)
     found = served.find(["red hdmi"], served.embed(["red hdmi"]), 3)
     assert "no rows today" in found.left_out
     assert [set(h.parts or {}) for h in found.hits[0]] == [{"dense"}] * 3
