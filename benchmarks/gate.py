@@ -25,6 +25,7 @@ from benchmarks.verdicts.trained_shop import ShopData, with_pooling
 from retrieval.encoder import Encoder
 from retrieval.model_folder import resolve_model
 from trainer.evaluation.artefact import examine
+from trainer.gate.comparison import UNTAUGHT
 
 PRODUCTS, SESSIONS = 400, 1700
 LIVE_STEPS = 30
@@ -34,7 +35,12 @@ TRAINED = 3
 # Of all credit, held by the one client that poisons; the first is below what the gate allows
 SHARES = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5)
 POISONED = tuple(f"poisoned_at_{share}" for share in SHARES)
-HARMFUL = ("shuffled_labels", "nan", "wrong_pooling", "one_category", *POISONED, "ten_small_losses")
+# By a memory or a prior that raises what has engagement: against live, and as live does already
+BURIED = {"buries_new_products": False, "buries_them_as_live_does": True}
+HARMFUL = (
+    "shuffled_labels", "nan", "wrong_pooling", "one_category", *BURIED, "buries_rare_queries", *POISONED,
+    "ten_small_losses",
+)  # fmt: skip
 HEADLINE, MORE = (0.02, 1000), 5
 
 
@@ -64,8 +70,9 @@ def main() -> int:
             name: examine(e, e.encode_documents(pool.catalog.texts), ["a query"])
             for name, e in encoders.items()
         }
+        base_dense = pool.dense(encoders["base"])
         systems = {
-            "live": pool.score(pool.products, pool.gains), "base": pool.dense(encoders["base"]),
+            "live": pool.score(pool.products, pool.gains), "base": base_dense, UNTAUGHT: base_dense,
             "bm25": pool.bm25(), "popularity": pool.popularity(ground),
         }  # fmt: skip
         levels = {name: round(float(found.ndcg10.mean()), 4) for name, found in systems.items()}
@@ -94,6 +101,9 @@ def main() -> int:
         bench.run("nan", lambda i: (setting, None if i % 2 else _with_nan(systems["live"], bench.rng), None))
         bench.run("wrong_pooling", lambda _: (setting, wrong_results, wrong_artefact))
         bench.run("one_category", bench.one_category)
+        for kind, before in BURIED.items():
+            bench.buried(kind, before=before)
+        bench.run("buries_rare_queries", bench.rare_forgotten)
         for kind, share in zip(POISONED, SHARES, strict=True):
             for _ in range(args.per_kind):
                 bench.poison(kind, share)

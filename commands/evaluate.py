@@ -117,6 +117,7 @@ def score(
         {name: Path(model) for name, model in models.items()},
         rankings=rankings,
         inner=parts.inner,
+        clients=snapshot.clients,
         language=settings.language,
         threads=settings.torch_threads,
     )

@@ -323,6 +323,24 @@ class GateSettings(BaseModel):
         description="The lower bound against the best of the last ten generations must be above minus "
         "this: the ratchet.",
     )
+    gate_min_segment_queries: int = Field(
+        50, ge=1, description="A group of test queries with fewer is reported and vetoes nothing."
+    )
+    gate_max_segment_loss: float = Field(
+        0.01, ge=0, description="A group of test queries may lose this against live, more only by chance."
+    )
+    gate_max_new_product_loss: float = Field(
+        0.15,
+        ge=0,
+        description="Queries for products without training pairs may lose this against the pretrained "
+        "model's vectors alone, more only by chance.",
+    )
+    gate_max_rare_query_loss: float = Field(
+        0.02,
+        ge=0,
+        description="Queries of a single client may lose this against the pretrained model's vectors alone, "
+        "more only by chance.",
+    )
     gate_max_catastrophes: float = Field(
         0.05, ge=0, le=1, description="Share of queries that may lose their best product from the top 10."
     )
@@ -361,6 +379,12 @@ class GateSettings(BaseModel):
         ge=0,
         description="Of the places that live gives to products without training pairs, the candidate keeps "
         "this share.",
+    )
+    gate_min_new_exposure_base: float = Field(
+        0.05,
+        ge=0,
+        description="Of the places that the pretrained model's vectors alone give to products without "
+        "training pairs, the candidate keeps this share, whatever it gains.",
     )
     gate_min_overlap: float = Field(
         0.3,

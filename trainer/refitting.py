@@ -65,7 +65,8 @@ def refit_and_judge(run: RunFolder, request: Request, live: LivePointer) -> Deci
     run.report(RunState.EVALUATING, 0.2, f"{learnt.everything.height} pairs to remember")
     bench = RefitBench.of(run.path.parent / VECTORS, request.settings, live.live, snapshot)
 
-    tested = thin(describe(learnt.test, learnt.weighted), MOST_TESTED).sort("query")
+    described = describe(learnt.test, learnt.left_out, clients=snapshot.clients)
+    tested = thin(described, MOST_TESTED).sort("query")
     fitted, results = bench.refitted(learnt, run.absent("left_out"), tested)
     refitted = bench.evidence(tested, results, learnt)
     checks = refit_checks(refitted, fitted, request.settings)

@@ -123,6 +123,7 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
         qrels=run.path / "split" / "qrels.parquet",
         weighted=run.path / "split" / "weighted.parquet",
         inner=run.path / "split" / "inner.parquet",
+        clients=run.path / "snapshot" / "clients.parquet",
         judged=judged,
         models={
             "candidate": str(run.path / "model"),

@@ -7,7 +7,7 @@ replacement, as a shop's next test week would.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -79,7 +79,7 @@ class Pool:
     def of(cls, ground: ShopData, live: Encoder) -> Self:
         """Rank the whole catalogue for every test query with the live model."""
         catalog = EvaluationCatalog.of(ground.snapshot.catalog)
-        queries = describe(ground.qrels, ground.weighted, catalog.categories)
+        queries = describe(ground.qrels, ground.weighted, catalog.categories, ground.snapshot.clients)
         ranked = dense(Embedded.of(live, queries["query"].to_list(), catalog), catalog)
         number = {product: i for i, product in enumerate(catalog.ids)}
         judged = [dict(zip(*row, strict=True)) for row in queries.select("relevant", "gains").iter_rows()]
@@ -186,6 +186,15 @@ class Pool:
                 at_low /= 2 if side > 0 else 1
                 side = 1
         return (low + high) / 2
+
+    def with_new(self, rng: np.random.Generator, share: float) -> Self:
+        """Return the pool as it were if this share of all products had been without engagement."""
+        new = {self.catalog.ids[i] for i in np.flatnonzero(rng.random(self.size) < share)}
+        wanted = [[product in new for product in own] for own in self.queries["relevant"].to_list()]
+        groups = {"new_product": [own[0] for own in wanted], "no_engagement": [all(own) for own in wanted]}
+        masks = {name: np.array(found, dtype=bool) for name, found in groups.items()}
+        known = frozenset(i for i in self.known if self.catalog.ids[i] not in new)
+        return replace(self, known=known, segments={**self.segments, **masks})
 
     def noise(self, rng: np.random.Generator, sigma: float) -> Floats:
         """Draw noise for every query and rank."""

@@ -21,6 +21,8 @@ QUERIES = 1000
 IN_A_ROW = 10
 STEP_LOSS = 0.004
 VICTIMS = 0.03
+NEW = 0.15  # of all products
+BURIED_BY = 4.0  # on the logarithm of the rank: from the first place to the sixteenth
 
 
 class PlantedCases:
@@ -95,6 +97,34 @@ class PlantedCases:
             noise, min(0.4, (0.01 + 0.03 * (1 - share)) / share), self.live.ndcg10, inside
         )
         return self.setting, self.pool.perturbed(noise, np.where(inside, inner, outer)), None
+
+    def rare_forgotten(self, _: int) -> tuple[Setting, Results, None]:
+        """Return a candidate that answers usual queries better and rare ones worse.
+
+        -.04 there, +.015 over all.
+        """
+        rare, noise = self.pool.segments["rare"], self.noise()
+        share = min(0.9, float(rare.mean()))
+        inner = self.pool.solved(noise, -0.04, self.live.ndcg10, rare)
+        outer = self.pool.solved(noise, (0.015 + 0.04 * share) / (1 - share), self.live.ndcg10, ~rare)
+        return self.setting, self.pool.perturbed(noise, np.where(rare, inner, outer)), None
+
+    def buried(self, kind: str, *, before: bool) -> None:
+        """Judge candidates that rank new products behind all else, and gain .03 over all.
+
+        So a memory and a prior do that weigh too much. Each case has new products of its own. ``before``: so
+        does live, without the gain.
+        """
+        for _ in range(self.per_kind):
+            pool = self.pool.with_new(self.rng, NEW)
+            behind: Floats = BURIED_BY * (~np.isin(pool.products, sorted(pool.known))).astype(np.float64)
+            noise = self.noise() - behind
+            live = pool.perturbed(np.negative(behind), 0.0) if before else self.live
+            candidate = pool.perturbed(noise, pool.solved(noise, 0.03, live.ndcg10))
+            setting = replace(self.setting, pool=pool)
+            evidence = evidence_of(setting, self.rows(QUERIES), candidate, live=live)
+            self.count(kind, *promoted(evidence, setting.limits))
+        say(f"{kind}: " + ", ".join(f"{rule} {np.mean(self.rates[kind][rule]):.2f}" for rule in RULES))
 
     def poison(self, kind: str, share: float) -> None:
         """Judge a candidate that shows one client's product first for its queries.

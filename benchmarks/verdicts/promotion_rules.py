@@ -12,6 +12,7 @@ from benchmarks.verdicts.planted_candidates import Floats, Ints, Pool, Results
 from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.evaluation.artefact import Artefact
+from trainer.gate.comparison import UNTAUGHT
 from trainer.gate.evidence import Bools, DataFacts, GateEvidence
 from trainer.gate.exposure import exposure_of, overlap
 from trainer.gate.verdict import decide
@@ -24,7 +25,7 @@ UNCORRECTED_LOSS = 0.02
 class Setting:
     """What all cases share.
 
-    ``systems``: live, base, bm25, popularity on the pool; ``artefacts`` of live and base.
+    ``systems``: live, base, base_dense, bm25, popularity on the pool; ``artefacts`` of live and base.
     """
 
     pool: Pool
@@ -54,7 +55,7 @@ def evidence_of(
         artefacts["candidate"] = artefact or setting.artefacts["live"]
     tops = {
         name: [[int(p) for p in shown if p >= 0] for shown in drawn[name].top]
-        for name in ("candidate", "live")
+        for name in ("candidate", "live", UNTAUGHT)
         if name in drawn
     }
     segments: dict[str, Bools] = {name: mask[rows] for name, mask in pool.segments.items()}
@@ -76,7 +77,7 @@ def evidence_of(
         data=setting.data,
         exposure={name: exposure_of(shown, ids, pool.known) for name, shown in tops.items()},  # type: ignore[arg-type]
         overlap=float(np.mean([overlap(a, b) for a, b in zip(tops["candidate"], tops["live"], strict=True)]))  # type: ignore[arg-type]
-        if len(tops) == 2
+        if candidate is not None
         else None,
     )
 

@@ -92,7 +92,7 @@ def categories_of(ground: ShopData) -> list[str]:
 
 
 def _joined(test: Evaluation, known: Evaluation, candidate: Evaluation) -> Evaluation:
-    systems = ["base", "live", "bm25", "popularity"]
+    systems = ["base", "base_dense", "live", "bm25", "popularity"]
     rows = test.results.filter(pl.col("system").is_in(systems))
     best = rows.filter(pl.col("system") == "live").with_columns(system=pl.lit("best"))
     own = candidate.results.filter(pl.col("system") == "candidate")

@@ -165,6 +165,7 @@ class ShopData:
             qrels,
             self.weighted,
             models,
+            clients=self.snapshot.clients,
             judged=judged,
             language=self.settings.language,
             threads=1,

@@ -29,7 +29,15 @@ from trainer.run.request import Request
 SOUND = Artefact(
     finite=True, dim=4, norm_error=0.0, parity=1.0, mean_cosine=0.1, effective_rank=3.0, form="f"
 )
-GOOD = {"candidate": 0.95, "live": 0.5, "best": 0.5, "base": 0.5, "bm25": 0.4, "popularity": 0.1}
+GOOD = {
+    "candidate": 0.95,
+    "live": 0.5,
+    "best": 0.5,
+    "base": 0.5,
+    "base_dense": 0.5,
+    "bm25": 0.4,
+    "popularity": 0.1,
+}
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 

@@ -64,6 +64,7 @@ def evaluate(
     seed: int = 0,
     refreshed: Collection[str] = (),
     inner: pl.DataFrame | None = None,
+    clients: pl.DataFrame | None = None,
     judged: Mapping[str, pl.DataFrame] | None = None,
     language: str,
     threads: int | None = None,
@@ -77,12 +78,16 @@ def evaluate(
     ``rrf``: base and BM25 fused by rank. ``remembered``: the pairs (query, product_id, credit, client) of
     which candidate and base have a memory; None: no memory. The candidate's memory and ranker are kept in the
     folders ``memory`` and ``ranker``. ``refreshed``: systems whose release remembers the test; they rank by
-    their own coefficients and a memory of the same pairs as the candidate. ``judged``: further qrels by name,
+    their own coefficients and a memory of the same pairs as the candidate. ``clients`` (query, product_id,
+    client, credit) say which queries are rare. ``judged``: further qrels by name,
     scored on their own. Products that the catalogue lacks do not count. A model that cannot be loaded or
     gives no finite vectors has no rows and is named in ``facts.problems``.
     """
     named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
-    tests = {name: describe(own.filter(there), weighted, catalog.categories) for name, own in named.items()}
+    tests = {
+        name: describe(own.filter(there), weighted, catalog.categories, clients)
+        for name, own in named.items()
+    }
     texts = [query for test in tests.values() for query in test["query"].to_list()]
     words = words_of_catalog(catalog, language)
     taken = [] if remembered is None else taken_of(remembered)
@@ -326,6 +331,7 @@ def main(arguments: list[str]) -> int:
         pl.read_parquet(request.weighted),
         models,
         inner=pl.read_parquet(request.inner) if request.inner else None,
+        clients=pl.read_parquet(request.clients) if request.clients else None,
         rankings=request.rankings,
         remembered=pl.read_parquet(request.remembered) if request.remembered else None,
         memory=request.memory,

@@ -9,7 +9,10 @@ from hashlib import blake2b
 import polars as pl
 
 HEAD_SHARE = 0.5
-SEGMENTS = ("all", "unseen", "head", "tail", "new_product")
+# What learning tends to hurt: the gate also holds these against a score that knows of no engagement
+GUARDED = ("new_product", "no_engagement", "rare")
+SEGMENTS = ("all", "unseen", "head", "tail", *GUARDED)
+RARE_CLIENTS = 1
 # Query seen or not x product seen or not in training, by the names of Zhu et al., arXiv 2404.08535.
 CELLS = ("in_domain", "novel_query", "novel_product", "zero_shot")
 WORDS = ("one_word", "two_words", "more_words")
@@ -19,15 +22,19 @@ MAX_QUERIES = 4000
 
 
 def describe(
-    qrels: pl.DataFrame, trained: pl.DataFrame, categories: Mapping[str, str] | None = None
+    qrels: pl.DataFrame,
+    trained: pl.DataFrame,
+    categories: Mapping[str, str] | None = None,
+    clients: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return one row per test query, sorted by query.
 
     Columns: query, credit, gains {product: gain} as two lists, and one boolean per segment. ``head``: the
     queries that, by falling credit, hold the first half of all credit; ``tail`` the others. ``unseen``: never
-    trained. ``new_product``: the best product has no credit in ``trained``. ``categories`` (by product id):
-    the greatest ones, by the best product of each query, become slices. More than ``MAX_QUERIES`` queries are
-    thinned by a stable hash.
+    trained. ``new_product``: the best product has no credit in ``trained``; ``no_engagement``: no relevant
+    one has. ``rare``: at most ``RARE_CLIENTS`` of ``clients`` (query, client, credit) ever did something
+    after it; none is where nobody knows. ``categories`` (by product id): the greatest ones, by the best
+    product of each query, become slices. More than ``MAX_QUERIES`` queries are thinned by a stable hash.
     """
     known = set(trained["product_id"].to_list())
     queries = (
@@ -50,6 +57,8 @@ def describe(
             all=pl.lit(value=True),
             head=before < HEAD_SHARE * pl.col("credit").sum(),
             new_product=~pl.col("relevant").list.first().is_in(list(known)),
+            no_engagement=~pl.col("relevant").list.eval(pl.element().is_in(list(known))).list.any(),
+            rare=~pl.col("query").is_in(_usual(clients)) if clients is not None else pl.lit(value=False),
         )
         .with_columns(tail=~pl.col("head"))
         .with_columns(
@@ -62,6 +71,12 @@ def describe(
         .sort("query")
     )
     return _with_categories(described, categories or {})
+
+
+def _usual(clients: pl.DataFrame) -> list[str]:
+    """Return the queries after which more than ``RARE_CLIENTS`` clients did something."""
+    counted = clients.filter(pl.col("credit") > 0).group_by("query").agg(pl.col("client").n_unique())
+    return counted.filter(pl.col("client") > RARE_CLIENTS)["query"].to_list()
 
 
 def slices_of(queries: pl.DataFrame) -> list[str]:

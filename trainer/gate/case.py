@@ -20,6 +20,7 @@ from trainer.evaluation.files import Evaluation
 from trainer.evaluation.rank_changes import RankChange, rank_changes
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.segments import CATEGORY, SEGMENTS
+from trainer.gate.comparison import UNTAUGHT
 from trainer.gate.data_facts import facts_of, leading_clients
 from trainer.gate.evidence import GateEvidence, Pinned
 from trainer.gate.exposure import exposure_of, overlap
@@ -111,9 +112,10 @@ def evidence_of(
     """
     queries = evaluation.queries
     best = dict(_columns(evaluation, "best_in_10"))
-    tops = dict(_tops(evaluation, ("candidate", "live")))
+    tops = dict(_tops(evaluation, ("candidate", "live", UNTAUGHT)))
     ids, known = snapshot.catalog["product_id"].to_list(), set(weighted["product_id"].to_list())
-    segments = [*SEGMENTS, *(name for name in queries.columns if name.startswith(CATEGORY))]
+    described = [name for name in SEGMENTS if name in queries.columns]
+    segments = [*described, *(name for name in queries.columns if name.startswith(CATEGORY))]
     return GateEvidence(
         dict(_columns(evaluation, "ndcg10")),
         {system: np.nan_to_num(values).astype(bool) for system, values in best.items()},
@@ -179,7 +181,7 @@ def _tops(evaluation: Evaluation, systems: tuple[str, ...]) -> Iterator[tuple[st
 
 
 def _overlap(tops: dict[str, list[list[str]]]) -> float | None:
-    if len(tops) < 2:
+    if not {"candidate", "live"} <= tops.keys():
         return None
     both = [overlap(a, b) for a, b in zip(tops["candidate"], tops["live"], strict=True)]
     return float(np.mean(both)) if both else 1.0
@@ -192,7 +194,7 @@ def _moved(
     clients: pl.DataFrame,
     trusted: pl.DataFrame,
 ) -> list[RankChange]:
-    if len(tops) < 2:
+    if not {"candidate", "live"} <= tops.keys():
         return []
     texts = queries["query"].to_list()
     return rank_changes(

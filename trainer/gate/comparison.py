@@ -15,6 +15,7 @@ from trainer.gate.evidence import Verdict
 
 ALPHA = 0.05  # one-sided
 NEVER = float("-inf")
+UNTAUGHT = "base_dense"  # the pretrained model's vectors alone: a score that knows of no engagement
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,10 @@ class GateRow:
         return self.reason.format(**found)
 
 
+_GUARD = (
+    "against the pretrained vectors alone, which know of no engagement, these queries may lose at most "
+    "{limit}, with 95 % confidence over {segments} such groups (Bonferroni)"
+)
 _IN_ORDER = (
     GateRow("data_minimum", UNSURE, "test queries, at least", "min_eval_queries"),
     GateRow("data_clients", UNSURE, "distinct clients, at least", "gate_min_clients"),
@@ -108,8 +112,11 @@ _IN_ORDER = (
         "segment_NAME",
         FAIL,
         "no segment may lose more than {limit}, with 95 % confidence over {segments} segments (Bonferroni)",
-        0.01,
+        "gate_max_segment_loss",
     ),
+    GateRow("guard_new_product", FAIL, _GUARD, "gate_max_new_product_loss"),
+    GateRow("guard_no_engagement", FAIL, _GUARD, "gate_max_new_product_loss"),
+    GateRow("guard_rare", FAIL, _GUARD, "gate_max_rare_query_loss"),
     GateRow(
         "metric_NAME",
         FAIL,
@@ -149,6 +156,13 @@ _IN_ORDER = (
         FAIL,
         "share of places for products without training pairs, of live's at least {limit}",
         "gate_min_new_exposure",
+    ),
+    GateRow(
+        "guard_new_exposure",
+        FAIL,
+        "share of places for products without training pairs, of what the pretrained vectors alone give them "
+        "at least {limit}; no gain excuses it",
+        "gate_min_new_exposure_base",
     ),
     GateRow(
         "diversity_gini",

@@ -11,10 +11,11 @@ import numpy as np
 from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.evaluation.fusion import MIN_QUERIES, Fitted
+from trainer.evaluation.segments import GUARDED
 from trainer.gate.comparison import Rule, judge
 from trainer.gate.evidence import GateEvidence
 from trainer.gate.gate_rows import EITHER, FAIL, UNSURE, GateRow
-from trainer.gate.relevance_checks import catastrophes_check
+from trainer.gate.relevance_checks import catastrophes_check, segment_rules
 from trainer.gate.side_checks import churn_check, data_checks, exposure_checks, pinned_check
 
 REFRESH_ROWS: Mapping[str, GateRow] = MappingProxyType(
@@ -26,6 +27,7 @@ REFRESH_ROWS: Mapping[str, GateRow] = MappingProxyType(
             GateRow("refit_vs_live", EITHER, "the loss against live's coefficients is below {limit}", 0.005),
             GateRow("catastrophes", FAIL, "", "gate_max_catastrophes"),
             GateRow("diversity_new_products", FAIL, "", "gate_min_new_exposure"),
+            GateRow("segment_NAME", FAIL, "", "gate_max_segment_loss"),
             GateRow("pinned", FAIL, ""),
             GateRow("churn", UNSURE, "", "gate_min_overlap"),
         )
@@ -44,7 +46,7 @@ def refit_checks(evidence: GateEvidence, fitted: Fitted, limits: GateSettings) -
         return [_kept(f"{fitted.queries} validation queries are too few to fit anything")]
     against = _vs_live(evidence, limits)
     shown = [c for c in exposure_checks(evidence, limits, against) if c.name in REFRESH_ROWS]
-    checks = [against, catastrophes_check(evidence, limits), *shown]
+    checks = [against, *_groups(evidence, limits), catastrophes_check(evidence, limits), *shown]
     bad = [f"{c.name}: {c.reason}" for c in checks if c.verdict != "pass"]
     return [_kept("; ".join(bad))] if bad else checks
 
@@ -84,6 +86,13 @@ def _vs_live(evidence: GateEvidence, limits: GateSettings) -> Check:
     clusters = evidence.clusters
     (check,) = judge([rule], clusters=clusters, resamples=limits.gate_resamples, seed=limits.seed)
     return check
+
+
+def _groups(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
+    """Return the checks of what learning tends to hurt: it is what a memory that weighs more buries."""
+    rules = segment_rules(evidence, limits, [name for name in GUARDED if name in evidence.segments])
+    clusters = evidence.clusters
+    return judge(rules, clusters=clusters, resamples=limits.gate_resamples, seed=limits.seed)
 
 
 def _kept(why: str) -> Check:

@@ -13,12 +13,12 @@ from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.evaluation.bootstrap import Floats
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
-from trainer.gate.comparison import ALPHA, Rule, judge
+from trainer.evaluation.segments import GUARDED
+from trainer.gate.comparison import ALPHA, UNTAUGHT, Rule, judge
 from trainer.gate.evidence import Bools, GateEvidence, Verdict
-from trainer.gate.gate_rows import GATE_ROWS
+from trainer.gate.gate_rows import GATE_ROWS, GateRow
 
 FURTHER = tuple(metric.name for metric in RANKING_METRICS if metric.vetoes)
-MIN_SEGMENT = 50
 
 
 def relevance_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
@@ -28,7 +28,8 @@ def relevance_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check
     """
     rules = [_live(evidence, limits), _base(evidence, limits), _best(evidence, limits), *_plain(evidence)]
     rules += [
-        *_segments(evidence, limits),
+        *segment_rules(evidence, limits, sorted(s for s in evidence.segments if s != "all")),
+        *_guards(evidence, limits),
         *_metrics(evidence, limits),
         _without_best_category(evidence, limits),
     ]
@@ -105,20 +106,37 @@ def _plain(evidence: GateEvidence) -> list[Rule]:
     ]
 
 
-def _segments(evidence: GateEvidence, limits: GateSettings) -> list[Rule]:
-    names = sorted(s for s in evidence.segments if s != "all")
-    tested = [s for s in names if evidence.segments[s].sum() >= MIN_SEGMENT]
-    most = GATE_ROWS["segment_NAME"].limit_by(limits)
-    told = GATE_ROWS["segment_NAME"].told(limit=most, segments=len(tested))
-    return [
-        _rule(
-            evidence, f"segment_{segment}", "live",
-            told if segment in tested else f"reported only: fewer than {MIN_SEGMENT} queries",
-            segment=segment, weight=_weight(evidence.segments[segment]), tail=ALPHA / max(1, len(tested)),
-            loss=-most, threshold=-most, reported=segment not in tested, empty="pass",
-        )
-        for segment in names
-    ]  # fmt: skip
+def segment_rules(evidence: GateEvidence, limits: GateSettings, segments: Sequence[str]) -> list[Rule]:
+    """Return the rules that no segment loses against live, corrected over those that are large enough."""
+    row = GATE_ROWS["segment_NAME"]
+    return _grouped(evidence, limits, dict.fromkeys(segments, ("segment_", row)), "live")
+
+
+def _guards(evidence: GateEvidence, limits: GateSettings) -> list[Rule]:
+    """Return the rules of what learning tends to hurt: live may have buried these products already."""
+    groups = {s: ("guard_", GATE_ROWS[f"guard_{s}"]) for s in GUARDED if s in evidence.segments}
+    return _grouped(evidence, limits, groups, UNTAUGHT)
+
+
+def _grouped(
+    evidence: GateEvidence, limits: GateSettings, groups: Mapping[str, tuple[str, GateRow]], baseline: str
+) -> list[Rule]:
+    fewest = limits.gate_min_segment_queries
+    tested = [segment for segment in groups if evidence.segments[segment].sum() >= fewest]
+    rules = []
+    for segment, (prefix, row) in groups.items():
+        most = row.limit_by(limits)
+        told = row.told(limit=most, segments=len(tested))
+        rules.append(
+            _rule(
+                evidence, prefix + segment, baseline,
+                told if segment in tested else f"reported only: fewer than {fewest} queries",
+                segment=segment, weight=_weight(evidence.segments[segment]),
+                tail=ALPHA / max(1, len(tested)), loss=-most, threshold=-most,
+                reported=segment not in tested, empty="pass",
+            )
+        )  # fmt: skip
+    return rules
 
 
 def _metrics(evidence: GateEvidence, limits: GateSettings) -> list[Rule]:

@@ -6,12 +6,14 @@ Data (D1 to D3), pinned queries (Q6), diversity (Q8), churn (Q9), whose pairs mo
 from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.evaluation.rank_changes import digest_of, doubtful_first
-from trainer.gate.evidence import GateEvidence, Verdict
+from trainer.gate.comparison import UNTAUGHT
+from trainer.gate.evidence import Exposure, GateEvidence, Verdict
 from trainer.gate.gate_rows import GATE_ROWS
 
 MIN_VOLUME_BESIDE_GARBAGE = 0.8
 NAMED = 5  # rank changes in a reason
 SURE_GAIN = 0.02
+PLACES = 10  # of a query that exposure looks at
 
 
 def data_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
@@ -82,6 +84,7 @@ def exposure_checks(evidence: GateEvidence, limits: GateSettings, vs_live: Check
         checks.append(
             _against(name, ours, theirs, share * theirs, told, good=ours >= share * theirs, excused=gained)
         )
+    checks.append(_new_exposure(evidence, candidate, limits))
     rise = GATE_ROWS["diversity_gini"].limit_by(limits)
     most, told = live.gini + rise, GATE_ROWS["diversity_gini"].told(limit=rise)
     return [
@@ -96,6 +99,23 @@ def exposure_checks(evidence: GateEvidence, limits: GateSettings, vs_live: Check
             excused=gained,
         ),
     ]
+
+
+def _new_exposure(evidence: GateEvidence, candidate: Exposure, limits: GateSettings) -> Check:
+    """Hold the places of new products against those of the pretrained vectors.
+
+    A fifth less of live's, again and again, is nothing in the end; and no gain on what is known excuses it.
+    """
+    row, untaught = GATE_ROWS["guard_new_exposure"], evidence.exposure.get(UNTAUGHT)
+    if untaught is None:
+        missing = f"missing: what {UNTAUGHT} shows"
+        return Check(name=row.name, verdict="fail", reason=missing, baseline=UNTAUGHT)
+    share, told = row.limit_by(limits), row.told(limit=row.limit_by(limits))
+    least, good = share * untaught.new, candidate.new >= share * untaught.new
+    if untaught.new * PLACES * evidence.queries < limits.gate_min_segment_queries:
+        told, good = f"reported only: fewer than {limits.gate_min_segment_queries} such places", True
+    check = _against(row.name, candidate.new, untaught.new, least, told, good=good, excused=False)
+    return check.model_copy(update={"baseline": UNTAUGHT})
 
 
 def churn_check(evidence: GateEvidence, limits: GateSettings, vs_live: Check) -> Check:

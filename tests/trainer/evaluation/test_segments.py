@@ -44,6 +44,30 @@ def test_the_best_product_decides_whether_a_product_is_new():
     assert describe(_qrels(rows), TRAINED)["novel_query"].to_list() == [True]
 
 
+def test_a_query_is_without_engagement_where_no_relevant_product_has_any():
+    rows = [("q", "new", 1, 3, True), ("q", "known", 1, 1, True), ("r", "new", 1, 3, True)]
+    found = describe(_qrels(rows), TRAINED).sort("query")
+    assert found.select("new_product", "no_engagement").rows() == [(True, False), (True, True)]
+
+
+def test_a_query_is_rare_where_few_clients_ever_did_something_after_it():
+    rows = [(query, "known", 1, 1, True) for query in ("never", "taken back", "once", "twice")]
+    clients = pl.DataFrame(
+        [
+            (query, "known", client, credit)
+            for query, client, credit in (
+                *(("twice", c, 1000) for c in "ab"),
+                *(("once", c, 1000) for c in "a"),
+                *(("taken back", c, 0) for c in "abcd"),
+            )
+        ],
+        schema={"query": pl.String, "product_id": pl.String, "client": pl.String, "credit": pl.Int64},
+        orient="row",
+    )
+    assert describe(_qrels(rows), TRAINED, None, clients)["rare"].to_list() == [True, True, True, False]
+    assert not describe(_qrels(rows), TRAINED)["rare"].any()
+
+
 def test_queries_are_sliced_by_their_words_and_the_greatest_categories():
     rows = [("lamp", "p1", 1, 1, True), ("red lamp", "p1", 1, 1, True), ("a red lamp", "p2", 1, 1, True)]
     found = describe(_qrels(rows), TRAINED, {"p1": "lights", "p2": "garden"})

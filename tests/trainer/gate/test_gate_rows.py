@@ -24,7 +24,7 @@ CASES = {
     "a bad one": evidence(
         -0.05,
         judged=JUDGED,
-        exposure={"candidate": NARROW, "live": SHOWN},
+        exposure={"candidate": NARROW, "live": SHOWN, "base_dense": SHOWN},
         overlap=0.1,
         artefacts={"candidate": BROKEN, "live": SOUND},
     ),

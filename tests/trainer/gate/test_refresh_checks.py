@@ -30,9 +30,12 @@ def test_live_s_coefficients_are_kept_where_new_ones_lose_hide_new_products_or_k
     lost = replace(
         evidence(0.0), best_in_10={"live": np.ones(9, dtype=bool), "candidate": np.zeros(9, dtype=bool)}
     )
+    rare = evidence(0.0).segments["rare"]
+    buried = evidence(0.0).ndcg10["live"] - np.where(rare, 0.04, -0.02)
     for case, fitted, why in (
         (evidence(-0.02), ENOUGH, "refit_vs_live"),
         (narrow, ENOUGH, "diversity_new_products"),
+        (evidence(0.0, ndcg10={**evidence(0.0).ndcg10, "candidate": buried}), ENOUGH, "segment_rare"),
         (lost, ENOUGH, "catastrophes"),
         (evidence(0.05), Fitted(queries=MIN_QUERIES - 1), "too few"),
     ):

@@ -31,11 +31,19 @@ def evidence(candidate_gain=0.0, *, n=400, noise=0.0, **changes) -> GateEvidence
             "live": live,
             "base": live,
             "best": live,
+            "base_dense": live,
             "bm25": live - 0.1,
             "popularity": live - 0.4,
         },
         "best_in_10": {"candidate": everybody, "live": everybody},
-        "segments": {"all": everybody, "unseen": np.arange(n) % 4 == 0, "head": np.arange(n) % 10 == 0},
+        "segments": {
+            "all": everybody,
+            "unseen": np.arange(n) % 4 == 0,
+            "head": np.arange(n) % 10 == 0,
+            "rare": np.arange(n) % 5 == 0,
+            "new_product": np.arange(n) % 6 == 0,
+            "no_engagement": np.arange(n) % 7 == 0,
+        },
         "artefacts": {"candidate": SOUND, "live": SOUND, "base": SOUND},
         "problems": {},
         "further": {m: {"candidate": candidate, "live": live} for m in FURTHER},
@@ -44,7 +52,7 @@ def evidence(candidate_gain=0.0, *, n=400, noise=0.0, **changes) -> GateEvidence
         "categories": ["audio", "video", "games", "books"] * (n // 4) + ["audio"] * (n % 4),
         "clients": [""] * n,
         "data": CLEAN,
-        "exposure": {"candidate": SHOWN, "live": SHOWN},
+        "exposure": {"candidate": SHOWN, "live": SHOWN, "base_dense": SHOWN},
         "overlap": 0.8,
     }
     return GateEvidence(**{**parts, **changes})
@@ -108,6 +116,40 @@ def test_a_small_segment_is_reported_and_does_not_veto():
     assert check.delta == pytest.approx(-0.15)
 
 
+def test_a_group_that_learning_hurts_is_held_against_the_pretrained_vectors_though_live_lost_it_before():
+    """The memory of live has buried these products already: beside it nothing gets worse."""
+    good = evidence(0.05)
+    rare = good.segments["rare"]
+    untaught = good.ndcg10["live"] + np.where(rare, 0.09, 0.0)
+    found = by_name(decide(evidence(0.05, ndcg10={**good.ndcg10, "base_dense": untaught}), LIMITS))
+    assert found["segment_rare"].verdict == "pass"
+    assert (found["guard_rare"].verdict, found["guard_rare"].baseline) == ("fail", "base_dense")
+    assert found["guard_rare"].delta == pytest.approx(-0.04)
+
+
+def test_a_small_guarded_group_is_reported_and_does_not_veto():
+    few = evidence(0.0).segments | {"rare": np.arange(400) < 49}
+    good = evidence(0.05, segments=few)
+    untaught = good.ndcg10["live"] + np.where(few["rare"], 0.3, 0.0)
+    told = evidence(0.05, segments=few, ndcg10={**good.ndcg10, "base_dense": untaught})
+    assert (by_name(decide(told, LIMITS))["guard_rare"].verdict) == "pass"
+    fewer = LIMITS.model_copy(update={"gate_min_segment_queries": 49})
+    assert by_name(decide(told, fewer))["guard_rare"].verdict == "fail"
+
+
+def test_new_products_keep_a_share_of_the_places_that_the_pretrained_vectors_give_them_whatever_is_gained():
+    shown = {
+        name: SHOWN.model_copy(update={"new": new})
+        for name, new in (("candidate", 0.02), ("live", 0.02), ("base_dense", 0.41))
+    }
+    found = by_name(decide(evidence(0.2, exposure=shown), LIMITS))
+    assert (found["guard_new_exposure"].verdict, found["diversity_new_products"].verdict) == ("fail", "pass")
+    shown["base_dense"] = SHOWN.model_copy(update={"new": 0.39})
+    assert by_name(decide(evidence(0.2, exposure=shown), LIMITS))["guard_new_exposure"].verdict == "pass"
+    del shown["base_dense"]
+    assert by_name(decide(evidence(0.2, exposure=shown), LIMITS))["guard_new_exposure"].verdict == "fail"
+
+
 def test_a_candidate_worse_than_bm25_fails():
     good = evidence(0.03)
     found = decide(
@@ -120,7 +162,7 @@ def test_a_candidate_worse_than_bm25_fails():
     assert found[0] == "fail"
 
 
-@pytest.mark.parametrize("system", ["live", "base", "best", "bm25", "popularity", "candidate"])
+@pytest.mark.parametrize("system", ["live", "base", "base_dense", "best", "bm25", "popularity", "candidate"])
 def test_a_missing_system_fails_with_its_reason(system):
     good = evidence(0.03)
     numbers = {name: values for name, values in good.ndcg10.items() if name != system}
@@ -187,7 +229,7 @@ def test_no_checks_are_no_pass():
 
 def test_every_score_has_an_interval_around_its_mean():
     found = scores(evidence(0.02, noise=0.1), LIMITS)
-    assert set(found) == {"candidate", "live", "base", "best", "bm25", "popularity"}
+    assert set(found) == {"candidate", "live", "base", "base_dense", "best", "bm25", "popularity"}
     score = found["candidate"]["unseen"]
     assert score.n == 100
     assert score.ci_low < score.mean < score.ci_high
@@ -217,6 +259,7 @@ def test_ten_small_losses_in_a_row_do_not_slip_through_when_no_worse_is_enough()
     def passes(live, candidate, ratchet):
         told = evidence(n=1000,
                         ndcg10={"candidate": candidate, "live": live, "base": best - 0.2, "best": ratchet,
+                                "base_dense": best - 0.2,
                                         "bm25": best - 0.3, "popularity": best - 0.4})  # fmt: skip
         return decide(told, limits)[0] == "pass"
 
@@ -328,7 +371,7 @@ def test_in_a_small_shop_a_client_may_hold_ten_times_the_average():
     ],
 )
 def test_showing_less_of_the_catalogue_fails(candidate, name):
-    shown = {"candidate": SHOWN.model_copy(update=candidate), "live": SHOWN}
+    shown = {"candidate": SHOWN.model_copy(update=candidate), "live": SHOWN, "base_dense": SHOWN}
     assert [c.name for c in decide(evidence(0.01, exposure=shown), LIMITS)[1] if c.verdict != "pass"] == [
         name
     ]
