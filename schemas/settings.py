@@ -330,7 +330,7 @@ class GateSettings(BaseModel):
         0.01, ge=0, description="A group of test queries may lose this against live, more only by chance."
     )
     gate_max_new_product_loss: float = Field(
-        0.15,
+        0.2,
         ge=0,
         description="Queries for products without training pairs may lose this against the pretrained "
         "model's vectors alone, more only by chance.",
@@ -381,7 +381,7 @@ class GateSettings(BaseModel):
         "this share.",
     )
     gate_min_new_exposure_base: float = Field(
-        0.05,
+        0.02,
         ge=0,
         description="Of the places that the pretrained model's vectors alone give to products without "
         "training pairs, the candidate keeps this share, whatever it gains.",
