@@ -16,6 +16,7 @@ from schemas.topics import (
     ERASURES,
     INTERACTIONS,
     PRODUCTS,
+    RULES,
     SEARCH_REQUESTS,
     SEARCHES,
     TRAINING_TRIGGERS,
@@ -84,6 +85,16 @@ def bodies(now_ms: int) -> dict[str, Body]:
             "reason": "fuzz",
             "actor": "fuzz",
         },
+        RULES.name: {
+            "rule_id": "fuzz",
+            "action": "boost",
+            "boost": 0.5,
+            "query": "red mug",
+            "product_ids": ["p1"],
+            "filters": [{"field": "brand", "op": "eq", "value": "a"}],
+            "since": now_ms,
+            "until": None,
+        },
         SEARCH_REQUESTS.name: {
             "request_id": "fuzz",
             "user_query": "red mug",
@@ -97,7 +108,7 @@ def bodies(now_ms: int) -> dict[str, Body]:
 def strange(topic: str, body: Body, rng: Random, now_ms: int) -> Strange:
     """Return one record of a topic."""
     value = _value(body, rng)
-    named = str(body.get("product_id", "k")).encode()
+    named = str(body.get("product_id", body.get("rule_id", "k"))).encode()
     key: bytes | None = (
         named
         if rng.random() < 0.7

@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.intake.strange_records import bodies, strange
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
@@ -126,3 +128,11 @@ async def test_the_rules_are_complete_once_all_is_read_and_follow_then(
             await asyncio.sleep(0.05)
         stopping.set()
         await following
+
+
+def test_whatever_is_sent_is_a_rule_or_says_why_not_and_the_others_stand():
+    rng, body = Random(3), bodies(1_700_000_000_000)[RULES.name]
+    found = [strange(RULES.name, body, rng, 1_700_000_000_000) for _ in range(3000)]
+    said = [read(one.value, one.key)[1] for one in found]
+    assert "a fault of ours" not in said
+    assert {type(one) for one in said} == {SetRule, str, type(None)}
