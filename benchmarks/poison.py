@@ -2,8 +2,9 @@
 
 Where an unrelated product ends up, and what honest new shoppers pay for the protection. A simulated shop's
 history, once as it is and once with every attack in it (``poison_shop``), is weighed and trained by the
-trainer's own code, each with trust in clients (``trust``) and without. All follows from ``--seed``; nothing
-is chosen on what is reported here.
+trainer's own code, each with trust in clients (``trust``) and without; ``--score`` looks at the learned
+score of the pretrained model too (``poisoned_score``), which needs no training. All follows from ``--seed``;
+nothing is chosen on what is reported here.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks.attacks.poisoned_score import Pushed, pushed
 from benchmarks.attacks.poisoned_shop import PoisonAttack, attacked, choose
 from benchmarks.harness.report import finish, say
 from benchmarks.verdicts.trained_shop import END, snapshot_of
@@ -29,11 +31,13 @@ from schemas.settings import TrainerSettings
 from simulator.shop import Shop
 from trainer.data.arrival import Earlier, in_time
 from trainer.data.popularity import Popularity
+from trainer.data.remembered import remembered
 from trainer.data.snapshot import Snapshot
 from trainer.data.splits import split_by
 from trainer.data.trust import believed
 from trainer.data.weights import Weighting, log_popularity, weigh
 from trainer.evaluation.bootstrap import Floats, interval, resampled_means
+from trainer.evaluation.memory_of_pairs import taken_of
 from trainer.evaluation.rankers import Embedded, EvaluationCatalog, dense
 from trainer.evaluation.ranking_metrics import ndcg
 from trainer.learning.fine_tune import fine_tune
@@ -188,6 +192,31 @@ class Bench:
             }
         return told
 
+    def score(self) -> Pushed:
+        """Say where the products are by the learned score, before and after, with trust and without."""
+        snapshots = {
+            "honest": (self.honest, True), "on": (self.poisoned, True), "off": (self.poisoned, False),
+        }  # fmt: skip
+        memories = {}
+        for name, (snapshot, trust) in snapshots.items():
+            settings = self.settings
+            if not trust:
+                settings = settings.model_copy(update={"newcomer_deviations": 0.0})
+            parts = split_by(settings, snapshot)
+            rows = remembered(
+                parts.train, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day
+            )
+            memories[name] = taken_of(rows)
+        return pushed(
+            self.attacks,
+            self.catalog,
+            memories,
+            self.parts.inner,
+            model=self.base,
+            language=self.settings.language,
+            folder=self.folder,
+        )
+
     def dated_back(self) -> dict[str, float]:
         """Return per arm the share of its credit that is left when a run of the day before had seen the shop.
 
@@ -225,6 +254,22 @@ def _by_arm(attacks: list[PoisonAttack]) -> dict[str, list[int]]:
     return arms
 
 
+def _of_score(attacks: list[PoisonAttack], found: Pushed) -> dict[str, Any]:
+    """Return per arm the ranks and what memory says, by kind of query and by memory."""
+    arms = {
+        arm: {
+            kind: {
+                name: {"rank": [found.ranks[name][kind][i] for i in own],
+                       "memory": [found.memory[name][kind][i] for i in own]}
+                for name in found.ranks
+            }
+            for kind in found.ranks["honest"]
+        }
+        for arm, own in _by_arm(attacks).items()
+    }  # fmt: skip
+    return {"coefficients": found.coefficients, "arms": arms}
+
+
 def _difference(change: Floats, seed: int) -> dict[str, float]:
     if not len(change):
         return {"n": 0}
@@ -250,6 +295,7 @@ def main() -> int:
         default=4000,
         help="upper bound of training steps; 0: look at the weights alone, in seconds",
     )
+    parser.add_argument("--score", action="store_true", help="look at the learned score too, for minutes")
     args = parser.parse_args()
     started, cpu = time.monotonic(), time.process_time()
     folder = Path(tempfile.mkdtemp(prefix="searchloop-poison-"))
@@ -265,6 +311,7 @@ def main() -> int:
                 name: bench.learn(f"clean_{name}", bench.honest, trust=name == "on") for name in ("on", "off")
             }
         protection, price, late = bench.protection(by), bench.price(clean), bench.dated_back()
+        found = bench.score() if args.score else None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     plain = [arm for name, arm in protection.items() if name.startswith("plain_")]
@@ -294,7 +341,7 @@ def main() -> int:
     return finish(
         "poison", seed=args.seed, started=started, ok=all(goals.values()), goals=goals, in_first_ten=in_ten,
         protection=protection, price=price,
-        left_of_dated_back=late,
+        left_of_dated_back=late, score=_of_score(bench.attacks, found) if found else {},
         clients=bench.honest.clients["client"].n_unique(), products=len(bench.catalog.ids),
         cpu_s=round(time.process_time() - cpu, 1),
     )  # fmt: skip
