@@ -20,6 +20,7 @@ USUAL_CREDIT = 0.99
 # Clients by which one pair tells what is usual, so that a pair with hundreds of made up ones does not make
 # them usual
 MOST = 8
+MOSTLY = 0.5
 MIN_SEEN = 200  # with fewer rows of clients nothing is usual yet
 _HASHES = 1 << 32
 
@@ -39,22 +40,48 @@ def believed(clients: pl.DataFrame, *, deviations: float) -> pl.DataFrame:
     alone = seen.select(*KEYS).unique().sort(*KEYS).with_columns(believed=pl.lit(1.0))
     if seen.height < MIN_SEEN or not deviations:
         return alone
-    elsewhere = seen.with_columns(
-        others=pl.len().over("client")
-        - pl.len().over("client", "query")
-        - pl.len().over("client", "product_id")
-        + 1
-    ).with_columns(
-        scale=_distinct() / pl.len().over(*KEYS), says=(MOST / pl.len().over(*KEYS)).clip(upper_bound=1.0)
-    )
+    elsewhere = _elsewhere(seen).with_columns(scale=_distinct() / pl.len().over(*KEYS))
     most = float(seen["credit"].quantile(USUAL_CREDIT) or 0.0)
     by_breadth = [_counted(elsewhere, breadth, deviations, most) for breadth in BREADTHS]
     return pl.concat([alone, *by_breadth]).group_by(*KEYS).agg(pl.col("believed").min()).sort(*KEYS)
 
 
+def of_newcomers(clients: pl.DataFrame) -> pl.DataFrame:
+    """Return query, product_id of the pairs to which no broad client came, where newcomers are unusual.
+
+    Unusual: less than ``MOSTLY`` of the shop, by any of ``BREADTHS``. However many they are, nobody but
+    clients that may be made up for it stands by such a pair. Fewer than ``MIN_SEEN`` rows give none.
+    """
+    seen = clients.filter(pl.col("credit") > 0)
+    if seen.height < MIN_SEEN:
+        return seen.clear().select(*KEYS)
+    told = _elsewhere(seen)
+    found = [seen.clear().select(*KEYS)]
+    for breadth in BREADTHS:
+        new = pl.col("others") < breadth
+        if _usual(told, new) < MOSTLY:
+            found.append(told.group_by(*KEYS).agg(new.all().alias("alone")).filter("alone").select(*KEYS))
+    return pl.concat(found).unique().sort(*KEYS)
+
+
+def _elsewhere(seen: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with ``others``, the client's pairs of another query and product, and their weight."""
+    return seen.with_columns(
+        others=pl.len().over("client")
+        - pl.len().over("client", "query")
+        - pl.len().over("client", "product_id")
+        + 1,
+        says=(MOST / pl.len().over(*KEYS)).clip(upper_bound=1.0),
+    )
+
+
+def _usual(told: pl.DataFrame, new: pl.Expr) -> float:
+    return float(told.select(pl.col("says").filter(new).sum() / pl.col("says").sum()).item())
+
+
 def _counted(clients: pl.DataFrame, breadth: int, deviations: float, most: float) -> pl.DataFrame:
     new = pl.col("others") < breadth
-    usual = float(clients.select(pl.col("says").filter(new).sum() / pl.col("says").sum()).item())
+    usual = _usual(clients, new)
     if usual >= 1.0:
         return clients.clear().select(*KEYS, believed=pl.lit(1.0))
     ahead = (pl.col("broad") + 1) * usual

@@ -1,6 +1,7 @@
 """Which pairs the memory is made of, and how much one client, or many made up ones, can move there."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from retrieval.query_memory import QueryMemory, Taken, remembered_queries, write_memory
 from schemas.events import Action
 from schemas.settings import TrainerSettings
-from trainer.data.remembered import MAX_ALONE, remembered
+from trainer.data.remembered import MAX_ALONE, NEWCOMERS, remembered
 from trainer.data.snapshot import CLIENT_SCHEMA, PAIR_SCHEMA
 from trainer.data.weights import Weighting
 
@@ -20,7 +21,7 @@ WEIGHTING = Weighting.of(TrainerSettings())
 Row = tuple[str, str, str, int]
 
 
-def found(rows: list[Row]) -> pl.DataFrame:
+def found(rows: list[Row], weighting: Weighting = WEIGHTING) -> pl.DataFrame:
     """Remember what clients bought today: query, product, client, how often."""
     clients = pl.DataFrame(
         [(query, product, client, 1000 * count) for query, product, client, count in rows],
@@ -41,7 +42,7 @@ def found(rows: list[Row]) -> pl.DataFrame:
         )
         .cast(pl.Schema(PAIR_SCHEMA))
     )
-    return remembered(pairs, clients, WEIGHTING, newest_day=100)
+    return remembered(pairs, clients, weighting, newest_day=100)
 
 
 def value(rows: list[Row], query: str, product: str) -> float:
@@ -75,6 +76,27 @@ def test_a_pair_whose_clients_nobody_knows_counts_as_it_is():
     )
     assert unknown["client"].to_list() == [None]
     assert unknown["credit"].to_list() == rows["credit"].to_list()
+
+
+def test_newcomers_alone_move_nothing_however_many_they_are():
+    """Each has one event. Neither the query that they asked nor one like it shows their product."""
+    honest = [(f"q{n % 20}", f"p{n % 7}", f"c{n % 50}", 1) for n in range(400)]
+    made_up = [("q3", "spam", f"new{n}", 1) for n in range(30)]
+    rows = found([*honest, *made_up]).filter(product_id="spam")
+    assert rows["client"].to_list() == [NEWCOMERS]
+    for query in ("q3", "q33"):
+        assert value([*honest, *made_up], query, "spam") == 0.0
+        known = [("q3", "spam", f"c{n}", 1) for n in range(3)]  # who did other things too
+        assert value([*honest, *made_up, *known], query, "spam") > 0.0
+
+
+def test_newcomers_are_clients_like_any_other_where_they_are_usual_or_everybody_is_believed():
+    once = [(f"q{n % 20}", f"p{n % 7}", f"c{n}", 1) for n in range(400)]
+    assert set(found(once)["client"]) == {None}
+    pairs = [(f"q{n % 20}", f"p{n % 7}", f"c{n % 50}", 1) for n in range(400)]
+    made_up = [*pairs, *(("q3", "spam", f"new{n}", 1) for n in range(30))]
+    believing = replace(WEIGHTING, newcomer_deviations=0.0)
+    assert set(found(made_up, believing).filter(product_id="spam")["client"]) == {None}
 
 
 def test_nothing_is_made_of_nothing():
