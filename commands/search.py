@@ -38,11 +38,11 @@ def search(
     if as_json:
         show_json(response.model_dump(mode="json") | {"round_trip_ms": round(took_ms, 2)})
     else:
-        ruled = any(h.rule for h in response.hits)
+        moved = any(_moved_by(h) for h in response.hits)
         rows = [
             (
                 h.rank, h.product_id, h.fields.get("title"), h.score, *_parts(h),
-                *([f"{h.rule.action} ({h.rule.rule_id})" if h.rule else ""] if ruled else []),
+                *([_moved_by(h)] if moved else []),
             )
             for h in response.hits
         ]  # fmt: skip
@@ -51,7 +51,7 @@ def search(
             [
                 *("rank", "product", "title", "score"),
                 *(["made of"] if request.explain else []),
-                *(["rule"] if ruled else []),
+                *(["rule"] if moved else []),
             ],
             rows,
         )
@@ -65,6 +65,12 @@ def _parts(hit: ScoredHit) -> tuple[str, ...]:
     if hit.parts is None:
         return ()
     return (", ".join(f"{name} {value:.3f}" for name, value in hit.parts.items()),)
+
+
+def _moved_by(hit: ScoredHit) -> str:
+    if hit.rule is not None:
+        return f"{hit.rule.action} ({hit.rule.rule_id})"
+    return "new: shown by lot" if hit.explored is not None else ""
 
 
 async def _search(settings: Settings, request: SearchRequest) -> tuple[SearchResponse, float]:

@@ -203,6 +203,7 @@ def validate_product(record: Record, settings: IntakeRules) -> CatalogProduct | 
         version=record.offset if product.version is None else product.version,
         shop_version=product.version,
         place=(record.partition, record.offset, record.timestamp_ms),
+        first_seen_ms=record.timestamp_ms,
     )
 
 

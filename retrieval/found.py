@@ -20,6 +20,10 @@ class Found:
     left_out: str = ""
     contenders: Sequence[int] = ()
 
+    def competing(self, place: int) -> set[str]:
+        """Return the ids of those that compete for the query at ``place``, as far as they were asked for."""
+        return {h.product_id for h in self.hits[place][: self.contenders[place]]}
+
 
 class Finder(Protocol):
     """As much of a release as finds hits for vectors of its own encoder. See ``release.LoadedRelease``."""

@@ -20,13 +20,14 @@ from retrieval.filters import meets, parsed
 from retrieval.found import Found
 from retrieval.index import IndexHit, StoreError, VectorStore
 from retrieval.mapped_arrays import ArtefactError
-from retrieval.memory_parts import sources_of
+from retrieval.memory_parts import PriorSource, sources_of
 from retrieval.model_folder import fingerprint, resolve_model
 from retrieval.naming import stamp_of
 from retrieval.product_rows import ProductRows
 from retrieval.ranking import (
     DENSE,
     DEPTHS,
+    PRIOR,
     SERVED,
     Parts,
     Source,
@@ -234,6 +235,11 @@ class LoadedRelease:
                     product_id=product_id, rank=0, score=score, fields=fields, parts={DENSE: score}
                 )
         return found
+
+    def engaged(self, product_id: str) -> bool:
+        """Say whether its memory knows of anybody who took the product."""
+        prior = self._sources.get(PRIOR)
+        return isinstance(prior, PriorSource) and bool(prior.values([product_id]))
 
     def _rows_of(self, product_ids: Iterable[str], timeout_s: float) -> dict[str, Row]:
         """Return the rows of products; where the catalogue is followed, of those that it holds."""

@@ -32,6 +32,7 @@ class WordDocument:
     price: float | None = None
     version: int = 0
     identifiers: Sequence[str] = ()
+    first_seen_ms: int | None = None
 
     @classmethod
     def of(cls, product: CatalogProduct) -> Self:
@@ -45,6 +46,7 @@ class WordDocument:
             product.price,
             product.version,
             identifiers_of(product),
+            product.first_seen_ms,
         )
 
 

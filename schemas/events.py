@@ -76,19 +76,23 @@ class _Envelope(Message):
 
 
 class Hit(Message):
-    """One product that a search showed. ``rank`` is 1-based."""
+    """One product that a search showed. ``rank`` is 1-based.
+
+    ``explored``: the chance with which a new product was chosen to stand there, above its place.
+    """
 
     object_id: Id = Field(validation_alias=AliasChoices("object_id", "product_id"))
     rank: Annotated[int, Field(ge=1, le=RANK)]
     score: float | None = None
+    explored: float | None = None
 
 
 class Search(_Envelope):
     """A search that was answered: the topic ``searches``. Hits are in rank order.
 
-    ``placed`` are those of the products shown that a rule or an advertisement put there, and not the score:
-    what shoppers do with them is credited to no query. ``generation`` and ``seal`` are for our searchers: by
-    them the click test knows what a generation has shown.
+    ``placed`` are those of the products shown that a rule, a draw or an advertisement put there, and not the
+    score: what shoppers do with them is credited to no query. ``generation`` and ``seal`` are for our
+    searchers: by them the click test knows what a generation has shown.
     """
 
     query_id: Id

@@ -78,6 +78,7 @@ class CatalogProduct(Fact):
     time in ms of its record. ``image`` is where its picture lies, ``image_key`` the prepared picture in the
     artefact store, ``image_problem`` why there is none or not the newest, ``image_of`` the place of the
     record whose picture was looked at last.
+    ``first_seen_ms``: the broker's time of the record that created the product; None where it was not kept.
     """  # noqa: D205 (published word for word)
 
     product_id: str
@@ -97,3 +98,4 @@ class CatalogProduct(Fact):
     version: int
     shop_version: int | None = None
     place: tuple[int, int, int] | None = None
+    first_seen_ms: int | None = None

@@ -111,6 +111,7 @@ class ScoredHit(Fact):
     ``rank`` is 1-based and counts from ``offset``; ``score`` is higher for better, of a product that no part
     of the score named that of its cosine alone. ``parts``, where the request asked to explain: what each part
     adds to the score, the greatest first. ``rule``: the one that changed its place or score, if any.
+    ``explored``: the chance with which this new product was chosen to be shown above its place.
     """
 
     product_id: str
@@ -119,6 +120,7 @@ class ScoredHit(Fact):
     fields: dict[str, Attribute | None] = {}
     parts: dict[str, float] | None = None
     rule: HitRule | None = None
+    explored: float | None = None
 
 
 class Timings(Fact):

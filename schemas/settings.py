@@ -686,6 +686,17 @@ class SearcherSettings(Settings):
         description="The last requests are asked of a new generation before it serves; if it fails them it "
         "is refused. 0: none.",
     )
+    explore_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="In this share of the answers one new product that competes stands among the first ten. "
+        "0: in none.",
+    )
+    explore_new_for: Duration = Field(
+        timedelta(days=14),
+        description="How long after its first record a product that nobody took counts as new.",
+    )
     reply_topics: str = Field(
         "",
         description="Further reply topics that requests may name, comma separated, full names; "

@@ -18,8 +18,9 @@ from retrieval.merchandising import RuleSet
 from retrieval.release import LoadedRelease
 from schemas.search import ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
 from searcher.batching import Group, group
-from searcher.metrics import RETRIED
-from searcher.ruling import SPARE, Ruling
+from searcher.exploring import Explorer
+from searcher.metrics import EXPLORED, RETRIED
+from searcher.ruling import SPARE, Ruling, placed
 
 log = structlog.get_logger(__name__)
 
@@ -42,13 +43,15 @@ def answer(
     timeout_s: float,
     encoded: Callable[[], object] = lambda: None,
     rules: RuleSet | None = None,
+    explorer: Explorer | None = None,
 ) -> list[Answered]:
     """Return one response per request, in order.
 
     ``ok``; ``partial`` when only the cosine could be computed, or what ``rules`` pin could not be read;
     ``error`` when both attempts failed. ``timeout_s`` bounds what is waited for the index, over both attempts
     (the second gets at least ``LEAST_S``). ``encoded`` is called each time the encoder is done and only the
-    index is waited for. Queue and total times are left 0. Raises ``NothingLiveError`` before a first release.
+    index is waited for. ``explorer`` gives new products a place. Queue and total times are left 0. Raises
+    ``NothingLiveError`` before a first release.
     """
     answers: dict[int, Answered] = {}
     rules = RuleSet() if rules is None else rules
@@ -63,7 +66,12 @@ def answer(
             RETRIED.inc(len(pending))
         with live.lease() as release:
             answered = _attempt(
-                release, [requests[i] for i in pending], max(LEAST_S, end - time.monotonic()), encoded, rules
+                release,
+                [requests[i] for i in pending],
+                max(LEAST_S, end - time.monotonic()),
+                encoded,
+                rules,
+                explorer,
             )
         answers |= dict(zip(pending, answered, strict=True))
     return [answers[i] for i in range(len(requests))]
@@ -75,6 +83,7 @@ def _attempt(
     timeout_s: float,
     encoded: Callable[[], object],
     rules: RuleSet,
+    explorer: Explorer | None,
 ) -> list[Answered]:
     started = time.perf_counter()
     try:
@@ -88,7 +97,9 @@ def _attempt(
     answers: dict[int, Answered] = {}
     for one in group(requests):
         members = [requests[i] for i in one.members]
-        found = _answered(release, members, vectors[list(one.members)], one, rules, timeout_s, embed_ms)
+        found = _answered(
+            release, members, vectors[list(one.members)], one, rules, explorer, timeout_s, embed_ms
+        )
         answers |= dict(zip(one.members, found, strict=True))
     return [answers[i] for i in range(len(requests))]
 
@@ -99,6 +110,7 @@ def _answered(
     vectors: Vectors,
     asked: Group,
     rules: RuleSet,
+    explorer: Explorer | None,
     timeout_s: float,
     embed_ms: float,
 ) -> list[Answered]:
@@ -107,9 +119,10 @@ def _answered(
     queries = [r.user_query for r in requests]
     own_rules = [rules.of(query, now=now) for query in queries]
     depth = asked.depth + SPARE if any(own_rules) else asked.depth
-    boosted = any(own is not None and own.boosts for own in own_rules)
+    draws = [explorer.draw(r, release) if explorer else None for r in requests]
+    every = any(draws) or any(own is not None and own.boosts for own in own_rules)
     try:
-        found = release.find(queries, vectors, depth, asked.filters, timeout_s=timeout_s, every=boosted)
+        found = release.find(queries, vectors, depth, asked.filters, timeout_s=timeout_s, every=every)
     except StoreError as error:
         log.warning(
             "index failed",
@@ -122,17 +135,16 @@ def _answered(
         return [
             Answered(_response(r, release, [], timings=timings, fault=fault), found=False) for r in requests
         ]
-    hits, faults = (
-        [own[: asked.depth] for own in found.hits],
-        [_left_out("parts", found.left_out)] * len(requests),
-    )
+    hits = [own[: asked.depth] for own in found.hits]
+    faults = [_left_out("parts", found.left_out)] * len(requests)
     something = [bool(_page(r, own)) for r, own in zip(requests, hits, strict=True)]
     for n, own in enumerate(own_rules):
         if own is not None:
-            one = Ruling(release, own, queries[n], vectors[n], asked.filters, end).hits(
-                found, n, depth, asked.depth
-            )
+            ruling = Ruling(release, own, queries[n], vectors[n], asked.filters, end, draws[n])
+            one = ruling.hits(found, n, depth, asked.depth)
             hits[n], faults[n] = one.hits, faults[n] or _left_out("rules", one.left_out)
+        elif draw := draws[n]:
+            hits[n] = placed(draw(found.hits[n], found.competing(n)), asked.depth)
     timings = _timings(embed_ms, started)
     return [
         Answered(
@@ -164,6 +176,7 @@ def _response(
     partial: bool = False,
 ) -> SearchResponse:
     shown = _page(request, hits)
+    EXPLORED.inc(any(h.explored is not None for h in shown))
     if not request.explain:
         shown = [h.model_copy(update={"parts": None}) for h in shown]
     return SearchResponse(

@@ -6,6 +6,7 @@ cannot be read, or that is older than what is known of its product, changes noth
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from retrieval.words import WordIndex
 from schemas.products import CatalogProduct
 from schemas.settings import SearcherSettings
 from schemas.topics import CATALOG
+from searcher.new_products import NewProducts
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +32,10 @@ AT_ONCE = 5000
 class CatalogWords:
     """Run ``follow`` as one task: it reads the catalogue once per language that is asked for."""
 
-    def __init__(self, settings: SearcherSettings) -> None:
+    def __init__(self, settings: SearcherSettings, new: NewProducts | None = None) -> None:
+        """``new``: who is told of every product, too."""
         self._settings = settings
+        self._new = new
         self._known: dict[str | None, tuple[WordIndex, asyncio.Event]] = {}  # None: without texts
         self._asked: asyncio.Queue[tuple[str | None] | None] = asyncio.Queue()
         self._ended = False
@@ -76,15 +80,16 @@ class CatalogWords:
             ends = await reader.end_offsets()
             while not stopping.is_set():
                 if records := await reader.poll(timeout_ms=POLL_MS, max_records=AT_ONCE):
-                    await asyncio.to_thread(_take, words, records, texts=language is not None)
+                    await asyncio.to_thread(self._take, words, records, texts=language is not None)
                 if not complete.is_set() and await reader.reached(ends):
                     log.info("the words of the catalogue are read", products=len(words))
                     complete.set()
 
-
-def _take(words: WordIndex, records: Iterable[Record], *, texts: bool) -> None:
-    put, gone = sorted_out(records, words.version)
-    words.change(put if texts else [replace(document, text="") for document in put], gone)
+    def _take(self, words: WordIndex, records: Iterable[Record], *, texts: bool) -> None:
+        put, gone = sorted_out(records, words.version)
+        if self._new is not None:
+            self._new.take(put, now_ms=time.time() * 1000)
+        words.change(put if texts else [replace(document, text="") for document in put], gone)
 
 
 def sorted_out(

@@ -61,6 +61,10 @@ RULES_HELD = Gauge("searchloop_searcher_rules", "Merchandising rules that this s
 RULES_REFUSED = Counter(
     "searchloop_rules_refused", "Records of the topic rules that hold no rule, or one too many."
 )
+EXPLORED = Counter(
+    "searchloop_search_explored",
+    "Answers in which a drawn new product was shown above its place.",
+)
 FOREIGN_POINTERS = Counter(
     "searchloop_foreign_pointers",
     "Live pointers on releases ignored because they do not continue the indexer's sequence.",

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from retrieval.faults import StoreError
 from retrieval.found import Finder, Found
-from retrieval.merchandising import Arranged, QueryRules, arranged
+from retrieval.merchandising import QueryRules, arranged
 from retrieval.ranking import Vector
 from schemas.bounds import OFFSET, K
 from schemas.search import Filter, ScoredHit
+from searcher.exploring import Draw
 
 SPARE = 20  # hits beyond the page: so many may be hidden or buried before the index is asked again
 WIDER = 4  # times as many, when it is
@@ -30,7 +31,10 @@ class Ruled:
 
 @dataclass(frozen=True)
 class Ruling:
-    """One query and its rules, to be answered by one release before ``end`` (monotonic seconds)."""
+    """One query and its rules, to be answered by one release before ``end`` (monotonic seconds).
+
+    ``draw``: what gives a new product a place, of an answer that is drawn.
+    """
 
     release: Finder
     rules: QueryRules
@@ -38,6 +42,7 @@ class Ruling:
     vector: Vector
     filters: Sequence[Filter]
     end: float
+    draw: Draw | None = None
 
     def hits(self, found: Found, place: int, asked: int, depth: int) -> Ruled:
         """Return at most ``depth`` hits. ``found`` holds the query at ``place``; ``asked`` were asked for."""
@@ -53,7 +58,7 @@ class Ruling:
                     asked,
                     self.filters,
                     timeout_s=self._left_s(),
-                    every=self.rules.boosts,
+                    every=self.rules.boosts or self.draw is not None,
                 )
                 left_out = left_out or wider.left_out
                 if len(wider.hits[0]) <= len(ranked):
@@ -62,7 +67,8 @@ class Ruling:
                 order = arranged(self.rules, ranked, contenders, named)
         except StoreError as error:
             left_out = left_out or str(error)
-        return Ruled(_placed(order, depth), left_out)
+        front = self.draw(order.front, found.competing(place)) if self.draw else order.front
+        return Ruled(placed([*front, *order.buried], depth), left_out)
 
     def _named(self, ranked: Sequence[ScoredHit]) -> tuple[dict[str, ScoredHit], str]:
         there = {h.product_id for h in ranked}
@@ -79,9 +85,9 @@ class Ruling:
         return max(0.1, self.end - time.monotonic())
 
 
-def _placed(order: Arranged, depth: int) -> list[ScoredHit]:
-    first = [*order.front, *order.buried][:depth]
+def placed(ordered: Sequence[ScoredHit], depth: int) -> list[ScoredHit]:
+    """Return the first ``depth`` hits with their ranks."""
     return [
         h if h.rank == place else h.model_copy(update={"rank": place})
-        for place, h in enumerate(first, start=1)
+        for place, h in enumerate(ordered[:depth], start=1)
     ]

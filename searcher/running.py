@@ -21,6 +21,7 @@ from schemas.settings import SearcherSettings, SettingsError
 from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, SEARCHER_REPORTS
 from searcher.catalog_words import CatalogWords
 from searcher.counting import Counts
+from searcher.exploring import Explorer
 from searcher.follower import Follower
 from searcher.recent import Recent
 from searcher.replying import Replies
@@ -50,7 +51,9 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
     ):
         milvus = Pulse("Milvus")
         health.faults["milvus"] = milvus.fault
-        words, rules = CatalogWords(settings), ShopRules(settings)
+        explorer = Explorer(settings) if settings.explore_share else None
+        words = CatalogWords(settings, explorer.products if explorer else None)
+        rules = ShopRules(settings)
         follower = Follower(settings, live, store, recent, words, health, loading, changed.set, counts.follow)
 
         def state() -> SearcherReport:
@@ -106,6 +109,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                         partitions,
                         searching,
                         seal_key,
+                        explorer,
                     ).serve(stopping)
             watching.cancel()
 

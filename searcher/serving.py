@@ -35,6 +35,7 @@ from searcher.answering import Answered, answer
 from searcher.costing import heavy
 from searcher.counting import Counts
 from searcher.endings import expired, failed, overloaded, rejected
+from searcher.exploring import Explorer
 from searcher.finishing import Finishing
 from searcher.metrics import AGAIN, BATCH_SIZE
 from searcher.recent import Recent
@@ -71,11 +72,13 @@ class Server:
         reply_topics: dict[str, int],
         executor: Executor,
         seal_key: bytes,
+        explorer: Explorer | None = None,
     ) -> None:
         """``reply_topics`` are those that a request may name, with their partitions."""
         self._settings = settings
         self._live = live
         self._rules = rules
+        self._explorer = explorer
         self._recent = recent
         self._counts = counts
         self._group = group
@@ -249,7 +252,14 @@ class Server:
     ) -> list[Answered] | Rejection:
         requests = [one.request for one in fresh]
         return judged(
-            lambda _: answer(self._live, requests, timeout_s=timeout_s, encoded=encoded, rules=self._rules),
+            lambda _: answer(
+                self._live,
+                requests,
+                timeout_s=timeout_s,
+                encoded=encoded,
+                rules=self._rules,
+                explorer=self._explorer,
+            ),
             fresh[0].record,
         )
 

@@ -44,8 +44,15 @@ def search_event(
         user_id=request.user_id,
         query_id=response.query_id,
         user_query=request.user_query,
-        hits=[Hit(object_id=h.product_id, rank=h.rank, score=h.score) for h in response.hits[:SHOWN_IDS]],
-        placed=[h.product_id for h in response.hits[:SHOWN_IDS] if h.rule is not None and h.rule.placed],
+        hits=[
+            Hit(object_id=h.product_id, rank=h.rank, score=h.score, explored=h.explored)
+            for h in response.hits[:SHOWN_IDS]
+        ],
+        placed=[
+            h.product_id
+            for h in response.hits[:SHOWN_IDS]
+            if (h.rule is not None and h.rule.placed) or h.explored is not None
+        ],
         generation=response.generation,
         seal=seal(key, response.query_id, response.generation) if response.generation is not None else None,
     )

@@ -173,7 +173,7 @@ class Intake:
         picture = held_picture(product.image, product.image_key)
         self._known.put(
             product.product_id,
-            Held(product.version, product.shop_version, product.place, picture),
+            Held(product.version, product.shop_version, product.place, picture, product.first_seen_ms),
             product.variant_ids,
         )
 

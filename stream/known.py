@@ -109,6 +109,7 @@ class _Told(StreamFact, frozen=True):
     version: int
     shop_version: int | None = None
     place: tuple[int, int, int] | None = None
+    first_seen_ms: int | None = None
     variant_ids: tuple[str, ...] = ()
     image: _Image | None = None
     image_key: str | None = None
@@ -124,4 +125,5 @@ def _told(record: Record) -> tuple[str, Held | None, list[str]]:
         return product_id, None, []
     told = _Told.from_json(record.value)
     picture = held_picture(told.image, told.image_key)
-    return product_id, Held(told.version, told.shop_version, told.place, picture), list(told.variant_ids)
+    held = Held(told.version, told.shop_version, told.place, picture, told.first_seen_ms)
+    return product_id, held, list(told.variant_ids)

@@ -20,17 +20,19 @@ class HeldPicture(NamedTuple):
 class Held(NamedTuple):
     """What is remembered of a product's newest record.
 
-    ``place``: its partition, offset and broker's time in ms, where it is known.
+    ``place``: its partition, offset and broker's time in ms, where it is known; ``first_seen_ms`` the time of
+    the record that created the product.
     """
 
     version: int
     shop_version: int | None = None
     place: tuple[int, ...] | None = None
     picture: HeldPicture | None = None
+    first_seen_ms: int | None = None
 
 
 def numbered(product: CatalogProduct, held: Held | None) -> CatalogProduct | None:
-    """Return the product with a version above the held one, or None when it is stale."""
+    """Return the product with a version above the held one and its first time, or None when it is stale."""
     if held is None:
         return product
     if product.shop_version is not None and held.shop_version is not None:
@@ -39,11 +41,8 @@ def numbered(product: CatalogProduct, held: Held | None) -> CatalogProduct | Non
         newer = follows(product.place, held.place)
     if not newer:
         return None
-    return (
-        product
-        if product.version > held.version
-        else product.model_copy(update={"version": held.version + 1})
-    )
+    version = max(product.version, held.version + 1)
+    return product.model_copy(update={"version": version, "first_seen_ms": held.first_seen_ms})
 
 
 def follows(place: tuple[int, ...] | None, held: tuple[int, ...] | None) -> bool:

@@ -86,7 +86,7 @@ def test_every_metric_that_the_processes_count_is_on_the_dashboard_or_in_a_rule_
         "searchloop_catalog_stale", "searchloop_catalog_unreadable", "searchloop_click_share",
         "searchloop_pictures_total",
         "searchloop_intake_unknown_lines_total", "searchloop_rules_refused_total",
-        "searchloop_search_refused_reply_topics_total",
+        "searchloop_search_explored_total", "searchloop_search_refused_reply_topics_total",
         "searchloop_search_repeated_total", "searchloop_search_unanswerable_total",
         "searchloop_search_unwritable_total", "searchloop_searcher_onnx",
         "searchloop_purchase_to_answer_seconds", "searchloop_refresh_seconds",

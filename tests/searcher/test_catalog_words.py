@@ -14,6 +14,7 @@ from schemas.products import CatalogProduct
 from schemas.settings import SearcherSettings
 from schemas.topics import CATALOG
 from searcher.catalog_words import CatalogWords, sorted_out
+from searcher.new_products import NewProducts
 
 
 def product(product_id: str, title: str, version: int = 1) -> CatalogProduct:
@@ -67,7 +68,8 @@ async def test_the_words_are_whole_when_they_are_handed_out_and_follow_then(
 ):
     settings = SearcherSettings.load(settings_env(partitions=3))
     await ensure_topics(settings)
-    topic, stopping, words = settings.topic(CATALOG.name), asyncio.Event(), CatalogWords(settings)
+    topic, stopping, new = settings.topic(CATALOG.name), asyncio.Event(), NewProducts(new_for_ms=1e15)
+    words = CatalogWords(settings, new)
 
     async with open_producer(settings.kafka) as producer, asyncio.timeout(120):
 
@@ -83,11 +85,12 @@ async def test_the_words_are_whole_when_they_are_handed_out_and_follow_then(
         assert await words.of("english") is english
         assert len(await words.of("german")) == 50
         await send("p7", None)
-        await send("p8", product("p8", "a new thing", 2).to_json())
+        await send("p8", product("p8", "a new thing", 2).model_copy(update={"first_seen_ms": 5}).to_json())
         while "p7" in english or english.best("number8", 3) or len(bare) != 49:  # noqa: ASYNC110 (another thread fulfils it)
             await asyncio.sleep(0.05)
         assert len(english) == 49
         assert (bare.named("P-8"), bare.named("p7"), bare.best("a new thing", 9)) == ({"p8": 0.5}, {}, {})
+        assert [new.holds(i, now_ms=6) for i in ("p8", "p9")] == [True, False]
         stopping.set()
         await following
         assert await words.of("english") is english

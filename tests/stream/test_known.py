@@ -41,6 +41,7 @@ async def known(settings: StreamSettings) -> AsyncIterator[KnownProducts]:
         b'"version": 9, "place": {}',
         b'"version": 9, "variant_ids": "red"',
         b'"version": 9, "variant_ids": [1]',
+        b'"version": 9, "first_seen_ms": "1"',
         b'"version": "9"',
         b'"version": true',
         b'"shop_version": 9',
@@ -51,10 +52,10 @@ def test_a_product_is_not_known_by_a_record_that_no_later_one_could_follow(odd: 
     known._apply(
         [
             Record("catalog", 0, n, 0, b"p1", b"{%b}" % body)
-            for n, body in enumerate([b'"version": 1, "place": [0, 5, 7]', odd])
+            for n, body in enumerate([b'"version": 1, "place": [0, 5, 7], "first_seen_ms": 4', odd])
         ]
     )
-    assert known.held("p1") == Held(1, None, (0, 5, 7))
+    assert known.held("p1") == Held(1, None, (0, 5, 7), None, 4)
 
 
 @pytest.mark.broker

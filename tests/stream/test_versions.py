@@ -53,6 +53,14 @@ def test_a_version_is_compared_with_a_version_and_else_the_later_record_holds(
     assert told(records) == versions
 
 
+def test_a_change_keeps_the_time_of_the_first_record_where_it_is_known() -> None:
+    changed = product(2, (0, 9, 90)).model_copy(update={"first_seen_ms": 90})
+    for held, first in ((None, 90), (Held(1, 1, (0, 3, 30), None, 30), 30), (Held(1, 1, (0, 3, 30)), None)):
+        found = numbered(changed, held)
+        assert found is not None
+        assert found.first_seen_ms == first
+
+
 def test_after_a_deletion_any_version_begins_anew() -> None:
     found = numbered(product(1, (0, 9, 90)), None)
     assert found is not None
