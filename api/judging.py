@@ -45,7 +45,7 @@ class RecordJudge:
     def event(self, index: int, posted: Posted) -> Verdict:
         """RecordJudge a search or an interaction, by its fields."""
         fields = fields_of(posted.value)
-        if "action_name" in fields or not fields:
+        if fields.get("action_name") not in (None, "") or not fields:
             return self._record(index, INTERACTIONS.name, posted, fields)
         if "user_query" in fields:
             return self._record(index, SEARCHES.name, posted, fields)

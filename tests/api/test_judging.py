@@ -39,8 +39,9 @@ def test_a_good_event_is_written_as_it_came_under_its_shopper_and_keeps_its_id()
         (),
     )
     assert event().result.event_id is None
-    search = event(action_name=None, user_query="tv", query_id="q")
-    assert search.result.reason == "schema"  # a search has no action, not even an empty one
+    for nothing in (None, ""):  # both mean absent, as everywhere
+        assert event(action_name=nothing, user_query="tv", query_id="q").records[0].topic == "s.searches"
+    assert event(action_name=[]).result.reason == "schema"
     assert (
         JUDGE.event(0, Posted(b'{"user_query": "tv", "query_id": "q", "timestamp": 1773140400}'))
         .records[0]
