@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.deployment.changing_catalogue import PROBES, Churn, a_catalogue
 from benchmarks.deployment.crash_audit import read
-from benchmarks.deployment.killing import Kill, Round, plan
+from benchmarks.deployment.killing import STEPS, Kill, Round, plan
 from benchmarks.deployment.rotated_models import Candidates
 from benchmarks.deployment.stack import BACKENDS, open_stack
 from benchmarks.harness.report import finish, say
@@ -65,7 +65,7 @@ async def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             await _first(settings, args.patience_s)
             await round_.undisturbed()
             async with steady_traffic(requester, settings, list(PROBES), per_second=3) as traffic:
-                for number, (step, victim) in enumerate(plan(args.seed, args.kills)):
+                for number, (step, victim) in enumerate(plan(args.seed, args.kills, args.steps)):
                     kill = await round_.run(number, step, victim)
                     done.append(kill)
                     say(
@@ -116,6 +116,9 @@ def main() -> int:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument(
+        "--steps", nargs="+", choices=STEPS, default=list(STEPS), help="kill at these steps alone"
+    )
     parser.add_argument("--backend", choices=BACKENDS, default="lite")
     parser.add_argument("--products", type=int, default=200, help="products that change, beside 48 probes")
     parser.add_argument("--changes-per-s", type=float, default=20.0)

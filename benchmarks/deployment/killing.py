@@ -8,6 +8,7 @@ import asyncio
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -60,12 +61,12 @@ class Kill:
     problem: str | None
 
 
-def plan(seed: int, kills: int) -> list[tuple[str, str]]:
+def plan(seed: int, kills: int, steps: Sequence[str] = tuple(STEPS)) -> list[tuple[str, str]]:
     """Return (step, victim) pairs: every pair once before any comes twice, in random order."""
     rng = Random(f"kills:{seed}")
     pairs: list[tuple[str, str]] = []
     while len(pairs) < kills:
-        every = [(step, victim) for step in STEPS for victim in VICTIMS]
+        every = [(step, victim) for step in steps for victim in VICTIMS]
         rng.shuffle(every)
         pairs += every
     return pairs[:kills]
