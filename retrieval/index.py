@@ -33,8 +33,7 @@ __all__ = ["IndexHit", "Row", "StoreError", "VectorStore", "collection_name", "c
 T = TypeVar("T")
 
 VECTOR = "vector"
-_TOLD = ["product_id", "generation", "version"]
-_FIELDS = [*_TOLD, *SHOWN, "price"]
+_FIELDS = ["product_id", "generation", *SHOWN, "price", "version"]
 _NO_ALIAS = frozenset({100, 1600})
 _PAGE = 1000
 _IDS_PAGE = 10_000
@@ -211,13 +210,12 @@ class VectorStore:
         k: int,
         *,
         filters: Sequence[Filter] = (),
-        fields: bool = True,
         timeout_s: float = 5.0,
     ) -> list[list[IndexHit]]:
         """Return per vector at most k hits by falling score, a tie by the smaller id, each product once.
 
-        An empty list for none. ``vectors`` are (n, dim) unit rows. Without ``fields``, which take as long as
-        the rest, hits have none. Raises ``FilterError``, ``RowError``, and ``StoreError``.
+        An empty list for none. ``vectors`` are (n, dim) unit rows. Raises ``FilterError``, ``RowError``, and
+        ``StoreError``.
         """
         if not len(vectors):
             return []
@@ -230,7 +228,7 @@ class VectorStore:
             list(vectors),
             filter=condition,
             limit=k,
-            output_fields=_FIELDS if fields else _TOLD,
+            output_fields=_FIELDS,
             anns_field=VECTOR,
         )
         raw: list[list[dict[str, Any]]] = self._loaded(

@@ -24,13 +24,7 @@ class ProductRows:
         self._stamp = stamp
         self._capacity = capacity
         self._known: OrderedDict[str, Row] = OrderedDict()
-        self._filled = False
         self._lock = threading.Lock()
-
-    @property
-    def whole(self) -> bool:
-        """Say whether all of the catalogue is held, but for what changed a moment ago."""
-        return self._filled and len(self._known) < self._capacity
 
     def of(self, versions: Mapping[str, int], *, timeout_s: float = 5.0) -> dict[str, Row]:
         """Return the rows that the collection holds of these products, whose versions the catalogue says.
@@ -60,9 +54,8 @@ class ProductRows:
 
         Raises ``StoreError``.
         """
-        if len(versions) < self._capacity:
+        if len(versions) <= self._capacity:
             for start in range(0, len(ids := sorted(versions)), AT_ONCE):
                 if ended():
                     return
                 self.of({i: versions[i] for i in ids[start : start + AT_ONCE]})
-            self._filled = True

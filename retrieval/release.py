@@ -172,46 +172,25 @@ class LoadedRelease:
         end, hybrid = time.monotonic() + timeout_s, bool(weighed(self.release.ranking))
         depth = max(k, DEPTHS[DENSE]) if hybrid or every else k
         k = sys.maxsize if every else k
-        nearest, rows = self._nearest(vectors, depth + self._over_fetch, filters, end)
+        raw = self._store.search(
+            self.release.collection, vectors, depth + self._over_fetch, filters=filters, timeout_s=timeout_s
+        )
+        nearest = [self._ours(hits) for hits in raw]
         cosines = [{i: h.score for i, h in own.items()} for own in nearest]
         few = [min(len(own), DEPTHS[DENSE]) for own in nearest]
         if not self._sources:
-            found = [self._ranked({DENSE: c}, own, rows, k) for c, own in zip(cosines, nearest, strict=True)]
+            found = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
             return Found(found, contenders=few)
         try:
-            parts, others, first = self._parts(queries, vectors, cosines, filters, end)
+            parts, rows, first = self._parts(queries, vectors, cosines, filters, end)
         except (StoreError, ValueError, LookupError, RuntimeError) as error:  # of tantivy and numpy too
             log.warning("parts of the score were left out", generation=self.generation, reason=str(error))
-            left = [self._ranked({DENSE: c}, own, rows, k) for c, own in zip(cosines, nearest, strict=True)]
+            left = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
             return Found(left, left_out=str(error)[:200] or type(error).__name__, contenders=few)
-        rows = others | rows
         return Found(
             [self._ranked(p, own, rows, k, first=f) for p, own, f in zip(parts, nearest, first, strict=True)],
             contenders=[len(f & p[DENSE].keys()) for p, f in zip(parts, first, strict=True)],
         )
-
-    def _nearest(
-        self, vectors: Vectors, depth: int, filters: Sequence[Filter], end: float
-    ) -> tuple[list[dict[str, IndexHit]], dict[str, Row]]:
-        """Return hits by id, and the rows of those that Milvus was not asked to tell the fields of.
-
-        It takes twice as long to tell them, and of many hits few are shown. ``end``: on the monotonic clock.
-        """
-        held = self._words is not None and self.rows.whole
-        raw = self._store.search(
-            self.release.collection,
-            vectors,
-            depth,
-            filters=filters,
-            fields=not held,
-            timeout_s=end - time.monotonic(),
-        )
-        nearest = [self._ours(hits) for hits in raw]
-        if not held:
-            return nearest, {}
-        versions = {i: hit.version for own in nearest for i, hit in own.items()}
-        rows = self.rows.of(versions, timeout_s=end - time.monotonic())
-        return [{i: hit for i, hit in own.items() if i in rows} for own in nearest], rows
 
     def named(
         self,
@@ -342,13 +321,12 @@ class LoadedRelease:
     ) -> list[ScoredHit]:
         ranking = self.release.ranking
         used = ranking if len(parts) > 1 else Ranking(coefficients={DENSE: ranking.coefficients[DENSE]})
-        told = {i: hit.fields for i, hit in nearest.items() if hit.fields}
         return [
             ScoredHit(
                 product_id=product_id,
                 rank=place,
                 score=score,
-                fields=told[product_id] if product_id in told else _fields(rows[product_id]),
+                fields=nearest[product_id].fields if product_id in nearest else _fields(rows[product_id]),
                 parts=_explained(parts, used, product_id),
             )
             for place, (product_id, score) in enumerate(_ordered(parts, used, k, first), start=1)

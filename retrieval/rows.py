@@ -63,14 +63,12 @@ class Row:
 class IndexHit:
     """One hit.
 
-    ``score`` is the inner product, 1.0 at best; ``fields`` are title, brand, category, price, availability,
-    or none where they were not asked for.
+    ``score`` is the inner product, 1.0 at best; ``fields`` are title, brand, category, price, availability.
     """
 
     product_id: str
     score: float
     generation: int
-    version: int
     fields: dict[str, Any]
 
 
@@ -155,11 +153,6 @@ def known_price(stored: float) -> float | None:
     return None if stored < 0 else float(stored)
 
 
-def shown_of(entity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a hit shows of a stored entity."""
-    return {field: entity[field] for field in SHOWN} | {"price": known_price(entity["price"])}
-
-
 def cut(text: str, limit: int) -> str:
     """Return the longest start of ``text`` that has at most ``limit`` UTF-8 bytes.
 
@@ -178,10 +171,8 @@ def to_found(raw: Sequence[Mapping[str, Any]], k: int) -> list[IndexHit]:
     for hit in raw:
         entity = hit["entity"]
         product_id = str(entity["product_id"])
-        fields = shown_of(entity) if SHOWN[0] in entity else {}
-        one = IndexHit(
-            product_id, float(hit["distance"]), int(entity["generation"]), int(entity["version"]), fields
-        )
+        fields = {field: entity[field] for field in SHOWN} | {"price": known_price(entity["price"])}
+        one = IndexHit(product_id, float(hit["distance"]), int(entity["generation"]), fields)
         if product_id not in found or one.score > found[product_id].score:
             found[product_id] = one
     return sorted(found.values(), key=lambda f: (-f.score, f.product_id))[:k]

@@ -154,34 +154,6 @@ def test_what_fails_beside_the_nearest_is_left_out_and_said(served, monkeypatch)
     assert [set(h.parts or {}) for h in found.hits[0]] == [{"dense"}] * 3
 
 
-def test_the_answers_are_the_same_once_all_rows_are_held(served, words, monkeypatch):
-    from retrieval.release import LoadedRelease
-
-    fresh = LoadedRelease.open(served.release, served._store, encoder=served.encoder, words=words)
-    asked = [(QUERIES, 3, []), (["red hdmi"], 40, [Filter(field="brand", value="black")])]
-    before = [fresh.find(queries, fresh.embed(queries), k, filters) for queries, k, filters in asked]
-    assert not fresh.rows.whole
-    fresh.hold_rows(lambda: False)
-    assert fresh.rows.whole
-    fields = []
-    monkeypatch.setattr(fresh, "_store", Watched(fresh._store, fields))
-    after = [fresh.find(queries, fresh.embed(queries), k, filters) for queries, k, filters in asked]
-    assert after == before
-    assert all(hit.fields["title"] for hits in after[0].hits for hit in hits)
-    assert fields == [False, False], "Milvus told fields that are held"
-
-
-class Watched:
-    """A store that notes whether searches ask for fields."""
-
-    def __init__(self, store: VectorStore, fields: list[bool]) -> None:
-        self._store, self._fields = store, fields
-
-    def search(self, *args: Any, fields: bool, **kwargs: Any) -> Any:
-        self._fields.append(fields)
-        return self._store.search(*args, fields=fields, **kwargs)
-
-
 def test_words_that_are_not_those_that_were_measured_do_not_serve(served, words):
     from retrieval.release import LoadedRelease, ReleaseError
 

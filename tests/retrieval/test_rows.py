@@ -65,7 +65,6 @@ def test_a_product_that_milvus_gives_twice_is_one_hit():
         entity = {
             "product_id": product_id,
             "generation": 1,
-            "version": 1,
             "title": "",
             "brand": "",
             "category": "",
