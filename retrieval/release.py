@@ -223,8 +223,8 @@ class LoadedRelease:
     def _rows_of(self, product_ids: Iterable[str], timeout_s: float) -> dict[str, Row]:
         """Return the rows of products; where the catalogue is followed, of those that it holds."""
         if self._words is not None:
-            versions = {i: v for i in product_ids if (v := self._words.version(i)) is not None}
-            return self.rows.of(versions, timeout_s=timeout_s)
+            entries = {i: entry for i in product_ids if (entry := self._words.entry(i)) is not None}
+            return self.rows.of(entries, timeout_s=timeout_s)
         read = self._store.rows(self.release.collection, list(product_ids), newest=False, timeout_s=timeout_s)
         return {row.product_id: row for row in read if row.generation == self._stamp}
 
@@ -287,7 +287,7 @@ class LoadedRelease:
         """
         if self._words is not None:
             try:
-                self.rows.fill(self._words.versions(), ended)
+                self.rows.fill(self._words.entries(), ended)
             except StoreError as error:
                 log.warning("rows were not read ahead", generation=self.generation, reason=str(error))
 

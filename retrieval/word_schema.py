@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import tantivy
 from tantivy import Occur, Query
@@ -14,6 +14,13 @@ from retrieval.identifiers import identifiers_of, spellings
 from retrieval.rows import PATH_SEPARATOR
 from schemas.products import CatalogProduct
 from schemas.search import Filter
+
+
+class Entered(NamedTuple):
+    """How a product stands in the words: its version, and a number that each entering has to itself."""
+
+    number: int
+    version: int
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from retrieval.characters import Characters, NgramCounts, ngram_counts
 from retrieval.identifiers import spellings
 from retrieval.word_schema import (
     SCHEMA,
+    Entered,
     WordDocument,
     any_of,
     both,
@@ -123,9 +124,14 @@ class WordIndex:
         """Return the version of the product's document, None for one that is not there."""
         return self._versions.get(product_id)
 
-    def versions(self) -> dict[str, int]:
-        """Return the version of every product."""
-        return dict(self._versions)
+    def entry(self, product_id: str) -> Entered | None:
+        """Return how the product stands here, None for one that is not there."""
+        number, version = self._numbers.get(product_id), self._versions.get(product_id)
+        return None if number is None or version is None else Entered(number, version)
+
+    def entries(self) -> dict[str, Entered]:
+        """Return how every product stands here."""
+        return {i: entry for i in list(self._numbers) if (entry := self.entry(i)) is not None}
 
     def change(self, documents: Iterable[WordDocument] = (), gone: Iterable[str] = ()) -> None:
         """Put documents in place of what has their ids, and take ids out.

@@ -180,6 +180,7 @@ def test_words_that_are_not_those_that_were_measured_do_not_serve(served, words)
 def test_a_changed_product_is_asked_for_again_until_the_index_has_it(milvus: str):
     from retrieval.index import Row, collection_name
     from retrieval.product_rows import ProductRows
+    from retrieval.word_schema import Entered
 
     def row(version: int, first: float) -> Row:
         vector = np.array([first, (1 - first**2) ** 0.5], dtype=np.float32)
@@ -193,10 +194,12 @@ def test_a_changed_product_is_asked_for_again_until_the_index_has_it(milvus: str
             store.build_index(name)
             store.load(name)
             rows = ProductRows(store, name, 1, capacity=10)
-            assert rows.of({"p": 1, "gone": 1}).keys() == {"p"}
-            assert rows.of({"p": 2})["p"].version == 1  # the index is behind the catalogue
+            assert rows.of({"p": Entered(1, 1), "gone": Entered(2, 1)}).keys() == {"p"}
+            assert rows.of({"p": Entered(3, 2)})["p"].version == 1  # the index is behind the catalogue
             store.upsert(name, [row(2, 0.5)])
-            assert rows.of({"p": 2})["p"].vector[0] == np.float32(0.5)
-            assert ProductRows(store, name, 2, capacity=10).of({"p": 2}) == {}  # of another generation
+            assert rows.of({"p": Entered(3, 2)})["p"].vector[0] == np.float32(0.5)
+            assert (
+                ProductRows(store, name, 2, capacity=10).of({"p": Entered(3, 2)}) == {}
+            )  # of another generation
         finally:
             store.drop(name)

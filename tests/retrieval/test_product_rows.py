@@ -8,8 +8,9 @@ import numpy as np
 from retrieval.index import VectorStore
 from retrieval.product_rows import AT_ONCE, ProductRows
 from retrieval.rows import Row
+from retrieval.word_schema import Entered
 
-VERSIONS = {f"p{n}": 1 for n in range(2 * AT_ONCE + 1)}
+ENTRIES = {f"p{n}": Entered(n, 1) for n in range(2 * AT_ONCE + 1)}
 
 
 class Index:
@@ -33,22 +34,31 @@ def rows_of(index: Index, capacity: int = 1000) -> ProductRows:
 def test_a_catalogue_that_fits_is_read_once_and_then_held() -> None:
     index = Index()
     rows = rows_of(index)
-    rows.fill(VERSIONS, lambda: False)
+    rows.fill(ENTRIES, lambda: False)
     assert index.asked == [AT_ONCE, AT_ONCE, 1]
-    assert rows.of({"p7": 1, "p400": 1}).keys() == {"p7", "p400"}
-    rows.fill({i: version for i, version in VERSIONS.items() if i != "p0"}, lambda: False)
+    assert rows.of({i: ENTRIES[i] for i in ("p7", "p400")}).keys() == {"p7", "p400"}
+    rows.fill({i: entry for i, entry in ENTRIES.items() if i != "p0"}, lambda: False)
     assert index.asked == [AT_ONCE, AT_ONCE, 1], "it was read again"
 
 
 def test_a_catalogue_that_does_not_fit_is_read_as_it_is_needed() -> None:
     index = Index()
-    rows = rows_of(index, capacity=len(VERSIONS) - 1)
-    rows.fill(VERSIONS, lambda: False)
+    rows = rows_of(index, capacity=len(ENTRIES) - 1)
+    rows.fill(ENTRIES, lambda: False)
     assert index.asked == []
-    assert rows.of({"p7": 1}).keys() == {"p7"}
+    assert rows.of({"p7": ENTRIES["p7"]}).keys() == {"p7"}
+
+
+def test_what_was_made_anew_under_its_old_version_is_read_again() -> None:
+    index = Index()
+    rows = rows_of(index)
+    rows.of({"p7": Entered(7, 1)})
+    rows.of({"p7": Entered(8, 1)})
+    rows.of({"p7": Entered(8, 1)})
+    assert index.asked == [1, 1]
 
 
 def test_reading_ahead_ends_when_it_is_told_to() -> None:
     index = Index()
-    rows_of(index).fill(VERSIONS, lambda: bool(index.asked))
+    rows_of(index).fill(ENTRIES, lambda: bool(index.asked))
     assert index.asked == [AT_ONCE]
