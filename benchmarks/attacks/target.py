@@ -7,10 +7,11 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -26,6 +27,7 @@ from broker.requesting import Requester, open_requester
 from broker.topics import ensure_topics
 from commands.instruments.only_asked import ONLY_ASKED
 from commands.support.asking import ask
+from commands.support.pages import read_page
 from commands.support.topic_state import read_releases
 from embedded.probing import says_yes
 from embedded.supervisor import PROCESSES, Supervisor
@@ -174,19 +176,35 @@ class RunningStack:
         None when it has not.
         """
         mark = f"honest-{uuid.uuid4().hex}"
-        if name == "searcher":
-            return await self._searched(within_s)
-        topic, record = _PROBES[name](self, mark)
+        if name in SEARCHED:
+            return await self._searched(SEARCHED[name], within_s)
+        topic, record = PROBES[name](self, mark)
         found = await self.answer_on(topic, mark.encode(), [record], within_s=within_s)
         return round(found[1], 2) if found else None
 
-    async def _searched(self, within_s: float) -> float | None:
+    async def _searched(self, answered: "Answered", within_s: float) -> float | None:
         started = time.monotonic()
         while time.monotonic() - started < within_s:
-            with suppress(TimeoutError):
-                if (await self.search()).status is Status.OK:
+            with suppress(TimeoutError, aiohttp.ClientError, OSError):
+                if await answered(self):
                     return round(time.monotonic() - started, 2)
         return None
+
+    async def answered_over_kafka(self) -> bool:
+        """Say whether a search is answered that a client sends to the topic."""
+        return (await self.search()).status is Status.OK
+
+    async def answered_over_http(self) -> bool:
+        """Say whether the API answers a search."""
+        address = (await asyncio.to_thread(read_page, self.settings, "api", "readyz")).get("address")
+        if address is None:
+            await asyncio.sleep(0.1)  # until it has said where it listens
+            return False
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session,
+            session.get(f"{address}/v1/search", params={"q": QUERY}) as answer,
+        ):
+            return answer.status == HTTPStatus.OK
 
 
 def an_event(mark: str, **fields: object) -> bytes:
@@ -221,7 +239,13 @@ def _probe_of_indexer(stand: RunningStack, mark: str) -> tuple[str, AttackRecord
     )
 
 
-_PROBES: Mapping[str, Callable[[RunningStack, str], tuple[str, AttackRecord]]] = {
+Answered = Callable[[RunningStack], Awaitable[bool]]
+# The honest work that each process is asked for: a search, or a record and the topic where it must show
+SEARCHED: Mapping[str, Answered] = {
+    "searcher": RunningStack.answered_over_kafka,
+    "api": RunningStack.answered_over_http,
+}
+PROBES: Mapping[str, Callable[[RunningStack, str], tuple[str, AttackRecord]]] = {
     "stream": _probe_of_stream,
     "trainer": _probe_of_trainer,
     "indexer": _probe_of_indexer,
