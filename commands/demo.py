@@ -37,7 +37,7 @@ from commands.instruments.traffic import steady_traffic
 from commands.support.session import err, out, show_json, table
 from commands.support.topic_state import read_pairs
 from embedded.errors import EmbeddedError
-from embedded.supervisor import Supervisor
+from embedded.supervisor import LOOP, Supervisor
 from schemas.settings import Settings
 from simulator.shop import Shop
 
@@ -63,8 +63,10 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
     }
     try:
         async with AsyncExitStack() as stack:
-            with Stage("start Kafka, Milvus and the five processes"):
-                servers = await stack.enter_async_context(Supervisor(data_dir=folder, env=env, quiet=True))
+            with Stage("start Kafka, Milvus and the four processes of the loop"):
+                servers = await stack.enter_async_context(
+                    Supervisor(data_dir=folder, env=env, processes=LOOP, quiet=True)
+                )
             memory = await stack.enter_async_context(watch_memory(folder))
             settings = Settings.load(
                 {
@@ -78,11 +80,9 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
             report.facts["stack_rss_mb"] = memory.peak_mb
             report.check(
                 memory.peak_mb <= 4096,
-                f"the whole stack takes at most 4 GB, training included ({memory.peak_mb} MB)",
+                f"the whole loop takes at most 4 GB, training included ({memory.peak_mb} MB)",
             )
-            report.facts["restarts"] = {
-                name: servers.restarts(name) for name in ("stream", "trainer", "indexer", "searcher", "api")
-            }
+            report.facts["restarts"] = {name: servers.restarts(name) for name in LOOP}
             report.check(not any(report.facts["restarts"].values()), "no process crashed")
     except (TimeoutError, EmbeddedError) as error:
         report.check(

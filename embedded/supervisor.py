@@ -31,7 +31,8 @@ from embedded.runtime import Runtime, claim, made_private
 from embedded.server import LocalServer
 from schemas.settings import PREFIX, PROCESS_SETTINGS, Settings
 
-PROCESSES = ("stream", "indexer", "searcher", "trainer", "api")
+LOOP = ("stream", "indexer", "searcher", "trainer")
+PROCESSES = (*LOOP, "api")
 _NICENESS = {"trainer": 10}  # training takes what the others leave
 _SERVER_QUIET_S = 120.0
 _STOP_DEADLINE_S = 15.0

@@ -23,7 +23,7 @@ from commands.support.serving_evidence import show_decision
 from commands.support.session import out, table
 from commands.support.topic_state import read_catalog, read_decisions, read_releases
 from embedded.errors import NotReadyError
-from embedded.supervisor import PROCESSES, Supervisor
+from embedded.supervisor import LOOP, Supervisor
 from schemas.releases import DeploymentCommand
 from schemas.search import SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
@@ -196,13 +196,13 @@ async def ready(settings: Settings, servers: Supervisor) -> None:
     """
     patience = Patience("the start", "every process to be ready", quiet_s=QUIET_S, advice=ADVICE)
     while True:
-        pages = {name: await asyncio.to_thread(read_page, settings, name, "readyz") for name in PROCESSES}
+        pages = {name: await asyncio.to_thread(read_page, settings, name, "readyz") for name in LOOP}
         if all(page.get("ready") for page in pages.values()):
             return
         if refused := servers.refused():
             raise NotReadyError("; ".join(refused.values()))
         told = {name: {k: v for k, v in page.items() if k in _MOVING} for name, page in pages.items()}
-        patience.saw(told | {"restarts": {name: servers.restarts(name) for name in PROCESSES}})
+        patience.saw(told | {"restarts": {name: servers.restarts(name) for name in LOOP}})
         await asyncio.sleep(0.2)
 
 
