@@ -41,6 +41,7 @@ from retrieval.rows import SHOWN, Row
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking, Release
 from schemas.search import Filter, ScoredHit
+from schemas.settings import SearcherSettings
 from schemas.text import normalise_query
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,6 @@ log = structlog.get_logger(__name__)
 WRONG_RELEASE_HITS = Counter(
     "searchloop_wrong_release_hits", "Hits of another generation than the one searched: must stay 0."
 )
-ROWS = 20_000  # are remembered where nobody says how many
 # Of a collection so much may be missing in the words: deletions that the index has not seen yet
 LACKING_SHARE, LACKING = 0.5, 20
 
@@ -90,7 +90,7 @@ class LoadedRelease:
         self._stamp = stamp_of(release)
         self._words = words
         self._sources = sources or {}
-        self.rows = rows or rows_of(release, store, ROWS)
+        self.rows = rows or rows_of(release, store, SearcherSettings().remembered_rows)
 
     @classmethod
     def open(
