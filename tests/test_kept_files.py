@@ -50,6 +50,14 @@ def badly_named(root: Path) -> list[str]:
     ]
 
 
+def links(root: Path) -> list[str]:
+    """Return the links that git keeps: they lead to what is on one machine only."""
+    listed = subprocess.run(
+        ["git", "-C", str(root), "ls-files", "-s", "-z"], capture_output=True, check=False
+    ).stdout.decode()
+    return [entry.split("\t")[1] for entry in listed.split("\0") if entry.startswith("120000")]
+
+
 def machine_traces(root: Path) -> list[str]:
     found = []
     for path in kept_files(root):
@@ -92,6 +100,10 @@ def test_every_name_says_something() -> None:
 
 def test_no_trace_of_a_machine_or_an_index_is_kept() -> None:
     assert machine_traces(ROOT) == []
+
+
+def test_no_link_is_kept() -> None:
+    assert links(ROOT) == []
 
 
 def test_every_file_that_a_page_names_is_there() -> None:
@@ -168,6 +180,13 @@ def test_a_name_that_says_nothing_is_caught(path: str, tmp_path: Path) -> None:
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text("")
     assert len(badly_named(tmp_path)) == 1
+
+
+def test_a_link_is_caught(tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(tmp_path / "elsewhere")
+    for command in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    assert links(tmp_path) == [".venv"]
 
 
 @pytest.mark.parametrize("trace", FORBIDDEN_TEXT)

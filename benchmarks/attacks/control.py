@@ -121,7 +121,8 @@ async def guard_as_weapon(stand: RunningStack) -> dict[str, Any]:
         await stand.search(f"{number}" * 40, offset=900, client_id="attacker")
     await asyncio.sleep(_GUARD_S)
     now = await stand.pointer()
-    kept = now is not None and now.live.generation == pointer.live.generation
+    # Earlier attacks asked to forget, so refreshes of the promoted model may have come meanwhile
+    kept = now is not None and now.live.model_sha256 == pointer.live.model_sha256
     return {
         "held": kept,
         "searches": 460,
