@@ -22,6 +22,7 @@ Place = tuple[str, int]
 # key.
 CLAIM_KEY = b"\x00claim"
 _TIMEOUT_MS = 60_000
+_PAUSES_S = (1.0, 2.0, 4.0)
 
 
 class Claims:
@@ -80,7 +81,28 @@ class Claims:
 
     async def _claim(self, place: Place) -> int:
         topic, partition = place
-        writer = AIOKafkaProducer(
+        writer = await self._started(place)
+        async with writer.transaction():
+            marked = await (await writer.send(topic, None, key=CLAIM_KEY, partition=partition))
+        return int(marked.offset)
+
+    async def _started(self, place: Place) -> AIOKafkaProducer:
+        """Start a writer. A broker that has just come back names no broker at all; aiokafka asserts one."""
+        for pause_s in (*_PAUSES_S, None):
+            writer = self._writers[place] = self._writer(*place)
+            try:
+                await writer.start()
+            except AssertionError:
+                if pause_s is None:
+                    raise
+                await writer.stop()
+                await asyncio.sleep(pause_s)
+            else:
+                break
+        return writer
+
+    def _writer(self, topic: str, partition: int) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id=self._client_id,
             transactional_id=f"{topic}-{partition}{self._share and '-' + self._share}",
@@ -91,11 +113,6 @@ class Claims:
             compression_type="zstd",
             request_timeout_ms=_TIMEOUT_MS,
         )
-        self._writers[place] = writer
-        await writer.start()
-        async with writer.transaction():
-            marked = await (await writer.send(topic, None, key=CLAIM_KEY, partition=partition))
-        return int(marked.offset)
 
     async def _write(self, writer: AIOKafkaProducer, records: list[Outgoing]) -> int:
         async with writer.transaction():

@@ -7,7 +7,6 @@ what the log says.
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -53,16 +52,26 @@ class Reader:
         ends = await self._inner.end_offsets(self._partitions)
         return {(tp.topic, tp.partition): int(end) for tp, end in ends.items()}
 
-    async def offsets_at(self, moment: datetime) -> dict[tuple[str, int], int]:
-        """Return the offset of the first record that is not older, per topic and partition.
+    async def first_at(self, places: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], Record]:
+        """Return the first record at or behind a place, per topic and partition; none where none is left.
 
-        A partition without one is left out.
+        Leaves the positions behind what it has read, and partitions without a place paused.
         """
-        at = int(moment.timestamp() * 1000)
-        found = await self._inner.offsets_for_times(dict.fromkeys(self._partitions, at))
-        return {
-            (tp.topic, tp.partition): int(first.offset) for tp, first in found.items() if first is not None
-        }
+        left = {TopicPartition(*place): offset for place, offset in places.items()}
+        ends = await self._inner.end_offsets(list(left))
+        self._inner.pause(*self._partitions)
+        self._inner.resume(*left)
+        for tp, offset in left.items():
+            self._inner.seek(tp, offset)
+        found: dict[tuple[str, int], Record] = {}
+        while left:
+            self._pace.note(moved=True)
+            batches = await self._inner.getmany(*left, timeout_ms=200)
+            found |= {(tp.topic, tp.partition): as_record(raw[0]) for tp, raw in batches.items() if raw}
+            for tp in list(left):
+                if batches.get(tp) or await self._inner.position(tp) >= ends[tp]:
+                    del left[tp]
+        return found
 
     async def positions(self) -> dict[tuple[str, int], int]:
         """Return the next offset to be read, per topic and partition."""
@@ -98,13 +107,15 @@ async def open_reader(
     only: Collection[tuple[str, int]] | None = None,
     key: str | None = None,
     fetch_wait_ms: int = 200,
+    fetch_bytes: int = 8 << 20,
     committed: bool = True,
 ) -> AsyncIterator[Reader]:
     """Open a reader for the length of the block.
 
     ``start``: ``"beginning"``, ``"end"``, or the next offset per (topic, partition). A partition that
     ``start`` does not name is read from its beginning. ``only``: these partitions of the topics, else all.
-    ``key``: of each topic that partition alone in which records of this key lie. ``committed``: of
+    ``key``: of each topic that partition alone in which records of this key lie. ``fetch_bytes``: of each
+    partition at a time, at least a batch. ``committed``: of
     transactions only what was committed, and ends lie before the first open one; else everything. Raises
     ``LookupError`` when a topic does not exist.
     """
@@ -121,7 +132,7 @@ async def open_reader(
         auto_offset_reset="earliest",
         isolation_level="read_committed" if committed else "read_uncommitted",
         fetch_max_wait_ms=fetch_wait_ms,
-        max_partition_fetch_bytes=8 << 20,
+        max_partition_fetch_bytes=fetch_bytes,
     )
     try:
         await inner.start()

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import ProducerFenced
 
 from broker.claiming import CLAIM_KEY, open_claims
@@ -74,3 +75,20 @@ async def test_a_mark_is_no_value_to_readers_and_an_empty_flush_is_none(kafka, p
         await claims.take([(pairs, 0), (pairs, 1)])
         await claims.write_all([])
     assert await values_of(kafka, pairs) == {}
+
+
+async def test_a_claim_waits_for_a_broker_that_names_no_broker_yet(kafka, pairs, monkeypatch):
+    """After a pause longer than its session a broker names none, not even itself: aiokafka asserts one."""
+    asked = []
+    lookup = AIOKafkaClient.coordinator_lookup
+
+    async def not_yet(self, *args):
+        asked.append(args)
+        assert len(asked) > 1, "Did we not perform bootstrap?"
+        return await lookup(self, *args)
+
+    monkeypatch.setattr(AIOKafkaClient, "coordinator_lookup", not_yet)
+    async with open_claims(kafka) as claims:
+        await claims.take([(pairs, 0)])
+        await claims.write_all([Outgoing(pairs, b"v", key=b"k", partition=0)])
+    assert await values_of(kafka, pairs) == {b"k": b"v"}

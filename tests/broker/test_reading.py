@@ -1,7 +1,6 @@
 """Writing, and reading a topic without a group: to its end, from an offset, and on."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 
@@ -66,31 +65,6 @@ async def test_a_compacted_topic_reads_as_its_newest_values(kafka: str, catalog:
     assert {key: record.value for key, record in state.records.items()} == expected
     assert sum(state.offsets.values()) == 41
     assert all(record.partition == partition_of(key.decode(), 3) for key, record in state.records.items())
-
-
-@pytest.mark.broker
-async def test_what_came_since_a_moment_is_told_by_offsets(kafka: str, catalog: str) -> None:
-    """The moments are the broker's: what a producer says of the time is not taken."""
-    async with open_reader(kafka, [catalog]) as reader, open_producer(kafka) as producer:
-
-        async def written(partition: int) -> int:
-            """Write a record and return the broker's time of it, in milliseconds."""
-            await producer.send(
-                Outgoing(catalog, b"v", key=b"k", partition=partition, timestamp_ms=1_000_000)
-            )
-            while not (records := await reader.poll()):
-                pass
-            return records[-1].timestamp_ms
-
-        await written(1)
-        old, new = await written(0), 0
-        count = 1
-        while new <= old:
-            new = await written(0)
-            count += 1
-        first = await reader.offsets_at(datetime.fromtimestamp(old / 1000, UTC))
-        assert first[catalog, 0] == 0
-        assert await reader.offsets_at(datetime.fromtimestamp(new / 1000, UTC)) == {(catalog, 0): count - 1}
 
 
 @pytest.mark.broker

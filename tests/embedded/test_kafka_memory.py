@@ -1,5 +1,6 @@
 """What a stranger can take of the embedded broker's memory with a few bytes."""
 
+import asyncio
 import socket
 import struct
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from broker.producing import open_producer
 from broker.records import Outgoing
@@ -14,7 +16,7 @@ from broker.topics import ensure_topics
 from embedded.kafka import EmbeddedKafka
 from embedded.kafka_config import LARGEST_RECORD_BYTES, LARGEST_REQUEST_BYTES, heap_mb, server_properties
 from schemas.settings import Settings
-from tests.topics import read_all
+from tests.topics import read_all, write_unpacking
 
 MB = 1 << 20
 
@@ -78,3 +80,25 @@ async def test_the_largest_records_of_several_partitions_are_taken_at_once(
     most = LARGEST_RECORD_BYTES - 4096
     async with open_producer(broker.address, linger_ms=0) as producer:
         await producer.send_all(Outgoing(topic, b"x" * most, key=b"k", partition=p) for p in range(3))
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+async def test_a_record_that_compaction_has_no_room_for_does_not_end_the_broker(tmp_path: Path) -> None:
+    """It ended, and met the record again after each start."""
+    policy = {"cleanup.policy": "compact", "segment.ms": "1000", "min.cleanable.dirty.ratio": "0.01"}
+    with EmbeddedKafka(tmp_path / "kafka") as broker:
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
+        await admin.start()
+        await admin.create_topics([NewTopic("t", 1, 1, topic_configs=policy)])
+        await admin.close()
+        before, log = broker.pid, broker.data_dir / "broker.log"
+        await write_unpacking(broker.address, "t", 300 << 20)
+        async with open_producer(broker.address, linger_ms=0) as producer, asyncio.timeout(180):
+            while "OutOfMemoryError" not in log.read_text():
+                await producer.send(Outgoing("t", b"v", key=b"other"))
+                await asyncio.sleep(0.5)
+            await producer.send(Outgoing("t", b"last", key=b"other"))
+        found = await read_all(broker.address, "t")
+        assert found[-1].value == b"last"
+        assert broker.pid == before

@@ -18,8 +18,9 @@ from typing import TypeVar
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from broker.by_time import written_since
 from broker.guarding import judged
-from broker.reading import Compacted, open_reader, read_compacted
+from broker.reading import Compacted, read_compacted
 from broker.records import Record
 from retrieval.document import document_text
 from retrieval.identifiers import identifiers_of
@@ -229,9 +230,8 @@ async def _read(settings: TrainerSettings) -> tuple[Compacted, Compacted, int, i
 
 
 async def _written(settings: TrainerSettings, names: Iterable[str], since: datetime) -> int:
-    async with open_reader(settings.kafka, [settings.topic(name) for name in names], start="end") as reader:
-        firsts, ends = await reader.offsets_at(since), await reader.end_offsets()
-        return sum(end - firsts.get(tp, end) for tp, end in ends.items())
+    written = await written_since(settings.kafka, [settings.topic(name) for name in names], since)
+    return sum(len(offsets) for offsets in written.values())
 
 
 def _parsed(parse: Callable[[bytes], F], key_of: Callable[[F], bytes], topic: Compacted) -> list[F]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
+from broker.by_time import written_since
 from broker.guarding import judged
 from broker.reading import open_reader
 from broker.records import Record
@@ -96,7 +97,8 @@ async def await_release(
     """
     decisions = settings.topic(DECISIONS.name)
     releases, begun = ReleaseLog(settings.deployment), None
-    start = await _since(settings, decisions, command.at - EXPIRY_GRACE)
+    written = await written_since(settings.kafka, [decisions], command.at - EXPIRY_GRACE)
+    start = {place: offsets.start for place, offsets in written.items()}
     async with open_reader(settings.kafka, [settings.topic(RELEASES.name), decisions], start=start) as reader:
         while True:
             expired = command.expires_at is not None and datetime.now(UTC) > command.expires_at + grace
@@ -118,13 +120,6 @@ async def await_release(
                     building(said)
             if last_look and begun is None:
                 return None
-
-
-async def _since(settings: TrainerSettings, topic: str, moment: datetime) -> dict[tuple[str, int], int]:
-    """Return where the records of a topic begin that were written at ``moment`` or later."""
-    async with open_reader(settings.kafka, [topic], start="end") as reader:
-        ends = await reader.end_offsets()
-        return ends | await reader.offsets_at(moment)
 
 
 def published(said: LivePointer | Release | None, run_id: str, command_id: str) -> int | None:
