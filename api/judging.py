@@ -7,6 +7,7 @@ that a product exists is not asked here.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from api.posted import Posted
 from broker.guarding import judged
@@ -43,7 +44,7 @@ class RecordJudge:
         self._rules, self._topic_name, self._now = rules, topic_name, now
 
     def event(self, index: int, posted: Posted) -> Verdict:
-        """RecordJudge a search or an interaction, by its fields."""
+        """Judge a search or an interaction, by its fields."""
         fields = fields_of(posted.value)
         if fields.get("action_name") not in (None, "") or not fields:
             return self._record(index, INTERACTIONS.name, posted, fields)
@@ -53,18 +54,18 @@ class RecordJudge:
         return refused(index, refuse(Reason.SCHEMA, message=neither))
 
     def product(self, index: int, posted: Posted) -> Verdict:
-        """RecordJudge a product, or its deletion."""
+        """Judge a product, or its deletion."""
         return self._record(index, PRODUCTS.name, posted, fields_of(posted.value))
 
     def deletion(self, product_id: str) -> Verdict:
-        """RecordJudge the deletion of a product by its id alone."""
+        """Judge the deletion of a product by its id alone."""
         if "\ufffd" in product_id:
             return refused(0, refuse(Reason.UNDECODABLE_TEXT, "key", "the id is not UTF-8"))
         full = self._topic_name(PRODUCTS.name)
         return self._outgoing(0, PRODUCTS.name, Outgoing(full, None, key=product_id.encode()))
 
     def foreign(self, form: str, index: int, posted: Posted) -> Verdict:
-        """RecordJudge a record of another system: all that it becomes is good, or nothing is written."""
+        """Judge a record of another system: all that it becomes is good, or nothing is written."""
         fields = load(posted.value)
         if isinstance(fields, Rejection):
             return refused(index, fields)
@@ -102,8 +103,14 @@ class RecordJudge:
         if isinstance(found, CatalogProduct | Tombstone):
             return Verdict(RecordResult(index=index, status="accepted", product_id=found.product_id), (out,))
         event_id = getattr(found, "event_id", None)
-        own = event_id if event_id != agreed_id(None, None, record) else None
+        own = event_id if event_id != _placeless_id(out.topic) else None
         return Verdict(RecordResult(index=index, status="accepted", event_id=own), (out,))
+
+
+@cache
+def _placeless_id(topic: str) -> str | Rejection:
+    """Return what intake's rule calls a record without an id, here where all lie in the same place."""
+    return agreed_id(None, None, Record(topic, 0, 0, 0, None, None))
 
 
 def _timed(fields: dict[str, object], now: datetime) -> dict[str, object]:

@@ -43,7 +43,7 @@ class Taking:
     async def take(
         self, found: Sequence[Posted], judge: Callable[[int, Posted], Verdict], place: Place, *, write: bool
     ) -> RecordsAnswer | HttpFault:
-        """RecordJudge records and, if they are to be written, write the good ones.
+        """Judge records and, if they are to be written, write the good ones.
 
         The place is kept until the broker has them, or never will.
         """
