@@ -18,7 +18,7 @@ from broker.release_log import ReleaseLog
 from broker.requesting import Requester
 from process.health import Health
 from schemas.bounds import API_HELD_BYTES
-from schemas.settings import ApiSettings
+from schemas.settings import ApiSettings, named
 from schemas.topics import RELEASES, SEARCH_REQUESTS, SEARCH_RESPONSES
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
             taking = Taking(
                 settings, writing, Capacity(settings.api_posts, API_HELD_BYTES), health.faults["kafka"]
             )
-            names = [name.strip().lower() for name in settings.api_names.split(",") if name.strip()]
+            names = named(settings.api_names.lower())
             server = web_server(FrontDoor(application(searching, taking), names))
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             tasks = [

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from schemas.releases import Candidate, Kind, Ranking
+from schemas.settings import named
 from schemas.training import Decision
 
 RUNS, REFRESHES = "runs", "refreshes"
@@ -69,7 +70,7 @@ def model_folders(data_dir: Path, further: str) -> list[Path]:
     return [
         data_dir / RUNS,
         data_dir / REFRESHES,
-        *(Path(name.strip()) for name in further.split(",") if name.strip()),
+        *map(Path, named(further)),
     ]
 
 

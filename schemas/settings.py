@@ -286,8 +286,7 @@ class StreamSettings(IntakeRules):
     @property
     def salts_before(self) -> tuple[str, ...]:
         """Return the salts under which shoppers may stand besides the present one."""
-        said = (text.strip() for text in self.client_salts_before.split(","))
-        return tuple("" if text == "none" else text for text in said if text)
+        return tuple("" if salt == "none" else salt for salt in named(self.client_salts_before))
 
 
 # What a popularity formula may speak of: net of what was taken back, revenue in whole units of money.

@@ -17,7 +17,7 @@ from retrieval.live import Live
 from retrieval.release import LoadedRelease
 from retrieval.seal import KEY_BYTES
 from schemas.releases import SearcherReport
-from schemas.settings import SearcherSettings, SettingsError
+from schemas.settings import SearcherSettings, SettingsError, named
 from schemas.topics import SEARCH_REQUESTS, SEARCH_RESPONSES, SEARCHER_REPORTS
 from searcher.catalog_words import CatalogWords
 from searcher.counting import Counts
@@ -122,7 +122,7 @@ async def reply_topics(settings: SearcherSettings) -> dict[str, TopicFacts]:
     """
     wanted = [
         settings.topic(SEARCH_RESPONSES.name),
-        *(t.strip() for t in settings.reply_topics.split(",") if t.strip()),
+        *named(settings.reply_topics),
     ]
     end = time.monotonic() + PATIENCE_S
     while missing := [
