@@ -1,7 +1,4 @@
-"""The rows of the gate that look at the model alone, A1 and A2: is it what it should be, has it collapsed.
-
-Pure.
-"""
+"""The rows of the gate that look at the model alone: is it what it should be, has it collapsed. Pure."""
 
 from collections.abc import Sequence
 

@@ -60,6 +60,11 @@ class Rule:
         )
 
 
+def missing(name: str, what: str, *, baseline: str | None = None) -> Check:
+    """Return the check of a row that has no numbers: a fail that says what is missing, never a pass."""
+    return Check(name=name, verdict="fail", reason=f"missing: {what}", baseline=baseline)
+
+
 def judge(rules: Sequence[Rule], *, clusters: Ints | None, resamples: int, seed: int) -> list[Check]:
     """Return one check per rule, in their order."""
     early = [_without_numbers(rule) for rule in rules]
@@ -106,21 +111,18 @@ def _answer(rule: Rule, a: Floats, b: Floats, weight: Floats, means: Floats) -> 
     delta = float((a - b) @ weight / total)
     delta = 0.0 if abs(delta) < 1e-12 else delta
     verdict: Verdict = rule.otherwise
-    if low > rule.floor:
+    if rule.reported or low > rule.floor:
         verdict = "pass"
     elif high < rule.ceiling and delta < rule.loss:
         verdict = "fail"
     elif delta < rule.least:
         verdict = "inconclusive"
-    reason = rule.reason
-    if rule.reported:
-        verdict = "pass"
     numbers = {
         "candidate_value": ours,
         "baseline_value": theirs,
         "delta": delta,
         "ci_low": low,
         "ci_high": high,
+        "threshold": rule.threshold,
     }
-    check = rule.frame(verdict, reason, int((weight > 0).sum()))
-    return check.model_copy(update={**numbers, "threshold": rule.threshold})
+    return rule.frame(verdict, rule.reason, int((weight > 0).sum())).model_copy(update=numbers)

@@ -3,8 +3,7 @@
 A refresh trains nothing, so what judges a model has no rows here. ``docs/gate.md`` lists them with reasons.
 """
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,25 +13,18 @@ from trainer.evaluation.fusion import MIN_QUERIES, Fitted
 from trainer.evaluation.segments import GUARDED
 from trainer.gate.comparison import Rule, judge
 from trainer.gate.evidence import GateEvidence
-from trainer.gate.gate_rows import EITHER, FAIL, UNSURE, GateRow
+from trainer.gate.gate_rows import EITHER, GateRow
 from trainer.gate.relevance_checks import catastrophes_check, segment_rules
 from trainer.gate.side_checks import churn_check, data_checks, exposure_checks, pinned_check
 
-REFRESH_ROWS: Mapping[str, GateRow] = MappingProxyType(
+_REFIT = GateRow("refit_vs_live", EITHER, "the loss against live's coefficients is below {limit}", 0.005)
+# All others are rows of a run's gate, too
+REFRESH_ROWS = frozenset(
     {
-        row.name: row
-        for row in (
-            GateRow("data_one_client", FAIL, "", "gate_max_client_share"),
-            GateRow("data_refused", FAIL, "", "gate_max_refused_share"),
-            GateRow("refit_vs_live", EITHER, "the loss against live's coefficients is below {limit}", 0.005),
-            GateRow("catastrophes", FAIL, "", "gate_max_catastrophes"),
-            GateRow("diversity_new_products", FAIL, "", "gate_min_new_exposure"),
-            GateRow("segment_NAME", FAIL, "", "gate_max_segment_loss"),
-            GateRow("pinned", FAIL, ""),
-            GateRow("churn", UNSURE, "", "gate_min_overlap"),
-        )
+        "data_one_client", "data_refused", _REFIT.name, "catastrophes", "diversity_new_products",
+        "segment_NAME", "pinned", "churn",
     }
-)
+)  # fmt: skip
 _DATA = ("data", "data_one_client", "data_refused")
 KEPT = "coefficients_kept"
 
@@ -70,11 +62,10 @@ def refresh_checks(evidence: GateEvidence, limits: GateSettings, fitted: Sequenc
 
 
 def _vs_live(evidence: GateEvidence, limits: GateSettings) -> Check:
-    row = REFRESH_ROWS["refit_vs_live"]
-    most = row.limit_by(limits)
+    most = _REFIT.limit_by(limits)
     rule = Rule(
-        row.name,
-        row.told(limit=most),
+        _REFIT.name,
+        _REFIT.told(limit=most),
         evidence.ndcg10["candidate"],
         evidence.ndcg10["live"],
         np.ones(evidence.queries),
@@ -83,14 +74,16 @@ def _vs_live(evidence: GateEvidence, limits: GateSettings) -> Check:
         threshold=-most,
         empty="pass",
     )
-    clusters = evidence.clusters
-    (check,) = judge([rule], clusters=clusters, resamples=limits.gate_resamples, seed=limits.seed)
-    return check
+    return _judged([rule], evidence, limits)[0]
 
 
 def _groups(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
     """Return the checks of what learning tends to hurt: it is what a memory that weighs more buries."""
     rules = segment_rules(evidence, limits, [name for name in GUARDED if name in evidence.segments])
+    return _judged(rules, evidence, limits)
+
+
+def _judged(rules: Sequence[Rule], evidence: GateEvidence, limits: GateSettings) -> list[Check]:
     clusters = evidence.clusters
     return judge(rules, clusters=clusters, resamples=limits.gate_resamples, seed=limits.seed)
 

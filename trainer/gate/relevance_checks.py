@@ -1,4 +1,4 @@
-"""The rows of the gate that compare relevance, Q1 to Q7: which comparison, held against what.
+"""The rows of the gate that compare relevance: which comparison, held against what.
 
 Pure; ``docs/gate.md`` gives the reasons.
 """
@@ -14,7 +14,7 @@ from schemas.training import Check
 from trainer.evaluation.bootstrap import Floats
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.segments import GUARDED
-from trainer.gate.comparison import ALPHA, UNTAUGHT, Rule, judge
+from trainer.gate.comparison import ALPHA, UNTAUGHT, Rule, judge, missing
 from trainer.gate.evidence import Bools, GateEvidence, Verdict
 from trainer.gate.gate_rows import GATE_ROWS, GateRow
 
@@ -26,8 +26,11 @@ def relevance_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check
 
     And those of segments, further metrics, judgments, and of whose gain it is.
     """
-    rules = [_live(evidence, limits), _base(evidence, limits), _best(evidence, limits), *_plain(evidence)]
-    rules += [
+    rules = [
+        _live(evidence, limits),
+        _bounded(evidence, "vs_base", "base", limits),
+        _bounded(evidence, "ratchet", "best", limits),
+        *_plain(evidence),
         *segment_rules(evidence, limits, sorted(s for s in evidence.segments if s != "all")),
         *_guards(evidence, limits),
         *_metrics(evidence, limits),
@@ -71,14 +74,6 @@ def _live(evidence: GateEvidence, limits: GateSettings) -> Rule:
         otherwise="inconclusive",
         threshold=least,
     )
-
-
-def _base(evidence: GateEvidence, limits: GateSettings) -> Rule:
-    return _bounded(evidence, "vs_base", "base", limits)
-
-
-def _best(evidence: GateEvidence, limits: GateSettings) -> Rule:
-    return _bounded(evidence, "ratchet", "best", limits)
 
 
 def _bounded(evidence: GateEvidence, name: str, baseline: str, limits: GateSettings) -> Rule:
@@ -146,7 +141,7 @@ def _metrics(evidence: GateEvidence, limits: GateSettings) -> list[Rule]:
     rows = [(f"metric_{metric}", metric, evidence.further.get(metric, {}), everything) for metric in FURTHER]
     rows += [
         (f"metric_{name}_ndcg10", f"{name}_ndcg10", evidence.ndcg10, weight)
-        for name, weight in _weights(evidence).items()
+        for name, weight in (("traffic", evidence.traffic), ("revenue", evidence.revenue))
     ]
     return [
         _rule(
@@ -162,10 +157,6 @@ def _metrics(evidence: GateEvidence, limits: GateSettings) -> list[Rule]:
 def _no_loss(limits: GateSettings) -> float:
     """Return the mean below which something is lost: 0, or less where no worse is good enough."""
     return min(0.0, limits.gate_min_gain)
-
-
-def _weights(evidence: GateEvidence) -> dict[str, Floats | None]:
-    return {"traffic": evidence.traffic, "revenue": evidence.revenue}
 
 
 def _without_best_category(evidence: GateEvidence, limits: GateSettings) -> Rule:
@@ -202,9 +193,7 @@ def _one_client(evidence: GateEvidence, limits: GateSettings) -> Check:
     row = GATE_ROWS["gain_beyond_one_client"]
     name, reason, limit = row.name, row.told(), row.limit_by(limits)
     if a is None or b is None:
-        return Check(
-            name=name, verdict="fail", reason=f"missing: {_absent(evidence, 'live')}", baseline="live"
-        )
+        return missing(name, _absent(evidence, "live"), baseline="live")
     total, most = float(np.nan_to_num(a - b).sum()), max(gains.values(), default=0.0)
     share = most / total if total > 0 else 0.0
     verdict: Verdict = "pass" if share <= limit else "inconclusive"
@@ -240,12 +229,7 @@ def catastrophes_check(evidence: GateEvidence, limits: GateSettings) -> Check:
     """Return the check of queries that lose their best product from the first ten."""
     candidate, live = evidence.best_in_10.get("candidate"), evidence.best_in_10.get("live")
     if candidate is None or live is None:
-        return Check(
-            name="catastrophes",
-            verdict="fail",
-            reason="missing: best products of candidate and live",
-            baseline="live",
-        )
+        return missing("catastrophes", "best products of candidate and live", baseline="live")
     limit = GATE_ROWS["catastrophes"].limit_by(limits)
     share = float((live & ~candidate).mean()) if len(live) else 0.0
     return Check(

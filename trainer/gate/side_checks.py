@@ -1,12 +1,12 @@
 """The rows of the gate beside relevance.
 
-Data (D1 to D3), pinned queries (Q6), diversity (Q8), churn (Q9), whose pairs moved. Pure.
+Data, pinned queries, diversity, churn, whose pairs moved. Pure.
 """
 
 from schemas.settings import GateSettings
 from schemas.training import Check
 from trainer.evaluation.rank_changes import digest_of, doubtful_first
-from trainer.gate.comparison import UNTAUGHT
+from trainer.gate.comparison import UNTAUGHT, missing
 from trainer.gate.evidence import Exposure, GateEvidence, Verdict
 from trainer.gate.gate_rows import GATE_ROWS
 
@@ -24,14 +24,7 @@ def data_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
     data, queries = evidence.data, evidence.queries
     checks = [_row("data_minimum", queries, limits)]
     if data is None:
-        return [
-            *checks,
-            Check(
-                name="data",
-                verdict="fail",
-                reason=f"missing: {evidence.problems.get('data', 'facts of the data')}",
-            ),
-        ]
+        return [*checks, missing("data", evidence.problems.get("data", "facts of the data"))]
     average = 10 / max(1, data.clients)
     checks += [
         _row("data_clients", data.clients, limits),
@@ -40,11 +33,7 @@ def data_checks(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
         _row("data_one_query", data.query_share, limits, most=True),
     ]
     if data.received is None or data.refused is None:
-        checks.append(
-            Check(
-                name="data_refused", verdict="fail", reason="missing: counts of received and refused records"
-            )
-        )
+        checks.append(missing("data_refused", "counts of received and refused records"))
     else:
         checks.append(
             _refused(data.refused / data.received if data.received else 0.0, data.volume_ratio, limits)
@@ -65,14 +54,7 @@ def exposure_checks(evidence: GateEvidence, limits: GateSettings, vs_live: Check
     """
     candidate, live = evidence.exposure.get("candidate"), evidence.exposure.get("live")
     if candidate is None or live is None:
-        return [
-            Check(
-                name="diversity",
-                verdict="fail",
-                reason="missing: what candidate and live show",
-                baseline="live",
-            )
-        ]
+        return [missing("diversity", "what candidate and live show", baseline="live")]
     gained = _sure_gain(vs_live)
     checks = []
     for name, ours, theirs in (
@@ -108,8 +90,7 @@ def _new_exposure(evidence: GateEvidence, candidate: Exposure, limits: GateSetti
     """
     row, untaught = GATE_ROWS["guard_new_exposure"], evidence.exposure.get(UNTAUGHT)
     if untaught is None:
-        missing = f"missing: what {UNTAUGHT} shows"
-        return Check(name=row.name, verdict="fail", reason=missing, baseline=UNTAUGHT)
+        return missing(row.name, f"what {UNTAUGHT} shows", baseline=UNTAUGHT)
     share, told = row.limit_by(limits), row.told(limit=row.limit_by(limits))
     least, good = share * untaught.new, candidate.new >= share * untaught.new
     if untaught.new * PLACES * evidence.queries < limits.gate_min_segment_queries:
@@ -121,12 +102,7 @@ def _new_exposure(evidence: GateEvidence, candidate: Exposure, limits: GateSetti
 def churn_check(evidence: GateEvidence, limits: GateSettings, vs_live: Check) -> Check:
     """Return the check of how much changes for shoppers: a person should look, unless the gain is large."""
     if evidence.overlap is None:
-        return Check(
-            name="churn",
-            verdict="fail",
-            reason="missing: the first ten of candidate and live",
-            baseline="live",
-        )
+        return missing("churn", "the first ten of candidate and live", baseline="live")
     least = GATE_ROWS["churn"].limit_by(limits)
     good = evidence.overlap >= least or _sure_gain(vs_live)
     reason = GATE_ROWS["churn"].told(limit=least, sure_gain=SURE_GAIN)
@@ -139,11 +115,7 @@ def churn_check(evidence: GateEvidence, limits: GateSettings, vs_live: Check) ->
 def pinned_check(evidence: GateEvidence) -> Check:
     """Return the check of the queries that an operator has pinned; without any it passes."""
     if evidence.pinned is None:
-        return Check(
-            name="pinned",
-            verdict="fail",
-            reason=f"missing: {evidence.problems.get('pinned', 'pinned queries')}",
-        )
+        return missing("pinned", evidence.problems.get("pinned", "pinned queries"))
     broken = [p for p in evidence.pinned if p.missing]
     told = "; ".join(f"{p.query!r} has not {', '.join(p.missing)} in its first {p.k}" for p in broken[:5])
     reason = told or ("all pinned queries hold" if evidence.pinned else "no query is pinned")

@@ -67,4 +67,4 @@ def test_what_serves_and_cannot_be_read_is_replaced_rather_than_kept() -> None:
 def test_the_page_lists_the_rows_of_a_refresh() -> None:
     table = PAGE.read_text(encoding="utf-8").partition("## The rows of a refresh")[2].partition("\n## ")[0]
     first = " ".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))
-    assert set(re.findall(r"`(\w+)`", first)) == REFRESH_ROWS.keys()
+    assert set(re.findall(r"`(\w+)`", first)) == REFRESH_ROWS
