@@ -26,7 +26,7 @@ from trainer.evaluation.rankers import (
     words_of_catalog,
 )
 from trainer.evaluation.ranking_metrics import RANKING_METRICS
-from trainer.evaluation.segments import CATEGORY, SEGMENTS, describe
+from trainer.evaluation.segments import CATEGORY, SEGMENTS, describe, gains_of
 from trainer.gate.data_facts import leading_clients
 from trainer.gate.evidence import Bools
 
@@ -82,7 +82,7 @@ class Pool:
         queries = describe(ground.qrels, ground.weighted, catalog.categories, ground.snapshot.clients)
         ranked = dense(Embedded.of(live, queries["query"].to_list(), catalog), catalog)
         number = {product: i for i, product in enumerate(catalog.ids)}
-        judged = [dict(zip(*row, strict=True)) for row in queries.select("relevant", "gains").iter_rows()]
+        judged = gains_of(queries)
         best = [sorted(gains.values(), reverse=True) for gains in judged]
         products, gains = _matrices(ranked, judged, number)
         return cls(

@@ -19,7 +19,7 @@ from trainer.dataset import prepare
 from trainer.evaluation.artefact import Artefact
 from trainer.evaluation.files import Evaluation, EvaluationFacts
 from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top
-from trainer.evaluation.segments import describe
+from trainer.evaluation.segments import describe, gains_of
 from trainer.gate.case import Case
 from trainer.gate.decision import build_decision
 from trainer.gate.past import Past
@@ -102,8 +102,7 @@ def a_run(path: Path, *, good: dict[str, float] | None = None, **settings: objec
 
 
 def _scored(system: str, tops: list[list[str]], queries: pl.DataFrame) -> pl.DataFrame:
-    judged = [dict(zip(r, g, strict=True)) for r, g in queries.select("relevant", "gains").iter_rows()]
-    rows = list(zip(tops, judged, strict=True))
+    rows = list(zip(tops, gains_of(queries), strict=True))
     return pl.DataFrame(
         {
             "system": [system] * len(tops),

@@ -16,6 +16,7 @@ from schemas.releases import Ranking
 from schemas.training import Score
 from trainer.evaluation.bootstrap import Floats, clusters_of, interval, resampled_means
 from trainer.evaluation.ranking_metrics import ndcg
+from trainer.evaluation.segments import gains_of
 
 TRAINING = "training"  # beside the parts: the candidate less the pretrained model, each as it would be served
 ALL, REPEATED, UNSEEN = "all", "repeated", "unseen"
@@ -53,7 +54,7 @@ def part_gains(
     and ``base``, the pretrained model, are rankings in its order. ``repeated``: not ``unseen``. A group
     without queries is left out.
     """
-    judged = [dict(zip(*row, strict=True)) for row in queries.select("relevant", "gains").iter_rows()]
+    judged = gains_of(queries)
 
     def scored(ranked: Rankings) -> Floats:
         return np.array([ndcg(list(own), gains) for own, gains in zip(ranked, judged, strict=True)])

@@ -43,7 +43,7 @@ from trainer.evaluation.rankers import (
     words_of_catalog,
 )
 from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top
-from trainer.evaluation.segments import describe
+from trainer.evaluation.segments import describe, gains_of
 from trainer.evaluation.validation_queries import Validation
 from trainer.run.processes import die_with_parent
 
@@ -201,18 +201,27 @@ class _Contest:
 
     def _ranking(self, system: str, model: "_Encoded", scratch: Path) -> tuple[Ranking, Mapping[str, Source]]:
         """Return how a system ranks, and what its parts come from."""
-        if (own := self.given.rankings.get(system)) or system not in FITTED:
-            own = own or Ranking()
-            words = self.words
-            if own.language not in {None, words.language}:
-                words = words_of_catalog(self.catalog, own.language or "")
-            if system in self.given.refreshed and MEMORY in own.artefacts:
-                folder = scratch / "memory"
-                digest = remember(model.encoder, self.taken, folder)
-                remembers = {MEMORY: (str(folder), digest)}
-                left_out = own.model_copy(update={"artefacts": own.artefacts | remembers})
-                return own, sources_of(left_out, words, model_sha256=model.encoder.fingerprint)
-            return own, sources_of(own, words, model_sha256=model.encoder.fingerprint)
+        own = self.given.rankings.get(system)
+        if own is None and system in FITTED:
+            return self._fitted(system, model, scratch)
+        own = own or Ranking()
+        return own, self._as_released(system, own, model, scratch)
+
+    def _as_released(
+        self, system: str, own: Ranking, model: "_Encoded", scratch: Path
+    ) -> Mapping[str, Source]:
+        """Return what the parts of a given ranking come from; of a refresh, a memory without the test."""
+        words = self.words
+        if own.language not in {None, words.language}:
+            words = words_of_catalog(self.catalog, own.language or "")
+        if system in self.given.refreshed and MEMORY in own.artefacts:
+            folder = scratch / "memory"
+            remembers = {MEMORY: (str(folder), remember(model.encoder, self.taken, folder))}
+            own = own.model_copy(update={"artefacts": own.artefacts | remembers})
+        return sources_of(own, words, model_sha256=model.encoder.fingerprint)
+
+    def _fitted(self, system: str, model: "_Encoded", scratch: Path) -> tuple[Ranking, Mapping[str, Source]]:
+        """Fit coefficients, and a ranker where it proves itself, to the validation queries."""
         ranking = Ranking(
             coefficients=dict.fromkeys((DENSE, WORDS, CHARACTERS), 1.0),
             language=self.words.language,
@@ -298,8 +307,7 @@ class _Encoded:
 
 def score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.DataFrame:
     """Return the results of one system: its rankings are in the order of the queries (``segments``)."""
-    judged = [dict(zip(*row, strict=True)) for row in queries.select("relevant", "gains").iter_rows()]
-    scored = list(zip(rankings, judged, strict=True))
+    scored = list(zip(rankings, gains_of(queries), strict=True))
     return pl.DataFrame(
         {
             "system": [system] * queries.height,

@@ -73,6 +73,11 @@ def describe(
     return _with_categories(described, categories or {})
 
 
+def gains_of(queries: pl.DataFrame) -> list[dict[str, float]]:
+    """Return for each row of a described frame the gains of its products."""
+    return [dict(zip(*row, strict=True)) for row in queries.select("relevant", "gains").iter_rows()]
+
+
 def _usual(clients: pl.DataFrame) -> list[str]:
     """Return the queries after which more than ``RARE_CLIENTS`` clients did something."""
     counted = clients.filter(pl.col("credit") > 0).group_by("query").agg(pl.col("client").n_unique())

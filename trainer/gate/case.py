@@ -158,26 +158,24 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def _columns(evaluation: Evaluation, metric: str) -> Iterator[tuple[str, Floats]]:
-    order = evaluation.queries.select("query")
     if metric not in evaluation.results.columns:
         return  # evaluated by a version that did not have it: no numbers, so the row fails
     for system in evaluation.results["system"].unique().sort().to_list():
-        own = order.join(
-            evaluation.results.filter(pl.col("system") == system),
-            on="query",
-            how="left",
-            maintain_order="left",
-        )
-        yield system, own[metric].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        own = _results_of(evaluation, system)[metric]
+        yield system, own.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
 def _tops(evaluation: Evaluation, systems: tuple[str, ...]) -> Iterator[tuple[str, list[list[str]]]]:
-    order = evaluation.queries.select("query")
+    there = evaluation.results["system"].unique().to_list()
     for system in systems:
-        rows = evaluation.results.filter(pl.col("system") == system)
-        if rows.height:
-            own = order.join(rows, on="query", how="left", maintain_order="left")
-            yield system, [list(shown or ()) for shown in own["top"].to_list()]
+        if system in there:
+            yield system, [list(shown or ()) for shown in _results_of(evaluation, system)["top"].to_list()]
+
+
+def _results_of(evaluation: Evaluation, system: str) -> pl.DataFrame:
+    """Return the results of a system in the order of the queries, null for a query that it has none of."""
+    own = evaluation.results.filter(pl.col("system") == system)
+    return evaluation.queries.select("query").join(own, on="query", how="left", maintain_order="left")
 
 
 def _overlap(tops: dict[str, list[list[str]]]) -> float | None:
