@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from pydantic_core import to_json
 
 from broker.records import Record
-from inbound.envelope import agreed_id, decode, open_record
+from inbound.envelope import Decoded, agreed_id, decode, open_record
 from schemas.absent import NOBODY, PROGRAM_WORDS
 from schemas.base import NO_CONTROL
 from schemas.bounds import ATTRIBUTES_BYTES, EXACT_INTEGER, ID_CHARS, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
@@ -53,6 +54,14 @@ class Ignored:
     why: str
 
 
+class _Told(NamedTuple):
+    """What every event says: its id, when it happened in epoch milliseconds, and whose it is."""
+
+    event_id: str
+    at_ms: int
+    shopper: str
+
+
 def validate_search(  # noqa: PLR0911 - one return per refusal
     record: Record, now: datetime, settings: IntakeRules
 ) -> CleanSearch | Rejection | Ignored:
@@ -63,13 +72,10 @@ def validate_search(  # noqa: PLR0911 - one return per refusal
     search = decoded.message
     if search.is_bot:
         return Ignored("bot")
-    event_id = agreed_id(search.event_id, decoded.envelope_id, record)
-    at_ms = _occurred(search.timestamp, now, settings)
+    told = _told(decoded, record, now, settings)
+    if isinstance(told, Rejection):
+        return told
     query = normalise_query(search.user_query)
-    if isinstance(event_id, Rejection):
-        return event_id
-    if isinstance(at_ms, Rejection):
-        return at_ms
     if not query:
         return refuse(Reason.BLANK_TEXT, "user_query")
     if search.user_query.strip() in PROGRAM_WORDS:
@@ -84,9 +90,9 @@ def validate_search(  # noqa: PLR0911 - one return per refusal
             f"ids of more than {SHOWN_BYTES} bytes together",
         )
     return CleanSearch(
-        event_id=event_id,
-        shopper=search.client_id or search.session_id or search.user_id or search.query_id,
-        at_ms=at_ms,
+        event_id=told.event_id,
+        shopper=told.shopper,
+        at_ms=told.at_ms,
         query_id=search.query_id,
         query=query,
         shown=shown,
@@ -113,17 +119,9 @@ def validate_interaction(  # noqa: PLR0911 - one return per refusal
     raw = decoded.message
     if raw.is_bot:
         return Ignored("bot")
-    event_id = agreed_id(raw.event_id, decoded.envelope_id, record)
-    at_ms = _occurred(raw.timestamp, now, settings)
-    if isinstance(event_id, Rejection):
-        return event_id
-    if isinstance(at_ms, Rejection):
-        return at_ms
-    shopper = raw.client_id or raw.session_id or raw.user_id or raw.query_id
-    if not shopper:
-        return refuse(
-            Reason.NO_IDENTITY, message="one of client_id, session_id, user_id, query_id is expected"
-        )
+    told = _told(decoded, record, now, settings)
+    if isinstance(told, Rejection):
+        return told
     action = _ACTIONS.get(raw.action_name)
     if action is None:
         return refuse(Reason.UNKNOWN_ACTION, "action_name")
@@ -134,14 +132,14 @@ def validate_interaction(  # noqa: PLR0911 - one return per refusal
     if order_id is None and action is Action.REFUND:
         return refuse(Reason.SCHEMA, "order_id", "a refund names its order")
     return CleanInteraction(
-        event_id=event_id,
-        shopper=shopper,
-        at_ms=at_ms,
+        event_id=told.event_id,
+        shopper=told.shopper,
+        at_ms=told.at_ms,
         action=action,
         lines=lines,
         query_id=raw.query_id,
         query=_query(raw.user_query),
-        order_id=order_id or (event_id if action is Action.PURCHASE else None),
+        order_id=order_id or (told.event_id if action is Action.PURCHASE else None),
         session_id=raw.session_id,
     )
 
@@ -151,19 +149,10 @@ def validate_erasure(record: Record, now: datetime, settings: IntakeRules) -> Fo
     decoded = decode(record, Erasure, max_bytes=settings.max_record_bytes)
     if isinstance(decoded, Rejection):
         return decoded
-    raw = decoded.message
-    event_id = agreed_id(raw.event_id, decoded.envelope_id, record)
-    at_ms = _occurred(raw.timestamp, now, settings)
-    shopper = raw.client_id or raw.session_id or raw.user_id or raw.query_id
-    if isinstance(event_id, Rejection):
-        return event_id
-    if isinstance(at_ms, Rejection):
-        return at_ms
-    if not shopper:
-        return refuse(
-            Reason.NO_IDENTITY, message="one of client_id, session_id, user_id, query_id is expected"
-        )
-    return Forget(event_id=event_id, shopper=shopper, at_ms=at_ms)
+    told = _told(decoded, record, now, settings)
+    if isinstance(told, Rejection):
+        return told
+    return Forget(event_id=told.event_id, shopper=told.shopper, at_ms=told.at_ms)
 
 
 def validate_product(record: Record, settings: IntakeRules) -> CatalogProduct | Tombstone | Rejection:  # noqa: PLR0911 - one return per refusal
@@ -205,6 +194,27 @@ def validate_product(record: Record, settings: IntakeRules) -> CatalogProduct | 
         place=(record.partition, record.offset, record.timestamp_ms),
         first_seen_ms=record.timestamp_ms,
     )
+
+
+def _told(
+    decoded: Decoded[Search] | Decoded[Interaction] | Decoded[Erasure],
+    record: Record,
+    now: datetime,
+    settings: IntakeRules,
+) -> _Told | Rejection:
+    raw = decoded.message
+    event_id = agreed_id(raw.event_id, decoded.envelope_id, record)
+    if isinstance(event_id, Rejection):
+        return event_id
+    at_ms = _occurred(raw.timestamp, now, settings)
+    if isinstance(at_ms, Rejection):
+        return at_ms
+    shopper = raw.client_id or raw.session_id or raw.user_id or raw.query_id
+    if not shopper:
+        return refuse(
+            Reason.NO_IDENTITY, message="one of client_id, session_id, user_id, query_id is expected"
+        )
+    return _Told(event_id, at_ms, shopper)
 
 
 def _occurred(timestamp: datetime, now: datetime, settings: IntakeRules) -> int | Rejection:

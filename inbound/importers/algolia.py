@@ -7,7 +7,6 @@ Insights knows a search only by its ``queryID``: the words and the hits come fro
 from itertools import zip_longest
 
 from inbound.importers.fields import (
-    MAX_SHOWN,
     Identity,
     derived_id,
     first_id,
@@ -18,7 +17,9 @@ from inbound.importers.fields import (
     rank,
 )
 from inbound.importers.outcome import Batch, Body, Records, Skipped, Why
+from inbound.importers.record_parts import line_of
 from inbound.importers.wrapping import together, unnamed, unwrapped
+from schemas.bounds import SHOWN_IDS
 from schemas.events import Action
 from schemas.rejections import Rejection
 
@@ -81,14 +82,9 @@ def _convert(record: Body, position_base: int) -> Records | Skipped | Rejection:
 
 
 def _item(product: Identity, ordinal: int | None, data: Body, currency: object) -> Body:
-    price = data.get("price")
-    return present(
-        object_id=product,
-        quantity=data.get("quantity"),
-        unit_price=price,
-        currency=first_text(currency) if price is not None else None,
-        query_id=first_id(data.get("queryID")),
-        ordinal=ordinal,
+    query_id = first_id(data.get("queryID"))
+    return line_of(
+        product, data.get("quantity"), data.get("price"), (currency,), query_id=query_id, ordinal=ordinal
     )
 
 
@@ -98,7 +94,7 @@ def _search(record: Body) -> Records | Skipped:
         return Skipped(Why.NO_QUERY)
     shown = [
         found for hit in objects(record["hits"]) if (found := first_id(hit.get("objectID"))) is not None
-    ][:MAX_SHOWN]
+    ][:SHOWN_IDS]
     return [
         (
             "searches",

@@ -15,8 +15,6 @@ from schemas.bounds import EXACT_INTEGER
 
 Identity = str | int | float
 _ORDINAL = re.compile(r"[0-9]{1,9}")
-# What one search may name in our contract; of a longer list the first are taken.
-MAX_SHOWN = 200
 
 
 def present(**fields: object) -> Body:

@@ -5,7 +5,6 @@ later events find the search by session and words. Google's own samples count ``
 """
 
 from inbound.importers.fields import (
-    MAX_SHOWN,
     Identity,
     derived_id,
     first_id,
@@ -16,7 +15,9 @@ from inbound.importers.fields import (
     section,
 )
 from inbound.importers.outcome import Body, Records, Skipped, Why
+from inbound.importers.record_parts import ORDERS, line_of, search_of
 from inbound.importers.wrapping import unnamed
+from schemas.bounds import SHOWN_IDS
 from schemas.decoding import refuse
 from schemas.events import Action
 from schemas.rejections import Reason, Rejection
@@ -30,7 +31,6 @@ _ACTIONS = {
     "purchase": Action.PURCHASE,
     "refund": Action.REFUND,
 }
-_ORDERS = frozenset({Action.PURCHASE, Action.REFUND})
 
 
 def convert(record: Body, *, position_base: int = 0) -> Records | Skipped | Rejection:
@@ -58,7 +58,8 @@ def convert(record: Body, *, position_base: int = 0) -> Records | Skipped | Reje
     ]
     envelope = _envelope(event, record, params)
     if name == "view_search_results":
-        return _search(envelope, params, [product for _, product in items])
+        shown = [product for _, product in items][:SHOWN_IDS]
+        return search_of(envelope, params.get("search_term"), query_response_hit_ids=shown)
     if name is None:
         return unnamed("event_name")
     action = _ACTIONS.get(name)
@@ -73,30 +74,16 @@ def convert(record: Body, *, position_base: int = 0) -> Records | Skipped | Reje
         **envelope,
         action_name=action.value,
         user_query=first_text(params.get("search_term")),
-        order_id=order_id if action in _ORDERS else None,
+        order_id=order_id if action in ORDERS else None,
         items=[_item(product, item, params.get("currency"), position_base) for item, product in items],
     )
     return [("interactions", body)]
 
 
-def _search(envelope: Body, params: Body, shown: list[Identity]) -> Records | Skipped:
-    query = first_text(params.get("search_term"))
-    if query is None:
-        return Skipped(Why.NO_QUERY)
-    envelope["query_id"] = envelope["query_id"] or envelope["event_id"]
-    return [("searches", present(**envelope, user_query=query, query_response_hit_ids=shown[:MAX_SHOWN]))]
-
-
 def _item(product: Identity, item: Body, currency: object, base: int) -> Body:
     index = item.get("index")
-    price = item.get("price")
-    return present(
-        object_id=product,
-        quantity=item.get("quantity"),
-        unit_price=price,
-        currency=first_text(currency) if price is not None else None,
-        ordinal=rank(item.get("item_list_index") if index is None else index, base),
-    )
+    ordinal = rank(item.get("item_list_index") if index is None else index, base)
+    return line_of(product, item.get("quantity"), item.get("price"), (currency,), ordinal=ordinal)
 
 
 def _envelope(event: Body, record: Body, params: Body) -> Body:

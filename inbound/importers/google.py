@@ -5,7 +5,6 @@ result, without one a view.
 """
 
 from inbound.importers.fields import (
-    MAX_SHOWN,
     Identity,
     derived_id,
     first_id,
@@ -15,11 +14,12 @@ from inbound.importers.fields import (
     section,
 )
 from inbound.importers.outcome import Batch, Body, Records, Skipped, Why
+from inbound.importers.record_parts import line_of, search_of
 from inbound.importers.wrapping import together, unnamed, unwrapped
+from schemas.bounds import ID_CHARS, SHOWN_IDS
 from schemas.events import Action
 from schemas.rejections import Rejection
 
-_MAX_ID = 256  # of our contract
 _ACTIONS = {
     "detail-page-view": Action.VIEW,
     "add-to-cart": Action.ADD_TO_CART,
@@ -55,18 +55,13 @@ def _convert(record: Body) -> Records | Skipped | Rejection:
         if (product := _product(detail)) is not None
     ]
     if kind == "search":
-        query = first_text(record.get("searchQuery"))
-        if query is None:
-            return Skipped(Why.NO_QUERY)
         offset = record.get("offset")
         first = offset + 1 if isinstance(offset, int) and offset > 0 else 1
         hits = [
             {"object_id": product, "rank": rank}
-            for rank, (_, product) in enumerate(details[:MAX_SHOWN], start=first)
+            for rank, (_, product) in enumerate(details[:SHOWN_IDS], start=first)
         ]
-        envelope = _envelope(record)
-        envelope["query_id"] = envelope["query_id"] or envelope["event_id"]
-        return [("searches", present(**envelope, user_query=query, hits=hits))]
+        return search_of(_envelope(record), record.get("searchQuery"), hits=hits)
     action = _ACTIONS.get(kind) if isinstance(kind, str) else None
     if action is None:
         return Skipped(Why.UNUSED_ACTION, str(kind))
@@ -88,13 +83,7 @@ def _convert(record: Body) -> Records | Skipped | Rejection:
 
 def _item(product: Identity, detail: Body, currency: object) -> Body:
     info = section(section(detail, "product"), "priceInfo")
-    price = info.get("price")
-    return present(
-        object_id=product,
-        quantity=detail.get("quantity"),
-        unit_price=price,
-        currency=first_text(info.get("currencyCode"), currency) if price is not None else None,
-    )
+    return line_of(product, detail.get("quantity"), info.get("price"), (info.get("currencyCode"), currency))
 
 
 def _product(detail: Body) -> Identity | None:
@@ -123,6 +112,6 @@ def _token(value: object) -> Identity | None:
     token = first_id(value)
     return (
         derived_id("google-token", {"token": token})
-        if isinstance(token, str) and len(token) > _MAX_ID
+        if isinstance(token, str) and len(token) > ID_CHARS
         else token
     )

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from inbound.importers.outcome import Body, ImportOutcome, Records, Skipped, Why
 from inbound.importers.retail_rows import InvoiceLine
+from schemas.bounds import ITEMS
 from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
 from schemas.text import clean_text, is_placeholder
 
 CURRENCY = "GBP"  # the ledger is in sterling throughout
-MAX_ITEMS = 500  # of one interaction in our contract
 # Postage, carriage, fees, corrections and tests stand between the goods.
 _NOT_GOODS = frozenset(
     {
@@ -184,10 +184,10 @@ def _item(row: InvoiceLine, units: int) -> Body:
 
 
 def _events(first: InvoiceLine, action: str, order_id: str, groups: Sequence[list[Body]]) -> Records:
-    """Return interactions of at most ``MAX_ITEMS`` lines; a group is never split."""
+    """Return interactions of at most ``ITEMS`` lines; a group is never split."""
     packs: list[list[Body]] = [[]]
     for group in groups:
-        if packs[-1] and len(packs[-1]) + len(group) > MAX_ITEMS:
+        if packs[-1] and len(packs[-1]) + len(group) > ITEMS:
             packs.append([])
         packs[-1].extend(group)
     base: Body = {

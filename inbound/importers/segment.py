@@ -5,7 +5,6 @@ known by its ``messageId`` and later events find it by session and words.
 """
 
 from inbound.importers.fields import (
-    MAX_SHOWN,
     Identity,
     derived_id,
     first_id,
@@ -16,7 +15,9 @@ from inbound.importers.fields import (
     section,
 )
 from inbound.importers.outcome import Batch, Body, Records, Skipped, Why
+from inbound.importers.record_parts import ORDERS, line_of, search_of
 from inbound.importers.wrapping import together, unnamed, unwrapped
+from schemas.bounds import SHOWN_IDS
 from schemas.events import Action
 from schemas.rejections import Rejection
 
@@ -30,7 +31,6 @@ _ACTIONS = {
     "Order Refunded": Action.REFUND,
     "Order Cancelled": Action.REFUND,
 }
-_ORDERS = frozenset({Action.PURCHASE, Action.REFUND})
 
 
 def convert(
@@ -61,7 +61,9 @@ def _convert(record: Body, position_base: int, product_field: str) -> Records | 
     ]
     found = [(p, product) for p, product in products if product is not None]
     if event == "Products Searched":
-        return _search(_envelope(record, properties), properties, [product for _, product in found])
+        shown = [product for _, product in found][:SHOWN_IDS]
+        envelope = _envelope(record, properties)
+        return search_of(envelope, properties.get("query"), query_response_hit_ids=shown)
     action = _ACTIONS.get(event)
     if action is None:
         return Skipped(Why.UNUSED_ACTION, event)
@@ -71,28 +73,19 @@ def _convert(record: Body, position_base: int, product_field: str) -> Records | 
         **_envelope(record, properties),
         action_name=action.value,
         user_query=first_text(properties.get("query")),
-        order_id=first_id(properties.get("order_id")) if action in _ORDERS else None,
+        order_id=first_id(properties.get("order_id")) if action in ORDERS else None,
         items=[_item(product, p, properties, position_base) for p, product in found],
     )
     return [("interactions", body)]
 
 
-def _search(envelope: Body, properties: Body, shown: list[Identity]) -> Records | Skipped:
-    query = first_text(properties.get("query"))
-    if query is None:
-        return Skipped(Why.NO_QUERY)
-    envelope["query_id"] = envelope["query_id"] or envelope["event_id"]
-    return [("searches", present(**envelope, user_query=query, query_response_hit_ids=shown[:MAX_SHOWN]))]
-
-
 def _item(product: Identity, properties: Body, event: Body, base: int) -> Body:
     """``properties`` are the product's own, or the event's where the event is about one product."""
-    price = properties.get("price")
-    return present(
-        object_id=product,
-        quantity=properties.get("quantity"),
-        unit_price=price,
-        currency=first_text(properties.get("currency"), event.get("currency")) if price is not None else None,
+    return line_of(
+        product,
+        properties.get("quantity"),
+        properties.get("price"),
+        (properties.get("currency"), event.get("currency")),
         query_id=first_id(properties.get("query_id")) if properties is not event else None,
         ordinal=rank(properties.get("position"), base),
     )

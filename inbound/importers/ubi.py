@@ -8,7 +8,6 @@ samples disagree on: ``query_response_hit_ids`` and ``..._objects_ids``, integer
 from collections.abc import Callable
 
 from inbound.importers.fields import (
-    MAX_SHOWN,
     derived_id,
     first_id,
     first_text,
@@ -19,7 +18,9 @@ from inbound.importers.fields import (
     whole,
 )
 from inbound.importers.outcome import Batch, Body, Records, Skipped, Why
+from inbound.importers.record_parts import ORDERS
 from inbound.importers.wrapping import Part, together, unnamed, unwrapped
+from schemas.bounds import SHOWN_IDS
 from schemas.events import Action
 from schemas.rejections import Rejection
 
@@ -32,7 +33,6 @@ _OF_QUERIES = {
     "query_response_objects_ids",
     "query_id",
 }
-_ORDERS = frozenset({Action.PURCHASE, Action.REFUND})
 
 
 def convert_query(record: Body) -> Records | Batch | Skipped | Rejection:
@@ -56,7 +56,7 @@ def _convert_query(record: Body) -> Records | Skipped | Rejection:
         **_envelope(record, "ubi-query"),
         user_query=query,
         query_response_hit_ids=[
-            whole(found) if isinstance(found, float) else found for found in shown[:MAX_SHOWN]
+            whole(found) if isinstance(found, float) else found for found in shown[:SHOWN_IDS]
         ],
         generation=section(record, "query_attributes").get("generation"),
     )
@@ -85,9 +85,7 @@ def _convert_event(record: Body, position_base: int) -> Records | Skipped | Reje
     if product is None:
         return Skipped(Why.NO_PRODUCT, action.value)
     ordinal = _ordinal(section(attributes, "position"), position_base)
-    order_id = (
-        first_id(attributes.get("order_id"), thing.get("transaction_id")) if action in _ORDERS else None
-    )
+    order_id = first_id(attributes.get("order_id"), thing.get("transaction_id")) if action in ORDERS else None
     line = present(**{name: attributes.get(name) for name in ("quantity", "unit_price", "currency")})
     if line:
         what: Body = {"items": [present(object_id=product, **line, ordinal=ordinal)]}

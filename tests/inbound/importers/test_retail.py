@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from commands.import_ import outcomes
 from inbound.importers.outcome import Skipped
-from inbound.importers.retail import MAX_ITEMS, Bought, convert_rows, take_back
+from inbound.importers.retail import Bought, convert_rows, take_back
 from inbound.importers.retail_rows import InvoiceLine, read_rows
+from schemas.bounds import ITEMS
 from schemas.rejections import Rejection
 
 HEADER = "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country"
@@ -153,12 +154,12 @@ def test_a_product_has_its_most_frequent_description() -> None:
 
 
 def test_a_long_invoice_becomes_several_events_of_one_order_and_no_product_is_split() -> None:
-    lines = [line(code=str(10000 + n % (MAX_ITEMS - 1)), quantity=n + 1) for n in range(MAX_ITEMS + 50)]
+    lines = [line(code=str(10000 + n % (ITEMS - 1)), quantity=n + 1) for n in range(ITEMS + 50)]
     found = events(convert(*lines))
     products = [{i["object_id"] for i in e["items"]} for e in found]
     assert [len(found), {e["order_id"] for e in found}, len({e["event_id"] for e in found})] == [2, {"1"}, 2]
     assert not products[0] & products[1]
-    assert sum(len(e["items"]) for e in found) == MAX_ITEMS + 50
+    assert sum(len(e["items"]) for e in found) == ITEMS + 50
 
 
 def test_columns_are_known_in_either_edition_and_a_missing_one_is_named() -> None:
