@@ -1,16 +1,14 @@
 """The child in which pictures are prepared: ``python -m media.decoder``, fed by ``media.decoder_process``.
 
-A frame in is the length of a file (8 bytes) and the file; a frame out is b"+" or b"-", a length, and the
-prepared picture or the refusal. One b"!" says that the child is there. It ends with its input.
+It ends with its input.
 """
 
 import resource
 import sys
 
+from media.decoder_frames import HELLO, LENGTH_BYTES, PREPARED, REFUSED
 from media.images import prepare
 
-HELLO, PREPARED, REFUSED = b"!", b"+", b"-"
-LENGTH_BYTES = 8
 # What it may hold. A picture needs less (tests/media/test_hostile_pictures.py); more is a picture's fault.
 _MEMORY_BYTES = 640 * 2**20
 

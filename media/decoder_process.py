@@ -9,11 +9,10 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from typing import Self
 
+from media.decoder_frames import HELLO, LENGTH_BYTES, PREPARED
 from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
 
-_HELLO, _PREPARED = b"!", b"+"
-_LENGTH_BYTES = 8
 _START_S = 60.0
 
 
@@ -72,7 +71,7 @@ class DecoderProcess:
         except BaseException:
             await self._end()
             raise
-        if hello != _HELLO:
+        if hello != HELLO:
             await self._end()
             raise DecoderStartError("the decoder of pictures does not start; its lines above say why")
         return child
@@ -88,10 +87,10 @@ class DecoderProcess:
 async def _asked(child: Process, data: bytes) -> bytes | Rejection:
     assert child.stdin is not None
     assert child.stdout is not None
-    child.stdin.write(len(data).to_bytes(_LENGTH_BYTES, "big"))
+    child.stdin.write(len(data).to_bytes(LENGTH_BYTES, "big"))
     child.stdin.write(data)
     await child.stdin.drain()
     kind = await child.stdout.readexactly(1)
-    length = int.from_bytes(await child.stdout.readexactly(_LENGTH_BYTES), "big")
+    length = int.from_bytes(await child.stdout.readexactly(LENGTH_BYTES), "big")
     body = await child.stdout.readexactly(length)
-    return body if kind == _PREPARED else Rejection.from_json(body)
+    return body if kind == PREPARED else Rejection.from_json(body)
