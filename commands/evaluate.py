@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from commands.support.lines import ensure_readable, read_lines
-from commands.support.serving_evidence import show_part_gains
+from commands.support.serving_evidence import part_gains_as_json, show_part_gains
 from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_catalog, read_pairs, read_releases
 from schemas.releases import Ranking, Release
@@ -29,7 +29,6 @@ from trainer.evaluation.ranking_metrics import RANKING_METRICS
 from trainer.evaluation.report_page import render
 from trainer.evaluation.scoring import evaluate as rank_and_score
 from trainer.evaluation.summary import Summary, summarise
-from trainer.evaluation.what_works import in_words
 from trainer.run.folder import write_durably
 
 _TOLD = 10
@@ -180,11 +179,7 @@ def _as_json(
             for system, by in summary.scores.items()
         },
         "differences": [asdict(difference) for difference in summary.differences],
-        "part_gains": {
-            part: {group: s.model_dump() for group, s in by.items()}
-            for part, by in found.facts.part_gains.items()
-        },
-        "in_words": in_words(found.facts.part_gains),
+        **part_gains_as_json(found.facts.part_gains),
         "coefficients": {system: own.coefficients for system, own in found.facts.rankings.items()},
         "problems": found.facts.problems,
     }

@@ -5,12 +5,11 @@ from datetime import datetime
 from pathlib import Path
 
 from commands.support.moments import runs_at
-from commands.support.serving_evidence import asked_moment, show_part_gains
+from commands.support.serving_evidence import asked_moment, part_gains_as_json, show_part_gains
 from commands.support.session import find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_decisions, read_runs
 from schemas.settings import Settings
 from schemas.training import Score, TrainingRun
-from trainer.evaluation.what_works import in_words
 from trainer.run.folder import REPORT
 
 
@@ -29,10 +28,7 @@ def runs(run_id: str | None, *, at: str | None, data_dir: Path | None, as_json: 
     pages = {r.run_id: settings.data_dir.absolute() / "runs" / r.run_id / REPORT for r in found}
     gains = {} if run_id is None else asyncio.run(_part_gains(settings, run_id))
     if as_json:
-        told = {
-            part: {group: score.model_dump() for group, score in by.items()} for part, by in gains.items()
-        }
-        own = {} if run_id is None else {"part_gains": told, "in_words": in_words(gains)}
+        own = {} if run_id is None else part_gains_as_json(gains)
         show_json(
             [
                 r.model_dump(mode="json")

@@ -124,3 +124,9 @@ def show_part_gains(gains: Mapping[str, Mapping[str, Score]]) -> None:
     ]
     table("what nDCG@10 loses without each part, with 95 % intervals", ["part", *groups], rows)
     out.print(in_words(gains), highlight=False, soft_wrap=True)
+
+
+def part_gains_as_json(gains: Mapping[str, Mapping[str, Score]]) -> dict[str, object]:
+    """Return what ``show_part_gains`` prints, as JSON values."""
+    told = {part: {group: score.model_dump() for group, score in by.items()} for part, by in gains.items()}
+    return {"part_gains": told, "in_words": in_words(gains)}
