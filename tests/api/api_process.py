@@ -13,10 +13,11 @@ import aiohttp
 from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
-from schemas.releases import LivePointer, Release, ReleaseState
+from schemas.releases import LivePointer
 from schemas.search import CORRELATION_ID, REPLY_PARTITION, REPLY_TOPIC, SearchRequest, SearchResponse
 from schemas.settings import Settings
 from tests.processes import SearchloopProcess
+from tests.releases import a_release
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,7 @@ class ApiProcess(SearchloopProcess):
 
     async def publish(self, generation: int = 7) -> None:
         """Make a generation live, as far as `releases` says so."""
-        release = Release(
-            generation=generation,
-            model="m",
-            model_sha256="0" * 64,
-            dim=3,
-            collection=f"c{generation}",
-            row_count=1,
-            state=ReleaseState.RELEASED,
-        )
-        pointer = LivePointer(sequence=1, live=release, cause="test")
+        pointer = LivePointer(sequence=1, live=a_release(generation), cause="test")
         await self.send("releases", (b"main", pointer.to_json()))
         await self.shows(lambda page: page.get("generation") == generation)
 

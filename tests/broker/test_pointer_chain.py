@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from broker.pointer_chain import PointerAncestry, PointerChain, digest
-from schemas.releases import LivePointer, Release, ReleaseState
+from schemas.releases import LivePointer
+from tests.releases import a_release
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -11,15 +12,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def pointer(
     sequence: int, *after: LivePointer | str, generation: int = 1, chained: bool = True
 ) -> LivePointer:
-    release = Release(
-        generation=generation,
-        model="m",
-        model_sha256="0" * 64,
-        dim=2,
-        collection=f"c_g{generation:06d}",
-        at=NOW,
-        state=ReleaseState.RELEASED,
-    )
+    release = a_release(generation, at=NOW)
     names = [a if isinstance(a, str) else digest(a.to_json()) for a in after]
     return LivePointer(
         sequence=sequence, live=release, cause="test", at=NOW, follows=names if chained else None

@@ -1,25 +1,12 @@
 """Data for the tests of the indexer."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from broker.records import Record
 from broker.release_log import ReleaseLog
 from indexer.state import State
-from schemas.releases import Candidate, DeploymentCommand, LivePointer, Release, ReleaseState
-
-NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-def a_release(generation: int, state: ReleaseState = ReleaseState.RELEASED, **fields: Any) -> Release:
-    values = {
-        "model": f"m{generation}",
-        "model_sha256": f"sha{generation}",
-        "dim": 4,
-        "collection": f"p_g{generation:06d}",
-        "at": NOW,
-    }
-    return Release(generation=generation, state=state, **{**values, **fields})
+from schemas.releases import Candidate, DeploymentCommand, LivePointer, Release
+from tests.releases import NOW
 
 
 def a_command(action: str, command_id: str = "c1", **fields: Any) -> DeploymentCommand:

@@ -13,7 +13,7 @@ from indexer.catalog_sync import CHUNK, CatalogSync
 from indexer.lanes import Lane
 from retrieval.index import Row
 from schemas.products import CatalogProduct
-from tests.indexer.builders import a_release
+from tests.releases import a_release
 
 
 class MemoryStore:

@@ -7,7 +7,8 @@ from indexer.deployment import Abort, Accept, Build, Mark, Refresh, Reject, Repe
 from indexer.deployment import decide as decide_at
 from indexer.state import State
 from schemas.releases import Candidate, DeploymentCommand, Ranking, Release, ReleaseState, RolledBack
-from tests.indexer.builders import NOW, a_candidate, a_command, a_release, a_state
+from tests.indexer.builders import a_candidate, a_command, a_state
+from tests.releases import NOW, a_release
 
 TWO = a_state(a_release(1), a_release(2), live=2, previous=1)
 

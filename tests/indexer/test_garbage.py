@@ -10,8 +10,9 @@ from indexer.clicks import MATURE_S
 from indexer.state import state_of
 from indexer.watching import read_report
 from schemas.releases import SearcherReport, Served
-from tests.indexer.builders import NOW, a_log, a_release, a_state
+from tests.indexer.builders import a_log, a_state
 from tests.indexer.test_clicks import counting, search
+from tests.releases import NOW, a_release
 
 GARBAGE = [
     b"",

@@ -16,7 +16,8 @@ from schemas.releases import (
     SearcherReport,
     Served,
 )
-from tests.indexer.builders import NOW, a_release, a_state
+from tests.indexer.builders import a_state
+from tests.releases import NOW, a_release
 
 LIMITS = Limits(
     window=timedelta(hours=1), silence=timedelta(seconds=60), alpha=0.01, alive=timedelta(seconds=30)

@@ -7,7 +7,7 @@ from indexer.refresh_proof import gone, prove
 from indexer.verify import failures
 from retrieval.query_memory import Taken, write_memory
 from schemas.releases import Ranking, Release, ReleaseState
-from tests.indexer.builders import a_release
+from tests.releases import a_release
 
 VECTORS = np.eye(2, 4, dtype=np.float32)
 PROBES = ["boots", "lamp"]

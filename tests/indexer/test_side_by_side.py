@@ -21,7 +21,7 @@ from retrieval.naming import collection_name, collection_prefix, earlier_prefix
 from schemas.releases import LivePointer
 from schemas.settings import IndexerSettings
 from schemas.topics import RELEASES
-from tests.indexer.builders import NOW, a_release
+from tests.releases import NOW, a_release
 from tests.topics import read_all
 
 pytestmark = pytest.mark.broker

@@ -5,7 +5,8 @@ from indexer.startup_repair import MAX_ATTEMPTS, recover
 from indexer.state import FAR, state_of
 from schemas.bounds import EXACT_INTEGER
 from schemas.releases import ReleaseFailure, ReleaseState, SearcherReport, release_key
-from tests.indexer.builders import NOW, a_candidate, a_command, a_log, a_release, a_state
+from tests.indexer.builders import a_candidate, a_command, a_log, a_state
+from tests.releases import NOW, a_release
 
 PROMOTE = a_command("promote", candidate=a_candidate())
 

@@ -1,7 +1,8 @@
-from schemas.releases import LATENCY_BOUNDS_MS, LivePointer, Release, ReleaseState
+from schemas.releases import LATENCY_BOUNDS_MS, LivePointer
 from schemas.search import ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
 from searcher.counting import GENERATIONS, Counts
 from searcher.recent import Recent
+from tests.releases import a_release
 
 
 def answer(
@@ -53,15 +54,7 @@ def asked(query: str, client: str | None = "c1", **fields: object) -> SearchRequ
 
 
 def pointer(generation: int, sequence: int, cause: str = "promote") -> LivePointer:
-    live = Release(
-        generation=generation,
-        model="m",
-        model_sha256="0" * 64,
-        dim=4,
-        collection=f"c{generation}",
-        state=ReleaseState.RELEASED,
-    )
-    return LivePointer(sequence=sequence, live=live, cause=cause)
+    return LivePointer(sequence=sequence, live=a_release(generation), cause=cause)
 
 
 def test_refreshes_count_with_what_they_refresh_and_end_no_watch_over_it() -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from retrieval.found import Found
 from retrieval.index import StoreError
-from schemas.releases import Release, ReleaseState
 from schemas.search import ScoredHit, SearchRequest
 from searcher import turns
 from searcher.counting import TURNS, Counts
 from searcher.recent import Recent
 from searcher.turns import in_turns, take_turns
+from tests.releases import a_release
 from tests.waiting import until
 
 HIT = ScoredHit(product_id="p", rank=1, score=1.0)
@@ -24,14 +24,7 @@ class OneRelease:
 
     def __init__(self, generation: int, ms: float = 0.0, error: Exception | None = None) -> None:
         self.generation, self._ms, self._error = generation, ms, error
-        self.release = Release(
-            generation=generation,
-            model="m",
-            model_sha256="0" * 64,
-            dim=4,
-            collection=f"c{generation}",
-            state=ReleaseState.RELEASED,
-        )
+        self.release = a_release(generation)
         self.asked: list[str] = []
 
     def embed(self, queries: list[str]) -> list[str]:
