@@ -32,9 +32,11 @@ def switched(
 ) -> LivePointer:
     """Return the pointer that lets ``release`` serve.
 
-    What served becomes the previous one, marked as rolled back where that is why.
+    What served becomes the previous one, marked as rolled back where that is why. Where the weights stay, so
+    does the promotion that made them serve.
     """
     previous = before.live if before else None
+    lasting = before.lasting if before and before.live.collection == release.collection else None
     if previous and command and command.action == "rollback":
         past = RolledBack(
             actor=command.actor,
@@ -56,7 +58,7 @@ def switched(
         paused=before.paused if before else False,
         pinned=before.pinned if before else False,
         at=now,
-        refreshed=before.promotion if before and _cause(command) == "refresh" else None,
+        refreshed=lasting,
     )
 
 
@@ -104,6 +106,7 @@ def marked(
             "paused": paused,
             "pinned": pinned,
             "at": now,
+            "refreshed": before.lasting,
         }
     )
 

@@ -1,8 +1,8 @@
 """Decide which generations lose their collection.
 
-Pure; live and previous never do, nor what a searcher still reports. A refresh has the collection of the
-generation that it refreshes: they are kept and dropped together, so no number of refreshes drives an earlier
-generation out. Of its refreshes only the newest can be gone back to.
+Pure; what the live pointer names never does, nor what a searcher still reports. A refresh has the collection
+of the generation that it refreshes: they are kept and dropped together, so no number of refreshes drives an
+earlier generation out. Of its refreshes only the newest can be gone back to.
 """
 
 from collections.abc import Iterable
@@ -36,10 +36,10 @@ def retain(
 ) -> Retention:
     """Return what to retire and what to drop.
 
-    ``keep`` collections stay: those of live and previous, then the newest; of each the generation that built
-    it and its newest ``refreshes``. The others are retired at once, and dropped when ``grace`` has passed
-    since and no searcher heard of within ``searcher_timeout`` serves them, or another one of a collection
-    that is not kept.
+    ``keep`` collections stay: those that the live pointer names, then the newest; of each the generation that
+    built it and its newest ``refreshes``. The others are retired at once, and dropped when ``grace`` has
+    passed since and no searcher heard of within ``searcher_timeout`` serves them, or another one of a
+    collection that is not kept.
     """
     held = sorted(state.holding, key=lambda r: (r.generation not in state.pointed, -r.generation))
     pointed = {r.collection for r in held if r.generation in state.pointed}

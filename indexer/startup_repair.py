@@ -42,9 +42,7 @@ def recover(state: State, collections: Iterable[str], now: datetime) -> Recovery
     records: list[Release] = []
     resume: Release | None = None
     building = state.building
-    ends = (
-        {r.collection for r in (state.pointer.live, state.pointer.previous) if r} if state.pointer else set()
-    )
+    ends = [r for r in (state.pointer.live, state.pointer.previous) if r] if state.pointer else []
     out = taken_out(state.pointer) if state.pointer else None
     if out and state.releases[out.generation].rolled_back is None:
         state = state.with_release(
@@ -52,8 +50,8 @@ def recover(state: State, collections: Iterable[str], now: datetime) -> Recovery
         )
         records.append(state.releases[out.generation])
     for release in sorted(state.releases.values(), key=lambda r: r.generation):
-        pointed = release.generation in state.pointed
-        if pointed and release.state != ReleaseState.RELEASED:
+        ends_there = any(release.generation == end.generation for end in ends)
+        if ends_there and release.state != ReleaseState.RELEASED:
             records.append(moved(release, ReleaseState.RELEASED, now))
         elif (
             release.state in UNFINISHED
@@ -69,7 +67,7 @@ def recover(state: State, collections: Iterable[str], now: datetime) -> Recovery
             records.append(
                 failed(release, ReleaseFailure.GIVEN_UP, now, f"{GIVEN_UP} {release.attempts} attempts")
             )
-        elif release.state in HOLDING and release.collection not in there | ends:
+        elif release.state in HOLDING and release.collection not in there | {r.collection for r in ends}:
             records.append(moved(release, ReleaseState.DROPPED, now, "its collection was lost"))
     after = state
     for record in records:

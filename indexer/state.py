@@ -31,11 +31,8 @@ class State:
 
     @property
     def pointed(self) -> frozenset[int]:
-        """The live and the previous generation: these always keep their collection."""
-        pointer = self.pointer
-        return (
-            frozenset(r.generation for r in (pointer.live, pointer.previous) if r) if pointer else frozenset()
-        )
+        """What the live pointer names: these generations always keep their collection."""
+        return frozenset(r.generation for r in self.pointer.named) if self.pointer else frozenset()
 
     @property
     def next_generation(self) -> int:
@@ -114,8 +111,8 @@ def state_of(log: ReleaseLog) -> State:
     """
     pointer = log.pointer
     releases = {r.generation: r for r in log.releases}
-    for one in (pointer.previous, pointer.live) if pointer else ():
-        if one and (one.generation not in releases or releases[one.generation].collection != one.collection):
+    for one in pointer.named if pointer else ():
+        if one.generation not in releases or releases[one.generation].collection != one.collection:
             releases[one.generation] = one
     return State(MappingProxyType(releases), pointer)
 

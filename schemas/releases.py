@@ -159,7 +159,8 @@ class LivePointer(Fact):
     ``command_id`` is the last command that was carried out, ``carried_out`` the last few, the newest last:
     none of them is carried out twice. ``forced``: no searcher may refuse this generation. ``follows`` are the
     digests (``broker.pointer_chain``) of the pointers before it, and of strangers' that it overrules: readers
-    take no other. ``refreshed`` is the promotion of what a refresh (``cause``) refreshes: it is watched on.
+    take no other. ``refreshed`` is the promotion that made these weights serve, where what came since (a
+    refresh, the rollback of one, a mark) left them in place; under a refresh (``cause``) it is watched on.
     """
 
     deployment: str = MAIN
@@ -183,6 +184,22 @@ class LivePointer(Fact):
         if self.cause == "promote" and self.previous is not None:
             return Promotion(sequence=self.sequence, at=self.at, before=self.previous)
         return self.refreshed if self.cause == "refresh" else None
+
+    @property
+    def lasting(self) -> Promotion | None:
+        """The promotion that made these weights serve, watched still or not; None where it is not known."""
+        return self.refreshed or self.promotion
+
+    @property
+    def named(self) -> list[Release]:
+        """What a searcher holds open and an indexer never drops, the live one first: at most three.
+
+        The previous one, where a rollback goes, and what served before these weights did, where one of the
+        model goes.
+        """
+        before = self.lasting.before if self.lasting else None
+        known = {r.generation: r for r in (before, self.previous, self.live) if r}
+        return list(known.values())[::-1]
 
     @property
     def next_sequence(self) -> int:

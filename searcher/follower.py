@@ -3,7 +3,8 @@
 Open the new release beside the old, warm it, change one reference, close what is retired. The log decides
 what serves; this process only catches up with it. A release that cannot be loaded, or that answers the last
 requests badly, changes nothing: the one before serves on (after a start: the previous one), ``problem`` says
-why, and loading is tried again. The previous generation stays open, so that a rollback is one assignment.
+why, and loading is tried again. What the pointer names besides stays open, so that a rollback is one
+assignment, of the model too; it is opened and closed beside serving, and no pointer waits for it.
 """
 
 import asyncio
@@ -21,16 +22,13 @@ from retrieval.encoder import EncodingError
 from retrieval.index import StoreError, VectorStore
 from retrieval.live import Live
 from retrieval.model_folder import ModelError
-from retrieval.naming import stamp_of
-from retrieval.ranking import weighed
-from retrieval.release import LoadedRelease, ReleaseError, rows_of
-from retrieval.words import WordIndex
-from schemas.releases import LivePointer, Release
+from retrieval.release import LoadedRelease, ReleaseError
+from schemas.releases import LivePointer
 from schemas.settings import SearcherSettings
 from schemas.topics import RELEASES
 from searcher.catalog_words import CatalogWords
-from searcher.encoding import serving_encoder
 from searcher.metrics import GENERATION, LOAD_FAILURES, LOAD_SECONDS, ONNX, SEQUENCE
+from searcher.open_releases import OpenReleases
 from searcher.pointer import take_pointers
 from searcher.recent import Recent
 from searcher.replaying import replay
@@ -60,14 +58,14 @@ class Follower:
     ) -> None:
         self._settings = settings
         self._live = live
-        self._store = store
         self._recent = recent
-        self._words = words
         self._health = health
         self._executor = executor
         self._changed = changed
         self._adopted = adopted
-        self._open: dict[int, LoadedRelease] = {}
+        self._releases = OpenReleases(settings, live, store, recent, words)
+        self._wanted: LivePointer | None = None
+        self._moved = asyncio.Event()
         self._failed: tuple[LivePointer | None, float] = (None, 0.0)
         self._retry_s = RETRY_S
         self.refused: int | None = None
@@ -83,6 +81,7 @@ class Follower:
             asyncio.TaskGroup() as tasks,
             open_reader(self._settings.kafka, [topic], fetch_wait_ms=100) as reader,
         ):
+            keeping = tasks.create_task(self._keep_on())
             try:
                 await self._to_the_end(reader, releases)
                 while not stopping.is_set():
@@ -94,12 +93,13 @@ class Follower:
                     take_pointers(releases, await reader.poll(timeout_ms=100))
             finally:
                 over.set()
+                keeping.cancel()
 
     def rivals(self) -> tuple[LoadedRelease, LoadedRelease] | None:
         """Return what serves and what served before its promotion, as long as both are open."""
         live, pointer = self._live.current, self.served
         promotion = pointer.promotion if pointer else None
-        before = self._open.get(promotion.before.generation) if promotion else None
+        before = self._releases.get(promotion.before.generation) if promotion else None
         return (live, before) if live and before and live is not before else None
 
     async def _to_the_end(self, reader: Reader, releases: ReleaseLog) -> None:
@@ -117,8 +117,10 @@ class Follower:
 
     async def _adopt(self, pointer: LivePointer) -> None:
         started = time.monotonic()
+        self._wanted = pointer
+        self._moved.set()
         try:
-            release = await self._opened(pointer.live)
+            release = await self._releases.opened(pointer.live, self._executor)
             await self._ask_in_shadow(pointer, release)
         except (*UNLOADABLE, ShadowError) as error:
             await self._serve_on(pointer, error)
@@ -147,7 +149,7 @@ class Follower:
             cause=pointer.cause,
             after_s=time.monotonic() - started,
         )
-        await self._keep(pointer)
+        self._moved.set()
 
     async def _ask_in_shadow(self, pointer: LivePointer, release: LoadedRelease) -> None:
         """Refuse a generation that answers the last requests worse than the live one.
@@ -170,7 +172,7 @@ class Follower:
         )
         reason = objection(new, old)
         if reason and not pointer.forced:
-            self._open.pop(release.generation, None)
+            self._releases.refuse(release.generation)
             raise ShadowError(reason)
 
     async def _serve_on(self, pointer: LivePointer, error: Exception) -> None:
@@ -192,7 +194,7 @@ class Follower:
             and pointer.cause != "rollback"
         ):
             try:
-                release = await self._opened(fallback)
+                release = await self._releases.opened(fallback, self._executor)
             except UNLOADABLE as second:
                 log.warning(
                     "previous release could not be loaded either",
@@ -211,49 +213,31 @@ class Follower:
         self._retry_s = min(LONGEST_RETRY_S, self._retry_s * 2)
         self._changed()
 
+    async def _keep_on(self) -> None:
+        """Hold open what the pointer names, and nothing else."""
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            if self._wanted is not None:
+                await self._keep(self._wanted)
+
     async def _keep(self, pointer: LivePointer) -> None:
-        """Hold live and previous open, close all others once nobody uses them."""
-        if pointer.previous is not None:
+        """Close what the pointer does not name; once the live one serves, open the others.
+
+        So not even while a new model is loaded are more than three open.
+        """
+        serving, named = self._live.current, pointer.named
+        await self._releases.close_but(
+            {r.generation for r in named} | ({serving.generation} if serving else set())
+        )
+        for release in named[1:]:
+            if self.served is not pointer:
+                return
             try:
-                await self._opened(pointer.previous)
+                await self._releases.opened(release, None)
             except UNLOADABLE as error:
                 log.warning(
-                    "previous release is not loaded: a rollback must load it first", reason=str(error)
+                    "a release that may serve again is not loaded: a rollback must load it first",
+                    generation=release.generation,
+                    reason=str(error),
                 )
-        kept = {r.generation for r in (pointer.live, pointer.previous) if r is not None}
-        for generation in sorted(self._open.keys() - kept):
-            retired = self._open.pop(generation)
-            if await self._live.drained(retired, self._settings.drain_timeout.total_seconds()):
-                retired.close()
-                log.info("retired", generation=generation)
-            else:
-                log.error("a request still uses a retired release: it is left open", generation=generation)
-
-    async def _opened(self, release: Release) -> LoadedRelease:
-        if release.generation not in self._open:
-            loop, ranking = asyncio.get_running_loop(), release.ranking
-            all_words = weighed(ranking)
-            words = await self._words.of(ranking.language or "") if all_words else self._words.without_texts()
-            self._open[release.generation] = await loop.run_in_executor(
-                self._executor, self._load, release, words
-            )
-        return self._open[release.generation]
-
-    def _load(self, release: Release, words: WordIndex) -> LoadedRelease:
-        others = list(self._open.values())
-        shared = next((r.encoder for r in others if r.encoder.fingerprint == release.model_sha256), None)
-        # A refresh shares the collection of the generation that it refreshes
-        where = release.collection, stamp_of(release)
-        rows = next((r.rows for r in others if (r.release.collection, stamp_of(r.release)) == where), None)
-        loaded = LoadedRelease.open(
-            release,
-            self._store,
-            encoder=shared,
-            words=words,
-            load=lambda model: serving_encoder(model, self._settings),
-            over_fetch=self._settings.over_fetch,
-            remembered=self._settings.remembered_queries,
-            rows=rows or rows_of(release, self._store, self._settings.remembered_rows),
-        )
-        loaded.warm(self._recent.sample(self._settings.warm_queries))
-        return loaded

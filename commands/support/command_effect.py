@@ -75,16 +75,22 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
 
 
 def other_model(pointer: LivePointer | None, releases: Iterable[Release]) -> int | None:
-    """Return the newest generation that can serve and has other weights than the live one, or None."""
-    fit = (
+    """Return the generation that a rollback of the model goes to, or None.
+
+    What served before the live weights did, which searchers hold open; where the pointer does not say, or it
+    cannot serve, the newest one of other weights that can.
+    """
+    if pointer is None:
+        return None
+    fit = {
         r.generation
         for r in releases
-        if pointer is not None
-        and r.state in {ReleaseState.RELEASED, ReleaseState.RETIRED}
+        if r.state in {ReleaseState.RELEASED, ReleaseState.RETIRED}
         and r.model_sha256 != pointer.live.model_sha256
         and r.rolled_back is None
-    )
-    return max(fit, default=None)
+    }
+    named = [r.generation for r in pointer.named if r.generation in fit]
+    return named[-1] if named else max(fit, default=None)
 
 
 def _effect(command: DeploymentCommand, said: LivePointer | Release | None) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 
 from commands.deploy import _tell
 from commands.support.command_effect import CommandOutcome, Effect, other_model
-from schemas.releases import LivePointer, Release, ReleaseState
+from schemas.releases import LivePointer, Promotion, Release, ReleaseState
 from tests.contracts.examples import AT, RELEASE
 
 POINTER = LivePointer(sequence=5, live=RELEASE, cause="promote", command_id="c1", at=AT)
@@ -58,6 +58,23 @@ def test_the_model_before_is_the_newest_other_one_that_can_serve():
     assert other_model(POINTER, others) == 2
     assert other_model(POINTER, [RELEASE]) is None
     assert other_model(None, others) is None
+
+
+def test_a_rollback_of_the_model_goes_to_what_served_before_it():
+    """That one is open in every searcher, the newest may not be."""
+
+    def a(generation: int, state: ReleaseState = ReleaseState.RELEASED) -> Release:
+        changed = {"generation": generation, "model_sha256": f"{generation}" * 64, "rolled_back": None}
+        return RELEASE.model_copy(update={**changed, "state": state})
+
+    refreshed = RELEASE.model_copy(update={"generation": 7})
+    promotion = Promotion(sequence=4, at=AT, before=a(3))
+    pointer = POINTER.model_copy(
+        update={"live": refreshed, "previous": RELEASE, "cause": "refresh", "refreshed": promotion}
+    )
+    others = [a(4), RELEASE, refreshed]
+    assert other_model(pointer, [a(3), *others]) == 3
+    assert other_model(pointer, [a(3, ReleaseState.DROPPED), *others]) == 4
 
 
 def test_a_first_build_that_was_aborted_is_done_though_nothing_serves(capsys: pytest.CaptureFixture[str]):

@@ -2,7 +2,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from indexer.changes import switched
+from indexer.changes import marked, switched
 from indexer.deployment import Abort, Accept, Build, Mark, Refresh, Reject, Repeated, Switch, may_publish
 from indexer.deployment import decide as decide_at
 from indexer.state import State
@@ -251,3 +251,28 @@ def test_a_refresh_goes_back_at_once_and_the_promotion_before_it_is_watched_on()
     assert away.previous.rolled_back.weights
     state = a_state(a_release(1), a_release(2), away.previous, live=1).with_pointer(away)
     assert "rolled back" in reason(decide(state, a_command("promote", "c2", target_generation=2)))
+
+
+def test_what_served_before_these_weights_is_named_until_others_serve() -> None:
+    """Refreshes come within seconds; then previous is the same model."""
+
+    def pointed(before, release, command):
+        return switched(before, release, command, deployment="main", now=NOW)
+
+    def named(pointer) -> list[int]:
+        return [release.generation for release in pointer.named]
+
+    promoted = pointed(a_state(a_release(1), live=1).pointer, a_release(2), a_command("promote"))
+    once = pointed(promoted, a_refreshed(3), refreshing())
+    twice = pointed(once, a_refreshed(4), refreshing(3))
+    assert [named(pointer) for pointer in (promoted, once, twice)] == [[2, 1], [3, 2, 1], [4, 3, 1]]
+    undone = pointed(twice, a_refreshed(3), a_command("rollback"))
+    again = pointed(undone, a_refreshed(5), refreshing(3))
+    assert [named(pointer) for pointer in (undone, again)] == [[3, 4, 1], [5, 3, 1]]
+    for action in ("pause", "pin"):
+        held = marked(promoted, a_command(action), paused=True, pinned=True, now=NOW)
+        refreshed = pointed(held, a_refreshed(3), refreshing())
+        assert (named(held), held.promotion) == ([2, 1], None), "what is held is not watched"
+        assert (named(refreshed), refreshed.promotion) == ([3, 2, 1], promoted.promotion)
+    assert named(pointed(twice, a_release(1), a_command("rollback"))) == [1, 4]
+    assert named(pointed(twice, a_release(6), a_command("promote"))) == [6, 4]

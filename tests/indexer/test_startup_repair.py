@@ -4,7 +4,7 @@ from indexer.retention import REMEMBERED, retain
 from indexer.startup_repair import MAX_ATTEMPTS, recover
 from indexer.state import FAR, state_of
 from schemas.bounds import EXACT_INTEGER
-from schemas.releases import ReleaseFailure, ReleaseState, SearcherReport, release_key
+from schemas.releases import Promotion, ReleaseFailure, ReleaseState, SearcherReport, release_key
 from tests.indexer.builders import a_candidate, a_command, a_log, a_state
 from tests.releases import NOW, a_release
 
@@ -161,6 +161,15 @@ def test_generations_beyond_those_kept_are_retired_and_dropped_after_the_grace()
 def test_live_and_previous_are_kept_however_old_they_are() -> None:
     state = a_state(a_release(1), a_release(2), a_release(3), live=1, previous=2)
     assert [r.generation for r in plan(state).retire] == [3]
+
+
+def test_what_a_rollback_of_the_model_goes_to_is_kept_however_old_it_is() -> None:
+    """Of the two that are kept the second was the newest: here one that was taken back."""
+    promotion = Promotion(sequence=3, at=NOW, before=a_release(1))
+    back = a_release(2, model_sha256="bad")
+    refreshed = (a_release(3), a_refresh(4, of=3))
+    state = a_state(a_release(1), back, *refreshed, live=4, previous=3, cause="refresh", refreshed=promotion)
+    assert [r.generation for r in plan(state).retire] == [2]
 
 
 def test_a_searcher_that_still_serves_a_generation_holds_it_until_it_falls_silent() -> None:
