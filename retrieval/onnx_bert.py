@@ -18,11 +18,12 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from retrieval.model_folder import WEIGHTS
+
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 _ERRORS_ONLY = 3
-_FILE = "model.safetensors"
 
 
 class OnnxBert:
@@ -80,13 +81,13 @@ class _Weights:
         word = "embeddings.word_embeddings.weight"
         found = []
         # Modules behind the layers have files of their own; a cache may hold links, which the runtime refuses
-        for file in sorted(folder.rglob(_FILE)):
+        for file in sorted(folder.rglob(WEIGHTS)):
             header, start = _header(file)
             found += [
                 (file.resolve(), header, start, n.removesuffix(word)) for n in header if n.endswith(word)
             ]
         if len(found) != 1:
-            raise ValueError(f"{len(found)} files {_FILE} hold word embeddings, not one")
+            raise ValueError(f"{len(found)} files {WEIGHTS} hold word embeddings, not one")
         self.file, self._header, self._start, self._prefix = found[0]
 
     def tensor(self, name: str) -> TensorProto:

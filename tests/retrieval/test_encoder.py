@@ -142,7 +142,7 @@ def test_unreadable_weights_are_a_model_error(model, tmp_path: Path):
 def test_a_bert_runs_in_fused_layers_and_another_kind_of_model_as_it_is(model, tmp_path: Path):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
-    from transformers import DistilBertConfig, DistilBertModel
+    from transformers import AutoTokenizer, DistilBertConfig, DistilBertModel
 
     from retrieval.encoder import Encoder
 
@@ -150,7 +150,7 @@ def test_a_bert_runs_in_fused_layers_and_another_kind_of_model_as_it_is(model, t
     DistilBertModel(
         DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=4)
     ).save_pretrained(tmp_path / "layers")
-    model._tokenizer.save_pretrained(tmp_path / "layers")
+    AutoTokenizer.from_pretrained(model.folder).save_pretrained(tmp_path / "layers")
     words = Transformer(str(tmp_path / "layers"))
     SentenceTransformer(modules=[words, Pooling(32)]).save(str(tmp_path / "other"))
     other = Encoder.load(tmp_path / "other")
@@ -172,7 +172,7 @@ def test_a_bert_of_another_shape_gives_the_same_vectors_fused_or_not(
 ):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
-    from transformers import BertConfig, BertModel
+    from transformers import AutoTokenizer, BertConfig, BertModel
 
     from retrieval.encoder import Encoder
 
@@ -184,7 +184,7 @@ def test_a_bert_of_another_shape_gives_the_same_vectors_fused_or_not(
         "num_attention_heads": 4,
     }
     BertModel(BertConfig(**(shape | changed))).save_pretrained(tmp_path / "layers")
-    model._tokenizer.save_pretrained(tmp_path / "layers")
+    AutoTokenizer.from_pretrained(model.folder).save_pretrained(tmp_path / "layers")
     SentenceTransformer(modules=[Transformer(str(tmp_path / "layers")), Pooling(48)]).save(
         str(tmp_path / "other")
     )

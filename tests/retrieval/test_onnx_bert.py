@@ -148,7 +148,7 @@ def test_a_bert_of_another_shape_runs_in_them_or_says_why_not(
 ):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
-    from transformers import BertConfig, BertModel
+    from transformers import AutoTokenizer, BertConfig, BertModel
 
     from retrieval.encoder import Encoder
 
@@ -156,7 +156,7 @@ def test_a_bert_of_another_shape_runs_in_them_or_says_why_not(
     BertModel(BertConfig(**(shape | {"num_attention_heads": 4} | changed))).save_pretrained(
         tmp_path / "layers"
     )
-    torch_only._tokenizer.save_pretrained(tmp_path / "layers")
+    AutoTokenizer.from_pretrained(torch_only.folder).save_pretrained(tmp_path / "layers")
     for pooling in ("mean", "cls"):
         words = Transformer(str(tmp_path / "layers"))
         SentenceTransformer(modules=[words, Pooling(48, pooling)]).save(str(tmp_path / pooling))
@@ -169,14 +169,14 @@ def test_a_bert_of_another_shape_runs_in_them_or_says_why_not(
 def test_another_kind_of_model_is_left_to_torch(torch_only, tmp_path: Path):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
-    from transformers import DistilBertConfig, DistilBertModel
+    from transformers import AutoTokenizer, DistilBertConfig, DistilBertModel
 
     from retrieval.encoder import Encoder
 
     DistilBertModel(
         DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=4)
     ).save_pretrained(tmp_path / "layers")
-    torch_only._tokenizer.save_pretrained(tmp_path / "layers")
+    AutoTokenizer.from_pretrained(torch_only.folder).save_pretrained(tmp_path / "layers")
     SentenceTransformer(modules=[Transformer(str(tmp_path / "layers")), Pooling(32)]).save(
         str(tmp_path / "other")
     )
