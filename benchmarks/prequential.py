@@ -5,10 +5,14 @@ Train on all before a week, test on the week. ``frozen`` is trained once, on all
 incremental model with all parts of the score, weighed on the week before with the model that had not seen
 that week, and with a ranker where one proved itself there; ``served_untrained`` the pretrained one.
 ``..._without_ranker`` is the sum of its parts, ``..._without_PART`` that sum without one of them.
-``fast_lane`` is the frozen model refreshed every week: memory, popularity and the sum's coefficients;
-``fast_lane_kept`` keeps the coefficients and the ranker that it began with (ADR 0013: a refresh that
-finds no better ones). nDCG@10 over the whole catalogue per distinct query, gain log2(1 + clicks);
-``unseen``: queries without a click before the week. ``differences``: paired by query, with 95 %
+``fast_lane`` is the frozen model refreshed before every week, as the trainer does it (ADR 0013): memory,
+popularity, and coefficients and a ranker where they hold beside those that serve; ``fast_lane_daily`` before
+every day. It begins with those of ``served``, and fits from the second week on: what the model has trained
+on says nothing of how much it should weigh. ``fast_lane_kept`` keeps the coefficients and the ranker that it
+began with. nDCG@10 over the whole catalogue per distinct query, gain log2(1 + clicks) of the week;
+``unseen``: queries without a click before the week. ``fast_lane_daily`` answers each of the same queries
+once, on the first day of the week on which it was asked, by what was known before that day, and is judged by
+the same gains. ``differences``: paired by query, with 95 %
 intervals; a part's is that of the sum.
 """
 
@@ -24,11 +28,14 @@ import polars as pl
 from benchmarks.harness.report import finish, say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from benchmarks.learning.raw_clicks import add_log_options, log_files
+from benchmarks.learning.refreshed import FrozenModel, RefreshedModel
 from benchmarks.learning.weekly import Learner, Scores, WeeklyEvaluation
 from retrieval.model_folder import resolve_model
 from retrieval.ranking import PARTS
 from schemas.releases import Ranking
 from trainer.learning.fine_tune import device_of
+
+WEEKLY, DAILY = LANES = ("fast_lane", "fast_lane_daily")
 
 
 def mean_over(weeks: Mapping[int, Scores]) -> Scores:
@@ -61,6 +68,7 @@ def main() -> int:
     cost: dict[int, dict[str, float]] = {}
     coefficients: dict[int, dict[str, float]] = {}
     rankers: dict[int, dict[str, dict[str, object]]] = {}
+    lanes: dict[str, RefreshedModel] = {}
     with tempfile.TemporaryDirectory(prefix="searchloop-prequential-") as scratch:
         learner = Learner(log, settings, Path(scratch))
         earlier = set(log.rows.filter(pl.col("week") < tested[0] - 1)["week"].to_list())
@@ -82,7 +90,9 @@ def main() -> int:
                     full, facts = learner.train("full", week)
                     cost[week]["full"] = facts.cpu_s
             ours = ground.ranking_for(previous, week - 1) if previous else Ranking()
-            kept = ours if week == tested[0] else kept
+            if week == tested[0]:
+                kept, model = ours, FrozenModel.of(log, settings, frozen, ground.catalog, ground.words)
+                lanes = {name: RefreshedModel(model, ours, Path(scratch) / name) for name in LANES}
             theirs = ground.ranking_for(base, week - 1)
             coefficients[week] = ours.coefficients
             rankers[week] = {
@@ -99,8 +109,9 @@ def main() -> int:
                 "fast_lane_kept": (frozen, kept),
             }
             weeks[week] = ground.score(week, models, ranked)
-            fast = ours if week == tested[0] else ground.ranking_for(frozen, week - 1)
-            weeks[week] |= ground.summed(week, "fast_lane", frozen, fast)
+            for name, lane in lanes.items():
+                answers = lane.week(week, daily=name == DAILY, fitting=week > tested[0])
+                weeks[week][name] = ground.scored(name, week, answers)
             weeks[week] |= ground.leave_one_out(week, "served", live, ours)
             weeks[week] |= ground.leave_one_out(week, "served_untrained", base, theirs)
             say(
@@ -111,8 +122,11 @@ def main() -> int:
     compared = [
         ("served", "served_untrained"),
         ("served", "incremental"),
-        ("served", "fast_lane"),
-        ("fast_lane_kept", "fast_lane"),
+        ("served", WEEKLY),
+        ("served", DAILY),
+        (WEEKLY, "fast_lane_kept"),
+        (DAILY, "fast_lane_kept"),
+        (DAILY, WEEKLY),
     ] + [(name, f"{name}_without_ranker") for name in ("served", "served_untrained")]
     parts = {
         f"{name}_minus_{name}_without_{part}": (f"{name}_without_ranker", f"{name}_without_{part}")
@@ -136,6 +150,7 @@ def main() -> int:
         train_cpu_s=cost,
         coefficients=coefficients,
         rankers=rankers,
+        refreshes={name: {"told": lane.told, "cpu_s": lane.cpu_s} for name, lane in lanes.items()},
         clicks_ignored=log.ignored,
     )
 

@@ -52,9 +52,15 @@ def sources_of(
         if memory.model_sha256 != model_sha256:
             raise ArtefactError(f"the memory in {path} is of another model")
         sources |= {MEMORY: MemorySource(memory, words, remembered), PRIOR: PriorSource(memory)}
-    if RANKER in weighed(ranking):
-        sources[RANKER] = Ranker.load(ranking)
-    return sources
+    return with_ranker(sources, ranking)
+
+
+def with_ranker(sources: Mapping[str, Source], ranking: Ranking) -> dict[str, Source]:
+    """Return the sources with the ranker of a ranking, where it weighs one.
+
+    Raises ``ArtefactError`` for one that is not there, damaged, or of other parts.
+    """
+    return {**sources, RANKER: Ranker.load(ranking)} if RANKER in weighed(ranking) else dict(sources)
 
 
 class IdentifierSource:

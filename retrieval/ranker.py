@@ -129,6 +129,20 @@ class Ranker:
         return dict(zip(ids, self._networks.values(rows).tolist(), strict=True)) if ids else {}
 
 
+def copy_ranker(ranking: Ranking, folder: Path) -> Ranking:
+    """Return the ranking with its ranker, if it weighs one, in a new folder: so it outlives the old one.
+
+    Raises ``ArtefactError`` for one that is not there or damaged.
+    """
+    if RANKER not in weighed(ranking):
+        return ranking
+    path, digest = ranking.artefacts.get(RANKER, ("", ""))
+    found = MappedArrays.open(Path(path), FORMAT, sha256=digest)
+    write_arrays(folder, FORMAT, found.arrays, found.facts)
+    copied = {RANKER: (str(folder.absolute()), digest)}
+    return ranking.model_copy(update={"artefacts": ranking.artefacts | copied})
+
+
 def write_ranker(folder: Path, networks: Networks, names: Sequence[str]) -> str:
     """Write a ranker that reads the parts ``names`` into a new folder; return its digest."""
     arrays: dict[str, npt.NDArray[Any]] = {one.name: getattr(networks, one.name) for one in fields(networks)}

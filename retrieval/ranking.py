@@ -97,6 +97,15 @@ def weighed(ranking: Ranking) -> list[str]:
     return sorted(name for name, weight in ranking.coefficients.items() if weight and name != DENSE)
 
 
+def trimmed(ranking: Ranking) -> Ranking:
+    """Return the ranking without artefacts and words that nothing of it weighs."""
+    if not (parts := set(weighed(ranking))):
+        return Ranking(coefficients=ranking.coefficients)
+    readers = {MEMORY: {MEMORY, PRIOR}}
+    used = {name: one for name, one in ranking.artefacts.items() if parts & readers.get(name, {name})}
+    return ranking.model_copy(update={"artefacts": used})
+
+
 def weights(ranking: Ranking, parts: Collection[str]) -> dict[str, float]:
     """Return what each part weighs that counts: by the ranking, and of ``parts`` what counts in all."""
     own = {name: weight for name, weight in ranking.coefficients.items() if weight}

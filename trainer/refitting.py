@@ -1,24 +1,24 @@
-"""The step of a refresh that measures: its memory, how much each part weighs, and the verdict.
+"""The step of a refresh that measures: its memory, how it ranks, and the verdict.
 
-Thin: ``data.up_to_now`` says what is remembered, ``evaluation.refit`` what the coefficients do, and
-``gate.refresh_checks`` what follows from it.
+Thin: ``data.up_to_now`` says what is remembered, ``evaluation.validation_queries`` fits coefficients and a
+ranker as in a run, and ``gate.refresh_checks`` says what follows from it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import polars as pl
 
 from retrieval.encoder import Encoder, Vectors
 from retrieval.mapped_arrays import ArtefactError
-from retrieval.memory_parts import sources_of
+from retrieval.memory_parts import sources_of, with_ranker
 from retrieval.model_folder import resolve_model
 from retrieval.query_memory import remembered_queries, write_memory
-from retrieval.ranker import Ranker
-from retrieval.ranking import MEMORY, PARTS, PRIOR, RANKER, Source, weighed
+from retrieval.ranker import copy_ranker
+from retrieval.ranking import MEMORY, PARTS, RANKER, Source, trimmed
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import LivePointer, Ranking, Release
 from schemas.settings import TrainerSettings
@@ -29,11 +29,9 @@ from trainer.data.snapshot import Manifest, Snapshot
 from trainer.data.trust import believed
 from trainer.data.up_to_now import UpToNow
 from trainer.evaluation.files import Evaluation, EvaluationFacts
-from trainer.evaluation.fusion import Fitted
 from trainer.evaluation.known_vectors import KnownVectors
 from trainer.evaluation.memory_of_pairs import taken_of
 from trainer.evaluation.rankers import Embedded, EvaluationCatalog, served, words_of_catalog
-from trainer.evaluation.refit import refit
 from trainer.evaluation.scoring import score
 from trainer.evaluation.segments import describe, thin
 from trainer.evaluation.validation_queries import Validation
@@ -51,8 +49,16 @@ VECTORS = "vectors.npz"  # beside the folders of refreshes
 MOST_TESTED = 300
 
 
+class Proposal(NamedTuple):
+    """What a refresh would serve, and the checks of what was fitted beside live, with their evidence."""
+
+    ranking: Ranking
+    checks: list[Check]
+    evidence: GateEvidence
+
+
 def refit_and_judge(run: RunFolder, request: Request, live: LivePointer) -> Decision:
-    """Write the memory that would be served into ``memory/``, fit, measure and decide.
+    """Fit, measure, write what would be served into ``memory/`` and ``ranker/``, and decide.
 
     A candidate that would change nothing has live's very ranking. Raises ``RunEndedError`` (skipped) where
     there is nothing to remember.
@@ -65,19 +71,19 @@ def refit_and_judge(run: RunFolder, request: Request, live: LivePointer) -> Deci
     run.report(RunState.EVALUATING, 0.2, f"{learnt.everything.height} pairs to remember")
     bench = RefitBench.of(run.path.parent / VECTORS, request.settings, live.live, snapshot)
 
-    described = describe(learnt.test, learnt.left_out, clients=snapshot.clients)
-    tested = thin(described, MOST_TESTED).sort("query")
-    fitted, results = bench.refitted(learnt, run.absent("left_out"), tested)
-    refitted = bench.evidence(tested, results, learnt)
-    checks = refit_checks(refitted, fitted, request.settings)
-    coefficients = bench.live.ranking.coefficients if kept(checks) else fitted.coefficients
+    tested = tested_by(learnt, snapshot.clients)
+    ranking, checks, refitted = bench.proposed(run, learnt, tested)
     run.report(RunState.EVALUATING, 0.7, f"{bench.known.encoded} texts were new to the model")
 
-    ranking = bench.remembering(learnt.everything, run.absent("memory"), coefficients)
     changed = bench.compared(ranking, tested, learnt, manifest)
     bench.known.write(run.path.parent / VECTORS)
     checks += refresh_checks(changed, request.settings, checks)
     return _decision(request, live.live, manifest, ranking, checks, scores(refitted, request.settings))
+
+
+def tested_by(learnt: UpToNow, clients: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the queries that judge, as ``segments.describe`` does, sorted; ``clients`` None: not known."""
+    return thin(describe(learnt.test, learnt.left_out, clients=clients), MOST_TESTED).sort("query")
 
 
 def _learnt(settings: TrainerSettings, snapshot: Snapshot) -> UpToNow:
@@ -139,49 +145,61 @@ class RefitBench:
         words = words_of_catalog(catalog, live.ranking.language or settings.language)
         return cls(settings, live, snapshot, catalog, known, known.documents(catalog.texts), words)
 
-    def refitted(self, learnt: UpToNow, folder: Path, tested: pl.DataFrame) -> tuple[Fitted, pl.DataFrame]:
-        """Fit and measure with a memory that lacks what is asked, written into ``folder``."""
-        asked = Validation.of(learnt.validation)
-        ranking = self.remembering(learnt.left_out, folder, dict.fromkeys(PARTS, 1.0))
-        sources = dict(self._sources(ranking))
-        if RANKER in weighed(self.live.ranking):
-            sources[RANKER] = Ranker.load(self.live.ranking)
-        return refit(
-            self.documents,
-            (asked, self.known.queries(asked.texts)),
-            (tested, self.known.queries(tested["query"].to_list())),
+    def proposed(self, run: RunFolder, learnt: UpToNow, tested: pl.DataFrame) -> Proposal:
+        """Fit coefficients and a ranker, judge them beside live's, and write what would be served.
+
+        All are fitted and judged over a memory that lacks what is asked: with the one that is served every
+        remembered query would find its own answer. What does not prove itself leaves live's coefficients and
+        ranker, of which the refresh has a copy: so each release stands without the folders of those before.
+        """
+        asked, live = Validation.of(learnt.validation), _readable(self.live.ranking)
+        every = Ranking(coefficients=dict.fromkeys(PARTS, 1.0))
+        whole = self.remembering(learnt.left_out, run.absent("left_out"), every)
+        sources = self._sources(whole)
+        fitted = asked.fitted(
+            Embedded(self.known.queries(asked.texts), self.documents),
             sources,
             self.catalog,
-            self.live.ranking,
+            whole,
+            folder=run.absent("ranker"),
+            seed=self.settings.seed,
         )
+        texts = tested["query"].to_list()
+        results = [
+            score(system, self._ranked(own, with_ranker(sources, own), texts), tested)
+            for system, own in (("candidate", fitted.ranking), ("live", live))
+        ]
+        evidence = self.evidence(tested, pl.concat(results), learnt)
+        checks = refit_checks(evidence, fitted.coefficients, self.settings)
+        chosen = copy_ranker(live, run.absent("ranker")) if kept(checks) else fitted.ranking
+        ranking = self.remembering(learnt.everything, run.absent("memory"), chosen)
+        return Proposal(ranking, checks, evidence)
 
-    def remembering(self, pairs: pl.DataFrame, folder: Path, coefficients: Mapping[str, float]) -> Ranking:
-        """Write the memory of the pairs; return the ranking with it, live's own where nothing differs."""
+    def remembering(self, pairs: pl.DataFrame, folder: Path, ranking: Ranking) -> Ranking:
+        """Write the memory of the pairs; return the ranking over it, live's own where nothing differs."""
         taken = taken_of(pairs)
         queries = remembered_queries(taken)
-        own = self.live.model_sha256
-        digest = write_memory(folder, taken, queries, self.known.queries(queries), model_sha256=own)
-        ranking = Ranking(coefficients=dict(coefficients))
-        if parts := set(weighed(ranking)):
-            artefacts = {MEMORY: (str(folder.absolute()), digest)} if parts & {MEMORY, PRIOR} else {}
-            if RANKER in parts:  # it reads the parts whose coefficients are kept with it
-                artefacts[RANKER] = self.live.ranking.artefacts[RANKER]
-            ranking = Ranking(
-                coefficients=dict(coefficients),
-                artefacts=artefacts,
+        digest = write_memory(
+            folder, taken, queries, self.known.queries(queries), model_sha256=self.live.model_sha256
+        )
+        own = trimmed(
+            Ranking(
+                coefficients=ranking.coefficients,
+                artefacts=ranking.artefacts | {MEMORY: (str(folder.absolute()), digest)},
                 language=self.words.language,
                 analysis_sha256=analysis_digest(self.words.language),
             )
-        return self.live.ranking if _same(ranking, self.live.ranking) else ranking
+        )
+        return self.live.ranking if _same(own, self.live.ranking) else own
 
     def compared(
         self, ranking: Ranking, tested: pl.DataFrame, learnt: UpToNow, manifest: Manifest
     ) -> GateEvidence:
         """Return how the tested queries would be answered beside how they are, and what the data says."""
         texts, problems = tested["query"].to_list(), {}
-        results = [score("candidate", self._answers(ranking, texts), tested)]
+        results = [score("candidate", self.answers(ranking, texts), tested)]
         try:
-            results.append(score("live", self._answers(self.live.ranking, texts), tested))
+            results.append(score("live", self.answers(self.live.ranking, texts), tested))
         except ArtefactError as error:
             problems["live"] = f"what serves cannot be read: {error}"
         data = facts_of(
@@ -193,7 +211,7 @@ class RefitBench:
         except PinError as error:
             return replace(plain, data=data, pinned=None, problems=problems | {"pinned": str(error)})
         asked = [pin.query for pin in pins]
-        answers = dict(zip(asked, self._answers(ranking, asked), strict=True)) if asked else {}
+        answers = dict(zip(asked, self.answers(ranking, asked), strict=True)) if asked else {}
         return replace(plain, data=data, pinned=pins_missing(pins, answers), problems=problems)
 
     def evidence(self, tested: pl.DataFrame, results: pl.DataFrame, learnt: UpToNow) -> GateEvidence:
@@ -202,12 +220,28 @@ class RefitBench:
         trusted = believed(self.snapshot.clients, deviations=self.settings.newcomer_deviations)
         return evidence_of(found, self.snapshot, learnt.weighted, trusted)
 
-    def _answers(self, ranking: Ranking, texts: Sequence[str]) -> list[list[str]]:
+    def answers(self, ranking: Ranking, texts: Sequence[str]) -> list[list[str]]:
+        """Return what would be served. Raises ``ArtefactError`` where the ranking's artefacts are lost."""
+        return self._ranked(ranking, self._sources(ranking), texts)
+
+    def _ranked(
+        self, ranking: Ranking, sources: Mapping[str, Source], texts: Sequence[str]
+    ) -> list[list[str]]:
         vectors = Embedded(self.known.queries(texts), self.documents)
-        return served(vectors, self._sources(ranking), texts, self.catalog, ranking)
+        return served(vectors, sources, texts, self.catalog, ranking)
 
     def _sources(self, ranking: Ranking) -> Mapping[str, Source]:
         return sources_of(ranking, self.words, model_sha256=self.live.model_sha256)
+
+
+def _readable(ranking: Ranking) -> Ranking:
+    """Return the ranking, without a ranker that is gone or damaged: there is none to keep."""
+    try:
+        with_ranker({}, ranking)
+    except ArtefactError:
+        left = {name: weight for name, weight in ranking.coefficients.items() if name != RANKER}
+        return ranking.model_copy(update={"coefficients": left})
+    return ranking
 
 
 def _same(ours: Ranking, theirs: Ranking) -> bool:

@@ -128,6 +128,11 @@ class ClickLog:
             gains.setdefault(query, {})[product] = gain
         return gains
 
+    def first_days(self, week: int) -> dict[str, int]:
+        """Return the day of the week on which each of its queries was first clicked after."""
+        rows = self.rows.filter(pl.col("week") == week)
+        return dict(rows.group_by("query").agg(pl.col("day").min()).iter_rows())
+
     def queries_before(self, week: int) -> set[str]:
         """Return the queries with a click in any earlier week."""
         return set(self.rows.filter(pl.col("week") < week)["query"].to_list())

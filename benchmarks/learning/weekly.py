@@ -11,16 +11,14 @@ import polars as pl
 from benchmarks.harness.report import say
 from benchmarks.learning.clicklog import SETTINGS, ClickLog
 from retrieval.encoder import Encoder
-from retrieval.memory_parts import sources_of
+from retrieval.memory_parts import sources_of, with_ranker
 from retrieval.model_folder import resolve_model
-from retrieval.ranker import Ranker
 from retrieval.ranking import MEMORY, PARTS, RANKER, Source
 from schemas.releases import Ranking
 from schemas.settings import TrainerSettings
 from trainer.evaluation.bootstrap import clusters_of, interval, resampled_means
 from trainer.evaluation.files import RankerFacts
 from trainer.evaluation.memory_of_pairs import remember, taken_of
-from trainer.evaluation.ranker_fit import keep
 from trainer.evaluation.rankers import (
     FUSED_DEPTH,
     Embedded,
@@ -39,6 +37,7 @@ from trainer.learning.plan import Training, plan
 from trainer.learning.training_data import TrainingData
 
 RESAMPLES = SETTINGS.gate_resamples
+EVERY = dict.fromkeys(PARTS, 1.0)
 
 Scores = dict[str, dict[str, float]]
 
@@ -92,7 +91,7 @@ class WeeklyEvaluation:
     def __init__(self, log: ClickLog, settings: TrainerSettings) -> None:
         self._log, self._settings = log, settings
         self.catalog = EvaluationCatalog.of(log.catalog)
-        self._words = words_of_catalog(self.catalog, settings.language)
+        self.words = words_of_catalog(self.catalog, settings.language)
         self._by_query: dict[str, dict[tuple[int, str, bool], float]] = {}
         self._scratch, self._folders = TemporaryDirectory(prefix="searchloop-memories-"), 0
         self.rankers: dict[tuple[Path, int], RankerFacts] = {}
@@ -104,17 +103,11 @@ class WeeklyEvaluation:
         With a ranker, where one proves itself on them: ``rankers`` says what was found.
         """
         gains, (embedded, sources) = self._log.gains(week), self._of(model, week)
-        queries = Validation(list(gains), list(gains.values()))
-        summed = Ranking(coefficients=queries.fit(embedded, sources, self.catalog).coefficients)
-        learned = queries.fit_ranker(embedded, sources, self.catalog, summed, self._settings.seed)
-        self.rankers[model, week] = learned.facts
-        return keep(learned, summed, self._new_folder())
-
-    def summed(self, week: int, name: str, model: Path, ranking: Ranking) -> Scores:
-        """Score a model by the sum of a ranking, with what was remembered before the week."""
-        summed = Ranking(coefficients=ranking.coefficients | {RANKER: 0.0})
-        ranked = served(*self._of(model, week), list(self._log.gains(week)), self.catalog, summed)
-        return {name: self._scored(name, week, ranked)}
+        queries, every = Validation(list(gains), list(gains.values())), Ranking(coefficients=EVERY)
+        folder, seed = self._new_folder(), self._settings.seed
+        fitted = queries.fitted(embedded, sources, self.catalog, every, folder=folder, seed=seed)
+        self.rankers[model, week] = fitted.ranker or RankerFacts(queries=0)
+        return fitted.ranking
 
     def leave_one_out(self, week: int, name: str, model: Path, ranking: Ranking) -> Scores:
         """Score what a model and its ranking serve without each of the parts, as ``NAME_without_PART``.
@@ -125,7 +118,7 @@ class WeeklyEvaluation:
         for part in (RANKER, *PARTS):
             fewer = Ranking(coefficients=ranking.coefficients | {RANKER: 0.0, part: 0.0})
             ranked = served(*self._of(model, week), list(self._log.gains(week)), self.catalog, fewer)
-            scores[f"{name}_without_{part}"] = self._scored(f"{name}_without_{part}", week, ranked)
+            scores[f"{name}_without_{part}"] = self.scored(f"{name}_without_{part}", week, ranked)
         return scores
 
     def difference(self, ours: str, theirs: str) -> dict[str, dict[str, float]]:
@@ -154,7 +147,7 @@ class WeeklyEvaluation:
         ``ranked``: what serves is a model and its ranking.
         """
         texts = list(self._log.gains(week))
-        deep = bm25(self._words, texts, depth=FUSED_DEPTH)
+        deep = bm25(self.words, texts, depth=FUSED_DEPTH)
         credit = self._log.pairs_before(week, settings=self._settings)
         vectors = {
             path: self._of(path, week) for path in {*models.values(), *(path for path, _ in ranked.values())}
@@ -164,9 +157,9 @@ class WeeklyEvaluation:
         rankings |= {name: dense(vectors[path][0], self.catalog) for name, path in models.items()}
         for name, (path, ranking) in ranked.items():
             embedded, sources = vectors[path]
-            learned = {RANKER: Ranker.load(ranking)} if RANKER in ranking.artefacts else {}
-            rankings[name] = served(embedded, {**sources, **learned}, texts, self.catalog, ranking)
-        return {name: self._scored(name, week, ranked) for name, ranked in rankings.items()}
+            own = with_ranker(sources, ranking)
+            rankings[name] = served(embedded, own, texts, self.catalog, ranking)
+        return {name: self.scored(name, week, ranked) for name, ranked in rankings.items()}
 
     def _of(self, model: Path, week: int) -> tuple[Embedded, dict[str, Source]]:
         """Return a model's vectors of a week, and the sources as they are when the week begins."""
@@ -178,10 +171,8 @@ class WeeklyEvaluation:
             pairs = self._log.pairs_before(week, settings=self._settings)
             taken = taken_of(pairs.with_columns(client=pl.lit(None, pl.String)))  # nobody knows who
             digest = remember(encoder, taken, folder)
-            ranking = Ranking(
-                coefficients=dict.fromkeys(PARTS, 1.0), artefacts={MEMORY: (str(folder), digest)}
-            )
-            sources = sources_of(ranking, self._words, model_sha256=encoder.fingerprint)
+            ranking = Ranking(coefficients=EVERY, artefacts={MEMORY: (str(folder), digest)})
+            sources = sources_of(ranking, self.words, model_sha256=encoder.fingerprint)
             self._known[model, week] = embedded, sources
         return self._known[model, week]
 
@@ -189,8 +180,8 @@ class WeeklyEvaluation:
         self._folders += 1
         return Path(self._scratch.name) / str(self._folders)
 
-    def _scored(self, name: str, week: int, rankings: Sequence[Sequence[str]]) -> dict[str, float]:
-        """Return the means of a system's nDCG@10, and keep it by query."""
+    def scored(self, name: str, week: int, rankings: Sequence[Sequence[str]]) -> dict[str, float]:
+        """Return the means of a system's nDCG@10, and keep it by query: in the order of the week's gains."""
         seen = self._log.queries_before(week)
         own = {
             (week, query, query not in seen): ndcg(ranked, gains)

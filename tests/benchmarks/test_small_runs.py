@@ -79,7 +79,7 @@ WITH_A_MODEL = {
     "graded": "--products {products} --judgments {judgments}",
     "incremental": "--clicks {clicks} --products {products} --general {products} --weeks 33-34 --seeds 1"
     " --strategies from_live_half_replay",
-    "prequential": "--clicks {clicks} --products {products} --weeks 34-34 --without-full",
+    "prequential": "--clicks {clicks} --products {products} --weeks 33-34 --without-full",
     "training_speed": "--clicks {clicks} --products {products} --catalog {products} --documents 8 --week 34",
     "weighting": "--clicks {clicks} --products {products} --weeks 34-34 --variants linear --planted-seeds 0",
 }

@@ -1,6 +1,7 @@
 """A ranker says of a product what its parts say, whoever else competes, and never more than its bound."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.mapped_arrays import ArtefactError
-from retrieval.ranker import Networks, Ranker, read_by, write_ranker
+from retrieval.ranker import Networks, Ranker, copy_ranker, read_by, write_ranker
 from retrieval.ranking import Parts, contest, rank
 from schemas.releases import Ranking
 from tests.retrieval.random_networks import random_networks
@@ -133,3 +134,14 @@ def test_what_is_missing_damaged_or_another_does_not_load(tmp_path):
     manifest.write_text(json.dumps(told | {"facts": {}}))
     with pytest.raises(ArtefactError, match="digest"):
         Ranker.load(ranking)
+
+
+def test_a_copy_is_the_same_ranker_and_outlives_the_first(tmp_path):
+    ranking = ranked_by(tmp_path / "ranker")
+    copied = copy_ranker(ranking, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "ranker")
+    assert copied.artefacts["ranker"] == (str(tmp_path / "copy"), ranking.artefacts["ranker"][1])
+    Ranker.load(copied)
+    with pytest.raises(ArtefactError):
+        copy_ranker(ranking, tmp_path / "again")
+    assert copy_ranker(SUM, tmp_path / "none") == SUM

@@ -16,18 +16,16 @@ import polars as pl
 
 from retrieval.encoder import Encoder, EncodingError, Vectors
 from retrieval.mapped_arrays import ArtefactError
-from retrieval.memory_parts import sources_of
+from retrieval.memory_parts import sources_of, with_ranker
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from retrieval.query_memory import Taken
-from retrieval.ranker import Ranker
-from retrieval.ranking import CHARACTERS, DENSE, MEMORY, PARTS, PRIOR, RANKER, WORDS, Source, weighed
+from retrieval.ranking import CHARACTERS, DENSE, MEMORY, PARTS, WORDS, Source
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking
 from trainer.evaluation.artefact import Artefact, examine
 from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest, RankerFacts
 from trainer.evaluation.leave_one_out import PartGains, part_gains, without_each
 from trainer.evaluation.memory_of_pairs import remember, taken_of
-from trainer.evaluation.ranker_fit import keep
 from trainer.evaluation.rankers import (
     DEPTH,
     FUSED_DEPTH,
@@ -238,15 +236,14 @@ class _Contest:
             )
         sources = sources_of(ranking, self.words, model_sha256=model.encoder.fingerprint)
         embedded = Embedded(model.validation, model.embedded.documents)
-        found = self.validation.fit(embedded, sources, self.catalog)
-        self.validated = found.queries
-        summed = _trimmed(ranking, found.coefficients)
-        if not weighed(summed):
-            return summed, sources
-        learned = self.validation.fit_ranker(embedded, sources, self.catalog, summed, self.seed)
-        self.rankers[system] = learned.facts
-        own = keep(learned, summed, self._folder(self.kept.ranker, system, scratch / "ranker"))
-        return own, {**sources, **({RANKER: Ranker.load(own)} if RANKER in own.artefacts else {})}
+        folder = self._folder(self.kept.ranker, system, scratch / "ranker")
+        fitted = self.validation.fitted(
+            embedded, sources, self.catalog, ranking, folder=folder, seed=self.seed
+        )
+        self.validated = fitted.coefficients.queries
+        if fitted.ranker is not None:
+            self.rankers[system] = fitted.ranker
+        return fitted.ranking, with_ranker(sources, fitted.ranking)
 
     def _folder(self, kept: Path | None, system: str, otherwise: Path) -> Path:
         return kept if kept is not None and system == "candidate" else otherwise
@@ -275,16 +272,6 @@ class _Contest:
             validation_queries=self.validated,
             rankers=self.rankers,
         )
-
-
-def _trimmed(ranking: Ranking, coefficients: Mapping[str, float]) -> Ranking:
-    """Return the ranking with these coefficients, and without what then weighs nothing."""
-    fitted = ranking.model_copy(update={"coefficients": dict(coefficients)})
-    if not weighed(fitted):
-        return Ranking(coefficients=dict(coefficients))
-    if not {MEMORY, PRIOR} & coefficients.keys():
-        return fitted.model_copy(update={"artefacts": {}})
-    return fitted
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,28 @@ By which coefficients, and with which ranker.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import NamedTuple, Self
 
 import polars as pl
 
-from retrieval.ranking import Source
+from retrieval.ranking import Source, trimmed, weighed
 from schemas.releases import Ranking
+from trainer.evaluation.files import RankerFacts
 from trainer.evaluation.fusion import Fitted
-from trainer.evaluation.ranker_fit import Example, FittedRanker, fit_ranker
+from trainer.evaluation.ranker_fit import Example, fit_ranker, keep
 from trainer.evaluation.rankers import Embedded, EvaluationCatalog, fit_ranking, parts_of
 from trainer.evaluation.segments import thin
 
 MAX_INNER = 500
+
+
+class FittedRanking(NamedTuple):
+    """How a model ranks, what its coefficients come from, and its ranker; None: nothing is weighed for it."""
+
+    ranking: Ranking
+    coefficients: Fitted
+    ranker: RankerFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -39,15 +49,26 @@ class Validation:
         """Return how much of each source a model wants; ``embedded``: its vectors of these queries."""
         return fit_ranking(embedded, sources, self.texts, self.gains, catalog)
 
-    def fit_ranker(
+    def fitted(
         self,
         embedded: Embedded,
         sources: Mapping[str, Source],
         catalog: EvaluationCatalog,
-        ranking: Ranking,
+        whole: Ranking,
+        *,
+        folder: Path,
         seed: int,
-    ) -> FittedRanker:
-        """Return what can be added to the sum of parts."""
-        parts = parts_of(embedded, sources, self.texts, catalog, ranking)
+    ) -> FittedRanking:
+        """Return how a model should rank: by which coefficients, and with a ranker where it proves itself.
+
+        ``whole`` weighs every part; ``sources`` are its. What it names and nothing weighs is left out. The
+        ranker is written into ``folder``, in place of what is there.
+        """
+        found = self.fit(embedded, sources, catalog)
+        summed = trimmed(whole.model_copy(update={"coefficients": found.coefficients}))
+        if not weighed(summed):
+            return FittedRanking(summed, found)
+        parts = parts_of(embedded, sources, self.texts, catalog, summed)
         queries = zip(self.texts, parts, self.gains, strict=True)
-        return fit_ranker((Example.of(*one, ranking) for one in queries), seed=seed)
+        learned = fit_ranker((Example.of(*one, summed) for one in queries), seed=seed)
+        return FittedRanking(keep(learned, summed, folder), found, learned.facts)

@@ -1,4 +1,4 @@
-"""The rows of a refresh's gate: is its data sound, what do its coefficients do, how much changes. Pure.
+"""The rows of a refresh's gate: is its data sound, what does the fitted ranking do, how much changes. Pure.
 
 A refresh trains nothing, so what judges a model has no rows here. ``docs/gate.md`` lists them with reasons.
 """
@@ -17,7 +17,7 @@ from trainer.gate.gate_rows import EITHER, GateRow
 from trainer.gate.relevance_checks import catastrophes_check, segment_rules
 from trainer.gate.side_checks import churn_check, data_checks, exposure_checks, pinned_check
 
-_REFIT = GateRow("refit_vs_live", EITHER, "the loss against live's coefficients is below {limit}", 0.005)
+_REFIT = GateRow("refit_vs_live", EITHER, "the loss against live's ranking is below {limit}", 0.005)
 # All others are rows of a run's gate, too
 REFRESH_ROWS = frozenset(
     {
@@ -26,13 +26,14 @@ REFRESH_ROWS = frozenset(
     }
 )  # fmt: skip
 _DATA = ("data", "data_one_client", "data_refused")
-KEPT = "coefficients_kept"
+KEPT = "ranking_kept"
 
 
 def refit_checks(evidence: GateEvidence, fitted: Fitted, limits: GateSettings) -> list[Check]:
-    """Return what the refitted coefficients do to the test queries, beside those of live.
+    """Return what the fitted ranking, coefficients and ranker, does to the test queries beside live's.
 
-    One row that does not pass, and live's are kept: then there is a single check, which says why.
+    One row that does not pass, and live's is kept: then there is a single check, which says why. ``fitted``:
+    the coefficients.
     """
     if fitted.queries < MIN_QUERIES:
         return [_kept(f"{fitted.queries} validation queries are too few to fit anything")]
@@ -44,14 +45,14 @@ def refit_checks(evidence: GateEvidence, fitted: Fitted, limits: GateSettings) -
 
 
 def kept(checks: Sequence[Check]) -> bool:
-    """Say whether the coefficients stay those of live."""
+    """Say whether coefficients and ranker stay those of live."""
     return any(check.name == KEPT for check in checks)
 
 
 def refresh_checks(evidence: GateEvidence, limits: GateSettings, fitted: Sequence[Check]) -> list[Check]:
     """Return the checks of the data, the pinned queries, and of how much changes for shoppers.
 
-    ``fitted`` are those of the coefficients: a sure gain of theirs is a reason for change.
+    ``fitted`` are those of the fitted ranking: a sure gain is a reason for change.
     """
     checks = [c for c in data_checks(evidence, limits) if c.name in _DATA]
     if "live" in evidence.problems:  # then something must be served in its place, and there is no overlap
@@ -89,4 +90,4 @@ def _judged(rules: Sequence[Rule], evidence: GateEvidence, limits: GateSettings)
 
 
 def _kept(why: str) -> Check:
-    return Check(name=KEPT, verdict="pass", reason=f"live's coefficients are kept: {why}"[:500])
+    return Check(name=KEPT, verdict="pass", reason=f"live's ranking is kept: {why}"[:500])

@@ -1,4 +1,4 @@
-"""The rows of a refresh: what refitted coefficients must hold, and what keeps a refresh from serving."""
+"""The rows of a refresh: what a fitted ranking must hold, and what keeps a refresh from serving."""
 
 import re
 from dataclasses import replace
@@ -14,18 +14,18 @@ from trainer.gate.verdict import overall
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "gate.md"
 ENOUGH = Fitted({"dense": 1.0, "memory": 0.5}, queries=MIN_QUERIES)
-UNMEASURED = [Check(name="coefficients_kept", verdict="pass", reason="")]
+UNMEASURED = [Check(name="ranking_kept", verdict="pass", reason="")]
 NARROW = SHOWN.model_copy(update={"new": 0.0})
 
 
-def test_coefficients_that_lose_nothing_are_taken() -> None:
+def test_a_ranking_that_loses_nothing_is_taken() -> None:
     for gain in (0.05, 0.0):
         checks = refit_checks(evidence(gain), ENOUGH, LIMITS)
         assert not kept(checks)
         assert overall(checks) == "pass"
 
 
-def test_live_s_coefficients_are_kept_where_new_ones_lose_hide_new_products_or_know_too_little() -> None:
+def test_live_s_ranking_is_kept_where_the_new_one_loses_hides_new_products_or_knows_too_little() -> None:
     narrow = replace(evidence(0.0), exposure={"candidate": NARROW, "live": SHOWN})
     lost = replace(
         evidence(0.0), best_in_10={"live": np.ones(9, dtype=bool), "candidate": np.zeros(9, dtype=bool)}
