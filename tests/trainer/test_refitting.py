@@ -86,7 +86,7 @@ def test_a_ranker_that_proves_itself_serves_with_the_coefficients_it_was_fitted_
         return FittedRanker(RankerFacts(queries=40, kept=True), 0.02, random_networks(names, seed=2))
 
     monkeypatch.setattr("trainer.evaluation.validation_queries.fit_ranker", learned)
-    ranking, checks, evidence = proposed(a_shop(24), tmp_path, served)
+    ranking, checks, evidence = proposed(a_shop(24), tmp_path, Ranking())
     assert checks[0].name == "refit_vs_live"
     assert set(evidence.ndcg10) == {"candidate", "live"}
     assert ranking.coefficients["ranker"] == pytest.approx(0.02)

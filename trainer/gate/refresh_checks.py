@@ -17,7 +17,12 @@ from trainer.gate.gate_rows import EITHER, GateRow
 from trainer.gate.relevance_checks import catastrophes_check, segment_rules
 from trainer.gate.side_checks import churn_check, data_checks, exposure_checks, pinned_check
 
-_REFIT = GateRow("refit_vs_live", EITHER, "the loss against live's ranking is below {limit}", 0.005)
+_REFIT = GateRow(
+    "refit_vs_live",
+    EITHER,
+    "the lower bound of the gain against live's ranking is above {limit}",
+    "gate_min_gain",
+)
 # All others are rows of a run's gate, too
 REFRESH_ROWS = frozenset(
     {
@@ -63,17 +68,16 @@ def refresh_checks(evidence: GateEvidence, limits: GateSettings, fitted: Sequenc
 
 
 def _vs_live(evidence: GateEvidence, limits: GateSettings) -> Check:
-    most = _REFIT.limit_by(limits)
+    least = _REFIT.limit_by(limits)
     rule = Rule(
         _REFIT.name,
-        _REFIT.told(limit=most),
+        _REFIT.told(limit=least),
         evidence.ndcg10["candidate"],
         evidence.ndcg10["live"],
         np.ones(evidence.queries),
-        floor=-most,
-        least=-most,
-        threshold=-most,
-        empty="pass",
+        floor=least,
+        otherwise="inconclusive",
+        threshold=least,
     )
     return _judged([rule], evidence, limits)[0]
 
