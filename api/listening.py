@@ -22,13 +22,18 @@ def listen(settings: ApiSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in (settings.api_port, 0):
         try:
-            return socket.create_server((host, port), family=family, backlog=512)
+            listening = socket.create_server((host, port), family=family, backlog=512)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or named or not port:
                 raise SettingsError(
                     f"the API cannot listen on {host}:{port} ({error.strerror}): SEARCHLOOP_API_HOST and "
                     "SEARCHLOOP_API_PORT say where"
                 ) from error
+        else:
+            # Head and body of an answer are written apart: by Nagle's algorithm the body waits 40 ms for
+            # the client to acknowledge the head. asyncio turns it off only where a socket names its protocol.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return listening
     raise AssertionError
 
 

@@ -71,7 +71,8 @@ async def post(address: str, bodies: Sequence[bytes], pid: int) -> tuple[int, fl
                 f"{address}/v1/events", data=waiting.pop(), headers={"Content-Type": "application/json"}
             ) as answer:
                 answer.raise_for_status()
-                accepted += (await answer.json())["accepted"]
+                told = await answer.json()
+                accepted += told["accepted"]
 
     before = sum(process.cpu_times()[:2])
     async with aiohttp.ClientSession() as session:
