@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
 
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from retrieval.plain_bert import PlainBert
@@ -39,7 +38,6 @@ _PROOF = (
     "5 kg of rice, and what the neighbours said about it at length",
 )
 _LEAST_COSINE = 0.9999
-_UNREADABLE = (OSError, ValueError, LookupError, RuntimeError, TypeError, ImportError, SafetensorError)
 
 
 class Layers(Protocol):
@@ -85,10 +83,9 @@ class Encoder:
             torch.set_num_threads(threads)
         folder = resolve_model(str(model))
         try:
-            loaded = _loaded(folder, device)
-        except _UNREADABLE as error:
+            encoder = cls(_loaded(folder, device), folder, fingerprint(folder))
+        except Exception as error:  # each library that reads a folder has faults of its own
             raise ModelError(f"the model in {folder} cannot be loaded: {error}") from error
-        encoder = cls(loaded, folder, fingerprint(folder))
         if encoder.dim <= 0:
             raise ModelError(f"the model in {folder} does not say the dimension of its vectors")
         encoder._remembered = QueryVectors(remembered) if remembered else None

@@ -47,7 +47,7 @@ class PlainBert:
     def read(cls, path: Path) -> Self | None:
         """Return the model, or None where the folder or its weights are not those of a plain BERT.
 
-        Raises ``OSError``, ``ValueError``, ``LookupError`` or ``SafetensorError`` for what cannot be read.
+        Raises whatever its files, and the libraries that read them, make of what cannot be read.
         """
         folder = read_plain_folder(path)
         if folder is None:

