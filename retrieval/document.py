@@ -1,6 +1,7 @@
-"""The text of a product that the models read: title first, then what tells it apart.
+"""What the models read of a product: its text, title first, and the key of its prepared picture.
 
-Decides the form, knows no model.
+A document is one string, so that vectors are found again by it: the text, and on a second line the key of the
+picture, where there is one. Decides the form, knows no model and no pictures.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from schemas.products import Attribute, CatalogProduct
 MAX_ATTRIBUTES = 8
 MAX_VALUE_CHARS = 40
 _SEPARATOR = " | "
+_NEXT = "\n"
 
 
 def document_text(product: CatalogProduct) -> str:
@@ -32,12 +34,33 @@ def document_text(product: CatalogProduct) -> str:
     return _SEPARATOR.join(parts)
 
 
-def document_hash(text: str) -> str:
-    """Return the sha256 of a document text.
+def document_of(product: CatalogProduct) -> str:
+    """Return the document of a product.
 
-    Equal text and equal model give an equal vector, which can be taken over.
+    >>> shoe = CatalogProduct(product_id="p", title="Red shoe", image_key="pictures/1/ab/ab", version=1)
+    >>> document_of(shoe).split(chr(10))
+    ['Red shoe', 'pictures/1/ab/ab']
     """
-    return hashlib.sha256(text.encode()).hexdigest()
+    text = document_text(product).replace(_NEXT, " ")
+    return text + _NEXT + product.image_key if product.image_key else text
+
+
+def text_of(document: str) -> str:
+    """Return the text of a document."""
+    return document.partition(_NEXT)[0]
+
+
+def picture_of(document: str) -> str:
+    """Return the key of the prepared picture of a document; "" where there is none."""
+    return document.partition(_NEXT)[2]
+
+
+def document_hash(document: str) -> str:
+    """Return the sha256 of a document, as a model reads it.
+
+    Equal document and equal model give an equal vector, which can be taken over.
+    """
+    return hashlib.sha256(document.encode()).hexdigest()
 
 
 def _attributes(attributes: dict[str, Attribute]) -> list[str]:

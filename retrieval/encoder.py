@@ -1,7 +1,7 @@
-"""Text to unit vectors, with a model that lies in a folder of this machine.
+"""Texts and prepared pictures to unit vectors, with a model that lies in a folder of this machine.
 
 The only inference in searchloop. Queries and documents reach the model in the same form
-(``normalise_query``).
+(``normalise_query``). Of a document a model that reads texts only reads the text.
 Text goes straight to the tokenizer, so that a text which looks like the address of a picture is never
 fetched.
 It knows no products, no releases and no index.
@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 import torch
 
+from retrieval.document import picture_of, text_of
+from retrieval.field_weights import FieldWeights
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from retrieval.plain_bert import PlainBert
 from retrieval.query_vectors import QueryVectors
@@ -28,7 +31,10 @@ from schemas.text import normalise_query
 if TYPE_CHECKING:
     from retrieval.library_model import LibraryModel
 
+log = structlog.get_logger(__name__)
+
 Vectors = npt.NDArray[np.float32]
+Square = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 
 _PROOF = (
@@ -38,6 +44,10 @@ _PROOF = (
     "5 kg of rice, and what the neighbours said about it at length",
 )
 _LEAST_COSINE = 0.9999
+_PICTURES = 16  # of a batch: 100 MB in the first layers of a ViT-B/16
+
+# Gives the prepared picture of a key, or None: there is none. What a storage raises passes.
+Pictures = Callable[[str], bytes | None]
 
 
 class Layers(Protocol):
@@ -66,17 +76,26 @@ class Encoder:
         self._remembered: QueryVectors | None = None
         self._small: tuple[Layers, int] | None = None
         self._query_prompt, self._document_prompt = prompts_of(model)
+        self._weights = FieldWeights.read(folder)
+        self._pictures: Pictures | None = None
         self.folder = folder
         self.fingerprint = digest
         self.dim = model.dim
 
     @classmethod
     def load(
-        cls, model: str | Path, *, device: str = "cpu", threads: int | None = None, remembered: int = 0
+        cls,
+        model: str | Path,
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        remembered: int = 0,
+        pictures: Pictures | None = None,
     ) -> Self:
         """Load a model for inference. ``threads`` sets torch's threads for the entire process.
 
         The vectors of the last ``remembered`` different queries are held and given again, bit for bit.
+        ``pictures``: where the pictures of documents are read, by whoever encodes documents.
         Raises ``ModelError`` when it is missing, unreadable, has no tokenizer, or says no dimension.
         """
         if threads is not None:
@@ -89,12 +108,18 @@ class Encoder:
         if encoder.dim <= 0:
             raise ModelError(f"the model in {folder} does not say the dimension of its vectors")
         encoder._remembered = QueryVectors(remembered) if remembered else None
+        encoder._pictures = pictures
         return encoder
 
     @property
     def fused(self) -> bool:
         """Whether the model runs in torch's fused layers."""
         return self._model.fused
+
+    @property
+    def sees(self) -> bool:
+        """Whether it encodes pictures, too: into the space of its texts."""
+        return self._model.picture_inputs is not None
 
     @property
     def quick(self) -> bool:
@@ -138,12 +163,83 @@ class Encoder:
             return self._batch(prepared)
         return self._remembered.of(prepared, self._batch)
 
-    def encode_documents(self, texts: Sequence[str], *, batch_size: int = 32) -> Vectors:
-        """Return (n, dim) unit rows in the order of the texts.
+    def read_of(self, document: str) -> str:
+        """Return as much of a document as the model reads: equal ones have equal vectors."""
+        return document if self.sees else text_of(document)
 
-        Texts of like length share a batch, which saves padding. Raises ``EncodingError`` when a row is not
-        finite.
+    def encode_documents(self, documents: Sequence[str], *, batch_size: int = 32) -> Vectors:
+        """Return (n, dim) unit rows in the order of the documents (``retrieval.document``).
+
+        A picture that is not there counts as none. Raises ``EncodingError`` when a row is not finite,
+        ``ValueError`` when pictures are to be read and nothing to read them from was given.
         """
+        texts = self._texts([text_of(one) for one in documents], batch_size)
+        keys = [picture_of(one) for one in documents] if self.sees else []
+        if not any(keys):
+            return texts
+        pictures = self._pictured(keys)
+        of_text, of_picture = self._weights.shares(np.asarray(pictures.any(axis=1)))
+        return self._unit(of_text * texts + of_picture * pictures, len(documents))
+
+    def encode_pictures(self, prepared: Sequence[bytes]) -> Vectors:
+        """Return (n, dim) unit rows of prepared pictures (``media.images``), in the space of the texts.
+
+        Raises ``ValueError`` for bytes that are no prepared picture, and where the model reads texts only.
+        """
+        out = np.zeros((len(prepared), self.dim), dtype=np.float32)
+        for start in range(0, len(prepared), _PICTURES):
+            rows = slice(start, start + _PICTURES)
+            out[rows] = self._looked_at([self._square(one) for one in prepared[rows]])
+        return out
+
+    def _pictured(self, keys: Sequence[str]) -> Vectors:
+        """Return (n, dim): the unit rows of the pictures that are there, zeros for the others.
+
+        Each is encoded once.
+        """
+        if self._pictures is None:
+            raise ValueError("documents have pictures, and nothing was given to read them from")
+        out = np.zeros((len(keys), self.dim), dtype=np.float32)
+        rows: dict[str, list[int]] = {}
+        for row, key in enumerate(keys):
+            if key:
+                rows.setdefault(key, []).append(row)
+        distinct, lacking = list(rows), 0
+        for start in range(0, len(distinct), _PICTURES):
+            squares = {key: self._stored(key) for key in distinct[start : start + _PICTURES]}
+            there = {key: square for key, square in squares.items() if square is not None}
+            lacking += len(squares) - len(there)
+            for key, vector in zip(there, self._looked_at(list(there.values())), strict=True):
+                out[rows[key]] = vector
+        if lacking:
+            log.warning("prepared pictures are not in the store", pictures=lacking, of=len(distinct))
+        return out
+
+    def _stored(self, key: str) -> Square | None:
+        assert self._pictures is not None
+        try:
+            prepared = self._pictures(key)
+            return None if prepared is None else self._square(prepared)
+        except ValueError:  # a key of no store, bytes of no picture: what is in `catalog` is not ours alone
+            return None
+
+    def _square(self, prepared: bytes) -> Square:
+        from media.images import pixels  # noqa: PLC0415 (Pillow, which texts do not need)
+
+        inputs = self._model.picture_inputs
+        if inputs is None:
+            raise ValueError(f"the model in {self.folder} reads texts only")
+        return pixels(prepared, inputs.side)
+
+    def _looked_at(self, squares: Sequence[Square]) -> Vectors:
+        if not squares or isinstance(self._model, PlainBert):
+            return np.zeros((0, self.dim), dtype=np.float32)
+        with self._lock, torch.inference_mode():
+            raw = self._model.picture_vectors(np.stack(squares)).float().cpu().numpy()
+        return self._unit(raw, len(squares))
+
+    def _texts(self, texts: Sequence[str], batch_size: int) -> Vectors:
+        """Texts of like length share a batch, which saves padding."""
         prepared = [self._document_prompt + normalise_query(t) for t in texts]
         order = sorted(range(len(prepared)), key=lambda i: len(prepared[i]), reverse=True)
         out = np.zeros((len(prepared), self.dim), dtype=np.float32)
@@ -169,8 +265,11 @@ class Encoder:
         with self._lock, torch.inference_mode():
             features = self._model.tokens(prepared)
             raw = self._model.vectors(features, self._layers(features)).float().cpu().numpy()
+        return self._unit(raw, len(prepared))
+
+    def _unit(self, raw: Vectors, count: int) -> Vectors:
         lengths = np.linalg.norm(raw, axis=1, keepdims=True)
-        if raw.shape != (len(prepared), self.dim) or not np.isfinite(raw).all() or not (lengths > 0).all():
+        if raw.shape != (count, self.dim) or not np.isfinite(raw).all() or not (lengths > 0).all():
             raise EncodingError(
                 f"the model in {self.folder} gave vectors of shape {raw.shape} that are not finite, or "
                 "have no length"

@@ -2,9 +2,12 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
@@ -20,6 +23,37 @@ _PROOF = (
     "5 kg of rice, and what the neighbours said about it",
 )
 _ROUNDING = 1e-5
+_SAME = 0.9999
+
+
+@dataclass(frozen=True)
+class PictureInputs:
+    """How a model takes pictures: squares of ``side`` pixels, each colour less ``mean``, by ``std``."""
+
+    side: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, module: Any) -> Self | None:
+        """Return how the first module of a model takes pictures, or None: it reads texts only.
+
+        Raises ``ValueError`` for a model that takes them in another way.
+        """
+        if "image" not in getattr(module, "modality_config", {}):
+            return None
+        processor = getattr(module.processor, "image_processor", None)
+        side = getattr(getattr(module.model.config, "vision_config", None), "image_size", None)
+        mean, std = (tuple(getattr(processor, name, None) or ()) for name in ("image_mean", "image_std"))
+        if not isinstance(side, int) or len(mean) != 3 or len(std) != 3 or not all(std):
+            raise ValueError("it takes pictures, but not as squares of RGB like CLIP and SigLIP")
+        return cls(side, mean, std)
+
+    def inputs(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """Return (n, 3, side, side) of (n, side, side, 3): scaled to 0 to 1, and by mean and deviation."""
+        mean, std = np.array(self.mean, dtype=np.float32), np.array(self.std, dtype=np.float32)
+        scaled = (pixels.astype(np.float32) / 255.0 - mean) / std
+        return torch.from_numpy(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)))
 
 
 class LibraryModel:
@@ -47,6 +81,10 @@ class LibraryModel:
         self.config: Any = getattr(self._bert, "config", None) if is_bert else None
         self.dim = int(self._model.get_embedding_dimension() or 0)
         self.prompts = self._model.prompts or {}
+        self.picture_inputs = PictureInputs.of(self._model[0])
+        self._padding: bool | str = True
+        if self.picture_inputs is not None:
+            self._pad_as_it_reads()
         if self.config is not None:
             self._fuse()
 
@@ -64,7 +102,10 @@ class LibraryModel:
     def form(self) -> list[tuple[str, Any]]:
         """The kinds of its modules, and of a pooling what it does."""
         named = [(type(module).__name__, module) for module in self._model]
-        return [(name, module.get_config_dict() if name == "Pooling" else None) for name, module in named]
+        form: list[tuple[str, Any]] = [
+            (name, module.get_config_dict() if name == "Pooling" else None) for name, module in named
+        ]
+        return form if self.picture_inputs is None else [*form, ("pictures", str(self.picture_inputs))]
 
     @property
     def length(self) -> int | None:
@@ -80,7 +121,11 @@ class LibraryModel:
     def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
         """Return what the model takes of texts, (n, tokens) each, padded to the longest."""
         tokens = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self.length, return_tensors="pt"
+            list(texts),
+            padding=self._padding,
+            truncation=True,
+            max_length=self.length,
+            return_tensors="pt",
         )
         return {name: value.to(self.device) for name, value in tokens.items()}
 
@@ -97,6 +142,26 @@ class LibraryModel:
             for module in list(self._model)[1:]:
                 found = module(found)
         return found["sentence_embedding"]
+
+    def picture_vectors(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """Return (n, dim) vectors of any length of pictures (n, side, side, 3), where it takes any."""
+        assert self.picture_inputs is not None
+        inputs = self.picture_inputs.inputs(pixels).to(self.device)
+        found: torch.Tensor = self._model({"pixel_values": inputs, "modality": "image"})["sentence_embedding"]
+        return found
+
+    def _pad_as_it_reads(self) -> None:
+        """Pad to the longest of a batch where that changes no vector, else to the full length.
+
+        SigLIP reads the last place of a text. Raises ``ValueError`` where both change vectors.
+        """
+        for self._padding in (True, "max_length"):
+            with torch.inference_mode():
+                together = nn.functional.normalize(self.vectors(self.tokens(_PROOF)).float(), dim=1)
+                singly = [self.vectors(self.tokens([text])).float() for text in _PROOF]
+            if float((together * nn.functional.normalize(torch.cat(singly), dim=1)).sum(1).min()) >= _SAME:
+                return
+        raise ValueError("the vector of a text depends on the texts beside it")
 
     def _fuse(self) -> None:
         """Let torch's fused layers take over where they give the same vectors.

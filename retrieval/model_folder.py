@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
+from retrieval.field_weights import FIELD_WEIGHTS
 from schemas.settings import BUNDLED_MODEL
 
 WEIGHTS = "model.safetensors"
@@ -17,6 +18,7 @@ _NAMES = frozenset(
         "modules.json", "config.json", "config_sentence_transformers.json", "sentence_bert_config.json",
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
         "vocab.txt", "vocab.json", "merges.txt", "preprocessor_config.json", "processor_config.json",
+        FIELD_WEIGHTS,
     }
 )  # fmt: skip
 _SUFFIXES = frozenset({".safetensors", ".model"})

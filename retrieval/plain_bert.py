@@ -28,6 +28,7 @@ class PlainBert:
 
     fused = True
     kind = "BertModel"
+    picture_inputs = None
 
     def __init__(self, folder: PlainFolder, layers: FusedBert) -> None:
         """``layers``: of the folder's weights. Raises ``ValueError`` for a tokenizer that cannot be read."""
