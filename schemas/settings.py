@@ -425,6 +425,12 @@ class TrainerSettings(GateSettings, Settings):
         description="So often what serves is refreshed from new pairs, without training; 0: only when asked, "
         "and to forget a shopper.",
     )
+    refit_every: timedelta = Field(
+        timedelta(hours=1),
+        ge=timedelta(0),
+        description="So often at most such a refresh also fits coefficients and a ranker; 0: each does. One "
+        "that somebody asks for always does, and so does one where the cosine alone serves.",
+    )
     misfire_grace: Duration = Field(
         timedelta(hours=1), description="A cron slot missed by more than this is left out."
     )

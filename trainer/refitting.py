@@ -39,7 +39,7 @@ from trainer.gate.case import evidence_of
 from trainer.gate.data_facts import facts_of
 from trainer.gate.evidence import GateEvidence
 from trainer.gate.pinned import PinError, pins_missing, read_pins
-from trainer.gate.refresh_checks import kept, refit_checks, refresh_checks
+from trainer.gate.refresh_checks import kept, ranking_kept, refit_checks, refresh_checks
 from trainer.gate.verdict import overall, scores
 from trainer.run.folder import RunEndedError, RunFolder, RunOutcome
 from trainer.run.request import Request
@@ -50,18 +50,21 @@ MOST_TESTED = 300
 
 
 class Proposal(NamedTuple):
-    """What a refresh would serve, and the checks of what was fitted beside live, with their evidence."""
+    """How a refresh would rank, and the checks of what was fitted beside live, with their evidence.
+
+    None: nothing was fitted.
+    """
 
     ranking: Ranking
     checks: list[Check]
-    evidence: GateEvidence
+    evidence: GateEvidence | None = None
 
 
 def refit_and_judge(run: RunFolder, request: Request, live: LivePointer) -> Decision:
-    """Fit, measure, write what would be served into ``memory/`` and ``ranker/``, and decide.
+    """Fit where that is asked, measure, write what would be served, and decide.
 
-    A candidate that would change nothing has live's very ranking. Raises ``RunEndedError`` (skipped) where
-    there is nothing to remember.
+    It is written into ``memory/`` and ``ranker/``. A candidate that would change nothing has live's very
+    ranking. Raises ``RunEndedError`` (skipped) where there is nothing to remember.
     """
     run.report(RunState.SNAPSHOTTING, 0.05, "reading pairs and catalogue")
     manifest = snapshots.take(request.settings, run.fresh("snapshot"), live)
@@ -72,13 +75,14 @@ def refit_and_judge(run: RunFolder, request: Request, live: LivePointer) -> Deci
     bench = RefitBench.of(run.path.parent / VECTORS, request.settings, live.live, snapshot)
 
     tested = tested_by(learnt, snapshot.clients)
-    ranking, checks, refitted = bench.proposed(run, learnt, tested)
+    ranking, checks, refitted = bench.proposed(run, learnt, tested, refit=request.refit)
     run.report(RunState.EVALUATING, 0.7, f"{bench.known.encoded} texts were new to the model")
 
     changed = bench.compared(ranking, tested, learnt, manifest)
     bench.known.write(run.path.parent / VECTORS)
     checks += refresh_checks(changed, request.settings, checks)
-    return _decision(request, live.live, manifest, ranking, checks, scores(refitted, request.settings))
+    measured = scores(refitted, request.settings) if refitted else {}
+    return _decision(request, live.live, manifest, ranking, checks, measured)
 
 
 def tested_by(learnt: UpToNow, clients: pl.DataFrame | None) -> pl.DataFrame:
@@ -145,14 +149,27 @@ class RefitBench:
         words = words_of_catalog(catalog, live.ranking.language or settings.language)
         return cls(settings, live, snapshot, catalog, known, known.documents(catalog.texts), words)
 
-    def proposed(self, run: RunFolder, learnt: UpToNow, tested: pl.DataFrame) -> Proposal:
-        """Fit coefficients and a ranker, judge them beside live's, and write what would be served.
+    def proposed(
+        self, run: RunFolder, learnt: UpToNow, tested: pl.DataFrame, *, refit: bool = True
+    ) -> Proposal:
+        """Write what would be served: a memory of everything, with what is fitted or as live ranks.
+
+        What does not prove itself, and ``refit`` False, leave live's coefficients and ranker, of which the
+        refresh has a copy: so each release stands without the folders of those before.
+        """
+        live = _readable(self.live.ranking)
+        none = Proposal(live, [ranking_kept(f"it is fitted at most every {self.settings.refit_every}")])
+        fitted = self._refitted(run, learnt, tested, live) if refit else none
+        chosen = copy_ranker(live, run.absent("ranker")) if kept(fitted.checks) else fitted.ranking
+        return fitted._replace(ranking=self.remembering(learnt.everything, run.absent("memory"), chosen))
+
+    def _refitted(self, run: RunFolder, learnt: UpToNow, tested: pl.DataFrame, live: Ranking) -> Proposal:
+        """Fit coefficients and a ranker, and judge them beside live's.
 
         All are fitted and judged over a memory that lacks what is asked: with the one that is served every
-        remembered query would find its own answer. What does not prove itself leaves live's coefficients and
-        ranker, of which the refresh has a copy: so each release stands without the folders of those before.
+        remembered query would find its own answer.
         """
-        asked, live = Validation.of(learnt.validation), _readable(self.live.ranking)
+        asked = Validation.of(learnt.validation)
         every = Ranking(coefficients=dict.fromkeys(PARTS, 1.0))
         whole = self.remembering(learnt.left_out, run.absent("left_out"), every)
         sources = self._sources(whole)
@@ -170,10 +187,7 @@ class RefitBench:
             for system, own in (("candidate", fitted.ranking), ("live", live))
         ]
         evidence = self.evidence(tested, pl.concat(results), learnt)
-        checks = refit_checks(evidence, fitted.coefficients, self.settings)
-        chosen = copy_ranker(live, run.absent("ranker")) if kept(checks) else fitted.ranking
-        ranking = self.remembering(learnt.everything, run.absent("memory"), chosen)
-        return Proposal(ranking, checks, evidence)
+        return Proposal(fitted.ranking, refit_checks(evidence, fitted.coefficients, self.settings), evidence)
 
     def remembering(self, pairs: pl.DataFrame, folder: Path, ranking: Ranking) -> Ranking:
         """Write the memory of the pairs; return the ranking over it, live's own where nothing differs."""

@@ -35,7 +35,7 @@ def a_shop(forms: int) -> Snapshot:
     return frames(pairs, products)
 
 
-def proposed(shop: Snapshot, folder: Path, ranking: Ranking):
+def proposed(shop: Snapshot, folder: Path, ranking: Ranking, *, refit: bool = True):
     """Return what is proposed where the ranking serves, its ranker left in the folder of an earlier one."""
     from retrieval.encoder import Encoder
     from retrieval.model_folder import resolve_model
@@ -54,7 +54,8 @@ def proposed(shop: Snapshot, folder: Path, ranking: Ranking):
     bench = RefitBench.of(folder / "vectors.npz", SETTINGS, live, shop)
     learnt = UpToNow.of(SETTINGS, shop, [])
     (folder / "refresh").mkdir()
-    found = bench.proposed(RunFolder(folder / "refresh"), learnt, tested_by(learnt, shop.clients))
+    tested = tested_by(learnt, shop.clients)
+    found = bench.proposed(RunFolder(folder / "refresh"), learnt, tested, refit=refit)
     shutil.rmtree(folder / "earlier")
     assert bench.answers(found.ranking, ["zorvel a0"])[0][0] == "zorvel"
     return found
@@ -103,6 +104,17 @@ def test_what_proves_nothing_leaves_live_s_coefficients_and_a_copy_of_its_ranker
         str(tmp_path / "refresh" / "ranker"),
         served.artefacts["ranker"][1],
     )
+
+
+def test_a_refresh_that_fits_nothing_renews_the_memory_alone(tmp_path, served):
+    ranking, checks, evidence = proposed(a_shop(24), tmp_path, served, refit=False)
+    assert [check.name for check in checks] == ["ranking_kept"]
+    assert checks[0].reason == "live's ranking is kept: it is fitted at most every 1:00:00"
+    assert evidence is None
+    assert ranking.coefficients == served.coefficients
+    assert ranking.artefacts["ranker"][0] == str(tmp_path / "refresh" / "ranker")
+    assert ranking.artefacts["memory"][0] == str(tmp_path / "refresh" / "memory")
+    assert sorted(path.name for path in (tmp_path / "refresh").iterdir()) == ["memory", "ranker"]
 
 
 def test_a_ranker_that_is_lost_holds_up_no_refresh(tmp_path, served):

@@ -41,12 +41,17 @@ def refit_checks(evidence: GateEvidence, fitted: Fitted, limits: GateSettings) -
     the coefficients.
     """
     if fitted.queries < MIN_QUERIES:
-        return [_kept(f"{fitted.queries} validation queries are too few to fit anything")]
+        return [ranking_kept(f"{fitted.queries} validation queries are too few to fit anything")]
     against = _vs_live(evidence, limits)
     shown = [c for c in exposure_checks(evidence, limits, against) if c.name in REFRESH_ROWS]
     checks = [against, *_groups(evidence, limits), catastrophes_check(evidence, limits), *shown]
     bad = [f"{c.name}: {c.reason}" for c in checks if c.verdict != "pass"]
-    return [_kept("; ".join(bad))] if bad else checks
+    return [ranking_kept("; ".join(bad))] if bad else checks
+
+
+def ranking_kept(why: str) -> Check:
+    """Return the check that stands where coefficients and ranker stay those of live."""
+    return Check(name=KEPT, verdict="pass", reason=f"live's ranking is kept: {why}"[:500])
 
 
 def kept(checks: Sequence[Check]) -> bool:
@@ -91,7 +96,3 @@ def _groups(evidence: GateEvidence, limits: GateSettings) -> list[Check]:
 def _judged(rules: Sequence[Rule], evidence: GateEvidence, limits: GateSettings) -> list[Check]:
     clusters = evidence.clusters
     return judge(rules, clusters=clusters, resamples=limits.gate_resamples, seed=limits.seed)
-
-
-def _kept(why: str) -> Check:
-    return Check(name=KEPT, verdict="pass", reason=f"live's ranking is kept: {why}"[:500])

@@ -27,6 +27,7 @@ class Request(BaseModel):
 
     ``settings`` hold the overrides already. Settings that another version knew are left out when it is read,
     and those that it did not know have their defaults: a run goes on after an upgrade, and after its undoing.
+    ``refit`` False: a refresh that leaves coefficients and ranker as they serve.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,6 +40,7 @@ class Request(BaseModel):
     force_reason: str | None = None
     dry_run: bool = False
     label_shuffle_seed: int | None = None
+    refit: bool = True
     at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     @field_validator("settings", mode="before")

@@ -27,7 +27,7 @@ from trainer.run.folder import MarkerError, RunFolder, RunOutcome, refreshes_in,
 from trainer.run.request import Request
 from trainer.run.triggers import is_run_id, run_id_of
 from trainer.service.execution import execute
-from trainer.service.refresh_due import FORGETTING_S, Failures, Forgetting, Tried, due, surplus
+from trainer.service.refresh_due import FORGETTING_S, Failures, Forgetting, Tried, due, refits, surplus
 from trainer.service.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -94,9 +94,9 @@ class FastLane:
             return begun
         if self._worker.refreshes:
             return self._worker.refreshes.popleft()
-        now = time.monotonic()
+        now, pointer = time.monotonic(), self._releases.pointer
         if not due(
-            self._releases.pointer,
+            pointer,
             pairs,
             self._tried,
             rested_s=min(now - self._began, 2 * (now - self._began - self._took)),
@@ -112,7 +112,10 @@ class FastLane:
             requested_at=datetime.now(UTC),
             refresh=True,
         )
-        request = Request.of(run_id_of(trigger, datetime.now(UTC)), trigger, self._settings)
+        at, every = datetime.now(UTC), self._settings.refit_every
+        request = Request.of(run_id_of(trigger, at), trigger, self._settings).model_copy(
+            update={"refit": refits(pointer, self._tried, now=at, every=every), "at": at}
+        )
         self._of(request.run_id).path.mkdir(parents=True, exist_ok=True)
         self._of(request.run_id).commit("request", request)
         return request
@@ -143,7 +146,7 @@ class FastLane:
         )
         self._took = time.monotonic() - self._began
         await self._follow(releases)
-        await self._learn(run, outcome, knows)
+        await self._learn(run, request, outcome, knows)
         await self._worker.ended(request.run_id, outcome, round(self._took, 1))
         if outcome.state is not RunState.FAILED:
             log.info(
@@ -156,7 +159,9 @@ class FastLane:
             )
         self.current = None
 
-    async def _learn(self, run: RunFolder, outcome: RunOutcome, knows: dict[str, int] | None) -> None:
+    async def _learn(
+        self, run: RunFolder, request: Request, outcome: RunOutcome, knows: dict[str, int] | None
+    ) -> None:
         """Note what was tried, count it, and let old folders go.
 
         ``knows``: where the requests to forget ended that it may have followed.
@@ -183,7 +188,16 @@ class FastLane:
             generation = outcome.generation if deployed else live.live.generation
             forgets |= knows != self._tried.erased
             at = self._erased_at or self._tried.erased_at
-            await self._note(Tried(ends=ends, generation=generation, erased=knows, erased_at=at))
+            refitted_at = request.at if request.refit else self._tried.refitted_at
+            await self._note(
+                Tried(
+                    ends=ends,
+                    generation=generation,
+                    erased=knows,
+                    erased_at=at,
+                    refitted_at=refitted_at,
+                )
+            )
         if live and not self._failures.count:
             serves = {run.path.name if deployed else live.live.run_id}
             serves |= {self._releases.pointer.live.run_id} if self._releases.pointer else set()

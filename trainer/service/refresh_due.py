@@ -1,4 +1,4 @@
-"""When a refresh begins that nobody has asked for, and which folders of earlier ones may go. Pure.
+"""When a refresh begins that nobody has asked for, what it does, and which folders may go. Pure.
 
 New pairs wait for their time; a model that has just been promoted, and a shopper who is to be forgotten, for
 none. An operator holds all of it. What failed is tried again after longer and longer pauses.
@@ -7,11 +7,12 @@ none. An operator holds all of it. What failed is tried again after longer and l
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from retrieval.ranking import weighed
 from schemas.releases import LivePointer, Release, ReleaseState
 
 FORGETTING_S = 600.0  # for so long after a request to forget, pairs may still be losing the shopper
@@ -28,6 +29,7 @@ class Tried(BaseModel):
 
     ``ends``: where ``pairs`` ended. ``generation``: what served after it. ``erased``: where the requests to
     forget ended when it began, or when the first trainer looked; ``erased_at``: when the newest was seen.
+    ``refitted_at``: when the last one began that fitted coefficients and a ranker, taken or not.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +38,7 @@ class Tried(BaseModel):
     generation: int | None = None
     erased: dict[str, int] | None = None
     erased_at: datetime | None = None
+    refitted_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,17 @@ def due(
     if every_s and pointer.live.kind == "full" and pointer.live.generation != tried.generation:
         return rested or not failed
     return ends != tried.ends and (rested or (forgetting.asked and not failed))
+
+
+def refits(pointer: LivePointer | None, tried: Tried, *, now: datetime, every: timedelta) -> bool:
+    """Say whether a refresh that nobody has asked for also fits coefficients and a ranker.
+
+    It does where the last that did began ``every`` ago or more, or lies in the future, as after a clock was
+    set back. Where the cosine alone serves each does: what a refresh remembers would count for nothing.
+    """
+    if pointer is None or not weighed(pointer.live.ranking) or tried.refitted_at is None:
+        return True
+    return not timedelta(0) <= now - tried.refitted_at < every
 
 
 def surplus(folders: Iterable[str], releases: Iterable[Release], *, keep: int) -> list[str]:

