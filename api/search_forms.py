@@ -1,7 +1,9 @@
 """From a body or a query string to search requests, or to why there are none. Pure but for new ids."""
 
+import re
 import uuid
 from collections.abc import Sequence
+from typing import get_args
 
 from pydantic_core import to_json
 
@@ -9,14 +11,15 @@ from api.bodies import HttpFault
 from schemas.bounds import REQUEST_BYTES, SEARCH_BATCH
 from schemas.decoding import load, read
 from schemas.rejections import Rejection
-from schemas.search import SearchRequest
+from schemas.search import Filter, SearchRequest
 
 _PLAIN = (
     "k", "offset", "client_id", "session_id", "user_id", "query_id", "timeout_ms", "explain", "deployment",
     "request_id",
 )  # fmt: skip
 PARAMETERS = ("q", "filter", *_PLAIN)
-_FILTER = "field:op:value, such as brand:eq:Sony, price:lte:20, category:in:Shoes|Boots"
+_FILTER = "field:op:value, such as brand:eq:Sony, price:lte:20, attributes.colour:in:red|blue"
+_FORM = re.compile(rf"(.*?):({'|'.join(get_args(Filter.model_fields['op'].annotation))}):(.*)", re.DOTALL)
 _FILTER_PARTS = 3
 
 
@@ -54,7 +57,8 @@ def request_of_query(parameters: Sequence[tuple[str, str]]) -> SearchRequest | H
     filters: list[object] = []
     for name, text in parameters:
         if name == "filter":
-            parts = text.split(":", _FILTER_PARTS - 1)
+            form = _FORM.fullmatch(text)  # so that an attribute's name may hold a colon
+            parts = form.groups() if form else text.split(":", _FILTER_PARTS - 1)
             if len(parts) < _FILTER_PARTS:
                 return HttpFault(400, "invalid_request", f"filter: {_FILTER} is expected")
             field, op, value = parts

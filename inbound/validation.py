@@ -188,6 +188,7 @@ def validate_product(record: Record, settings: IntakeRules) -> CatalogProduct | 
         availability=product.availability,
         attributes={name: _clean_attribute(value) for name, value in product.attributes.items()},
         variant_ids=product.variant_ids,
+        group_id=product.group_id,
         image=product.image,
         version=record.offset if product.version is None else product.version,
         shop_version=product.version,

@@ -1,20 +1,25 @@
-"""Typed conditions to one Milvus expression.
+"""Typed conditions, and those of them that the index holds as one Milvus expression.
 
 Nothing a client sends reaches the expression but as an escaped literal. A value is cleaned as the stored text
 was, so that a shop finds a brand by the very text it has sent. Ids are taken as they are. A category is a
 path joined by `` > ``; a condition on it holds for the category itself and for all below it. A product
 without a price meets no condition on the price.
+
+Attributes and ``group_id`` are no columns of the index: ``traits`` says what they are compared by, and who
+meets such a condition is asked of the catalogue. ``ne`` is the opposite of ``eq``: it holds for products that
+lack the attribute, too. A range holds where one number of the attribute lies in it.
 """
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from retrieval.rows import MAX_BYTES, PATH_SEPARATOR, cut
-from schemas.search import Filter
+from retrieval.traits import NO_TRAITS, Traits, same_field, tag, term
+from schemas.search import ATTRIBUTES, GROUP, Filter
 from schemas.text import clean_text
 
 _OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
@@ -22,19 +27,12 @@ _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
     "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "lte": operator.le, "gt": operator.gt,
     "gte": operator.ge,
 }  # fmt: skip
+_NAMED = 100  # characters of a name in a message
+_RANGES = frozenset({"lt", "lte", "gt", "gte"})
 
 
 class FilterError(ValueError):
     """A condition that makes no sense for its field: a fault of the request."""
-
-
-def expression(filters: Sequence[Filter]) -> str:
-    """Return the conditions joined by AND, or ``""`` for none. Raises ``FilterError``.
-
-    >>> expression([Filter(field="brand", value="Sony"), Filter(field="price", op="lt", value=99.5)])
-    '(brand == "Sony") and (price >= 0.0 and price < 99.5)'
-    """
-    return " and ".join(f"({_expression(one)})" for one in parsed(filters))
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,9 @@ class Condition:
     """One condition, checked and in the form of the stored text.
 
     A text field holds for any of ``values``, or for none of them where ``negated``; ``price`` is compared
-    with ``number`` by ``op`` (eq, ne, lt, lte, gt, gte).
+    with ``number`` by ``op`` (eq, ne, lt, lte, gt, gte; negated: there is none). Of a trait (an attribute, or
+    the group) ``values`` are tags, or, where there is an ``op``, the tag of the field whose numbers are
+    compared.
     """
 
     field: str
@@ -51,24 +51,65 @@ class Condition:
     op: str = ""
     number: float = 0.0
 
+    @property
+    def of_trait(self) -> bool:
+        """Whether the index has no column of it, and the catalogue is asked."""
+        return is_trait(self.field)
+
+
+def is_trait(field: str) -> bool:
+    """Say whether a field is a trait of the catalogue, of which the index has no column."""
+    return field == GROUP or field.startswith(ATTRIBUTES)
+
+
+def of_traits(filters: Iterable[Filter]) -> list[Filter]:
+    """Return the filters on traits."""
+    return [f for f in filters if is_trait(f.field)]
+
+
+def check(filters: Sequence[Filter]) -> None:
+    """Raise ``FilterError`` for a condition that could not be asked."""
+    expression([f for f in filters if not is_trait(f.field)])
+    parsed(of_traits(filters))
+
+
+def expression(filters: Sequence[Filter]) -> str:
+    """Return the conditions joined by AND, or ``""`` for none. Raises ``FilterError``, also for a trait.
+
+    >>> expression([Filter(field="brand", value="Sony"), Filter(field="price", op="lt", value=99.5)])
+    '(brand == "Sony") and (price >= 0.0 and price < 99.5)'
+    """
+    return " and ".join(f"({_expression(one)})" for one in parsed(filters))
+
 
 def parsed(filters: Sequence[Filter]) -> list[Condition]:
     """Return the conditions in their order. Raises ``FilterError``."""
-    return [_price(f) if f.field == "price" else _textual(f) for f in filters]
+    return [
+        _trait(f) if is_trait(f.field) else _price(f) if f.field == "price" else _textual(f) for f in filters
+    ]
 
 
-def meets(conditions: Sequence[Condition], product_id: str, fields: Mapping[str, Any]) -> bool:
-    """Say whether a product meets all conditions, as the index would say of its row.
+def meets(
+    conditions: Sequence[Condition], product_id: str, fields: Mapping[str, Any], traits: Traits = NO_TRAITS
+) -> bool:
+    """Say whether a product meets all conditions, as the index and the catalogue would say.
 
     ``fields`` are those of its hit: brand, category, availability and price.
     """
-    return all(_meets(one, product_id, fields) for one in conditions)
+    return all(_has(one, traits) if one.of_trait else _meets(one, product_id, fields) for one in conditions)
+
+
+def _has(one: Condition, traits: Traits) -> bool:
+    if one.op:
+        compared = _COMPARED[one.op]
+        return any(compared(own, one.number) for own in traits.numbers.get(one.values[0], ()))
+    return traits.tags.isdisjoint(one.values) == one.negated
 
 
 def _meets(one: Condition, product_id: str, fields: Mapping[str, Any]) -> bool:
     if one.field == "price":
         price = fields.get("price")
-        return price is not None and _COMPARED[one.op](price, one.number)
+        return one.negated if price is None else not one.negated and _COMPARED[one.op](price, one.number)
     text = product_id if one.field == "product_id" else fields.get(one.field) or ""
     found = text in one.values or (one.field == "category" and any(p in one.values for p in above(text)))
     return found != one.negated
@@ -86,33 +127,72 @@ def above(category: str) -> tuple[str, ...]:
 
 
 def _price(f: Filter) -> Condition:
-    if f.op == "in" or isinstance(f.value, list):
-        raise FilterError("price takes one number: eq, ne, lt, lte, gt or gte")
+    if f.op == "exists":
+        return Condition("price", negated=not _yes(f), op="gte", number=0.0)
+    return Condition("price", op=f.op, number=_number(f))
+
+
+def _number(f: Filter) -> float:
+    if f.op == "in" or isinstance(f.value, list | bool):
+        raise FilterError(f"{_name(f)} {f.op} takes one number")
     try:
-        number = float(f.value)
+        found = float(f.value)
     except ValueError as error:
-        raise FilterError(f"price is compared with {f.value[:40]!r}, which is no number") from error  # type: ignore[index] # a str here
-    if not math.isfinite(number):
-        raise FilterError("price is compared with a number that is not finite")
-    return Condition("price", op=f.op, number=number)
+        raise FilterError(f"{_name(f)} is compared with {str(f.value)[:40]!r}, which is no number") from error
+    if not math.isfinite(found):
+        raise FilterError(f"{_name(f)} is compared with a number that is not finite")
+    return found
 
 
 def _textual(f: Filter) -> Condition:
-    if f.op in {"eq", "ne"}:
-        return Condition(f.field, (_text(f),), negated=f.op == "ne")
-    if f.op != "in":
+    if f.op in _RANGES or (f.op == "exists" and f.field == "product_id"):
         raise FilterError(f"{f.field} cannot be compared with {f.op!r}; use eq, ne or in")
+    if f.op == "exists":
+        return Condition(f.field, ("",), negated=_yes(f))
+    return Condition(f.field, tuple(_stored(f.field, _text(one)) for one in _values(f)), negated=f.op == "ne")
+
+
+def _trait(f: Filter) -> Condition:
+    name = same_field(f.field)
+    if name == ATTRIBUTES:
+        raise FilterError("an attribute's name holds nothing to read")
+    if f.op in _RANGES:
+        if name == GROUP:
+            raise FilterError(f"{name} cannot be compared with {f.op!r}; use eq, ne, in or exists")
+        return Condition(name, (tag(name),), op=f.op, number=_number(f))
+    if f.op == "exists":
+        return Condition(name, (tag(name),), negated=not _yes(f))
+    terms = [_text(one) if name == GROUP else term(one) for one in _values(f)]
+    if "" in terms:
+        raise FilterError(f"{_name(f)} is compared with a text that holds nothing to read")
+    return Condition(name, tuple(tag(name, one) for one in terms), negated=f.op == "ne")
+
+
+def _values(f: Filter) -> list[str | float | bool]:
+    """Return the one value of ``eq`` and ``ne``, or those of ``in``."""
+    if f.op != "in":
+        if isinstance(f.value, list):
+            raise FilterError(f"{_name(f)} {f.op} takes one value; use op 'in' for a list")
+        return [f.value]
     if not isinstance(f.value, list) or not f.value:
-        raise FilterError(f"{f.field} in takes a list of at least one text")
-    return Condition(f.field, tuple(_stored(f.field, value) for value in f.value))
+        raise FilterError(f"{_name(f)} in takes a list of at least one value")
+    return f.value
 
 
-def _text(f: Filter) -> str:
-    if isinstance(f.value, list):
-        raise FilterError(f"{f.field} {f.op} takes one text; use op 'in' for a list")
-    if isinstance(f.value, float):
-        return str(int(f.value)) if f.value.is_integer() else repr(f.value)
-    return _stored(f.field, f.value)
+def _yes(f: Filter) -> bool:
+    """Return what ``exists`` asks for; over HTTP it comes as text."""
+    found = {"true": True, "false": False}.get(term(f.value)) if isinstance(f.value, str | bool) else None
+    if found is None:
+        raise FilterError(f"{_name(f)} exists takes true or false")
+    return found
+
+
+def _name(f: Filter) -> str:
+    return f.field if f.field.isprintable() and len(f.field) <= _NAMED else repr(f.field[:_NAMED])
+
+
+def _text(value: str | float | bool) -> str:
+    return value if isinstance(value, str) else term(value)
 
 
 @lru_cache(1024)  # a shop has few brands and categories, and repairing a text takes longer than looking it up
@@ -127,7 +207,11 @@ def _stored(field: str, value: str) -> str:
 
 
 def _expression(one: Condition) -> str:
+    if one.of_trait:
+        raise FilterError(f"the index has no column of {one.field[:80]!r}")
     if one.field == "price":
+        if one.negated:
+            return "price < 0.0"
         return f"price >= 0.0 and price {_OPERATORS[one.op]} {one.number!r}"
     if one.field == "category":
         found = " or ".join(_below(one.field, value) for value in one.values)

@@ -1,10 +1,11 @@
 """What a release has found, for whoever decides after its score. It knows no model and no index."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from retrieval.ranking import Vector
+from retrieval.traits import Traits
 from schemas.search import Filter, ScoredHit
 
 
@@ -49,3 +50,6 @@ class Finder(Protocol):
         timeout_s: float = 5.0,
     ) -> dict[str, ScoredHit]:
         """Return hits of these products, as far as they are there and meet the filters."""
+
+    def traits_of(self, product_ids: Iterable[str]) -> Mapping[str, Traits]:
+        """Return the traits of those of the products that are there."""

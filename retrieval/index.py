@@ -210,17 +210,18 @@ class VectorStore:
         k: int,
         *,
         filters: Sequence[Filter] = (),
+        only: Sequence[str] | None = None,
         timeout_s: float = 5.0,
     ) -> list[list[IndexHit]]:
         """Return per vector at most k hits by falling score, a tie by the smaller id, each product once.
 
-        An empty list for none. ``vectors`` are (n, dim) unit rows. Raises ``FilterError``, ``RowError``, and
-        ``StoreError``.
+        An empty list for none. ``vectors`` are (n, dim) unit rows. ``only``: of these products, where they
+        meet the filters; None: of all. Raises ``FilterError``, ``RowError``, and ``StoreError``.
         """
         if not len(vectors):
             return []
         check_vectors(vectors, self.dim(name))
-        condition = expression(filters)
+        condition = " and ".join(filter(None, (expression(filters), "" if only is None else among(only))))
         params = {key: max(value, k) if key == "ef" else value for key, value in self._profile.search.items()}
         search = partial(
             self._client.search,

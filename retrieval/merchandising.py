@@ -12,6 +12,7 @@ from math import inf
 from typing import Any, Self
 
 from retrieval.filters import Condition, FilterError, above, meets, parsed
+from retrieval.traits import NO_TRAITS, Traits
 from schemas.bounds import LOOSE_RULES, PINNED, RULES
 from schemas.rules import MerchandisingRule
 from schemas.search import HitRule, RuleAction, ScoredHit
@@ -88,6 +89,7 @@ class _Shelf:
     loose: Sequence[SetRule]
     pins: Sequence[SetRule]
     boosts: tuple[float, float]  # from the first to the last moment of any
+    reads_traits: bool
 
     @classmethod
     def of(cls, rules: Iterable[SetRule]) -> Self:
@@ -104,6 +106,7 @@ class _Shelf:
                 min((one.since for one in ordered if one.boost), default=inf),
                 max((one.until for one in ordered if one.boost), default=-inf),
             ),
+            any(c.of_trait for one in ordered for c in one.conditions),
         )
 
     def about(self, product_id: str, fields: Mapping[str, Any]) -> list[Sequence[SetRule]]:
@@ -169,7 +172,7 @@ class QueryRules:
         self._shelves = shelves
         self._now = now
 
-    def of(self, product_id: str, fields: Mapping[str, Any]) -> SetRule | None:
+    def of(self, product_id: str, fields: Mapping[str, Any], traits: Traits = NO_TRAITS) -> SetRule | None:
         """Return the one rule that changes a product."""
         best: SetRule | None = None
         for shelf in self._shelves:
@@ -177,7 +180,7 @@ class QueryRules:
                 for rule in rules:
                     if best is not None and best.order <= rule.order:
                         break
-                    if self._holds(rule) and meets(rule.conditions, product_id, fields):
+                    if self._holds(rule) and meets(rule.conditions, product_id, fields, traits):
                         best = rule
                         break
         return best
@@ -198,6 +201,11 @@ class QueryRules:
         """Whether a boost may hold, so that every product that competes must be looked at."""
         return any(since <= self._now < until for since, until in (s.boosts for s in self._shelves))
 
+    @property
+    def reads_traits(self) -> bool:
+        """Whether a rule has a condition on traits, so that those of the hits must be known."""
+        return any(shelf.reads_traits for shelf in self._shelves)
+
     def _holds(self, rule: SetRule) -> bool:
         return rule.since <= self._now < rule.until
 
@@ -211,16 +219,21 @@ class Arranged:
 
 
 def arranged(
-    rules: QueryRules, ranked: Sequence[ScoredHit], contenders: int, named: Mapping[str, ScoredHit]
+    rules: QueryRules,
+    ranked: Sequence[ScoredHit],
+    contenders: int,
+    named: Mapping[str, ScoredHit],
+    traits: Mapping[str, Traits],
 ) -> Arranged:
     """Return the hits as the rules want them; each that one of them changed names it. Ranks are not set.
 
     ``ranked``: by score; where ``rules.boosts``, all that compete, which are the first ``contenders``
     whatever page is asked for. A boost changes no others, so that pages fit together. ``named``: of
-    ``rules.pinned()`` those that are there and meet the request's filters, but were not ranked.
+    ``rules.pinned()`` those that are there and meet the request's filters, but were not ranked. ``traits``:
+    those of the hits, where ``rules.reads_traits``.
     """
     hits = {**named, **{h.product_id: h for h in ranked}}  # where both are, that with its whole score
-    decided = {i: rules.of(i, h.fields) for i, h in hits.items()}
+    decided = {i: rules.of(i, h.fields, traits.get(i, NO_TRAITS)) for i, h in hits.items()}
     pinned = [hits[i] for i in rules.pinned() if i in hits and _is(decided[i], RuleAction.PIN)]
     pinned.sort(key=lambda h: decided[h.product_id].order)  # type: ignore[union-attr] # stable: in the rule's order
     above_all = {h.product_id for h in pinned}

@@ -15,6 +15,7 @@ from typing import Any, Self
 import structlog
 from prometheus_client import Counter
 
+from retrieval.catalog_traits import CatalogTraits
 from retrieval.encoder import Encoder, Vectors
 from retrieval.filters import meets, parsed
 from retrieval.found import Found
@@ -23,6 +24,7 @@ from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import PriorSource, sources_of
 from retrieval.model_folder import fingerprint, resolve_model
 from retrieval.naming import stamp_of
+from retrieval.narrowing import nearest, read
 from retrieval.product_rows import ProductRows
 from retrieval.ranking import (
     DENSE,
@@ -38,6 +40,7 @@ from retrieval.ranking import (
     weights,
 )
 from retrieval.rows import SHOWN, Row
+from retrieval.traits import NO_TRAITS, Traits
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking, Release
 from schemas.search import Filter, ScoredHit
@@ -81,8 +84,10 @@ class LoadedRelease:
         sources: Mapping[str, Source] | None = None,
         *,
         rows: ProductRows | None = None,
+        traits: CatalogTraits | None = None,
         over_fetch: int = 0,
     ) -> None:
+        """``traits``: those of the catalogue; None: nothing is known of them."""
         self.release = release
         self.encoder = encoder
         self._store = store
@@ -90,6 +95,7 @@ class LoadedRelease:
         self._stamp = stamp_of(release)
         self._words = words
         self._sources = sources or {}
+        self.traits = traits
         self.rows = rows or rows_of(release, store, SearcherSettings().remembered_rows)
 
     @classmethod
@@ -138,7 +144,8 @@ class LoadedRelease:
         except ArtefactError as error:
             raise ReleaseError(f"generation {release.generation}: {error}") from error
         whole = words if weighed(release.ranking) else None
-        return cls(release, store, encoder, whole, sources, rows=rows, over_fetch=over_fetch)
+        traits = None if words is None else CatalogTraits(words)
+        return cls(release, store, encoder, whole, sources, rows=rows, traits=traits, over_fetch=over_fetch)
 
     @property
     def generation(self) -> int:
@@ -172,23 +179,29 @@ class LoadedRelease:
         end, hybrid = time.monotonic() + timeout_s, bool(weighed(self.release.ranking))
         depth = max(k, DEPTHS[DENSE]) if hybrid or every else k
         k = sys.maxsize if every else k
-        raw = self._store.search(
-            self.release.collection, vectors, depth + self._over_fetch, filters=filters, timeout_s=timeout_s
+        raw = nearest(
+            self._store,
+            self.release.collection,
+            self.traits,
+            vectors,
+            depth + self._over_fetch,
+            filters,
+            timeout_s=timeout_s,
         )
-        nearest = [self._ours(hits) for hits in raw]
-        cosines = [{i: h.score for i, h in own.items()} for own in nearest]
-        few = [min(len(own), DEPTHS[DENSE]) for own in nearest]
+        near = [self._ours(hits) for hits in raw]
+        cosines = [{i: h.score for i, h in own.items()} for own in near]
+        few = [min(len(own), DEPTHS[DENSE]) for own in near]
         if not self._sources:
-            found = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
+            found = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, near, strict=True)]
             return Found(found, contenders=few)
         try:
             parts, rows, first = self._parts(queries, vectors, cosines, filters, end)
         except (StoreError, ValueError, LookupError, RuntimeError) as error:  # of tantivy and numpy too
             log.warning("parts of the score were left out", generation=self.generation, reason=str(error))
-            left = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, nearest, strict=True)]
+            left = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, near, strict=True)]
             return Found(left, left_out=str(error)[:200] or type(error).__name__, contenders=few)
         return Found(
-            [self._ranked(p, own, rows, k, first=f) for p, own, f in zip(parts, nearest, first, strict=True)],
+            [self._ranked(p, own, rows, k, first=f) for p, own, f in zip(parts, near, first, strict=True)],
             contenders=[len(f & p[DENSE].keys()) for p, f in zip(parts, first, strict=True)],
         )
 
@@ -206,14 +219,27 @@ class LoadedRelease:
         """
         rows = self._rows_of(product_ids, timeout_s)
         conditions, weight = parsed(filters), self.release.ranking.coefficients[DENSE]
+        traits = self.traits_of(rows) if any(one.of_trait for one in conditions) else {}
         found = {}
         for product_id, row in rows.items():
             fields, score = _fields(row), weight * float(row.vector @ vector)
-            if meets(conditions, product_id, fields):
+            if meets(conditions, product_id, fields, traits.get(product_id, NO_TRAITS)):
                 found[product_id] = ScoredHit(
                     product_id=product_id, rank=0, score=score, fields=fields, parts={DENSE: score}
                 )
         return found
+
+    def traits_of(self, product_ids: Iterable[str]) -> dict[str, Traits]:
+        """Return the traits of those of the products that the catalogue holds.
+
+        Raises ``StoreError`` while it is not read.
+        """
+        return read(self.traits).of(product_ids)
+
+    def unknown(self, fields: Iterable[str]) -> list[str]:
+        """Return those of the traits that no product has, sorted. Raises ``StoreError`` as above."""
+        traits = read(self.traits)
+        return sorted(one for one in fields if not traits.has(one))
 
     def engaged(self, product_id: str) -> bool:
         """Say whether its memory knows of anybody who took the product."""

@@ -1,7 +1,9 @@
 """What the word index holds of a product, and how a filter asks for it (``tantivy``)."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple, Self
 
 import tantivy
@@ -12,6 +14,7 @@ from retrieval.document import document_text
 from retrieval.filters import Condition, above, parsed
 from retrieval.identifiers import identifiers_of, spellings
 from retrieval.rows import PATH_SEPARATOR
+from retrieval.traits import NO_TRAITS, Traits
 from schemas.products import CatalogProduct
 from schemas.search import Filter
 
@@ -28,7 +31,7 @@ class WordDocument:
     """What the index holds of a product.
 
     ``text`` is that which the models read; ``category`` the path joined by `` > ``; ``identifiers`` name the
-    product beside its id.
+    product beside its id; ``traits`` are filtered by.
     """
 
     product_id: str
@@ -39,7 +42,7 @@ class WordDocument:
     price: float | None = None
     version: int = 0
     identifiers: Sequence[str] = ()
-    first_seen_ms: int | None = None
+    traits: Traits = NO_TRAITS
 
     @classmethod
     def of(cls, product: CatalogProduct) -> Self:
@@ -53,7 +56,7 @@ class WordDocument:
             product.price,
             product.version,
             identifiers_of(product),
-            product.first_seen_ms,
+            Traits.of(product),
         )
 
 
@@ -66,10 +69,15 @@ def _schema() -> tantivy.Schema:
     for name in ("product_id", "identifier", "brand", "category", "availability"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     builder.add_float_field("price", indexed=True, fast=True)
+    builder.add_text_field("tag", tokenizer_name="raw", index_option="basic")
+    builder.add_json_field("numbers", tokenizer_name="raw", index_option="basic", fast=True)
+    builder.add_bytes_field("traits", stored=True)
+    builder.add_unsigned_field("first_seen_ms", fast=True)
     return builder.build()
 
 
 SCHEMA = _schema()
+_PARSER = tantivy.Index(SCHEMA)
 
 
 def any_of(field: str, terms: Sequence[str], index_option: str) -> Query:
@@ -109,7 +117,25 @@ def tantivy_document(document: WordDocument, number: int, text: str, own: NgramC
         made.add_text("category", category)
     if document.price is not None:
         made.add_float("price", document.price)
+    _add_traits(made, document.traits)
     return made
+
+
+def _add_traits(made: tantivy.Document, traits: Traits) -> None:
+    for one in sorted(traits.tags):
+        made.add_text("tag", one)
+    if numbers := traits.numbers:
+        made.add_json("numbers", {f"n{name}": own for name, own in numbers.items()})
+    if traits.attributes or traits.group_id:
+        made.add_bytes("traits", json.dumps([traits.attributes, traits.group_id]).encode())
+    if traits.first_seen_ms is not None and traits.first_seen_ms >= 0:
+        made.add_unsigned("first_seen_ms", traits.first_seen_ms)
+
+
+def kept_traits(raw: bytes | None, first_seen_ms: int | None) -> Traits:
+    """Return the traits as they were indexed."""
+    attributes, group_id = json.loads(raw) if raw else ({}, None)
+    return Traits(attributes, group_id, first_seen_ms)
 
 
 def both(wanted: Query, conditions: Sequence[tuple[Occur, Query]]) -> Query:
@@ -120,33 +146,55 @@ def both(wanted: Query, conditions: Sequence[tuple[Occur, Query]]) -> Query:
     return Query.boolean_query([(Occur.Must, wanted), *quiet])
 
 
+def all_that_meet(filters: Sequence[Filter]) -> Query:
+    """Return a query for all products that meet the filters. Raises ``FilterError``."""
+    return both(Query.all_query(), narrowed(filters))
+
+
+def tagged(tags: Sequence[str]) -> Query:
+    """Return a query for products with one of the tags at least."""
+    return Query.term_set_query(SCHEMA, "tag", list(tags))
+
+
 def narrowed(filters: Sequence[Filter]) -> list[tuple[Occur, Query]]:
     """Return the filters as conditions. Raises ``FilterError``."""
     return [part for one in parsed(filters) for part in _parts(one)]
 
 
 def _parts(one: Condition) -> list[tuple[Occur, Query]]:
+    if one.of_trait:
+        if one.op:
+            return [(Occur.Must, _in_range(one))]
+        return [(_occur(one), tagged(one.values))]
     if one.field != "price":
-        among = Query.term_set_query(SCHEMA, one.field, list(one.values))
-        return [(Occur.MustNot if one.negated else Occur.Must, among)]
-    below, above = {"lt": "lte", "gt": "gte"}.get(one.op, one.op) == "lte", one.op in {"gt", "gte"}
-    kind = tantivy.FieldType.Float
-    if one.op in {"eq", "ne"}:
-        same = Query.range_query(SCHEMA, "price", kind, one.number, one.number)
-        if one.op == "eq":
-            return [(Occur.Must, same)]
-        return [(Occur.Must, Query.range_query(SCHEMA, "price", kind, 0.0, None)), (Occur.MustNot, same)]
-    return [
-        (
-            Occur.Must,
-            Query.range_query(
-                SCHEMA,
-                "price",
-                kind,
-                one.number if above else 0.0,
-                one.number if below else None,
-                include_lower=one.op != "gt",
-                include_upper=one.op == "lte" or not below,
-            ),
-        )
-    ]
+        return [(_occur(one), Query.term_set_query(SCHEMA, one.field, list(one.values)))]
+    kind, same = tantivy.FieldType.Float, one.op in {"eq", "ne"}
+    if one.op == "ne":
+        any_price = Query.range_query(SCHEMA, "price", kind, 0.0, None)
+        is_it = Query.range_query(SCHEMA, "price", kind, one.number, one.number)
+        return [(Occur.Must, any_price), (Occur.MustNot, is_it)]
+    below, over = same or one.op in {"lt", "lte"}, same or one.op in {"gt", "gte"}
+    between = Query.range_query(
+        SCHEMA,
+        "price",
+        kind,
+        one.number if over else 0.0,
+        one.number if below else None,
+        include_lower=one.op != "gt",
+        include_upper=one.op != "lt",
+    )
+    return [(_occur(one), between)]
+
+
+def _occur(one: Condition) -> Occur:
+    return Occur.MustNot if one.negated else Occur.Must
+
+
+def _in_range(one: Condition) -> Query:
+    """Return the condition that a number of a trait lies in a range.
+
+    Of paths in a JSON field only the parser makes a range; what it reads here is a tag and a number.
+    """
+    limit = f"{Decimal(one.number):f}"
+    written = {"lt": f"{{* TO {limit}}}", "lte": f"[* TO {limit}]", "gt": f"{{{limit} TO *}}"}
+    return _PARSER.parse_query(f"numbers.n{one.values[0]}:" + written.get(one.op, f"[{limit} TO *]"), [])

@@ -100,6 +100,7 @@ class WordIndex:
     def __init__(self, language: str) -> None:
         """``language``: one of ``LANGUAGES``; another has no stemmer and no stop words."""
         self.language = language
+        self.complete = True  # whoever reads the catalogue says so until it is read
         self._index = tantivy.Index(SCHEMA)
         self._index.register_tokenizer("words", _analyser(language))
         self._index.register_tokenizer(
@@ -132,6 +133,14 @@ class WordIndex:
     def entries(self) -> dict[str, Entered]:
         """Return how every product stands here."""
         return {i: entry for i in list(self._numbers) if (entry := self.entry(i)) is not None}
+
+    def searcher(self) -> tantivy.Searcher:
+        """Return a view of what the index holds now."""
+        return self._index.searcher()
+
+    def id_of(self, number: int) -> str | None:
+        """Return the product of a document, None for one that left."""
+        return self._ids.get(number)
 
     def change(self, documents: Iterable[WordDocument] = (), gone: Iterable[str] = ()) -> None:
         """Put documents in place of what has their ids, and take ids out.
@@ -230,7 +239,7 @@ class WordIndex:
 
     def found(self, query: Query, k: int) -> dict[str, float]:
         """Return BM25 of at most k products, the greatest first, ties by id."""
-        searcher = self._index.searcher()
+        searcher = self.searcher()
         hits = searcher.search(query, limit=k + 1, count=False).hits
         if len(hits) > k > 0 and hits[-1][0] == hits[k - 1][0]:
             hits = searcher.search(query, limit=k + MOST_TIES, count=False).hits

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from schemas.absent import NOBODY
-from schemas.base import Fact, Id, Message, SchemaVersion, Timestamp, refuse_bool
+from schemas.base import Fact, Id, Message, OptionalId, SchemaVersion, Timestamp, refuse_bool
 from schemas.bounds import (
     BRAND_CHARS,
     CATEGORIES,
@@ -33,7 +33,7 @@ class ProductImage(Message):
 class Product(Message):
     """A product of the shop: the topic ``products``, keyed by ``product_id``.
 
-    ``version`` rises with every change.
+    ``group_id`` is shared by products that are variants of one. ``version`` rises with every change.
     """
 
     schema_version: SchemaVersion = 1
@@ -47,6 +47,7 @@ class Product(Message):
     availability: Annotated[str, Field(max_length=64)] | None = None
     attributes: dict[str, Attribute] = {}
     variant_ids: Annotated[list[Id], Field(max_length=VARIANTS)] = []
+    group_id: OptionalId = None
     image: ProductImage | None = None
     version: Annotated[int, Field(ge=0, le=VERSION), BeforeValidator(refuse_bool)] | None = None
     updated_at: Timestamp | None = None
@@ -54,7 +55,7 @@ class Product(Message):
 
     def has_placeholder(self) -> bool:
         """Say whether the id of the product, or of a variant, names nobody."""
-        return self.product_id in NOBODY or not NOBODY.isdisjoint(self.variant_ids)
+        return self.product_id in NOBODY or not NOBODY.isdisjoint((*self.variant_ids, self.group_id))
 
 
 class Deletion(Message):
@@ -91,6 +92,7 @@ class CatalogProduct(Fact):
     availability: str | None = None
     attributes: dict[str, Attribute] = {}
     variant_ids: list[str] = []
+    group_id: str | None = None
     image: ProductImage | None = None
     image_key: str | None = None
     image_problem: Reason | None = None

@@ -4,9 +4,9 @@ The request, the answer, and the headers that carry the reply address (Spring's 
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, GetPydanticSchema
 
 from schemas.absent import NOBODY
 from schemas.base import Fact, Id, Message, OptionalId
@@ -27,15 +27,35 @@ REPLY_TOPIC = "kafka_replyTopic"
 REPLY_PARTITION = "kafka_replyPartition"
 
 
+ATTRIBUTES = "attributes."
+GROUP = "group_id"
 FilterText = Annotated[str, Field(max_length=FILTER_CHARS)]
+FilterValue = FilterText | float | bool
+_FIELD_ERROR: dict[str, Any] = {
+    "custom_error_type": "field",
+    "custom_error_message": (
+        "A field is product_id, brand, category, price, availability, group_id, or attributes. and a name, "
+        f"at most {FILTER_CHARS} characters"
+    ),
+}
+# A field of every product, or an attribute of the catalogue by its name
+FilterField = Annotated[
+    Literal["product_id", "brand", "category", "price", "availability", "group_id"]
+    | Annotated[str, Field(pattern=r"^attributes\.[\s\S]", max_length=FILTER_CHARS)],
+    GetPydanticSchema(lambda source, handler: handler(source) | _FIELD_ERROR),
+]
 
 
 class Filter(Message):
-    """One condition on a product field. Conditions are joined by AND; there is no raw expression."""
+    """One condition on a product field. Conditions are joined by AND; there is no raw expression.
 
-    field: Literal["product_id", "brand", "category", "price", "availability"]
-    op: Literal["eq", "ne", "in", "lt", "lte", "gt", "gte"] = "eq"
-    value: FilterText | float | Annotated[list[FilterText], Field(max_length=FILTER_LIST)]
+    ``attributes.NAME`` is an attribute of the catalogue, a name or value of which is the same in any case and
+    spacing. ``exists`` takes true or false.
+    """
+
+    field: FilterField
+    op: Literal["eq", "ne", "in", "lt", "lte", "gt", "gte", "exists"] = "eq"
+    value: FilterValue | Annotated[list[FilterValue], Field(max_length=FILTER_LIST)]
 
 
 def _bounded(filters: list[Filter]) -> list[Filter]:
@@ -136,6 +156,8 @@ class Timings(Fact):
 
 class SearchError(Fact):
     """Why there are no hits, or with status ``partial`` why some part of the score is missing.
+
+    With status ``ok`` it is a note: ``unknown_attribute`` names what no product of the catalogue has.
 
     ``retryable`` says whether the same request may succeed later, ``retry_after_ms`` when.
     """

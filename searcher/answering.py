@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import structlog
 
 from retrieval.encoder import EncodingError, Vectors
+from retrieval.filters import of_traits
 from retrieval.index import StoreError
 from retrieval.live import Live
 from retrieval.merchandising import RuleSet
 from retrieval.release import LoadedRelease
-from schemas.search import ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
+from schemas.search import Filter, ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
 from searcher.batching import Group, group
 from searcher.exploring import Explorer
 from searcher.metrics import EXPLORED, RETRIED
@@ -47,11 +48,12 @@ def answer(
 ) -> list[Answered]:
     """Return one response per request, in order.
 
-    ``ok``; ``partial`` when only the cosine could be computed, or what ``rules`` pin could not be read;
-    ``error`` when both attempts failed. ``timeout_s`` bounds what is waited for the index, over both attempts
-    (the second gets at least ``LEAST_S``). ``encoded`` is called each time the encoder is done and only the
-    index is waited for. ``explorer`` gives new products a place. Queue and total times are left 0. Raises
-    ``NothingLiveError`` before a first release.
+    ``ok``, with a note where no product has an attribute that is asked for; ``partial`` when only the cosine
+    could be computed, or what ``rules`` pin could not be read; ``error`` when both attempts failed.
+    ``timeout_s`` bounds what is waited for the index, over both attempts (the second gets at least
+    ``LEAST_S``). ``encoded`` is called each time the encoder is done and only the index is waited for.
+    ``explorer`` gives new products a place. Queue and total times are left 0. Raises ``NothingLiveError``
+    before a first release.
     """
     answers: dict[int, Answered] = {}
     rules = RuleSet() if rules is None else rules
@@ -137,6 +139,7 @@ def _answered(
         ]
     hits = [own[: asked.depth] for own in found.hits]
     faults = [_left_out("parts", found.left_out)] * len(requests)
+    note = _unknown(release, asked.filters)
     something = [bool(_page(r, own)) for r, own in zip(requests, hits, strict=True)]
     for n, own in enumerate(own_rules):
         if own is not None:
@@ -148,7 +151,7 @@ def _answered(
     timings = _timings(embed_ms, started)
     return [
         Answered(
-            _response(r, release, own, timings=timings, fault=fault, partial=fault is not None), found=any_
+            _response(r, release, own, timings=timings, fault=fault or note, status=_ended(fault)), found=any_
         )
         for r, own, fault, any_ in zip(requests, hits, faults, something, strict=True)
     ]
@@ -162,6 +165,19 @@ def _left_out(what: str, why: str) -> SearchError | None:
     return SearchError(code=f"{what}_left_out", message=why[:200], retryable=True) if why else None
 
 
+def _ended(fault: SearchError | None) -> Status:
+    return Status.OK if fault is None else Status.PARTIAL
+
+
+def _unknown(release: LoadedRelease, filters: Sequence[Filter]) -> SearchError | None:
+    """Return what is said of conditions on attributes that no product has: they may be misspelt."""
+    asked = {f.field for f in of_traits(filters)}
+    if not asked or not (names := release.unknown(asked)):
+        return None
+    message = f"no product of the catalogue has {', '.join(names)}"[:500]
+    return SearchError(code="unknown_attribute", message=message)
+
+
 def _page(request: SearchRequest, hits: Sequence[ScoredHit]) -> list[ScoredHit]:
     return list(hits[request.offset : request.offset + request.k])
 
@@ -173,7 +189,7 @@ def _response(
     *,
     timings: Timings | None = None,
     fault: SearchError | None = None,
-    partial: bool = False,
+    status: Status = Status.ERROR,
 ) -> SearchResponse:
     shown = _page(request, hits)
     EXPLORED.inc(any(h.explored is not None for h in shown))
@@ -182,7 +198,7 @@ def _response(
     return SearchResponse(
         request_id=request.request_id,
         query_id=request.query_id,
-        status=Status.PARTIAL if partial else Status.ERROR if fault else Status.OK,
+        status=status,
         hits=shown,
         generation=release.generation,
         model=release.model_id,

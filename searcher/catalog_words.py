@@ -56,7 +56,9 @@ class CatalogWords:
 
     def _held(self, language: str | None) -> tuple[WordIndex, asyncio.Event]:
         if language not in self._known:
-            self._known[language] = WordIndex(language or ""), asyncio.Event()
+            words = WordIndex(language or "")
+            words.complete = False
+            self._known[language] = words, asyncio.Event()
             self._asked.put_nowait((language,))
         return self._known[language]
 
@@ -83,6 +85,7 @@ class CatalogWords:
                     await asyncio.to_thread(self._take, words, records, texts=language is not None)
                 if not complete.is_set() and await reader.reached(ends):
                     log.info("the words of the catalogue are read", products=len(words))
+                    words.complete = True
                     complete.set()
 
     def _take(self, words: WordIndex, records: Iterable[Record], *, texts: bool) -> None:

@@ -6,11 +6,13 @@ weights were measured on Milvus Lite; see ``benchmarks.crowding``.
 
 from collections.abc import Sequence
 
+from retrieval.filters import is_trait
 from schemas.search import SearchRequest
 
 HITS = 40  # hits that cost as much as one ordinary search, on their way from the index to the answer
 VALUES = 20  # values of conditions that do: each is compared with every product
 CHARACTERS = 4096  # characters of conditions that do
+TRAITS = 2.0  # conditions on attributes: the products that meet them are named to the index
 # What costs more is searched alone, and one at a time.
 HEAVY = 8.0
 _NEWEST = 0.3
@@ -24,11 +26,11 @@ def cost_of(request: SearchRequest) -> float:
     1.25
     """
     values: Sequence[str] = [
-        v for f in request.filters for v in (f.value if isinstance(f.value, list) else [str(f.value)])
+        str(v) for f in request.filters for v in (f.value if isinstance(f.value, list) else [f.value])
     ]
-    return (
-        1.0 + (request.k + request.offset) / HITS + len(values) / VALUES + sum(map(len, values)) / CHARACTERS
-    )
+    traits = TRAITS if any(is_trait(f.field) for f in request.filters) else 0.0
+    asked = len(values) / VALUES + sum(map(len, values)) / CHARACTERS
+    return 1.0 + (request.k + request.offset) / HITS + asked + traits
 
 
 def heavy(cost: float) -> bool:

@@ -21,8 +21,8 @@ class NewProducts:
         """Learn of products as the catalogue holds them; what is new no more is forgotten in time."""
         with self._lock:
             for one in documents:
-                if one.first_seen_ms is not None and self._new(one.first_seen_ms, now_ms):
-                    self._since[one.product_id] = one.first_seen_ms
+                if one.traits.first_seen_ms is not None and self._new(one.traits.first_seen_ms, now_ms):
+                    self._since[one.product_id] = one.traits.first_seen_ms
             if now_ms - self._tidied > _TIDIED_MS:
                 self._since = {i: at for i, at in self._since.items() if self._new(at, now_ms)}
                 self._tidied = now_ms

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from broker.records import Headers, Record, bytes_of
-from retrieval.filters import FilterError, expression
+from retrieval.filters import FilterError, check
 from schemas import decoding
 from schemas.base import Id
 from schemas.bounds import HEADER_BYTES, HEADER_DIGITS, REQUEST_BYTES
@@ -114,7 +114,7 @@ def _fault(request: SearchRequest) -> SearchError | None:
     if not normalise_query(request.user_query):
         return SearchError(code="blank_query", message="user_query holds no text")
     try:
-        expression(request.filters)
+        check(request.filters)
     except FilterError as error:
         return SearchError(code="invalid_filter", message=str(error))
     return None

@@ -5,13 +5,14 @@ hits is the same however many are asked for.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from retrieval.faults import StoreError
 from retrieval.found import Finder, Found
-from retrieval.merchandising import QueryRules, arranged
+from retrieval.merchandising import Arranged, QueryRules, arranged
 from retrieval.ranking import Vector
+from retrieval.traits import Traits
 from schemas.bounds import OFFSET, K
 from schemas.search import Filter, ScoredHit
 from searcher.exploring import Draw
@@ -48,7 +49,8 @@ class Ruling:
         """Return at most ``depth`` hits. ``found`` holds the query at ``place``; ``asked`` were asked for."""
         ranked, contenders = found.hits[place], found.contenders[place]
         named, left_out = self._named(ranked)
-        order = arranged(self.rules, ranked, contenders, named)
+        order, unknown = self._arranged(ranked, contenders, named)
+        left_out = left_out or unknown
         try:
             while len(order.front) < depth and asked <= len(ranked) and asked < MOST:
                 asked = min(MOST, WIDER * asked)
@@ -64,11 +66,24 @@ class Ruling:
                 if len(wider.hits[0]) <= len(ranked):
                     break
                 ranked, contenders = wider.hits[0], wider.contenders[0]
-                order = arranged(self.rules, ranked, contenders, named)
+                order, _ = self._arranged(ranked, contenders, named)
         except StoreError as error:
             left_out = left_out or str(error)
         front = self.draw(order.front, found.competing(place)) if self.draw else order.front
         return Ruled(placed([*front, *order.buried], depth), left_out)
+
+    def _arranged(
+        self, ranked: Sequence[ScoredHit], contenders: int, named: Mapping[str, ScoredHit]
+    ) -> tuple[Arranged, str]:
+        """Return the order, and why rules that read traits may not have been applied."""
+        traits: Mapping[str, Traits] = {}
+        left_out = ""
+        if self.rules.reads_traits:
+            try:
+                traits = self.release.traits_of({h.product_id for h in ranked} | named.keys())
+            except StoreError as error:
+                left_out = str(error)
+        return arranged(self.rules, ranked, contenders, named, traits), left_out
 
     def _named(self, ranked: Sequence[ScoredHit]) -> tuple[dict[str, ScoredHit], str]:
         there = {h.product_id for h in ranked}

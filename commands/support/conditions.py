@@ -5,10 +5,12 @@ import re
 
 from pydantic import ValidationError
 
-from schemas.search import Filter
+from schemas.search import ATTRIBUTES, Filter
 
-_SIGNS = {"==": "eq", "!=": "ne", "<=": "lte", ">=": "gte", "<": "lt", ">": "gt", "in": "in"}
-_FORM = re.compile(r"\s*(\w+)\s*(==|!=|<=|>=|<|>|\bin\b)\s*(.*\S)\s*", re.DOTALL)
+_SIGNS = {
+    "==": "eq", "!=": "ne", "<=": "lte", ">=": "gte", "<": "lt", ">": "gt", "in": "in", "exists": "exists",
+}  # fmt: skip
+_FORM = re.compile(r"\s*(attributes\..+?|\w+)\s*(==|!=|<=|>=|<|>|\bin\b|\bexists\b)\s*(.*\S)\s*", re.DOTALL)
 
 
 class ConditionError(ValueError):
@@ -22,19 +24,22 @@ def condition(text: str) -> Filter:
 
     >>> condition("price < 10").value, condition('category in Shoes, Bags').value
     (10.0, ['Shoes', 'Bags'])
+    >>> condition("attributes.waterproof == true").value, condition("attributes.size exists true").op
+    (True, 'exists')
     """
     form = _FORM.fullmatch(text)
     if form is None:
         raise ConditionError(
-            f"{text!r} is no condition; expected FIELD OP VALUE, such as 'brand == Acme' or 'price < 10'"
+            f"{text!r} is no condition; expected FIELD OP VALUE, such as 'brand == Acme', 'price < 10' or "
+            "'attributes.colour in red, blue'"
         )
     field, sign, said = form.groups()
     value: object = _value(said)
     if sign == "in":
         value = value if isinstance(value, list) else [part.strip() for part in said.split(",")]
-    elif field == "price":
-        value = _number(said, text)
-    elif not isinstance(value, str):
+    elif sign in {"<", "<=", ">", ">="} or field == "price":
+        value = value if sign == "exists" else _number(said, text)
+    elif not field.startswith(ATTRIBUTES) and sign != "exists" and not isinstance(value, str):
         value = said  # a brand may be a number
     try:
         return Filter.model_validate({"field": field, "op": _SIGNS[sign], "value": value})
@@ -61,4 +66,4 @@ def _number(said: str, text: str) -> float:
     try:
         return float(said)
     except ValueError as error:
-        raise ConditionError(f"{text!r}: a price is compared with a number") from error
+        raise ConditionError(f"{text!r}: it is compared with a number") from error

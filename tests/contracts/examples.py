@@ -97,6 +97,7 @@ MESSAGES: list[Message | StreamFact] = [
         product_id="p1", title="Red mug", description="A mug.", brand="Acme",
         category_path=["Kitchen", "Mugs"], price=8.99, currency="EUR", availability="in stock",
         attributes={"colour": "red", "handles": 1, "washable": True, "sizes": ["s", "m"]}, variant_ids=["v1"],
+        group_id="g1",
         image=ProductImage(uri="https://shop.example/p1.jpg", sha256=SHA), version=3, updated_at=AT,
     ),
     CleanSearch(event_id="e1", shopper="ann", at_ms=AT_MS, query_id="q1", query="red mug", shown=["p1"],
@@ -111,6 +112,7 @@ MESSAGES: list[Message | StreamFact] = [
     CatalogProduct(
         product_id="p1", title="Red mug", description="A mug.", brand="Acme", category_path=["Kitchen"],
         price=8.99, currency="EUR", availability="in stock", attributes={"colour": "red"}, variant_ids=["v1"],
+        group_id="g1",
         image=ProductImage(uri="https://shop.example/p1.jpg", sha256=SHA), image_key="images/p1",
         image_problem=Reason.IMAGE_FETCH, image_of=(1, 2, AT_MS), version=3,
     ),
@@ -145,8 +147,10 @@ MESSAGES: list[Message | StreamFact] = [
     SearcherReport(searcher_id="s1", generation=2, sequence=5, ready=True, at=AT),
     SearchRequest(
         request_id="r1", user_query="red mug", k=5, offset=5,
-        filters=[Filter(field="price", op="lt", value="9")], client_id="ann", session_id="s1", user_id="u1",
-        query_id="q1", timeout_ms=100, explain=True,
+        filters=[Filter(field="price", op="lt", value="9"),
+                 Filter(field="attributes.colour", op="in", value=["red", 1.0, True]),
+                 Filter(field="group_id", op="exists", value=True)],
+        client_id="ann", session_id="s1", user_id="u1", query_id="q1", timeout_ms=100, explain=True,
     ),
     SearchResponse(
         request_id="r1", query_id="q1", status=Status.PARTIAL, generation=2, model=SHA,

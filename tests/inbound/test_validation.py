@@ -249,11 +249,13 @@ def test_a_product_is_cleaned_and_versioned():
             **PRODUCT,
             "title": "Red&nbsp;<b>mug</b> â€“ big",
             "attributes": {"c": " a  b ", "n": 2, "l": ["x\n"]},
+            "group_id": 12,
         }
     )
     assert isinstance(clean, CatalogProduct)
     assert clean.title == "Red mug \u2013 big"
     assert clean.attributes == {"c": "a b", "n": 2, "l": ["x"]}
+    assert clean.group_id == "12"
     assert clean.version == 3
     assert on_product({"product_id": "p1", "title": "Mug"}, offset=42).version == 42
 

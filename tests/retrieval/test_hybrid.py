@@ -10,6 +10,7 @@ import pytest
 from retrieval.index import StoreError, VectorStore
 from retrieval.query_memory import Taken
 from retrieval.ranker import read_by, write_ranker
+from retrieval.traits import Traits
 from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking
@@ -31,7 +32,10 @@ TAKEN = [
 @pytest.fixture(scope="module")
 def words() -> WordIndex:
     found = WordIndex("english")
-    found.change(WordDocument(title, title, brand=title.split()[0]) for title in TITLES)
+    found.change(
+        WordDocument(title, title, brand=colour, traits=Traits({"Colour": colour.upper()}))
+        for title, colour in ((title, title.split()[0]) for title in TITLES)
+    )
     return found
 
 
@@ -95,9 +99,10 @@ def test_what_was_taken_after_a_query_answers_it_and_its_misspelling(served, wor
         assert hits[0].product_id == "black espresso machine"
         assert next(iter(hits[0].parts)) == "memory"  # the part that adds most comes first
         assert "gone from the catalogue" not in {h.product_id for h in hits}
-    red = [Filter(field="brand", value="red")]
-    (hits,) = served.find(["gift for mum"], served.embed(["gift for mum"]), 24, red).hits
-    assert {h.product_id.split()[0] for h in hits} == {"red"}
+    for field in ("brand", "attributes.colour"):
+        red = [Filter(field=field, value="red")]
+        (hits,) = served.find(["gift for mum"], served.embed(["gift for mum"]), 24, red).hits
+        assert {h.product_id.split()[0] for h in hits} == {"red"}
 
 
 def test_a_score_does_not_depend_on_k_page_or_filter(served):
@@ -105,11 +110,30 @@ def test_a_score_does_not_depend_on_k_page_or_filter(served):
         (hits,) = served.find(["black running shoe"], served.embed(["black running shoe"]), k, filters).hits
         return {h.product_id: h.score for h in hits}
 
-    everything, black = scores(24), Filter(field="brand", value="black")
+    everything = scores(24)
     assert scores(5) == pytest.approx(dict(list(everything.items())[:5]), abs=1e-6)
-    assert scores(24, black) == pytest.approx(
-        {i: s for i, s in everything.items() if i.startswith("black")}, abs=1e-6
-    )
+    for field in ("brand", "attributes.colour"):
+        assert scores(24, Filter(field=field, value="black")) == pytest.approx(
+            {i: s for i, s in everything.items() if i.startswith("black")}, abs=1e-6
+        )
+
+
+@pytest.mark.parametrize("named", [4000, 0], ids=["named to the index", "sieved from the nearest"])
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_condition_on_an_attribute_holds_wherever_a_hit_comes_from(served, monkeypatch, query, named):
+    """The same products with the same scores as by a field of which the index has a column."""
+    monkeypatch.setattr("retrieval.narrowing.NAMED", named)
+    vectors = served.embed([query])
+    for op, value in (("eq", "RED"), ("ne", "red"), ("in", ["red", "silver"])):
+        by_column = [Filter(field="brand", op=op, value=value.lower() if value == "RED" else value)]
+        by_attribute = [Filter(field="attributes.colour", op=op, value=value)]
+        (wanted,) = served.find([query], vectors, 24, by_column).hits
+        (found,) = served.find([query], vectors, 24, by_attribute).hits
+        assert [h.product_id for h in found] == [h.product_id for h in wanted]
+        assert [h.score for h in found] == pytest.approx([h.score for h in wanted], abs=1e-6)
+    pinned = served.named(TITLES, vectors[0], [Filter(field="attributes.colour", value="silver")])
+    assert {i.split()[0] for i in pinned} == {"silver"}
+    assert served.unknown(["attributes.colour", "attributes.color"]) == ["attributes.color"]
 
 
 def test_the_first_places_do_not_depend_on_how_many_are_asked_for(served, monkeypatch):

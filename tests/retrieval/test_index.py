@@ -142,6 +142,9 @@ def test_counts_ids_and_dimension_are_those_of_what_was_written(store: VectorSto
             [Filter(field="product_id", op="in", value=["p0001", "p0002", "zz"])],
             lambda r: r.product_id in {"p0001", "p0002"},
         ),
+        ([Filter(field="price", op="exists", value=False)], lambda r: r.price is None),
+        ([Filter(field="price", op="exists", value=True)], lambda r: r.price is not None),
+        ([Filter(field="brand", op="exists", value=False)], lambda _: False),
         ([Filter(field="brand", value='" or price > 0 or brand == "')], lambda _: False),
         ([Filter(field="brand", value="' or price > 0 or brand == '")], lambda _: False),
     ],
@@ -152,6 +155,16 @@ def test_a_filter_keeps_exactly_what_it_says(
     keep = {r.product_id for r in filled.rows if wanted(r)}
     (found,) = store.search(filled.name, filled.rows[0].vector[None, :], len(filled.rows), filters=filters)
     assert {h.product_id for h in found} == keep
+
+
+def test_of_named_products_those_are_found_that_meet_the_filters(store: VectorStore, filled: Filled) -> None:
+    some = [r.product_id for r in filled.rows[10:40]]
+    sony = [Filter(field="brand", value="Sony")]
+    asked = filled.rows[0].vector[None, :]
+    (found,) = store.search(filled.name, asked, 100, only=[*some, "nobody", "a'b\""])
+    assert {h.product_id for h in found} == set(some)
+    (found,) = store.search(filled.name, asked, 100, filters=sony, only=some)
+    assert {h.product_id for h in found} == {r.product_id for r in filled.rows[10:40] if r.brand == "Sony"}
 
 
 def test_no_queries_give_no_answers(store: VectorStore, filled: Filled) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieval.faults import StoreError
 from retrieval.filters import meets, parsed
 from retrieval.found import Found
 from retrieval.merchandising import RuleError, RuleSet, SetRule, arranged
+from retrieval.traits import Traits
 from retrieval.words import WordDocument, WordIndex
 from schemas.bounds import LOOSE_RULES, PINNED, RULE_IDS, RULES
 from schemas.rules import MerchandisingRule
@@ -86,6 +88,9 @@ class Shop:
         self.calls.append(k)
         found = self._there(filters)[: max(k, self.contenders) if every else k]
         return Found([found] * len(queries), contenders=[min(len(found), self.contenders)] * len(queries))
+
+    def traits_of(self, ids: Iterable[str]) -> dict[str, Traits]:
+        return {i: Traits({"colour": BRANDS[int(i[1:]) % 3], "size": int(i[1:])}) for i in ids}
 
     def named(self, ids: Sequence[str], vector: object, filters: Sequence[Filter], **_: Any) -> Any:
         return {h.product_id: h for h in self._there(filters) if h.product_id in ids}
@@ -296,6 +301,12 @@ TEXTS = st.sampled_from(["", "red", "Red", "Shop", "Shop > red", "Shop > red > 1
             ),
             st.builds(
                 Filter,
+                field=st.sampled_from(["brand", "category", "price"]),
+                op=st.just("exists"),
+                value=st.booleans(),
+            ),
+            st.builds(
+                Filter,
                 field=st.just("price"),
                 op=st.sampled_from(["eq", "ne", "lt", "lte", "gt", "gte"]),
                 value=st.integers(0, 3).map(float),
@@ -318,6 +329,28 @@ def test_a_product_meets_conditions_here_as_it_does_for_the_words(products, filt
         if meets(parsed(filters), d.product_id, {"brand": d.brand, "category": d.category, "price": d.price})
     }
     assert met == words.meeting([d.product_id for d in documents], filters)
+
+
+def test_a_rule_is_about_products_by_their_attributes():
+    red = [{"field": "attributes.Colour", "value": "RED"}]
+    small = [{"field": "attributes.size", "op": "lt", "value": 3}]
+    assert ids(answered(rules_of(rule("hide", filters=red)), 3)) == [1, 2, 4]
+    assert ids(answered(rules_of(rule("bury", filters=[*red, *small])), 3)) == [1, 2, 3]
+    assert ids(answered(rules_of(rule("pin", "p007", "p006", filters=red)), 3)) == [6, 0, 1]
+    assert ids(answered(rules_of(rule("boost", filters=[{**red[0], "op": "ne"}])), 3)) == [1, 2, 4]
+
+
+def test_where_the_catalogue_is_not_read_a_rule_on_attributes_says_so():
+    class Unread(Shop):
+        def traits_of(self, ids: Iterable[str]) -> dict[str, Traits]:
+            raise StoreError("the catalogue is still being read", retryable=True)
+
+    hidden = rules_of(rule("hide", filters=[{"field": "attributes.colour", "value": "red"}]))
+    shop, own = Unread(), hidden.of("mug", now=NOW)
+    assert own is not None
+    found = shop.find(["mug"], None, 5)
+    ruled = Ruling(shop, own, "mug", np.zeros(3), [], time.monotonic() + 9).hits(found, 0, 5, 5)  # type: ignore[arg-type]
+    assert "still being read" in ruled.left_out
 
 
 def test_a_rule_that_changes_or_goes_leaves_nothing_behind():
@@ -371,7 +404,7 @@ def test_ten_thousand_rules_cost_a_request_no_more_than_a_few():
         started = time.process_time()
         own = rules.of("query 7", now=NOW)
         assert own is not None
-        found = arranged(own, ranked, 200, {})
+        found = arranged(own, ranked, 200, {}, {})
         took = time.process_time() - started
         assert found.front[0].product_id == "p007"
         return took

@@ -121,6 +121,12 @@ CASES: list[tuple[type[Message], dict[str, object], dict[str, object], dict[str,
     (
         SearchRequest,
         REQUEST,
+        {"filters": [{"field": "attributes.".ljust(b.FILTER_CHARS, "x"), "value": True}]},
+        {"filters": [{"field": "attributes.".ljust(b.FILTER_CHARS + 1, "x"), "value": True}]},
+    ),
+    (
+        SearchRequest,
+        REQUEST,
         {"filters": [{"field": "brand", "op": "in", "value": ["x" * b.FILTER_CHARS]}]},
         {"filters": [{"field": "brand", "op": "in", "value": ["x" * (b.FILTER_CHARS + 1)]}]},
     ),

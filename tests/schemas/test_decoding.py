@@ -158,6 +158,7 @@ def test_a_word_that_stands_for_nobody_is_no_id(word):
     )
     assert said(Interaction, order_id=word, user_id=word).order_id is None
     assert said(Product, variant_ids=["v", word]).variant_ids == ["v"]
+    assert said(Product, group_id=word).group_id is None
     assert said(SearchRequest, client_id=word).client_id is None
     for kind, field in ((Search, "query_id"), (Product, "product_id"), (SearchRequest, "request_id")):
         found = read(json.dumps(GOOD[kind] | {field: word}).encode(), kind)

@@ -80,7 +80,9 @@ async def test_the_words_are_whole_when_they_are_handed_out_and_follow_then(
             await send(f"p{n}", product(f"p{n}", f"thing number{n}").to_json())
         following = asyncio.create_task(words.follow(stopping))
         bare = words.without_texts()
+        assert not bare.complete
         english = await words.of("english")
+        assert english.complete
         assert (len(english), list(english.best("number7", 3))) == (50, ["p7"])
         assert await words.of("english") is english
         assert len(await words.of("german")) == 50
@@ -89,6 +91,7 @@ async def test_the_words_are_whole_when_they_are_handed_out_and_follow_then(
         while "p7" in english or english.best("number8", 3) or len(bare) != 49:  # noqa: ASYNC110 (another thread fulfils it)
             await asyncio.sleep(0.05)
         assert len(english) == 49
+        assert bare.complete
         assert (bare.named("P-8"), bare.named("p7"), bare.best("a new thing", 9)) == ({"p8": 0.5}, {}, {})
         assert [new.holds(i, now_ms=6) for i in ("p8", "p9")] == [True, False]
         stopping.set()

@@ -26,7 +26,14 @@ def test_what_works_the_index_hard_is_searched_alone_and_is_no_example_of_what_s
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"k": 50}, {"filters": [{"field": "brand", "value": "red"}]}, {"k": 20, "offset": 100}]
+    "fields",
+    [
+        {},
+        {"k": 50},
+        {"filters": [{"field": "brand", "value": "red"}]},
+        {"filters": [{"field": "attributes.size", "op": "in", "value": [42, True, "XL"]}]},
+        {"k": 20, "offset": 100},
+    ],
 )
 def test_what_a_shop_page_asks_is_ordinary(fields: dict[str, object]):
     assert not heavy(cost_of(request(**fields)))

@@ -10,6 +10,7 @@ import pytest
 from retrieval.found import Found
 from retrieval.live import Live
 from retrieval.merchandising import RuleSet, SetRule
+from retrieval.traits import Traits
 from retrieval.word_schema import WordDocument
 from schemas.rules import MerchandisingRule
 from schemas.search import ScoredHit, SearchRequest
@@ -54,7 +55,9 @@ class Shop:
 def explorer() -> Explorer:
     made = Explorer(SearcherSettings(explore_share=0.3, explore_new_for=timedelta(days=2)))
     new = ["p15", "p20", "p30", "p55"]  # the last one does not compete
-    made.products.take([WordDocument(i, "t", first_seen_ms=now_ms() - OLD) for i in new], now_ms=now_ms())
+    made.products.take(
+        [WordDocument(i, "t", traits=Traits(first_seen_ms=now_ms() - OLD)) for i in new], now_ms=now_ms()
+    )
     return made
 
 
@@ -95,7 +98,7 @@ def test_a_share_of_answers_shows_what_is_new_competes_and_was_never_taken(explo
 
 def test_without_a_share_nothing_changes() -> None:
     off = Explorer(SearcherSettings())
-    off.products.take([WordDocument("p15", "t", first_seen_ms=now_ms())], now_ms=now_ms())
+    off.products.take([WordDocument("p15", "t", traits=Traits(first_seen_ms=now_ms()))], now_ms=now_ms())
     assert all(ids(asked(off, request_id=f"r{n}")) == ids(asked(None)) for n in range(100))
 
 
@@ -153,7 +156,7 @@ def test_the_event_says_the_chance_and_that_the_place_was_not_earned(explorer: E
 def test_new_is_what_was_first_seen_within_the_time_and_not_in_the_future() -> None:
     held = NewProducts(new_for_ms=100)
     times = {"a": 950, "b": 850, "c": 1100, "d": None}
-    held.take([WordDocument(i, "t", first_seen_ms=at) for i, at in times.items()], now_ms=1000)
+    held.take([WordDocument(i, "t", traits=Traits(first_seen_ms=at)) for i, at in times.items()], now_ms=1000)
     assert [i for i in times if held.holds(i, now_ms=1000)] == ["a"]
     assert not held.holds("a", now_ms=1050)
     held.take([], now_ms=1e9)

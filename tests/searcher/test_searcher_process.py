@@ -183,7 +183,9 @@ async def test_a_generation_that_weighs_words_serves_once_the_catalogue_is_read(
     await searcher.publish(first)
     assert (await searcher.ask("before", explain=True)).generation == 1
     await searcher.publish(hybrid, first)  # the words lack every product of its collection
-    products = [CatalogProduct(product_id=title, title=title, version=1) for title in TITLES]
+    products = [
+        CatalogProduct(product_id=t, title=t, version=1, attributes={"Colour": t.split()[0]}) for t in TITLES
+    ]
     await searcher.send_catalog([*products, CatalogProduct(product_id="new", title="ice skates", version=1)])
     for n in range(1000):
         answer = await searcher.ask(f"hybrid-{n}", "silver espresso", k=24, explain=True)
@@ -198,12 +200,39 @@ async def test_a_generation_that_weighs_words_serves_once_the_catalogue_is_read(
     assert {h.product_id for h in answer.hits if (h.parts or {})["words"] > 0} == {
         title for title in TITLES if "silver" in title or "espresso" in title
     }
+    await _narrowed_by_attributes(searcher, "hybrid")
     await searcher.publish(first, hybrid)
     for n in range(1000):
         answer = await searcher.ask(f"back-{n}", "silver espresso", explain=True)
         if answer.generation == 1:
             break
     assert set(answer.hits[0].parts or {}) == {"dense"}
+    for n in range(1000):  # for the cosine alone the catalogue is read beside serving
+        answer = await searcher.ask(f"unread-{n}", filters=[{"field": "attributes.colour", "value": "red"}])
+        if answer.status is Status.OK:
+            break
+        assert answer.error is not None
+        assert (answer.status, answer.error.retryable) == (Status.ERROR, True)
+        assert "still being read" in answer.error.message
+    await _narrowed_by_attributes(searcher, "plain")
+
+
+async def _narrowed_by_attributes(searcher: SearcherProcess, run: str) -> None:
+    red = await searcher.ask(f"red-{run}", filters=[{"field": "attributes.colour", "value": " RED"}], k=24)
+    assert (red.status, red.error, len(red.hits)) == (Status.OK, None, 8)
+    assert {h.product_id.split()[0] for h in red.hits} == {"red"}
+    for op, value, hits in (("eq", "red", 0), ("ne", "red", 24), ("exists", "false", 24)):
+        filters = [{"field": "attributes.color", "op": op, "value": value}]
+        answer = await searcher.ask(f"unknown-{op}-{run}", filters=filters, k=24)
+        assert answer.error is not None
+        assert (answer.status, answer.error.code, len(answer.hits)) == (Status.OK, "unknown_attribute", hits)
+        assert "attributes.color" in answer.error.message
+    for n, value in enumerate(("1e400", "NaN", ["red"], "\u200b")):
+        op = "lt" if isinstance(value, str) and value.isascii() else "eq"
+        filters = [{"field": "attributes.colour", "op": op, "value": value}]
+        answer = await searcher.ask(f"senseless-{n}-{run}", filters=filters)
+        assert answer.error is not None
+        assert (answer.status, answer.error.code) == (Status.REJECTED, "invalid_filter")
 
 
 async def test_generations_change_under_load_and_a_broken_one_changes_nothing(

@@ -18,6 +18,12 @@ SAID = {
     "brand in inn": ("brand", "in", ["inn"]),
     "price <= 9.5": ("price", "lte", 9.5),
     "price>3": ("price", "gt", 3.0),
+    "attributes.Shoe size >= 42.5": ("attributes.Shoe size", "gte", 42.5),
+    "attributes.waterproof==true": ("attributes.waterproof", "eq", True),
+    "attributes.a.b in red, dark blue": ("attributes.a.b", "in", ["red", "dark blue"]),
+    'attributes.colour != "in"': ("attributes.colour", "ne", "in"),
+    "attributes.colour exists true": ("attributes.colour", "exists", True),
+    "price exists false": ("price", "exists", False),
     "availability != in stock": ("availability", "ne", "in stock"),
 }
 
@@ -30,10 +36,22 @@ def test_a_condition_is_field_operation_and_value(text: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "brand", "brand = Acme", "title == x", "brand ==", "price < cheap", "price < nan", "a" * 99]
+    "text",
+    [
+        "",
+        "brand",
+        "brand = Acme",
+        "title == x",
+        "brand ==",
+        "price < cheap",
+        "price < nan",
+        "a" * 99,
+        "attributes. == x",
+        "attributes.a < b",
+    ],
 )
 def test_what_is_no_condition_says_what_is_expected(text: str):
-    with pytest.raises(ConditionError, match=r"condition|price"):
+    with pytest.raises(ConditionError, match=r"condition|number"):
         condition(text)
 
 

@@ -1,0 +1,70 @@
+"""The nearest products under conditions on traits, of which the index has no column. Blocks.
+
+The catalogue says who meets them and the index ranks. Few products are named to the index. Where many meet,
+the nearest of all are asked for, as many as probably hold enough, and then more; all that meet are named only
+where even those do not.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from retrieval.catalog_traits import CatalogTraits
+from retrieval.filters import of_traits
+from retrieval.index import IndexHit, StoreError, VectorStore
+from schemas.search import Filter
+
+NAMED = 4000  # products whose naming costs the index about as much as some hundred hits more
+SPARE = 1.5  # times as many are asked for as would do if the nearest met the conditions as often as all do
+WIDER = 4
+MOST = 16_000  # hits that a Milvus server gives at once
+
+
+def read(traits: CatalogTraits | None) -> CatalogTraits:
+    """Return the traits of a catalogue that was read. Raises ``StoreError`` while it was not."""
+    if traits is None or not traits.complete:
+        raise StoreError("the catalogue, which holds the attributes, is still being read", retryable=True)
+    return traits
+
+
+def nearest(
+    store: VectorStore,
+    collection: str,
+    traits: CatalogTraits | None,
+    vectors: npt.NDArray[np.float32],
+    k: int,
+    filters: Sequence[Filter] = (),
+    *,
+    timeout_s: float,
+) -> list[list[IndexHit]]:
+    """Return per vector at most k products that meet the filters, as ``VectorStore.search`` does.
+
+    ``traits``: those of the catalogue. Raises ``FilterError``, and ``StoreError`` also while the catalogue is
+    not read.
+    """
+    on_traits = of_traits(filters)
+    stored = [f for f in filters if f not in on_traits]
+    end = time.monotonic() + timeout_s
+
+    def search(asked: int, only: Sequence[str] | None = None) -> list[list[IndexHit]]:
+        left_s = max(0.05, end - time.monotonic())
+        return store.search(collection, vectors, asked, filters=stored, only=only, timeout_s=left_s)
+
+    if not on_traits:
+        return search(k)
+    traits = read(traits)
+    if (few := traits.meeting(filters, NAMED)) is not None:
+        return search(k, few) if few else [[] for _ in vectors]
+    meeting = traits.count(filters)
+    asked = math.ceil(SPARE * k * traits.count(stored) / meeting)
+    while asked <= MOST:
+        found = search(asked)
+        there = traits.among({h.product_id for hits in found for h in hits}, on_traits)
+        kept = [[h for h in hits if h.product_id in there][:k] for hits in found]
+        if all(len(own) == k or len(hits) < asked for own, hits in zip(kept, found, strict=True)):
+            return kept
+        asked *= WIDER
+    return search(k, traits.meeting(filters, meeting + NAMED))
