@@ -67,7 +67,7 @@ def main() -> int:
         encoders = {"live": Encoder.load(live, threads=1), "base": Encoder.load(base, threads=1)}
         pool = Pool.of(ground, encoders["live"])
         artefacts = {
-            name: examine(e, e.encode_documents(pool.catalog.texts), ["a query"])
+            name: examine(e, e.encode_documents(pool.catalog.documents), ["a query"])
             for name, e in encoders.items()
         }
         base_dense = pool.dense(encoders["base"])
@@ -83,7 +83,7 @@ def main() -> int:
         sigma = pool.spread(rng, spread["sd"], systems["live"], 0.02)
         wrong = Encoder.load(with_pooling(live, folder / "cls", "cls"), threads=1)
         wrong_results = pool.dense(wrong)
-        wrong_artefact = examine(wrong, wrong.encode_documents(pool.catalog.texts), ["a query"])
+        wrong_artefact = examine(wrong, wrong.encode_documents(pool.catalog.documents), ["a query"])
         bench = PlantedCases(setting, args.seed + 2, sigma, args.per_kind, args.in_a_row)
         example = bench.plain(0.02)[1].ndcg10 - systems["live"].ndcg10
         spread |= {

@@ -1,6 +1,7 @@
 """Fill a new collection with the whole catalogue, and gather the evidence that it is right.
 
-Thin; ``verify`` judges. Vectors that the candidate brought along are taken over where the text is the same;
+Thin; ``verify`` judges. Vectors that the candidate brought along are taken over where the document is the
+same;
 the probes encode anew, so wrong ones are found. What an earlier attempt has written stays: only rows that are
 missing or old are written again.
 """
@@ -21,7 +22,7 @@ from indexer.metrics import ROWS_WRITTEN, VECTORS_REUSED
 from indexer.models import Models
 from indexer.rows_there import versions_there
 from indexer.verify import TOP, Evidence, slower
-from retrieval.document import document_hash, document_text
+from retrieval.document import document_hash, document_of, document_text
 from retrieval.encoder import Encoder
 from retrieval.index import Row, VectorStore
 from schemas.products import CatalogProduct
@@ -61,7 +62,7 @@ async def fill(
     """Write every product, flush, index and load.
 
     ``progress(n)`` is called after each step, and may raise to end the build. Returns the vectors that the
-    candidate brought along, by the hash of their text; they are not proven yet.
+    candidate brought along, by the hash of their document; they are not proven yet.
     """
     name, settings = release.collection, shop.settings
     candidate = release.command.candidate if release.command else None
@@ -136,9 +137,7 @@ async def gather(
         : shop.settings.verify_probes
     ]
     probes = [candidates[i] for i in drawn]
-    probe_vectors = await shop.models.encode(
-        release.model_sha256, [document_text(products[i]) for i in probes]
-    )
+    probe_vectors = await shop.models.encode(release.model_sha256, [document_of(products[i]) for i in probes])
     answers = await lane(store.search, name, probe_vectors, TOP, timeout_s=60.0)
     return Evidence(
         expected_ids=frozenset(products),
@@ -200,7 +199,7 @@ def _ask(store: VectorStore, encoder: Encoder, collection: str, text: str) -> fl
 
 
 def read_vectors(path: str, dim: int) -> dict[str, Vector]:
-    """Return the vectors a candidate brought along, by the sha256 of their text (``document_hash``).
+    """Return the vectors a candidate brought along, by the sha256 of their document (``document_hash``).
 
     The file is an ``.npz`` with ``hashes`` (n,) text and ``vectors`` (n, dim). One that does not fit is
     skipped: it only saves time.
@@ -228,9 +227,10 @@ def read_vectors(path: str, dim: int) -> dict[str, Vector]:
 async def _vectors(
     shop: Workshop, release: Release, products: Sequence[CatalogProduct], known: Mapping[str, Vector]
 ) -> Sequence[Vector]:
-    texts = [document_text(p) for p in products]
-    found = {text: known.get(document_hash(text)) for text in texts} if known else {}
-    new = list(dict.fromkeys(text for text in texts if found.get(text) is None))
+    read_of = shop.models.get(release.model_sha256).read_of
+    documents = [read_of(document_of(p)) for p in products]
+    found = {document: known.get(document_hash(document)) for document in documents} if known else {}
+    new = list(dict.fromkeys(document for document in documents if found.get(document) is None))
     encoded = dict(zip(new, await shop.models.encode(release.model_sha256, new), strict=True))
-    VECTORS_REUSED.inc(sum(text not in encoded for text in texts))
-    return [encoded[text] if text in encoded else known[document_hash(text)] for text in texts]
+    VECTORS_REUSED.inc(sum(document not in encoded for document in documents))
+    return [encoded[one] if one in encoded else known[document_hash(one)] for one in documents]

@@ -34,7 +34,7 @@ from indexer.metrics import (
 )
 from indexer.models import Models
 from indexer.rows_there import versions_there
-from retrieval.document import document_text
+from retrieval.document import document_of
 from retrieval.encoder import EncodingError
 from retrieval.index import Row, VectorStore
 from retrieval.naming import stamp_of
@@ -260,10 +260,10 @@ class CatalogSync:
     async def _encoded(self, sha256: str, chunk: Mapping[str, CatalogProduct]) -> Mapping[str, Vector]:
         """Return the vectors of the products.
 
-        One whose text the model cannot encode is put aside, the others go on.
+        One whose document the model cannot encode is put aside, the others go on.
         """
         try:
-            vectors = await self._models.encode(sha256, [document_text(p) for p in chunk.values()])
+            vectors = await self._models.encode(sha256, [document_of(p) for p in chunk.values()])
             return dict(zip(chunk, vectors, strict=True))
         except EncodingError as error:
             if len(chunk) == 1:

@@ -1,28 +1,34 @@
 """The loaded models of the generations that follow the catalogue, by fingerprint.
 
 All encoding runs in one lane. A long job is cut into slices, so that a changed product waits for one slice of
-a build and not for the build. The newest vectors of each model are remembered by the hash of their text: most
-changes of a catalogue are of price and stock, and need no encoding.
+a build and not for the build. The newest vectors of each model are remembered by the hash of their document:
+most changes of a catalogue are of price and stock, and need no encoding.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from indexer.lanes import Lane
 from indexer.metrics import VECTORS_REMEMBERED
+from media.pictures import StorageError
 from retrieval.document import document_hash
-from retrieval.encoder import Encoder, Vectors
+from retrieval.encoder import Encoder, Pictures, Vectors
 from retrieval.model_folder import ModelError
 
+log = structlog.get_logger(__name__)
+
 SLICE = 32
+AGAIN_S = 5.0  # until storage that did not answer is asked again
 REMEMBERED = 50_000  # per model: 85 MB at 384 dimensions
 
 
 class Remembered:
-    """Vectors by the hash of their text, at most ``capacity``.
+    """Vectors by the hash of their document, at most ``capacity``.
 
     The one not asked for the longest goes first.
     """
@@ -31,19 +37,19 @@ class Remembered:
         self._vectors: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
         self._capacity = capacity
 
-    def get(self, text: str) -> npt.NDArray[np.float32] | None:
-        """Return the vector of a text, or None."""
-        key = document_hash(text)
+    def get(self, document: str) -> npt.NDArray[np.float32] | None:
+        """Return the vector of a document, or None."""
+        key = document_hash(document)
         if key in self._vectors:
             self._vectors.move_to_end(key)
         return self._vectors.get(key)
 
-    def put(self, texts: Sequence[str], vectors: Vectors) -> None:
-        """Remember the rows (n, dim) of n texts."""
-        self.put_hashed(dict(zip(map(document_hash, texts), vectors, strict=True)))
+    def put(self, documents: Sequence[str], vectors: Vectors) -> None:
+        """Remember the rows (n, dim) of n documents."""
+        self.put_hashed(dict(zip(map(document_hash, documents), vectors, strict=True)))
 
     def put_hashed(self, vectors: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Remember vectors by the hash of their text."""
+        """Remember vectors by the hash of their document."""
         for key, vector in vectors.items():
             self._vectors[key] = vector.copy()  # a view would keep the whole matrix it is a row of
             if len(self._vectors) > self._capacity:
@@ -53,9 +59,11 @@ class Remembered:
 class Models:
     """Encoders by the sha256 of their model: two generations with the same weights share one."""
 
-    def __init__(self, lane: Lane, threads: int) -> None:
+    def __init__(self, lane: Lane, threads: int, pictures: Pictures | None = None) -> None:
+        """``pictures``: where the pictures of documents are read, for models that see them."""
         self._lane = lane
         self._threads = threads
+        self._pictures = pictures
         self._loaded: dict[str, Encoder] = {}
         self._remembered: dict[str, Remembered] = {}
 
@@ -66,7 +74,7 @@ class Models:
         """
         if sha256 in self._loaded:
             return self._loaded[sha256]
-        encoder = await self._lane(_load, model, self._threads)
+        encoder = await self._lane(_load, model, self._threads, self._pictures)
         if sha256 not in {None, encoder.fingerprint}:
             raise ModelError(
                 f"model {model} is not the one that the release names by its fingerprint {str(sha256)[:12]}"
@@ -83,25 +91,34 @@ class Models:
         """Return a loaded model. Raises ``KeyError`` for another."""
         return self._loaded[sha256]
 
-    async def encode(self, sha256: str, texts: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows of document texts by a loaded model; (0, dim) for none.
+    async def encode(self, sha256: str, documents: Sequence[str]) -> Vectors:
+        """Return (n, dim) unit rows of documents by a loaded model; (0, dim) for none.
 
-        A text is encoded once.
+        What the model reads alike is encoded once. While the storage of pictures does not answer this waits.
         """
         encoder, remembered = self._loaded[sha256], self._remembered[sha256]
-        found = {text: remembered.get(text) for text in texts}
-        new = [text for text, vector in found.items() if vector is None]
+        read = [encoder.read_of(document) for document in documents]
+        found = {document: remembered.get(document) for document in read}
+        new = [document for document, vector in found.items() if vector is None]
         for start in range(0, len(new), SLICE):
             some = new[start : start + SLICE]
-            vectors = await self._lane(encoder.encode_documents, some)
+            vectors = await self._encoded(encoder, some)
             remembered.put(some, vectors)
             found |= dict(zip(some, vectors, strict=True))
         VECTORS_REMEMBERED.inc(len(found) - len(new))
-        rows = [vector for text in texts if (vector := found[text]) is not None]
+        rows = [vector for document in read if (vector := found[document]) is not None]
         return np.stack(rows) if rows else np.zeros((0, encoder.dim), dtype=np.float32)
 
+    async def _encoded(self, encoder: Encoder, documents: Sequence[str]) -> Vectors:
+        while True:
+            try:
+                return await self._lane(encoder.encode_documents, documents)
+            except StorageError as error:
+                log.warning("products with pictures wait", reason=str(error), again_in_s=AGAIN_S)
+                await asyncio.sleep(AGAIN_S)
+
     def remember(self, sha256: str, vectors: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Take over vectors of a loaded model by the hash of their text.
+        """Take over vectors of a loaded model by the hash of what it reads of their document.
 
         Only proven ones: what is remembered is never encoded again.
         """
@@ -115,9 +132,9 @@ class Models:
         }
 
 
-def _load(model: str, threads: int) -> Encoder:
+def _load(model: str, threads: int, pictures: Pictures | None) -> Encoder:
     try:
-        return Encoder.load(model, threads=threads)
+        return Encoder.load(model, threads=threads, pictures=pictures)
     except ModelError:
         raise
     except Exception as error:

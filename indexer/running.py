@@ -26,6 +26,7 @@ from indexer.lanes import Lane
 from indexer.ledger import Ledger
 from indexer.models import Models
 from indexer.watching import Watch
+from media.pictures import stored_pictures
 from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
@@ -84,7 +85,8 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         milvus = Pulse("Milvus")
         health.faults["milvus"] = milvus.fault
 
-        models = Models(encoding, settings.torch_threads)
+        pictures = stored_pictures(settings.artefact_address)
+        models = Models(encoding, settings.torch_threads, pictures)
         sync = CatalogSync(store, serving, models)
         ledger = await Ledger.open(settings, producer, claims)
         since = {(settings.topic(RELEASES.name), 0): ledger.begins}

@@ -3,14 +3,45 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
-from artefacts.store import ArtefactStore
-from media.preparation import picture_key
+from media.preparation import is_picture_key, picture_key
 from schemas.rejections import Rejection
+
+if TYPE_CHECKING:
+    from artefacts.store import ArtefactStore
+
+
+class StorageError(RuntimeError):
+    """The storage of pictures does not answer, or not as it should. It may later."""
+
+
+def stored_pictures(address: str) -> Callable[[str], bytes | None]:
+    """Return what reads prepared pictures from the artefact store at an address, by key.
+
+    It returns None for one that is not there, or no key of ours. It opens the store when it is first asked,
+    and raises ``StorageError``.
+    """
+    opened: list[ArtefactStore] = []
+
+    def store() -> "ArtefactStore":
+        if not opened:
+            from artefacts.store import ArtefactStore  # noqa: PLC0415 (15 MB that shops without pictures save)
+
+            opened.append(ArtefactStore(address))
+        return opened[0]
+
+    def read(key: str) -> bytes | None:
+        try:
+            return store().get(key) if is_picture_key(key) else None
+        except Exception as error:  # each storage has faults of its own
+            raise StorageError(f"pictures cannot be read: {type(error).__name__}: {error}"[:300]) from error
+
+    return read
 
 
 async def keep_picture(
-    original: bytes, store: ArtefactStore, prepare: Callable[[bytes], Awaitable[bytes | Rejection]]
+    original: bytes, store: "ArtefactStore", prepare: Callable[[bytes], Awaitable[bytes | Rejection]]
 ) -> str | Rejection:
     """Return the key under which the prepared picture is kept, or why the file is none.
 

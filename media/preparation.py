@@ -1,5 +1,9 @@
 """What is said of the preparation of pictures before one is decoded: its number, its bounds, its keys."""
 
+import re
+
+_KEY = re.compile(r"pictures/[0-9]{1,9}/[0-9a-f]{2}/[0-9a-f]{64}")
+
 # Rises with every change of what comes out for any picture, so also with a Pillow that decodes differently:
 # tests/media/test_images.py keeps what comes out. It is part of the key of every prepared picture.
 PREPARATION = 1
@@ -18,3 +22,8 @@ def picture_key(sha256: str) -> str:
     'pictures/1/e3/e3b0c442e3b0c442e3'
     """
     return f"pictures/{PREPARATION}/{sha256[:2]}/{sha256}"
+
+
+def is_picture_key(key: str) -> bool:
+    """Say whether a key is one of a prepared picture, of whatever preparation."""
+    return _KEY.fullmatch(key) is not None

@@ -56,6 +56,32 @@ class PictureInputs:
         return torch.from_numpy(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)))
 
 
+@torch.inference_mode()
+def full_length(model: Any) -> int | None:
+    """Return to how many tokens a library's model wants each text padded; None: to the longest of its batch.
+
+    SigLIP reads the last place of a text, whatever stands there. Raises ``ValueError`` where a text has
+    another vector beside others both ways.
+    """
+
+    def vectors(texts: Sequence[str], padding: bool | str) -> torch.Tensor:
+        tokens = model.tokenizer(
+            list(texts),
+            padding=padding,
+            truncation=True,
+            max_length=model.max_seq_length,
+            return_tensors="pt",
+        )
+        found = model({name: value.to(model.device) for name, value in tokens.items()})
+        return nn.functional.normalize(found["sentence_embedding"].float(), dim=1)
+
+    for padding, length in ((True, None), ("max_length", model.max_seq_length)):
+        singly = torch.cat([vectors([text], padding) for text in _PROOF])
+        if float((vectors(_PROOF, padding) * singly).sum(1).min()) >= _SAME:
+            return length
+    raise ValueError("the vector of a text depends on the texts beside it")
+
+
 class LibraryModel:
     """The model of one folder, on one device. Calls are made one at a time."""
 
@@ -82,9 +108,8 @@ class LibraryModel:
         self.dim = int(self._model.get_embedding_dimension() or 0)
         self.prompts = self._model.prompts or {}
         self.picture_inputs = PictureInputs.of(self._model[0])
-        self._padding: bool | str = True
-        if self.picture_inputs is not None:
-            self._pad_as_it_reads()
+        padded = self.picture_inputs is not None and full_length(self._model) is not None
+        self._padding: bool | str = "max_length" if padded else True
         if self.config is not None:
             self._fuse()
 
@@ -149,19 +174,6 @@ class LibraryModel:
         inputs = self.picture_inputs.inputs(pixels).to(self.device)
         found: torch.Tensor = self._model({"pixel_values": inputs, "modality": "image"})["sentence_embedding"]
         return found
-
-    def _pad_as_it_reads(self) -> None:
-        """Pad to the longest of a batch where that changes no vector, else to the full length.
-
-        SigLIP reads the last place of a text. Raises ``ValueError`` where both change vectors.
-        """
-        for self._padding in (True, "max_length"):
-            with torch.inference_mode():
-                together = nn.functional.normalize(self.vectors(self.tokens(_PROOF)).float(), dim=1)
-                singly = [self.vectors(self.tokens([text])).float() for text in _PROOF]
-            if float((together * nn.functional.normalize(torch.cat(singly), dim=1)).sum(1).min()) >= _SAME:
-                return
-        raise ValueError("the vector of a text depends on the texts beside it")
 
     def _fuse(self) -> None:
         """Let torch's fused layers take over where they give the same vectors.

@@ -46,8 +46,8 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "retrieval": frozenset({"schemas", "artefacts", "media"}),
     "inbound": frozenset({"schemas", "broker"}),
     "stream": frozenset({"schemas", "broker", "process", "artefacts", "media", "inbound"}),
-    "trainer": frozenset({"schemas", "broker", "process", "retrieval"}),
-    "indexer": frozenset({"schemas", "broker", "process", "retrieval"}),
+    "trainer": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
+    "indexer": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
     "searcher": frozenset({"schemas", "broker", "process", "retrieval"}),
     "api": frozenset({"schemas", "broker", "process", "inbound"}),
     "embedded": frozenset({"schemas"}),
@@ -117,9 +117,9 @@ SHARED_MODULES: Mapping[str, str] = {
     "topics": "the table of topics, and what makes a cluster agree with it",
 }
 SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "msgspec", "ftfy", "yaml"})
-# Where an import may stand in a function: the command line looks for its verbs, and few models need a library
-# that takes 240 MB.
-LATE = frozenset({"cli.py", "retrieval/encoder.py"})
+# Where an import may stand in a function: the command line looks for its verbs, few models need a library
+# that takes 240 MB, and few shops have pictures.
+LATE = frozenset({"cli.py", "media/pictures.py", "retrieval/encoder.py"})
 HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})
 # The verbs that encode text. Loading torch takes seconds, which every other verb spares its user.
 LOADING = frozenset({"commands/demo.py", "commands/doctor.py", "commands/evaluate.py"})

@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 
 import polars as pl
 
+from media.pictures import stored_pictures
 from retrieval.encoder import Encoder, Vectors
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of, with_ranker
@@ -144,10 +145,14 @@ class RefitBench:
     def of(cls, vectors: Path, settings: TrainerSettings, live: Release, snapshot: Snapshot) -> Self:
         """Load the live model; encode what of the catalogue is not known."""
         catalog = EvaluationCatalog.of(snapshot.catalog)
-        encoder = Encoder.load(resolve_model(live.model), threads=settings.torch_threads)
+        encoder = Encoder.load(
+            resolve_model(live.model),
+            threads=settings.torch_threads,
+            pictures=stored_pictures(settings.artefact_address),
+        )
         known = KnownVectors.read(encoder, vectors, Path(live.model).parent / "evaluation" / VECTORS)
         words = words_of_catalog(catalog, live.ranking.language or settings.language)
-        return cls(settings, live, snapshot, catalog, known, known.documents(catalog.texts), words)
+        return cls(settings, live, snapshot, catalog, known, known.documents(catalog.documents), words)
 
     def proposed(
         self, run: RunFolder, learnt: UpToNow, tested: pl.DataFrame, *, refit: bool = True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from media.pictures import stored_pictures
 from process.lazy_import import lazy_import
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from schemas.releases import Candidate, LivePointer, Ranking
@@ -80,6 +81,7 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
                 known=pl.read_parquet(run.path / "split" / "known.parquet"),
                 texts=dict(catalog.select("product_id", "text").iter_rows()),
                 inner=pl.read_parquet(run.path / "split" / "inner.parquet"),
+                pictures=stored_pictures(settings.artefact_address),
             ),
             plan(
                 settings,
@@ -140,6 +142,7 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
         ],
         seed=request.settings.seed,
         language=request.settings.language,
+        artefacts=request.settings.artefact_address,
         pinned=_pinned_texts(folder / PINS),
         output=folder,
         threads=request.settings.torch_threads,

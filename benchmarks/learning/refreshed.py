@@ -47,7 +47,7 @@ class FrozenModel:
         """Load the model and encode the catalogue."""
         encoder = Encoder.load(path, threads=settings.torch_threads)
         known = KnownVectors(encoder)
-        documents = known.documents(catalog.texts)
+        documents = known.documents(catalog.documents)
         return cls(log, settings, path, encoder, catalog, words, known, documents)
 
     def bench(self, ranking: Ranking, snapshot: Snapshot) -> RefitBench:

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from indexer.models import Remembered
+from indexer.lanes import Lane
+from indexer.models import Models, Remembered
+from media.pictures import StorageError
 
 
 def rows(*values: float) -> np.ndarray:
@@ -37,3 +39,47 @@ def test_what_is_remembered_keeps_no_more_than_itself_in_memory():
     assert all(
         vector is not None and vector.base is None and not np.shares_memory(vector, matrix) for vector in kept
     )
+
+
+class SeeingEncoder:
+    """An encoder of two numbers; of a document it reads the picture only where it ``sees``."""
+
+    def __init__(self, *, sees: bool, away: int = 0) -> None:
+        self.dim, self.fingerprint, self.encoded = 2, "m", []
+        self._sees, self._away = sees, away
+
+    def read_of(self, document: str) -> str:
+        return document if self._sees else document.partition("\n")[0]
+
+    def encode_documents(self, documents: list[str]) -> np.ndarray:
+        if self._away:
+            self._away -= 1
+            raise StorageError("storage is away")
+        self.encoded += documents
+        return rows(*range(len(documents)))
+
+
+async def models_of(encoder: SeeingEncoder, lane: Lane) -> Models:
+    models = Models(lane, 1)
+    models._loaded["m"], models._remembered["m"] = encoder, Remembered()  # type: ignore[assignment]
+    return models
+
+
+async def test_a_picture_is_a_reason_to_encode_again_only_for_a_model_that_sees_it():
+    before, after = "shoe\nnone/yet", "shoe\npictures/1/aa/aa"
+    with Lane("encoding") as lane:
+        for sees, encoded in ((True, [before, after]), (False, ["shoe"])):
+            encoder = SeeingEncoder(sees=sees)
+            models = await models_of(encoder, lane)
+            for document in (before, after, after):
+                assert (await models.encode("m", [document])).shape == (1, 2)
+            assert encoder.encoded == encoded
+
+
+async def test_products_wait_while_the_storage_of_pictures_is_away(monkeypatch):
+    monkeypatch.setattr("indexer.models.AGAIN_S", 0.01)
+    encoder = SeeingEncoder(sees=True, away=3)
+    with Lane("encoding") as lane:
+        models = await models_of(encoder, lane)
+        assert (await models.encode("m", ["shoe\npictures/1/aa/aa"])).shape == (1, 2)
+    assert encoder.encoded == ["shoe\npictures/1/aa/aa"]

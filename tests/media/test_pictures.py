@@ -1,9 +1,11 @@
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from artefacts.store import ArtefactStore
 from media.images import pixels, prepare
-from media.pictures import keep_picture
+from media.pictures import StorageError, keep_picture, stored_pictures
 from media.preparation import picture_key
 from schemas.rejections import Reason, Rejection
 from tests.media.hostile_pictures import encoded, photo
@@ -47,3 +49,18 @@ async def test_what_is_no_picture_is_not_kept(tmp_path: Path) -> None:
     assert isinstance(found, Rejection)
     assert found.reason == Reason.IMAGE_FORMAT
     assert store.get(picture_key(hashlib.sha256(b"<svg/>").hexdigest())) is None
+
+
+def test_prepared_pictures_are_read_by_key_and_no_key_has_none(tmp_path: Path) -> None:
+    ArtefactStore(str(tmp_path)).put(KEY, b"prepared")
+    read = stored_pictures(str(tmp_path))
+    found = [read(key) for key in (KEY, picture_key("ab" * 32), "../aa", "", "models/aa", KEY + "\n")]
+    assert found == [b"prepared", None, None, None, None, None]
+
+
+def test_storage_that_fails_is_no_missing_picture(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"no folder")
+    with pytest.raises(StorageError, match="pictures cannot be read"):
+        stored_pictures(str(tmp_path / "file"))(KEY)
+    with pytest.raises(StorageError, match="pictures cannot be read"):
+        stored_pictures("nosuchscheme://bucket")(KEY)

@@ -2,8 +2,8 @@
 
 ``pairs`` and ``catalog`` as they were at one moment, and a manifest that says which moment. ``pairs`` is
 long: one row per query, product, day and action, integers as the stream counted them. ``clients`` has one row
-per query, product and hashed client. ``catalog`` has one row per product with the text that the models read,
-its top category, and what names it beside its id. Decides no weights.
+per query, product and hashed client. ``catalog`` has one row per product: as ``text`` its document, which the
+models read (``retrieval.document``), its top category, and what names it beside its id. Decides no weights.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from broker.by_time import written_since
 from broker.guarding import judged
 from broker.reading import Compacted, read_compacted
 from broker.records import Record
-from retrieval.document import document_text
+from retrieval.document import document_of
 from retrieval.identifiers import identifiers_of
 from schemas.base import UNREADABLE
 from schemas.bounds import FIRST_YEAR, LAST_YEAR
@@ -146,7 +146,7 @@ def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct], *, until: 
         (
             p.product_id,
             p.title,
-            document_text(p),
+            document_of(p),
             p.category_path[0] if p.category_path else "",
             identifiers_of(p),
         )

@@ -3,7 +3,7 @@
 Knows no models, so that who decides need not load one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class EvaluationRequest(BaseModel):
     ranker into ``ranker``. The systems ``refreshed`` get one for the measurement: what they serve remembers
     the test. ``clients`` (query, product_id, client, credit) say which queries are rare. ``judged`` names
     further qrels. ``pinned``: queries that the candidate alone ranks, into ``pinned.parquet`` (query, top).
+    ``artefacts`` is the address of the store that holds prepared pictures.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +46,7 @@ class EvaluationRequest(BaseModel):
     ranker: Path | None = None
     refreshed: list[str] = []
     language: str
+    artefacts: str = ""
     output: Path
     seed: int = 0
     threads: int = 1
@@ -90,17 +92,18 @@ class Evaluation:
 
     ``queries``: one row per test query with its segments (``segments``), sorted by query. ``results``: one
     row per system and query: the ``RANKING_METRICS``, best_in_10, top (ids of the first ten). ``vectors``:
-    the candidate's, in the order of the catalogue's ids. ``judged``: the same for each named set of an
-    operator's judgments, with the same facts.
+    the candidate's, in the order of the catalogue's ids, ``documents`` what it reads of these. ``judged``:
+    the same for each named set of an operator's judgments, with the same facts.
     """
 
     queries: pl.DataFrame
     results: pl.DataFrame
     facts: EvaluationFacts
     vectors: npt.NDArray[np.float32] | None = None
+    documents: Sequence[str] = ()
     judged: Mapping[str, "Evaluation"] = field(default_factory=dict)
 
-    def write(self, folder: Path, ids: list[str], texts: list[str]) -> None:
+    def write(self, folder: Path, ids: list[str]) -> None:
         """Write the files of an evaluation, ``facts.json`` last.
 
         Before it ``queries.parquet``, ``results.parquet``, the candidate's ``vectors.npz`` and
@@ -108,11 +111,11 @@ class Evaluation:
         """
         for name, own in self.judged.items():
             (folder / "judged" / name).mkdir(parents=True)
-            own.write(folder / "judged" / name, ids, texts)
+            own.write(folder / "judged" / name, ids)
         self.queries.write_parquet(folder / "queries.parquet")
         self.results.write_parquet(folder / "results.parquet")
         if self.vectors is not None:
-            hashes = [document_hash(text) for text in texts]
+            hashes = [document_hash(document) for document in self.documents]
             np.savez(folder / "vectors.npz", ids=np.array(ids), vectors=self.vectors, hashes=np.array(hashes))
         write_durably(folder / "facts.json", self.facts.model_dump_json().encode())
 

@@ -45,9 +45,10 @@ class KnownVectors:
         """Return (n, dim) unit rows in the order of the texts."""
         return self._of(_QUERY, texts, lambda new: embed_queries(self._encoder, new))
 
-    def documents(self, texts: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows in the order of the texts."""
-        return self._of(_DOCUMENT, texts, self._encoder.encode_documents)
+    def documents(self, documents: Sequence[str]) -> Vectors:
+        """Return (n, dim) unit rows in the order of the documents."""
+        read = [self._encoder.read_of(document) for document in documents]
+        return self._of(_DOCUMENT, read, self._encoder.encode_documents)
 
     def write(self, path: Path) -> None:
         """Write what was asked for."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from retrieval.document import text_of
 from retrieval.encoder import Encoder, Vectors
 from retrieval.ranking import DENSE, DEPTHS, FIXED, Parts, Source, contest, rank
 from retrieval.word_schema import WordDocument
@@ -31,7 +32,7 @@ class EvaluationCatalog:
 
     ids: list[str]
     titles: dict[str, str]
-    texts: list[str]
+    documents: list[str]
     categories: dict[str, str]
     identifiers: list[list[str]]
 
@@ -60,10 +61,11 @@ class Embedded:
 
     @classmethod
     def of(cls, encoder: Encoder, queries: Sequence[str], catalog: EvaluationCatalog) -> Self:
-        """Encode all. A text is encoded once, so products of equal text tie exactly."""
-        unique = sorted(set(catalog.texts))
-        number = {text: i for i, text in enumerate(unique)}
-        documents = encoder.encode_documents(unique)[[number[text] for text in catalog.texts]]
+        """Encode all. What the model reads alike is encoded once, so such products tie exactly."""
+        read = [encoder.read_of(document) for document in catalog.documents]
+        unique = sorted(set(read))
+        number = {document: i for i, document in enumerate(unique)}
+        documents = encoder.encode_documents(unique)[[number[document] for document in read]]
         return cls(embed_queries(encoder, queries), documents)
 
 
@@ -170,8 +172,8 @@ def bm25(words: WordIndex, queries: Sequence[str], *, depth: int = DEPTH) -> lis
 def words_of_catalog(catalog: EvaluationCatalog, language: str) -> WordIndex:
     """Return the words of the catalogue's texts."""
     words = WordIndex(language)
-    products = zip(catalog.ids, catalog.texts, catalog.identifiers, strict=True)
-    words.change(WordDocument(i, text, identifiers=named) for i, text, named in products)
+    products = zip(catalog.ids, catalog.documents, catalog.identifiers, strict=True)
+    words.change(WordDocument(i, text_of(document), identifiers=named) for i, document, named in products)
     return words
 
 

@@ -14,7 +14,8 @@ from typing import NamedTuple, Self
 
 import polars as pl
 
-from retrieval.encoder import Encoder, EncodingError, Vectors
+from media.pictures import stored_pictures
+from retrieval.encoder import Encoder, EncodingError, Pictures, Vectors
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of, with_ranker
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
@@ -66,6 +67,7 @@ def evaluate(
     judged: Mapping[str, pl.DataFrame] | None = None,
     language: str,
     threads: int | None = None,
+    pictures: Pictures | None = None,
 ) -> Evaluation:
     """Rank with every system and score it.
 
@@ -76,8 +78,9 @@ def evaluate(
     ``rrf``: base and BM25 fused by rank. ``remembered``: the pairs (query, product_id, credit, client) of
     which candidate and base have a memory; None: no memory. The candidate's memory and ranker are kept in the
     folders ``memory`` and ``ranker``. ``refreshed``: systems whose release remembers the test; they rank by
-    their own coefficients and a memory of the same pairs as the candidate. ``clients`` (query, product_id,
-    client, credit) say which queries are rare. ``judged``: further qrels by name,
+    their own coefficients and a memory of the same pairs as the candidate. ``pictures``: where those of the
+    catalogue are read. ``clients`` (query, product_id, client, credit) say which queries are rare.
+    ``judged``: further qrels by name,
     scored on their own. Products that the catalogue lacks do not count. A model that cannot be loaded or
     gives no finite vectors has no rows and is named in ``facts.problems``.
     """
@@ -91,7 +94,7 @@ def evaluate(
     taken = [] if remembered is None else taken_of(remembered)
     given = _Given(rankings or {}, refreshed)
     validation, kept = Validation.of(inner), _Kept(memory, ranker)
-    contest = _Contest(catalog, texts, words, validation, given, taken, kept, seed, threads)
+    contest = _Contest(catalog, texts, words, validation, given, taken, kept, seed, threads, pictures)
     contest.rank_without_model(weighted)
     for system in sorted(
         models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)
@@ -108,7 +111,7 @@ def evaluate(
         own = {"queries": test.height, "part_gains": contest.part_gains(test, first)}
         scored[name] = Evaluation(test, pl.concat(results), facts.model_copy(update=own))
         first += test.height
-    return replace(scored.pop(""), vectors=contest.vectors, judged=scored)
+    return replace(scored.pop(""), vectors=contest.vectors, documents=contest.read, judged=scored)
 
 
 class _Given(NamedTuple):
@@ -141,10 +144,12 @@ class _Contest:
     kept: _Kept
     seed: int
     threads: int | None
+    pictures: Pictures | None
     rankings: dict[str, list[list[str]]] = field(default_factory=dict)
     without: dict[str, list[list[str]]] = field(default_factory=dict)  # the candidate's, by the part left out
     by_words: list[list[str]] = field(default_factory=list)  # BM25's ranking, deep enough to be fused
     vectors: Vectors | None = None  # the candidate's, of the catalogue
+    read: list[str] = field(default_factory=list)  # what it reads of each product
     fingerprints: dict[str, str] = field(default_factory=dict)
     artefacts: dict[str, Artefact] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
@@ -169,7 +174,9 @@ class _Contest:
                 or system == "candidate"
             ):
                 self.last = None  # let go of it before the next is loaded
-                self.last = _Encoded.of(self, Encoder.load(folder, threads=self.threads))
+                self.last = _Encoded.of(
+                    self, Encoder.load(folder, threads=self.threads, pictures=self.pictures)
+                )
         except (ModelError, EncodingError, OSError, ValueError) as error:
             self.last = None
             self.problems[system] = f"{type(error).__name__}: {error}"[:500]
@@ -196,6 +203,7 @@ class _Contest:
         self.used[system] = own
         if system == "candidate":
             self.vectors = model.embedded.documents
+            self.read = [model.encoder.read_of(document) for document in self.catalog.documents]
 
     def _ranking(self, system: str, model: "_Encoded", scratch: Path) -> tuple[Ranking, Mapping[str, Source]]:
         """Return how a system ranks, and what its parts come from."""
@@ -336,6 +344,7 @@ def main(arguments: list[str]) -> int:
         judged={name: pl.read_parquet(path) for name, path in request.judged.items()},
         language=request.language,
         threads=request.threads,
+        pictures=stored_pictures(request.artefacts) if request.artefacts else None,
     )
     if request.pinned and found.vectors is not None:
         encoder = Encoder.load(models["candidate"], threads=request.threads)
@@ -354,7 +363,7 @@ def main(arguments: list[str]) -> int:
         pl.DataFrame({"query": request.pinned, "top": ranked}).write_parquet(
             request.output / "pinned.parquet"
         )
-    found.write(request.output, catalog.ids, catalog.texts)
+    found.write(request.output, catalog.ids)
     return 0
 
 

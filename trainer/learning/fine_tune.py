@@ -21,18 +21,30 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from transformers import EarlyStoppingCallback, PrinterCallback
 
+from retrieval.field_weights import FieldWeights
+from retrieval.library_model import PictureInputs
 from trainer.learning.checkpoints import checkpoint_folder, newest_checkpoint, smaller_until_it_fits
 from trainer.learning.collation import Collator, schedule
+from trainer.learning.field_fit import fitted_weights
 from trainer.learning.hard_negatives import HardNegatives, mine
 from trainer.learning.interpolation import Blend
 from trainer.learning.loss import EngagementLoss, Table
 from trainer.learning.numbering import Numbers
+from trainer.learning.pixels import Pixels
 from trainer.learning.plan import LINEAGE, Lineage, Plan, Training
 from trainer.learning.sampling import Rows
-from trainer.learning.towers import TopTower, Tower, WholeTower, build, vectors
+from trainer.learning.towers import (
+    PicturedTower,
+    ProductPictures,
+    TopTower,
+    Tower,
+    WholeTower,
+    build,
+    vectors,
+)
 from trainer.learning.trainer_adapter import (
+    ByNumber,
     Reporter,
-    UpperLayers,
     ValidationScore,
     WeightsTrainer,
     arguments_of,
@@ -72,16 +84,23 @@ def fine_tune(
     began, began_cpu = time.perf_counter(), time.process_time()
     torch.set_num_threads(plan.threads)
     transformers.utils.logging.disable_progress_bar()
-    numbers, new = data.numbered(), data.new_rows
-    folder = checkpoint_folder(output, start, data.pairs, plan)
+    folder, new = checkpoint_folder(output, start, data.pairs, plan), data.new_rows
 
     def attempt(plan: Plan) -> _Fit:
         model = _load(start, plan.device)
-        tower = build(
-            model, *numbers.texts(data.texts), top_layers=plan.top_layers if plan.device == "cpu" else None
-        )
+        inputs = PictureInputs.of(model[0])
+        weights = FieldWeights.read(start) if inputs is not None else None
+        read = data.read_by(sees=inputs is not None)
+        numbers = read.numbered()
+        queries, products = numbers.texts(read.texts)
+        pictures = None
+        if inputs is not None and weights is not None and data.pictures is not None:
+            squares = Pixels(products, data.pictures, inputs.side, folder / "pixels.npy")
+            pictures = ProductPictures(inputs, squares, weights)
+        top_layers = plan.top_layers if plan.device == "cpu" else None
+        tower = build(model, queries, products, top_layers=top_layers, pictures=pictures)
         course = _Course(model, tower, numbers, new, plan, folder / f"batch-{plan.batch_size}")
-        return _train(course, progress, lambda: _save(model, output, lineage))
+        return _train(course, progress, lambda: _save(model, output, lineage, course.fitted(weights)))
 
     fit = smaller_until_it_fits(attempt, plan)
     shutil.rmtree(folder, ignore_errors=True)
@@ -120,12 +139,18 @@ class _Course:
         return mine(queries, products, self.numbers.known, among=self.numbers.engaged)
 
     def trainee(self) -> Any:
-        """Return what the library trains: the model, or its top layers over what its tower remembers."""
-        if not isinstance(self.tower, TopTower):
+        """Return what the library trains: the model, or its tower over the numbers of texts."""
+        if isinstance(self.tower, WholeTower):
             return self.model
-        trainee = UpperLayers(modules=list(self.model), device=self.plan.device)
+        trainee = ByNumber(modules=list(self.model), device=self.plan.device)
         trainee.tower = self.tower
         return trainee
+
+    def fitted(self, weights: FieldWeights | None) -> FieldWeights | None:
+        """Return how text and picture will be weighed; ``weights``: as the start weighs them."""
+        if isinstance(self.tower, PicturedTower) and len(self.numbers.validation) >= MIN_VALIDATION:
+            return fitted_weights(self.tower, self.numbers)
+        return weights
 
     def loss(self, trainee: Any) -> EngagementLoss:
         """Return the loss over the pairs' table."""
@@ -162,7 +187,7 @@ def _train(course: _Course, progress: Callable[[TrainingStep], None], save: Call
     trainer = WeightsTrainer(
         model=trainee,
         args=arguments_of(
-            plan, course.folder, whole=isinstance(course.tower, WholeTower), bf16=bf16, validated=validated
+            plan, course.folder, whole=not isinstance(course.tower, TopTower), bf16=bf16, validated=validated
         ),
         train_dataset=Dataset.from_dict({"label": drawn.rows, "negatives": list(drawn.negatives)}),
         loss=loss,
@@ -202,9 +227,11 @@ def _load(folder: Path, device: str) -> Any:
     )
 
 
-def _save(model: Any, output: Path, lineage: Lineage | None) -> None:
+def _save(model: Any, output: Path, lineage: Lineage | None, weights: FieldWeights | None) -> None:
     partial = output.with_name(output.name + ".tmp")
     model.save_pretrained(str(partial), create_model_card=False, safe_serialization=True)
+    if weights is not None:
+        weights.write(partial)
     if lineage is not None:
         (partial / LINEAGE).write_text(json.dumps(lineage.model_dump(), indent=1))
     partial.rename(output)

@@ -15,10 +15,12 @@ _AT_ONCE = 1000  # the tokenizer keeps a hundred bytes a token of what it is ask
 class Tokens:
     """The texts of a training in a model's tokens, cut to the longest that it reads.
 
-    ``lengths``: of each text, in tokens.
+    ``lengths``: of each text, in tokens. ``padded``: to how many tokens batches are padded; None: to their
+    longest text.
     """
 
-    def __init__(self, model: Any, texts: Sequence[str]) -> None:
+    def __init__(self, model: Any, texts: Sequence[str], *, padded: int | None = None) -> None:
+        self._padded = padded
         self.lengths: list[int] = []
         columns: dict[str, list[Tensor]] = {"input_ids": []}
         for start in range(0, len(texts), _AT_ONCE):
@@ -37,11 +39,11 @@ class Tokens:
 
     def batch(self, texts: Sequence[int]) -> dict[str, Tensor]:
         """Return the model's inputs (n, longest) of the texts with these numbers."""
-        return {
-            name: nn.utils.rnn.pad_sequence(
-                [flat[self._ends[i] : self._ends[i + 1]].long() for i in texts],
-                batch_first=True,
-                padding_value=self._pad.get(name, 0),
-            )
-            for name, flat in self._columns.items()
-        }
+        return {name: self._batch(name, texts) for name in self._columns}
+
+    def _batch(self, name: str, texts: Sequence[int]) -> Tensor:
+        flat, pad = self._columns[name], self._pad.get(name, 0)
+        rows = [flat[self._ends[i] : self._ends[i + 1]].long() for i in texts]
+        batch = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad)
+        lacking = 0 if self._padded is None else self._padded - batch.shape[1]
+        return nn.functional.pad(batch, (0, lacking), value=pad) if lacking > 0 else batch

@@ -30,11 +30,8 @@ from trainer.learning.training_progress import StepReport, inner_scores, latest_
 WEIGHTS = "trained.safetensors"
 
 
-class UpperLayers(SentenceTransformer):  # type: ignore[misc]
-    """A model that takes numbers of texts in place of tokens.
-
-    What enters its trained layers is remembered by its tower.
-    """
+class ByNumber(SentenceTransformer):  # type: ignore[misc]
+    """A model that takes numbers of texts in place of tokens: its tower knows what they are."""
 
     tower: Tower
 

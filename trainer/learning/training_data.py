@@ -1,11 +1,13 @@
 """What a fine-tune learns from: weighted pairs, and what is known beside them. Knows no model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
+from retrieval.document import text_of
+from retrieval.encoder import Pictures
 from trainer.learning.numbering import Numbers
 from trainer.learning.sampling import Rows
 from trainer.learning.twins import stand_ins
@@ -16,14 +18,16 @@ class TrainingData:
     """``pairs``: query, product_id, weight, and optionally ``new`` (bool; False marks the replay side).
 
     ``known``: query and product_id of all engagement before the cut, and optionally ``log_popularity``,
-    without which a product is as popular as it has pairs. ``texts``: the document text of every product of
-    both. ``inner``: query, product_id, gain of queries that are neither trained nor tested, for validation.
+    without which a product is as popular as it has pairs. ``texts``: the document of every product of both.
+    ``inner``: query, product_id, gain of queries that are neither trained nor tested, for validation.
+    ``pictures``: where the pictures of documents are read.
     """
 
     pairs: pl.DataFrame
     known: pl.DataFrame
     texts: Mapping[str, str]
     inner: pl.DataFrame | None = None
+    pictures: Pictures | None = None
 
     @property
     def new_rows(self) -> Rows:
@@ -34,8 +38,14 @@ class TrainingData:
             else np.arange(self.pairs.height)
         )
 
+    def read_by(self, *, sees: bool) -> "TrainingData":
+        """Return it with as much of each document as a model reads that sees pictures, or does not."""
+        if sees:
+            return self
+        return replace(self, texts={product: text_of(one) for product, one in self.texts.items()})
+
     def numbered(self) -> Numbers:
-        """Return all of it by number, one product standing for those of the same text."""
+        """Return all of it by number, one product standing for those of the same document."""
         told = {
             product
             for frame in (self.pairs, self.known, self.inner)

@@ -116,7 +116,7 @@ def test_training_teaches_the_shoppers_words_also_in_queries_never_trained(train
     )
     assert unseen.height
     assert means["candidate"] > means["base"]
-    found.write(tmp_path, catalog.ids, catalog.texts)
+    found.write(tmp_path, catalog.ids)
     assert Evaluation.read(tmp_path).results.equals(found.results)
     assert found.facts.artefacts["candidate"].parity > 0.9999
 
