@@ -52,6 +52,7 @@ LANGUAGES = frozenset(
 )
 MOST_WORDS = 64  # of a query
 MOST_TIES = 200  # at the last place, from which the smaller ids are taken
+LOOKED_AT = 250  # products whose BM25 is read at once
 NAMESAKES = 50  # what more products share names none of them
 SEARCH_S = 30.0  # no search lasts longer
 _HEAP_BYTES = 16 << 20
@@ -239,19 +240,21 @@ class WordIndex:
 
     def found(self, query: Query, k: int) -> dict[str, float]:
         """Return BM25 of at most k products, the greatest first, ties by id."""
+        hits = self.hits(query, k + 1)
+        if len(hits) > k > 0 and hits[-1][1] == hits[k - 1][1]:
+            hits = self.hits(query, k + MOST_TIES)
+        return first(hits, k)
+
+    def hits(self, query: Query, k: int) -> list[tuple[str | None, float]]:
+        """Return the k products with the greatest BM25, ties in any order; None stands for one that has left.
+
+        Fewer than k: there are no others.
+        """
         searcher = self.searcher()
-        hits = searcher.search(query, limit=k + 1, count=False).hits
-        if len(hits) > k > 0 and hits[-1][0] == hits[k - 1][0]:
-            hits = searcher.search(query, limit=k + MOST_TIES, count=False).hits
+        hits = searcher.search(query, limit=k, count=False).hits
         numbers = searcher.fast_field_values("number", [address for _, address in hits])
         ids = [None if n is None else self._ids.get(int(n)) for n in numbers]
-        known = [(i, score) for i, (score, _) in zip(ids, hits, strict=True) if i is not None]
-        return dict(sorted(known, key=lambda one: (-one[1], one[0]))[:k])
-
-    def greatest(self, query: Query) -> float:
-        """Return the greatest BM25 of all products, 0 where none is found."""
-        hits = self._index.searcher().search(query, limit=1, count=False).hits
-        return float(hits[0][0]) if hits else 0.0
+        return [(i, score) for i, (score, _) in zip(ids, hits, strict=True)]
 
     def among(self, query: Query, product_ids: Iterable[str]) -> dict[str, float]:
         """Return BM25 of those of the products that are found."""
@@ -260,34 +263,55 @@ class WordIndex:
 
 
 class WordOpinion:
-    """What the words say of one query: values by product."""
+    """What the words say of one query: values by product.
+
+    One search of the index says most of it. The others are only asked for where it found ``LOOKED_AT``.
+    """
 
     def __init__(self, index: WordIndex, wanted: Query | None) -> None:
         """``wanted`` None: the query has no words."""
         self._index = index
         self._wanted = wanted
-        self._greatest: float | None = None
+        self._looked: dict[str, float] | None = None
+        self._more = False
 
     def best(self, k: int, filters: Sequence[Filter] = ()) -> dict[str, float]:
         """Return the value of at most k products that meet the filters, the greatest first, ties by id."""
         conditions = narrowed(filters)
         if self._wanted is None:
             return {}
-        found = self._index.found(both(self._wanted, conditions), k)
-        if not conditions:
-            self._greatest = max(found.values(), default=0.0)
-        return self._scaled(found)
+        if conditions or k + MOST_TIES > LOOKED_AT:
+            return self._scaled(self._index.found(both(self._wanted, conditions), k))
+        return self._scaled(first(self._look(self._wanted).items(), k))
 
     def values(self, product_ids: Iterable[str]) -> dict[str, float]:
         """Return the value of these products; those that share no word with the query are left out."""
-        return {} if self._wanted is None else self._scaled(self._index.among(self._wanted, product_ids))
+        if self._wanted is None:
+            return {}
+        looked, asked = self._look(self._wanted), set(product_ids)
+        found = {i: looked[i] for i in asked & looked.keys()}
+        others = asked - looked.keys() if self._more else ()
+        return self._scaled(found | self._index.among(self._wanted, others))
+
+    def _look(self, wanted: Query) -> dict[str, float]:
+        """Return the greatest BM25 of all, and note whether there are more; the greatest first."""
+        if self._looked is None:
+            hits = self._index.hits(wanted, LOOKED_AT)
+            self._more = len(hits) == LOOKED_AT
+            self._looked = {i: score for i, score in hits if i is not None}
+        return self._looked
 
     def _scaled(self, found: Mapping[str, float]) -> dict[str, float]:
         if not found or self._wanted is None:
             return {}
-        if self._greatest is None:
-            self._greatest = self._index.greatest(self._wanted)
-        return {i: score / self._greatest for i, score in found.items()} if self._greatest > 0 else {}
+        greatest = next(iter(self._look(self._wanted).values()), 0.0)
+        return {i: score / greatest for i, score in found.items()} if greatest > 0 else {}
+
+
+def first(hits: Iterable[tuple[str | None, float]], k: int) -> dict[str, float]:
+    """Return at most k of the hits, the greatest first, ties by id."""
+    known = [(i, score) for i, score in hits if i is not None]
+    return dict(sorted(known, key=lambda one: (-one[1], one[0]))[:k])
 
 
 class CharacterSource:

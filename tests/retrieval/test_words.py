@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval import words as home
 from retrieval.filters import FilterError
 from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex, analysis_digest, words_of
@@ -106,6 +107,18 @@ def test_a_value_depends_on_query_and_product_alone(texts, asked, k):
     assert words.values(query, [*texts, "nobody"]) == pytest.approx(everything)
     chosen = words.best(query, 100, [Filter(field="product_id", op="in", value=["a", "c"])])
     assert chosen == pytest.approx({i: v for i, v in everything.items() if i in {"a", "c"}})
+
+
+@pytest.mark.parametrize("many", [1, 2, 3, 5])
+def test_values_are_the_same_however_many_are_looked_at_first(monkeypatch: pytest.MonkeyPatch, many: int):
+    texts = SHOP | {"p5": "blue hose", "p6": "blue"}
+    everything = index(texts).best("blue running hose", 100)
+    monkeypatch.setattr(home, "LOOKED_AT", many)
+    monkeypatch.setattr(home, "MOST_TIES", 0)
+    opinion = index(texts).ask("blue running hose")
+    assert opinion.best(1) == dict(list(everything.items())[:1])
+    assert opinion.values(["nobody", *texts]) == pytest.approx(everything)
+    assert len(everything) == len(texts)
 
 
 FILTERED = [
