@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.character_ngrams import Hashes, ngrams
+from retrieval.character_ngrams import Hashes, ngrams, ngrams_of
 from retrieval.vector_lists import Rows, best
 
 VISITED = 49152  # entries of lists that are read for a query, at most
@@ -126,7 +126,7 @@ class CharacterIndex:
 
     def read(self, query: str) -> Written:
         """Return what the index knows of a query; what no text has counts in its length, as the rarest."""
-        _, hashes, _ = ngrams([query])
+        _, hashes, _ = ngrams_of(query)
         unique, times = np.unique(hashes, return_counts=True)
         at = np.minimum(np.searchsorted(self.hashes, unique), max(0, len(self.hashes) - 1))
         known = self.hashes[at] == unique if len(self.hashes) else np.zeros(len(unique), dtype=bool)
@@ -159,7 +159,7 @@ class CharacterIndex:
         grams = self.text_grams[np.repeat(starts - firsts, lengths) + np.arange(int(lengths.sum()))]
         weights = self._at_desk().weights
         weights[query.grams] = query.weights * self.rarity[query.grams]
-        shared = weights[grams]
+        shared = weights.take(grams, mode="clip")
         weights[query.grams] = 0.0
         sums = np.bincount(np.repeat(np.arange(len(rows)), lengths), shared, minlength=len(rows))
         norms = self.norms[rows]

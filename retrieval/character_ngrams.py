@@ -5,6 +5,7 @@ arithmetic on whole arrays; knows no weights and no index.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,15 @@ _SPACE = ord(" ")
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 Hashes = npt.NDArray[np.uint64]
+
+
+@lru_cache(64)
+def ngrams_of(text: str) -> tuple[npt.NDArray[np.int64], Hashes, npt.NDArray[np.int8]]:
+    """Return what ``ngrams`` does of one text, read-only; remembered, for two parts of a score ask for it."""
+    found = ngrams([text])
+    for column in found:
+        column.setflags(write=False)
+    return found
 
 
 def ngrams(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], Hashes, npt.NDArray[np.int8]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.character_ngrams import ngrams
+from retrieval.character_ngrams import ngrams, ngrams_of
 
 LEADING = 160  # characters of a text that count: what names a product stands first
 MOST_GRAMS = 24  # of a query by which candidates are looked for: the rarest
@@ -21,9 +21,11 @@ KNOWN_TEXTS = 50_000
 IN_INDEX = 3  # characters of an n-gram that candidates are looked for by
 _BITS = 21  # n-grams are told apart by so many bits of their hash
 _BUCKET = np.uint32(2**_BITS - 1)
+_COARSE = np.uint32(2**13 - 1)
 _MOST_TIMES = 2 ** (32 - _BITS) - 1
 
 Counts = npt.NDArray[np.uint32]
+Places = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.float64]
 
 
@@ -54,7 +56,8 @@ def ngram_counts(texts: Sequence[str]) -> list[NgramCounts]:
     """Return the n-grams of each text."""
     if not texts:
         return []
-    rows, hashes, sizes = ngrams([text[:LEADING] for text in texts])
+    leading = [text[:LEADING] for text in texts]
+    rows, hashes, sizes = ngrams_of(leading[0]) if len(texts) == 1 else ngrams(leading)
     buckets = (hashes >> np.uint64(64 - _BITS)).astype(np.int64)
     keys, first, times = np.unique((rows << _BITS) | buckets, return_index=True, return_counts=True)
     counts = (keys & int(_BUCKET)).astype(np.uint32)
@@ -109,10 +112,8 @@ class Characters:
         if not counts or not len(query.counts):
             return {}
         entries = np.concatenate(list(counts.values()))
-        buckets = entries & _BUCKET
-        place = np.minimum(np.searchsorted(query.buckets, buckets), len(query.counts) - 1)
-        shared = np.flatnonzero(query.buckets[place] == buckets)
-        place, rarity = place[shared], self._rarity(query.buckets)
+        place, shared = _shared(entries & _BUCKET, query.buckets)
+        rarity = self._rarity(query.buckets)
         asked = query.times * rarity
         asked /= np.sqrt((asked**2).sum())
         weights = (entries[shared] >> np.uint32(_BITS)) * rarity[place] * asked[place]
@@ -157,3 +158,14 @@ class Characters:
             self._known |= counts
             while len(self._known) > KNOWN_TEXTS:
                 self._known.popitem(last=False)
+
+
+def _shared(buckets: Counts, asked: Counts) -> tuple[Places, Places]:
+    """Return the places in ``asked``, which rises, of those of ``buckets`` that are there, and theirs."""
+    table = np.zeros(_COARSE + 1, dtype=bool)  # fits the nearest cache; most of the others end here
+    table[asked & _COARSE] = True
+    there = np.flatnonzero(table.take(buckets & _COARSE, mode="clip"))
+    left = buckets[there]
+    place = np.minimum(np.searchsorted(asked, left), len(asked) - 1)
+    same = asked[place] == left
+    return place[same], there[same]
