@@ -7,8 +7,9 @@ source found it, on k, or on a filter. Serving and evaluation both rank by this.
 Kafka.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Protocol
 
 import numpy as np
@@ -84,7 +85,7 @@ class Contest:
         done: Parts = {DENSE: cosine}
         for name, opinion in sorted(self.opinions.items()):
             own = {i: value for i, value in self.parts[name].items() if i in cosine}
-            done[name] = own | dict(opinion.values(sorted(cosine.keys() - own.keys())))
+            done[name] = own | dict(opinion.values(cosine.keys() - own.keys()))
         for name, opinion in sorted(self.opinions.items()):
             # Not ``isinstance`` of a protocol, which takes longer than many a part
             if judge := getattr(opinion, "judge", None):
@@ -138,9 +139,15 @@ def contest(
     return Contest({DENSE: dict(nearest)} | {name: named.get(name, {}) for name in opinions}, opinions)
 
 
-def rank(parts: Mapping[str, Mapping[str, float]], ranking: Ranking, k: int) -> list[tuple[str, float]]:
+def rank(
+    parts: Mapping[str, Mapping[str, float]],
+    ranking: Ranking,
+    k: int,
+    first: Container[str] | None = None,
+) -> list[tuple[str, float]]:
     """Return at most k ``(product_id, score)``, best first, a tie by the smaller id.
 
+    Those of ``first``, where it is given, stand before all others.
     Scores are compared to six decimals, so that the noise of a matrix product decides nothing. ``parts`` maps
     the part's name to product to value. A product that a part does not hold counts 0 there;
     all products of all weighted parts compete. A part without a coefficient is ignored; a fixed one that was
@@ -162,4 +169,8 @@ def rank(parts: Mapping[str, Mapping[str, float]], ranking: Ranking, k: int) -> 
     for name in sorted(weigh):
         for product_id, value in parts[name].items():
             scores[product_id] = scores.get(product_id, 0.0) + weigh[name] * value
-    return sorted(scores.items(), key=lambda item: (-round(item[1], 6), item[0]))[:k]
+    order = [
+        (first is not None and product_id not in first, -round(score, 6), product_id)
+        for product_id, score in scores.items()
+    ]
+    return [(product_id, scores[product_id]) for _, _, product_id in nsmallest(k, order)]

@@ -355,25 +355,13 @@ class LoadedRelease:
                 fields=nearest[product_id].fields if product_id in nearest else _fields(rows[product_id]),
                 parts=_explained(parts, used, product_id),
             )
-            for place, (product_id, score) in enumerate(_ordered(parts, used, k, first), start=1)
+            for place, (product_id, score) in enumerate(rank(parts, used, k, first), start=1)
         ]
 
 
 def rows_of(release: Release, store: VectorStore, remembered: int) -> ProductRows:
     """Return what remembers so many rows of a release's collection."""
     return ProductRows(store, release.collection, stamp_of(release), remembered)
-
-
-def _ordered(
-    parts: Parts, ranking: Ranking, k: int, first: AbstractSet[str] | None
-) -> list[tuple[str, float]]:
-    """Return at most k by score, those of ``first`` before all others."""
-    if first is None or parts[DENSE].keys() <= first:
-        return rank(parts, ranking, k)
-    ahead = {name: {i: v for i, v in own.items() if i in first} for name, own in parts.items()}
-    behind = {name: {i: v for i, v in own.items() if i not in first} for name, own in parts.items()}
-    found = rank(ahead, ranking, k)
-    return found + rank(behind, ranking, k - len(found))
 
 
 def _explained(parts: Parts, ranking: Ranking, product_id: str) -> dict[str, float]:

@@ -66,6 +66,11 @@ def test_every_candidate_competes_by_every_part_whoever_named_it():
     assert rank(parts, HYBRID, 3) == [("a", 1.0), ("c", 0.6), ("b", 0.5)]
 
 
+def test_those_who_compete_stand_before_all_others():
+    scores = {"dense": {"a": 0.9, "b": 0.5, "c": 0.5, "d": 0.7}}
+    assert rank(scores, Ranking(), 3, {"c", "b", "z"}) == [("b", 0.5), ("c", 0.5), ("a", 0.9)]
+
+
 def test_a_part_may_name_no_candidates_and_value_those_of_others():
     ranking = Ranking(coefficients={"dense": 1.0, "prior": 0.5})
     found = contest("q", VECTOR, {"a": 0.4, "b": 0.5}, {"prior": Planted({"a": 1.0, "z": 1.0})}, ranking)
