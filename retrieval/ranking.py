@@ -31,7 +31,7 @@ FIXED: Mapping[str, float] = {IDENTIFIER: 2000.0}
 PARTS = (DENSE, WORDS, CHARACTERS, MEMORY, PRIOR)
 SERVED = (*PARTS, RANKER)  # what a release may weigh
 # So many candidates each source names; the prior names none, since it knows nothing of the query
-DEPTHS: Mapping[str, int] = {DENSE: 50, WORDS: 50, CHARACTERS: 50, MEMORY: 50, PRIOR: 0, IDENTIFIER: 50}
+DEPTHS: Mapping[str, int] = {DENSE: 30, WORDS: 30, CHARACTERS: 30, MEMORY: 30, PRIOR: 0, IDENTIFIER: 50}
 
 Vector = npt.NDArray[np.float32]
 Parts = dict[str, dict[str, float]]
