@@ -5,8 +5,6 @@ tf-idf (``character_ngrams``, smoothed idf over the texts that are there): from 
 the candidates come from ``words``.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.character_ngrams import ngrams, ngrams_of
+from retrieval.known_texts import MOST, KnownTexts
 
 LEADING = 160  # characters of a text that count: what names a product stands first
 MOST_GRAMS = 24  # of a query by which candidates are looked for: the rarest
-KNOWN_TEXTS = 50_000
 IN_INDEX = 3  # characters of an n-gram that candidates are looked for by
 _BITS = 21  # n-grams are told apart by so many bits of their hash
 _BUCKET = np.uint32(2**_BITS - 1)
@@ -75,12 +73,10 @@ class Characters:
 
     def __init__(self, texts: Callable[[Sequence[int]], Mapping[int, str]]) -> None:
         """``texts``: asked for the texts of documents, by number, that were used longest ago."""
-        self._texts = texts
+        self._known = KnownTexts(texts, lambda read: [own.counts for own in ngram_counts(read)])
         self._frequency = np.zeros(2**_BITS, dtype=np.int32)
         self._count = 0
-        self._known: OrderedDict[int, Counts] = OrderedDict()
         self._known_lengths: dict[int, float] = {}
-        self._lock = threading.Lock()
 
     def enter(self, documents: Mapping[int, NgramCounts]) -> None:
         """Count documents, by number."""
@@ -88,18 +84,16 @@ class Characters:
             self._frequency[own.buckets] += 1
         self._count += len(documents)
         self._known_lengths = {}
-        self._remember({number: own.counts for number, own in documents.items()})
+        self._known.enter({number: own.counts for number, own in documents.items()})
 
     def leave(self, numbers: Sequence[int]) -> None:
         """Count documents no longer. To be said while their texts are still there."""
-        left = self._counts(numbers)
+        left = self._known.of(numbers)
         for own in left.values():
             self._frequency[own & _BUCKET] -= 1
         self._count -= len(left)
         self._known_lengths = {}
-        with self._lock:
-            for number in left:
-                self._known.pop(number, None)
+        self._known.leave(left)
 
     def rarest(self, query: NgramCounts) -> list[str]:
         """Return the terms by which candidates are looked for, those of the fewest texts first."""
@@ -108,7 +102,7 @@ class Characters:
 
     def values(self, query: NgramCounts, numbers: Sequence[int]) -> dict[int, float]:
         """Return the cosine of the query with each of the documents; 0 is left out."""
-        counts = {number: own for number, own in self._counts(numbers).items() if len(own)}
+        counts = {number: own for number, own in self._known.of(numbers).items() if len(own)}
         if not counts or not len(query.counts):
             return {}
         entries = np.concatenate(list(counts.values()))
@@ -132,7 +126,7 @@ class Characters:
             starts = np.cumsum([0, *(len(counts[number]) for number in lacking)])[:-1]
             lengths = np.sqrt(np.add.reduceat(weights**2, starts))
             fresh = dict(zip(lacking, lengths.tolist(), strict=True))
-            if len(known) < KNOWN_TEXTS:
+            if len(known) < MOST:
                 known.update(fresh)
         return np.array([fresh[number] if number in fresh else known[number] for number in counts])
 
@@ -140,24 +134,6 @@ class Characters:
         frequency = np.maximum(self._frequency[buckets], 0)
         found: npt.NDArray[np.float64] = np.log1p(self._count) + 1.0 - np.log(frequency + 1.0)
         return found
-
-    def _counts(self, numbers: Sequence[int]) -> dict[int, Counts]:
-        with self._lock:
-            found = {n: own for n in numbers if (own := self._known.get(n)) is not None}
-            for number in found:
-                self._known.move_to_end(number)
-        if lacking := [n for n in numbers if n not in found]:
-            texts = self._texts(lacking)
-            read = {n: own.counts for n, own in zip(texts, ngram_counts(list(texts.values())), strict=True)}
-            self._remember(read)
-            found |= read
-        return found
-
-    def _remember(self, counts: Mapping[int, Counts]) -> None:
-        with self._lock:
-            self._known |= counts
-            while len(self._known) > KNOWN_TEXTS:
-                self._known.popitem(last=False)
 
 
 def _shared(buckets: Counts, asked: Counts) -> tuple[Places, Places]:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from retrieval.coverage_source import CoverageSource
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.query_memory import QueryMemory, Recalled
 from retrieval.ranker import Ranker
 from retrieval.ranking import (
     CHARACTERS,
+    COVERAGE,
     IDENTIFIER,
     MEMORY,
     PRIOR,
@@ -45,7 +47,7 @@ def sources_of(
     sources: dict[str, Source] = {IDENTIFIER: IdentifierSource(words)}
     if not weighed(ranking):
         return sources
-    sources |= {WORDS: words, CHARACTERS: CharacterSource(words)}
+    sources |= {WORDS: words, COVERAGE: CoverageSource(words), CHARACTERS: CharacterSource(words)}
     if {MEMORY, PRIOR} & set(weighed(ranking)):
         path, digest = ranking.artefacts.get(MEMORY, ("", ""))
         memory = QueryMemory.load(Path(path), sha256=digest)

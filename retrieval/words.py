@@ -17,7 +17,8 @@ from functools import lru_cache
 import tantivy
 from tantivy import Occur, Query
 
-from retrieval.characters import Characters, NgramCounts, ngram_counts
+from retrieval.characters import LEADING, Characters, NgramCounts, ngram_counts
+from retrieval.coverage import Coverage, Wanted
 from retrieval.identifiers import spellings
 from retrieval.word_schema import (
     SCHEMA,
@@ -115,6 +116,7 @@ class WordIndex:
         self._left: deque[tuple[float, list[int]]] = deque()
         self._next = 0
         self.characters = Characters(self._texts)
+        self.coverage = Coverage(self._texts, lambda text: words_of(text, language))
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -151,7 +153,9 @@ class WordIndex:
         with self._lock:
             newest = {document.product_id: document for document in documents}
             out = {product_id for product_id in (*gone, *newest) if product_id in self._numbers}
-            self.characters.leave([self._numbers[product_id] for product_id in out])
+            numbers = [self._numbers[product_id] for product_id in out]
+            self.characters.leave(numbers)
+            self.coverage.leave(numbers)
             for product_id in out:
                 self._writer.delete_documents_by_term("product_id", product_id)
             put: dict[str, tuple[int, int]] = {}
@@ -166,6 +170,7 @@ class WordIndex:
             self._index.reload()
             self._settle(put, out)
             self.characters.enter({put[i][0]: grams for i, grams in zip(newest, own, strict=True)})
+            self.coverage.enter({put[i][0]: document.text[:LEADING] for i, document in newest.items()})
 
     def _settle(self, put: Mapping[str, tuple[int, int]], out: Iterable[str]) -> None:
         """Let searches know what the index holds now.
@@ -211,6 +216,11 @@ class WordIndex:
         """Return how alike query and products are written, from 0 to 1; 0 is left out."""
         number = {n: i for i in product_ids if (n := self._numbers.get(i)) is not None}
         return {number[n]: value for n, value in self.characters.values(query, list(number)).items()}
+
+    def covered(self, wanted: Wanted, product_ids: Iterable[str]) -> dict[str, float]:
+        """Return how much of what a query asks for stands in the products, from 0 to 1; 0 is left out."""
+        number = {n: i for i in product_ids if (n := self._numbers.get(i)) is not None}
+        return {number[n]: value for n, value in self.coverage.values(wanted, list(number)).items()}
 
     def named(self, query: str) -> dict[str, float]:
         """Return the products that a query names by an identifier: 1 as written, .5 spelt otherwise."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval import characters
+from retrieval import known_texts
 from retrieval.character_index import CharacterIndex, build_character_index
 from retrieval.characters import LEADING, ngram_counts
 from retrieval.word_schema import WordDocument
@@ -71,7 +71,7 @@ def test_after_any_change_the_values_are_those_of_a_catalogue_that_never_was_ano
 
 def test_texts_that_were_used_long_ago_are_read_again(monkeypatch: pytest.MonkeyPatch):
     expected = values(index(SHOP), "dish washer xbox")
-    monkeypatch.setattr(characters, "KNOWN_TEXTS", 1)
+    monkeypatch.setattr(known_texts, "MOST", 1)
     words = index(SHOP)
     assert values(words, "dish washer xbox") == expected
     assert len(words.characters._known) == 1

@@ -19,9 +19,18 @@ from tests.retrieval.generations import TITLES, build_generation
 from tests.retrieval.random_networks import random_networks
 
 pytestmark = [pytest.mark.model, pytest.mark.broker]
-COEFFICIENTS = {"dense": 1.0, "words": 0.4, "characters": 0.3, "memory": 0.5, "prior": 0.1}
+COEFFICIENTS = {"dense": 1.0, "words": 0.4, "coverage": 0.6, "characters": 0.3, "memory": 0.5, "prior": 0.1}
 HYBRID = Ranking(coefficients=COEFFICIENTS, language="english", analysis_sha256=analysis_digest("english"))
-QUERIES = ["red hdmi", "something for yoga", "black", "lamp zzz", "q'\"\\", "gift for mum", "gift for muum"]
+QUERIES = [
+    "red hdmi",
+    "red hdmmi cabel",
+    "something for yoga",
+    "black",
+    "lamp zzz",
+    "q'\"\\",
+    "gift for mum",
+    "gift for muum",
+]
 TAKEN = [
     Taken("gift for mum", "black espresso machine", 40.0),
     Taken("gift for mum", "gone from the catalogue", 10.0),
@@ -70,7 +79,7 @@ def test_the_searcher_and_the_evaluation_give_every_product_the_same_score(serve
 
     own = served.release.ranking
     sources = sources_of(own, words, model_sha256=served.encoder.fingerprint)
-    few = {"dense": 3, "words": 4, "characters": 2, "memory": 1, "prior": 0}
+    few = {"dense": 3, "words": 4, "coverage": 2, "characters": 2, "memory": 1, "prior": 0}
     for depths in (dict(ranking.DEPTHS), few):  # whoever names a candidate
         for home in (ranking, rankers):
             monkeypatch.setattr(home, "DEPTHS", depths)
@@ -137,7 +146,7 @@ def test_a_condition_on_an_attribute_holds_wherever_a_hit_comes_from(served, mon
 
 
 def test_the_first_places_do_not_depend_on_how_many_are_asked_for(served, monkeypatch):
-    few = {"dense": 3, "words": 2, "characters": 2, "memory": 1, "prior": 0}
+    few = {"dense": 3, "words": 2, "coverage": 2, "characters": 2, "memory": 1, "prior": 0}
     for home in ("retrieval.ranking", "retrieval.release"):
         monkeypatch.setattr(f"{home}.DEPTHS", few)
     for query in QUERIES:
@@ -151,7 +160,7 @@ def test_the_first_places_do_not_depend_on_how_many_are_asked_for(served, monkey
 
 def test_words_name_products_that_the_nearest_do_not_hold_with_all_their_fields(served, monkeypatch):
     for home in ("retrieval.ranking", "retrieval.release"):
-        few = {"dense": 1, "words": 100, "characters": 0, "memory": 0, "prior": 0}
+        few = {"dense": 1, "words": 100, "coverage": 0, "characters": 0, "memory": 0, "prior": 0}
         monkeypatch.setattr(f"{home}.DEPTHS", few)
     served._over_fetch, served.rows._known = 0, type(served.rows._known)()
     try:

@@ -20,7 +20,7 @@ from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of, with_ranker
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from retrieval.query_memory import Taken
-from retrieval.ranking import CHARACTERS, DENSE, MEMORY, PARTS, WORDS, Source
+from retrieval.ranking import MEMORY, PARTS, PRIOR, Source
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking
 from trainer.evaluation.artefact import Artefact, examine
@@ -229,7 +229,7 @@ class _Contest:
     def _fitted(self, system: str, model: "_Encoded", scratch: Path) -> tuple[Ranking, Mapping[str, Source]]:
         """Fit coefficients, and a ranker where it proves itself, to the validation queries."""
         ranking = Ranking(
-            coefficients=dict.fromkeys((DENSE, WORDS, CHARACTERS), 1.0),
+            coefficients={part: 1.0 for part in PARTS if part not in {MEMORY, PRIOR}},
             language=self.words.language,
             analysis_sha256=analysis_digest(self.words.language),
         )

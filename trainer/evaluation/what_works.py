@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from retrieval.ranking import CHARACTERS, DENSE, MEMORY, PRIOR, RANKER, SERVED, WORDS
+from retrieval.ranking import CHARACTERS, COVERAGE, DENSE, MEMORY, PRIOR, RANKER, SERVED, WORDS
 from schemas.training import Score
 from trainer.evaluation.leave_one_out import ALL, REPEATED, TRAINING, UNSEEN
 
@@ -14,6 +14,7 @@ MIN_QUERIES = 30  # of a group: of fewer nothing is said
 _NAMES: Mapping[str, tuple[str, str, bool]] = {
     DENSE: ("Vectors", "vectors", True),
     WORDS: ("Words", "words", True),
+    COVERAGE: ("Coverage of the query's words", "coverage of the query's words", False),
     CHARACTERS: ("Characters", "characters", True),
     MEMORY: ("The memory of earlier queries", "the memory of earlier queries", False),
     PRIOR: ("Popularity", "popularity", False),
