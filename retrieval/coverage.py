@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from itertools import pairwise
 
 from retrieval.known_texts import KnownTexts
@@ -129,7 +130,7 @@ class Coverage:
         known = [word for word in ways[0] if word in self._frequency]
         known = known or [word for way in ways for word in way if word in self._frequency]
         count = min((self._frequency.get(word, 0) for word in known), default=0)
-        return math.log1p((self._count - count + 0.5) / (count + 0.5))
+        return math.log1p((max(0, self._count - count) + 0.5) / (count + 0.5))  # in a change they may differ
 
     def _joined(self, written: Sequence[tuple[str, Sequence[str]]], place: int) -> Iterator[Words]:
         """Yield the word with the one before it, and with the one after it, where the catalogue has that."""
@@ -154,9 +155,13 @@ class Coverage:
         """Return the words of the catalogue that differ in one letter or two that changed places."""
         if not (SHORTEST <= len(word) <= LONGEST and word.isalpha()):
             return []
-        letters = [letter for letter, _ in self._letters.most_common(LETTERS)]
-        near = {other for other in _edits(word, letters) if other in self._frequency}
-        return sorted(near, key=lambda other: (-self._frequency[other], other))[:NEAR_WORDS]
+        near = {other for other in _edits(word, self._alphabet()) if other in self._frequency}
+        return sorted(near, key=lambda other: (-self._frequency.get(other, 0), other))[:NEAR_WORDS]
+
+    def _alphabet(self) -> list[str]:
+        """Return the letters that may be missing in a word, the most frequent first, ties by letter."""
+        letters = list(self._letters.items())  # at once: a change may come while they are sorted
+        return [letter for letter, _ in nsmallest(LETTERS, letters, key=lambda one: (-one[1], one[0]))]
 
 
 def _numbers(first: str, second: str) -> bool:

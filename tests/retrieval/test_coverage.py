@@ -1,6 +1,8 @@
 """How much of what a query asks for a product has, over a catalogue that changes."""
 
 import math
+from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from retrieval import known_texts
 from retrieval.characters import LEADING
-from retrieval.coverage import REPAIRED, SHARPNESS
+from retrieval.coverage import LETTERS, REPAIRED, SHARPNESS
 from retrieval.coverage_source import CoverageSource
 from retrieval.memory_parts import sources_of
 from retrieval.ranking import contest
@@ -162,3 +164,29 @@ def test_a_ranking_of_before_asks_nothing_of_it():
     sources = sources_of(before, words, model_sha256="")
     assert "coverage" in sources
     assert contest("redd ladder", [1.0], {"p1": 0.5}, sources, before).parts.keys() == {"dense", "words"}
+
+
+def test_a_query_in_the_middle_of_a_change_is_answered():
+    words = index({})
+    asked = []
+
+    class Asking(Counter[str]):
+        def update(self, word: Any = None, /, **more: int) -> None:  # what a change does with each new word
+            super().update(word, **more)
+            asked.append(words.coverage.wanted("red stepp ladder"))
+
+    words.coverage._letters = Asking()
+    asked.clear()
+    words.change(
+        [WordDocument("a", "red red step"), WordDocument("b", "red step"), WordDocument("c", "step ladder")]
+    )
+    assert [round(sum(one.shares), 9) for one in asked] == [1.0] * 3
+    words.change(gone=["a", "b", "c"])
+    assert words.coverage.wanted("red stepp ladder").words == {"red", "stepp", "ladder"}
+
+
+def test_the_letters_that_may_be_missing_do_not_depend_on_the_order_of_the_catalogue():
+    letters = [chr(0x0430 + n) for n in range(LETTERS + 5)]
+    texts = {letter: letter * 3 for letter in letters}
+    one, other = index(texts, ""), index(dict(reversed(texts.items())), "")
+    assert one.coverage._alphabet() == other.coverage._alphabet() == sorted(letters)[:LETTERS]
