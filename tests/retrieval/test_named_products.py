@@ -20,7 +20,7 @@ IDS = [f"AB-{n // 100}-{n % 100}" for n in range(1000)]  # AB-1-11 and AB-11-1 a
 TITLES = {i: f"filter for {IDS[n - 1]} and {IDS[n - 7]}" for n, i in enumerate(IDS)}
 DIM = 16
 HYBRID = Ranking(
-    coefficients={"dense": 1.0, "words": 4.0, "characters": 4.0},
+    coefficients={"dense": 1.0, "words": 4.0, "coverage": 4.0, "characters": 4.0},
     language="english",
     analysis_sha256=analysis_digest("english"),
 )
@@ -36,6 +36,9 @@ class HashedEncoder:
         return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
 
     encode_documents = encode_queries
+
+    def read_of(self, document: str) -> str:
+        return document
 
 
 @pytest.fixture(scope="module")
