@@ -163,11 +163,10 @@ class QueryMemory:
     def recalled(self, query: str, vector: Floats) -> Recalled:
         """Return what ``values`` says of one query, in few bytes; ``vector`` (dim,)."""
         written = self._characters.read(query)
-        by_vector, by_characters = (
-            self._vectors.nearest(vector, NEAREST),
-            self._characters.nearest(written, NEAREST),
-        )
-        return self._valued(written, vector, np.union1d(by_vector, by_characters))
+        by_vector = self._vectors.nearest(vector, NEAREST)
+        either = np.sort(np.concatenate([by_vector, self._characters.nearest(written, NEAREST)]))
+        # ``union1d`` takes three times as long
+        return self._valued(written, vector, either[np.diff(either, prepend=-1) > 0])
 
     def _valued(self, written: Written, vector: Floats, rows: Rows) -> Recalled:
         alike = self._characters.similarities(written, rows) + self._vectors.cosines(vector, rows)
