@@ -220,10 +220,49 @@ class VectorStore:
         """
         if not len(vectors):
             return []
+        search = self._search_of(name, vectors, k, filters, only)
+        return [to_found(hits, k) for hits in self._loaded(name, partial(search, timeout=timeout_s))]
+
+    def begin_search(
+        self,
+        name: str,
+        vectors: npt.NDArray[np.float32],
+        k: int,
+        *,
+        filters: Sequence[Filter] = (),
+        timeout_s: float = 5.0,
+    ) -> Callable[[], list[list[IndexHit]]]:
+        """Begin a ``search``; return what waits for its end and returns the hits.
+
+        What fails is searched once more in the time that is left: so a collection is loaded where it has to
+        be, and the error says what is wrong. Raises as ``search``, at once or in the end.
+        """
+        end = time.monotonic() + timeout_s
+        if not len(vectors):
+            return list
+        begun = self._search_of(name, vectors, k, filters, None)(timeout=timeout_s, _async=True)
+
+        def ended() -> list[list[IndexHit]]:
+            try:
+                return [to_found(hits, k) for hits in begun.result()]
+            except (MilvusException, RpcError):
+                left_s = max(MIN_TIMEOUT_S, end - time.monotonic())
+                return self.search(name, vectors, k, filters=filters, timeout_s=left_s)
+
+        return ended
+
+    def _search_of(
+        self,
+        name: str,
+        vectors: npt.NDArray[np.float32],
+        k: int,
+        filters: Sequence[Filter],
+        only: Sequence[str] | None,
+    ) -> Callable[..., Any]:
         check_vectors(vectors, self.dim(name))
         condition = " and ".join(filter(None, (expression(filters), "" if only is None else among(only))))
         params = {key: max(value, k) if key == "ef" else value for key, value in self._profile.search.items()}
-        search = partial(
+        return partial(
             self._client.search,
             name,
             list(vectors),
@@ -231,11 +270,8 @@ class VectorStore:
             limit=k,
             output_fields=_FIELDS,
             anns_field=VECTOR,
+            search_params={"params": params},
         )
-        raw: list[list[dict[str, Any]]] = self._loaded(
-            name, partial(search, search_params={"params": params}, timeout=timeout_s)
-        )
-        return [to_found(hits, k) for hits in raw]
 
     def dim(self, name: str) -> int:
         """Return the dimension of a collection's vectors."""

@@ -7,7 +7,7 @@ where even those do not.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,26 @@ def read(traits: CatalogTraits | None) -> CatalogTraits:
     if traits is None or not traits.complete:
         raise StoreError("the catalogue, which holds the attributes, is still being read", retryable=True)
     return traits
+
+
+def begin_nearest(
+    store: VectorStore,
+    collection: str,
+    traits: CatalogTraits | None,
+    vectors: npt.NDArray[np.float32],
+    k: int,
+    filters: Sequence[Filter] = (),
+    *,
+    timeout_s: float,
+) -> Callable[[], list[list[IndexHit]]]:
+    """Begin ``nearest``, and return what waits for its end; under conditions on traits it has ended by then.
+
+    Raises as ``nearest``, at once or in the end.
+    """
+    if of_traits(filters):
+        found = nearest(store, collection, traits, vectors, k, filters, timeout_s=timeout_s)
+        return lambda: found
+    return store.begin_search(collection, vectors, k, filters=filters, timeout_s=timeout_s)
 
 
 def nearest(

@@ -82,6 +82,10 @@ class Contest:
         """Return the candidates of all parts."""
         return set().union(*self.parts.values())
 
+    def among(self, nearest: Mapping[str, float]) -> "Contest":
+        """Return it with the cosine of the products nearest to the query, who compete as well."""
+        return Contest(self.parts | {DENSE: dict(nearest)}, self.opinions)
+
     def complete(self, cosines: Callable[[Sequence[str]], Mapping[str, float]]) -> Parts:
         """Return every part with the value of every candidate.
 

@@ -24,13 +24,14 @@ from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import PriorSource, sources_of
 from retrieval.model_folder import fingerprint, resolve_model
 from retrieval.naming import stamp_of
-from retrieval.narrowing import nearest, read
+from retrieval.narrowing import begin_nearest, read
 from retrieval.product_rows import ProductRows
 from retrieval.ranking import (
     DENSE,
     DEPTHS,
     PRIOR,
     SERVED,
+    Contest,
     Parts,
     Source,
     Vector,
@@ -54,6 +55,9 @@ WRONG_RELEASE_HITS = Counter(
 )
 # Of a collection so much may be missing in the words: deletions that the index has not seen yet
 LACKING_SHARE, LACKING = 0.5, 20
+
+
+_LEFT_OUT = (StoreError, ValueError, LookupError, RuntimeError)  # of tantivy and numpy too
 
 
 class ReleaseError(RuntimeError):
@@ -173,13 +177,14 @@ class LoadedRelease:
     ) -> Found:
         """Return at most k hits per query; ``vectors`` are from ``embed`` of this very object.
 
-        ``every``: all that compete and the k best, for whoever decides after the score. Raises ``StoreError``
-        when the index fails.
+        While the index searches, the sources of the other parts name their candidates. ``every``: all that
+        compete and the k best, for whoever decides after the score. Raises ``StoreError`` when the index
+        fails.
         """
         end, hybrid = time.monotonic() + timeout_s, bool(weighed(self.release.ranking))
         depth = max(k, DEPTHS[DENSE]) if hybrid or every else k
         k = sys.maxsize if every else k
-        raw = nearest(
+        begun = begin_nearest(
             self._store,
             self.release.collection,
             self.traits,
@@ -188,15 +193,16 @@ class LoadedRelease:
             filters,
             timeout_s=timeout_s,
         )
-        near = [self._ours(hits) for hits in raw]
+        asked = self._asked(queries, vectors, filters)
+        near = [self._ours(hits) for hits in begun()]
         cosines = [{i: h.score for i, h in own.items()} for own in near]
         few = [min(len(own), DEPTHS[DENSE]) for own in near]
         if not self._sources:
             found = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, near, strict=True)]
             return Found(found, contenders=few)
         try:
-            parts, rows, first = self._parts(queries, vectors, cosines, filters, end)
-        except (StoreError, ValueError, LookupError, RuntimeError) as error:  # of tantivy and numpy too
+            parts, rows, first = self._parts(asked, vectors, cosines, end)
+        except _LEFT_OUT as error:
             log.warning("parts of the score were left out", generation=self.generation, reason=str(error))
             left = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, near, strict=True)]
             return Found(left, left_out=str(error)[:200] or type(error).__name__, contenders=few)
@@ -254,12 +260,24 @@ class LoadedRelease:
         read = self._store.rows(self.release.collection, list(product_ids), newest=False, timeout_s=timeout_s)
         return {row.product_id: row for row in read if row.generation == self._stamp}
 
+    def _asked(
+        self, queries: Sequence[str], vectors: Vectors, filters: Sequence[Filter]
+    ) -> list[Contest] | Exception:
+        """Return whom the sources name for each query, or why they cannot."""
+        try:
+            return [
+                contest(normalise_query(query), vector, {}, self._sources, self.release.ranking, filters)
+                for query, vector in zip(queries, vectors, strict=True)
+                if self._sources
+            ]
+        except _LEFT_OUT as error:
+            return error
+
     def _parts(
         self,
-        queries: Sequence[str],
+        asked: list[Contest] | Exception,
         vectors: Vectors,
         nearest: Sequence[dict[str, float]],
-        filters: Sequence[Filter],
         end: float,
     ) -> tuple[list[Parts], dict[str, Row], list[set[str]]]:
         """Return each query's parts, the rows of candidates beyond its nearest, and who competes.
@@ -267,11 +285,9 @@ class LoadedRelease:
         Those nearest beyond ``DEPTHS`` have parts and do not compete: so the first places do not depend on
         how many are asked for. ``end``: on the monotonic clock.
         """
-        queries = [normalise_query(query) for query in queries]  # as the encoder reads it
-        found = [
-            contest(query, vector, own, self._sources, self.release.ranking, filters)
-            for query, vector, own in zip(queries, vectors, nearest, strict=True)
-        ]
+        if isinstance(asked, Exception):
+            raise asked
+        found = [one.among(own) for one, own in zip(asked, nearest, strict=True)]
         lacking = set().union(*(one.candidates() - one.parts[DENSE].keys() for one in found))
         rows = self._rows_of(lacking, end - time.monotonic())
         few = [dict(list(own.items())[: DEPTHS[DENSE]]) for own in nearest]

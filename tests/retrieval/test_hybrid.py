@@ -181,10 +181,13 @@ def test_what_fails_beside_the_nearest_is_left_out_and_said(served, monkeypatch)
     def broken(*_: object, **__: object) -> None:
         raise StoreError("no rows today")
 
-    monkeypatch.setattr(served.rows, "of", broken)
-    found = served.find(["red hdmi"], served.embed(["red hdmi"]), 3)
-    assert "no rows today" in found.left_out
-    assert [set(h.parts or {}) for h in found.hits[0]] == [{"dense"}] * 3
+    for fails, name in ((served.rows, "of"), (served._sources["words"], "ask")):  # after the index, beside it
+        with monkeypatch.context() as patched:
+            patched.setattr(fails, name, broken)
+            found = served.find(["red hdmi"], served.embed(["red hdmi"]), 3)
+        assert "no rows today" in found.left_out
+        assert [set(h.parts or {}) for h in found.hits[0]] == [{"dense"}] * 3
+    assert served.find(["red hdmi"], served.embed(["red hdmi"]), 3).left_out == ""
 
 
 def test_words_that_are_not_those_that_were_measured_do_not_serve(served, words):

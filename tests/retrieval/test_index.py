@@ -263,12 +263,27 @@ def test_a_text_that_is_too_long_is_cut_at_a_character_and_an_id_is_refused(
     assert row.category == "😀" * (MAX_BYTES["category"] // 4)
 
 
-def test_a_collection_that_was_released_is_loaded_on_demand(store: VectorStore, name: str) -> None:
+def test_a_search_that_is_begun_ends_as_one_that_is_waited_for(store: VectorStore, filled: Filled) -> None:
+    filters = [Filter(field="price", op="gte", value=20.0)]
+    queries = unit(3, seed=5)
+    begun = [store.begin_search(filled.name, queries, k, filters=filters) for k in (2, 5)]
+    assert [wait() for wait in begun] == [
+        store.search(filled.name, queries, k, filters=filters) for k in (2, 5)
+    ]
+    assert store.begin_search(filled.name, queries[:0], 5)() == []
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_collection_that_was_released_is_loaded_on_demand(
+    store: VectorStore, name: str, *, begun: bool
+) -> None:
     rows = catalogue(5)
     fill(store, name, rows)
     store._client.release_collection(name)
     assert not store.loaded(name)
-    assert top(store, name, rows[2]) == "p0002"
+    asked = rows[2].vector[None, :]
+    found = store.begin_search(name, asked, 1)() if begun else store.search(name, asked, 1)
+    assert found[0][0].product_id == "p0002"
     assert store.loaded(name)
 
 
@@ -278,7 +293,12 @@ def test_a_collection_is_never_created_twice(store: VectorStore, filled: Filled)
 
 
 def test_a_missing_collection_is_said_to_be_missing(store: VectorStore) -> None:
-    for call in (lambda: store.search("nobody_g000001", unit(1), 3), lambda: store.load("nobody_g000001")):
+    store._dims["nobody_g000001"] = DIM  # as if it had just gone
+    for call in (
+        lambda: store.search("nobody_g000001", unit(1), 3),
+        store.begin_search("nobody_g000001", unit(1), 3),
+        lambda: store.load("nobody_g000001"),
+    ):
         with pytest.raises(StoreError) as caught:
             call()
         assert (caught.value.missing, caught.value.retryable) == (True, False)
