@@ -10,6 +10,8 @@ from retrieval.word_schema import all_that_meet, kept_traits, one_of, tagged
 from retrieval.words import WordIndex
 from schemas.search import Filter
 
+_GROWN = 100  # products that may have come since they were counted
+
 
 class CatalogTraits:
     """The traits of a catalogue that changes. May be shared by threads."""
@@ -27,14 +29,9 @@ class CatalogTraits:
         found = self._words.searcher().search(all_that_meet(filters), limit=1, count=True)
         return int(found.count)  # type: ignore[attr-defined] # its stubs lack it
 
-    def meeting(self, filters: Sequence[Filter], most: int) -> list[str] | None:
-        """Return the products that meet the filters, in no order; None where they are more than ``most``.
-
-        Raises ``FilterError``.
-        """
-        if self.count(filters) > most:
-            return None
-        return list(self._words.found(all_that_meet(filters), most))
+    def meeting(self, filters: Sequence[Filter]) -> list[str]:
+        """Return the products that meet the filters, in no order. Raises ``FilterError``."""
+        return list(self._words.found(all_that_meet(filters), self.count(filters) + _GROWN))
 
     def among(self, product_ids: Iterable[str], filters: Sequence[Filter]) -> set[str]:
         """Return those of the products that meet the filters. Raises ``FilterError``."""

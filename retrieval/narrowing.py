@@ -1,8 +1,8 @@
 """The nearest products under conditions on traits, of which the index has no column. Blocks.
 
-The catalogue says who meets them and the index ranks. Few products are named to the index. Where many meet,
-the nearest of all are asked for, as many as probably hold enough, and then more; all that meet are named only
-where even those do not.
+The catalogue says who meets them and the index ranks. Few products are named to the index. Where many meet
+them, or nearly all, the nearest are asked for, as many as probably hold enough, and then more; all that meet
+are named only where even those do not.
 """
 
 import math
@@ -17,7 +17,8 @@ from retrieval.filters import of_traits
 from retrieval.index import IndexHit, StoreError, VectorStore
 from schemas.search import Filter
 
-NAMED = 4000  # products whose naming costs the index about as much as some hundred hits more
+NAMED = 4000  # products that are named at most, unless nothing else finds them
+PER_HIT = 5  # products that are named for the time of one hit more, on Lite and on a server
 SPARE = 1.5  # times as many are asked for as would do if the nearest met the conditions as often as all do
 WIDER = 4
 MOST = 16_000  # hits that a Milvus server gives at once
@@ -76,10 +77,12 @@ def nearest(
     if not on_traits:
         return search(k)
     traits = read(traits)
-    if (few := traits.meeting(filters, NAMED)) is not None:
-        return search(k, few) if few else [[] for _ in vectors]
     meeting = traits.count(filters)
+    if not meeting:
+        return [[] for _ in vectors]
     asked = math.ceil(SPARE * k * traits.count(stored) / meeting)
+    if meeting <= min(NAMED, PER_HIT * (asked - k)):
+        return search(k, traits.meeting(filters))
     while asked <= MOST:
         found = search(asked)
         there = traits.among({h.product_id for hits in found for h in hits}, on_traits)
@@ -87,4 +90,4 @@ def nearest(
         if all(len(own) == k or len(hits) < asked for own, hits in zip(kept, found, strict=True)):
             return kept
         asked *= WIDER
-    return search(k, traits.meeting(filters, meeting + NAMED))
+    return search(k, traits.meeting(filters))

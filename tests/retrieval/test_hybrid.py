@@ -132,6 +132,7 @@ def test_a_score_does_not_depend_on_k_page_or_filter(served):
 def test_a_condition_on_an_attribute_holds_wherever_a_hit_comes_from(served, monkeypatch, query, named):
     """The same products with the same scores as by a field of which the index has a column."""
     monkeypatch.setattr("retrieval.narrowing.NAMED", named)
+    monkeypatch.setattr("retrieval.narrowing.PER_HIT", named)
     vectors = served.embed([query])
     for op, value in (("eq", "RED"), ("ne", "red"), ("in", ["red", "silver"])):
         by_column = [Filter(field="brand", op=op, value=value.lower() if value == "RED" else value)]

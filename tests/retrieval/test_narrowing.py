@@ -76,7 +76,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("named", [narrowing.NAMED, 10, 0], ids=["named", "few named", "never named"])
+@pytest.mark.parametrize(
+    ("named", "per_hit"),
+    [(SIZE, SIZE), (narrowing.NAMED, narrowing.PER_HIT), (0, 0)],
+    ids=["named", "either", "sieved"],
+)
 @pytest.mark.parametrize("case", CASES)
 def test_the_nearest_that_meet_the_conditions_are_found_by_either_road(
     store: VectorStore,
@@ -85,8 +89,10 @@ def test_the_nearest_that_meet_the_conditions_are_found_by_either_road(
     monkeypatch: pytest.MonkeyPatch,
     case: str,
     named: int,
+    per_hit: int,
 ):
     monkeypatch.setattr(narrowing, "NAMED", named)
+    monkeypatch.setattr(narrowing, "PER_HIT", per_hit)
     queries = unit(5, seed=3)
     found = narrowing.nearest(store, name, traits, queries, 20, CASES[case], timeout_s=60.0)
     assert [[h.product_id for h in hits] for hits in found] == [wanted(q, CASES[case], 20) for q in queries]

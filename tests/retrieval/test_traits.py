@@ -35,7 +35,7 @@ def met(words: WordIndex, traits: dict[str, Traits], filters: list[Filter]) -> s
     conditions = parsed(filters)
     found = words.meeting(traits, filters)
     assert found == {i for i, own in traits.items() if meets(conditions, i, {}, own)}
-    assert sorted(found) == sorted(CatalogTraits(words).meeting(filters, 100) or [])
+    assert sorted(found) == sorted(CatalogTraits(words).meeting(filters))
     assert CatalogTraits(words).count(filters) == len(found)
     return "".join(sorted(i.removeprefix("p") for i in found))
 
