@@ -57,7 +57,11 @@ ASKED = {
     "user_query": "waterproof jacket",
     "k": 2,
     "client_id": "c1",
-    "filters": [{"field": "brand", "value": "Acme"}],
+    "filters": [
+        {"field": "brand", "value": "Acme"},
+        {"field": "attributes.colour", "op": "in", "value": ["red", "blue"]},
+    ],
+    "facets": ["attributes.size"],
 }
 
 

@@ -15,9 +15,9 @@ from schemas.search import Filter, SearchRequest
 
 _PLAIN = (
     "k", "offset", "client_id", "session_id", "user_id", "query_id", "timeout_ms", "explain", "deployment",
-    "request_id",
+    "request_id", "group_by", "sort",
 )  # fmt: skip
-PARAMETERS = ("q", "filter", *_PLAIN)
+PARAMETERS = ("q", "filter", "facet", *_PLAIN)
 _FILTER = "field:op:value, such as brand:eq:Sony, price:lte:20, attributes.colour:in:red|blue"
 _FORM = re.compile(rf"(.*?):({'|'.join(get_args(Filter.model_fields['op'].annotation))}):(.*)", re.DOTALL)
 _FILTER_PARTS = 3
@@ -52,9 +52,10 @@ def batch_of(body: bytes) -> list[SearchRequest | HttpFault] | HttpFault:
 
 
 def request_of_query(parameters: Sequence[tuple[str, str]]) -> SearchRequest | HttpFault:
-    """Return the request of a query string: ``q``, ``filter`` (any number) and the fields of a request."""
+    """Return the request of a query string: ``q``, ``filter``, ``facet`` and a request's plain fields."""
     fields: dict[str, object] = {}
     filters: list[object] = []
+    facets: list[str] = []
     for name, text in parameters:
         if name == "filter":
             form = _FORM.fullmatch(text)  # so that an attribute's name may hold a colon
@@ -63,6 +64,8 @@ def request_of_query(parameters: Sequence[tuple[str, str]]) -> SearchRequest | H
                 return HttpFault(400, "invalid_request", f"filter: {_FILTER} is expected")
             field, op, value = parts
             filters.append({"field": field, "op": op, "value": value.split("|") if op == "in" else value})
+        elif name == "facet":
+            facets.append(text)
         elif name not in {"q", *_PLAIN}:
             return HttpFault(400, "invalid_request", f"{name[:100]!r} is no parameter of a search")
         elif (field := "user_query" if name == "q" else name) in fields:
@@ -71,7 +74,7 @@ def request_of_query(parameters: Sequence[tuple[str, str]]) -> SearchRequest | H
             fields[field] = text
     if "user_query" not in fields:
         return HttpFault(400, "invalid_request", "q: what is searched for is missing")
-    return request_of(fields | ({"filters": filters} if filters else {}))
+    return request_of(fields | {"filters": filters, "facets": facets})
 
 
 def _bad(found: Rejection) -> HttpFault:

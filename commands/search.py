@@ -4,10 +4,13 @@ import asyncio
 import uuid
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from broker.requesting import open_requester
 from commands.support.asking import ask
+from commands.support.conditions import ConditionError, condition
 from commands.support.session import find_settings, out, show_json, stop, table
-from schemas.search import ScoredHit, SearchRequest, SearchResponse, Status
+from schemas.search import Filter, ScoredHit, SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
 
 
@@ -17,20 +20,20 @@ def search(
     k: int,
     client: str | None,
     timeout_ms: int,
+    where: list[str] | None,
+    facet: list[str] | None,
+    group_by: str | None,
+    sort: str | None,
     explain: bool,
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
     """Ask one query; exit code 1 when it ends in anything but ``ok`` or ``partial``."""
+    request = _request(
+        user_query=query, k=k, client_id=client, timeout_ms=timeout_ms, explain=explain, facets=facet or [],
+        group_by=group_by, sort=sort, filters=_conditions(where or []),
+    )  # fmt: skip
     settings = find_settings(data_dir)
-    request = SearchRequest(
-        request_id=uuid.uuid4().hex,
-        user_query=query,
-        k=k,
-        client_id=client,
-        timeout_ms=timeout_ms,
-        explain=explain,
-    )
     try:
         response, took_ms = asyncio.run(_search(settings, request))
     except TimeoutError:
@@ -55,10 +58,31 @@ def search(
             ],
             rows,
         )
+        for one in response.facets:
+            table(
+                f"{one.field} among the best",
+                ["value", "products"],
+                [(c.value, c.count) for c in one.counts],
+            )
         if response.error:
             out.print(f"{response.status}: {response.error.message}")
     if response.status not in {Status.OK, Status.PARTIAL}:
         raise SystemExit(1)
+
+
+def _conditions(where: list[str]) -> list[Filter]:
+    try:
+        return [condition(text) for text in where]
+    except ConditionError as error:
+        stop(str(error), code=2)
+
+
+def _request(**said: object) -> SearchRequest:
+    try:
+        return SearchRequest.model_validate({"request_id": uuid.uuid4().hex, **said})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        stop(f"{first['loc'][0]}: {first['msg']}", code=2)
 
 
 def _parts(hit: ScoredHit) -> tuple[str, ...]:

@@ -166,9 +166,9 @@ class RuleSet:
 
 
 class QueryRules:
-    """The rules for one query at one moment."""
+    """The rules for one query at one moment; without shelves there are none."""
 
-    def __init__(self, shelves: Sequence[_Shelf], now: float) -> None:
+    def __init__(self, shelves: Sequence[_Shelf] = (), now: float = 0.0) -> None:
         self._shelves = shelves
         self._now = now
 
@@ -254,6 +254,19 @@ def arranged(
         ],
         [_marked(h, decided[h.product_id]) for h in buried],
     )
+
+
+def allowed(rules: QueryRules, hits: Sequence[ScoredHit], traits: Mapping[str, Traits]) -> Arranged:
+    """Return the hits in their own order, for a request that asks for another than that of the score.
+
+    What is hidden is out and what is buried comes last; nothing is pinned or boosted.
+    """
+    decided = {
+        h.product_id: rules.of(h.product_id, h.fields, traits.get(h.product_id, NO_TRAITS)) for h in hits
+    }
+    front = [h for h in hits if not _is(decided[h.product_id], RuleAction.HIDE, RuleAction.BURY)]
+    buried = [h for h in hits if _is(decided[h.product_id], RuleAction.BURY)]
+    return Arranged(front, [_marked(h, decided[h.product_id]) for h in buried])
 
 
 def _boosted(hits: Sequence[ScoredHit], decided: Mapping[str, SetRule | None]) -> list[ScoredHit]:

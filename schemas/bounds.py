@@ -76,6 +76,10 @@ FILTER_CHARS = 1024
 FILTER_LIST = 100
 # Of all conditions together: 2,000 categories took a second of the index.
 FILTER_VALUES = 400
+# Fields that one request asks the counts of, values of each that are told, and products that are looked at.
+FACETS = 10
+FACET_VALUES = 50
+FACETED = 200
 # A request, and what an operator or a program asks for: seven megabytes of filters kept all others waiting
 # for four seconds.
 REQUEST_BYTES = 65_536

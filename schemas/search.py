@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, GetPydanticSchema
 from schemas.absent import NOBODY
 from schemas.base import Fact, Id, Message, OptionalId
 from schemas.bounds import (
+    FACETS,
     FILTER_CHARS,
     FILTER_LIST,
     FILTER_VALUES,
@@ -71,8 +72,10 @@ Filters = Annotated[list[Filter], Field(max_length=FILTERS), AfterValidator(_bou
 class SearchRequest(Message):
     """A query to answer: the topic ``search-requests``.
 
-    ``timeout_ms`` counts from the record's Kafka timestamp. ``deployment`` names the one whose searchers
-    answer; without it those of every deployment of the prefix do.
+    ``facets``: of these fields the values are counted among the best products. ``group_by``: of the products
+    that share its value the best one is a hit. ``sort``: those that compete in another order than that of the
+    score. ``timeout_ms`` counts from the record's Kafka timestamp. ``deployment`` names the one whose
+    searchers answer; without it those of every deployment of the prefix do.
     """
 
     request_id: Id
@@ -80,6 +83,9 @@ class SearchRequest(Message):
     k: Annotated[int, Field(ge=1, le=K)] = 10
     offset: Annotated[int, Field(ge=0, le=OFFSET)] = 0
     filters: Filters = []
+    facets: Annotated[list[FilterField], Field(max_length=FACETS)] = []
+    group_by: FilterField | None = None
+    sort: Literal["price_asc", "price_desc", "newest"] | None = None
     client_id: OptionalId = None
     session_id: OptionalId = None
     user_id: OptionalId = None
@@ -143,6 +149,21 @@ class ScoredHit(Fact):
     explored: float | None = None
 
 
+class FacetCount(Fact):
+    """How many of the best products have a value, which is a filter's as it stands."""
+
+    value: str | int | float | bool
+    count: int
+
+
+class Facet(Fact):
+    """The values of a field among the best products, the most frequent first; ``others`` are left out."""
+
+    field: str
+    counts: list[FacetCount] = []
+    others: int = 0
+
+
 class Timings(Fact):
     """Milliseconds: waiting for the batch, encoding, searching, and from the request's Kafka timestamp to the
     answer.
@@ -181,6 +202,7 @@ class SearchResponse(Fact):
     query_id: str | None = None
     status: Status
     hits: list[ScoredHit] = []
+    facets: list[Facet] = []
     generation: int | None = None
     model: str | None = None
     collection: str | None = None

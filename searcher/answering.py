@@ -11,17 +11,18 @@ from dataclasses import dataclass
 
 import structlog
 
+from retrieval.browsing import browses, traits_read
 from retrieval.encoder import EncodingError, Vectors
 from retrieval.filters import of_traits
 from retrieval.index import StoreError
 from retrieval.live import Live
-from retrieval.merchandising import RuleSet
+from retrieval.merchandising import QueryRules, RuleSet
 from retrieval.release import LoadedRelease
-from schemas.search import Filter, ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
+from schemas.search import Facet, ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
 from searcher.batching import Group, group
 from searcher.exploring import Explorer
 from searcher.metrics import EXPLORED, RETRIED
-from searcher.ruling import SPARE, Ruling, placed
+from searcher.ruling import Ruling, placed
 
 log = structlog.get_logger(__name__)
 
@@ -120,10 +121,15 @@ def _answered(
     started, end, now = time.perf_counter(), time.monotonic() + timeout_s, time.time()
     queries = [r.user_query for r in requests]
     own_rules = [rules.of(query, now=now) for query in queries]
-    depth = asked.depth + SPARE if any(own_rules) else asked.depth
     draws = [explorer.draw(r, release) if explorer else None for r in requests]
-    every = any(draws) or any(own is not None and own.boosts for own in own_rules)
+    rulings = [
+        Ruling(release, own or QueryRules(), r, vector, end, draw) if own or browses(r) else None
+        for r, own, vector, draw in zip(requests, own_rules, vectors, draws, strict=True)
+    ]
+    depth = max([asked.depth, *(one.depth(asked.depth) for one in rulings if one is not None)])
+    every = any(draws) or any(one is not None and one.every for one in rulings)
     try:
+        notes = [_unknown(release, r) for r in requests]
         found = release.find(queries, vectors, depth, asked.filters, timeout_s=timeout_s, every=every)
     except StoreError as error:
         log.warning(
@@ -139,21 +145,26 @@ def _answered(
         ]
     hits = [own[: asked.depth] for own in found.hits]
     faults = [_left_out("parts", found.left_out)] * len(requests)
-    note = _unknown(release, asked.filters)
+    facets: list[Sequence[Facet]] = [()] * len(requests)
     something = [bool(_page(r, own)) for r, own in zip(requests, hits, strict=True)]
-    for n, own in enumerate(own_rules):
-        if own is not None:
-            ruling = Ruling(release, own, queries[n], vectors[n], asked.filters, end, draws[n])
+    for n, ruling in enumerate(rulings):
+        if ruling is not None:
             one = ruling.hits(found, n, depth, asked.depth)
-            hits[n], faults[n] = one.hits, faults[n] or _left_out("rules", one.left_out)
+            hits[n], facets[n] = one.hits, one.facets
+            faults[n] = faults[n] or _left_out("rules", one.left_out)
         elif draw := draws[n]:
             hits[n] = placed(draw(found.hits[n], found.competing(n)), asked.depth)
     timings = _timings(embed_ms, started)
     return [
         Answered(
-            _response(r, release, own, timings=timings, fault=fault or note, status=_ended(fault)), found=any_
+            _response(
+                r, release, own, timings=timings, fault=fault or note, status=_ended(fault), facets=counted
+            ),
+            found=any_,
         )
-        for r, own, fault, any_ in zip(requests, hits, faults, something, strict=True)
+        for r, own, fault, note, any_, counted in zip(
+            requests, hits, faults, notes, something, facets, strict=True
+        )
     ]
 
 
@@ -169,9 +180,9 @@ def _ended(fault: SearchError | None) -> Status:
     return Status.OK if fault is None else Status.PARTIAL
 
 
-def _unknown(release: LoadedRelease, filters: Sequence[Filter]) -> SearchError | None:
-    """Return what is said of conditions on attributes that no product has: they may be misspelt."""
-    asked = {f.field for f in of_traits(filters)}
+def _unknown(release: LoadedRelease, request: SearchRequest) -> SearchError | None:
+    """Return what is said of attributes that no product has: they may be misspelt. Raises ``StoreError``."""
+    asked = {f.field for f in of_traits(request.filters)} | traits_read(request)
     if not asked or not (names := release.unknown(asked)):
         return None
     message = f"no product of the catalogue has {', '.join(names)}"[:500]
@@ -190,6 +201,7 @@ def _response(
     timings: Timings | None = None,
     fault: SearchError | None = None,
     status: Status = Status.ERROR,
+    facets: Sequence[Facet] = (),
 ) -> SearchResponse:
     shown = _page(request, hits)
     EXPLORED.inc(any(h.explored is not None for h in shown))
@@ -200,6 +212,7 @@ def _response(
         query_id=request.query_id,
         status=status,
         hits=shown,
+        facets=list(facets),
         generation=release.generation,
         model=release.model_id,
         collection=release.release.collection,

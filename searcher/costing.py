@@ -6,12 +6,14 @@ weights were measured on Milvus Lite; see ``benchmarks.crowding``.
 
 from collections.abc import Sequence
 
+from retrieval.browsing import browses
 from retrieval.filters import is_trait
 from schemas.search import SearchRequest
 
 HITS = 40  # hits that cost as much as one ordinary search, on their way from the index to the answer
 VALUES = 20  # values of conditions that do: each is compared with every product
 CHARACTERS = 4096  # characters of conditions that do
+BROWSING = 1.0  # facets, groups, another order: all candidates are looked at
 TRAITS = 2.0  # conditions on attributes: the products that meet them are named to the index
 # What costs more is searched alone, and one at a time.
 HEAVY = 8.0
@@ -30,7 +32,8 @@ def cost_of(request: SearchRequest) -> float:
     ]
     traits = TRAITS if any(is_trait(f.field) for f in request.filters) else 0.0
     asked = len(values) / VALUES + sum(map(len, values)) / CHARACTERS
-    return 1.0 + (request.k + request.offset) / HITS + asked + traits
+    browsing = BROWSING if browses(request) else 0.0
+    return 1.0 + (request.k + request.offset) / HITS + asked + traits + browsing
 
 
 def heavy(cost: float) -> bool:

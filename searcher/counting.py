@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from zlib import crc32
 
+from retrieval.browsing import browses
 from retrieval.naming import stamp_of
 from schemas.releases import CLIENT_BUCKETS, LATENCY_BOUNDS_MS, LivePointer, Served
 from schemas.search import SearchRequest, SearchResponse, Status
@@ -84,8 +85,8 @@ class Counts:
         tally.errors += failed
         tally.empty += empty
         self._recent.append((time.monotonic(), response.timings.total_ms))
-        if request is not None and (request.filters or request.offset):
-            return  # what it takes is a matter of the filter and the page
+        if request is not None and (request.filters or request.offset or browses(request)):
+            return  # what it takes is a matter of the filter, the page, and what is asked for besides
         tally.latencies[
             bisect_left(LATENCY_BOUNDS_MS, response.timings.embed_ms + response.timings.search_ms)
         ] += 1

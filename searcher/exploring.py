@@ -25,10 +25,11 @@ class Explorer:
         """Return what to do with the hits of an answer that is drawn, None for any other.
 
         The seed is of the search's ``query_id`` where there is one, so that further pages, which carry it,
-        fit to the first. A further page without one is not drawn.
+        fit to the first. A further page without one is not drawn, nor is an answer in another order than that
+        of the score.
         """
         query_id = query_id_of(request)
-        if not self._share or (request.offset and request.query_id is None):
+        if not self._share or request.sort or (request.offset and request.query_id is None):
             return None
         seed = f"{query_id or request.request_id}\0{release.generation}\0{request.user_query}"
         if not drawn(seed, self._share):

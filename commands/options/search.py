@@ -16,6 +16,21 @@ def search(
     timeout_ms: Annotated[
         int, typer.Option(help="How long the request may wait before it is expired.")
     ] = 5000,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            help="A condition: 'brand == Acme', 'price < 10', 'attributes.colour in red, blue'. Several must "
+            "all hold.",
+        ),
+    ] = None,
+    facet: Annotated[
+        list[str] | None, typer.Option(help="Count the values of this field, such as attributes.colour.")
+    ] = None,
+    group_by: Annotated[
+        str | None, typer.Option(help="One product for each value of this field, such as group_id.")
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="price_asc, price_desc or newest.")] = None,
     explain: Annotated[bool, typer.Option(help="Ask for the parts of each score.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -93,7 +93,7 @@ async def test_a_search_is_answered_with_the_searchers_own_words_and_every_end_h
         by_address = await api.call(
             "GET", "/v1/search?q=sh%C3%B6es&k=5&offset=10&explain=true&query_id=%C3%A9%201"
             "&filter=price:lte:20&filter=category:in:A%20%3E%20B|C:D&filter=attributes.a:b:eq:red:c"
-            "&filter=attributes.size:exists:true"
+            "&filter=attributes.size:exists:true&facet=brand&facet=attributes.a:b&group_by=group_id&sort=newest"
         )  # fmt: skip
         sent = SearchRequest.from_json(asked[1].value or b"")
         assert (by_address.code, sent.user_query, sent.k, sent.offset, sent.explain) == (
@@ -109,6 +109,7 @@ async def test_a_search_is_answered_with_the_searchers_own_words_and_every_end_h
             {"field": "attributes.a:b", "op": "eq", "value": "red:c"},
             {"field": "attributes.size", "op": "exists", "value": "true"},
         ]
+        assert (sent.facets, sent.group_by, sent.sort) == (["brand", "attributes.a:b"], "group_id", "newest")
         assert by_address.headers["X-Searchloop-Query-Id"] == "%C3%A9%201"
 
         ends = {}

@@ -36,6 +36,8 @@ from schemas.releases import (
 )
 from schemas.rules import MerchandisingRule
 from schemas.search import (
+    Facet,
+    FacetCount,
     Filter,
     HitRule,
     RuleAction,
@@ -151,6 +153,7 @@ MESSAGES: list[Message | StreamFact] = [
                  Filter(field="attributes.colour", op="in", value=["red", 1.0, True]),
                  Filter(field="group_id", op="exists", value=True)],
         client_id="ann", session_id="s1", user_id="u1", query_id="q1", timeout_ms=100, explain=True,
+        facets=["brand", "attributes.colour"], group_by="group_id", sort="price_asc",
     ),
     SearchResponse(
         request_id="r1", query_id="q1", status=Status.PARTIAL, generation=2, model=SHA,
@@ -158,6 +161,8 @@ MESSAGES: list[Message | StreamFact] = [
         hits=[ScoredHit(product_id="p1", rank=1, score=0.5, fields={"title": "Red mug", "price": 8.99},
                         parts={"dense": 0.5},
                         rule=HitRule(rule_id="r1", action=RuleAction.PIN, placed=True))],
+        facets=[Facet(field="attributes.colour", others=1, counts=[
+            FacetCount(value=value, count=2) for value in ("red", 4, 4.5, True)])],
         timings=Timings(queue_ms=1, embed_ms=2, search_ms=3, total_ms=7),
         error=SearchError(code="late", message="late", retryable=True),
     ),

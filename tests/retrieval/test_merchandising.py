@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from retrieval.faults import StoreError
 from retrieval.filters import meets, parsed
 from retrieval.found import Found
-from retrieval.merchandising import RuleError, RuleSet, SetRule, arranged
+from retrieval.merchandising import QueryRules, RuleError, RuleSet, SetRule, arranged
 from retrieval.traits import Traits
 from retrieval.words import WordDocument, WordIndex
 from schemas.bounds import LOOSE_RULES, PINNED, RULE_IDS, RULES
 from schemas.rules import MerchandisingRule
-from schemas.search import Filter, RuleAction, ScoredHit
-from searcher.ruling import MOST, SPARE, Ruling
+from schemas.search import Filter, RuleAction, ScoredHit, SearchRequest
+from searcher.ruling import MOST, Ruling
 
 NOW = 1_000.0
 BRANDS = ("red", "black", "silver")
@@ -105,14 +105,18 @@ def answered(
     shop: Shop | None = None,
     query: str = "mug",
     now: float = NOW,
+    **browsing: Any,
 ) -> list[ScoredHit]:
     """Answer a page as a searcher does."""
     shop, own = shop or Shop(), rules.of(query, now=now)
+    if browsing and own is None:
+        own = QueryRules()
     if own is None:
         return shop.find([query], None, k + offset, filters).hits[0][offset : offset + k]
-    asked = k + offset + SPARE
-    found = shop.find([query], None, asked, filters, every=own.boosts)
-    ruling = Ruling(shop, own, query, np.zeros(3), filters, time.monotonic() + 9)  # type: ignore[arg-type]
+    request = SearchRequest(request_id="r", user_query=query, filters=list(filters), **browsing)
+    ruling = Ruling(shop, own, request, np.zeros(3), time.monotonic() + 9)  # type: ignore[arg-type]
+    asked = ruling.depth(k + offset)
+    found = shop.find([query], None, asked, filters, every=ruling.every)
     ruled = ruling.hits(found, 0, asked, k + offset)
     assert ruled.left_out == ""
     return ruled.hits[offset : offset + k]
@@ -340,6 +344,72 @@ def test_a_rule_is_about_products_by_their_attributes():
     assert ids(answered(rules_of(rule("boost", filters=[{**red[0], "op": "ne"}])), 3)) == [1, 2, 4]
 
 
+def test_a_group_has_one_hit_the_best_and_pages_fit_together():
+    assert ids(answered(RuleSet(), 4, group_by="attributes.colour")) == [
+        0,
+        1,
+        2,
+    ]  # 60 products, three colours
+    assert ids(answered(RuleSet(), 4, group_by="category")) == [0, 1, 2, 3]
+    assert len(answered(RuleSet(), 10, group_by="category")) == 6
+    pinned = rules_of(
+        rule("pin", "p007"), rule("bury", "p000", rule_id="s"), rule("hide", "p002", rule_id="t")
+    )
+    assert ids(answered(pinned, 4, group_by="attributes.Colour")) == [7, 3, 5]
+    whole = answered(pinned, 50, group_by="attributes.size")
+    assert ids(whole)[:4] == [7, 1, 3, 4]
+    paged = [h for at in range(0, 50, 7) for h in answered(pinned, 7, at, group_by="attributes.size")][:50]
+    assert [h.model_copy(update={"rank": 0}) for h in paged] == [
+        h.model_copy(update={"rank": 0}) for h in whole
+    ]
+
+
+def test_what_a_group_takes_away_is_made_up_for():
+    """Of 5,000 products 300 in a row are variants of one: the page is full all the same."""
+
+    class Variants(Shop):
+        def traits_of(self, ids: Iterable[str]) -> dict[str, Traits]:
+            return {i: Traits(group_id="g" if int(i[1:]) < 300 else None) for i in ids}
+
+    shop = Variants(size=1000)
+    assert ids(answered(RuleSet(), 5, shop=shop, group_by="group_id")) == [0, 300, 301, 302, 303]
+    assert len(shop.calls) > 1
+
+
+def test_another_order_is_that_of_the_candidates_and_no_rule_places_anything_in_it():
+    some = rules_of(
+        rule("hide", "p019"), rule("pin", "p040", "p002", rule_id="s"), rule("boost", "p001", rule_id="t"),
+        rule("bury", "p018", rule_id="u"),
+    )  # fmt: skip
+    found = answered(some, 30, sort="price_desc")  # twenty compete
+    assert ids(found) == [*range(17, -1, -1), 18]
+    assert [h.rank for h in found] == list(range(1, 20))
+    assert {h.product_id: h.rule.action for h in found if h.rule} == {"p018": "bury"}
+    assert all(h.score == ALL[int(h.product_id[1:])].score for h in found)
+    assert ids(answered(some, 5, 5, sort="price_desc")) == ids(found)[5:10]
+    assert ids(answered(some, 3, sort="price_asc", group_by="brand")) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("sort", [None, "price_asc"])
+def test_facets_count_the_two_hundred_best_whatever_page_is_asked_for_and_nothing_hidden(sort: str | None):
+    hidden = rules_of(rule("hide", "p000", "p003"), rule("bury", "p001", rule_id="s"))
+    for size, wanted in (
+        (1000, {"red": 65, "black": 67, "silver": 66}),
+        (6, {"red": 0, "black": 2, "silver": 2}),
+    ):
+        for k, offset in ((1, 0), (200, 400)):
+            shop, own = Shop(size=size), hidden.of("mug", now=NOW)
+            request = SearchRequest(
+                request_id="r", user_query="mug", k=k, offset=offset, facets=["attributes.colour"], sort=sort,
+                group_by="brand",
+            )  # fmt: skip
+            ruling = Ruling(shop, own, request, np.zeros(3), time.monotonic() + 9)  # type: ignore[arg-type]
+            asked = ruling.depth(k + offset)
+            found = shop.find(["mug"], None, asked, every=ruling.every)
+            (facet,) = ruling.hits(found, 0, asked, k + offset).facets
+            assert {c.value: c.count for c in facet.counts} == {v: n for v, n in wanted.items() if n}
+
+
 def test_where_the_catalogue_is_not_read_a_rule_on_attributes_says_so():
     class Unread(Shop):
         def traits_of(self, ids: Iterable[str]) -> dict[str, Traits]:
@@ -349,7 +419,9 @@ def test_where_the_catalogue_is_not_read_a_rule_on_attributes_says_so():
     shop, own = Unread(), hidden.of("mug", now=NOW)
     assert own is not None
     found = shop.find(["mug"], None, 5)
-    ruled = Ruling(shop, own, "mug", np.zeros(3), [], time.monotonic() + 9).hits(found, 0, 5, 5)  # type: ignore[arg-type]
+    request = SearchRequest(request_id="r", user_query="mug")
+    ruling = Ruling(shop, own, request, np.zeros(3), time.monotonic() + 9)  # type: ignore[arg-type]
+    ruled = ruling.hits(found, 0, 5, 5)
     assert "still being read" in ruled.left_out
 
 

@@ -184,8 +184,12 @@ async def test_a_generation_that_weighs_words_serves_once_the_catalogue_is_read(
     assert (await searcher.ask("before", explain=True)).generation == 1
     await searcher.publish(hybrid, first)  # the words lack every product of its collection
     products = [
-        CatalogProduct(product_id=t, title=t, version=1, attributes={"Colour": t.split()[0]}) for t in TITLES
-    ]
+        CatalogProduct(
+            product_id=t, title=t, version=1, attributes={"Colour": t.split()[0]}, first_seen_ms=n,
+            group_id=t.split(maxsplit=1)[1],
+        )
+        for n, t in enumerate(TITLES)
+    ]  # fmt: skip
     await searcher.send_catalog([*products, CatalogProduct(product_id="new", title="ice skates", version=1)])
     for n in range(1000):
         answer = await searcher.ask(f"hybrid-{n}", "silver espresso", k=24, explain=True)
@@ -227,6 +231,24 @@ async def _narrowed_by_attributes(searcher: SearcherProcess, run: str) -> None:
         assert answer.error is not None
         assert (answer.status, answer.error.code, len(answer.hits)) == (Status.OK, "unknown_attribute", hits)
         assert "attributes.color" in answer.error.message
+    facets = ["attributes.colour", "brand", "attributes.none"]
+    browsed = await searcher.ask(f"facets-{run}", k=2, facets=facets)
+    assert browsed.error is not None
+    assert (browsed.error.code, len(browsed.hits)) == ("unknown_attribute", 2)
+    counts = {f.field: {c.value: c.count for c in f.counts} for f in browsed.facets}
+    assert counts == {
+        "attributes.colour": {"red": 8, "black": 8, "silver": 8},
+        "brand": {"red": 8, "black": 8, "silver": 8},
+        "attributes.none": {},
+    }
+    alone = await searcher.ask(f"grouped-{run}", k=24, group_by="group_id")
+    assert len(alone.hits) == 8
+    assert len({h.product_id.split(maxsplit=1)[1] for h in alone.hits}) == 8
+    newest = await searcher.ask(f"newest-{run}", k=24, sort="newest")
+    assert [h.product_id for h in newest.hits] == TITLES[::-1]
+    assert {h.product_id: h.score for h in newest.hits} == pytest.approx(
+        {h.product_id: h.score for h in (await searcher.ask(f"scored-{run}", k=24)).hits}
+    )
     for n, value in enumerate(("1e400", "NaN", ["red"], "\u200b")):
         op = "lt" if isinstance(value, str) and value.isascii() else "eq"
         filters = [{"field": "attributes.colour", "op": op, "value": value}]

@@ -1,0 +1,33 @@
+"""What the verb ``search`` makes of its options, before it asks anybody."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commands.search import search
+
+PLAIN: dict[str, Any] = {
+    "k": 10, "client": None, "timeout_ms": 5000, "where": None, "facet": None, "group_by": None, "sort": None,
+    "explain": False, "as_json": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"where": ["brand"]}, "no condition"),
+        ({"where": ["colour == red"]}, "attributes"),
+        ({"sort": "cheapest"}, "sort"),
+        ({"group_by": "title"}, "group_by"),
+        ({"facet": ["brand"] * 11}, "facets"),
+        ({"k": 0}, "k"),
+    ],
+)
+def test_what_cannot_be_asked_is_wrong_usage_and_named(
+    options: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        search("jacket", data_dir=tmp_path, **PLAIN | options)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
