@@ -137,8 +137,11 @@ def contest(
     """Return the candidates that the source of each part names.
 
     ``nearest``: the cosine of the products nearest to the query. A fixed part that names nobody is
-    left out. Raises ``RankingError`` for a weighed part without a source.
+    left out. A query without text is a picture: all other parts are asked by text or were measured beside
+    it, so the cosine alone counts. Raises ``RankingError`` for a weighed part without a source.
     """
+    if not query:
+        return Contest({DENSE: dict(nearest)}, {})
     missing = sorted(weighed(ranking) - sources.keys())
     if missing:
         raise RankingError(

@@ -26,6 +26,7 @@ from retrieval.model_folder import fingerprint, resolve_model
 from retrieval.naming import stamp_of
 from retrieval.narrowing import begin_nearest, read
 from retrieval.product_rows import ProductRows
+from retrieval.query_fusion import vectors_of
 from retrieval.ranking import (
     DENSE,
     DEPTHS,
@@ -44,7 +45,7 @@ from retrieval.rows import SHOWN, Row
 from retrieval.traits import NO_TRAITS, Traits
 from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking, Release
-from schemas.search import Filter, ScoredHit
+from schemas.search import Filter, ScoredHit, SearchRequest
 from schemas.settings import SearcherSettings
 from schemas.text import normalise_query
 
@@ -164,6 +165,10 @@ class LoadedRelease:
     def embed(self, queries: Sequence[str]) -> Vectors:
         """Return (n, dim) unit rows for raw query texts."""
         return self.encoder.encode_queries(queries)
+
+    def embed_asked(self, requests: Sequence[SearchRequest]) -> Vectors:
+        """Return (n, dim) unit rows of what requests ask; raises as ``query_fusion.vectors_of`` does."""
+        return vectors_of(self.encoder, requests)
 
     def find(
         self,

@@ -83,6 +83,10 @@ FACETED = 200
 # A request, and what an operator or a program asks for: seven megabytes of filters kept all others waiting
 # for four seconds.
 REQUEST_BYTES = 65_536
+# The file of a picture that is searched by. With the rest of the request it stays below the 1,048,588 bytes
+# that a broker with Kafka's default takes; a prepared picture is smaller, whatever it shows.
+IMAGE_BYTES = 524_288
+IMAGE_CHARS = -(-IMAGE_BYTES // 3) * 4
 PARAMS = 50
 
 # --- merchandising rules

@@ -21,6 +21,7 @@ from schemas.bounds import (
     TIMEOUT_MS,
     K,
 )
+from schemas.image_field import Image
 from schemas.products import Attribute
 
 CORRELATION_ID = "kafka_correlationId"
@@ -72,6 +73,10 @@ Filters = Annotated[list[Filter], Field(max_length=FILTERS), AfterValidator(_bou
 class SearchRequest(Message):
     """A query to answer: the topic ``search-requests``.
 
+    By text, by picture, or by both: ``image`` is base64 of a JPEG, PNG, GIF or WEBP file, ``image_weight``
+    its share of the query's vector beside the text. ``user_query`` may be blank or absent where there is a
+    picture, and only there.
+
     ``facets``: of these fields the values are counted among the best products. ``group_by``: of the products
     that share its value the best one is a hit. ``sort``: those that compete in another order than that of the
     score. ``timeout_ms`` counts from the record's Kafka timestamp. ``deployment`` names the one whose
@@ -79,7 +84,9 @@ class SearchRequest(Message):
     """
 
     request_id: Id
-    user_query: Annotated[str, Field(max_length=QUERY_CHARS)]
+    user_query: Annotated[str, Field(max_length=QUERY_CHARS)] = ""
+    image: Image | None = None
+    image_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     k: Annotated[int, Field(ge=1, le=K)] = 10
     offset: Annotated[int, Field(ge=0, le=OFFSET)] = 0
     filters: Filters = []

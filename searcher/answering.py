@@ -50,7 +50,8 @@ def answer(
     """Return one response per request, in order.
 
     ``ok``, with a note where no product has an attribute that is asked for; ``partial`` when only the cosine
-    could be computed, or what ``rules`` pin could not be read; ``error`` when both attempts failed.
+    could be computed, or what ``rules`` pin could not be read; ``error`` when both attempts failed;
+    ``rejected`` for a picture that the model cannot see. Pictures are prepared ones.
     ``timeout_s`` bounds what is waited for the index, over both attempts (the second gets at least
     ``LEAST_S``). ``encoded`` is called each time the encoder is done and only the index is waited for.
     ``explorer`` gives new products a place. Queue and total times are left 0. Raises ``NothingLiveError``
@@ -68,6 +69,9 @@ def answer(
         if attempt:
             RETRIED.inc(len(pending))
         with live.lease() as release:
+            blind = [i for i in pending if requests[i].image is not None and not release.encoder.sees]
+            answers |= {i: _no_pictures(requests[i], release) for i in blind}
+            pending = [i for i in pending if i not in blind]
             answered = _attempt(
                 release,
                 [requests[i] for i in pending],
@@ -90,7 +94,7 @@ def _attempt(
 ) -> list[Answered]:
     started = time.perf_counter()
     try:
-        vectors = release.embed([r.user_query for r in requests])
+        vectors = release.embed_asked(requests)
     except EncodingError as error:
         log.warning("encoding failed", generation=release.generation, reason=str(error))
         fault = SearchError(code="encoding_failed", message=str(error), retryable=True)
@@ -166,6 +170,16 @@ def _answered(
             requests, hits, faults, notes, something, facets, strict=True
         )
     ]
+
+
+def _no_pictures(request: SearchRequest, release: LoadedRelease) -> Answered:
+    message = (
+        f"the model of generation {release.generation} reads texts only: ask by text, or serve one that sees "
+        "pictures, too"
+    )
+    fault = SearchError(code="no_pictures", message=message)
+    response = _response(request, release, [], fault=fault)
+    return Answered(response.model_copy(update={"status": Status.REJECTED}), found=False)
 
 
 def _timings(embed_ms: float, started: float) -> Timings:

@@ -17,6 +17,9 @@ BROWSING = 1.0  # facets, groups, another order: all candidates are looked at
 TRAITS = 2.0  # conditions on attributes: the products that meet them are named to the index
 # What costs more is searched alone, and one at a time.
 HEAVY = 8.0
+# What encoding a picture costs: 4 to 9 times a short text and its search, in models of the size of ViT-B/32
+# and ViT-B/16. It makes a request heavy, so that no text shares a batch with it.
+PICTURE = 8.0
 _NEWEST = 0.3
 _LONGEST_S = 1.0
 
@@ -33,7 +36,8 @@ def cost_of(request: SearchRequest) -> float:
     traits = TRAITS if any(is_trait(f.field) for f in request.filters) else 0.0
     asked = len(values) / VALUES + sum(map(len, values)) / CHARACTERS
     browsing = BROWSING if browses(request) else 0.0
-    return 1.0 + (request.k + request.offset) / HITS + asked + traits + browsing
+    picture = PICTURE if request.image is not None else 0.0
+    return 1.0 + (request.k + request.offset) / HITS + asked + traits + browsing + picture
 
 
 def heavy(cost: float) -> bool:

@@ -85,8 +85,10 @@ class Counts:
         tally.errors += failed
         tally.empty += empty
         self._recent.append((time.monotonic(), response.timings.total_ms))
-        if request is not None and (request.filters or request.offset or browses(request)):
-            return  # what it takes is a matter of the filter, the page, and what is asked for besides
+        if request is not None and (
+            request.filters or request.offset or request.image is not None or browses(request)
+        ):
+            return  # what it takes is a matter of filter, page, picture, and of what is asked for besides
         tally.latencies[
             bisect_left(LATENCY_BOUNDS_MS, response.timings.embed_ms + response.timings.search_ms)
         ] += 1

@@ -1,5 +1,6 @@
 """The answers to requests that are not searched: refused, expired, or too many at once. Pure."""
 
+from schemas.rejections import Rejection
 from schemas.search import SearchError, SearchResponse, Status
 from searcher.requests import Accepted, BadRequest
 
@@ -31,6 +32,12 @@ def expired(accepted: Accepted, *, now_ms: float, skew_ms: float) -> SearchRespo
         Status.EXPIRED,
         SearchError(code="clock_skew" if skew_ms < 0 else "expired", message=message, retryable=True),
     )
+
+
+def unfit(accepted: Accepted, picture: Rejection) -> SearchResponse:
+    """Return the answer to a request whose picture is none, or none that may be decoded."""
+    error = SearchError(code=picture.reason.value, message=f"image: {picture.problems[0].message}")
+    return _without_hits(accepted, Status.REJECTED, error)
 
 
 def overloaded(accepted: Accepted, *, wait_s: float) -> SearchResponse:

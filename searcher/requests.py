@@ -5,22 +5,23 @@ request came too late, and what is found, it does not know.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from broker.records import Headers, Record, bytes_of
 from retrieval.filters import FilterError, check
-from schemas import decoding
 from schemas.base import Id
-from schemas.bounds import HEADER_BYTES, HEADER_DIGITS, REQUEST_BYTES
-from schemas.rejections import Rejection
+from schemas.bounds import HEADER_BYTES, HEADER_DIGITS
+from schemas.rejections import Reason, Rejection
+from schemas.request_reading import read_request
 from schemas.search import CORRELATION_ID, REPLY_PARTITION, REPLY_TOPIC, SearchError, SearchRequest
 from schemas.text import normalise_query
 
 _BIG_ENDIAN_INT_BYTES = 4
 _ID: TypeAdapter[str] = TypeAdapter(Id)
+_TOO_LARGE = frozenset({Reason.TOO_LARGE, Reason.IMAGE_TOO_LARGE})
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Address:
 class Accepted:
     """A valid request.
 
-    ``sent_ms`` is its Kafka timestamp in epoch milliseconds, None when the record has none.
+    ``sent_ms`` is its Kafka timestamp in epoch milliseconds, None when the record has none. One that asks by
+    a picture is kept without the value of its record; without a text its ``user_query`` is empty.
     """
 
     request: SearchRequest
@@ -46,8 +48,8 @@ class Accepted:
 
     @property
     def bytes(self) -> int:
-        """The size of the record that is kept for it."""
-        return bytes_of(self.record)
+        """The size of what is kept for it: its record, its picture."""
+        return bytes_of(self.record) + len(self.request.image or b"")
 
     def remaining_ms(self, now_ms: float) -> float:
         """Return how long the client still waits; 0 or less once it does not."""
@@ -78,15 +80,15 @@ def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accep
     """
     sent_ms = record.timestamp_ms if record.timestamp_ms >= 0 else None
     address, fault = _address(record, reply_topics, default)
-    if len(record.value or b"") > REQUEST_BYTES:
-        fault = SearchError(code="too_large", message=f"a request has at most {REQUEST_BYTES} bytes")
-        return BadRequest(
-            _as_id((record.key or b"").decode(errors="replace")), address, fault, sent_ms, record
-        )
-    request = decoding.read(record.value, SearchRequest)
+    request = read_request(record.value)
     if isinstance(request, Rejection):
         first = request.problems[0]
         message = f"{first.loc or 'request'}: {first.message}"[:500]
+        if request.reason in _TOO_LARGE:  # it is not read again for its id
+            fault = SearchError(code=request.reason.value, message=message)
+            return BadRequest(
+                _as_id((record.key or b"").decode(errors="replace")), address, fault, sent_ms, record
+            )
         return BadRequest(
             _id_of(record),
             address,
@@ -97,7 +99,11 @@ def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accep
     fault = fault or _fault(request)
     if fault is not None:
         return BadRequest(request.request_id, address, fault, sent_ms, record)
-    return Accepted(request, address, sent_ms, record)
+    if request.image is None:
+        return Accepted(request, address, sent_ms, record)
+    if not normalise_query(request.user_query):
+        request = request.model_copy(update={"user_query": ""})
+    return Accepted(request, address, sent_ms, replace(record, value=None))
 
 
 def refused_for_a_fault(record: Record, kind: str, default: str) -> BadRequest:
@@ -111,8 +117,8 @@ def refused_for_a_fault(record: Record, kind: str, default: str) -> BadRequest:
 
 
 def _fault(request: SearchRequest) -> SearchError | None:
-    if not normalise_query(request.user_query):
-        return SearchError(code="blank_query", message="user_query holds no text")
+    if request.image is None and not normalise_query(request.user_query):
+        return SearchError(code="blank_query", message="user_query holds no text, and there is no image")
     try:
         check(request.filters)
     except FilterError as error:

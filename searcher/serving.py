@@ -38,6 +38,7 @@ from searcher.endings import expired, failed, overloaded, rejected
 from searcher.exploring import Explorer
 from searcher.finishing import Finishing
 from searcher.metrics import AGAIN, BATCH_SIZE
+from searcher.preparing import Preparing
 from searcher.recent import Recent
 from searcher.refusing import note_refusal
 from searcher.replying import Replies, Reply
@@ -100,6 +101,7 @@ class Server:
         self._searching: dict[object, list[Accepted]] = {}
         self._heavy = False
         self._stirred = asyncio.Event()
+        self._preparing = Preparing(self._admission, finish=self._finishing.finish, ready=self._stirred.set)
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set, and finish the open batches.
@@ -108,9 +110,9 @@ class Server:
         good.
         """
         open_batches: set[asyncio.Task[None]] = set()
-        reading = asyncio.create_task(self._read_on())
+        beside = [asyncio.create_task(self._read_on()), asyncio.create_task(self._preparing.run())]
         try:
-            while not (stopping.is_set() or reading.done()):
+            while not (stopping.is_set() or any(task.done() for task in beside)):
                 for ended in {batch for batch in open_batches if batch.done()}:
                     open_batches.remove(ended)
                     ended.result()
@@ -121,8 +123,9 @@ class Server:
                     open_batches.add(asyncio.create_task(self._serve_batch(asked, encoded)))
                     await encoded.wait()
         finally:
-            reading.cancel()
-            results = await asyncio.gather(reading, *open_batches, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            results = await asyncio.gather(*beside, *open_batches, return_exceptions=True)
             results += await asyncio.gather(self._finishing.rest(), return_exceptions=True)
         for fault in results:
             if isinstance(fault, Exception):
@@ -141,6 +144,7 @@ class Server:
             ]
             await self._finishing.finish([*late, *taken])
             self._read_up_ms = await self._group.read_up_ms() or self._read_up_ms
+            self._preparing.look()
             self._stirred.set()
 
     @staticmethod

@@ -15,12 +15,12 @@ APPLICATION = "searchloop"
 def query_id_of(request: SearchRequest) -> str | None:
     """Return the id that ties clicks to this search.
 
-    The client's, or one made from the request id when a shopper is named. None for an anonymous request, from
-    which nothing can be learnt. A request that comes again gets the same id.
+    The client's, or one made from the request id when a shopper is named. None for an anonymous request and
+    for a picture alone, from which nothing can be learnt. A request that comes again gets the same id.
     """
     if request.query_id is not None:
         return request.query_id
-    if request.client_id or request.session_id or request.user_id:
+    if request.user_query and (request.client_id or request.session_id or request.user_id):
         return str(uuid.uuid5(_NAMESPACE, f"query:{request.request_id}"))
     return None
 
@@ -28,12 +28,14 @@ def query_id_of(request: SearchRequest) -> str | None:
 def search_event(
     request: SearchRequest, response: SearchResponse, *, at_ms: int, key: bytes
 ) -> Search | None:
-    """Return the event, or None for an answer without result or without a shopper.
+    """Return the event, or None for an answer without result, without a shopper, or to a picture alone.
 
     ``at_ms`` is epoch milliseconds, ``key`` the seal's. Its event id comes from the request id: when an
     answer is written twice after a crash, intake counts the search once.
     """
     if response.status not in {Status.OK, Status.PARTIAL} or response.query_id is None:
+        return None
+    if not request.user_query:  # what is learnt is by text
         return None
     return Search(
         event_id=str(uuid.uuid5(_NAMESPACE, f"search:{request.request_id}")),

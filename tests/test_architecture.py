@@ -48,7 +48,7 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "stream": frozenset({"schemas", "broker", "process", "artefacts", "media", "inbound"}),
     "trainer": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
     "indexer": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
-    "searcher": frozenset({"schemas", "broker", "process", "retrieval"}),
+    "searcher": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
     "api": frozenset({"schemas", "broker", "process", "inbound"}),
     "embedded": frozenset({"schemas"}),
     "simulator": frozenset({"schemas"}),

@@ -8,6 +8,7 @@ from PIL import Image, ImageCms
 
 from media.images import pixels, prepare
 from media.preparation import PREPARATION, SIDE
+from schemas.bounds import IMAGE_BYTES
 from schemas.rejections import Reason, Rejection
 from tests.media.hostile_pictures import animation, encoded, photo, png
 
@@ -131,6 +132,22 @@ def test_only_pixels_come_out() -> None:
 def test_the_same_bytes_give_the_same_bytes() -> None:
     data = encoded(photo((1000, 700), "CMYK"), "JPEG")
     assert prepare(data) == prepare(data)
+
+
+def test_a_prepared_picture_that_is_prepared_again_stays_as_it_is() -> None:
+    for path in sorted(KEPT.iterdir()):
+        prepared = prepare(path.read_bytes())
+        assert isinstance(prepared, bytes)
+        assert prepare(prepared) == prepared, path.name
+
+
+def test_whatever_it_shows_a_prepared_picture_may_be_searched_by() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2 * SIDE, SIDE * 2, 3), dtype=np.uint8)
+    for side in (SIDE, 2 * SIDE):
+        prepared = prepare(encoded(Image.fromarray(noise[:side, :side]), "PNG"))
+        assert isinstance(prepared, bytes)
+        assert len(prepared) < IMAGE_BYTES * 0.9
+        assert prepare(prepared) == prepared
 
 
 def test_a_prepared_picture_is_read_as_a_square_of_the_model_s_side() -> None:

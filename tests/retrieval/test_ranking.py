@@ -88,6 +88,12 @@ def test_a_weighed_part_without_a_source_is_an_error():
         contest("q", VECTOR, {"a": 0.9}, {}, HYBRID)
 
 
+def test_a_picture_alone_competes_by_the_cosine_alone():
+    """All other parts read a text."""
+    found = contest("", VECTOR, {"a": 0.9, "b": 0.2}, {"words": Planted({"b": 9.0, "c": 9.0})}, HYBRID)
+    assert found.complete(lambda _: {"c": 0.9}) == {"dense": {"a": 0.9, "b": 0.2}}
+
+
 def test_without_further_parts_nobody_is_asked():
     found = contest("q", VECTOR, {"a": 0.9}, {"words": Planted({"b": 1.0})}, Ranking())
     assert (found.parts, dict(found.opinions)) == ({"dense": {"a": 0.9}}, {})

@@ -5,7 +5,7 @@ import itertools
 from broker.records import Headers, Record
 from schemas.search import SearchRequest
 from searcher.costing import cost_of
-from searcher.requests import Accepted, Address
+from searcher.requests import Accepted, read
 from searcher.waiting import WaitingRequest
 
 NOW_MS = 1_000_000
@@ -20,9 +20,6 @@ def record(
 
 
 def asked(request_id: str = "r", cost: float | None = None, **fields: object) -> WaitingRequest:
-    read = record(request_id, **fields)  # type: ignore[arg-type]
-    request = SearchRequest.from_json(read.value or b"")
-    return WaitingRequest(
-        Accepted(request, Address("answers"), read.timestamp_ms, read),
-        cost_of(request) if cost is None else cost,
-    )
+    accepted = read(record(request_id, **fields), {"answers": 1}, "answers")  # type: ignore[arg-type]
+    assert isinstance(accepted, Accepted)
+    return WaitingRequest(accepted, cost_of(accepted.request) if cost is None else cost)

@@ -4,8 +4,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from broker.records import Record
+from schemas.bounds import IMAGE_BYTES
 from schemas.search import Status
-from searcher.admission import Admission
+from searcher.admission import MOST_PICTURES, PICTURES_BYTES, WAITING_BYTES, Admission
 from searcher.replying import Reply
 from searcher.serving import Server
 from tests.searcher.asking import NOW_MS, record
@@ -159,3 +160,79 @@ def test_what_has_waited_too_long_is_counted_among_what_waits_no_more(desk: Admi
     (reply,) = desk.late(now_ms=NOW_MS + 2000)
     assert reply.response.status is Status.EXPIRED
     assert REGISTRY.get_sample_value("searchloop_search_waiting") == 0
+
+
+def waiting() -> float | None:
+    return REGISTRY.get_sample_value("searchloop_search_waiting")
+
+
+def test_a_picture_is_prepared_before_its_request_waits_for_its_turn_and_texts_do_not_wait_for_it(
+    desk: Admission,
+):
+    read = record("seen", user_query=" ", image=b"a file")
+    assert take_in(desk, read) == []
+    assert take_in(desk, record("text")) == []
+    assert waiting() == 2
+    asked = desk.next_picture()
+    assert asked is not None
+    assert (asked.request.request_id, asked.request.user_query, asked.request.image) == (
+        "seen", "", b"a file",
+    )  # fmt: skip
+    assert asked.record.value is None, "the picture is not held twice"
+    assert waiting() == 2
+    desk.begin()
+    for one in (read, record("text")):
+        take_in(desk, one)
+    assert desk.next_picture() == asked
+    assert [r.to.record.key for r in answered(desk)] == [b"text"]
+    assert desk.prepared(b"prepared", now_ms=NOW_MS + 20) == []
+    (found,) = desk.take(10, heavy_too=True)
+    assert (found.accepted.request.image, found.accepted.record) == (b"prepared", asked.record)
+
+
+def test_a_picture_that_was_being_prepared_under_an_earlier_assignment_is_forgotten(desk: Admission):
+    """It is read again: two answers would be one too many."""
+    read = record("seen", image=b"a file")
+    take_in(desk, read)
+    assert desk.next_picture() is not None
+    desk.begin()
+    assert desk.prepared(b"prepared", now_ms=NOW_MS + 20) == []
+    assert answered(desk) == []
+    assert waiting() == 0
+    take_in(desk, read)
+    assert desk.next_picture() is not None
+
+
+def test_what_is_said_in_place_of_a_picture_is_committed_with_its_answer(desk: Admission):
+    from searcher.endings import expired  # noqa: PLC0415 any answer will do
+
+    read = record("seen", image=b"a file")
+    take_in(desk, read)
+    asked = desk.next_picture()
+    assert asked is not None
+    (reply,) = desk.prepared(expired(asked, now_ms=NOW_MS, skew_ms=0.0), now_ms=NOW_MS + 20)
+    assert desk.committable() == []
+    desk.done([reply])
+    assert [r.offset for r in desk.committable()] == [read.offset]
+
+
+def test_a_picture_that_waits_too_long_to_be_prepared_is_told_so(desk: Admission):
+    take_in(desk, record("seen", image=b"a file", timeout_ms=1000))
+    (late,) = desk.late(now_ms=NOW_MS + 2000)
+    assert (late.response.request_id, late.response.status) == ("seen", Status.EXPIRED)
+    assert desk.next_picture() is None
+
+
+def test_a_thousand_pictures_hold_a_bounded_number_of_bytes_and_texts_keep_their_places():
+    desk = Admission({"answers": 2}, "answers", "main", refuse=Server._rejected)
+    image, told = bytes(IMAGE_BYTES), 0
+    take_in(desk, record("text", client_id="ann"))
+    for n in range(1000):
+        told += len(take_in(desk, record(f"{n}", image=image, client_id=f"c{n}", timeout_ms=600_000)))
+        if n % 2:  # half of them are prepared meanwhile
+            desk.next_picture()
+            told += len(desk.prepared(image, now_ms=NOW_MS + 10))
+    held = 1001 - told
+    assert held * IMAGE_BYTES <= WAITING_BYTES + PICTURES_BYTES
+    assert held < MOST_PICTURES
+    assert "text" in [one.accepted.request.request_id for one in desk.take(500, heavy_too=False)]

@@ -15,7 +15,9 @@ def request(**fields: object) -> SearchRequest:
     return SearchRequest.model_validate({"request_id": "r", "user_query": "tv", **fields})
 
 
-@pytest.mark.parametrize("fields", [{"k": 200, "offset": 1000}, {"filters": MANY}, {"filters": LONG}])
+@pytest.mark.parametrize(
+    "fields", [{"image": b"a file"}, {"k": 200, "offset": 1000}, {"filters": MANY}, {"filters": LONG}]
+)
 def test_what_works_the_index_hard_is_searched_alone_and_is_no_example_of_what_shoppers_ask(
     fields: dict[str, object],
 ):

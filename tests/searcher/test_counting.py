@@ -53,6 +53,13 @@ def asked(query: str, client: str | None = "c1", **fields: object) -> SearchRequ
     )
 
 
+def test_what_a_picture_takes_says_nothing_of_plain_searches() -> None:
+    counts = Counts()
+    counts.add(answer(ms=900.0), SearchRequest(request_id="r", image=b"prepared", client_id="c1"))
+    (served,) = counts.served()
+    assert (served.answers, sum(served.latency_counts), sum(served.plain_by_client)) == (1, 0, 0)
+
+
 def pointer(generation: int, sequence: int, cause: str = "promote") -> LivePointer:
     return LivePointer(sequence=sequence, live=a_release(generation), cause=cause)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from broker.records import Headers, Record
-from schemas.bounds import HEADER_BYTES, REQUEST_BYTES
+from schemas.bounds import HEADER_BYTES, IMAGE_CHARS, REQUEST_BYTES
 from schemas.search import SearchRequest, SearchResponse, Status
 from searcher.requests import Accepted, Address, BadRequest, read
 
@@ -90,7 +90,15 @@ def test_a_reply_partition_that_does_not_exist_is_refused(raw: bytes):
         ({"request_id": "r9", "user_query": "tv", "k": 0}, "r9", "invalid_request"),
         ({"request_id": 12, "user_query": 4}, "12", "invalid_request"),
         ({"user_query": "tv"}, "from-key", "invalid_request"),
+        (b'{"request_id":"r9","image":"AAAA","image_weight":NaN}', "from-key", "invalid_request"),
         ({"request_id": "r9", "user_query": " <b></b> "}, "r9", "blank_query"),
+        ({"request_id": "r9"}, "r9", "blank_query"),
+        ({"request_id": "r9", "image": ""}, "r9", "blank_query"),
+        ({"request_id": "r9", "image": "no base64"}, "r9", "invalid_request"),
+        ({"request_id": "r9", "image": "A" * (IMAGE_CHARS + 4)}, "from-key", "image_too_large"),
+        ({"request_id": "r9", "image": "A" * 8_000_000}, "from-key", "image_too_large"),
+        ({"request_id": "r9", "image": "AAAA", "image_weight": 2}, "r9", "invalid_request"),
+        ({"request_id": "r9", "image": "AAAA", "k": "x" * REQUEST_BYTES}, "from-key", "too_large"),
         (
             {
                 "request_id": "r9",
@@ -111,6 +119,15 @@ def test_a_bad_request_is_refused_under_the_best_id_there_is(value: object, requ
     found = read(record(value), TOPICS, "answers")
     assert isinstance(found, BadRequest)
     assert (found.request_id, found.error.code, found.error.retryable) == (request_id, code, False)
+
+
+@pytest.mark.parametrize("text", [None, "", " ", "<b></b>"])
+def test_a_picture_alone_is_a_request_without_text(text: str | None):
+    found = read(record({"request_id": "r1", "image": "AAAA", "user_query": text}), TOPICS, "answers")
+    assert isinstance(found, Accepted)
+    assert (found.request.user_query, found.request.image) == ("", b"\0\0\0")
+    assert found.record.value is None
+    assert (found.record.key, found.bytes) == (b"from-key", len(b"from-key") + 3)
 
 
 def test_null_and_empty_mean_absent_as_generated_models_send_them():

@@ -44,6 +44,19 @@ def test_the_event_says_what_a_rule_placed_and_not_what_it_changed_otherwise():
     assert len(event.shown()) == 10
 
 
+def test_what_was_shown_for_a_picture_is_told_only_where_there_is_a_text_to_learn_by():
+    beside = request(client_id="c1", image=b"prepared")
+    event = search_event(beside, response(beside), at_ms=5, key=KEY)
+    assert event is not None
+    assert event.user_query == "TV"
+    alone = request(client_id="c1", image=b"prepared", user_query="")
+    assert query_id_of(alone) is None
+    named = request(client_id="c1", image=b"prepared", user_query="", query_id="q1")
+    assert query_id_of(named) == "q1"
+    for one in (alone, named):
+        assert search_event(one, response(one), at_ms=5, key=KEY) is None
+
+
 def test_a_request_that_comes_again_gives_the_same_event():
     to = request(client_id="c1")
     assert search_event(to, response(to), at_ms=5, key=KEY) == search_event(
