@@ -10,11 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from math import inf
 
 from retrieval.filters import above, is_trait
-from retrieval.traits import NO_TRAITS, Traits, same_field, term
+from retrieval.traits import NO_TRAITS, Traits, Value, same_field, term
 from schemas.bounds import EXACT_INTEGER, FACET_VALUES, FILTER_CHARS
 from schemas.search import Facet, FacetCount, ScoredHit, SearchRequest
-
-Value = str | float | bool
 
 
 def browses(request: SearchRequest) -> bool:
@@ -31,11 +29,11 @@ def traits_read(request: SearchRequest) -> set[str]:
 def values_of(field: str, hit: ScoredHit, traits: Traits) -> Mapping[str, Value]:
     """Return what a product has of a field: each value by the form in which it is compared.
 
-    Of a category also those that hold it, the widest first.
+    Of a category also those that hold it, the widest first; of a list the first ``FACET_VALUES``.
     """
     name = same_field(field)
     if is_trait(name):
-        return traits.values.get(name, {})
+        return traits.own(name, FACET_VALUES)
     if name == "product_id":
         return {hit.product_id: hit.product_id}
     value = hit.fields.get(name)

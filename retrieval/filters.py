@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from retrieval.rows import MAX_BYTES, PATH_SEPARATOR, cut
-from retrieval.traits import NO_TRAITS, Traits, same_field, tag, term
+from retrieval.traits import NO_TRAITS, Traits, Value, number, same_field, tag, term
 from schemas.search import ATTRIBUTES, GROUP, Filter
 from schemas.text import clean_text
 
@@ -100,10 +100,12 @@ def meets(
 
 
 def _has(one: Condition, traits: Traits) -> bool:
+    own = traits.own(one.field)
     if one.op:
-        compared = _COMPARED[one.op]
-        return any(compared(own, one.number) for own in traits.numbers.get(one.values[0], ()))
-    return traits.tags.isdisjoint(one.values) == one.negated
+        numbers = (n for value in own.values() if (n := number(value)) is not None)
+        return any(_COMPARED[one.op](n, one.number) for n in numbers)
+    tags = {tag(one.field), *(tag(one.field, value) for value in own)} if own else set()
+    return tags.isdisjoint(one.values) == one.negated
 
 
 def _meets(one: Condition, product_id: str, fields: Mapping[str, Any]) -> bool:
@@ -168,7 +170,7 @@ def _trait(f: Filter) -> Condition:
     return Condition(name, tuple(tag(name, one) for one in terms), negated=f.op == "ne")
 
 
-def _values(f: Filter) -> list[str | float | bool]:
+def _values(f: Filter) -> list[Value]:
     """Return the one value of ``eq`` and ``ne``, or those of ``in``."""
     if f.op != "in":
         if isinstance(f.value, list):
@@ -191,7 +193,7 @@ def _name(f: Filter) -> str:
     return f.field if f.field.isprintable() and len(f.field) <= _NAMED else repr(f.field[:_NAMED])
 
 
-def _text(value: str | float | bool) -> str:
+def _text(value: Value) -> str:
     return value if isinstance(value, str) else term(value)
 
 

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from itertools import islice
 from typing import Self
 
 from schemas.products import Attribute, CatalogProduct
 from schemas.search import ATTRIBUTES, GROUP
 from schemas.text import normalise_query
 
+Value = str | float | bool
 # As a person writes a number. A zero in front makes it a code; longer ones are codes, too.
 _PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,9})?", re.ASCII)
 _SHORT = 100
@@ -36,7 +38,7 @@ def spelling(text: str) -> str:
 _remembered = lru_cache(10_000)(normalise_query)  # a shop has few names and values, each thousands of times
 
 
-def number(value: str | float | bool) -> float | None:
+def number(value: Value) -> float | None:
     """Return the finite number that a value is, or as text stands for.
 
     >>> number(42), number("42.50"), number("007"), number(True)
@@ -54,7 +56,7 @@ def number(value: str | float | bool) -> float | None:
     return found + 0.0 if math.isfinite(found) else None  # no -0.0
 
 
-def term(value: str | float | bool) -> str:
+def term(value: Value) -> str:
     """Return the form in which a value is compared; "" for one that says nothing.
 
     >>> term("Dark Red"), term(42.0), term("42.50"), term(True)
@@ -96,10 +98,21 @@ class Traits:
         """Take them of a product."""
         return cls(product.attributes, product.group_id, product.first_seen_ms)
 
+    def own(self, name: str, most: int | None = None) -> Mapping[str, Value]:
+        """Return the values of one field, in its one form, as ``values`` has them; no other is read.
+
+        ``most``: as many of them are looked at; None: all.
+        """
+        if name == GROUP:
+            return {self.group_id: self.group_id} if self.group_id else {}
+        written = (value for key, value in self.attributes.items() if same_field(ATTRIBUTES + key) == name)
+        each = islice((one for value in written for one in _single(value)), most)
+        return {t: one for one in each if (t := term(one))}
+
     @cached_property
-    def values(self) -> Mapping[str, Mapping[str, str | float | bool]]:
+    def values(self) -> Mapping[str, Mapping[str, Value]]:
         """By field, in its one form: each value that says something, by its term, as the shop writes it."""
-        found: dict[str, dict[str, str | float | bool]] = {}
+        found: dict[str, dict[str, Value]] = {}
         for name, value in self.attributes.items():
             own = {t: one for one in _single(value) if (t := term(one))}
             if own:
@@ -125,7 +138,7 @@ class Traits:
         return {name: own for name, own in found.items() if own}
 
 
-def _single(value: Attribute) -> Iterable[str | float | bool]:
+def _single(value: Attribute) -> Iterable[Value]:
     return value if isinstance(value, list) else (value,)
 
 

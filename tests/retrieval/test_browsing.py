@@ -76,6 +76,8 @@ def test_values_are_bounded_and_what_is_left_out_is_said():
     assert (len(own.counts), own.others) == (FACET_VALUES, 9)
     assert [len(str(c.value)) for c in long.counts] == [FILTER_CHARS]
     assert long.others == len(many) - 1
+    (few,) = facets(["attributes.list"], many[:1], {"p0": Traits({"list": [str(n) for n in range(5000)]})})
+    assert (len(few.counts), few.others) == (FACET_VALUES, 0)
     (big,) = facets(["attributes.big"], many[:1], {"p0": Traits({"big": 10**400})})
     assert Facet.from_json(big.to_json()) == big
     assert big.counts[0].value == str(10**400)

@@ -193,7 +193,9 @@ def test_a_spelling_is_settled_and_a_tag_tells_names_and_values_apart(text: str)
     assert spelling(spelling(text)) == spelling(text)
     assert term(text) == term(term(text))
     assert (number(text) is None) or term(text) == term(number(text) or 0.0)
-    assert len({tag("a", text), tag("a" + text), tag(text, "a")}) == (2 if not text else 3) or text == "a"
+    name = spelling(text)  # fields have their one form, which holds no control character
+    said = {("a", name), ("a" + name, ""), (name, "a"), (name + "a", "")}
+    assert len({tag(*one) for one in said}) == len(said)
 
 
 def test_traits_come_back_as_they_were_sent_and_go_with_their_product():
