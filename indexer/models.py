@@ -15,9 +15,10 @@ import structlog
 
 from indexer.lanes import Lane
 from indexer.metrics import VECTORS_REMEMBERED
-from media.pictures import StorageError
+from media.pictures import StorageError, stored_pictures
 from retrieval.document import document_hash
-from retrieval.encoder import Encoder, Pictures, Vectors
+from retrieval.encoder import Encoder, Vectors
+from retrieval.golden_vectors import GoldenVectors
 from retrieval.model_folder import ModelError
 
 log = structlog.get_logger(__name__)
@@ -59,22 +60,23 @@ class Remembered:
 class Models:
     """Encoders by the sha256 of their model: two generations with the same weights share one."""
 
-    def __init__(self, lane: Lane, threads: int, pictures: Pictures | None = None) -> None:
-        """``pictures``: where the pictures of documents are read, for models that see them."""
+    def __init__(self, lane: Lane, threads: int, artefacts: str) -> None:
+        """``artefacts``: the address of the store of prepared pictures and golden vectors."""
         self._lane = lane
         self._threads = threads
-        self._pictures = pictures
+        self._artefacts = artefacts
         self._loaded: dict[str, Encoder] = {}
         self._remembered: dict[str, Remembered] = {}
 
     async def load(self, model: str, sha256: str | None = None) -> Encoder:
         """Load a model, or return it when it is loaded.
 
-        Raises ``ModelError`` when it is missing or not the one of ``sha256``.
+        Raises ``ModelError`` when it is missing, not the one of ``sha256``, or says something else here than
+        where it was first loaded.
         """
         if sha256 in self._loaded:
             return self._loaded[sha256]
-        encoder = await self._lane(_load, model, self._threads, self._pictures)
+        encoder = await self._lane(_load, model, self._threads, self._artefacts)
         if sha256 not in {None, encoder.fingerprint}:
             raise ModelError(
                 f"model {model} is not the one that the release names by its fingerprint {str(sha256)[:12]}"
@@ -132,11 +134,15 @@ class Models:
         }
 
 
-def _load(model: str, threads: int, pictures: Pictures | None) -> Encoder:
+def _load(model: str, threads: int, artefacts: str) -> Encoder:
+    golden = GoldenVectors(artefacts)
     try:
-        return Encoder.load(model, threads=threads, pictures=pictures)
+        encoder = Encoder.load(model, threads=threads, pictures=stored_pictures(artefacts))
+        golden.check(encoder)
+        golden.keep(encoder)
     except ModelError:
         raise
     except Exception as error:
         # Whatever a library raises on a broken folder is a fault of the candidate, not of this process
         raise ModelError(f"model {model} cannot be loaded: {type(error).__name__}: {error}") from error
+    return encoder

@@ -26,7 +26,6 @@ from indexer.lanes import Lane
 from indexer.ledger import Ledger
 from indexer.models import Models
 from indexer.watching import Watch
-from media.pictures import stored_pictures
 from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
@@ -85,8 +84,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         milvus = Pulse("Milvus")
         health.faults["milvus"] = milvus.fault
 
-        pictures = stored_pictures(settings.artefact_address)
-        models = Models(encoding, settings.torch_threads, pictures)
+        models = Models(encoding, settings.torch_threads, settings.artefact_address)
         sync = CatalogSync(store, serving, models)
         ledger = await Ledger.open(settings, producer, claims)
         since = {(settings.topic(RELEASES.name), 0): ledger.begins}

@@ -177,9 +177,12 @@ class Encoder:
         keys = [picture_of(one) for one in documents] if self.sees else []
         if not any(keys):
             return texts
-        pictures = self._pictured(keys)
+        return self.fuse(texts, self._pictured(keys))
+
+    def fuse(self, texts: Vectors, pictures: Vectors) -> Vectors:
+        """Return (n, dim) unit rows of both, by the model's weights; zeros stand for no picture."""
         of_text, of_picture = self._weights.shares(np.asarray(pictures.any(axis=1)))
-        return self._unit(of_text * texts + of_picture * pictures, len(documents))
+        return self._unit(of_text * texts + of_picture * pictures, len(texts))
 
     def encode_pictures(self, prepared: Sequence[bytes]) -> Vectors:
         """Return (n, dim) unit rows of prepared pictures (``media.images``), in the space of the texts.

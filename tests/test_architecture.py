@@ -119,7 +119,7 @@ SHARED_MODULES: Mapping[str, str] = {
 SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "msgspec", "ftfy", "yaml"})
 # Where an import may stand in a function: the command line looks for its verbs, few models need a library
 # that takes 240 MB, and few shops have pictures.
-LATE = frozenset({"cli.py", "media/pictures.py", "retrieval/encoder.py"})
+LATE = frozenset({"cli.py", "media/pictures.py", "retrieval/encoder.py", "retrieval/golden_vectors.py"})
 HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})
 # The verbs that encode text. Loading torch takes seconds, which every other verb spares its user.
 LOADING = frozenset({"commands/demo.py", "commands/doctor.py", "commands/evaluate.py"})

@@ -60,7 +60,7 @@ class SeeingEncoder:
 
 
 async def models_of(encoder: SeeingEncoder, lane: Lane) -> Models:
-    models = Models(lane, 1)
+    models = Models(lane, 1, "")
     models._loaded["m"], models._remembered["m"] = encoder, Remembered()  # type: ignore[assignment]
     return models
 

@@ -123,7 +123,7 @@ async def recovered(settings: IndexerSettings, opened: Opener, store: VectorStor
         return Approvals()
 
     with Lane("serving") as lane, Lane("encoding") as encoding:
-        models = Models(encoding, 1)
+        models = Models(encoding, 1, "")
         sync = CatalogSync(store, lane, models)
         deployer = Deployer(settings, await opened(settings), store, lane, sync, nothing, models)
         await deployer.recover()

@@ -15,7 +15,8 @@ from typing import NamedTuple, Self
 import polars as pl
 
 from media.pictures import stored_pictures
-from retrieval.encoder import Encoder, EncodingError, Pictures, Vectors
+from retrieval.encoder import Encoder, EncodingError, Vectors
+from retrieval.golden_vectors import GoldenVectors
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of, with_ranker
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
@@ -67,7 +68,7 @@ def evaluate(
     judged: Mapping[str, pl.DataFrame] | None = None,
     language: str,
     threads: int | None = None,
-    pictures: Pictures | None = None,
+    artefacts: str = "",
 ) -> Evaluation:
     """Rank with every system and score it.
 
@@ -78,11 +79,11 @@ def evaluate(
     ``rrf``: base and BM25 fused by rank. ``remembered``: the pairs (query, product_id, credit, client) of
     which candidate and base have a memory; None: no memory. The candidate's memory and ranker are kept in the
     folders ``memory`` and ``ranker``. ``refreshed``: systems whose release remembers the test; they rank by
-    their own coefficients and a memory of the same pairs as the candidate. ``pictures``: where those of the
-    catalogue are read. ``clients`` (query, product_id, client, credit) say which queries are rare.
-    ``judged``: further qrels by name,
-    scored on their own. Products that the catalogue lacks do not count. A model that cannot be loaded or
-    gives no finite vectors has no rows and is named in ``facts.problems``.
+    their own coefficients and a memory of the same pairs as the candidate. ``artefacts``: the store of the
+    catalogue's pictures, in which golden vectors of the candidate are kept. ``clients`` (query, product_id,
+    client, credit) say which queries are rare. ``judged``: further qrels by name, scored on their own.
+    Products that the catalogue lacks do not count. A model that cannot be loaded or gives no finite vectors
+    has no rows and is named in ``facts.problems``.
     """
     named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
     tests = {
@@ -94,7 +95,7 @@ def evaluate(
     taken = [] if remembered is None else taken_of(remembered)
     given = _Given(rankings or {}, refreshed)
     validation, kept = Validation.of(inner), _Kept(memory, ranker)
-    contest = _Contest(catalog, texts, words, validation, given, taken, kept, seed, threads, pictures)
+    contest = _Contest(catalog, texts, words, validation, given, taken, kept, seed, threads, artefacts)
     contest.rank_without_model(weighted)
     for system in sorted(
         models, key=lambda name: (MODELS.index(name) if name in MODELS else len(MODELS), name)
@@ -144,7 +145,7 @@ class _Contest:
     kept: _Kept
     seed: int
     threads: int | None
-    pictures: Pictures | None
+    store: str
     rankings: dict[str, list[list[str]]] = field(default_factory=dict)
     without: dict[str, list[list[str]]] = field(default_factory=dict)  # the candidate's, by the part left out
     by_words: list[list[str]] = field(default_factory=list)  # BM25's ranking, deep enough to be fused
@@ -174,9 +175,7 @@ class _Contest:
                 or system == "candidate"
             ):
                 self.last = None  # let go of it before the next is loaded
-                self.last = _Encoded.of(
-                    self, Encoder.load(folder, threads=self.threads, pictures=self.pictures)
-                )
+                self.last = _Encoded.of(self, self._load(folder))
         except (ModelError, EncodingError, OSError, ValueError) as error:
             self.last = None
             self.problems[system] = f"{type(error).__name__}: {error}"[:500]
@@ -185,6 +184,10 @@ class _Contest:
             self._rank_by(system, self.last)
         except (ArtefactError, EncodingError) as error:
             self.problems[system] = f"{type(error).__name__}: {error}"[:500]
+
+    def _load(self, folder: Path) -> Encoder:
+        pictures = stored_pictures(self.store) if self.store else None
+        return Encoder.load(folder, threads=self.threads, pictures=pictures)
 
     def _rank_by(self, system: str, model: "_Encoded") -> None:
         self.artefacts[system] = model.artefact
@@ -203,6 +206,8 @@ class _Contest:
         self.used[system] = own
         if system == "candidate":
             self.vectors = model.embedded.documents
+            if self.store:
+                GoldenVectors(self.store).keep(model.encoder)
             self.read = [model.encoder.read_of(document) for document in self.catalog.documents]
 
     def _ranking(self, system: str, model: "_Encoded", scratch: Path) -> tuple[Ranking, Mapping[str, Source]]:
@@ -344,7 +349,7 @@ def main(arguments: list[str]) -> int:
         judged={name: pl.read_parquet(path) for name, path in request.judged.items()},
         language=request.language,
         threads=request.threads,
-        pictures=stored_pictures(request.artefacts) if request.artefacts else None,
+        artefacts=request.artefacts,
     )
     if request.pinned and found.vectors is not None:
         encoder = Encoder.load(models["candidate"], threads=request.threads)
