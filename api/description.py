@@ -63,6 +63,16 @@ ASKED = {
     ],
     "facets": ["attributes.size"],
 }
+# A GIF of 16 x 16, one of the least that show something.
+SEEN = {
+    "image": "R0lGODdhEAAQAIEAAP8AAP///wAAAAAAACwAAAAAEAAQAEAINgADCBwoEIDBgwYJEkSIUOFAhgcdFoQIQGIAihUlYrS4"
+    "USNFjh89QgQ5UiRDkidNNlQZkaXBgAA7",
+    "image_weight": 0.7,
+    "user_query": "in blue",
+}
+_SEARCH = (
+    "Search by text, by picture (image: base64 of a file; the model that serves must see pictures), or both."
+)
 
 
 @cache
@@ -91,13 +101,13 @@ def _paths() -> dict[str, Any]:
     said = "SearchResponse"
     paths = {
         "/v1/search": {
-            "post": _operation("Search.", "SearchRequest", ASKED, said, (200, *_POST, 502, 504)),
+            "post": _operation(_SEARCH, "SearchRequest", ASKED, said, (200, *_POST, 502, 504)),
             "get": _operation("Search, by an address.", None, None, said, (200, *_BARE, 502, 504))
             | {"parameters": [_parameter(name) for name in PARAMETERS]},
         },
         "/v1/search:batch": {
             "post": _operation(
-                "Several searches at once.", "SearchBatch", {"requests": [ASKED]}, "SearchBatchAnswer",
+                "Several searches at once.", "SearchBatch", {"requests": [ASKED, SEEN]}, "SearchBatchAnswer",
                 (200, *(code for code in _POST if code != 503)),
             )
         },

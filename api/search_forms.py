@@ -8,9 +8,10 @@ from typing import get_args
 from pydantic_core import to_json
 
 from api.bodies import HttpFault
-from schemas.bounds import REQUEST_BYTES, SEARCH_BATCH
-from schemas.decoding import load, read
-from schemas.rejections import Rejection
+from schemas.bounds import SEARCH_BATCH, SEARCH_BATCH_BYTES
+from schemas.decoding import load
+from schemas.rejections import Reason, Rejection
+from schemas.request_reading import LARGEST_BATCH, oversize, read_request
 from schemas.search import Filter, SearchRequest
 
 _PLAIN = (
@@ -27,21 +28,21 @@ def request_of(fields: dict[str, object]) -> SearchRequest | HttpFault:
     """Return the request of a body's fields, with an id of its own where they have none."""
     if fields.get("request_id") in (None, ""):
         fields = fields | {"request_id": uuid.uuid4().hex}
-    found = read(to_json(fields), SearchRequest, max_bytes=REQUEST_BYTES)
+    found = read_request(to_json(fields))
     return _bad(found) if isinstance(found, Rejection) else found
 
 
-def fields_of_body(body: bytes) -> dict[str, object] | HttpFault:
-    """Return the JSON object of a body."""
-    found = load(body)
-    return _bad(found) if isinstance(found, Rejection) else found
+def request_of_body(body: bytes) -> SearchRequest | HttpFault:
+    """Return the request of a body."""
+    fields = oversize(body) or load(body)
+    return _bad(fields) if isinstance(fields, Rejection) else request_of(fields)
 
 
 def batch_of(body: bytes) -> list[SearchRequest | HttpFault] | HttpFault:
     """Return the requests of a batch; one that is bad is in its place."""
-    fields = fields_of_body(body)
-    if isinstance(fields, HttpFault):
-        return fields
+    fields = oversize(body, most=SEARCH_BATCH_BYTES, largest=LARGEST_BATCH) or load(body)
+    if isinstance(fields, Rejection):
+        return _bad(fields)
     found = fields.get("requests")
     if not isinstance(found, list) or not 1 <= len(found) <= SEARCH_BATCH:
         return HttpFault(
@@ -80,4 +81,6 @@ def request_of_query(parameters: Sequence[tuple[str, str]]) -> SearchRequest | H
 def _bad(found: Rejection) -> HttpFault:
     first = found.problems[0]
     message = f"{first.loc or 'request'}: {first.message}"[:500]
-    return HttpFault(413 if found.reason == "too_large" else 400, "invalid_request", message)
+    if found.reason is Reason.IMAGE_TOO_LARGE:
+        return HttpFault(413, found.reason.value, message)
+    return HttpFault(413 if found.reason is Reason.TOO_LARGE else 400, "invalid_request", message)

@@ -1,15 +1,19 @@
 """The routes of search."""
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.bodies import BUSY, JSON_TYPES, HttpFault, read_body, wrong_type
 from api.refusals import JSON, refusal
-from api.search_forms import batch_of, fields_of_body, request_of, request_of_query
+from api.search_forms import batch_of, request_of_body, request_of_query
 from api.searching import HttpAnswer, Searching
-from schemas.bounds import REQUEST_BYTES, SEARCH_BATCH_BYTES
+from schemas.request_reading import LARGEST_BATCH, LARGEST_REQUEST
+
+T = TypeVar("T")
 
 
 def search_routes(searching: Searching) -> APIRouter:
@@ -18,10 +22,9 @@ def search_routes(searching: Searching) -> APIRouter:
 
     @router.post("/v1/search")
     async def search(request: Request) -> Response:
-        body = await _body(request, searching, REQUEST_BYTES)
-        fields = body if isinstance(body, HttpFault) else fields_of_body(body)
+        # Beside its request nothing of a body is held while that waits: pictures are large
         return _response(
-            await searching.answer(fields if isinstance(fields, HttpFault) else request_of(fields))
+            await searching.answer(await _read(request, searching, LARGEST_REQUEST, request_of_body))
         )
 
     @router.get("/v1/search")
@@ -30,22 +33,26 @@ def search_routes(searching: Searching) -> APIRouter:
 
     @router.post("/v1/search:batch")
     async def search_batch(request: Request) -> Response:
-        body = await _body(request, searching, SEARCH_BATCH_BYTES)
-        asked = body if isinstance(body, HttpFault) else batch_of(body)
+        asked = await _read(request, searching, LARGEST_BATCH, batch_of)
         if isinstance(asked, HttpFault):
             return refusal(asked)
-        answers = await asyncio.gather(*map(searching.answer, asked))
+        asked.reverse()
+        answers = await asyncio.gather(*[searching.answer(asked.pop()) for _ in range(len(asked))])
         return Response(b'{"responses":[%b]}' % b",".join(answer.body for answer in answers), media_type=JSON)
 
     return router
 
 
-async def _body(request: Request, searching: Searching, most: int) -> bytes | HttpFault:
+async def _read(
+    request: Request, searching: Searching, most: int, form: Callable[[bytes], T | HttpFault]
+) -> T | HttpFault:
+    """Return what a body says, or what is wrong with it."""
     place = searching.capacity.enter()
     if place is None:
         return BUSY
     with place:
-        return wrong_type(request, JSON_TYPES) or await read_body(request, place, most=most)
+        body = wrong_type(request, JSON_TYPES) or await read_body(request, place, most=most)
+        return body if isinstance(body, HttpFault) else form(body)
 
 
 def _response(answer: HttpAnswer) -> Response:

@@ -106,6 +106,8 @@ PINNED = 200
 # Searches in one request, and their bytes: a page of ordinary ones, not a hundred of the greatest.
 SEARCH_BATCH = 100
 SEARCH_BATCH_BYTES = 1 << 20
+# Pictures of the greatest size that may come to these bytes.
+SEARCH_BATCH_IMAGES = 5
 # Records in one request and their bytes, also unpacked: what is judged in a tenth of a second or two.
 POSTED_RECORDS = 1000
 POSTED_BYTES = 5_000_000

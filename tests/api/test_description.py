@@ -9,11 +9,12 @@ from typing import Any, cast
 import httpx
 
 from api.application import application
-from api.description import ASKED, CLICK, PRODUCT, SEARCHED, description
+from api.description import ASKED, CLICK, PRODUCT, SEARCHED, SEEN, description
 from api.judging import RecordJudge
 from api.posted import POSTED_TYPES, Posted
 from api.searching import Searching
 from api.taking import Taking
+from media.images import prepare
 from schemas.search import SearchRequest
 from schemas.settings import ApiSettings
 
@@ -58,6 +59,7 @@ def test_the_examples_are_good():
         assert judge.event(0, Posted(json.dumps(example).encode())).result.status == "accepted"
     assert judge.product(0, Posted(json.dumps(PRODUCT).encode())).result.status == "accepted"
     assert SearchRequest.model_validate({"request_id": "r", **ASKED}).k == 2
+    assert isinstance(prepare(SearchRequest.model_validate({"request_id": "r", **SEEN}).image or b""), bytes)
 
 
 async def test_the_page_names_every_route_and_loads_nothing_from_anywhere():

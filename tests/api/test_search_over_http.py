@@ -3,11 +3,13 @@
 import asyncio
 import gzip
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from broker.records import Record
+from schemas.bounds import IMAGE_BYTES, REQUEST_BYTES, SEARCH_BATCH_BYTES
 from schemas.search import (
     ScoredHit,
     SearchError,
@@ -126,11 +128,12 @@ async def test_a_search_is_answered_with_the_searchers_own_words_and_every_end_h
 
         batch = await api.call(
             "POST", "/v1/search:batch",
-            {"requests": [{"user_query": "a"}, {"k": 1}, 7, {"user_query": "overloaded"}]},
+            {"requests": [{"user_query": "a"}, {"k": 0}, 7, {"user_query": "overloaded"}]},
         )  # fmt: skip
         assert batch.code == 200
         assert [r["status"] for r in batch.json["responses"]] == ["ok", "rejected", "rejected", "rejected"]
-        assert batch.json["responses"][1]["error"]["message"].startswith("user_query:")
+        assert batch.json["responses"][1]["error"]["message"].startswith("k:")
+        await a_picture_reaches_the_searcher_byte_for_byte(api, asked)
         await one_too_many_is_told_to_come_again(api)
 
     pid = api.pid
@@ -141,6 +144,24 @@ async def test_a_search_is_answered_with_the_searchers_own_words_and_every_end_h
         await api.shows(lambda page: page.get("ready") and page.get("generation") == 7)
         assert (await api.call("GET", "/v1/search?q=again")).code == 200
     assert api.stop() == 0
+
+
+async def a_picture_reaches_the_searcher_byte_for_byte(api: ApiProcess, asked: list[Record]) -> None:
+    """Also the greatest, and several of a batch; beside pictures the bounds are those of texts."""
+    picture, larger = bytes(range(256)) * (IMAGE_BYTES // 256), b64encode(bytes(IMAGE_BYTES + 3)).decode()
+    body = {"image": b64encode(picture).decode(), "image_weight": 0.25}
+    assert (await api.call("POST", "/v1/search", body)).code == 200
+    sent = SearchRequest.from_json(asked[-1].value or b"")
+    assert (sent.image, sent.image_weight, sent.user_query) == (picture, 0.25, "")
+    batch = await api.call("POST", "/v1/search:batch", {"requests": [body] * 3 + [{"image": "?"}]})
+    assert [r["status"] for r in batch.json["responses"]] == ["ok"] * 3 + ["rejected"]
+    for path, too_much, code in (
+        ("/v1/search", {"image": larger}, "image_too_large"),
+        ("/v1/search", body | {"padding": "x" * REQUEST_BYTES}, "invalid_request"),
+        ("/v1/search:batch", {"requests": [{"user_query": "x" * SEARCH_BATCH_BYTES}]}, "invalid_request"),
+    ):
+        said = await api.call("POST", path, too_much)
+        assert (said.code, said.json["error"]["code"]) == (413, code), path
 
 
 async def one_too_many_is_told_to_come_again(api: ApiProcess) -> None:
