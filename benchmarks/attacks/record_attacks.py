@@ -6,7 +6,9 @@ large as the broker takes, ids and paths and times beyond every bound.
 """
 
 import json
+import struct
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +16,7 @@ from datetime import UTC, datetime
 from benchmarks.attacks.target import AttackRecord, an_event
 from benchmarks.intake.odd_names import OddName
 from broker.records import TOPIC_BYTES
+from schemas.image_field import base64_of
 from schemas.search import CORRELATION_ID, REPLY_PARTITION
 
 LARGE = TOPIC_BYTES - 400
@@ -37,6 +40,16 @@ def _one(topic: str, value: bytes | None, **fields: object) -> Callable[[], list
 
 def _request(**fields: object) -> bytes:
     return json.dumps({"request_id": uuid.uuid4().hex, "user_query": "jacket", **fields}).encode()
+
+
+def _png(width: int, height: int) -> bytes:
+    """Return a PNG that says its size, and holds no pixel."""
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)), (b"IDAT", zlib.compress(b"")))
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in (*chunks, (b"IEND", b""))
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def _trigger(**fields: object) -> bytes:
@@ -89,6 +102,7 @@ def _everywhere(topic: str, process: str, before: str) -> Iterator[Poison]:
 
 _ENDED = "the process ended, at every start"
 _NOT_TRIED = "not tried alone"
+_NEW = "there was none"
 
 POISON: tuple[Poison, ...] = (
     *(
@@ -120,6 +134,19 @@ POISON: tuple[Poison, ...] = (
             AttackRecord(topic="search-requests", value=_request(), headers=((CORRELATION_ID, b"c" * LARGE),))
         ],
         "1 end in 50 s, 0 of 7 honest searches answered",
+    ),
+    *(
+        Poison(
+            f"a picture to search by: {name}", "searcher", _one("search-requests", _request(image=said)), _NEW
+        )
+        for name, said in (
+            ("no base64", "*" * 1000),
+            ("an address", "https://shop.example/a.jpg"),
+            ("1x1", base64_of(_png(1, 1))),
+            ("a bomb of 30,000 x 30,000", base64_of(_png(30_000, 30_000))),
+            ("half a GIF", base64_of(b"GIF89a" + bytes(500))),
+            ("7 MB of base64", "A" * 7_000_000),
+        )
     ),
     Poison("A8 a shopper too large for a record", "stream", _fat_shopper, "6 ends in 100 s"),
     Poison(
