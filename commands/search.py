@@ -1,4 +1,4 @@
-"""``search``: one query over Kafka, and the answer as a table."""
+"""``search``: one query over Kafka, by text, picture or both, and the answer as a table."""
 
 import asyncio
 import uuid
@@ -9,14 +9,17 @@ from pydantic import ValidationError
 from broker.requesting import open_requester
 from commands.support.asking import ask
 from commands.support.conditions import ConditionError, condition
-from commands.support.session import find_settings, out, show_json, stop, table
+from commands.support.picture_files import prepared_picture
+from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
 from schemas.search import Filter, ScoredHit, SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
 
 
 def search(
-    query: str,
+    query: str | None,
     *,
+    image: Path | None,
+    image_weight: float | None,
     k: int,
     client: str | None,
     timeout_ms: int,
@@ -29,9 +32,12 @@ def search(
     as_json: bool,
 ) -> None:
     """Ask one query; exit code 1 when it ends in anything but ``ok`` or ``partial``."""
+    if query is None and image is None:
+        stop("what is searched for? Say a text, a picture (--image FILE), or both", code=MISUSED)
     request = _request(
         user_query=query, k=k, client_id=client, timeout_ms=timeout_ms, explain=explain, facets=facet or [],
         group_by=group_by, sort=sort, filters=_conditions(where or []),
+        image=None if image is None else prepared_picture(image), image_weight=image_weight,
     )  # fmt: skip
     settings = find_settings(data_dir)
     try:
@@ -41,6 +47,7 @@ def search(
     if as_json:
         show_json(response.model_dump(mode="json") | {"round_trip_ms": round(took_ms, 2)})
     else:
+        asked = " and ".join(repr(str(one)) for one in (query, image) if one)
         moved = any(_moved_by(h) for h in response.hits)
         rows = [
             (
@@ -50,7 +57,7 @@ def search(
             for h in response.hits
         ]  # fmt: skip
         table(
-            f"{query!r}: generation {response.generation}, {took_ms:.0f} ms",
+            f"{asked}: generation {response.generation}, {took_ms:.0f} ms",
             [
                 *("rank", "product", "title", "score"),
                 *(["made of"] if request.explain else []),
@@ -78,8 +85,9 @@ def _conditions(where: list[str]) -> list[Filter]:
 
 
 def _request(**said: object) -> SearchRequest:
+    asked = {name: value for name, value in said.items() if value is not None}
     try:
-        return SearchRequest.model_validate({"request_id": uuid.uuid4().hex, **said})
+        return SearchRequest.model_validate({"request_id": uuid.uuid4().hex, **asked})
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         stop(f"{first['loc'][0]}: {first['msg']}", code=2)

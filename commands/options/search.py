@@ -1,5 +1,6 @@
 """What ``search`` takes."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +9,17 @@ from commands.options.shared import AsJson, DataDir
 
 
 def search(
-    query: str,
+    query: Annotated[
+        str | None, typer.Argument(help="What is searched for; it may be left out with --image.")
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="A JPEG, PNG, GIF or WEBP file to search by; it is prepared here and then sent."),
+    ] = None,
+    image_weight: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="The picture's share beside the text; half if not said."),
+    ] = None,
     k: Annotated[int, typer.Option("--k", help="How many hits.")] = 10,
     client: Annotated[
         str | None, typer.Option(help="client_id; what is shown is then written to searches.")
@@ -35,4 +46,4 @@ def search(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send one search over Kafka and show the answer."""
+    """Send one search, by text, picture or both, over Kafka and show the answer."""

@@ -9,7 +9,7 @@ from commands.search import search
 
 PLAIN: dict[str, Any] = {
     "k": 10, "client": None, "timeout_ms": 5000, "where": None, "facet": None, "group_by": None, "sort": None,
-    "explain": False, "as_json": False,
+    "explain": False, "as_json": False, "image": None, "image_weight": None,
 }  # fmt: skip
 
 
@@ -29,5 +29,18 @@ def test_what_cannot_be_asked_is_wrong_usage_and_named(
 ):
     with pytest.raises(SystemExit) as ended:
         search("jacket", data_dir=tmp_path, **PLAIN | options)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("query", "options", "said"),
+    [(None, {}, "--image FILE"), ("jacket", {"image_weight": 1.5}, "image_weight")],
+)
+def test_something_must_be_asked_and_a_weight_is_a_share(
+    query: str | None, options: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        search(query, data_dir=tmp_path, **PLAIN | options)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
