@@ -157,7 +157,8 @@ async def a_picture_reaches_the_searcher_byte_for_byte(api: ApiProcess, asked: l
     assert [r["status"] for r in batch.json["responses"]] == ["ok"] * 3 + ["rejected"]
     for path, too_much, code in (
         ("/v1/search", {"image": larger}, "image_too_large"),
-        ("/v1/search", body | {"padding": "x" * REQUEST_BYTES}, "invalid_request"),
+        ("/v1/search", {"image": "AAAA", "padding": "x" * REQUEST_BYTES}, "invalid_request"),
+        ("/v1/search", body | {"padding": "x" * REQUEST_BYTES}, "too_large"),
         ("/v1/search:batch", {"requests": [{"user_query": "x" * SEARCH_BATCH_BYTES}]}, "invalid_request"),
     ):
         said = await api.call("POST", path, too_much)
