@@ -43,7 +43,7 @@ _FIELD_ERROR: dict[str, Any] = {
 # A field of every product, or an attribute of the catalogue by its name
 FilterField = Annotated[
     Literal["product_id", "brand", "category", "price", "availability", "group_id"]
-    | Annotated[str, Field(pattern=r"^attributes\.[\s\S]", max_length=FILTER_CHARS)],
+    | Annotated[str, Field(pattern=r"^attributes\.\s*\S", max_length=FILTER_CHARS)],
     GetPydanticSchema(lambda source, handler: handler(source) | _FIELD_ERROR),
 ]
 
