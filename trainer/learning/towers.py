@@ -27,6 +27,7 @@ from trainer.learning.pixels import Pixels
 from trainer.learning.tokens import Tokens
 
 _PART = 256
+ALONE = 0.25
 _PICTURES = 16  # whose layers' work is held at once, and done twice
 # Architectures whose layers stand in ``encoder.layer`` and take (hidden states, mask).
 _LAYERED = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
@@ -123,7 +124,9 @@ class WholeTower:
 class PicturedTower:
     """Every layer trains, of texts and pictures: a product's vector is fused of both, as it is served.
 
-    The work of the layers is done again for the gradients, few documents at a time, so that pictures fit.
+    In training ``ALONE`` of the products stand by their text alone, and as many by their picture: what one
+    says already, the other would not learn. The work of the layers is done again for the gradients, few
+    documents at a time, so that pictures fit.
     """
 
     def __init__(self, model: Any, tokens: Tokens, queries: int, pictures: ProductPictures) -> None:
@@ -137,10 +140,11 @@ class PicturedTower:
 
     def embed(self, texts: Tensor) -> Tensor:
         """Return (n, dim) vectors of the texts with these numbers, pictures fused in."""
-        parts = torch.split(texts.cpu(), _PICTURES)
+        drawn = torch.rand(len(texts)) if torch.is_grad_enabled() else torch.ones(len(texts))
+        parts = zip(torch.split(texts.cpu(), _PICTURES), torch.split(drawn, _PICTURES), strict=True)
         if torch.is_grad_enabled():
-            return torch.cat([checkpoint(self._fused, part, use_reentrant=False) for part in parts])
-        return torch.cat([self._fused(part) for part in parts])
+            return torch.cat([checkpoint(self._fused, *part, use_reentrant=False) for part in parts])
+        return torch.cat([self._fused(*part) for part in parts])
 
     @property
     def weights(self) -> FieldWeights:
@@ -171,11 +175,16 @@ class PicturedTower:
         """Switch dropout."""
         self._model.train(on)
 
-    def _fused(self, texts: Tensor) -> Tensor:
+    def _fused(self, texts: Tensor, drawn: Tensor) -> Tensor:
         read, seen = self.fields(texts)
-        of_text, of_picture = self._pictures.weights.shares(self._rows(texts) >= 0)
-        device = self._model.device
-        return torch.from_numpy(of_text).to(device) * read + torch.from_numpy(of_picture).to(device) * seen
+        pictured = self._rows(texts) >= 0
+        shares = torch.from_numpy(np.concatenate(self._pictures.weights.shares(pictured), axis=1))
+        alone = torch.from_numpy(pictured)
+        shares[alone & (drawn < ALONE)] = torch.tensor([1.0, 0.0])
+        shares[alone & (drawn >= ALONE) & (drawn < 2 * ALONE)] = torch.tensor([0.0, 1.0])
+        shares = shares.to(self._model.device)
+        fused: Tensor = shares[:, :1] * read + shares[:, 1:] * seen
+        return fused
 
     def _rows(self, texts: Tensor) -> npt.NDArray[np.int64]:
         """Return the rows of the pictures of texts; -1 for queries, and for products without one."""
