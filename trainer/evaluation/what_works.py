@@ -14,7 +14,7 @@ MIN_QUERIES = 30  # of a group: of fewer nothing is said
 _NAMES: Mapping[str, tuple[str, str, bool]] = {
     DENSE: ("Vectors", "vectors", True),
     WORDS: ("Words", "words", True),
-    COVERAGE: ("Coverage of the query's words", "coverage of the query's words", False),
+    COVERAGE: ("Coverage of query words", "coverage of query words", False),
     CHARACTERS: ("Characters", "characters", True),
     MEMORY: ("The memory of earlier queries", "the memory of earlier queries", False),
     PRIOR: ("Popularity", "popularity", False),
