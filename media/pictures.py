@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from artefacts.store import ArtefactStore
 
 
+# Gives the prepared picture of a key, or None: there is none. What its storage raises passes.
+Pictures = Callable[[str], bytes | None]
+
+
 class StorageError(RuntimeError):
     """The storage of pictures does not answer, or not as it should. It may later."""
 
 
-def stored_pictures(address: str) -> Callable[[str], bytes | None]:
+def stored_pictures(address: str) -> Pictures:
     """Return what reads prepared pictures from the artefact store at an address, by key.
 
     It returns None for one that is not there, or no key of ours. It opens the store when it is first asked,

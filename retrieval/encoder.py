@@ -21,6 +21,7 @@ import numpy.typing as npt
 import structlog
 import torch
 
+from media.pictures import Pictures
 from retrieval.document import picture_of, text_of
 from retrieval.field_weights import FieldWeights
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
@@ -45,9 +46,6 @@ _PROOF = (
 )
 _LEAST_COSINE = 0.9999
 _PICTURES = 16  # of a batch: 100 MB in the first layers of a ViT-B/16
-
-# Gives the prepared picture of a key, or None: there is none. What a storage raises passes.
-Pictures = Callable[[str], bytes | None]
 
 
 class Layers(Protocol):

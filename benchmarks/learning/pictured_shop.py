@@ -23,9 +23,9 @@ from benchmarks.harness.report import read_jsonl
 from broker.records import Record
 from inbound.validation import validate_product
 from media.images import prepare
+from media.pictures import Pictures
 from media.preparation import picture_key
 from retrieval.document import document_of, text_of
-from retrieval.encoder import Pictures
 from schemas.products import CatalogProduct
 from schemas.rejections import Rejection
 from schemas.settings import StreamSettings

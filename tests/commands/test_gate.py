@@ -17,7 +17,7 @@ def run_folder(data_dir, name, *, lift=0.2):
     folder.mkdir(parents=True)
     made = an_evaluation(lift=lift)
     results = made.results.with_columns(system=made.results["system"].replace("base", "live"))
-    type(made)(made.queries, results, made.facts).write(folder, [], [])
+    type(made)(made.queries, results, made.facts).write(folder, [])
 
 
 def test_without_runs_the_spread_is_the_documented_one(tmp_path, capsys):

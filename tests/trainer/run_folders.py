@@ -97,7 +97,7 @@ def a_run(path: Path, *, good: dict[str, float] | None = None, **settings: objec
         fingerprints={"candidate": found},
         artefacts=dict.fromkeys(("candidate", "live", "base"), SOUND),
     )
-    Evaluation(queries, pl.concat(parts), facts).write(run.fresh("evaluation"), [], [])
+    Evaluation(queries, pl.concat(parts), facts).write(run.fresh("evaluation"), [])
     return build_decision(Case.read(path), at=AT)
 
 

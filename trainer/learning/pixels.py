@@ -8,8 +8,8 @@ import numpy.typing as npt
 import structlog
 
 from media.images import pixels
+from media.pictures import Pictures
 from retrieval.document import picture_of
-from retrieval.encoder import Pictures
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from media.pictures import Pictures
 from retrieval.document import text_of
-from retrieval.encoder import Pictures
 from trainer.learning.numbering import Numbers
 from trainer.learning.sampling import Rows
 from trainer.learning.twins import stand_ins
