@@ -1,6 +1,7 @@
 """Have pictures prepared in a child process: what a file does to its decoder, it does to nobody else.
 
-The child gets nothing of our environment, a limit of memory, and for each picture one of time.
+The child gets nothing of our environment, a limit of memory, and for each picture one of time. What it
+answers is no more believed than a file: one that a picture has taken over is ended.
 """
 
 import asyncio
@@ -9,11 +10,12 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from typing import Self
 
-from media.decoder_frames import HELLO, LENGTH_BYTES, PREPARED
+from media.decoder_frames import HELLO, LENGTH_BYTES, PREPARED, REFUSED
 from schemas.decoding import refuse
 from schemas.rejections import Reason, Rejection
 
 _START_S = 60.0
+_MOST_BYTES = 2 * 2**20  # of an answer: a prepared picture of noise takes a fifth
 
 
 class DecoderStartError(RuntimeError):
@@ -48,7 +50,7 @@ class DecoderProcess:
             except TimeoutError:
                 await self._end()
                 return refuse(Reason.IMAGE_DECODE, message=f"not decoded within {self._seconds:g} s")
-            except (asyncio.IncompleteReadError, ConnectionError):
+            except (asyncio.IncompleteReadError, ConnectionError, ValueError):
                 await self._end()
                 return refuse(Reason.IMAGE_DECODE, message="ended its decoder")
             except BaseException:  # half a frame lies in the pipe
@@ -92,5 +94,7 @@ async def _asked(child: Process, data: bytes) -> bytes | Rejection:
     await child.stdin.drain()
     kind = await child.stdout.readexactly(1)
     length = int.from_bytes(await child.stdout.readexactly(LENGTH_BYTES), "big")
+    if length > _MOST_BYTES or kind not in {PREPARED, REFUSED}:
+        raise ValueError("no answer of a decoder")
     body = await child.stdout.readexactly(length)
     return body if kind == PREPARED else Rejection.from_json(body)

@@ -18,6 +18,7 @@ while head := sys.stdin.buffer.read(8):
     data = sys.stdin.buffer.read(int.from_bytes(head, "big"))
     if data == b"end": os.abort()
     if data == b"stay": time.sleep(60)
+    if data[:5] == b"said ": sys.stdout.buffer.write(data[5:]); sys.stdout.buffer.flush(); continue
     body = os.environ.get("SECRET", "none").encode()
     sys.stdout.buffer.write(b"+" + len(body).to_bytes(8, "big") + body); sys.stdout.buffer.flush()
 """
@@ -41,6 +42,19 @@ async def test_a_picture_that_ends_or_keeps_its_decoder_is_refused_and_the_next_
         "ended its decoder", b"none", "not decoded within 1 s", b"none",
     ]  # fmt: skip
     assert {f.reason for f in found if isinstance(f, Rejection)} == {Reason.IMAGE_DECODE}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"-" + (2).to_bytes(8, "big") + b"{}", b"+" + b"\xff" * 8, b"?" + bytes(8), b"-" + bytes(8)],
+    ids=["no refusal", "endless", "no kind", "nothing"],
+)
+async def test_a_decoder_that_was_taken_over_ends_and_nobody_else(said: bytes) -> None:
+    async with DecoderProcess(seconds=5, command=("-c", CHILD)) as decoder:
+        found = await decoder.prepare(b"said " + said)
+        assert isinstance(found, Rejection)
+        assert found.problems[0].message == "ended its decoder"
+        assert await decoder.prepare(b"x") == b"none"
 
 
 async def test_nobody_who_waits_for_one_picture_gets_another(monkeypatch: pytest.MonkeyPatch) -> None:
