@@ -22,6 +22,7 @@ from benchmarks.harness.report import data_folder, finish, say
 from benchmarks.learning.pictured_shop import Part, PicturedShop, read_pictured_products
 from benchmarks.learning.small_models import Size, small_model
 from media.pictures import stored_pictures
+from retrieval.document import text_of
 from retrieval.encoder import Encoder, Vectors
 from retrieval.field_weights import FIELD_WEIGHTS, FieldWeights
 from schemas.settings import TrainerSettings
@@ -134,7 +135,7 @@ def main() -> int:
         drawn = np.random.default_rng(args.seed).permutation(len(vectors))[:SAMPLE]
         every = list(shop.documents.values())
         sample = [every[i] for i in drawn]
-        texts = [one.partition("\n")[0] for one in sample]
+        texts = [text_of(one) for one in sample]
         again = in_a_fresh_process(model, artefacts, [*sample, *texts], Path(scratch))
         wanted = np.concatenate([vectors[drawn], encoder.encode_documents(texts)])
         fields: dict[str, Any] = {

@@ -20,6 +20,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from media.pictures import Pictures
 from media.preparation import PICTURE_BYTES, SIDE
 from media.sniffing import FORMATS, format_of, jpeg_scans
 from schemas.decoding import refuse
@@ -99,6 +100,18 @@ def pixels(prepared: bytes, side: int) -> npt.NDArray[np.uint8]:
             return np.asarray(image)
         except (SyntaxError, EOFError, OSError) as error:
             raise ValueError("a broken WEBP file is no prepared picture") from error
+
+
+def square_of(key: str, pictures: Pictures, side: int) -> npt.NDArray[np.uint8] | None:
+    """Return the picture of a key as ``pixels`` does; None: it is not there, or is no prepared picture.
+
+    Raises what ``pictures`` does.
+    """
+    prepared = pictures(key)
+    try:
+        return None if prepared is None else pixels(prepared, side)
+    except ValueError:  # what is named in `catalog` is not ours alone
+        return None
 
 
 def _prepared(image: ImageFile, kind: str) -> bytes | Rejection:

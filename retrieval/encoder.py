@@ -217,20 +217,21 @@ class Encoder:
         return out
 
     def _stored(self, key: str) -> Square | None:
+        from media.images import square_of  # noqa: PLC0415 (Pillow, which texts do not need)
+
         assert self._pictures is not None
-        try:
-            prepared = self._pictures(key)
-            return None if prepared is None else self._square(prepared)
-        except ValueError:  # a key of no store, bytes of no picture: what is in `catalog` is not ours alone
-            return None
+        return square_of(key, self._pictures, self._side())
 
     def _square(self, prepared: bytes) -> Square:
-        from media.images import pixels  # noqa: PLC0415 (Pillow, which texts do not need)
+        from media.images import pixels  # noqa: PLC0415 (as above)
 
+        return pixels(prepared, self._side())
+
+    def _side(self) -> int:
         inputs = self._model.picture_inputs
         if inputs is None:
             raise ValueError(f"the model in {self.folder} reads texts only")
-        return pixels(prepared, inputs.side)
+        return inputs.side
 
     def _looked_at(self, squares: Sequence[Square]) -> Vectors:
         if not squares or isinstance(self._model, PlainBert):

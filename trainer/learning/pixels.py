@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from media.images import pixels
+from media.images import square_of
 from media.pictures import Pictures
 from retrieval.document import picture_of
 
@@ -30,18 +30,16 @@ class Pixels:
         self._squares = np.lib.format.open_memmap(
             path, "w+", dtype=np.uint8, shape=(max(1, len(distinct)), side, side, 3)
         )
-        place = {"": -1}
+        place = dict.fromkeys(["", *distinct], -1)
         for number, key in enumerate(distinct):
-            prepared = pictures(key)
-            place[key] = -1
-            if prepared is not None:
-                try:
-                    self._squares[number] = pixels(prepared, side)
-                    place[key] = number
-                except ValueError:
-                    log.warning("not a prepared picture", key=key)
+            square = square_of(key, pictures, side)
+            if square is not None:
+                self._squares[number] = square
+                place[key] = number
             if number % EVERY == EVERY - 1:
                 log.info("pictures decoded", done=number + 1, of=len(distinct))
+        if lacking := sum(place[key] < 0 for key in distinct):
+            log.warning("prepared pictures are not in the store", pictures=lacking, of=len(distinct))
         self.row = np.array([place[key] for key in keys], dtype=np.int64)
 
     def __getitem__(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
