@@ -5,13 +5,17 @@ picture, where there is one. Decides the form, knows no model and no pictures.
 """
 
 import hashlib
+import html
+import re
 
 from schemas.products import Attribute, CatalogProduct
 
 MAX_ATTRIBUTES = 8
 MAX_VALUE_CHARS = 40
+DESCRIPTION_CHARS_READ = 1000
 _SEPARATOR = " | "
 _NEXT = "\n"
+_MARKUP = re.compile(r"<[/!a-zA-Z][^<>]{0,300}>")
 
 
 def document_text(product: CatalogProduct) -> str:
@@ -43,6 +47,17 @@ def document_of(product: CatalogProduct) -> str:
     """
     text = document_text(product).replace(_NEXT, " ")
     return text + _NEXT + product.image_key if product.image_key else text
+
+
+def description_of(product: CatalogProduct) -> str:
+    """Return the beginning of the description without markup: its words are searched, no model reads it.
+
+    >>> described = "<p>Warm &amp; light</p>"
+    >>> description_of(CatalogProduct(product_id="p", title="Vest", description=described, version=1))
+    'Warm & light'
+    """
+    plain = html.unescape(_MARKUP.sub(" ", product.description))
+    return plain.strip()[:DESCRIPTION_CHARS_READ]
 
 
 def text_of(document: str) -> str:

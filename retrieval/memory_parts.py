@@ -17,6 +17,7 @@ from retrieval.ranker import Ranker
 from retrieval.ranking import (
     CHARACTERS,
     COVERAGE,
+    DESCRIPTION,
     IDENTIFIER,
     MEMORY,
     PRIOR,
@@ -26,7 +27,7 @@ from retrieval.ranking import (
     Vector,
     weighed,
 )
-from retrieval.words import CharacterSource, WordIndex
+from retrieval.words import CharacterSource, DescriptionSource, WordIndex
 from schemas.releases import Ranking
 from schemas.search import Filter
 
@@ -47,7 +48,12 @@ def sources_of(
     sources: dict[str, Source] = {IDENTIFIER: IdentifierSource(words)}
     if not weighed(ranking):
         return sources
-    sources |= {WORDS: words, COVERAGE: CoverageSource(words), CHARACTERS: CharacterSource(words)}
+    sources |= {
+        WORDS: words,
+        COVERAGE: CoverageSource(words),
+        DESCRIPTION: DescriptionSource(words),
+        CHARACTERS: CharacterSource(words),
+    }
     if {MEMORY, PRIOR} & set(weighed(ranking)):
         path, digest = ranking.artefacts.get(MEMORY, ("", ""))
         memory = QueryMemory.load(Path(path), sha256=digest)

@@ -21,6 +21,7 @@ from schemas.search import Filter
 DENSE = "dense"
 WORDS = "words"
 COVERAGE = "coverage"
+DESCRIPTION = "description"
 CHARACTERS = "characters"
 MEMORY = "memory"
 PRIOR = "prior"
@@ -29,13 +30,14 @@ IDENTIFIER = "identifier"
 # What counts the same in every release, wherever its source is there: a query that names a product is
 # answered by it, whatever all other parts say, of which none weighs more than 100
 FIXED: Mapping[str, float] = {IDENTIFIER: 2000.0}
-PARTS = (DENSE, WORDS, COVERAGE, CHARACTERS, MEMORY, PRIOR)
+PARTS = (DENSE, WORDS, COVERAGE, DESCRIPTION, CHARACTERS, MEMORY, PRIOR)
 SERVED = (*PARTS, RANKER)  # what a release may weigh
 # So many candidates each source names; the prior names none, since it knows nothing of the query
 DEPTHS: Mapping[str, int] = {
     DENSE: 30,
     WORDS: 30,
     COVERAGE: 30,
+    DESCRIPTION: 30,
     CHARACTERS: 30,
     MEMORY: 30,
     PRIOR: 0,

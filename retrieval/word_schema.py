@@ -10,7 +10,7 @@ import tantivy
 from tantivy import Occur, Query
 
 from retrieval.characters import LEADING, NgramCounts
-from retrieval.document import document_text
+from retrieval.document import description_of, document_text
 from retrieval.filters import Condition, above, parsed
 from retrieval.identifiers import identifiers_of, spellings
 from retrieval.rows import PATH_SEPARATOR
@@ -31,7 +31,7 @@ class WordDocument:
     """What the index holds of a product.
 
     ``text`` is that which the models read; ``category`` the path joined by `` > ``; ``identifiers`` name the
-    product beside its id; ``traits`` are filtered by.
+    product beside its id; ``traits`` are filtered by. ``description``: its beginning, which no model reads.
     """
 
     product_id: str
@@ -43,6 +43,7 @@ class WordDocument:
     version: int = 0
     identifiers: Sequence[str] = ()
     traits: Traits = NO_TRAITS
+    description: str = ""
 
     @classmethod
     def of(cls, product: CatalogProduct) -> Self:
@@ -57,6 +58,7 @@ class WordDocument:
             product.version,
             identifiers_of(product),
             Traits.of(product),
+            description_of(product),
         )
 
 
@@ -64,6 +66,7 @@ def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("number", stored=True, fast=True)
     builder.add_text_field("text", tokenizer_name="words", index_option="freq")
+    builder.add_text_field("description", tokenizer_name="words", index_option="freq")
     builder.add_text_field("characters", tokenizer_name="apart", index_option="basic")
     builder.add_bytes_field("leading", stored=True)
     for name in ("product_id", "identifier", "brand", "category", "availability"):
@@ -101,11 +104,14 @@ def named(terms: Sequence[str]) -> Query:
     return Query.boolean_query([(Occur.Should, Query.const_score_query(q, 1 / len(each))) for q in each])
 
 
-def tantivy_document(document: WordDocument, number: int, text: str, own: NgramCounts) -> tantivy.Document:
-    """Return what is indexed. ``text``: as its words are read; ``own``: its n-grams."""
+def tantivy_document(
+    document: WordDocument, number: int, text: str, description: str, own: NgramCounts
+) -> tantivy.Document:
+    """Return what is indexed. ``text`` and ``description``: as their words are read; ``own``: its n-grams."""
     made = tantivy.Document()
     made.add_unsigned("number", number)
     made.add_text("text", text)
+    made.add_text("description", description)
     made.add_text("characters", " ".join(own.terms))
     made.add_bytes("leading", document.text[:LEADING].encode())
     made.add_text("product_id", document.product_id)

@@ -162,8 +162,8 @@ class WordIndex:
             own = ngram_counts([document.text for document in newest.values()])
             for (product_id, document), grams in zip(newest.items(), own, strict=True):
                 self._next += 1
-                text = _spaced(document.text)
-                self._writer.add_document(tantivy_document(document, self._next, text, grams))
+                text, description = _spaced(document.text), _spaced(document.description)
+                self._writer.add_document(tantivy_document(document, self._next, text, description, grams))
                 put[product_id] = self._next, document.version
             self._ids |= {number: product_id for product_id, (number, _) in put.items()}
             self._writer.commit()
@@ -200,8 +200,12 @@ class WordIndex:
 
     def ask(self, query: str, vector: object = None) -> "WordOpinion":  # noqa: ARG002 (words have none)
         """Return what the words say of a query."""
+        return self.opinion("text", query)
+
+    def opinion(self, field: str, query: str) -> "WordOpinion":
+        """Return what the words of a field say of a query: ``text`` or ``description``."""
         words = words_of(query, self.language)[:MOST_WORDS]
-        return WordOpinion(self, any_of("text", words, "freq") if words else None)
+        return WordOpinion(self, any_of(field, words, "freq") if words else None)
 
     def alike(self, query: NgramCounts, k: int, filters: Sequence[Filter] = ()) -> list[str]:
         """Return at most k products that meet the filters and share rare n-grams with the query, best first.
@@ -322,6 +326,17 @@ def first(hits: Iterable[tuple[str | None, float]], k: int) -> dict[str, float]:
     """Return at most k of the hits, the greatest first, ties by id."""
     known = [(i, score) for i, score in hits if i is not None]
     return dict(sorted(known, key=lambda one: (-one[1], one[0]))[:k])
+
+
+class DescriptionSource:
+    """Which words of a query stand in the descriptions of the catalogue."""
+
+    def __init__(self, words: WordIndex) -> None:
+        self._words = words
+
+    def ask(self, query: str, vector: object = None) -> WordOpinion:  # noqa: ARG002 (words have none)
+        """Return what they say of a query."""
+        return self._words.opinion("description", query)
 
 
 class CharacterSource:

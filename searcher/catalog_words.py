@@ -92,7 +92,7 @@ class CatalogWords:
         put, gone = sorted_out(records, words.version)
         if self._new is not None:
             self._new.take(put, now_ms=time.time() * 1000)
-        words.change(put if texts else [replace(document, text="") for document in put], gone)
+        words.change(put if texts else [replace(document, text="", description="") for document in put], gone)
 
 
 def sorted_out(

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from benchmarks.deployment.changing_catalogue import PROBES
 from retrieval.query_memory import Taken, remembered_queries, write_memory
-from retrieval.ranking import CHARACTERS, COVERAGE, DENSE, MEMORY, PRIOR, WORDS
+from retrieval.ranking import CHARACTERS, COVERAGE, DENSE, DESCRIPTION, MEMORY, PRIOR, WORDS
 from retrieval.words import analysis_digest
 from schemas.releases import Candidate, Ranking, Release
 from schemas.settings import TrainerSettings
@@ -23,6 +23,7 @@ COEFFICIENTS: Mapping[str, float] = {
     DENSE: 1.0,
     WORDS: 0.5,
     COVERAGE: 0.5,
+    DESCRIPTION: 0.5,
     CHARACTERS: 0.5,
     MEMORY: 0.5,
     PRIOR: 0.1,

@@ -22,7 +22,7 @@ from broker.by_time import written_since
 from broker.guarding import judged
 from broker.reading import Compacted, read_compacted
 from broker.records import Record
-from retrieval.document import document_of
+from retrieval.document import description_of, document_of
 from retrieval.identifiers import identifiers_of
 from schemas.base import UNREADABLE
 from schemas.bounds import FIRST_YEAR, LAST_YEAR
@@ -149,6 +149,7 @@ def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct], *, until: 
             document_of(p),
             p.category_path[0] if p.category_path else "",
             identifiers_of(p),
+            description_of(p),
         )
         for p in products
     ]
@@ -157,7 +158,12 @@ def frames(pairs: Iterable[Pair], products: Iterable[CatalogProduct], *, until: 
         pl.DataFrame(clients, schema=CLIENT_SCHEMA, orient="row").sort("query", "product_id", "client"),
         pl.DataFrame(
             catalog,
-            schema={**CATALOG_SCHEMA, "category": pl.String, "identifiers": pl.List(pl.String)},
+            schema={
+                **CATALOG_SCHEMA,
+                "category": pl.String,
+                "identifiers": pl.List(pl.String),
+                "description": pl.String,
+            },
             orient="row",
         ).sort("product_id"),
     )

@@ -35,10 +35,11 @@ class EvaluationCatalog:
     documents: list[str]
     categories: dict[str, str]
     identifiers: list[list[str]]
+    descriptions: list[str]
 
     @classmethod
     def of(cls, frame: pl.DataFrame) -> "EvaluationCatalog":
-        """Build from the snapshot's frame: product_id, title, text; category, identifiers where they are."""
+        """Build from the snapshot's frame: product_id, title, text; and the others where they are."""
         frame = frame.sort("product_id")
         ids = frame["product_id"].to_list()
         categories = (
@@ -46,7 +47,8 @@ class EvaluationCatalog:
         )
         named = frame["identifiers"].to_list() if "identifiers" in frame.columns else [[] for _ in ids]
         titles = dict(zip(ids, frame["title"].to_list(), strict=True))
-        return cls(ids, titles, frame["text"].to_list(), categories, named)
+        described = frame["description"].to_list() if "description" in frame.columns else [""] * len(ids)
+        return cls(ids, titles, frame["text"].to_list(), categories, named, described)
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,11 @@ def bm25(words: WordIndex, queries: Sequence[str], *, depth: int = DEPTH) -> lis
 def words_of_catalog(catalog: EvaluationCatalog, language: str) -> WordIndex:
     """Return the words of the catalogue's texts."""
     words = WordIndex(language)
-    products = zip(catalog.ids, catalog.documents, catalog.identifiers, strict=True)
-    words.change(WordDocument(i, text_of(document), identifiers=named) for i, document, named in products)
+    products = zip(catalog.ids, catalog.documents, catalog.identifiers, catalog.descriptions, strict=True)
+    words.change(
+        WordDocument(i, text_of(document), identifiers=named, description=described)
+        for i, document, named, described in products
+    )
     return words
 
 

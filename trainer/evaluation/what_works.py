@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from retrieval.ranking import CHARACTERS, COVERAGE, DENSE, MEMORY, PRIOR, RANKER, SERVED, WORDS
+from retrieval.ranking import CHARACTERS, COVERAGE, DENSE, DESCRIPTION, MEMORY, PRIOR, RANKER, SERVED, WORDS
 from schemas.training import Score
 from trainer.evaluation.leave_one_out import ALL, REPEATED, TRAINING, UNSEEN
 
@@ -15,6 +15,7 @@ _NAMES: Mapping[str, tuple[str, str, bool]] = {
     DENSE: ("Vectors", "vectors", True),
     WORDS: ("Words", "words", True),
     COVERAGE: ("Coverage of query words", "coverage of query words", False),
+    DESCRIPTION: ("Words of the descriptions", "words of the descriptions", True),
     CHARACTERS: ("Characters", "characters", True),
     MEMORY: ("The memory of earlier queries", "the memory of earlier queries", False),
     PRIOR: ("Popularity", "popularity", False),

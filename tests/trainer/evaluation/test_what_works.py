@@ -31,7 +31,7 @@ def test_the_part_that_is_missed_most_comes_first_and_what_weighs_nothing_last()
         "0.061 (0.040 to 0.080) on queries that were asked before "
         "and nothing sure (+0.001, -0.004 to +0.006) on new ones. "
         "Not sure to add anything: popularity (+0.002, -0.004 to +0.008). "
-        "Not used: coverage of query words, characters and a ranker. "
+        "Not used: coverage of query words, words of the descriptions, characters and a ranker. "
         "Training adds 0.020 (0.010 to 0.030) to the pretrained model, each with its own parts."
     )
 
@@ -52,7 +52,8 @@ def test_vectors_that_stand_alone_carry_no_more_than_others():
     said = in_words({"dense": _by(*SURE)})
     assert said == (
         "Measured on 400 test queries. Vectors add 0.050 (0.030 to 0.070). Not used: words, "
-        "coverage of query words, characters, the memory of earlier queries, popularity and a ranker."
+        "coverage of query words, words of the descriptions, characters, the memory of earlier queries, "
+        "popularity and a ranker."
     )
 
 
