@@ -15,6 +15,7 @@ from pathlib import Path
 import typer
 
 from commands.options import (
+    catalog,
     demo,
     deploy,
     dlq,
@@ -73,7 +74,11 @@ VERBS: Mapping[str, Verb] = {
     "schemas": processes.schemas,
     "doctor": doctor.doctor,
 }
+# A family whose name is a verb as well is that verb where none of its members is named.
 GROUPS: Mapping[tuple[str, str], Mapping[str, Verb]] = {
+    ("doctor", "Whether this machine can run searchloop; what the catalogue lacks."): {
+        "catalog": catalog.catalog,
+    },
     ("dlq", "Dead letters: the refused records, and why they were refused."): {
         "list": dlq.list_letters,
         "show": dlq.show_letters,
@@ -135,12 +140,17 @@ def command_line(words: Sequence[str]) -> tuple[typer.Typer, int]:
     A verb alone, or all of them where none is named. A verb is built without its siblings, since typer loads
     pydantic for the options of a group that is passed through.
     """
-    depth = 1 if words and words[0] in {name for name, _ in GROUPS} else 0
-    verbs = next((verbs for (name, _), verbs in GROUPS.items() if depth and name == words[0]), VERBS)
+    family = next((verbs for (name, _), verbs in GROUPS.items() if words and name == words[0]), None)
+    if family is None or (words[0] in VERBS and not (len(words) > 1 and words[1] in family)):
+        depth, verbs = 0, VERBS
+    else:
+        depth, verbs = 1, family
     if len(words) > depth and words[depth] in verbs:
         return typed({words[depth]: verbs[words[depth]]}), depth + 1
     whole = typed(VERBS, "A streaming learner for product search.")
     for (name, summary), members in GROUPS.items():
+        if name in VERBS:
+            continue
         whole.add_typer(typed(members, summary), name=name)
     return whole, 0
 

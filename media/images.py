@@ -114,6 +114,17 @@ def square_of(key: str, pictures: Pictures, side: int) -> npt.NDArray[np.uint8] 
         return None
 
 
+def thumbnail(prepared: bytes, side: int) -> bytes:
+    """Return a prepared picture as a small WEBP of at most ``side`` pixels a side, for people to look at.
+
+    Raises ``ValueError`` for bytes that ``prepare`` did not give.
+    """
+    seen = pixels(prepared, side)
+    file = BytesIO()
+    Image.fromarray(seen).save(file, "WEBP", quality=70, method=4)
+    return file.getvalue()
+
+
 def _prepared(image: ImageFile, kind: str) -> bytes | Rejection:
     width, height = image.size
     if min(image.size) < _SHORTEST_SIDE:

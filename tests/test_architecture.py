@@ -68,6 +68,7 @@ ROOMS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "service": frozenset({"run", "data"}),
     },
     "commands": {
+        "completeness": frozenset({"support"}),
         "options": frozenset(),
         "support": frozenset(),
         "instruments": frozenset({"support"}),

@@ -3,7 +3,7 @@
 What cannot be read is skipped: one bad record must not hide the others from an operator.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -69,6 +69,19 @@ async def read_catalog(settings: Settings) -> list[CatalogProduct]:
     state = await read_compacted(settings.kafka, settings.topic("catalog"))
     products = own(CatalogProduct.from_json, lambda p: p.product_id.encode(), state)
     return sorted(products, key=lambda p: p.product_id)
+
+
+async def catalog_by_partition(settings: Settings) -> AsyncIterator[list[CatalogProduct]]:
+    """Yield the products of the clean catalogue, those of one partition at a time, in no order."""
+    topic = settings.topic("catalog")
+    async with open_reader(settings.kafka, [topic]) as reader:
+        ends = await reader.end_offsets()
+    for place, end in sorted(ends.items()):
+        state = Compacted()
+        async with open_reader(settings.kafka, [topic], only=[place]) as reader:
+            async for record in reader.until({place: end}):
+                state.apply(record)
+        yield own(CatalogProduct.from_json, lambda p: p.product_id.encode(), state)
 
 
 def readable(parse: Callable[[bytes], T], raw: bytes | None) -> T | None:

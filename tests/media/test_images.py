@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from media.images import pixels, prepare
+from media.images import pixels, prepare, thumbnail
 from media.preparation import PREPARATION, SIDE
 from schemas.bounds import IMAGE_BYTES
 from schemas.rejections import Reason, Rejection
@@ -194,3 +194,13 @@ def test_what_comes_out_is_what_this_preparation_has_always_given() -> None:
         assert isinstance(prepared, bytes)
         found[path.name] = hashlib.sha256(pixels(prepared, 224).tobytes()).hexdigest()[:16]
     assert (PREPARATION, found) == (1, PIXELS)
+
+
+def test_a_thumbnail_is_small_and_of_prepared_pictures_only() -> None:
+    prepared = prepare(encoded(photo((900, 600)), "JPEG"))
+    assert isinstance(prepared, bytes)
+    small = Image.open(BytesIO(thumbnail(prepared, 96)))
+    assert (small.format, small.size) == ("WEBP", (96, 96))
+    assert len(thumbnail(prepared, 96)) < 4096
+    with pytest.raises(ValueError, match="a prepared picture is a WEBP file"):
+        thumbnail(b"no picture", 96)

@@ -1,0 +1,149 @@
+"""Titles that are nearly the same: MinHash over their character trigrams (Broder 1997), then the trigrams.
+
+A title is 8 numbers of 32 bits, each made of the least of 5 hashes. Two titles whose trigrams agree to .8
+have one in common with a probability of .96, at .5 of .22, and are then compared exactly. Each is compared
+with the four next to it that have the same number, and no more than two million pairs are: what is found is
+certain, and time and memory are bounded whatever the titles are, but of an endless series some may be missed.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from commands.completeness.joined_groups import JoinedGroups
+from schemas.text import normalise_query
+
+BANDS, ROWS = 8, 5
+ALIKE = 0.8
+_NEIGHBOURS = 4
+_MOST_PAIRS = 2_000_000
+_WORD = re.compile(r"\w+")
+_LONGEST = 500  # characters of a title that are compared
+_MOST = np.uint32(0xFFFFFFFF)
+_GOLDEN = np.uint32(0x9E3779B1)
+
+Numbers = npt.NDArray[np.uint32]
+
+
+class AlikeTitles(NamedTuple):
+    """Groups of rows with titles that are nearly the same, and whether all that could be were compared."""
+
+    groups: list[list[int]]
+    complete: bool
+
+
+def same_form(title: str) -> str:
+    """Return the form in which two titles are the same: words in lower case, no other signs.
+
+    >>> same_form(" Mug, RED (2-pack)")
+    'mug red 2 pack'
+    """
+    return " ".join(_WORD.findall(normalise_query(title)))
+
+
+def sketches(titles: Sequence[str]) -> tuple[Numbers, npt.NDArray[np.uint16]]:
+    """Return (n, BANDS) numbers and the count of trigrams (n,) of titles in their same form."""
+    texts = [f" {title[:_LONGEST]} " if title else "   " for title in titles]
+    if not texts:
+        return np.zeros((0, BANDS), np.uint32), np.zeros(0, np.uint16)
+    lengths = np.array([len(text) for text in texts])
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    letters = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    hashed = _mixed(
+        letters[:-2] * np.uint32(0x85EBCA6B) + letters[1:-1] * np.uint32(0xC2B2AE35) + letters[2:] * _GOLDEN
+    )
+    hashed = np.concatenate([hashed, np.zeros(2, np.uint32)])
+    across = np.zeros(len(letters), np.uint32)  # a trigram of two titles is never the least
+    across[ends - 1] = across[ends - 2] = _MOST
+    least = np.empty((BANDS * ROWS, len(texts)), np.uint32)
+    for n, (factor, added) in enumerate(_FUNCTIONS):
+        least[n] = np.minimum.reduceat((hashed * factor + added) | across, starts)
+    bands = np.zeros((BANDS, len(texts)), np.uint32)
+    for row in range(ROWS):
+        bands = _mixed(bands * _GOLDEN + least[row::ROWS])
+    return bands.T, np.minimum(lengths - 2, np.iinfo(np.uint16).max).astype(np.uint16)
+
+
+def alike_titles(
+    bands: Numbers,
+    counts: npt.NDArray[np.uint16],
+    rows: npt.NDArray[np.int64],
+    apart: Callable[[Any, Any], Any],
+    title_of: Callable[[int], str],
+) -> AlikeTitles:
+    """Return the groups among ``rows``, of which each has another title, in order of their first row.
+
+    ``bands`` (n, BANDS) and ``counts`` (n,) are of all rows; ``apart`` says of arrays of rows which pairs
+    are to be compared; ``title_of`` gives the same form of a title.
+    """
+    joined = JoinedGroups()
+    seen, complete = np.zeros(0, np.int64), True
+    for band in range(BANDS):
+        first, second = _neighbours(bands, rows, band)
+        short = np.minimum(counts[first], counts[second]) >= ALIKE * np.maximum(counts[first], counts[second])
+        wanted = short & apart(first, second)
+        pairs = np.setdiff1d(first[wanted] * len(bands) + second[wanted], seen)
+        if len(seen) + len(pairs) > _MOST_PAIRS:
+            pairs, complete = pairs[: _MOST_PAIRS - len(seen)], False
+        seen = np.union1d(seen, pairs)
+        for one, other in _confirmed(pairs // len(bands), pairs % len(bands), title_of):
+            joined.join(one, other)
+    return AlikeTitles(joined.all(), complete)
+
+
+def agreement(one: str, other: str) -> float:
+    """Return the share of the trigrams of two titles that they have in common (Jaccard).
+
+    >>> agreement("red mug", "red mug"), agreement("red mug", "blue hat")
+    (1.0, 0.0)
+    """
+    ours, theirs = _trigrams(one), _trigrams(other)
+    common = len(ours & theirs)
+    return common / max(1, len(ours) + len(theirs) - common)
+
+
+def _neighbours(bands: Numbers, rows: npt.NDArray[np.int64], band: int) -> tuple[Any, Any]:
+    """Return pairs of rows that agree in this band; those that agree in more of them are neighbours first."""
+    keys = bands[rows]
+    order = np.lexsort(tuple(keys[:, (band - n) % BANDS] for n in range(1, BANDS + 1)))
+    own, ordered = keys[order, band], rows[order]
+    found = []
+    for ahead in range(1, _NEIGHBOURS + 1):
+        same = np.flatnonzero(own[ahead:] == own[:-ahead])
+        found.append(np.sort(np.stack([ordered[same], ordered[same + ahead]]), axis=0))
+    first, second = np.concatenate(found, axis=1)
+    return first, second
+
+
+def _confirmed(first: Any, second: Any, title_of: Callable[[int], str]) -> Iterator[tuple[int, int]]:
+    last, title = -1, ""
+    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+        if one != last:
+            last, title = one, title_of(one)
+        if agreement(title, title_of(other)) >= ALIKE:
+            yield one, other
+
+
+def _trigrams(title: str) -> set[str]:
+    text = f" {title[:_LONGEST]} "
+    return {text[n : n + 3] for n in range(len(text) - 2)}
+
+
+def _mixed(values: Any) -> Any:
+    """Return numbers whose every bit depends on every bit of ``values`` (the end of MurmurHash3)."""
+    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return values ^ (values >> np.uint32(16))
+
+
+def _functions() -> list[tuple[np.uint32, np.uint32]]:
+    random = np.random.default_rng(1)
+    drawn = random.integers(0, 2**32, size=(BANDS * ROWS, 2), dtype=np.uint32)
+    return [(np.uint32(factor | 1), np.uint32(added)) for factor, added in drawn]
+
+
+_FUNCTIONS = _functions()
