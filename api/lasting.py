@@ -8,6 +8,7 @@ import structlog
 from broker.errors import BrokerError
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing
+from schemas.connections import KafkaConnection
 
 log = structlog.get_logger(__name__)
 
@@ -15,8 +16,8 @@ log = structlog.get_logger(__name__)
 class LastingProducer:
     """Made anew after each failure, since one that has given up a record may not go on in order."""
 
-    def __init__(self, bootstrap: str, *, linger_ms: int, role: str) -> None:
-        self._bootstrap, self._linger_ms, self._role = bootstrap, linger_ms, role
+    def __init__(self, connection: KafkaConnection, *, linger_ms: int, role: str) -> None:
+        self._connection, self._linger_ms, self._role = connection, linger_ms, role
         self._inner: asyncio.Future[Producer] = asyncio.Future()
         self._failed = asyncio.Event()
 
@@ -25,7 +26,7 @@ class LastingProducer:
         while True:
             try:
                 async with open_producer(
-                    self._bootstrap, linger_ms=self._linger_ms, role=self._role
+                    self._connection, linger_ms=self._linger_ms, role=self._role
                 ) as producer:
                     self._failed.clear()
                     self._inner.set_result(producer)

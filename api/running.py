@@ -31,16 +31,16 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
     told apart by their correlation ids.
     """
     replies, pointers = settings.topic(SEARCH_RESPONSES.name), settings.topic(RELEASES.name)
-    partition = secrets.randbelow((await facts_of(settings.kafka, [replies]))[replies].partitions)
+    partition = secrets.randbelow((await facts_of(settings, [replies]))[replies].partitions)
     releases = ReleaseLog(settings.deployment)
-    asking = LastingProducer(settings.kafka, linger_ms=0, role="asking")
-    writing = LastingProducer(settings.kafka, linger_ms=5, role="taking")
+    asking = LastingProducer(settings, linger_ms=0, role="asking")
+    writing = LastingProducer(settings, linger_ms=5, role="taking")
     with listen(settings) as listening:
         async with (
             open_reader(
-                settings.kafka, [replies], start="end", only=[(replies, partition)], committed=False
+                settings, [replies], start="end", only=[(replies, partition)], committed=False
             ) as answers,
-            open_reader(settings.kafka, [pointers]) as pointer_reader,
+            open_reader(settings, [pointers]) as pointer_reader,
         ):
             await answers.positions()
             requester = Requester(asking, answers, replies, partition)

@@ -69,7 +69,7 @@ async def run(
 async def clean_pass(ground: SlowBroker, load: Load) -> Pairs:
     """Learn from every record once, in order, with one worker that nothing happens to."""
     settings = ground.settings("clean.")
-    async with working(settings, 1), open_producer(settings.kafka, linger_ms=20) as producer:
+    async with working(settings, 1), open_producer(settings, linger_ms=20) as producer:
         await send(producer, settings, load.products)
         await settled(settings, deadline_s=300)
         await send(producer, settings, load.facts)
@@ -83,7 +83,7 @@ async def chaos_pass(
     """Learn from the storm while everything breaks; return facts for the report, and the pairs."""
     plan, rng = plan_faults(seed, kills), Random(f"moments:{seed}")
     healed: list[float] = []
-    async with working(settings, count) as workers, open_producer(settings.kafka, linger_ms=20) as producer:
+    async with working(settings, count) as workers, open_producer(settings, linger_ms=20) as producer:
         faults = Faults(workers, ground.broker, rng, settings.broker_session_timeout_s)
         await send(producer, settings, load.products)
         await settled(settings, deadline_s=300)

@@ -35,9 +35,9 @@ _SEED = {"product_id": "seed", "title": "Storm shell jacket"}
 
 async def audit(settings: Settings, mark: str) -> dict[str, Any]:
     """Return what became of a client's records: accepted, and refused by reason."""
-    catalog = await read_compacted(settings.kafka, settings.topic("catalog"))
+    catalog = await read_compacted(settings, settings.topic("catalog"))
     accepted = int(f"{mark}-1".encode() in catalog.records)
-    async with open_reader(settings.kafka, [settings.topic("events")]) as reader:
+    async with open_reader(settings, [settings.topic("events")]) as reader:
         async for record in reader.until(await reader.end_offsets()):
             events = (read_clean_event(raw) for _, raw in unpack(record.value or b""))
             accepted += sum(
@@ -48,7 +48,7 @@ async def audit(settings: Settings, mark: str) -> dict[str, Any]:
             )
     refused: Counter[str] = Counter()
     letters = [settings.topic(dead_letter_name(name)) for name in ("products", "searches", "interactions")]
-    async with open_reader(settings.kafka, letters) as reader:
+    async with open_reader(settings, letters) as reader:
         async for record in reader.until(await reader.end_offsets()):
             if f'"{mark}-'.encode() in (record.value or b""):
                 refused[(record.header("dlq.reason") or b"?").decode()] += 1
@@ -109,7 +109,7 @@ async def run(names: list[str], folder: Path) -> dict[str, dict[str, Any]]:
             }
         )
         await ensure_topics(settings)
-        async with open_producer(settings.kafka) as producer:
+        async with open_producer(settings) as producer:
             await producer.send(Outgoing(settings.topic("products"), json.dumps(_SEED).encode(), key=b"seed"))
         await stack.ready(180)
         return {

@@ -51,8 +51,8 @@ async def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         )
         await ensure_topics(settings)
         async with (
-            open_producer(settings.kafka, linger_ms=0) as producer,
-            open_requester(settings.kafka, settings.topic("search-responses")) as requester,
+            open_producer(settings, linger_ms=0) as producer,
+            open_requester(settings, settings.topic("search-responses")) as requester,
         ):
             topic = settings.topic(CATALOG.name)
             await producer.send_all(

@@ -32,6 +32,7 @@ from retrieval.encoder import Encoder
 from retrieval.index import VectorStore, collection_name
 from retrieval.model_folder import resolve_model
 from schemas.bounds import FILTER_CHARS, FILTER_VALUES, REQUEST_BYTES
+from schemas.connections import KafkaConnection
 from schemas.search import SearchRequest
 from schemas.settings import BUNDLED_MODEL, SearcherSettings
 
@@ -135,8 +136,14 @@ async def measure(
             Supervisor(data_dir=folder, env=env, processes=("searcher",), quiet=True)
         )
         await stack.ready(300)
-        requester = await held.enter_async_context(open_requester(kafka, settings.topic("search-responses")))
-        producer = await held.enter_async_context(open_producer(kafka, linger_ms=5))
+        requester = await held.enter_async_context(
+            open_requester(
+                KafkaConnection(kafka=KafkaConnection(kafka=kafka)), settings.topic("search-responses")
+            )
+        )
+        producer = await held.enter_async_context(
+            open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), linger_ms=5)
+        )
         for kind in ("nobody", *kinds):
             ending = asyncio.Event()
             asking = asyncio.create_task(honest(requester, settings, ground.queries, ending))

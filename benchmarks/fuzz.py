@@ -101,7 +101,7 @@ async def read_to_end(settings: Settings) -> dict[str, int]:
     ]
     before: dict[str, int] = {}
     moved = time.monotonic()
-    async with open_lag_reader(settings.kafka) as reader:
+    async with open_lag_reader(settings) as reader:
         while True:
             left: dict[str, int] = {}
             for group, names in groups:
@@ -154,7 +154,7 @@ async def fuzz(stack: Supervisor, settings: Settings, count: int, seed: int) -> 
 async def _ends(settings: Settings) -> dict[str, int]:
     """Return how many records each raw topic has ever had, those that were sent back included."""
     full = {settings.topic(t.name): t.name for t in RAW}
-    async with open_reader(settings.kafka, list(full), start="end") as reader:
+    async with open_reader(settings, list(full), start="end") as reader:
         ends = await reader.end_offsets()
     return {
         name: sum(end for (topic, _), end in ends.items() if topic == whole) for whole, name in full.items()

@@ -52,7 +52,7 @@ async def asked_ms(settings: Settings, query: str, times: int) -> dict[str, floa
     Return the median and the 90th percentile in ms.
     """
     taken: list[float] = []
-    async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
+    async with open_requester(settings, settings.topic("search-responses")) as requester:
         for _ in range(times):
             request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, k=10, timeout_ms=60_000)
             taken.append((await ask(requester, settings, request))[1])
@@ -80,7 +80,7 @@ async def watch(args: argparse.Namespace) -> dict[str, Any]:
                 }
             )
             accounts = Accounts()
-            async with open_producer(settings.kafka, linger_ms=20) as producer:
+            async with open_producer(settings, linger_ms=20) as producer:
                 await accounts.send(producer, settings, shop.products())
                 await stack.ready(600)
                 facts["ready_s"] = round(time.monotonic() - began, 1)

@@ -48,7 +48,7 @@ async def memory(settings: StreamSettings, shop: Shop, rounds: int) -> list[dict
     held: list[dict[str, float]] = []
     with stream_half("learn", settings) as child:
         await child.until(child.ready, deadline_s=60)
-        async with open_producer(settings.kafka, linger_ms=20) as producer:
+        async with open_producer(settings, linger_ms=20) as producer:
             for number in range(rounds):
                 moved = (_moved(event, number) for event in events)
                 facts = [(event.shopper, event.to_json()) for event in moved]

@@ -135,7 +135,7 @@ async def served_rankings(
     generations: set[int | None] = set()
     failed = 0
     gate = asyncio.Semaphore(8)
-    async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
+    async with open_requester(settings, settings.topic("search-responses")) as requester:
 
         async def one(query: str) -> None:
             nonlocal failed
@@ -188,7 +188,7 @@ async def replay(args: argparse.Namespace) -> int:
                 }
             )
             await ensure_topics(settings)
-            async with open_producer(settings.kafka, linger_ms=20) as producer:
+            async with open_producer(settings, linger_ms=20) as producer:
                 sent = [
                     ClickRecord("products", p["product_id"].encode(), json.dumps(p).encode())
                     for p in products

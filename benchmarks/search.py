@@ -47,6 +47,7 @@ from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder
 from retrieval.index import VectorStore, collection_name
 from retrieval.model_folder import resolve_model
+from schemas.connections import KafkaConnection
 from schemas.settings import BUNDLED_MODEL, SearcherSettings
 from searcher.encoding import serving_encoder
 
@@ -119,7 +120,11 @@ async def serve(
             Supervisor(data_dir=folder, env=env, processes=("searcher",), quiet=True)
         )
         await stack.ready(300)
-        requester = await held.enter_async_context(open_requester(kafka, settings.topic("search-responses")))
+        requester = await held.enter_async_context(
+            open_requester(
+                KafkaConnection(kafka=KafkaConnection(kafka=kafka)), settings.topic("search-responses")
+            )
+        )
         processes = {"searcher": psutil.Process(stack.pid("searcher")), "clients": psutil.Process()}
         processes |= {server.name: psutil.Process(server.pid) for server in servers}
         bare_encoder = await asyncio.to_thread(

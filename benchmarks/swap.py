@@ -128,7 +128,7 @@ async def _measure(
         follower = Follower(
             settings, live, store, recent, words, Health(), loading, changed.set, counts.follow
         )
-        async with open_producer(settings.kafka, linger_ms=0) as producer:
+        async with open_producer(settings, linger_ms=0) as producer:
             shop = ServingShop(settings, producer, follower, args)
             topic = settings.topic(CATALOG.name)
             await producer.send_all(

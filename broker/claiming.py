@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer
 
-from broker.client_ids import client_id
+from broker.connecting import client_options
 from broker.producing import BATCH_BYTES, MAX_REQUEST_BYTES
 from broker.records import Outgoing
+from schemas.connections import KafkaConnection
 
 Place = tuple[str, int]
 # The key of the record without value that marks a claim. Ids hold no control characters, so it is nobody's
@@ -32,9 +33,9 @@ class Claims:
     keys is claimed, where several writers share a partition by its keys; empty for all.
     """
 
-    def __init__(self, bootstrap: str, name: str, share: str = "") -> None:
-        self._bootstrap = bootstrap
-        self._client_id = name
+    def __init__(self, connection: KafkaConnection, role: str = "", share: str = "") -> None:
+        self._connection = connection
+        self._role = role
         self._share = share
         self._writers: dict[Place, AIOKafkaProducer] = {}
         self._taking = asyncio.Lock()
@@ -103,15 +104,13 @@ class Claims:
 
     def _writer(self, topic: str, partition: int) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
-            client_id=self._client_id,
+            **client_options(self._connection, self._role, writes=True),
             transactional_id=f"{topic}-{partition}{self._share and '-' + self._share}",
             transaction_timeout_ms=_TIMEOUT_MS,
             linger_ms=5,
             max_batch_size=BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,
             compression_type="zstd",
-            request_timeout_ms=_TIMEOUT_MS,
         )
 
     async def _write(self, writer: AIOKafkaProducer, records: list[Outgoing]) -> int:
@@ -125,9 +124,11 @@ class Claims:
 
 
 @asynccontextmanager
-async def open_claims(bootstrap: str, *, role: str = "", share: str = "") -> AsyncIterator[Claims]:
+async def open_claims(
+    connection: KafkaConnection, *, role: str = "", share: str = ""
+) -> AsyncIterator[Claims]:
     """Hold nothing yet; at the end of the block hold nothing any more."""
-    claims = Claims(bootstrap, client_id(role), share)
+    claims = Claims(connection, role, share)
     try:
         yield claims
     finally:

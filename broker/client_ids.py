@@ -5,18 +5,18 @@ The client id of every connection of this process, by which its quotas, logs and
 
 from contextvars import ContextVar
 
-_NAME: ContextVar[str] = ContextVar("client id", default="searchloop")
+_PROCESS: ContextVar[str] = ContextVar("process", default="")
 
 
 def name_process(process: str) -> None:
     """Say which process of ours this is; what is opened from here on, and by its tasks, is called so."""
-    _NAME.set(f"searchloop-{process}")
+    _PROCESS.set(process)
 
 
-def client_id(role: str = "") -> str:
+def client_id(begin: str, role: str = "") -> str:
     """Return the client id of this process, or of one of its connections that has a role of its own.
 
-    >>> client_id(), client_id("pulse")
-    ('searchloop', 'searchloop-pulse')
+    >>> client_id("searchloop"), client_id("shop", "pulse")
+    ('searchloop', 'shop-pulse')
     """
-    return f"{_NAME.get()}-{role}" if role else _NAME.get()
+    return "-".join(filter(None, (begin, _PROCESS.get(), role)))

@@ -12,11 +12,12 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
-from broker.client_ids import client_id
+from broker.connecting import consumer_options
 from broker.fetching import FetchPace
 from broker.reading import as_record
 from broker.records import Record
 from broker.safe_decoding import install
+from schemas.connections import KafkaConnection
 
 # After so long at most it is seen that a topic has more partitions, was deleted, or is there again.
 METADATA_AGE_MS = 20_000
@@ -236,7 +237,7 @@ def take_in_order(
 
 @asynccontextmanager
 async def open_group(
-    bootstrap: str,
+    connection: KafkaConnection,
     topics: list[str],
     group: str,
     *,
@@ -256,8 +257,7 @@ async def open_group(
     """
     install()
     inner = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        client_id=client_id(),
+        **consumer_options(connection),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -13,9 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from broker.client_ids import client_id
+from broker.connecting import client_options
 from broker.producing import BATCH_BYTES, MAX_REQUEST_BYTES
 from broker.records import Outgoing
+from schemas.connections import KafkaConnection
 
 LARGEST_BYTES = MAX_REQUEST_BYTES  # of a record, whatever its topic takes
 _REFUSED_AFTER_S = 5.0
@@ -30,12 +31,12 @@ class TopicFacts:
     record_bytes: int
 
 
-async def facts_of(bootstrap: str, topics: list[str]) -> dict[str, TopicFacts]:
+async def facts_of(connection: KafkaConnection, topics: list[str]) -> dict[str, TopicFacts]:
     """Return the facts of topics.
 
     One that does not exist is left out, and is not created by asking for it.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id())
+    admin = AIOKafkaAdminClient(**client_options(connection))
     try:
         await admin.start()
         # All topics, not these: asking a broker for a topic by name may create it.
@@ -86,20 +87,20 @@ class ForeignProducer:
 
 
 @asynccontextmanager
-async def open_foreign_producer(bootstrap: str, *, record_bytes: int) -> AsyncIterator[ForeignProducer]:
+async def open_foreign_producer(
+    connection: KafkaConnection, *, record_bytes: int
+) -> AsyncIterator[ForeignProducer]:
     """Open one for the length of the block.
 
     ``record_bytes`` is what the smallest of its topics takes: no batch is larger than that.
     """
     inner = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        client_id=client_id("replies"),
+        **client_options(connection, "replies", writes=True),
         acks="all",
         enable_idempotence=False,
         linger_ms=0,
         max_batch_size=min(record_bytes, BATCH_BYTES),
         max_request_size=LARGEST_BYTES,
-        request_timeout_ms=60_000,
     )
     try:
         await inner.start()

@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from broker.client_ids import client_id
+from broker.connecting import client_options, consumer_options
+from schemas.connections import KafkaConnection
 
 _FORGET_EVERY = 30
 
@@ -70,10 +71,10 @@ class LagReader:
 
 
 @asynccontextmanager
-async def open_lag_reader(bootstrap: str) -> AsyncIterator[LagReader]:
+async def open_lag_reader(connection: KafkaConnection) -> AsyncIterator[LagReader]:
     """Open a reader of lags for the length of the block. Raises ``KafkaError`` when no broker is reached."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id())
-    inner = AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=client_id(), enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(**client_options(connection))
+    inner = AIOKafkaConsumer(**consumer_options(connection), enable_auto_commit=False)
     try:
         await admin.start()
         await inner.start()

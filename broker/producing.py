@@ -9,8 +9,9 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
-from broker.client_ids import client_id
+from broker.connecting import client_options
 from broker.records import TOPIC_BYTES, Outgoing
+from schemas.connections import KafkaConnection
 
 log = structlog.get_logger(__name__)
 
@@ -149,7 +150,7 @@ class Producer:
 
 @asynccontextmanager
 async def open_producer(
-    bootstrap: str, *, linger_ms: int = 5, role: str = "", codec: Codec = "zstd"
+    connection: KafkaConnection, *, linger_ms: int = 5, role: str = "", codec: Codec = "zstd"
 ) -> AsyncIterator[Producer]:
     """Open a producer for the length of the block.
 
@@ -157,19 +158,16 @@ async def open_producer(
     process has more than one. ``codec``: gzip for what others read too, since not every Kafka client has the
     others built in (kafkajs has gzip alone).
     """
-    name = client_id(role)
 
     def build() -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
-            client_id=name,
+            **client_options(connection, role, writes=True),
             acks="all",
             enable_idempotence=True,
             linger_ms=linger_ms,
             max_batch_size=BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,
             compression_type=codec if linger_ms else None,
-            request_timeout_ms=60_000,
         )
 
     producer = Producer(build)

@@ -7,11 +7,13 @@ and ends nothing; a server that hangs is not a fault of the process that waits f
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from broker.client_ids import client_id
+from broker.connecting import consumer_options
+from schemas.connections import KafkaConnection
 
 ASK_S = 3.0
 SILENT_S = 10.0  # without an answer for so long nobody should be sent here
@@ -39,15 +41,13 @@ class Pulse:
         return f"{self._server} has not answered for {age:.0f} s" if age > SILENT_S else None
 
 
-async def watch_brokers(bootstrap: str, pulse: Pulse) -> None:
+async def watch_brokers(connection: KafkaConnection, pulse: Pulse) -> None:
     """Ask for the topics every ``ASK_S`` seconds, for ever.
 
     A connection that gives no answer is made anew.
     """
     while True:
-        inner = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, client_id=client_id("pulse"), request_timeout_ms=int(ASK_S * 1000)
-        )
+        inner = AIOKafkaConsumer(**consumer_options(connection, "pulse", within=timedelta(seconds=ASK_S)))
         try:
             await asyncio.wait_for(inner.start(), SILENT_S)
             while True:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from broker.client_ids import client_id
+from broker.connecting import client_options, consumer_options
 from broker.errors import MissingTopicError
 from broker.fetching import FetchPace
 from broker.records import Record, partition_of
 from broker.safe_decoding import install
+from schemas.connections import KafkaConnection
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Reader:
 
 @asynccontextmanager
 async def open_reader(
-    bootstrap: str,
+    connection: KafkaConnection,
     topics: list[str],
     *,
     start: Mapping[tuple[str, int], int] | str = "beginning",
@@ -122,12 +123,11 @@ async def open_reader(
     install()
     partitions = [
         tp
-        for tp in await _partitions(bootstrap, topics, key)
+        for tp in await _partitions(connection, topics, key)
         if only is None or (tp.topic, tp.partition) in only
     ]
     inner = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        client_id=client_id(),
+        **consumer_options(connection),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed" if committed else "read_uncommitted",
@@ -148,8 +148,10 @@ async def open_reader(
         await inner.stop()
 
 
-async def _partitions(bootstrap: str, topics: list[str], key: str | None) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=client_id())
+async def _partitions(
+    connection: KafkaConnection, topics: list[str], key: str | None
+) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(**client_options(connection))
     try:
         await admin.start()
         # All topics, not these: asking a broker for a topic by name may create it.
@@ -168,13 +170,13 @@ async def _partitions(bootstrap: str, topics: list[str], key: str | None) -> lis
     return [TopicPartition(topic, partition) for topic in topics for partition in described[topic]]
 
 
-async def read_compacted(bootstrap: str, topic: str, *, key: str | None = None) -> Compacted:
+async def read_compacted(connection: KafkaConnection, topic: str, *, key: str | None = None) -> Compacted:
     """Read a compacted topic from its beginning to the end it has now.
 
     ``key``: only the partition in which its records lie.
     """
     state = Compacted()
-    async with open_reader(bootstrap, [topic], key=key) as reader:
+    async with open_reader(connection, [topic], key=key) as reader:
         ends = await reader.end_offsets()
         async for record in reader.until(ends):
             if record.offset < ends[topic, record.partition]:

@@ -12,6 +12,7 @@ from typing import Protocol
 from broker.producing import open_producer
 from broker.reading import Reader, open_reader
 from broker.records import Headers, Outgoing, Record
+from schemas.connections import KafkaConnection
 from schemas.search import CORRELATION_ID, REPLY_PARTITION, REPLY_TOPIC
 
 
@@ -80,11 +81,11 @@ class Requester:
 
 
 @asynccontextmanager
-async def open_requester(bootstrap: str, reply_topic: str) -> AsyncIterator[Requester]:
+async def open_requester(connection: KafkaConnection, reply_topic: str) -> AsyncIterator[Requester]:
     """Open a requester for the length of the block; it sees only answers written after that."""
     async with (
-        open_producer(bootstrap, linger_ms=0) as producer,
-        open_reader(bootstrap, [reply_topic], start="end") as reader,
+        open_producer(connection, linger_ms=0) as producer,
+        open_reader(connection, [reply_topic], start="end") as reader,
     ):
         await reader.positions()
         requester = Requester(producer, reader, reply_topic)

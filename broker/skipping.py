@@ -41,7 +41,7 @@ def skip(topic: str, partition: int, offset: int, *, by: str, reason: str, now: 
 
 async def obey_skips(settings: Settings) -> None:
     """Skip, in this process and from now on, what is told. Raises ``KafkaError``."""
-    SKIPPED_PLACES.update(places_of(await read_compacted(settings.kafka, settings.topic(SKIPPED.name))))
+    SKIPPED_PLACES.update(places_of(await read_compacted(settings, settings.topic(SKIPPED.name))))
 
 
 def places_of(told: Compacted) -> set[Place]:

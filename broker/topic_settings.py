@@ -10,8 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from broker.client_ids import client_id
-from broker.topics import plan
+from broker.connecting import client_options
+from broker.topics import ASKED_FOR, plan
 from schemas.settings import Settings
 from schemas.topics import RAW
 
@@ -27,9 +27,7 @@ async def wrong_settings(settings: Settings) -> list[str]:
     Raises ``KafkaError``; what may not be seen is not judged.
     """
     planned, any_size = plan(settings), {settings.topic(name) for name in _ANY_SIZE}
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka, client_id=client_id(), request_timeout_ms=15_000
-    )
+    admin = AIOKafkaAdminClient(**client_options(settings, within=ASKED_FOR))
     try:
         await admin.start()
         there = sorted(planned.keys() & set(await admin.list_topics()))

@@ -7,14 +7,16 @@ any, and more later. The others have one.
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TypeVar
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
-from broker.client_ids import client_id
+from broker.connecting import client_options
 from broker.records import TOPIC_BYTES
+from schemas.connections import KafkaConnection
 from schemas.settings import Settings
 from schemas.topics import (
     CATALOG,
@@ -35,6 +37,7 @@ S = TypeVar("S", bound=Settings)
 COUNTED = (EVENTS, SHOPPERS, CONTRIBUTIONS, PAIRS, CATALOG)
 SEARCHED = (SEARCH_REQUESTS, SEARCH_RESPONSES)
 
+ASKED_FOR = timedelta(seconds=15)  # a broker that does not answer is asked again
 _DAY_MS = 86_400_000
 _COMPACT = {
     "min.cleanable.dirty.ratio": "0.5",
@@ -80,7 +83,7 @@ async def ensure_topics(settings: S, *, deadline_s: float = 60.0) -> S:
     counted topics which exist is taken. Raises ``TopicMismatchError`` for topics that cannot be worked on,
     and ``KafkaError`` when the broker is not reached.
     """
-    admin = await _connect(settings.kafka, deadline_s)
+    admin = await _connect(settings, deadline_s)
     try:
         there = set(await admin.list_topics())
         found = await _partitions(admin, [name for name in plan(settings) if name in there], deadline_s)
@@ -165,20 +168,18 @@ async def _partitions(admin: AIOKafkaAdminClient, names: list[str], deadline_s: 
         await asyncio.sleep(0.1)
 
 
-async def _connect(bootstrap: str, deadline_s: float) -> AIOKafkaAdminClient:
+async def _connect(connection: KafkaConnection, deadline_s: float) -> AIOKafkaAdminClient:
     loop = asyncio.get_running_loop()
     end = loop.time() + deadline_s
     while True:
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=bootstrap, client_id=client_id(), request_timeout_ms=15_000
-        )
+        admin = AIOKafkaAdminClient(**client_options(connection, within=ASKED_FOR))
         try:
             await admin.start()
         except KafkaError as error:
             await admin.close()
             if loop.time() > end:
                 raise KafkaConnectionError(
-                    f"no Kafka broker at {bootstrap} within {deadline_s:.0f} s: {error}"
+                    f"no Kafka broker at {connection.kafka} within {deadline_s:.0f} s: {error}"
                 ) from error
             await asyncio.sleep(0.3)
         else:

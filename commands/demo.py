@@ -129,8 +129,8 @@ def _judge_intake(accounts: Accounts, shop: Shop, pairs: int, report: Report) ->
 async def _turn(settings: Settings, servers: Supervisor, shop: Shop, report: Report) -> None:
     accounts = Accounts()
     async with (
-        open_producer(settings.kafka, linger_ms=20) as producer,
-        open_requester(settings.kafka, settings.topic("search-responses")) as requester,
+        open_producer(settings, linger_ms=20) as producer,
+        open_requester(settings, settings.topic("search-responses")) as requester,
     ):
         with Stage("the catalogue goes in; generation 1 is built from the pretrained model"):
             await accounts.send(producer, settings, shop.products())

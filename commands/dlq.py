@@ -189,13 +189,11 @@ async def _skip(settings: Settings, order: Skip) -> bool:
     """Write the order, and first the letter of a topic that has letters; say whether there is one."""
     place = (order.topic, order.partition)
     await ensure_topics(settings)
-    async with open_reader(settings.kafka, [order.topic], start="end") as reader:
+    async with open_reader(settings, [order.topic], start="end") as reader:
         end = (await reader.end_offsets()).get(place, 0)
     if order.offset >= end:
         stop(f"{order.topic}/{order.partition} has no offset {order.offset}: it ends before {end}", code=2)
-    async with open_reader(
-        settings.kafka, [order.topic], only=[place], start={place: order.offset}
-    ) as reader:
+    async with open_reader(settings, [order.topic], only=[place], start={place: order.offset}) as reader:
         first = [r async for r in reader.until({place: order.offset + 1})][:1]
     problem = Problem(loc="", type="skipped", message=f"skipped by {order.by} at {order.at}: {order.reason}")
     rejection = Rejection(reason=Reason.PROCESSING_ERROR, problems=[problem])
@@ -205,7 +203,7 @@ async def _skip(settings: Settings, order: Skip) -> bool:
         for r in first
         if r.offset == order.offset and r.topic in known
     ]
-    async with open_producer(settings.kafka, codec="gzip") as producer:
+    async with open_producer(settings, codec="gzip") as producer:
         await producer.send_all(letters, instead=cut)
         await producer.send(order.outgoing(settings))
     return bool(letters)
@@ -213,5 +211,5 @@ async def _skip(settings: Settings, order: Skip) -> bool:
 
 async def _send(settings: Settings, records: list[Outgoing]) -> int:
     """Write records; return how many are too large."""
-    async with open_producer(settings.kafka, linger_ms=20) as producer:
+    async with open_producer(settings, linger_ms=20) as producer:
         return len(await producer.send_fitting(records))

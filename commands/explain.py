@@ -126,7 +126,7 @@ async def explain_event(
     except SettingsError as error:
         stop(str(error), code=2)
     trace = await trace_event(settings, event_id, Rules.of(rules), on_read)
-    async with open_lag_reader(settings.kafka) as lags:
+    async with open_lag_reader(settings) as lags:
         taken_in = await lags.committed(intake_group(settings, "events"))
     return {
         "event_id": event_id,

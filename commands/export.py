@@ -117,7 +117,7 @@ async def _export(settings: Settings, name: str, folder: Path) -> dict[str, int]
     target = folder / f"ubi_{name}.jsonl"
     unfinished = target.with_suffix(".unfinished")
     with unfinished.open("w", encoding="utf-8") as file:
-        async with open_reader(settings.kafka, [topic]) as reader:
+        async with open_reader(settings, [topic]) as reader:
             ends = await reader.end_offsets()
             async for record in reader.until(ends):
                 if record.offset >= ends[topic, record.partition]:

@@ -219,10 +219,10 @@ async def request_erasure(
     await ensure_topics(settings, deadline_s=10)
     before = await _naming(settings, hashes)
     async with open_reader(
-        settings.kafka, [settings.topic(CONTRIBUTIONS.name)], start="end", fetch_wait_ms=50
+        settings, [settings.topic(CONTRIBUTIONS.name)], start="end", fetch_wait_ms=50
     ) as reader:
         partitions = await reader.positions()
-        async with open_producer(settings.kafka, linger_ms=0) as producer:
+        async with open_producer(settings, linger_ms=0) as producer:
             await producer.send(
                 Outgoing(settings.topic(ERASURES.name), request.to_json(), key=client.encode())
             )
@@ -249,7 +249,7 @@ async def request_erasure(
 
 
 async def _applied(settings: Settings, places: Places, end: float) -> None:
-    async with open_lag_reader(settings.kafka) as lags:
+    async with open_lag_reader(settings) as lags:
         while True:
             done = await lags.committed(learn_group(settings))
             if all(done.get(place, 0) > offset for place, offset in places.items()):

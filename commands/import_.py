@@ -155,7 +155,7 @@ async def _send(
                 bar.update(task, completed=tally.lines)
             return
         await ensure_topics(settings, deadline_s=10)
-        async with open_producer(settings.kafka, linger_ms=20) as producer:
+        async with open_producer(settings, linger_ms=20) as producer:
             while chunk := list(islice(records, _CHUNK)):
                 await producer.send_all(chunk)
                 bar.update(task, completed=tally.lines)

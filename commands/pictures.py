@@ -74,6 +74,6 @@ def _state(product: CatalogProduct) -> str:
 
 async def _ask(settings: Settings, products: Sequence[CatalogProduct]) -> int:
     topic = settings.topic(PICTURES.name)
-    async with open_producer(settings.kafka) as producer:
+    async with open_producer(settings) as producer:
         await producer.send_all(Outgoing(topic, p.to_json(), key=p.product_id.encode()) for p in products)
     return len(products)

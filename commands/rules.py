@@ -157,7 +157,7 @@ def remove(rule_id: str, *, reason: str, data_dir: Path | None, as_json: bool) -
 async def read_rules(settings: Settings) -> dict[str, MerchandisingRule | str]:
     """Return what lies under each key of the topic: a rule of some deployment, or why there is none."""
     await ensure_topics(settings)
-    stored = await read_compacted(settings.kafka, settings.topic(TOPIC.name))
+    stored = await read_compacted(settings, settings.topic(TOPIC.name))
     keys = {key.decode(errors="backslashreplace"): record for key, record in stored.records.items()}
     return {key: read_rule(key, record.value or b"") for key, record in sorted(keys.items())}
 
@@ -244,5 +244,5 @@ def _refuse_foreign(there: MerchandisingRule | str | None, settings: Settings) -
 
 
 async def _send(settings: Settings, record: Outgoing) -> None:
-    async with open_producer(settings.kafka, linger_ms=0) as producer:
+    async with open_producer(settings, linger_ms=0) as producer:
         await producer.send(record)

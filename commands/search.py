@@ -106,5 +106,5 @@ def _moved_by(hit: ScoredHit) -> str:
 
 
 async def _search(settings: Settings, request: SearchRequest) -> tuple[SearchResponse, float]:
-    async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
+    async with open_requester(settings, settings.topic("search-responses")) as requester:
         return await ask(requester, settings, request)

@@ -145,7 +145,7 @@ async def _send(
         TimeElapsedColumn(),
         console=err,
     )
-    async with open_producer(settings.kafka, linger_ms=20) as producer:
+    async with open_producer(settings, linger_ms=20) as producer:
         with bar:
             task = bar.add_task("sending", total=None)
             chunk: list[Outgoing] = []

@@ -60,7 +60,7 @@ async def _status(settings: Settings) -> dict[str, object]:
     live, _ = await read_releases(settings)
     found = [run for run in await read_runs(settings) if run.kind == "full"]
     names = [t.name for t in WITH_DEAD_LETTERS]
-    async with open_reader(settings.kafka, [settings.topic(n) for n in names], start="end") as reader:
+    async with open_reader(settings, [settings.topic(n) for n in names], start="end") as reader:
         ends = await reader.end_offsets()
     counts = Counter[str]()
     for (topic, _partition), end in ends.items():

@@ -68,7 +68,7 @@ class Ledger:
         topic = settings.topic(RELEASES.name)
         begins = (await claims.take([(topic, 0)]))[topic, 0]
         releases, ancestry, strangers = ReleaseLog(settings.deployment), PointerAncestry(), list[str]()
-        async with open_reader(settings.kafka, [topic]) as reader:
+        async with open_reader(settings, [topic]) as reader:
             async for record in reader.until({(topic, 0): begins}):
                 if record.offset >= begins:
                     continue
@@ -176,7 +176,7 @@ class Ledger:
 
 
 async def _decision_ids(settings: Settings) -> set[str]:
-    async with open_reader(settings.kafka, [settings.topic(DECISIONS.name)]) as reader:
+    async with open_reader(settings, [settings.topic(DECISIONS.name)]) as reader:
         ends = await reader.end_offsets()
         read = [judged(read_decision, record) async for record in reader.until(ends)]
         return {one.decision_id for one in read if isinstance(one, Decision)}

@@ -60,17 +60,15 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         group = f"{settings.topic_prefix}indexer-{settings.deployment}"
         topics = [settings.topic(DEPLOYMENT_COMMANDS.name)]
         commands = await stack.enter_async_context(
-            open_group(settings.kafka, topics, group, session_timeout_ms=SHORT_SESSION_MS, keeps=True)
+            open_group(settings, topics, group, session_timeout_ms=SHORT_SESSION_MS, keeps=True)
         )
         await _alone(commands, health)
-        producer = await stack.enter_async_context(open_producer(settings.kafka, linger_ms=0))
-        own = open_claims(settings.kafka, share=share_of(settings.deployment))
+        producer = await stack.enter_async_context(open_producer(settings, linger_ms=0))
+        own = open_claims(settings, share=share_of(settings.deployment))
         claims = await stack.enter_async_context(own)
 
         async def reader(topic: Topic, **how: Any) -> Reader:
-            return await stack.enter_async_context(
-                open_reader(settings.kafka, [settings.topic(topic.name)], **how)
-            )
+            return await stack.enter_async_context(open_reader(settings, [settings.topic(topic.name)], **how))
 
         catalog = await reader(CATALOG, fetch_wait_ms=100)
         reports = await reader(SEARCHER_REPORTS)

@@ -54,7 +54,7 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
         loop.add_signal_handler(number, stopping.set)
     pulse = Pulse()
     health = Health(faults={"kafka": pulse.fault})
-    watching = asyncio.create_task(watch_brokers(settings.kafka, pulse))
+    watching = asyncio.create_task(watch_brokers(settings, pulse))
     try:
         async with serve_health(name, settings, health):
             preparing = asyncio.create_task(_prepare(settings))

@@ -12,9 +12,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 
 from schemas.bounds import RECORD_BYTES
+from schemas.connections import KafkaConnection, MilvusConnection
 from schemas.formula import parse
 
 PREFIX = "SEARCHLOOP_"
@@ -37,15 +38,9 @@ class SettingsError(ValueError):
     """A setting that does not exist or does not fit: says which, what was found, and what is expected."""
 
 
-class Settings(BaseModel):
-    """What every process needs to know."""
+class Settings(MilvusConnection, KafkaConnection):
+    """What every process needs to know: the connections to Kafka and Milvus, and what follows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kafka: str = Field(
-        "127.0.0.1:9092", description="Bootstrap address of the Kafka cluster, host:port[,host:port]."
-    )
-    milvus: str = Field("http://127.0.0.1:19530", description="Address of Milvus.")
     data_dir: Path = Field(
         Path(".searchloop"), description="Folder of everything that searchloop keeps on this machine."
     )
@@ -121,8 +116,10 @@ class Settings(BaseModel):
                 )
         try:
             return cls.model_validate({**values, **overrides})
-        except ValueError as error:
-            raise SettingsError(str(error)) from error
+        except ValidationError as error:
+            # Without what was found: it may be a password in the wrong place
+            problems = (": ".join([*map(str, p["loc"]), p["msg"]]) for p in error.errors(include_input=False))
+            raise SettingsError("; ".join(problems)) from None
 
     def environ(self) -> dict[str, str]:
         """Return the variables that make ``load`` build these settings again.
@@ -171,6 +168,8 @@ def _is_service_link(name: str, text: str) -> bool:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
     if isinstance(value, timedelta):
         return str(_DURATION.dump_python(value, mode="json"))
     return ",".join(value) if isinstance(value, tuple) else str(value)
@@ -745,6 +744,9 @@ class ApiSettings(IntakeRules):
         description="Posts of events and products that are worked on at once; one more is answered 429.",
     )
 
+
+# The settings that say how Kafka and Milvus are reached.
+CONNECTION = frozenset({*KafkaConnection.model_fields, *MilvusConnection.model_fields})
 
 PROCESS_SETTINGS: dict[str, type[Settings]] = {
     "stream": StreamSettings,

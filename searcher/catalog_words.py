@@ -78,7 +78,7 @@ class CatalogWords:
 
     async def _follow(self, language: str | None, stopping: asyncio.Event) -> None:
         words, complete = self._known[language]
-        async with open_reader(self._settings.kafka, [self._settings.topic(CATALOG.name)]) as reader:
+        async with open_reader(self._settings, [self._settings.topic(CATALOG.name)]) as reader:
             ends = await reader.end_offsets()
             while not stopping.is_set():
                 if records := await reader.poll(timeout_ms=POLL_MS, max_records=AT_ONCE):

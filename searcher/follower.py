@@ -79,7 +79,7 @@ class Follower:
         topic = self._settings.topic(RELEASES.name)
         async with (
             asyncio.TaskGroup() as tasks,
-            open_reader(self._settings.kafka, [topic], fetch_wait_ms=100) as reader,
+            open_reader(self._settings, [topic], fetch_wait_ms=100) as reader,
         ):
             keeping = tasks.create_task(self._keep_on())
             try:

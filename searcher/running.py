@@ -71,7 +71,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                 recent_p95_ms=counts.recent_p95_ms(),
             )
 
-        async with open_producer(settings.kafka, linger_ms=0) as producer, asyncio.TaskGroup() as tasks:
+        async with open_producer(settings, linger_ms=0) as producer, asyncio.TaskGroup() as tasks:
             tasks.create_task(_wake(changed, stopping))
             watching = tasks.create_task(watch_server(lambda: asyncio.to_thread(store.answers), milvus))
             tasks.create_task(words.follow(stopping))
@@ -87,7 +87,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                 async with (
                     _replies(settings, producer, topics) as replies,
                     open_group(
-                        settings.kafka,
+                        settings,
                         asked,
                         group,
                         fetch_wait_ms=settings.fetch_wait_ms,
@@ -125,9 +125,7 @@ async def reply_topics(settings: SearcherSettings) -> dict[str, TopicFacts]:
         *named(settings.reply_topics),
     ]
     end = time.monotonic() + PATIENCE_S
-    while missing := [
-        topic for topic in wanted if topic not in (found := await facts_of(settings.kafka, wanted))
-    ]:
+    while missing := [topic for topic in wanted if topic not in (found := await facts_of(settings, wanted))]:
         if time.monotonic() > end:
             raise SettingsError(
                 f"SEARCHLOOP_REPLY_TOPICS names {', '.join(map(repr, missing))}, which the broker does not "
@@ -151,9 +149,7 @@ async def _replies(
     async with AsyncExitStack() as stack:
         further = None
         if least := min((size for topic, size in limits.items() if topic != default), default=None):
-            further = await stack.enter_async_context(
-                open_foreign_producer(settings.kafka, record_bytes=least)
-            )
+            further = await stack.enter_async_context(open_foreign_producer(settings, record_bytes=least))
         yield Replies(producer, further, default, limits)
 
 

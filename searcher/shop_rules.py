@@ -35,7 +35,7 @@ class ShopRules:
     async def follow(self, stopping: asyncio.Event) -> None:
         """Follow until ``stopping`` is set. Raises ``KafkaError`` when the broker is gone for good."""
         topic = self._settings.topic(RULES.name)
-        async with open_reader(self._settings.kafka, [topic]) as reader:
+        async with open_reader(self._settings, [topic]) as reader:
             ends = await reader.end_offsets()
             while not stopping.is_set():
                 if records := await reader.poll(timeout_ms=POLL_MS, max_records=AT_ONCE):

@@ -17,6 +17,7 @@ import structlog
 
 from broker.claiming import Claims, open_claims
 from broker.client_ids import client_id
+from broker.connecting import access_options
 from broker.errors import BrokerError
 from broker.group_lag import LagReader, open_lag_reader
 from broker.producing import Producer, open_producer
@@ -45,9 +46,9 @@ async def learn(settings: StreamSettings, health: Callable[[bool], None]) -> Non
     ``health`` hears whether the tables are recovered. Never returns by itself.
     """
     async with (
-        open_producer(settings.kafka, linger_ms=5, role="learn") as producer,
-        open_claims(settings.kafka, role="tables") as claims,
-        open_lag_reader(settings.kafka) as lags,
+        open_producer(settings, linger_ms=5, role="learn") as producer,
+        open_claims(settings, role="tables") as claims,
+        open_lag_reader(settings) as lags,
         _running(settings, producer, claims, partial(_committed_of, lags, settings)) as app,
     ):
         while True:
@@ -75,7 +76,8 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
     app = faust.App(
         learn_group(settings),
         broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),
-        broker_client_id=client_id(),
+        broker_client_id=client_id(settings.kafka_client_id),
+        broker_credentials=_credentials(settings),
         datadir=str(settings.data_dir / "faust"),
         store="memory://",
         key_serializer="raw",
@@ -96,11 +98,11 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
         stream_wait_empty=True,
         producer_acks=-1,
         producer_linger=0.02,
-        producer_request_timeout=60.0,
+        producer_request_timeout=settings.kafka_write_timeout.total_seconds(),
     )
     contiguity = Contiguity(SKIPPED_PLACES)
     app.tables.begin_at = contiguity.begin_at
-    app.tables.restoring = Restoring(settings.kafka, claims)
+    app.tables.restoring = Restoring(settings, claims)
     shoppers = _table(
         app, SHOPPERS, shopper.is_readable, shopper.supersedes, shopper.names_in, settings, claims
     )
@@ -117,6 +119,22 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
         topic = app.topic(settings.topic(name), key_type=bytes, value_type=bytes)
         app.agent(topic, name=f"{settings.topic_prefix}{name}")(_agent(step, settings))
     return app
+
+
+def _credentials(settings: StreamSettings) -> Any:
+    """Return what Faust's driver gives to aiokafka: user and password, a token, TLS alone, or None."""
+    access = access_options(settings)
+    tls = access.get("ssl_context")
+    if provider := access.get("sasl_oauth_token_provider"):
+        return faust.OAuthCredentials(oauth_cb=provider, ssl_context=tls)
+    if settings.uses_sasl:
+        return faust.SASLCredentials(
+            username=access["sasl_plain_username"],
+            password=access["sasl_plain_password"],
+            mechanism=settings.kafka_mechanism,
+            ssl_context=tls,
+        )
+    return faust.SSLCredentials(tls) if tls is not None else None
 
 
 def _table(

@@ -85,15 +85,13 @@ class Intake:
         s = self._settings
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._known.follow(s))
-            producer = await stack.enter_async_context(open_producer(s.kafka, linger_ms=5, role="intake"))
-            self._letters = await stack.enter_async_context(
-                open_producer(s.kafka, role="letters", codec="gzip")
-            )
+            producer = await stack.enter_async_context(open_producer(s, linger_ms=5, role="intake"))
+            self._letters = await stack.enter_async_context(open_producer(s, role="letters", codec="gzip"))
             await self._known.catch_up()
             silence_ms = int(s.broker_session_timeout_s * 1000)
             products = await stack.enter_async_context(
                 open_group(
-                    s.kafka,
+                    s,
                     [s.topic(PRODUCTS.name)],
                     intake_group(s, "products"),
                     fetch_wait_ms=50,
@@ -103,7 +101,7 @@ class Intake:
             event_topics = [s.topic(name) for name in EVENT_VALIDATORS]
             events = await stack.enter_async_context(
                 open_group(
-                    s.kafka,
+                    s,
                     event_topics,
                     intake_group(s, "events"),
                     fetch_wait_ms=50,
@@ -187,7 +185,7 @@ class Intake:
             await group.settled()
             owned = group.assignment()
             mine = {tp.partition for tp in owned}
-            async with open_reader(s.kafka, [s.topic(PICTURES.name)], fetch_wait_ms=200) as reader:
+            async with open_reader(s, [s.topic(PICTURES.name)], fetch_wait_ms=200) as reader:
                 while group.assignment() is owned:
                     records = await reader.poll(timeout_ms=500)
                     if records:

@@ -73,7 +73,7 @@ class KnownProducts:
 
     async def follow(self, settings: StreamSettings) -> None:
         """Read ``catalog`` from its beginning and then on for ever. Never returns by itself."""
-        async with open_reader(settings.kafka, [settings.topic(CATALOG.name)], fetch_wait_ms=50) as reader:
+        async with open_reader(settings, [settings.topic(CATALOG.name)], fetch_wait_ms=50) as reader:
             self._places = await reader.positions()
             self._reader = reader
             self._opened.set()

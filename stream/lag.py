@@ -50,7 +50,7 @@ def learn_group(settings: Settings) -> str:
 
 async def watch_lag(settings: StreamSettings, halves: tuple[str, ...]) -> None:
     """Keep the gauges up to date until cancelled. While the broker cannot tell, they keep what they had."""
-    async with open_lag_reader(settings.kafka) as reader:
+    async with open_lag_reader(settings) as reader:
         while True:
             for step, group, names in steps_of(settings, halves):
                 found = await reader.lag(group, [settings.topic(n) for n in names]) or {}

@@ -48,9 +48,9 @@ async def look_after_pictures(settings: StreamSettings, ready: Callable[[bool], 
     """Prepare the pictures of ``catalog`` until cancelled. ``ready`` hears when the group has taken us in."""
     s = settings
     async with AsyncExitStack() as stack:
-        producer = await stack.enter_async_context(open_producer(s.kafka, role="pictures", codec="gzip"))
+        producer = await stack.enter_async_context(open_producer(s, role="pictures", codec="gzip"))
         group = await stack.enter_async_context(
-            open_group(s.kafka, [s.topic(CATALOG.name)], pictures_group(s), fetch_wait_ms=200)
+            open_group(s, [s.topic(CATALOG.name)], pictures_group(s), fetch_wait_ms=200)
         )
         fetcher = await stack.enter_async_context(PictureFetcher(fetch_rules(s), at_once=s.picture_fetches))
         decoder = await stack.enter_async_context(DecoderProcess())

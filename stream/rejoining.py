@@ -117,7 +117,7 @@ async def rejoin(
     topic = settings.topic(dead_letter_name(INTERACTIONS.name))
     silence_ms = int(settings.broker_session_timeout_s * 1000)
     async with open_group(
-        settings.kafka, [topic], f"{settings.topic_prefix}rejoin", session_timeout_ms=silence_ms
+        settings, [topic], f"{settings.topic_prefix}rejoin", session_timeout_ms=silence_ms
     ) as letters:
         while True:
             pending.take(await letters.batch(timeout_ms=200, max_records=1000), clock())

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from broker.claiming import CLAIM_KEY, Claims, Place
 from broker.reading import open_reader
+from schemas.connections import KafkaConnection
 
 
 class Restorable(Protocol):
@@ -34,8 +35,8 @@ class Restorable(Protocol):
 class Restoring:
     """Restores the tables of one worker, again after every change of its partitions."""
 
-    def __init__(self, bootstrap: str, claims: Claims) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, connection: KafkaConnection, claims: Claims) -> None:
+        self._connection = connection
         self._claims = claims
 
     async def restore(self, held: Mapping[Place, Restorable]) -> None:
@@ -56,7 +57,7 @@ class Restoring:
         topics = sorted({topic for topic, _ in held})
         # Whatever lies there is true, committed or not (ADR 0005).
         async with open_reader(
-            self._bootstrap, topics, start=start, only=held.keys(), committed=False
+            self._connection, topics, start=start, only=held.keys(), committed=False
         ) as reader:
             async for r in reader.until({place: mark + 1 for place, mark in marks.items()}):
                 if r.key is not None and r.key != CLAIM_KEY:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from schemas.connections import KafkaConnection
+
 # Time per example says something about the machine, not about the code.
 hypothesis.settings.register_profile(
     "searchloop", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -74,7 +76,10 @@ def kafka(embedded_kafka: "EmbeddedKafka") -> str:
     from broker.group_lag import open_lag_reader
 
     async def group_coordinator() -> None:
-        async with asyncio.timeout(120), open_lag_reader(embedded_kafka.address) as lags:
+        async with (
+            asyncio.timeout(120),
+            open_lag_reader(KafkaConnection(kafka=KafkaConnection(kafka=embedded_kafka.address))) as lags,
+        ):
             while await lags.lag("nobody", []) is None:  # noqa: ASYNC110 (the broker fulfils it)
                 await asyncio.sleep(0.1)
 

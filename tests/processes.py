@@ -213,7 +213,7 @@ class SearchloopProcess(ProcessUnderTest):
     async def follow(self, topic: str, holds: Callable[[list[Record]], object]) -> list[Record]:
         """Follow a topic from its beginning until what it had holds."""
         found: list[Record] = []
-        async with open_reader(self.settings.kafka, [self.settings.topic(topic)]) as reader:
+        async with open_reader(self.settings, [self.settings.topic(topic)]) as reader:
 
             async def enough() -> object:
                 found.extend(await reader.poll(timeout_ms=200))

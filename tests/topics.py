@@ -5,13 +5,14 @@ from aiokafka import AIOKafkaProducer
 from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing, Record
+from schemas.connections import KafkaConnection
 from schemas.settings import Settings
 
 KeyAndValue = tuple[bytes | None, bytes | None]
 
 
 async def write(settings: Settings, topic: str, *records: KeyAndValue) -> None:
-    async with open_producer(settings.kafka, linger_ms=0) as producer:
+    async with open_producer(settings, linger_ms=0) as producer:
         await producer.send_all(Outgoing(settings.topic(topic), value, key=key) for key, value in records)
 
 
@@ -28,5 +29,5 @@ async def write_unpacking(kafka: str, topic: str, size: int, *, key: bytes = b"k
 
 async def read_all(kafka: str, *topics: str) -> list[Record]:
     """Every record that the topics hold now."""
-    async with open_reader(kafka, topics) as reader:
+    async with open_reader(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), topics) as reader:
         return [record async for record in reader.until(await reader.end_offsets())]

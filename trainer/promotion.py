@@ -86,7 +86,7 @@ async def _carry_out(
         metrics=metrics_of(decision),
         detail="; ".join(decision.reasons)[:1000],
     )
-    async with open_producer(settings.kafka, linger_ms=0) as producer:
+    async with open_producer(settings, linger_ms=0) as producer:
         key = (decision.run_id or decision.decision_id).encode()
         await producer.send(Outgoing(settings.topic(DECISIONS.name), decision.to_json(), key=key))
         if decision.verdict in {"fail", "inconclusive"}:

@@ -5,6 +5,7 @@ before its decision it begins anew, after it it goes on: what was decided on is 
 keeps no snapshot.
 """
 
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> int:
         if request is None:
             log.error("the folder has no request.json", folder=str(run.path))
             return 2
-        return conclude(run, lambda: refresh(run, request))
+        return conclude(run, lambda: refresh(run, request.connected(os.environ)))
 
 
 if __name__ == "__main__":

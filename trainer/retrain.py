@@ -6,6 +6,7 @@ so the same command on the same folder goes on where a killed process stopped. T
 progress and its outcome, and tells Kafka.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def _requested(run: RunFolder) -> RunOutcome:
     request = run.find("request", Request)
     if request is None:
         raise FileNotFoundError(run.path / "request.json")
-    return retrain(run, request)
+    return retrain(run, request.connected(os.environ))
 
 
 if __name__ == "__main__":

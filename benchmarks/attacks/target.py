@@ -31,6 +31,7 @@ from commands.support.pages import read_page
 from commands.support.topic_state import read_releases
 from embedded.probing import says_yes
 from embedded.supervisor import PROCESSES, Supervisor
+from schemas.connections import KafkaConnection
 from schemas.products import Product
 from schemas.releases import DeploymentCommand, LivePointer
 from schemas.search import SearchRequest, SearchResponse, Status
@@ -159,7 +160,7 @@ class RunningStack:
         Returns its value and the seconds it took.
         """
         async with open_reader(
-            self.settings.kafka, [self.settings.topic(topic)], start="end", fetch_wait_ms=50
+            self.settings, [self.settings.topic(topic)], start="end", fetch_wait_ms=50
         ) as reader:
             await reader.positions()
             started = time.monotonic()
@@ -288,7 +289,9 @@ async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator
         )
         await producer.start()
         try:
-            async with open_requester(stack.kafka, settings.topic("search-responses")) as requester:
+            async with open_requester(
+                KafkaConnection(kafka=KafkaConnection(kafka=stack.kafka)), settings.topic("search-responses")
+            ) as requester:
                 stand = RunningStack(stack, settings, requester, producer, folder)
                 await stand.send(_jacket())
                 records = [*shop.products(), *shop.all_events()]

@@ -31,7 +31,7 @@ async def _cli(stand: RunningStack, *arguments: str) -> tuple[int, bytes]:
 async def _ends(stand: RunningStack, topics: Iterable[str]) -> dict[str, int]:
     found = {}
     for topic in topics:
-        async with open_reader(stand.settings.kafka, [stand.settings.topic(topic)]) as reader:
+        async with open_reader(stand.settings, [stand.settings.topic(topic)]) as reader:
             found[topic] = sum((await reader.end_offsets()).values())
     return found
 
@@ -111,7 +111,7 @@ async def _buy(stand: RunningStack, shopper: str, query: str) -> None:
 async def _until(stand: RunningStack, text: str, *, there: bool) -> bool:
     """Wait until a text is in the newest values of ``pairs``, or is not."""
     for _ in range(int(_LEARNT_S)):
-        pairs = (await read_compacted(stand.settings.kafka, stand.settings.topic("pairs"))).records
+        pairs = (await read_compacted(stand.settings, stand.settings.topic("pairs"))).records
         found = any(
             text.encode() in key or text.encode() in (record.value or b"") for key, record in pairs.items()
         )

@@ -22,7 +22,7 @@ from schemas.topics import RELEASES
 
 async def read(settings: Settings) -> State:
     """Return the state as the topic tells it."""
-    topic = await read_compacted(settings.kafka, settings.topic(RELEASES.name))
+    topic = await read_compacted(settings, settings.topic(RELEASES.name))
     return state_of(ReleaseLog(settings.deployment, topic.records.values()))
 
 
@@ -88,7 +88,7 @@ async def unanswered(settings: Settings, generation: int, probes: Mapping[str, s
 
     Return what is wrong with an answer, None when each comes from the live generation.
     """
-    async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
+    async with open_requester(settings, settings.topic("search-responses")) as requester:
         for product_id, title in probes.items():
             request = SearchRequest(request_id=uuid.uuid4().hex, user_query=title, k=3, timeout_ms=20_000)
             try:

@@ -104,7 +104,7 @@ class Round:
         command = await self._command(number, step)
         quiet = asyncio.Event()
         changing = asyncio.create_task(self._churn.run(quiet))
-        async with open_producer(self._settings.kafka, linger_ms=0) as producer:
+        async with open_producer(self._settings, linger_ms=0) as producer:
             await self._send(producer, command)
         await self._announced(log, begin, pattern)
         await asyncio.sleep(self._rng.uniform(0, MOMENT_S))
@@ -119,7 +119,7 @@ class Round:
     async def undisturbed(self) -> None:
         """Deploy once without a kill, so that there is a generation to go back to."""
         command = await self._command(1, "ordered")
-        async with open_producer(self._settings.kafka, linger_ms=0) as producer:
+        async with open_producer(self._settings, linger_ms=0) as producer:
             await self._send(producer, command)
         if problem := await self._settle(command.command_id):
             raise SystemExit(f"a deployment does not even succeed without a kill: {problem}")

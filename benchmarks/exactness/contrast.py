@@ -43,7 +43,7 @@ async def contrast(
         for name, module in modules.items():
             settings = ground.settings(f"{name}.")
             small = settings.model_copy(update=SMALL)
-            async with open_producer(settings.kafka, linger_ms=20) as producer:
+            async with open_producer(settings, linger_ms=20) as producer:
                 async with working(settings, 1, module):
                     await send(producer, settings, load.products)
                     await settled(settings, deadline_s=300)

@@ -88,8 +88,8 @@ async def settled(
     end = time.monotonic() + deadline_s
     topics = [settings.topic(t) for t in ("events", "contributions", "pairs")]
     async with (
-        open_lag_reader(settings.kafka) as lag,
-        open_reader(settings.kafka, topics, start="end") as reader,
+        open_lag_reader(settings) as lag,
+        open_reader(settings, topics, start="end") as reader,
     ):
         last = await reader.end_offsets()
         since = moved = time.monotonic()

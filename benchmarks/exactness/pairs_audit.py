@@ -27,7 +27,7 @@ Pairs = dict[bytes, Pair]
 
 async def read_learnt(settings: Settings) -> Pairs:
     """Return the pairs on the topic that hold something."""
-    state = await read_compacted(settings.kafka, settings.topic("pairs"))
+    state = await read_compacted(settings, settings.topic("pairs"))
     pairs = {key: Pair.from_json(r.value) for key, r in state.records.items() if r.value}
     return {key: pair for key, pair in pairs.items() if pair.days}
 
@@ -135,7 +135,7 @@ def _judge(record: Record, reason: str | None, letters: set[str] | None, accepte
 
 
 async def _all(settings: Settings, topic: str) -> list[Record]:
-    async with open_reader(settings.kafka, [settings.topic(topic)]) as reader:
+    async with open_reader(settings, [settings.topic(topic)]) as reader:
         return [record async for record in reader.until(await reader.end_offsets())]
 
 

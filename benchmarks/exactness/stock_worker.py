@@ -14,6 +14,7 @@ import stream.__main__
 import stream.app
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing
+from schemas.connections import KafkaConnection
 
 
 class StockTableManager(TableManager):  # type: ignore[misc]
@@ -36,9 +37,9 @@ class Unclaimed:
 
 
 @asynccontextmanager
-async def unclaimed(bootstrap: str, *, role: str) -> AsyncIterator[Unclaimed]:
+async def unclaimed(connection: KafkaConnection, *, role: str) -> AsyncIterator[Unclaimed]:
     """Stand where ``open_claims`` stands."""
-    async with open_producer(bootstrap, role=role) as producer:
+    async with open_producer(connection, role=role) as producer:
         yield Unclaimed(producer)
 
 

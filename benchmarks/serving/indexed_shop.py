@@ -148,7 +148,7 @@ async def publish(
         state=ReleaseState.RELEASED,
     )
     pointer = LivePointer(deployment=settings.deployment, sequence=1, live=release, cause="benchmark")
-    async with open_producer(settings.kafka, linger_ms=0) as producer:
+    async with open_producer(settings, linger_ms=0) as producer:
         await producer.send(
             Outgoing(settings.topic("releases"), pointer.to_json(), key=settings.deployment.encode())
         )

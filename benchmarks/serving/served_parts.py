@@ -42,7 +42,7 @@ def all_parts(folder: Path, encoder: Encoder, ground: IndexedShop, queries: int,
 
 async def publish_catalog(settings: Settings, ground: IndexedShop) -> None:
     """Write the products where searchers read their words from."""
-    async with open_producer(settings.kafka, linger_ms=50) as producer:
+    async with open_producer(settings, linger_ms=50) as producer:
         await producer.send_all(
             Outgoing(settings.topic(CATALOG.name), product.to_json(), key=product.product_id.encode())
             for product in ground.products

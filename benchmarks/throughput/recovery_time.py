@@ -31,7 +31,7 @@ async def recovery(
     empty_s, empty_mb = await _ready(settings)
     found = [Pair.from_json(value) for value in await values_of(learnt, PAIRS)]
     states = await values_of(learnt, SHOPPERS)
-    async with open_producer(settings.kafka, linger_ms=20) as producer:
+    async with open_producer(settings, linger_ms=20) as producer:
         pair_bytes = await _send(producer, islice(_pairs(settings, found), pairs))
         state_bytes = await _send(producer, islice(_shoppers(settings, states), shoppers))
     full_s, full_mb = await _ready(settings)
@@ -51,7 +51,7 @@ async def values_of(settings: StreamSettings, topic: Topic) -> list[bytes]:
     """Return the newest value of every key of a compacted topic."""
     return [
         r.value
-        for r in (await read_compacted(settings.kafka, settings.topic(topic.name))).records.values()
+        for r in (await read_compacted(settings, settings.topic(topic.name))).records.values()
         if r.value
     ]
 

@@ -105,7 +105,7 @@ async def settled(
         patience.saw(accounts.facts())
         await asyncio.sleep(0.5)
     topics = [settings.topic(t) for t in ("events", "contributions", "pairs")]
-    async with open_reader(settings.kafka, topics, start="end") as reader:
+    async with open_reader(settings, topics, start="end") as reader:
         last, since = await reader.end_offsets(), time.monotonic()
         while time.monotonic() - since < rest_s:
             await asyncio.sleep(0.3)

@@ -41,8 +41,8 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
     """Write a command and wait for its effect, or until the deadline."""
     topics = [settings.topic("releases"), settings.topic("decisions")]
     async with (
-        open_reader(settings.kafka, topics, start="end", fetch_wait_ms=50) as reader,
-        open_producer(settings.kafka, linger_ms=0) as producer,
+        open_reader(settings, topics, start="end", fetch_wait_ms=50) as reader,
+        open_producer(settings, linger_ms=0) as producer,
     ):
         await reader.positions()
         releases = await read_release_log(settings)

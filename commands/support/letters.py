@@ -32,7 +32,7 @@ async def read_letters(
             ),
             code=2,
         )
-    async with open_reader(settings.kafka, names) as reader:
+    async with open_reader(settings, names) as reader:
         records = [r async for r in reader.until(await reader.end_offsets())]
     return chosen(records, reason, since, until)
 

@@ -13,7 +13,7 @@ from schemas.training import TrainingRun, Trigger
 
 async def send_trigger(settings: Settings, trigger: Trigger) -> None:
     """Write one trigger."""
-    async with open_producer(settings.kafka, linger_ms=0) as producer:
+    async with open_producer(settings, linger_ms=0) as producer:
         await producer.send(
             Outgoing(settings.topic("training-triggers"), trigger.to_json(), key=settings.deployment.encode())
         )
@@ -39,7 +39,7 @@ async def wait_for_run(
         "and the indexer are ready.",
     )
     seen: dict[str, str] = {}
-    async with open_reader(settings.kafka, [settings.topic("training-runs")]) as reader:
+    async with open_reader(settings, [settings.topic("training-runs")]) as reader:
         while True:
             for record in await reader.poll(timeout_ms=300):
                 run = readable(TrainingRun.from_json, record.value)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 async def read_runs(settings: Settings) -> list[TrainingRun]:
     """Return every run, oldest first."""
-    state = await read_compacted(settings.kafka, settings.topic("training-runs"))
+    state = await read_compacted(settings, settings.topic("training-runs"))
     runs = _readable(TrainingRun.from_json, state.records.values())
     return sorted(runs, key=lambda r: r.run_id)
 
@@ -35,7 +35,7 @@ async def read_releases(settings: Settings) -> tuple[LivePointer | None, list[Re
 
 async def read_release_log(settings: Settings) -> ReleaseLog:
     """Return what ``releases`` says now, to go on with from there."""
-    async with open_reader(settings.kafka, [settings.topic("releases")]) as reader:
+    async with open_reader(settings, [settings.topic("releases")]) as reader:
         ends = await reader.end_offsets()
         return ReleaseLog(settings.deployment, [r async for r in reader.until(ends)])
 
@@ -43,7 +43,7 @@ async def read_release_log(settings: Settings) -> ReleaseLog:
 async def read_decisions(settings: Settings) -> list[Decision]:
     """Return every decision, in the order in which they were written."""
     decisions: list[Decision] = []
-    async with open_reader(settings.kafka, [settings.topic("decisions")]) as reader:
+    async with open_reader(settings, [settings.topic("decisions")]) as reader:
         ends = await reader.end_offsets()
         decisions += _readable(Decision.from_json, [r async for r in reader.until(ends)])
     return decisions
@@ -60,13 +60,13 @@ async def read_pairs(settings: Settings, *, near: str | None = None) -> list[Pai
 
 async def read_all_pairs(settings: Settings, *, near: str | None = None) -> list[Pair]:
     """Return every pair, the empty ones too; ``near`` as above."""
-    state = await read_compacted(settings.kafka, settings.topic("pairs"), key=near)
+    state = await read_compacted(settings, settings.topic("pairs"), key=near)
     return own(Pair.from_json, lambda p: pair_key(p.query, p.product_id), state)
 
 
 async def read_catalog(settings: Settings) -> list[CatalogProduct]:
     """Return every product of the clean catalogue, by id."""
-    state = await read_compacted(settings.kafka, settings.topic("catalog"))
+    state = await read_compacted(settings, settings.topic("catalog"))
     products = own(CatalogProduct.from_json, lambda p: p.product_id.encode(), state)
     return sorted(products, key=lambda p: p.product_id)
 
@@ -74,11 +74,11 @@ async def read_catalog(settings: Settings) -> list[CatalogProduct]:
 async def catalog_by_partition(settings: Settings) -> AsyncIterator[list[CatalogProduct]]:
     """Yield the products of the clean catalogue, those of one partition at a time, in no order."""
     topic = settings.topic("catalog")
-    async with open_reader(settings.kafka, [topic]) as reader:
+    async with open_reader(settings, [topic]) as reader:
         ends = await reader.end_offsets()
     for place, end in sorted(ends.items()):
         state = Compacted()
-        async with open_reader(settings.kafka, [topic], only=[place]) as reader:
+        async with open_reader(settings, [topic], only=[place]) as reader:
             async for record in reader.until({place: end}):
                 state.apply(record)
         yield own(CatalogProduct.from_json, lambda p: p.product_id.encode(), state)

@@ -101,7 +101,7 @@ async def _records(
     counts = trace.read
     for name in names:
         counts.setdefault(name, 0)
-    async with open_reader(settings.kafka, [settings.topic(n) for n in names]) as reader:
+    async with open_reader(settings, [settings.topic(n) for n in names]) as reader:
         async for record in reader.until(await reader.end_offsets()):
             counts[record.topic.removeprefix(settings.topic_prefix)] += 1
             on_read(1)

@@ -98,8 +98,8 @@ async def answering(
                     tasks.create_task(reply(record))
 
     async with (
-        open_producer(settings.kafka, linger_ms=0) as producer,
-        open_reader(settings.kafka, [requests], start="end", fetch_wait_ms=20) as reader,
+        open_producer(settings, linger_ms=0) as producer,
+        open_reader(settings, [requests], start="end", fetch_wait_ms=20) as reader,
     ):
         await reader.positions()
         serving = asyncio.create_task(serve())

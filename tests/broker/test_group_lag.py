@@ -5,6 +5,7 @@ from broker.group_lag import open_lag_reader
 from broker.producing import open_producer
 from broker.records import Outgoing
 from broker.topics import ensure_topics
+from schemas.connections import KafkaConnection
 from schemas.settings import Settings
 
 pytestmark = pytest.mark.broker
@@ -14,11 +15,16 @@ async def test_lag_is_what_was_written_and_not_committed(kafka, topic_prefix):
     s = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=2)
     topic, group = s.topic("searches"), f"{topic_prefix}group"
     await ensure_topics(s)
-    async with open_producer(kafka) as producer, open_lag_reader(kafka) as lags:
+    async with (
+        open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer,
+        open_lag_reader(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as lags,
+    ):
         await producer.send_all([Outgoing(topic, b"{}", partition=n % 2) for n in range(10)])
         assert await lags.lag(group, [topic, s.topic("nowhere")]) == {topic: 10, s.topic("nowhere"): 0}
         assert await lags.committed(group) == {}
-        async with open_group(kafka, [topic], group) as consumer:
+        async with open_group(
+            KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [topic], group
+        ) as consumer:
             read = []
             while len(read) < 10:
                 read += await consumer.batch(timeout_ms=500, max_records=100)

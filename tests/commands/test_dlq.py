@@ -64,7 +64,7 @@ async def test_a_replay_writes_to_raw_topics_only_and_reads_any_header(
         b"x",
         headers=((REPLAYED, b"abc"), ("__connect.errors.topic", settings.topic("pairs").encode())),
     )
-    async with open_producer(settings.kafka) as producer:
+    async with open_producer(settings) as producer:
         await producer.send_all([*letters, forged, Outgoing(settings.topic("searches.dlq"), None)])
     await asyncio.to_thread(lambda: replay(None))
     assert json.loads(capsys.readouterr().out)["replayed"] == 3
@@ -81,7 +81,7 @@ async def test_a_skipped_record_is_left_out_from_the_next_start_on_and_its_lette
 ) -> None:
     await ensure_topics(settings)
     topic = settings.topic("interactions")
-    async with open_producer(settings.kafka) as producer:
+    async with open_producer(settings) as producer:
         await producer.send_all(Outgoing(topic, b"%d" % n) for n in range(3))
     await asyncio.to_thread(
         lambda: skip_record("interactions", 0, 1, reason="it ends intake", data_dir=None, as_json=True)
@@ -89,7 +89,7 @@ async def test_a_skipped_record_is_left_out_from_the_next_start_on_and_its_lette
     assert json.loads(capsys.readouterr().out)["dead_letter"] is True
     await obey_skips(settings)
     assert [r.offset for r in await read(settings, "interactions")] == [0, 2]
-    async with open_group(settings.kafka, [topic], f"{settings.topic_prefix}g", in_order=True) as group:
+    async with open_group(settings, [topic], f"{settings.topic_prefix}g", in_order=True) as group:
         found: list[Record] = []
         while len(found) < 2:
             found += await group.batch(timeout_ms=200, max_records=10)

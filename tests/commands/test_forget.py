@@ -97,7 +97,7 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
     today = [("interactions", "max", {**click, "client_id": "max", "query_id": None})]
     wish = {"event_id": "wish-1", "client_id": GONE, "timestamp": datetime.now(UTC).isoformat()}
     await ensure_topics(s)
-    async with open_producer(s.kafka) as producer:
+    async with open_producer(s) as producer:
         await producer.send_all(outgoing(products(12), s))
         with StreamProcess(s).start() as stream:
             await producer.send_all(outgoing(raw, s))

@@ -12,6 +12,7 @@ from broker.producing import Producer, open_producer
 from broker.records import Outgoing
 from broker.topics import ensure_topics
 from embedded.supervisor import Supervisor
+from schemas.connections import KafkaConnection
 from schemas.settings import Settings
 from tests.embedded.small_processes import commands
 from tests.small_disk import fill, small_disk
@@ -53,7 +54,9 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
             await ensure_topics(settings)
             topic = settings.topic("searches")
             acknowledged: list[int] = []
-            async with open_producer(running.kafka, linger_ms=0) as producer:
+            async with open_producer(
+                KafkaConnection(kafka=KafkaConnection(kafka=running.kafka)), linger_ms=0
+            ) as producer:
                 await write(producer, topic, range(20), acknowledged)
                 ballast = fill(disk)
                 writing = asyncio.create_task(write(producer, topic, range(20, 120), acknowledged))

@@ -70,7 +70,7 @@ def a_model(folder: Path, *, seed: int) -> Path:
 
 
 async def by_picture(settings: Settings, file: bytes) -> SearchResponse:
-    async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
+    async with open_requester(settings, settings.topic("search-responses")) as requester:
         image = b64encode(file).decode()
         request = SearchRequest(request_id=uuid.uuid4().hex, image=image, timeout_ms=240_000)
         response, _ = await ask(requester, settings, request)
@@ -90,7 +90,7 @@ async def promote(settings: Settings, model: Path) -> None:
         actor="tests",
         reason="a test",
     )
-    async with open_producer(settings.kafka) as producer:
+    async with open_producer(settings) as producer:
         topic, key = settings.topic(DECISIONS.name), decision.decision_id.encode()
         await producer.send(Outgoing(topic, decision.to_json(), key=key))
         topic, key = settings.topic(DEPLOYMENT_COMMANDS.name), settings.deployment.encode()
@@ -119,7 +119,7 @@ async def test_a_product_is_found_by_its_picture_in_two_generations(tmp_path: Pa
             await stack.ready(180)
 
             async def all_pictured() -> bool:
-                held = await read_compacted(settings.kafka, settings.topic(CATALOG.name))
+                held = await read_compacted(settings, settings.topic(CATALOG.name))
                 known = [CatalogProduct.from_json(r.value) for r in held.records.values() if r.value]
                 return sum(p.image_key is not None for p in known) == PICTURED
 

@@ -58,7 +58,7 @@ async def test_the_loop_turns_on_a_milvus_server_and_searches_come_back_after_it
         run = await wait_for_run(settings, await ask_for_run(settings), quiet_s=300)
         assert (run.state, run.generation) == (RunState.DEPLOYED, 2), run
         async with (
-            open_requester(settings.kafka, settings.topic("search-responses")) as requester,
+            open_requester(settings, settings.topic("search-responses")) as requester,
             steady_traffic(requester, settings, [QUERY], per_second=10) as traffic,
         ):
             await until(
@@ -111,8 +111,7 @@ def _shows(answer: Answer, product_id: str, *, generation: int | None = None) ->
 
 async def _all_answered(settings: Settings) -> bool:
     asked, answered = [
-        await read_compacted(settings.kafka, settings.topic(t))
-        for t in ("search-requests", "search-responses")
+        await read_compacted(settings, settings.topic(t)) for t in ("search-requests", "search-responses")
     ]
     return asked.records.keys() <= answered.records.keys()
 

@@ -81,7 +81,7 @@ async def pointer_of(settings: Settings) -> LivePointer:
 
 
 async def answer(settings: Settings, query: str) -> tuple[int | None, list[str]]:
-    async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
+    async with open_requester(settings, settings.topic("search-responses")) as requester:
         request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, timeout_ms=240_000)
         response, _ = await ask(requester, settings, request)
     assert response.status is Status.OK, response

@@ -40,7 +40,7 @@ STILL = ONLY_ASKED | {"SEARCHLOOP_MAX_LATENCY_RATIO": "1000"}
 
 
 async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
-    async with open_requester(settings.kafka, settings.topic("search-responses")) as requester:
+    async with open_requester(settings, settings.topic("search-responses")) as requester:
         response, _ = await ask(
             requester,
             settings,
@@ -123,7 +123,7 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
         assert run.state is RunState.DEPLOYED, run
 
         async with (
-            open_requester(settings.kafka, settings.topic("search-responses")) as requester,
+            open_requester(settings, settings.topic("search-responses")) as requester,
             # A killed member is missed after six seconds and a restart takes ten, on a busy machine many
             # more: who waits gets his answer.
             steady_traffic(

@@ -27,7 +27,7 @@ def settings_of(stack: Supervisor, folder: Path) -> Settings:
 
 
 async def feed(settings: Settings, records: Iterable[Raw]) -> None:
-    async with open_producer(settings.kafka, linger_ms=5) as producer:
+    async with open_producer(settings, linger_ms=5) as producer:
         outgoing = [Outgoing(settings.topic(r.topic_name), r.value, key=r.key) for r in records]
         # As a shop would: one after the other, not a month at once
         for start in range(0, len(outgoing), 100):
@@ -52,7 +52,7 @@ async def pairs_equal(settings: Settings, expected: Counts) -> bool:
 
     Pairs whose counts have cancelled out are as good as absent.
     """
-    state = await read_compacted(settings.kafka, settings.topic("pairs"))
+    state = await read_compacted(settings, settings.topic("pairs"))
     found = {key: counted(Pair.from_json(r.value)) for key, r in state.records.items() if r.value}
     nothing: tuple[object, object] = ({}, {})
     return all(

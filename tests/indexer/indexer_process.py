@@ -60,7 +60,7 @@ class IndexerProcess(SearchloopProcess):
         await self.send(DEPLOYMENT_COMMANDS.name, (b"main", command.to_json()))
 
     async def state(self) -> State:
-        topic = await read_compacted(self.settings.kafka, self.settings.topic(RELEASES.name))
+        topic = await read_compacted(self.settings, self.settings.topic(RELEASES.name))
         return state_of(ReleaseLog("main", topic.records.values()))
 
     async def decisions(self) -> list[Decision]:

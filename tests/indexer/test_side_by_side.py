@@ -18,6 +18,7 @@ from indexer.running import share_of
 from indexer.state import State
 from retrieval.index import VectorStore
 from retrieval.naming import collection_name, collection_prefix, earlier_prefix
+from schemas.connections import KafkaConnection
 from schemas.releases import LivePointer
 from schemas.settings import IndexerSettings
 from schemas.topics import RELEASES
@@ -31,11 +32,17 @@ Opener = Callable[[IndexerSettings], Awaitable[Ledger]]
 @pytest.fixture
 async def opened(kafka: str) -> AsyncIterator[Opener]:
     async with AsyncExitStack() as stack:
-        producer = await stack.enter_async_context(open_producer(kafka, linger_ms=0))
+        producer = await stack.enter_async_context(
+            open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), linger_ms=0)
+        )
 
         async def open_one(settings: IndexerSettings) -> Ledger:
             await ensure_topics(settings.model_copy(update={"partitions": 1, "search_partitions": 1}))
-            claims = await stack.enter_async_context(open_claims(kafka, share=share_of(settings.deployment)))
+            claims = await stack.enter_async_context(
+                open_claims(
+                    KafkaConnection(kafka=KafkaConnection(kafka=kafka)), share=share_of(settings.deployment)
+                )
+            )
             return await Ledger.open(settings, producer, claims)
 
         yield open_one

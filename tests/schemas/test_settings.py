@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from schemas.settings import (
     FOREIGN,
@@ -91,6 +92,11 @@ def test_the_environment_that_settings_write_builds_them_again(kind: type[Settin
 
 
 CHOICES = {
+    "kafka": "127.0.0.1:9092,[::1]:9093",
+    "kafka_security": "SASL_SSL",
+    "kafka_mechanism": "SCRAM-SHA-256",
+    "kafka_token_file": "",
+    "kafka_token_provider": "",
     "popularity": "clicks",
     "weight_map": "linear",
     "cron": "0 3 * * *",
@@ -117,7 +123,7 @@ def another(kind: type[Settings], name: str) -> object:
         return default * 0.75
     if isinstance(default, timedelta):
         return default + timedelta(days=1, microseconds=1)
-    return f"{default}x"
+    return SecretStr("x") if isinstance(default, SecretStr) else f"{default}x"
 
 
 def test_every_setting_says_what_it_is_for() -> None:

@@ -33,12 +33,10 @@ class SearcherProcess(SearchloopProcess):
     async def __aenter__(self) -> Self:
         await self.ensure_topics()
         self._stack.enter_context(self)
-        self._producer = await self._stack.enter_async_context(
-            open_producer(self.settings.kafka, linger_ms=0)
-        )
+        self._producer = await self._stack.enter_async_context(open_producer(self.settings, linger_ms=0))
         topics = [self.settings.topic("search-responses")]
         self._reader = await self._stack.enter_async_context(
-            open_reader(self.settings.kafka, topics, fetch_wait_ms=50)
+            open_reader(self.settings, topics, fetch_wait_ms=50)
         )
         return self
 

@@ -71,7 +71,7 @@ async def test_the_words_are_whole_when_they_are_handed_out_and_follow_then(
     topic, stopping, new = settings.topic(CATALOG.name), asyncio.Event(), NewProducts(new_for_ms=1e15)
     words = CatalogWords(settings, new)
 
-    async with open_producer(settings.kafka) as producer, asyncio.timeout(120):
+    async with open_producer(settings) as producer, asyncio.timeout(120):
 
         async def send(product_id: str, value: bytes | None) -> None:
             await producer.send(Outgoing(topic, value, key=product_id.encode()))

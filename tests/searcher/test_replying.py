@@ -13,6 +13,7 @@ from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Record
 from broker.topics import ensure_topics
+from schemas.connections import KafkaConnection
 from schemas.search import ScoredHit, SearchResponse, Status
 from schemas.settings import SearcherSettings, SettingsError
 from searcher.replying import Replies, Reply
@@ -37,7 +38,7 @@ def reply(topic: str, hits: int) -> Reply:
 
 async def read(kafka: str, topic: str, count: int) -> list[Record]:
     found: list[Record] = []
-    async with open_reader(kafka, [topic]) as reader:
+    async with open_reader(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [topic]) as reader:
         while len(found) < count:
             found += await reader.poll()
     return found
@@ -57,8 +58,10 @@ async def test_every_answer_is_written_somewhere_whatever_a_topic_takes(kafka: s
     fits, fits_small, too_long = reply(default, 10), reply(small, 3), reply(default, 500)
     too_long_there, refused, late = reply(small, 50), reply(falls_short, 20), reply(falls_short, 0)
     async with (
-        open_producer(kafka, linger_ms=0) as own,
-        open_foreign_producer(kafka, record_bytes=20_000) as further,
+        open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), linger_ms=0) as own,
+        open_foreign_producer(
+            KafkaConnection(kafka=KafkaConnection(kafka=kafka)), record_bytes=20_000
+        ) as further,
     ):
         replies = Replies(own, further, default, limits)
         await replies.write([too_long_there, refused, fits, too_long, fits_small])

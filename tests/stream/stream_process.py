@@ -18,5 +18,5 @@ class StreamProcess(SearchloopProcess):
 
 
 async def pairs_of(settings: StreamSettings) -> dict[bytes, Pair]:
-    stored = await read_compacted(settings.kafka, settings.topic("pairs"))
+    stored = await read_compacted(settings, settings.topic("pairs"))
     return comparable({key: Pair.from_json(record.value) for key, record in stored.records.items()})

@@ -70,7 +70,7 @@ async def test_what_was_acknowledged_before_the_question_is_known_after_it(
     known: KnownProducts, settings: StreamSettings
 ) -> None:
     topic = settings.topic("catalog")
-    async with asyncio.timeout(240), open_producer(settings.kafka) as producer:
+    async with asyncio.timeout(240), open_producer(settings) as producer:
         for number in range(30):
             name = f"p{number}"
             await producer.send(

@@ -45,7 +45,7 @@ async def test_everything_is_counted_once_though_the_process_is_killed(killed_se
     raw = engagements(120, 20, until_ms=int(now.timestamp() * 1000))
     wanted = expected(raw, now)
     await ensure_topics(s)
-    async with open_producer(s.kafka) as producer:
+    async with open_producer(s) as producer:
         await producer.send_all(outgoing(products(20), s))
         await producer.send_all(outgoing(raw[: len(raw) // 3], s))
         with StreamProcess(s).start() as stream:
@@ -95,7 +95,7 @@ async def test_what_is_refused_is_kept_with_its_reason_and_nothing_is_lost_besid
     poison = [b"\xff", b"{", b"[]", b"{}", json.dumps({**click, "object_id": "nowhere"}).encode(), None]
     interactions = s.topic("interactions")
     product = {"product_id": "p1", "title": "Mug", "variant_ids": ["sku-9"]}
-    async with open_producer(s.kafka) as producer:
+    async with open_producer(s) as producer:
         with StreamProcess(s).start() as stream:
             await producer.send_all([Outgoing(s.topic("products"), json.dumps(product).encode(), key=b"p1")])
             await producer.send_all(
@@ -143,7 +143,7 @@ async def test_a_product_and_its_click_can_be_sent_at_the_same_moment(stream_set
     s = stream_settings
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
     await ensure_topics(s)
-    async with open_producer(s.kafka, linger_ms=0) as producer:
+    async with open_producer(s, linger_ms=0) as producer:
         await producer.send_all(outgoing(products(1), s))
         with StreamProcess(s).start() as stream:
 
@@ -184,7 +184,7 @@ async def test_an_event_that_was_refused_for_its_product_is_counted_when_the_pro
         "object_id": "p0",
     }
     await ensure_topics(s)
-    async with open_producer(s.kafka, linger_ms=0) as producer:
+    async with open_producer(s, linger_ms=0) as producer:
         with StreamProcess(s).start() as stream:
             first, *others = outgoing(products(2), s)
             await producer.send_all(
@@ -220,12 +220,12 @@ async def test_a_shopper_who_stays_away_leaves_the_table_and_can_come_back(kille
 
     async def tell(shopper, day):
         event = replace(search(f"{shopper}-{day}", "mug", ["p1"], at=day * DAY), shopper=shopper)
-        async with open_producer(s.kafka) as producer:
+        async with open_producer(s) as producer:
             await producer.send_all(pack_by_key([(shopper, event.to_json())], s.topic("events"), 1))
 
     def lasts(*shoppers):
         async def so():
-            records = (await read_compacted(s.kafka, s.topic("shoppers"))).records
+            records = (await read_compacted(s, s.topic("shoppers"))).records
             return {
                 key.decode() for key, r in records.items() if r.value is not None and key != CLAIM_KEY
             } == set(shoppers)

@@ -9,6 +9,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from broker.claiming import open_claims
+from schemas.connections import KafkaConnection
 from schemas.events import Action
 from schemas.pairs import Pair
 from stream import aggregation, shopper
@@ -35,7 +36,7 @@ async def app():
 
 @pytest.fixture
 async def table(app):
-    async with open_claims("127.0.0.1:1") as claims:
+    async with open_claims(KafkaConnection(kafka=KafkaConnection(kafka="127.0.0.1:1"))) as claims:
         topic = app.topic("numbers", key_type=bytes, value_type=bytes, partitions=4)
         yield FencedTable(
             app,

@@ -10,6 +10,7 @@ from aiokafka.errors import ProducerFenced
 from broker.claiming import open_claims
 from broker.records import Outgoing
 from broker.topics import ensure_topics
+from schemas.connections import KafkaConnection
 from schemas.settings import Settings
 from stream.recovery import FencedTable
 from stream.restoring import Restoring
@@ -54,7 +55,10 @@ async def topics(kafka, topic_prefix):
 async def test_a_table_holds_all_that_was_written_before_and_whoever_wrote_it_writes_no_more(kafka, topics):
     pairs, shoppers = topics
     first, second = Shelf(), Shelf()
-    async with open_claims(kafka) as old, open_claims(kafka) as new:
+    async with (
+        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as old,
+        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as new,
+    ):
         await old.take([(pairs, 0), (pairs, 1), (shoppers, 1)])
         await old.write_all(
             [Outgoing(pairs, b"%d" % n, key=b"k%d" % (n % 3), partition=n % 2) for n in range(10)]
@@ -66,7 +70,9 @@ async def test_a_table_holds_all_that_was_written_before_and_whoever_wrote_it_wr
             ]
         )
         await old.write_all([Outgoing(shoppers, None, key=b"ben", partition=1)])
-        await Restoring(kafka, new).restore({(pairs, 0): first, (pairs, 1): first, (shoppers, 1): second})
+        await Restoring(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), new).restore(
+            {(pairs, 0): first, (pairs, 1): first, (shoppers, 1): second}
+        )
         with pytest.raises(ProducerFenced):
             await old.write_all([Outgoing(pairs, b"0", key=b"k0", partition=0)])
         await new.write_all([Outgoing(pairs, b"9", key=b"k0", partition=0)])
@@ -80,8 +86,11 @@ async def test_a_table_holds_all_that_was_written_before_and_whoever_wrote_it_wr
 async def test_a_kept_partition_is_read_on_and_one_that_was_elsewhere_from_its_beginning(kafka, topics):
     pairs, _ = topics
     shelf = Shelf()
-    async with open_claims(kafka) as claims, open_claims(kafka) as other:
-        restoring = Restoring(kafka, claims)
+    async with (
+        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as claims,
+        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as other,
+    ):
+        restoring = Restoring(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), claims)
         await restoring.restore({(pairs, 0): shelf, (pairs, 1): shelf})
         await claims.write_all(
             [Outgoing(pairs, b"1", key=b"a", partition=0), Outgoing(pairs, b"1", key=b"b", partition=1)]
@@ -117,7 +126,10 @@ async def test_what_a_table_has_written_itself_is_not_read_again_and_what_anothe
 ):
     pairs, _ = topics
     app = faust.App("searchloop-test", broker="kafka://127.0.0.1:1", store="memory://")
-    async with open_claims(kafka) as claims, open_claims(kafka) as other:
+    async with (
+        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as claims,
+        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as other,
+    ):
         topic = app.topic(pairs, key_type=bytes, value_type=bytes, partitions=2)
         table = ReadTable(
             app,
@@ -130,7 +142,10 @@ async def test_what_a_table_has_written_itself_is_not_read_again_and_what_anothe
             names=lambda _: (),
         )
         table._verified_source_topics_for_partitions.add("words")
-        restoring, at = Restoring(kafka, claims), Event(message=SimpleNamespace(topic="words", partition=1))
+        restoring, at = (
+            Restoring(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), claims),
+            Event(message=SimpleNamespace(topic="words", partition=1)),
+        )
         place = {(pairs, 1): table}
         await restoring.restore(place)
         for n in range(300):

@@ -231,12 +231,12 @@ async def _read(settings: TrainerSettings) -> tuple[Compacted, Compacted, int, i
     counts = [
         await _written(settings, names, since) for names in (RAW, [dead_letter_name(name) for name in RAW])
     ]
-    pairs = await read_compacted(settings.kafka, settings.topic(PAIRS.name))
-    return pairs, await read_compacted(settings.kafka, settings.topic(CATALOG.name)), counts[0], counts[1]
+    pairs = await read_compacted(settings, settings.topic(PAIRS.name))
+    return pairs, await read_compacted(settings, settings.topic(CATALOG.name)), counts[0], counts[1]
 
 
 async def _written(settings: TrainerSettings, names: Iterable[str], since: datetime) -> int:
-    written = await written_since(settings.kafka, [settings.topic(name) for name in names], since)
+    written = await written_since(settings, [settings.topic(name) for name in names], since)
     return sum(len(offsets) for offsets in written.values())
 
 

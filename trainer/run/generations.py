@@ -38,7 +38,7 @@ async def await_live(settings: TrainerSettings, wait: timedelta) -> LivePointer 
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + wait.total_seconds()
-    async with open_reader(settings.kafka, [settings.topic(RELEASES.name)]) as reader:
+    async with open_reader(settings, [settings.topic(RELEASES.name)]) as reader:
         releases = ReleaseLog(settings.deployment)
         async for record in reader.until(await reader.end_offsets()):
             releases.take(record)
@@ -68,7 +68,7 @@ async def read_history(settings: TrainerSettings) -> tuple[list[Release], list[D
     topics = [settings.topic(RELEASES.name), settings.topic(DECISIONS.name)]
     releases = ReleaseLog(settings.deployment)
     decisions: list[Decision] = []
-    async with open_reader(settings.kafka, topics) as reader:
+    async with open_reader(settings, topics) as reader:
         async for record in reader.until(await reader.end_offsets()):
             if record.topic == topics[1]:
                 decision = judged(_decision, record)
@@ -97,9 +97,9 @@ async def await_release(
     """
     decisions = settings.topic(DECISIONS.name)
     releases, begun = ReleaseLog(settings.deployment), None
-    written = await written_since(settings.kafka, [decisions], command.at - EXPIRY_GRACE)
+    written = await written_since(settings, [decisions], command.at - EXPIRY_GRACE)
     start = {place: offsets.start for place, offsets in written.items()}
-    async with open_reader(settings.kafka, [settings.topic(RELEASES.name), decisions], start=start) as reader:
+    async with open_reader(settings, [settings.topic(RELEASES.name), decisions], start=start) as reader:
         while True:
             expired = command.expires_at is not None and datetime.now(UTC) > command.expires_at + grace
             last_look = expired and begun is None

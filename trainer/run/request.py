@@ -3,12 +3,13 @@
 Decides which triggers are acceptable and which two may share a run. Pure.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
-from schemas.settings import MAX_SEED, TrainerSettings
+from schemas.settings import CONNECTION, MAX_SEED, Settings, TrainerSettings
 from schemas.training import Trigger
 
 # Settings that a trigger may override for its run.
@@ -27,6 +28,7 @@ class Request(BaseModel):
 
     ``settings`` hold the overrides already. Settings that another version knew are left out when it is read,
     and those that it did not know have their defaults: a run goes on after an upgrade, and after its undoing.
+    How Kafka and Milvus are reached is not kept, see ``connected``.
     ``refit`` False: a refresh that leaves coefficients and ranker as they serve.
     """
 
@@ -47,8 +49,21 @@ class Request(BaseModel):
     @classmethod
     def _of_any_version(cls, settings: object) -> object:
         if isinstance(settings, dict):
-            return {name: value for name, value in settings.items() if name in TrainerSettings.model_fields}
+            known = TrainerSettings.model_fields.keys() - CONNECTION
+            return {name: value for name, value in settings.items() if name in known}
         return settings
+
+    @field_serializer("settings")
+    def _without_connection(self, settings: TrainerSettings) -> dict[str, object]:
+        return settings.model_dump(mode="json", exclude=set(CONNECTION))
+
+    def connected(self, environ: Mapping[str, str]) -> Self:
+        """Return the request with the connections of this process: those of the folder would be of yesterday.
+
+        Raises ``SettingsError``.
+        """
+        own = Settings.load(environ).model_dump(include=set(CONNECTION))
+        return self.model_copy(update={"settings": self.settings.model_copy(update=own)})
 
     @classmethod
     def of(cls, run_id: str, trigger: Trigger, settings: TrainerSettings) -> Self:
@@ -71,7 +86,7 @@ class Request(BaseModel):
             raise TriggerError(f"params.{LABEL_SHUFFLE}: an integer from 0 to {MAX_SEED} is expected")
         overrides = {name: value for name, value in trigger.params.items() if name in OVERRIDES}
         try:
-            merged = TrainerSettings.model_validate({**settings.model_dump(), **overrides})
+            merged = TrainerSettings.model_validate({**dict(settings), **overrides})
         except ValueError as error:
             problems = (
                 error.errors(include_url=False, include_input=False)

@@ -68,8 +68,8 @@ class FastLane:
         self._tried = self._read_tried()
         names = [self._settings.topic(topic.name) for topic in (PAIRS, ERASURES)]
         async with (
-            open_reader(self._settings.kafka, names, start="end") as ends,
-            open_reader(self._settings.kafka, [self._settings.topic(RELEASES.name)]) as releases,
+            open_reader(self._settings, names, start="end") as ends,
+            open_reader(self._settings, [self._settings.topic(RELEASES.name)]) as releases,
         ):
             while True:
                 await self._follow(releases)

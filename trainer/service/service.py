@@ -40,9 +40,9 @@ async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Eve
     if settings.cron:
         crontab(settings.cron)  # a line that is none is said before anything is begun
     async with (
-        open_producer(settings.kafka, codec="gzip") as producer,
+        open_producer(settings, codec="gzip") as producer,
         open_group(
-            settings.kafka,
+            settings,
             [settings.topic(TRAINING_TRIGGERS.name)],
             f"{settings.topic_prefix}trainer",
             keeps=True,
@@ -62,7 +62,7 @@ async def _act(
         first += await triggers.batch(timeout_ms=200, max_records=100)
     health.ready, health.detail = False, {}
     history = History(
-        _runs((await read_compacted(settings.kafka, settings.topic(TRAINING_RUNS.name))).records.values())
+        _runs((await read_compacted(settings, settings.topic(TRAINING_RUNS.name))).records.values())
     )
     worker = Worker(settings, producer, history)
     await worker.recover()

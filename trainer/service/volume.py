@@ -42,7 +42,7 @@ async def watch_volume(settings: TrainerSettings, producer: Producer) -> None:
         (topic, partition): offset for partition, offset in newest_offsets(settings.data_dir / "runs").items()
     }
     changed: set[bytes] = set()
-    async with open_reader(settings.kafka, [topic], start=start) as reader:
+    async with open_reader(settings, [topic], start=start) as reader:
         while True:
             changed.update(
                 record.key for record in await reader.poll(timeout_ms=1000) if record.key is not None

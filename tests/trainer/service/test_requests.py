@@ -1,6 +1,7 @@
 """Which triggers become runs."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -178,6 +179,18 @@ def test_a_request_of_another_version_is_read_without_what_this_one_does_not_kno
     (tmp_path / "request.json").write_text(json.dumps(written))
     found = run.find("request", Request)
     assert (found.settings.seed, found.settings.spread) == (7, TrainerSettings().spread)
+
+
+def test_a_request_keeps_no_connection_and_takes_that_of_its_process(tmp_path):
+    run, there = RunFolder(tmp_path), {"SEARCHLOOP_KAFKA": "elsewhere:9092"}
+    theirs = {"SEARCHLOOP_KAFKA_SECURITY": "SASL_SSL", "SEARCHLOOP_KAFKA_USER": "trainer"}
+    theirs |= {"SEARCHLOOP_KAFKA_PASSWORD": "open sesame"}
+    settings = TrainerSettings.load(theirs | there | {"SEARCHLOOP_SEED": "5"})
+    run.commit("request", Request.of("r", a_trigger(), settings))
+    assert not {"sesame", "elsewhere"} & set(re.findall(r"\w+", (tmp_path / "request.json").read_text()))
+    found = run.find("request", Request)
+    assert found.settings == TrainerSettings(seed=5)
+    assert found.connected(theirs | there).settings == settings
 
 
 def test_a_dedup_key_is_remembered_even_when_its_run_failed():

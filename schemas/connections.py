@@ -1,0 +1,134 @@
+"""How Kafka and Milvus are reached: addresses, who we are to them, and how long we wait.
+
+Part of the settings of every process. What is secret is a ``SecretStr``: it is never shown, written or
+logged, and goes nowhere but to the client library and to child processes.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+_KAFKA_ADDRESS = re.compile(r"\s*(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\s*")
+_SECRET = SecretStr("")
+Timeout = Annotated[timedelta, Field(ge=timedelta(seconds=1))]
+
+
+class KafkaConnection(BaseModel):
+    """One Kafka cluster, and who we are to it. The only thing from which a client of Kafka is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    kafka: str = Field(
+        "127.0.0.1:9092", description="Bootstrap address of the Kafka cluster, host:port[,host:port]."
+    )
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT",
+        description="How brokers are talked to: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        "SCRAM-SHA-512",
+        description="How a SASL user is proved: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.",
+    )
+    kafka_user: str = Field("", description="The SASL user.")
+    kafka_password: SecretStr = Field(_SECRET, description="The password of the SASL user.")
+    kafka_password_file: str = Field(
+        "", description="File that holds the password instead; read for each new client."
+    )
+    kafka_token_file: str = Field(
+        "", description="File that holds the token of OAUTHBEARER; read anew for each connection."
+    )
+    kafka_token_provider: str = Field(
+        "",
+        description="Name of an entry point of the group `searchloop.kafka_tokens`: an async function "
+        "without arguments that returns the token of OAUTHBEARER, asked for each connection.",
+    )
+    kafka_ca: str = Field(
+        "",
+        description="PEM file of the authorities that sign the brokers' certificates; empty: the system's.",
+    )
+    kafka_certificate: str = Field(
+        "", description="PEM file of our own certificate (mTLS), and of its key, unless `kafka_key` names it."
+    )
+    kafka_key: str = Field("", description="PEM file of the key of our certificate.")
+    kafka_key_password: SecretStr = Field(_SECRET, description="Password of an encrypted key.")
+    kafka_key_password_file: str = Field("", description="File that holds it instead.")
+    kafka_client_id: str = Field(
+        "searchloop",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="What client ids begin with; the process and its role follow.",
+    )
+    kafka_rack: str = Field(
+        "",
+        description="Rack, or zone, of this process: it reads from replicas there (KIP-392), but for the two "
+        "Faust agents, whose driver does not pass it on.",
+    )
+    kafka_timeout: Timeout = Field(
+        timedelta(seconds=40),
+        description="How long a broker may take for an answer; for the two Faust agents it is 90 s.",
+    )
+    kafka_write_timeout: Timeout = Field(
+        timedelta(seconds=60), description="How long a broker may take to acknowledge what is written."
+    )
+
+    @field_validator("kafka")
+    @classmethod
+    def _is_addresses(cls, text: str) -> str:
+        if not all(map(_KAFKA_ADDRESS.fullmatch, text.split(","))):
+            raise ValueError(
+                "host:port[,host:port] is expected, without scheme, user and password: those are "
+                "kafka_security, kafka_user and kafka_password"
+            )
+        return text
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        tokens = bool(self.kafka_token_file) + bool(self.kafka_token_provider)
+        if not self.uses_sasl and (self.kafka_user or tokens):
+            yield f"kafka_security: {self.kafka_security} sends no user; SASL_SSL does"
+        elif self.uses_sasl and self.kafka_mechanism == "OAUTHBEARER":
+            if tokens != 1:
+                yield "kafka_mechanism: OAUTHBEARER needs kafka_token_file or kafka_token_provider"
+        elif self.uses_sasl:
+            if not self.kafka_user:
+                yield f"kafka_user: {self.kafka_security} needs a user"
+            if not (self.kafka_password_file or self.kafka_password.get_secret_value()):
+                yield "kafka_password: a user needs a password, or kafka_password_file"
+        if not self.uses_tls and (self.kafka_ca or self.kafka_certificate):
+            yield f"kafka_security: {self.kafka_security} takes no certificates; SASL_SSL does"
+        if self.kafka_key and not self.kafka_certificate:
+            yield "kafka_certificate: kafka_key is the key of a certificate"
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Say whether a user or a token is sent."""
+        return self.kafka_security.startswith("SASL")
+
+    @property
+    def uses_tls(self) -> bool:
+        """Say whether connections are encrypted."""
+        return self.kafka_security.endswith("SSL")
+
+
+class MilvusConnection(BaseModel):
+    """One Milvus, and who we are to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    milvus: str = Field("http://127.0.0.1:19530", description="Address of Milvus.")
+
+
+def secret_of(value: SecretStr, file: str) -> str:
+    """Return a secret that stands in a setting, or in the file that is named instead.
+
+    A line break at the file's end is none of it. Raises ``OSError``.
+    """
+    return Path(file).read_text(encoding="utf-8").rstrip("\r\n") if file else value.get_secret_value()
