@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +63,7 @@ class Grounds:
         """
         if size > len(self._listed):
             shop = Shop(seed=self._seed, end=datetime.now(UTC), products=size)
-            sent = (json.loads(r.value or b"{}") for r in shop.products())  # what is soiled may be no object
-            found = [_product(fields) for fields in sent if isinstance(fields, dict)]
+            found = [_product(fields) for r in shop.products() if (fields := _fields(r.value)) is not None]
             products = list({p.product_id: p for p in found if p is not None}.values())
             queries = [q.text for q in shop.queries(shop.weeks - 1, QUERIES)]
             return IndexedShop(products, self._encode(products), list(dict.fromkeys(queries)))
@@ -170,6 +170,15 @@ def _read(file: Path) -> list[CatalogProduct]:
     with opener(file, "rt", encoding="utf-8") as lines:
         found = [_product(json.loads(line)) for line in lines if line.strip()]
     return list({p.product_id: p for p in found if p is not None}.values())
+
+
+def _fields(raw: bytes | None) -> dict[str, Any] | None:
+    """Return the object that a record holds; what is soiled may hold none."""
+    try:
+        fields = json.loads(raw or b"")
+    except ValueError:  # of the encoding, too
+        return None
+    return fields if isinstance(fields, dict) else None
 
 
 def _product(fields: dict[str, object]) -> CatalogProduct | None:
