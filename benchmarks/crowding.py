@@ -137,13 +137,9 @@ async def measure(
         )
         await stack.ready(300)
         requester = await held.enter_async_context(
-            open_requester(
-                KafkaConnection(kafka=KafkaConnection(kafka=kafka)), settings.topic("search-responses")
-            )
+            open_requester(KafkaConnection(kafka=kafka), settings.topic("search-responses"))
         )
-        producer = await held.enter_async_context(
-            open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), linger_ms=5)
-        )
+        producer = await held.enter_async_context(open_producer(KafkaConnection(kafka=kafka), linger_ms=5))
         for kind in ("nobody", *kinds):
             ending = asyncio.Event()
             asking = asyncio.create_task(honest(requester, settings, ground.queries, ending))

@@ -124,15 +124,14 @@ async def searches(folder: Path, *, queries: int, seed: int) -> dict[str, Any]:
     random, took = Random(seed), {"kafka": [0.0] * 0, "http": [0.0] * 0}
     failed = 0
     async with open_api(folder, "stream", "indexer", "searcher") as (stack, settings, address):
-        async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=stack.kafka))) as producer:
+        async with open_producer(KafkaConnection(kafka=stack.kafka)) as producer:
             await producer.send_all(
                 Outgoing(settings.topic(r.topic_name), r.value, key=r.key) for r in shop.products()
             )
         await stack.ready(300)
         async with (
             open_requester(
-                KafkaConnection(kafka=KafkaConnection(kafka=stack.kafka)),
-                settings.topic(SEARCH_RESPONSES.name),
+                KafkaConnection(kafka=stack.kafka), settings.topic(SEARCH_RESPONSES.name)
             ) as requester,
             aiohttp.ClientSession() as session,
         ):

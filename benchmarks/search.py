@@ -121,9 +121,7 @@ async def serve(
         )
         await stack.ready(300)
         requester = await held.enter_async_context(
-            open_requester(
-                KafkaConnection(kafka=KafkaConnection(kafka=kafka)), settings.topic("search-responses")
-            )
+            open_requester(KafkaConnection(kafka=kafka), settings.topic("search-responses"))
         )
         processes = {"searcher": psutil.Process(stack.pid("searcher")), "clients": psutil.Process()}
         processes |= {server.name: psutil.Process(server.pid) for server in servers}

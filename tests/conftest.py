@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from schemas.connections import KafkaConnection
-
 # Time per example says something about the machine, not about the code.
 hypothesis.settings.register_profile(
     "searchloop", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -74,11 +72,12 @@ def kafka(embedded_kafka: "EmbeddedKafka") -> str:
     broker cannot tell yet, and what a test finds would follow from those that ran before it.
     """
     from broker.group_lag import open_lag_reader
+    from schemas.connections import KafkaConnection
 
     async def group_coordinator() -> None:
         async with (
             asyncio.timeout(120),
-            open_lag_reader(KafkaConnection(kafka=KafkaConnection(kafka=embedded_kafka.address))) as lags,
+            open_lag_reader(KafkaConnection(kafka=embedded_kafka.address)) as lags,
         ):
             while await lags.lag("nobody", []) is None:  # noqa: ASYNC110 (the broker fulfils it)
                 await asyncio.sleep(0.1)

@@ -29,5 +29,5 @@ async def write_unpacking(kafka: str, topic: str, size: int, *, key: bytes = b"k
 
 async def read_all(kafka: str, *topics: str) -> list[Record]:
     """Every record that the topics hold now."""
-    async with open_reader(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), topics) as reader:
+    async with open_reader(KafkaConnection(kafka=kafka), topics) as reader:
         return [record async for record in reader.until(await reader.end_offsets())]

@@ -290,7 +290,7 @@ async def open_stand(folder: Path, *, products: int, seed: int) -> AsyncIterator
         await producer.start()
         try:
             async with open_requester(
-                KafkaConnection(kafka=KafkaConnection(kafka=stack.kafka)), settings.topic("search-responses")
+                KafkaConnection(kafka=stack.kafka), settings.topic("search-responses")
             ) as requester:
                 stand = RunningStack(stack, settings, requester, producer, folder)
                 await stand.send(_jacket())

@@ -104,7 +104,7 @@ async def open_echo(settings: Settings, answer: bytes) -> AsyncIterator[Echo]:
     requests, responses = own.topic("search-requests"), own.topic("search-responses")
     task = asyncio.create_task(_answering(own.kafka, requests, responses, answer))
     try:
-        async with open_requester(KafkaConnection(kafka=own), responses) as requester:
+        async with open_requester(own, responses) as requester:
             echo = Echo(requester, requests)
             await echo.round_trips(20, answer)
             yield echo
@@ -116,10 +116,8 @@ async def open_echo(settings: Settings, answer: bytes) -> AsyncIterator[Echo]:
 
 async def _answering(kafka: str, requests: str, responses: str, answer: bytes) -> None:
     async with (
-        open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), linger_ms=0) as producer,
-        open_group(
-            KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [requests], "echo", fetch_wait_ms=50
-        ) as group,
+        open_producer(KafkaConnection(kafka=kafka), linger_ms=0) as producer,
+        open_group(KafkaConnection(kafka=kafka), [requests], "echo", fetch_wait_ms=50) as group,
     ):
         while True:
             for record in await group.batch(timeout_ms=50, max_records=16):

@@ -62,9 +62,7 @@ class Stages:
         """Make the topics, and put catalogue and events on them."""
         await ensure_topics(settings)
         if raw:
-            async with open_producer(
-                KafkaConnection(kafka=KafkaConnection(kafka=self.kafka)), linger_ms=20
-            ) as producer:
+            async with open_producer(KafkaConnection(kafka=self.kafka), linger_ms=20) as producer:
                 await producer.send_all(catalog_of(self.shop, settings))
                 await send(producer, events_of(self.shop, settings, self.events))
 
@@ -91,10 +89,8 @@ class Stages:
         target = self.settings("aggregate")
         await self.prepare(target, raw=False)
         async with (
-            open_reader(
-                KafkaConnection(kafka=KafkaConnection(kafka=self.kafka)), [source.topic("contributions")]
-            ) as reader,
-            open_producer(KafkaConnection(kafka=KafkaConnection(kafka=self.kafka)), linger_ms=20) as producer,
+            open_reader(KafkaConnection(kafka=self.kafka), [source.topic("contributions")]) as reader,
+            open_producer(KafkaConnection(kafka=self.kafka), linger_ms=20) as producer,
         ):
             found = [r async for r in reader.until(await reader.end_offsets())]
             topic = target.topic("contributions")
@@ -146,11 +142,9 @@ class Stages:
         took: dict[bytes, float] = {}
         async with (
             open_reader(
-                KafkaConnection(kafka=KafkaConnection(kafka=self.kafka)),
-                [settings.topic("pairs")],
-                fetch_wait_ms=20,
+                KafkaConnection(kafka=self.kafka), [settings.topic("pairs")], fetch_wait_ms=20
             ) as reader,
-            open_producer(KafkaConnection(kafka=KafkaConnection(kafka=self.kafka)), linger_ms=0) as producer,
+            open_producer(KafkaConnection(kafka=self.kafka), linger_ms=0) as producer,
         ):
             async for _ in reader.until(await reader.end_offsets()):
                 pass
@@ -191,9 +185,7 @@ class Stages:
         names = (topic, f"{topic}-counts", f"{topic}-changelog")
         await admin.create_topics([NewTopic(name, settings.partitions, 1) for name in names])
         await admin.close()
-        async with open_producer(
-            KafkaConnection(kafka=KafkaConnection(kafka=self.kafka)), linger_ms=20
-        ) as producer:
+        async with open_producer(KafkaConnection(kafka=self.kafka), linger_ms=20) as producer:
             events = events_of(self.shop, settings, self.events)
             await send(producer, (Outgoing(topic, r.value, key=r.key) for r in events))
         path = Path(__file__).with_name(f"{script}.py")

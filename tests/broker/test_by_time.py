@@ -26,8 +26,8 @@ async def catalog(kafka: str, topic_prefix: str) -> str:
 async def test_what_came_since_a_moment_is_told_by_offsets(kafka: str, catalog: str) -> None:
     """The moments are the broker's: what a producer says of the time is not taken."""
     async with (
-        open_reader(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [catalog]) as reader,
-        open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer,
+        open_reader(KafkaConnection(kafka=kafka), [catalog]) as reader,
+        open_producer(KafkaConnection(kafka=kafka)) as producer,
     ):
 
         async def written(partition: int) -> int:
@@ -45,9 +45,7 @@ async def test_what_came_since_a_moment_is_told_by_offsets(kafka: str, catalog: 
         await written(1)
         for moment in times:
             since = await written_since(
-                KafkaConnection(kafka=KafkaConnection(kafka=kafka)),
-                [catalog],
-                datetime.fromtimestamp(moment / 1000, UTC),
+                KafkaConnection(kafka=kafka), [catalog], datetime.fromtimestamp(moment / 1000, UTC)
             )
             assert since == {
                 (catalog, 0): range(times.index(moment), len(times)),
@@ -55,9 +53,7 @@ async def test_what_came_since_a_moment_is_told_by_offsets(kafka: str, catalog: 
                 (catalog, 2): range(0),
             }
         later = await written_since(
-            KafkaConnection(kafka=KafkaConnection(kafka=kafka)),
-            [catalog],
-            datetime.now(UTC) + timedelta(days=1),
+            KafkaConnection(kafka=kafka), [catalog], datetime.now(UTC) + timedelta(days=1)
         )
         assert {place: len(offsets) for place, offsets in later.items()} == {
             (catalog, 0): 0,
@@ -71,9 +67,9 @@ async def test_a_record_that_unpacks_to_more_than_the_brokers_heap_has_its_place
 ) -> None:
     """Asked for the offset of a time, the broker would unpack it, without the memory to do so."""
     await write_unpacking(kafka, catalog, 300 << 20)
-    async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer:
+    async with open_producer(KafkaConnection(kafka=kafka)) as producer:
         await producer.send(Outgoing(catalog, b"v", key=b"k", partition=0))
     since = await written_since(
-        KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [catalog], datetime.now(UTC) - timedelta(hours=1)
+        KafkaConnection(kafka=kafka), [catalog], datetime.now(UTC) - timedelta(hours=1)
     )
     assert since[catalog, 0] == range(2)

@@ -26,18 +26,15 @@ async def pairs(kafka, topic_prefix):
 
 async def values_of(kafka, topic):
     return {
-        key: r.value
-        for key, r in (
-            await read_compacted(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), topic)
-        ).records.items()
+        key: r.value for key, r in (await read_compacted(KafkaConnection(kafka=kafka), topic)).records.items()
     }
 
 
 async def test_who_claims_last_is_the_only_writer(kafka, pairs):
     old, new = (Outgoing(pairs, value, key=b"k", partition=0) for value in (b"old", b"new"))
     async with (
-        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as sleeper,
-        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as heir,
+        open_claims(KafkaConnection(kafka=kafka)) as sleeper,
+        open_claims(KafkaConnection(kafka=kafka)) as heir,
     ):
         await sleeper.take([(pairs, 0), (pairs, 1)])
         await sleeper.write_all([replace(old, value=b"first"), replace(old, partition=1, key=b"other")])
@@ -51,8 +48,8 @@ async def test_who_claims_last_is_the_only_writer(kafka, pairs):
 
 async def test_all_that_earlier_holders_wrote_lies_before_the_mark(kafka, pairs):
     async with (
-        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as sleeper,
-        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as heir,
+        open_claims(KafkaConnection(kafka=kafka)) as sleeper,
+        open_claims(KafkaConnection(kafka=kafka)) as heir,
     ):
         await sleeper.take([(pairs, 0)])
         writing = [
@@ -61,9 +58,7 @@ async def test_all_that_earlier_holders_wrote_lies_before_the_mark(kafka, pairs)
         ]
         marks = await heir.take([(pairs, 0)])
         await asyncio.gather(*writing, return_exceptions=True)
-    async with open_reader(
-        KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [pairs], only={(pairs, 0)}
-    ) as reader:
+    async with open_reader(KafkaConnection(kafka=kafka), [pairs], only={(pairs, 0)}) as reader:
         records = [r async for r in reader.until(await reader.end_offsets())]
     assert (
         [r.offset for r in records if r.key == CLAIM_KEY][-1]
@@ -73,7 +68,7 @@ async def test_all_that_earlier_holders_wrote_lies_before_the_mark(kafka, pairs)
 
 
 async def test_what_is_not_claimed_is_not_written(kafka, pairs):
-    async with open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as claims:
+    async with open_claims(KafkaConnection(kafka=kafka)) as claims:
         await claims.take([(pairs, 1)])
         for partition in (0, None):
             with pytest.raises(LookupError, match="not claimed"):
@@ -85,7 +80,7 @@ async def test_what_is_not_claimed_is_not_written(kafka, pairs):
 
 
 async def test_a_mark_is_no_value_to_readers_and_an_empty_flush_is_none(kafka, pairs):
-    async with open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as claims:
+    async with open_claims(KafkaConnection(kafka=kafka)) as claims:
         await claims.take([(pairs, 0), (pairs, 1)])
         await claims.write_all([])
     assert await values_of(kafka, pairs) == {}
@@ -102,7 +97,7 @@ async def test_a_claim_waits_for_a_broker_that_names_no_broker_yet(kafka, pairs,
         return await lookup(self, *args)
 
     monkeypatch.setattr(AIOKafkaClient, "coordinator_lookup", not_yet)
-    async with open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as claims:
+    async with open_claims(KafkaConnection(kafka=kafka)) as claims:
         await claims.take([(pairs, 0)])
         await claims.write_all([Outgoing(pairs, b"v", key=b"k", partition=0)])
     assert await values_of(kafka, pairs) == {b"k": b"v"}

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.broker
 async def searches(kafka: str, topic_prefix: str) -> str:
     settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=2)
     await ensure_topics(settings)
-    async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer:
+    async with open_producer(KafkaConnection(kafka=kafka)) as producer:
         await producer.send_all(
             Outgoing(settings.topic("searches"), str(n).encode(), partition=n % 2) for n in range(10)
         )
@@ -41,14 +41,10 @@ async def take(group: GroupConsumer, count: int) -> list[Record]:
 
 
 async def test_what_was_not_committed_comes_again(kafka: str, searches: str, topic_prefix: str) -> None:
-    async with open_group(
-        KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], f"{topic_prefix}g"
-    ) as group:
+    async with open_group(KafkaConnection(kafka=kafka), [searches], f"{topic_prefix}g") as group:
         first = await take(group, 10)
         await group.commit([r for r in first if r.partition == 0])
-    async with open_group(
-        KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], f"{topic_prefix}g"
-    ) as group:
+    async with open_group(KafkaConnection(kafka=kafka), [searches], f"{topic_prefix}g") as group:
         again = await take(group, 5)
         assert await group.batch(timeout_ms=200, max_records=10) == []
         assert await group.lag() == 0
@@ -59,9 +55,7 @@ async def test_what_was_not_committed_comes_again(kafka: str, searches: str, top
 
 async def test_two_groups_each_see_everything(kafka: str, searches: str, topic_prefix: str) -> None:
     for name in ("a", "b"):
-        async with open_group(
-            KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], f"{topic_prefix}{name}"
-        ) as group:
+        async with open_group(KafkaConnection(kafka=kafka), [searches], f"{topic_prefix}{name}") as group:
             values = {r.value for r in await take(group, 10)}
             await group.commit([])
         assert values == {str(n).encode() for n in range(10)}
@@ -71,11 +65,9 @@ async def test_a_member_that_leaves_hands_its_uncommitted_records_over(
     kafka: str, searches: str, topic_prefix: str
 ) -> None:
     name = f"{topic_prefix}g"
-    async with open_group(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], name) as stays:
+    async with open_group(KafkaConnection(kafka=kafka), [searches], name) as stays:
         taken = await take(stays, 10)
-        async with open_group(
-            KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], name
-        ) as leaves:
+        async with open_group(KafkaConnection(kafka=kafka), [searches], name) as leaves:
             rebalanced = [
                 # Its one remaining partition again: nothing was committed
                 asyncio.create_task(take(stays, 5)),
@@ -113,11 +105,11 @@ async def test_a_backlog_is_read_in_the_order_in_which_it_was_sent(
     settings = Settings(kafka=kafka, topic_prefix=topic_prefix, partitions=3)
     await ensure_topics(settings)
     topics = [settings.topic("searches"), settings.topic("interactions")]
-    async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), linger_ms=0) as producer:
+    async with open_producer(KafkaConnection(kafka=kafka), linger_ms=0) as producer:
         for number in range(240):
             await producer.send(Outgoing(topics[number % 2], b"%d" % number, partition=number % 3))
     async with open_group(
-        KafkaConnection(kafka=KafkaConnection(kafka=kafka)), topics, f"{topic_prefix}ordered", in_order=True
+        KafkaConnection(kafka=kafka), topics, f"{topic_prefix}ordered", in_order=True
     ) as group:
         found = [int(r.value or b"") for r in await take(group, 240)]
     assert sorted(found) == list(range(240))
@@ -136,10 +128,8 @@ async def test_what_was_rolled_back_is_not_read_and_leaves_no_lag(
             await shop.send_and_wait(searches, value, partition=0)
             await (shop.commit_transaction() if kept else shop.abort_transaction())
         async with (
-            open_group(
-                KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], name, in_order=in_order
-            ) as group,
-            open_lag_reader(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as lags,
+            open_group(KafkaConnection(kafka=kafka), [searches], name, in_order=in_order) as group,
+            open_lag_reader(KafkaConnection(kafka=kafka)) as lags,
         ):
             found = await take(group, 11)
             await group.commit(found)
@@ -163,9 +153,7 @@ async def test_a_topic_that_is_made_anew_with_more_partitions_is_read_from_its_b
     monkeypatch.setattr(consuming, "METADATA_AGE_MS", 500)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    async with open_group(
-        KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], f"{topic_prefix}g"
-    ) as group:
+    async with open_group(KafkaConnection(kafka=kafka), [searches], f"{topic_prefix}g") as group:
         await group.commit(await take(group, 10))
         assert group.missing() == []
         await admin.delete_topics([searches])
@@ -174,7 +162,7 @@ async def test_a_topic_that_is_made_anew_with_more_partitions_is_read_from_its_b
                 await group.batch(timeout_ms=200, max_records=10)
         await admin.create_topics([NewTopic(searches, 3, 1)])
         await admin.close()
-        async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer:
+        async with open_producer(KafkaConnection(kafka=kafka)) as producer:
             await producer.send_all(Outgoing(searches, b"new", partition=n) for n in range(3))
         found: set[tuple[int, int]] = set()
         async with asyncio.timeout(120):  # what was read before the group saw the third comes again
@@ -186,17 +174,11 @@ async def test_a_topic_that_is_made_anew_with_more_partitions_is_read_from_its_b
 
 async def test_a_member_without_partitions_has_joined(kafka: str, topic_prefix: str, searches: str) -> None:
     """It stands by: that is all it is there for, so it may call itself ready."""
-    async with open_group(
-        KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], f"{topic_prefix}g"
-    ) as first:
+    async with open_group(KafkaConnection(kafka=kafka), [searches], f"{topic_prefix}g") as first:
         await take(first, 1)
         async with (
-            open_group(
-                KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], f"{topic_prefix}g"
-            ) as second,
-            open_group(
-                KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], f"{topic_prefix}g"
-            ) as third,
+            open_group(KafkaConnection(kafka=kafka), [searches], f"{topic_prefix}g") as second,
+            open_group(KafkaConnection(kafka=kafka), [searches], f"{topic_prefix}g") as third,
         ):
             members = (first, second, third)
             async with asyncio.timeout(120):  # one learns its new share after the other
@@ -212,11 +194,9 @@ async def test_a_member_that_keeps_shares_a_group_with_one_that_does_not(
 ) -> None:
     """So an upgrade may be rolling; the one that is left has all."""
     name = f"{topic_prefix}g"
-    async with open_group(
-        KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], name, keeps=True
-    ) as keeps:
+    async with open_group(KafkaConnection(kafka=kafka), [searches], name, keeps=True) as keeps:
         async with (
-            open_group(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [searches], name) as earlier,
+            open_group(KafkaConnection(kafka=kafka), [searches], name) as earlier,
             asyncio.timeout(120),
         ):
             # one learns its new share after the other

@@ -49,20 +49,17 @@ async def test_a_consumer_at_rest_asks_seldom_gets_a_record_at_once_and_then_ask
     await ensure_topics(settings)
     topic = settings.topic("products")
     opened = (
-        open_reader(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [topic], fetch_wait_ms=40)
+        open_reader(KafkaConnection(kafka=kafka), [topic], fetch_wait_ms=40)
         if kind == "reader"
         else open_group(
-            KafkaConnection(kafka=KafkaConnection(kafka=kafka)),
+            KafkaConnection(kafka=kafka),
             [topic],
             f"{topic_prefix}rest",
             fetch_wait_ms=40,
             in_order=kind != "group",
         )
     )
-    async with (
-        opened as consumer,
-        open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer,
-    ):
+    async with opened as consumer, open_producer(KafkaConnection(kafka=kafka)) as producer:
         poll = consumer.poll if kind == "reader" else consumer.batch  # type: ignore[union-attr]
         consumer._pace = FetchPace(consumer._inner, 40, clock=lambda: now)
         end = time.monotonic() + 90

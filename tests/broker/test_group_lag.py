@@ -16,15 +16,13 @@ async def test_lag_is_what_was_written_and_not_committed(kafka, topic_prefix):
     topic, group = s.topic("searches"), f"{topic_prefix}group"
     await ensure_topics(s)
     async with (
-        open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer,
-        open_lag_reader(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as lags,
+        open_producer(KafkaConnection(kafka=kafka)) as producer,
+        open_lag_reader(KafkaConnection(kafka=kafka)) as lags,
     ):
         await producer.send_all([Outgoing(topic, b"{}", partition=n % 2) for n in range(10)])
         assert await lags.lag(group, [topic, s.topic("nowhere")]) == {topic: 10, s.topic("nowhere"): 0}
         assert await lags.committed(group) == {}
-        async with open_group(
-            KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [topic], group
-        ) as consumer:
+        async with open_group(KafkaConnection(kafka=kafka), [topic], group) as consumer:
             read = []
             while len(read) < 10:
                 read += await consumer.batch(timeout_ms=500, max_records=100)

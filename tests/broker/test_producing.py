@@ -21,7 +21,7 @@ async def small(kafka: str, topic_prefix: str) -> str:
 
 
 async def test_a_record_without_key_and_value_is_written(kafka: str, small: str) -> None:
-    async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer:
+    async with open_producer(KafkaConnection(kafka=kafka)) as producer:
         await producer.send_all(
             [Outgoing(small, None, headers=(("dlq.reason", b"schema"),)), Outgoing(small, b"a")]
         )
@@ -32,7 +32,7 @@ async def test_a_record_without_key_and_value_is_written(kafka: str, small: str)
 async def test_what_is_too_large_is_replaced_and_the_producer_goes_on(
     kafka: str, small: str, size: int
 ) -> None:
-    async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), linger_ms=0) as producer:
+    async with open_producer(KafkaConnection(kafka=kafka), linger_ms=0) as producer:
         await producer.send_all(
             [Outgoing(small, b"a"), Outgoing(small, bytes(size), headers=(("dlq.reason", b"x"),))],
             instead=cut,

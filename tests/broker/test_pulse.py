@@ -24,7 +24,7 @@ async def test_a_broker_that_answers_is_heard(kafka: str) -> None:
     now = [0.0]
     pulse = Pulse(clock=lambda: now[0])
     now[0] = 60.0
-    watching = asyncio.create_task(watch_brokers(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), pulse))
+    watching = asyncio.create_task(watch_brokers(KafkaConnection(kafka=kafka), pulse))
     async with asyncio.timeout(120):
         while pulse.fault():  # noqa: ASYNC110 (a pulse is asked, it calls nobody)
             await asyncio.sleep(0.05)
@@ -71,9 +71,7 @@ async def test_a_broker_that_takes_connections_and_says_nothing_is_a_fault_and_n
     port = server.sockets[0].getsockname()[1]
     now = [0.0]
     pulse = Pulse(clock=lambda: now[0])
-    watching = asyncio.create_task(
-        watch_brokers(KafkaConnection(kafka=KafkaConnection(kafka=f"127.0.0.1:{port}")), pulse)
-    )
+    watching = asyncio.create_task(watch_brokers(KafkaConnection(kafka=f"127.0.0.1:{port}"), pulse))
     try:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(watching), 5)

@@ -52,7 +52,7 @@ def test_keys_go_where_java_clients_send_them(key: str, java_hash: int, partitio
 
 @pytest.mark.broker
 async def test_a_compacted_topic_reads_as_its_newest_values(kafka: str, catalog: str) -> None:
-    async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer:
+    async with open_producer(KafkaConnection(kafka=kafka)) as producer:
         assert await producer.partitions(catalog) == 3
         await producer.send_all(
             Outgoing(catalog, f"old {n}".encode(), key=f"p{n}".encode()) for n in range(30)
@@ -61,7 +61,7 @@ async def test_a_compacted_topic_reads_as_its_newest_values(kafka: str, catalog:
             Outgoing(catalog, f"new {n}".encode(), key=f"p{n}".encode()) for n in range(10)
         )
         await producer.send(Outgoing(catalog, None, key=b"p0"))
-    state = await read_compacted(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), catalog)
+    state = await read_compacted(KafkaConnection(kafka=kafka), catalog)
     expected = {f"p{n}".encode(): f"{'new' if n < 10 else 'old'} {n}".encode() for n in range(1, 30)}
     assert {key: record.value for key, record in state.records.items()} == expected
     assert sum(state.offsets.values()) == 41
@@ -70,7 +70,7 @@ async def test_a_compacted_topic_reads_as_its_newest_values(kafka: str, catalog:
 
 @pytest.mark.broker
 async def test_an_empty_topic_reads_as_nothing(kafka: str, catalog: str) -> None:
-    state = await read_compacted(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), catalog)
+    state = await read_compacted(KafkaConnection(kafka=kafka), catalog)
     assert state.records == {}
     assert state.offsets == {0: 0, 1: 0, 2: 0}
 
@@ -79,18 +79,14 @@ async def test_an_empty_topic_reads_as_nothing(kafka: str, catalog: str) -> None
 async def test_a_topic_that_does_not_exist_is_refused_and_not_created(kafka: str, topic_prefix: str) -> None:
     for _ in range(2):
         with pytest.raises(MissingTopicError, match="does not exist"):
-            await read_compacted(
-                KafkaConnection(kafka=KafkaConnection(kafka=kafka)), f"{topic_prefix}nowhere"
-            )
+            await read_compacted(KafkaConnection(kafka=kafka), f"{topic_prefix}nowhere")
 
 
 @pytest.mark.broker
 async def test_a_reader_goes_on_from_the_offsets_it_is_given(kafka: str, catalog: str) -> None:
-    async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer:
+    async with open_producer(KafkaConnection(kafka=kafka)) as producer:
         await producer.send_all(Outgoing(catalog, str(n).encode(), key=b"k", partition=1) for n in range(5))
-        async with open_reader(
-            KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [catalog], start={(catalog, 1): 3}
-        ) as reader:
+        async with open_reader(KafkaConnection(kafka=kafka), [catalog], start={(catalog, 1): 3}) as reader:
             ends = await reader.end_offsets()
             assert ends == {(catalog, 0): 0, (catalog, 1): 5, (catalog, 2): 0}
             assert [record.value async for record in reader.until(ends)] == [b"3", b"4"]
@@ -102,11 +98,9 @@ async def test_a_reader_goes_on_from_the_offsets_it_is_given(kafka: str, catalog
 
 @pytest.mark.broker
 async def test_a_reader_that_starts_at_the_end_sees_only_what_comes(kafka: str, catalog: str) -> None:
-    async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), linger_ms=0) as producer:
+    async with open_producer(KafkaConnection(kafka=kafka), linger_ms=0) as producer:
         await producer.send(Outgoing(catalog, b"before", key=b"k"))
-        async with open_reader(
-            KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [catalog], start="end"
-        ) as reader:
+        async with open_reader(KafkaConnection(kafka=kafka), [catalog], start="end") as reader:
             await reader.positions()
             await producer.send(Outgoing(catalog, b"after", key=b"k"))
             assert [r.value for r in await within(reader.poll, timeout_s=120)] == [b"after"]

@@ -178,7 +178,7 @@ async def test_a_running_consumer_goes_past_odd_names_and_bombs(
             await producer.send_and_wait(topic, bytes(300 << 20))
         await producer.send_and_wait(topic, b"last", headers=[("n", None)])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    async with open_group(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [topic], topic) as group:
+    async with open_group(KafkaConnection(kafka=kafka), [topic], topic) as group:
         found: list[Record] = []
         async with asyncio.timeout(240):
             while len(found) < 6:
@@ -194,11 +194,11 @@ async def test_a_running_consumer_goes_past_odd_names_and_bombs(
 
 @pytest.mark.broker
 async def test_large_records_are_handed_out_a_few_at_a_time_and_all_of_them(kafka: str, topic: str) -> None:
-    async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as producer:
+    async with open_producer(KafkaConnection(kafka=kafka)) as producer:
         await producer.send_all(
             Outgoing(topic, bytes(1 << 20), headers=(("n", b"%d" % n),)) for n in range(40)
         )
-    async with open_reader(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [topic]) as reader:
+    async with open_reader(KafkaConnection(kafka=kafka), [topic]) as reader:
         polls: list[list[Record]] = []
         async with asyncio.timeout(240):
             while sum(map(len, polls)) < 40:

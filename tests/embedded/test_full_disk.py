@@ -54,9 +54,7 @@ async def test_a_full_disk_stops_kafka_and_not_its_keeper_and_nothing_acknowledg
             await ensure_topics(settings)
             topic = settings.topic("searches")
             acknowledged: list[int] = []
-            async with open_producer(
-                KafkaConnection(kafka=KafkaConnection(kafka=running.kafka)), linger_ms=0
-            ) as producer:
+            async with open_producer(KafkaConnection(kafka=running.kafka), linger_ms=0) as producer:
                 await write(producer, topic, range(20), acknowledged)
                 ballast = fill(disk)
                 writing = asyncio.create_task(write(producer, topic, range(20, 120), acknowledged))

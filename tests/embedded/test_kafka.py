@@ -29,21 +29,19 @@ async def test_the_same_folder_gives_the_same_cluster_after_a_stop_and_after_a_c
     with broker:
         identity = (broker.cluster_id, broker.address)
         await ensure_topics(Settings(kafka=broker.address, partitions=1))
-        async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=broker.address))) as producer:
+        async with open_producer(KafkaConnection(kafka=broker.address)) as producer:
             await producer.send(Outgoing("searchloop.pairs", b"one", key=b"a"))
     assert broker.pid is None
 
     again = EmbeddedKafka(tmp_path / "kafka")
     with again:
         assert (again.cluster_id, again.address) == identity
-        async with open_producer(KafkaConnection(kafka=KafkaConnection(kafka=again.address))) as producer:
+        async with open_producer(KafkaConnection(kafka=again.address)) as producer:
             await producer.send(Outgoing("searchloop.pairs", b"two", key=b"b"))
         again.kill()
         assert not again.answers()
         again.start()
-        found = await read_compacted(
-            KafkaConnection(kafka=KafkaConnection(kafka=again.address)), "searchloop.pairs"
-        )
+        found = await read_compacted(KafkaConnection(kafka=again.address), "searchloop.pairs")
         assert {key: r.value for key, r in found.records.items()} == {b"a": b"one", b"b": b"two"}
 
 

@@ -59,9 +59,7 @@ async def test_connections_that_announce_much_and_send_nothing_keep_nobody_from_
             connection = held.enter_context(socket.create_connection((host, int(port))))
             connection.sendall(struct.pack(">i", announced) + b"\0")
         topic = settings.topic("searches")
-        async with open_producer(
-            KafkaConnection(kafka=KafkaConnection(kafka=broker.address)), linger_ms=0
-        ) as producer:
+        async with open_producer(KafkaConnection(kafka=broker.address), linger_ms=0) as producer:
             for _ in range(3):
                 await producer.send(Outgoing(topic, b"x" * (LARGEST_RECORD_BYTES // 2), key=b"k"))
         assert len(await read_all(broker.address, topic)) == 3
@@ -81,9 +79,7 @@ async def test_the_largest_records_of_several_partitions_are_taken_at_once(
     await ensure_topics(settings)
     topic = settings.topic("searches")
     most = LARGEST_RECORD_BYTES - 4096
-    async with open_producer(
-        KafkaConnection(kafka=KafkaConnection(kafka=broker.address)), linger_ms=0
-    ) as producer:
+    async with open_producer(KafkaConnection(kafka=broker.address), linger_ms=0) as producer:
         await producer.send_all(Outgoing(topic, b"x" * most, key=b"k", partition=p) for p in range(3))
 
 
@@ -100,9 +96,7 @@ async def test_a_record_that_compaction_has_no_room_for_does_not_end_the_broker(
         before, log = broker.pid, broker.data_dir / "broker.log"
         await write_unpacking(broker.address, "t", 300 << 20)
         async with (
-            open_producer(
-                KafkaConnection(kafka=KafkaConnection(kafka=broker.address)), linger_ms=0
-            ) as producer,
+            open_producer(KafkaConnection(kafka=broker.address), linger_ms=0) as producer,
             asyncio.timeout(180),
         ):
             while "OutOfMemoryError" not in log.read_text():

@@ -32,16 +32,12 @@ Opener = Callable[[IndexerSettings], Awaitable[Ledger]]
 @pytest.fixture
 async def opened(kafka: str) -> AsyncIterator[Opener]:
     async with AsyncExitStack() as stack:
-        producer = await stack.enter_async_context(
-            open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), linger_ms=0)
-        )
+        producer = await stack.enter_async_context(open_producer(KafkaConnection(kafka=kafka), linger_ms=0))
 
         async def open_one(settings: IndexerSettings) -> Ledger:
             await ensure_topics(settings.model_copy(update={"partitions": 1, "search_partitions": 1}))
             claims = await stack.enter_async_context(
-                open_claims(
-                    KafkaConnection(kafka=KafkaConnection(kafka=kafka)), share=share_of(settings.deployment)
-                )
+                open_claims(KafkaConnection(kafka=kafka), share=share_of(settings.deployment))
             )
             return await Ledger.open(settings, producer, claims)
 

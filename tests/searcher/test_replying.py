@@ -38,7 +38,7 @@ def reply(topic: str, hits: int) -> Reply:
 
 async def read(kafka: str, topic: str, count: int) -> list[Record]:
     found: list[Record] = []
-    async with open_reader(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), [topic]) as reader:
+    async with open_reader(KafkaConnection(kafka=kafka), [topic]) as reader:
         while len(found) < count:
             found += await reader.poll()
     return found
@@ -58,10 +58,8 @@ async def test_every_answer_is_written_somewhere_whatever_a_topic_takes(kafka: s
     fits, fits_small, too_long = reply(default, 10), reply(small, 3), reply(default, 500)
     too_long_there, refused, late = reply(small, 50), reply(falls_short, 20), reply(falls_short, 0)
     async with (
-        open_producer(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), linger_ms=0) as own,
-        open_foreign_producer(
-            KafkaConnection(kafka=KafkaConnection(kafka=kafka)), record_bytes=20_000
-        ) as further,
+        open_producer(KafkaConnection(kafka=kafka), linger_ms=0) as own,
+        open_foreign_producer(KafkaConnection(kafka=kafka), record_bytes=20_000) as further,
     ):
         replies = Replies(own, further, default, limits)
         await replies.write([too_long_there, refused, fits, too_long, fits_small])

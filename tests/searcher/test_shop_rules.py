@@ -16,7 +16,6 @@ from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from retrieval.merchandising import SetRule
 from schemas.bounds import REQUEST_BYTES
-from schemas.connections import KafkaConnection
 from schemas.rules import MerchandisingRule
 from schemas.settings import SearcherSettings
 from schemas.topics import RULES
@@ -110,7 +109,7 @@ async def test_the_rules_are_complete_once_all_is_read_and_follow_then(
         own = shop.rules.of(query, now=0.0)
         return own is not None and own.of("p1", {}) is not None
 
-    async with open_producer(KafkaConnection(kafka=own)) as producer, asyncio.timeout(120):
+    async with open_producer(own) as producer, asyncio.timeout(120):
 
         async def send(rule_id: str, value: bytes | None) -> None:
             await producer.send(Outgoing(topic, value, key=rule_id.encode()))

@@ -36,7 +36,7 @@ async def app():
 
 @pytest.fixture
 async def table(app):
-    async with open_claims(KafkaConnection(kafka=KafkaConnection(kafka="127.0.0.1:1"))) as claims:
+    async with open_claims(KafkaConnection(kafka="127.0.0.1:1")) as claims:
         topic = app.topic("numbers", key_type=bytes, value_type=bytes, partitions=4)
         yield FencedTable(
             app,

@@ -56,8 +56,8 @@ async def test_a_table_holds_all_that_was_written_before_and_whoever_wrote_it_wr
     pairs, shoppers = topics
     first, second = Shelf(), Shelf()
     async with (
-        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as old,
-        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as new,
+        open_claims(KafkaConnection(kafka=kafka)) as old,
+        open_claims(KafkaConnection(kafka=kafka)) as new,
     ):
         await old.take([(pairs, 0), (pairs, 1), (shoppers, 1)])
         await old.write_all(
@@ -70,7 +70,7 @@ async def test_a_table_holds_all_that_was_written_before_and_whoever_wrote_it_wr
             ]
         )
         await old.write_all([Outgoing(shoppers, None, key=b"ben", partition=1)])
-        await Restoring(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), new).restore(
+        await Restoring(KafkaConnection(kafka=kafka), new).restore(
             {(pairs, 0): first, (pairs, 1): first, (shoppers, 1): second}
         )
         with pytest.raises(ProducerFenced):
@@ -87,10 +87,10 @@ async def test_a_kept_partition_is_read_on_and_one_that_was_elsewhere_from_its_b
     pairs, _ = topics
     shelf = Shelf()
     async with (
-        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as claims,
-        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as other,
+        open_claims(KafkaConnection(kafka=kafka)) as claims,
+        open_claims(KafkaConnection(kafka=kafka)) as other,
     ):
-        restoring = Restoring(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), claims)
+        restoring = Restoring(KafkaConnection(kafka=kafka), claims)
         await restoring.restore({(pairs, 0): shelf, (pairs, 1): shelf})
         await claims.write_all(
             [Outgoing(pairs, b"1", key=b"a", partition=0), Outgoing(pairs, b"1", key=b"b", partition=1)]
@@ -127,8 +127,8 @@ async def test_what_a_table_has_written_itself_is_not_read_again_and_what_anothe
     pairs, _ = topics
     app = faust.App("searchloop-test", broker="kafka://127.0.0.1:1", store="memory://")
     async with (
-        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as claims,
-        open_claims(KafkaConnection(kafka=KafkaConnection(kafka=kafka))) as other,
+        open_claims(KafkaConnection(kafka=kafka)) as claims,
+        open_claims(KafkaConnection(kafka=kafka)) as other,
     ):
         topic = app.topic(pairs, key_type=bytes, value_type=bytes, partitions=2)
         table = ReadTable(
@@ -143,7 +143,7 @@ async def test_what_a_table_has_written_itself_is_not_read_again_and_what_anothe
         )
         table._verified_source_topics_for_partitions.add("words")
         restoring, at = (
-            Restoring(KafkaConnection(kafka=KafkaConnection(kafka=kafka)), claims),
+            Restoring(KafkaConnection(kafka=kafka), claims),
             Event(message=SimpleNamespace(topic="words", partition=1)),
         )
         place = {(pairs, 1): table}

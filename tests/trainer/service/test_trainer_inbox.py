@@ -17,7 +17,6 @@ from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing
 from schemas.bounds import REQUEST_BYTES, TRIGGERS_OF_A_RUN, WAITING_RUNS
-from schemas.connections import KafkaConnection
 from schemas.rejections import Reason
 from schemas.topics import DEPLOYMENT_COMMANDS, RELEASES, TRAINING_RUNS, TRAINING_TRIGGERS, dead_letter_name
 from schemas.training import RunState, TrainingRun, Trigger
@@ -99,7 +98,7 @@ async def test_a_flood_of_triggers_is_answered_in_seconds_and_the_pages_answer_m
     trainer.start()
     await trainer.readyz()
     topic, count = trainer.settings.topic(TRAINING_TRIGGERS.name), 30_000
-    async with open_producer(KafkaConnection(kafka=trainer.settings)) as producer:
+    async with open_producer(trainer.settings) as producer:
         for start in range(0, count, 1000):
             numbers = range(start, start + 1000)
             await producer.send_all(
@@ -107,9 +106,7 @@ async def test_a_flood_of_triggers_is_answered_in_seconds_and_the_pages_answer_m
                 for n in numbers
             )
     began, busiest, least = time.monotonic(), 0.0, count - 2 * TRIGGERS_OF_A_RUN - WAITING_RUNS - 1
-    async with open_reader(
-        KafkaConnection(kafka=trainer.settings), [trainer.settings.topic(LETTERS)]
-    ) as letters:
+    async with open_reader(trainer.settings, [trainer.settings.topic(LETTERS)]) as letters:
         while (done := sum((await letters.end_offsets()).values())) < least:
             asked = trainer.cpu_s()
             body = await trainer.readyz()
