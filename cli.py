@@ -26,6 +26,7 @@ from commands.options import (
     forget,
     gate,
     import_,
+    keys,
     pairs,
     pictures,
     processes,
@@ -98,6 +99,11 @@ GROUPS: Mapping[tuple[str, str], Mapping[str, Verb]] = {
         "boost": rules.boost,
         "hide": rules.hide,
         "remove": rules.remove,
+    },
+    ("keys", "Keys of the HTTP API, and what their holders may do."): {
+        "create": keys.create,
+        "list": keys.list_keys,
+        "revoke": keys.revoke,
     },
 }
 

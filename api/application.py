@@ -2,7 +2,7 @@
 
 import json
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -11,6 +11,7 @@ from api.description import description
 from api.docs_page import docs_page
 from api.record_routes import record_routes
 from api.refusals import JSON, refusal
+from api.roles import NotAllowedError, admit
 from api.search_routes import search_routes
 from api.searching import Searching
 from api.taking import Taking
@@ -26,7 +27,12 @@ def application(searching: Searching, taking: Taking) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        exception_handlers={HTTPException: _no_route, Exception: _fault_of_ours},
+        dependencies=[Depends(admit)],
+        exception_handlers={
+            HTTPException: _no_route,
+            NotAllowedError: _not_allowed,
+            Exception: _fault_of_ours,
+        },
     )
     app.include_router(search_routes(searching))
     app.include_router(record_routes(taking))
@@ -48,6 +54,11 @@ async def _no_route(_: Request, error: Exception) -> Response:
     response = refusal(HttpFault(status, f"http_{status}", words.get(status, "the request is refused")))
     response.headers.update(getattr(error, "headers", None) or {})
     return response
+
+
+async def _not_allowed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, NotAllowedError)
+    return refusal(error.fault)
 
 
 async def _fault_of_ours(_: Request, error: Exception) -> Response:

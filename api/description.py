@@ -11,6 +11,7 @@ from api.bodies import JSON_TYPES
 from api.judging import FORMATS
 from api.posted import LINES, POSTED_TYPES
 from api.refusals import JSON
+from api.roles import ROLES
 from api.search_codes import GENERATION, QUERY_ID
 from api.search_forms import PARAMETERS
 from schemas.events import Interaction, Search
@@ -24,7 +25,8 @@ CODES: Mapping[int, str] = {
     200: "Answered.",
     202: "The broker has the accepted records; results say what became of each.",
     400: "Bad, with the reason.",
-    403: "A page of another site, or a host name that is not ours.",
+    401: "A key is needed, or the key is none of ours.",
+    403: "A key without the role, a page of another site, or a host name that is not ours.",
     408: "The body took too long.",
     413: "Too large, also when it is unpacked, or too many records.",
     415: "The content type or encoding is not taken.",
@@ -34,8 +36,8 @@ CODES: Mapping[int, str] = {
     503: "Kafka is away, or no release serves yet.",
     504: "No answer within timeout_ms.",
 }
-_BARE = (400, 403, 429, 500, 503)
-_POST = (400, 403, 408, 413, 415, 429, 500, 503)
+_BARE = (400, 401, 403, 429, 500, 503)
+_POST = (400, 401, 403, 408, 413, 415, 429, 500, 503)
 CLICK = {
     "event_id": "e1",
     "action_name": "click",
@@ -74,6 +76,11 @@ _SEARCH = (
     "Search by text, by picture (image: base64 of a file; the model that serves must see pictures), or both."
 )
 
+_SHOWN = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
 
 @cache
 def description() -> dict[str, Any]:
@@ -90,10 +97,10 @@ def description() -> dict[str, Any]:
             "title": "searchloop",
             "version": "1",
             "description": "Product search that learns from what shoppers click and buy. "
-            "No key is asked yet: keep this on loopback.",
+            "A key is asked for once there is one: Authorization: Bearer KEY, or X-API-Key.",
         },
-        "paths": _paths(),
-        "components": {"schemas": found["$defs"]},
+        "paths": _with_roles(_paths()),
+        "components": {"schemas": found["$defs"], "securitySchemes": _SHOWN},
     }
 
 
@@ -125,6 +132,15 @@ def _paths() -> dict[str, Any]:
             operation = _operation(summary, None, None, "RecordsAnswer", (202, *_POST))
             operation["requestBody"] = _records(kinds, example)
             paths[path + suffix] = {"post": operation | (form if what == "events" else {})}
+    return paths
+
+
+def _with_roles(paths: dict[str, Any]) -> dict[str, Any]:
+    """Return the paths, each operation with the role it needs and how a key is shown."""
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            role = ROLES[method.upper(), path]
+            operation |= {"x-role": role, "security": [{name: []} for name in _SHOWN] if role else []}
     return paths
 
 

@@ -31,7 +31,8 @@ def docs_page(described: Mapping[str, Any]) -> str:
 
 def _route(method: str, path: str, operation: Mapping[str, Any]) -> str:
     names = ", ".join(parameter["name"] for parameter in operation.get("parameters", ()))
-    asked = f"<p>Parameters: <code>{escape(names)}</code></p>" if names else ""
+    role = f"<p>Role: <code>{escape(operation['x-role'])}</code></p>" if operation.get("x-role") else ""
+    asked = role + (f"<p>Parameters: <code>{escape(names)}</code></p>" if names else "")
     taken = operation.get("requestBody", {}).get("content", {})
     if taken:
         asked += f"<p>Content types: <code>{escape(', '.join(taken))}</code></p>"

@@ -8,8 +8,9 @@ import structlog
 from api.application import application
 from api.bodies import Capacity
 from api.front_door import FrontDoor
+from api.keyring import Keyring
 from api.lasting import LastingProducer
-from api.listening import address_of, listen, web_server
+from api.listening import address_of, is_loopback, listen, web_server
 from api.searching import Searching
 from api.taking import Taking
 from broker.foreign import facts_of
@@ -18,17 +19,22 @@ from broker.release_log import ReleaseLog
 from broker.requesting import Requester
 from process.health import Health
 from schemas.bounds import API_HELD_BYTES
-from schemas.settings import ApiSettings, named
-from schemas.topics import RELEASES, SEARCH_REQUESTS, SEARCH_RESPONSES
+from schemas.settings import ApiSettings, SettingsError, named
+from schemas.topics import API_KEYS, RELEASES, SEARCH_REQUESTS, SEARCH_RESPONSES
 
 log = structlog.get_logger(__name__)
+
+_WITHOUT_A_KEY = (
+    "the API would listen on {host}, beyond this machine, and there is no key: make one with "
+    "`searchloop keys create`, or set SEARCHLOOP_API_OPEN=true where something before it checks callers"
+)
 
 
 async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -> None:
     """Answer requests until ``stopping``; those that are being answered then are finished.
 
     Answers come on one partition of the reply topic, chosen anew at each start: several APIs on one are
-    told apart by their correlation ids.
+    told apart by their correlation ids. Raises ``SettingsError`` where it would let in whoever reaches it.
     """
     replies, pointers = settings.topic(SEARCH_RESPONSES.name), settings.topic(RELEASES.name)
     partition = secrets.randbelow((await facts_of(settings, [replies]))[replies].partitions)
@@ -41,7 +47,12 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 settings, [replies], start="end", only=[(replies, partition)], committed=False
             ) as answers,
             open_reader(settings, [pointers]) as pointer_reader,
+            open_reader(settings, [settings.topic(API_KEYS.name)]) as key_reader,
         ):
+            keys = await _keys(key_reader)
+            open_to_all = settings.api_open or is_loopback(listening)
+            if not len(keys) and not open_to_all:
+                raise SettingsError(_WITHOUT_A_KEY.format(host=settings.api_host))
             await answers.positions()
             requester = Requester(asking, answers, replies, partition)
             searching = Searching(
@@ -55,7 +66,8 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 settings, writing, Capacity(settings.api_posts, API_HELD_BYTES), health.faults["kafka"]
             )
             names = named(settings.api_names.lower())
-            server = web_server(FrontDoor(application(searching, taking), names))
+            door = FrontDoor(application(searching, taking), names, keys, open_to_all=open_to_all)
+            server = web_server(door)
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             tasks = [
                 asyncio.create_task(stopping.wait()),
@@ -63,6 +75,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 asyncio.create_task(writing.run()),
                 asyncio.create_task(requester.pump()),
                 asyncio.create_task(_follow(pointer_reader, releases, health)),
+                asyncio.create_task(_follow_keys(key_reader, keys, health)),
             ]
             health.detail["address"] = address_of(listening)
             health.ready = True
@@ -84,3 +97,19 @@ async def _follow(reader: Reader, releases: ReleaseLog, health: Health) -> None:
         for record in await reader.poll(timeout_ms=1000):
             releases.take(record)
         health.detail["generation"] = releases.pointer.live.generation if releases.pointer else None
+
+
+async def _keys(reader: Reader) -> Keyring:
+    """Return the keys that there are."""
+    keys = Keyring()
+    async for record in reader.until(await reader.end_offsets()):
+        keys.take(record)
+    return keys
+
+
+async def _follow_keys(reader: Reader, keys: Keyring, health: Health) -> None:
+    """Keep up with what is made and revoked."""
+    while True:
+        health.detail["keys"] = len(keys)
+        for record in await reader.poll(timeout_ms=1000):
+            keys.take(record)

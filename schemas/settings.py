@@ -719,8 +719,13 @@ class ApiSettings(IntakeRules):
 
     api_host: str = Field(
         "127.0.0.1",
-        description="Where the API listens. It asks for no key yet: never let it be reached from beyond this "
-        "machine without something before it that does.",
+        description="Where the API listens. On loopback it asks for a key once there is one "
+        "(`searchloop keys create`); beyond loopback it does not start without.",
+    )
+    api_open: bool = Field(
+        False,
+        description="Start beyond loopback without a key, too, and let everybody in while there is none: "
+        "where the port is published on 127.0.0.1 only, or something before it checks callers.",
     )
     api_port: int = Field(
         8077,

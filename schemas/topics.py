@@ -221,13 +221,22 @@ SKIPPED = Topic(
     scaled=False,
     cleanup="compact",
 )
+API_KEYS = Topic(
+    name="api-keys",
+    key="key_id",
+    value=None,
+    written_by="operators",
+    summary="Keys of the HTTP API, hashed (`searchloop keys`); null forgets one.",
+    scaled=False,
+    cleanup="compact",
+)
 
 # What producers write. A dead letter is sent again to one of these, and to nothing else.
 RAW = (SEARCHES, INTERACTIONS, ERASURES, PRODUCTS)
 TOPICS = (
     SEARCHES, INTERACTIONS, ERASURES, PRODUCTS, EVENTS, CATALOG, PICTURES, SHOPPERS, CONTRIBUTIONS, PAIRS,
     TRAINING_TRIGGERS, TRAINING_RUNS, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, RULES,
-    SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES, SKIPPED,
+    SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES, SKIPPED, API_KEYS,
 )  # fmt: skip
 
 

@@ -1,0 +1,63 @@
+"""Which role each route needs: the one table, and the check before each route.
+
+A route that is not in the table lets nobody in, and a test says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from api.bodies import HttpFault
+from schemas.keys import ApiKey, Role
+
+# None: for everybody, with a key or without.
+ROLES: Mapping[tuple[str, str], Role | None] = {
+    ("POST", "/v1/events"): Role.EVENTS,
+    ("POST", "/v1/events:validate"): Role.EVENTS,
+    ("POST", "/v1/products"): Role.PRODUCTS,
+    ("POST", "/v1/products:validate"): Role.PRODUCTS,
+    ("DELETE", "/v1/products/{product_id}"): Role.PRODUCTS,
+    ("POST", "/v1/search"): Role.SEARCH,
+    ("GET", "/v1/search"): Role.SEARCH,
+    ("POST", "/v1/search:batch"): Role.SEARCH,
+    ("GET", "/openapi.json"): None,
+    ("GET", "/docs"): None,
+}
+
+NO_KEY = HttpFault(
+    401, "no_key", "a key is needed: Authorization: Bearer KEY (`searchloop keys create` makes one)"
+)
+WRONG_KEY = HttpFault(401, "wrong_key", "the key is none of ours, or is revoked")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks. ``key`` None: somebody without a key; ``anything``: whom nobody asks for one."""
+
+    key: ApiKey | None
+    anything: bool = False
+
+    def may(self, role: Role | None) -> bool:
+        """Say whether a route that needs the role is for this caller."""
+        return role is None or self.anything or (self.key is not None and role in self.key.roles)
+
+
+class NotAllowedError(Exception):
+    """A caller asks for what is not theirs."""
+
+    def __init__(self, fault: HttpFault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+async def admit(request: Request) -> None:
+    """Let a caller pass to a route that is theirs. Raises ``NotAllowedError``."""
+    caller: Caller = request.scope.get("caller", Caller(None))
+    named = (request.method, request.scope["route"].path_format)
+    if named in ROLES and caller.may(role := ROLES[named]):
+        return
+    if caller.key is None and not caller.anything:
+        raise NotAllowedError(NO_KEY)
+    needed = f"needs the role {role}" if named in ROLES else "is in no table of roles"
+    raise NotAllowedError(HttpFault(403, "forbidden", f"this route {needed}, which this key has not"))

@@ -1,0 +1,90 @@
+"""Which key opens the API."""
+
+from base64 import b64encode
+from datetime import UTC, datetime
+
+import pytest
+
+from api.credentials import key_shown
+from api.keyring import Keyring
+from broker.records import Record
+from schemas.bounds import API_KEYS
+from schemas.keys import ApiKey, Role, digest, id_of, new_key
+
+AT = datetime(2026, 11, 30, tzinfo=UTC)
+KEY = "sl_0123456789ab_" + 64 * "0"
+
+
+def record(key: str, value: bytes | None) -> Record:
+    return Record("api-keys", 0, 0, 0, key.encode(), value)
+
+
+def kept(key: str, **fields: object) -> Record:
+    values = {"key_id": id_of(key), "name": "n", "roles": [Role.SEARCH], "sha256": digest(key), "made_at": AT}
+    return record(str(id_of(key)), ApiKey.model_validate(values | fields).to_json())
+
+
+def ring(*records: Record) -> Keyring:
+    keys = Keyring()
+    for one in records:
+        keys.take(one)
+    return keys
+
+
+def test_a_key_opens_until_it_is_revoked_or_forgotten():
+    key = new_key()
+    found = ring(kept(key)).holder(key)
+    assert found is not None
+    assert found.roles == [Role.SEARCH]
+    revoked = ring(kept(key), kept(key, revoked_at=AT))
+    assert (revoked.holder(key), len(revoked)) == (None, 1)
+    forgotten = ring(kept(key), record(str(id_of(key)), None))
+    assert (forgotten.holder(key), len(forgotten)) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["", "sl_", KEY[:-1], KEY + "0", KEY[:-1] + "1", KEY.upper(), "sl_0123456789ab", digest(KEY),
+     KEY.replace("0123456789ab", "0123456789ac"), KEY + "\n", "\u0660" * 80, 1_000_000 * "0"],
+    ids=range(12),
+)  # fmt: skip
+def test_nothing_but_the_key_opens(shown: str):
+    assert ring(kept(KEY)).holder(KEY)
+    assert ring(kept(KEY)).holder(shown) is None
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"\xff", kept(new_key()).value])
+def test_what_is_no_key_opens_nothing_and_keeps_the_door_closed(value: bytes):
+    keys = ring(kept(KEY), record("0123456789ab", value))
+    assert (keys.holder(KEY), len(keys)) == (None, 1)
+
+
+def test_keys_are_bounded_and_those_that_are_there_can_still_be_revoked():
+    keys = ring(kept(KEY), *(record(f"{n:012x}", b"") for n in range(API_KEYS + 10)))
+    assert len(keys) == API_KEYS
+    keys.take(kept(KEY, revoked_at=AT))
+    assert keys.holder(KEY) is None
+
+
+def test_no_two_keys_are_alike_and_what_is_kept_does_not_hold_the_secret():
+    made = {new_key() for _ in range(100)}
+    assert len({id_of(key) for key in made}) == 100
+    assert all(key.rpartition("_")[2].encode() not in (kept(key).value or b"") for key in made)
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"),
+    [
+        ({}, None),
+        ({"authorization": "Bearer k"}, "k"),
+        ({"authorization": "bearer  k ", "x-api-key": "other"}, "k"),
+        ({"authorization": "Basic " + b64encode(b"anybody:k").decode()}, "k"),
+        ({"authorization": "Basic \xff"}, ""),
+        ({"authorization": "Basic " + b64encode(b"\xff").decode()}, ""),
+        ({"authorization": "Negotiate x"}, None),
+        ({"authorization": "Negotiate x", "x-api-key": "k"}, "k"),
+        ({"authorization": "Bearer"}, ""),
+    ],
+)
+def test_a_key_is_shown_in_three_ways(headers: dict[str, str], key: str | None):
+    assert key_shown(headers) == key

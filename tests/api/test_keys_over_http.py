@@ -1,0 +1,82 @@
+"""Keys of a real API: who is let in, and for how long."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from schemas.keys import Role, id_of, new_key
+from tests.api.api_process import ApiProcess
+from tests.api.test_keyring import AT, kept
+
+pytestmark = pytest.mark.broker
+
+
+async def give(api: ApiProcess, key: str, **fields: object) -> None:
+    """Write a key, or a change of it, and wait until the API knows."""
+    record = kept(key, **fields)
+    await api.send("api-keys", (record.key, record.value))
+
+
+async def test_an_open_api_is_closed_by_its_first_key_and_stays_so_when_that_is_revoked(
+    settings_env: Callable[..., dict[str, str]],
+):
+    """One process for all: a start takes seconds."""
+    searching, writing = new_key(), new_key()
+
+    async with ApiProcess(settings_env(partitions=2)) as api:
+        api.start()
+
+        async def code(method: str, path: str, body: object = None, **headers: str) -> int:
+            return (await api.call(method, path, body, **headers)).code
+
+        async def until_code(wanted: int, key: str) -> None:
+            async def found() -> bool:
+                return await code("GET", "/v1/search", x_api_key=key) == wanted
+
+            await api.until(found, f"a search is answered {wanted}")
+
+        assert await code("GET", "/v1/search") == 400
+        await give(api, searching)
+        await until_code(401, writing)
+        await give(api, writing, roles=[Role.EVENTS])
+        await until_code(403, writing)
+        assert await code("GET", "/v1/search", authorization=f"Bearer {searching}") == 400
+        assert await code("POST", "/v1/events", [], x_api_key=searching) == 403
+        assert await code("POST", "/v1/events", [], x_api_key=writing) == 400
+        assert await code("POST", "/v1/events", []) == 401
+        assert await code("GET", "/docs") == 200
+
+        await give(api, searching, revoked_at=AT)
+        await until_code(401, searching)
+        api.kill()
+        api.start()
+        await until_code(401, searching)
+        await api.send("api-keys", (str(id_of(searching)).encode(), None))
+        await api.send("api-keys", (str(id_of(writing)).encode(), None))
+        await until_code(400, searching)
+
+        pages = [api.log(), *[await api.page(name) for name in ("readyz", "metrics", "healthz")]]
+        kept_files = [p.read_text(errors="replace") for p in api.settings.data_dir.rglob("*") if p.is_file()]
+        for secret in (searching, writing):
+            assert not [text for text in [*pages, *kept_files] if secret.rpartition("_")[2] in text]
+
+
+async def test_beyond_loopback_it_starts_only_with_a_key_or_when_it_is_told_to(
+    settings_env: Callable[..., dict[str, str]],
+):
+    env = settings_env(partitions=2, api_host="0.0.0.0")
+    async with ApiProcess(env) as api:
+        api.start()
+        assert await asyncio.to_thread(api.wait) == 2
+        assert "there is no key: make one with `searchloop keys create`" in api.log()
+        key = new_key()
+        await give(api, key)
+        api.start()
+        assert (await api.call("GET", "/v1/search")).code == 401
+        assert (await api.call("GET", "/v1/search", x_api_key=key)).code == 400
+        await asyncio.to_thread(api.stop)
+        await api.send("api-keys", (str(id_of(key)).encode(), None))
+    async with ApiProcess(env | {"SEARCHLOOP_API_OPEN": "true"}) as api:
+        api.start()
+        assert (await api.call("GET", "/v1/search")).code == 400
