@@ -94,6 +94,7 @@ def files(tmp_path_factory) -> dict[str, str]:
 
 OFFLINE = {
     "attribution": "--events 800",
+    "catalog_report": "--feed {products} --pictured {pictured} --images {images} --made-up 2500",
     "memory": "--sizes 40 --products {products}",
     "validation": "--per-kind 1 --sessions 60 --fuzz 100",
 }

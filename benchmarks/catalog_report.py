@@ -1,0 +1,220 @@
+"""The completeness report of three catalogues: what it finds, and the time and memory that it takes.
+
+A feed with descriptions, prices and ratings; products with pictures, whose attributes get names; and products
+made up in any number, in which faults are planted and must be found: those of one product exactly, nearly
+equal titles to 95 %. Each is a run of the verb in a process of its own, report page included.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.report import data_folder, finish, read_jsonl, say
+from commands.completeness.findings import CatalogueReport
+
+ROOT = Path(__file__).parents[1]
+TOLD = ("department", "group", "article", "colour", "usage")
+SYLLABLES = (
+    "ka",
+    "lo",
+    "mi",
+    "ter",
+    "ron",
+    "bel",
+    "sta",
+    "vi",
+    "gru",
+    "pon",
+    "del",
+    "har",
+    "zu",
+    "fen",
+    "ost",
+    "ly",
+)
+LEAST_ALIKE = 0.95
+# Of how many products each has one; a prime, so that they meet.
+PLANTED = {
+    "title.placeholder": 101,
+    "description.absent": 7,
+    "description.placeholder": 103,
+    "brand.blank": 11,
+    "brand.placeholder": 107,
+    "category_path.absent": 13,
+    "price.zero": 109,
+    "price.absent": 17,
+    "price.odd": 1009,
+    "attributes.placeholder": 19,
+    "image.absent": 5,
+    "title.same": 211,
+    "title.alike": 223,
+}
+
+
+def feed(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the products of the feed as `products` takes them; stock and rating become attributes."""
+    for row in read_jsonl(path):
+        yield {
+            "product_id": row["product_id"],
+            "title": row["title"],
+            "description": row.get("description"),
+            "category_path": [row["category"]] if row.get("category") else [],
+            "price": row["price_cents"] / 100 if row.get("price_cents") is not None else None,
+            "attributes": {n: row[n] for n in ("stock", "average_rating") if row.get(n) is not None},
+        }
+
+
+def pictured(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the products with pictures; their attributes are a list, and get names by its order."""
+    for row in read_jsonl(path):
+        told = dict(zip(TOLD, str(row.get("attributes", "")).split(" - "), strict=False))
+        yield {
+            "product_id": row["product_id"],
+            "title": row["title"],
+            "category_path": [row["category"]] if row.get("category") else [],
+            "attributes": {name: value for name, value in told.items() if value},
+            "image": {"uri": row["image"]} if row.get("image") else None,
+        }
+
+
+def made_up(n: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield so many products with planted faults: each has those whose number divides its own."""
+    drawn = random.Random(seed)
+    last = ""
+    for number in range(1, n + 1):
+        words = ["".join(drawn.choices(SYLLABLES, k=drawn.randint(2, 4))) for _ in range(6)]
+        title = f"{' '.join(words).capitalize()} {drawn.randrange(1000)}"
+        has = {name for name, every in PLANTED.items() if number % every == 0}
+        if "title.same" in has:
+            title = last
+        elif "title.alike" in has:
+            title = f"{last}s"
+        last = title
+        yield {
+            "product_id": f"p{number}",
+            "title": "TBD" if "title.placeholder" in has else title,
+            "description": None
+            if "description.absent" in has
+            else "Lorem ipsum dolor sit amet"
+            if "description.placeholder" in has
+            else f"{' '.join(reversed(words))}, number {number}. {'All about it. ' * drawn.randint(5, 25)}",
+            "brand": " " if "brand.blank" in has else "n/a" if "brand.placeholder" in has else words[0],
+            "category_path": [] if "category_path.absent" in has else ["Shop", f"Kind {number % 7}"],
+            "price": None
+            if "price.absent" in has
+            else 0
+            if "price.zero" in has
+            else 250_000.5
+            if "price.odd" in has
+            else round(drawn.lognormvariate(3, 0.5), 2),
+            "currency": "EUR",
+            "availability": "in_stock",
+            "attributes": {
+                "colour": "-" if "attributes.placeholder" in has else words[1],
+                "weight": number % 50,
+            },
+            "image": None if "image.absent" in has else {"uri": f"https://cdn.shop.example/{number}.jpg"},
+        }
+
+
+def expected(n: int) -> dict[str, int]:
+    """Return how many products have each planted fault; of two for one field the stronger one shows."""
+    hidden = {
+        "description.placeholder": "description.absent",
+        "brand.placeholder": "brand.blank",
+        "price.zero": "price.absent",
+    }
+    found = {
+        name: sum(
+            number % PLANTED[hidden[name]] != 0 if name in hidden else 1
+            for number in range(every, n + 1, every)
+        )
+        for name, every in PLANTED.items()
+        if name not in {"title.same", "title.alike", "price.odd"}
+    }
+    shown = (number for number in range(PLANTED["price.odd"], n + 1, PLANTED["price.odd"]))
+    found["price.odd"] = sum(
+        all(number % PLANTED[f] for f in ("price.absent", "price.zero", "category_path.absent"))
+        for number in shown
+    )
+    return found
+
+
+def judged(
+    rows: Iterable[dict[str, Any]], folder: Path, *options: str
+) -> tuple[dict[str, Any], CatalogueReport]:
+    """Write the products to a file and run the verb over it. Returns what it took and its report."""
+    file, page, kept = (folder / name for name in ("products.jsonl", "report.html", "report.json"))
+    with file.open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps({k: v for k, v in row.items() if v is not None}) + "\n" for row in rows)
+    command = [sys.executable, str(ROOT / "cli.py"), "doctor", "catalog", "--products", str(file)]
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [*command, "--out", str(page), "--out", str(kept), *options], stdout=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"the report of {file.name} ended with {process.returncode}")
+    report = CatalogueReport.model_validate_json(kept.read_bytes())
+    took = {
+        "products": report.products,
+        "file_mb": round(file.stat().st_size / 2**20, 1),
+        "wall_s": round(time.monotonic() - began, 1),
+        "cpu_s": round(used.ru_utime + used.ru_stime, 1),
+        "peak_mb": round(used.ru_maxrss / 1024),
+        "page_kb": round(page.stat().st_size / 1024),
+        "score": report.score,
+        "pictures": report.pictures_looked_at,
+        "findings": {
+            f"{f.name} {f.field}" if f.field.count(".") else f.name: f.products for f in report.findings
+        },
+    }
+    return took, report
+
+
+def main() -> int:
+    """Run it; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--feed", type=Path, default=None)
+    parser.add_argument("--pictured", type=Path, default=None)
+    parser.add_argument("--images", type=Path, default=None)
+    parser.add_argument("--made-up", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    args, started = parser.parse_args(), time.monotonic()
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory(prefix="searchloop-catalog-") as scratch:
+        folder = Path(scratch)
+        found["feed"], _ = judged(feed(args.feed or data_folder() / "vespa_products.jsonl.gz"), folder)
+        say(f"the feed: {found['feed']}")
+        images = args.images or data_folder() / "fashion2k_images.tar"
+        products = args.pictured or data_folder() / "fashion2k_products.jsonl.gz"
+        found["pictured"], _ = judged(pictured(products), folder, "--pictures", str(images))
+        say(f"with pictures: {found['pictured']}")
+        found["made_up"], _ = judged(made_up(args.made_up, args.seed), folder)
+        say(f"made up: {found['made_up']}")
+    wanted, got = expected(args.made_up), found["made_up"]["findings"]
+    wrong = {name: (got.get(name, 0), count) for name, count in wanted.items() if got.get(name, 0) != count}
+    alike = args.made_up // PLANTED["title.alike"]
+    return finish(
+        "catalog_report",
+        seed=args.seed,
+        started=started,
+        ok=not wrong and got.get("title.alike", 0) >= 2 * LEAST_ALIKE * (alike - alike // 10),
+        catalogues=found,
+        planted=wanted,
+        found_otherwise=wrong,
+        planted_alike=alike,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
