@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from retrieval.document import MAX_VALUE_CHARS
+from retrieval.document import DESCRIPTION_CHARS_READ, MAX_VALUE_CHARS
 from schemas.rejections import Reason
 
 # By the name of a finding, or by its kind alone for fields that have nothing of their own to say.
@@ -24,8 +24,8 @@ _SAID: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Intake refuses the whole product: shorten it (bounds: schemas/bounds.py).",
         ),
         "record.refused": (
-            "cannot be read",
-            "Nothing of this record reaches the catalogue: mend it where it is written.",
+            "is refused as a whole",
+            "Nothing of this record reaches the catalogue: the example says why.",
         ),
         "field.unknown": (
             "is read by nobody",
@@ -54,6 +54,10 @@ _SAID: Mapping[str, tuple[str, str]] = MappingProxyType(
         "text.cut": (
             "that the model reads is cut",
             "Title, brand, category and short attributes are too long together: shorten them.",
+        ),
+        "description.unread": (
+            "is searched in its beginning only",
+            f"Beyond its first {DESCRIPTION_CHARS_READ} characters it finds nothing: say first what matters.",
         ),
         "description.same": (
             "is the same text in many products",

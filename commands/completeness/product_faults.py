@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from commands.completeness.catalogue_row import CatalogueRow
 from commands.completeness.placeholders import is_made_up_price, names_no_picture, says_nothing
-from retrieval.document import MAX_VALUE_CHARS
+from retrieval.document import DESCRIPTION_CHARS_READ, MAX_VALUE_CHARS
 from schemas.products import CatalogProduct
 
 # In the order in which a report lists them.
@@ -51,6 +51,8 @@ def faults_of(row: CatalogueRow) -> Iterator[ProductFault]:
     for field, text in texts.items():
         if field not in refused and (kind := _of_text(row.sent.get(field), text, _leaf(field, product))):
             yield ProductFault(field, kind, text or _written(row.sent.get(field)))
+    if len(product.description) > DESCRIPTION_CHARS_READ and "description" not in refused:
+        yield ProductFault("description", "unread", f"{len(product.description)} characters")
     if not {"price", "currency"} & refused:
         yield from _of_price(row)
     if "attributes" not in refused:

@@ -6,16 +6,15 @@ Memory holds one partition at a time: of its records the newest of each product.
 from collections.abc import AsyncIterator
 
 from commands.completeness.catalogue_row import CatalogueRow
-from commands.support.topic_state import catalog_by_partition
+from commands.support.topic_state import each_product
 from schemas.products import CatalogProduct
 from schemas.settings import Settings
 
 
 async def rows_of_topic(settings: Settings) -> AsyncIterator[CatalogueRow]:
     """Yield every product; ``picture`` is the key of its prepared picture. Raises ``BrokerError``."""
-    async for products in catalog_by_partition(settings):
-        for product in products:
-            yield row_of(product)
+    async for product in each_product(settings):
+        yield row_of(product)
 
 
 def row_of(product: CatalogProduct) -> CatalogueRow:

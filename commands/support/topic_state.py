@@ -71,8 +71,8 @@ async def read_catalog(settings: Settings) -> list[CatalogProduct]:
     return sorted(products, key=lambda p: p.product_id)
 
 
-async def catalog_by_partition(settings: Settings) -> AsyncIterator[list[CatalogProduct]]:
-    """Yield the products of the clean catalogue, those of one partition at a time, in no order."""
+async def each_product(settings: Settings) -> AsyncIterator[CatalogProduct]:
+    """Yield every product of the clean catalogue, in no order; one partition's records are held at a time."""
     topic = settings.topic("catalog")
     async with open_reader(settings, [topic]) as reader:
         ends = await reader.end_offsets()
@@ -81,7 +81,11 @@ async def catalog_by_partition(settings: Settings) -> AsyncIterator[list[Catalog
         async with open_reader(settings, [topic], only=[place]) as reader:
             async for record in reader.until({place: end}):
                 state.apply(record)
-        yield own(CatalogProduct.from_json, lambda p: p.product_id.encode(), state)
+        while state.records:
+            key, record = state.records.popitem()
+            product = readable(CatalogProduct.from_json, record.value)
+            if product is not None and product.product_id.encode() == key:
+                yield product
 
 
 def readable(parse: Callable[[bytes], T], raw: bytes | None) -> T | None:

@@ -99,6 +99,7 @@ def test_nothing_is_found_in_a_complete_catalogue(tmp_path: Path) -> None:
         ({"description": None}, "description.absent"),
         ({"description": "<br/> &nbsp;"}, "description.blank"),
         ({"description": "Lorem ipsum dolor sit amet"}, "description.placeholder"),
+        ({"description": "Three layers. " * 80}, "description.unread"),
         ({"description": "é" * 20_001}, "description.too_long"),
         ({"brand": "no brand"}, "brand.placeholder"),
         ({"brand": 7}, "brand.invalid"),
