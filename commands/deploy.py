@@ -12,9 +12,10 @@ from pathlib import Path
 
 from rich.text import Text
 
-from commands.support.command_effect import CommandOutcome, Effect, command_and_wait, other_model
+from commands.support.command_effect import CommandOutcome, Effect, command_and_wait
 from commands.support.session import REFUSED, err, find_settings, out, show_json, stop
 from commands.support.topic_state import read_releases
+from operations.command_outcome import other_model, rollback_note
 from schemas.releases import DeploymentAction, DeploymentCommand
 
 # Beyond what the command line waits, so that it never tells of an end that it has not seen
@@ -110,7 +111,7 @@ def _tell(action: DeploymentAction, effect: Effect, *, as_json: bool) -> None:
         err.print(Text.assemble(("pending", "bold yellow"), f": {effect.detail}"), soft_wrap=True)
         raise SystemExit(REFUSED)
     pointer = effect.pointer
-    note = _note(effect) if action == "rollback" else ""
+    note = rollback_note(pointer, effect.before) if action == "rollback" else ""
     if as_json:
         show_json(
             {
@@ -129,20 +130,3 @@ def _tell(action: DeploymentAction, effect: Effect, *, as_json: bool) -> None:
         out.print(f"{action} done in {effect.took_s * 1000:.0f} ms: {serves}")
         if note:
             out.print(note, markup=False)
-
-
-def _note(effect: Effect) -> str:
-    """Say that a rollback has undone a refresh and no promotion: who wanted the model gone must know."""
-    pointer = effect.pointer
-    past = pointer.previous if pointer else None
-    if pointer is None or past is None or past.model_sha256 != pointer.live.model_sha256:
-        return ""
-    other = (
-        f"`searchloop rollback --model` goes back to another one, generation {effect.before}"
-        if effect.before
-        else "no generation of another model can serve"
-    )
-    return (
-        f"only the refresh was undone: the model of generation {past.generation} serves on, and no other "
-        f"refresh of it follows unless forced; {other}"
-    )

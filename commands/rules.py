@@ -18,13 +18,11 @@ from broker.producing import open_producer
 from broker.reading import read_compacted
 from broker.records import Outgoing
 from broker.topics import ensure_topics
-from commands.support.conditions import ConditionError, condition
-from commands.support.moments import MomentError, moment
-from commands.support.rule_words import about, does, state
 from commands.support.session import find_settings, out, show_json, stop, table
-from retrieval.merchandising import RuleError, SetRule
-from retrieval.rule_record import read_rule
-from schemas.bounds import LOOSE_RULES, RULES
+from operations.conditions import ConditionError, condition
+from operations.moments import MomentError, moment
+from operations.rule_book import foreign, no_rules, own_rules, refusal, senseless, under
+from operations.rule_words import about, does, state
 from schemas.rules import MerchandisingRule
 from schemas.search import RuleAction
 from schemas.settings import Settings
@@ -36,16 +34,7 @@ def list_rules(*, query: str | None, data_dir: Path | None, as_json: bool) -> No
     """List the rules of the deployment, and under which keys lies what is none."""
     settings, now = find_settings(data_dir), datetime.now(UTC)
     found = asyncio.run(read_rules(settings))
-    wanted = None if query is None else {None, normalise_query(query)}
-    rules = [
-        r
-        for r in found.values()
-        if isinstance(r, MerchandisingRule)
-        and r.deployment == settings.deployment
-        and (wanted is None or SetRule.of(r).query in wanted)
-    ]
-    rules.sort(key=lambda r: SetRule.of(r).order)
-    broken = {key: why for key, why in found.items() if isinstance(why, str)}
+    rules, broken = own_rules(found, settings.deployment, query), no_rules(found)
     if as_json:
         told = [r.model_dump(mode="json") | {"state": state(r, now)} for r in rules]
         show_json({"rules": told, "no_rules": broken})
@@ -59,7 +48,7 @@ def list_rules(*, query: str | None, data_dir: Path | None, as_json: bool) -> No
             for r in rules
         ],
     )  # fmt: skip
-    for key, why in sorted(broken.items()):
+    for key, why in broken.items():
         out.print(f"{key}: no rule: {why}", highlight=False)
 
 
@@ -142,7 +131,8 @@ def remove(rule_id: str, *, reason: str, data_dir: Path | None, as_json: bool) -
     found = asyncio.run(read_rules(settings))
     if rule_id not in found:
         stop(f"there is no rule {rule_id!r}; `searchloop rules list` shows them")
-    _refuse_foreign(found[rule_id], settings)
+    if (why := foreign(found[rule_id], settings.deployment)) is not None:
+        stop(why)
     actor = getpass.getuser()
     headers = (("actor", actor.encode()), ("reason", reason.encode(errors="replace")))
     asyncio.run(
@@ -158,8 +148,7 @@ async def read_rules(settings: Settings) -> dict[str, MerchandisingRule | str]:
     """Return what lies under each key of the topic: a rule of some deployment, or why there is none."""
     await ensure_topics(settings)
     stored = await read_compacted(settings, settings.topic(TOPIC.name))
-    keys = {key.decode(errors="backslashreplace"): record for key, record in stored.records.items()}
-    return {key: read_rule(key, record.value or b"") for key, record in sorted(keys.items())}
+    return dict(under(key, record.value or b"") for key, record in sorted(stored.records.items()))
 
 
 def _said(
@@ -197,31 +186,14 @@ def _write(
             rule_id=rule_id or f"{action.value}-{uuid.uuid4().hex[:8]}", deployment=settings.deployment,
             action=action, actor=getpass.getuser(), **said,
         )  # fmt: skip
-        applied = SetRule.of(rule)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         stop(": ".join([*map(str, first["loc"][:1]), first["msg"].removeprefix("Value error, ")]), code=2)
-    except RuleError as error:
-        stop(str(error), code=2)
+    if (why := senseless(rule)) is not None:
+        stop(why, code=2)
     found = asyncio.run(read_rules(settings))
-    _refuse_foreign(found.get(rule.rule_id), settings)
-    own = [
-        r
-        for r in found.values()
-        if isinstance(r, MerchandisingRule)
-        and r.deployment == settings.deployment
-        and r.rule_id != rule.rule_id
-    ]
-    if len(own) >= RULES:
-        stop(f"there are {len(own)} rules, and searchers take {RULES}: remove some")
-    if (
-        applied.loose
-        and sum(s.loose and s.query == applied.query for s in map(SetRule.of, own)) >= LOOSE_RULES
-    ):
-        stop(
-            f"there are {LOOSE_RULES} rules for this query that name neither a product nor a brand, category "
-            "or availability, and searchers take no more"
-        )
+    if (why := refusal(rule, found)) is not None:
+        stop(why)
     replaced = rule.rule_id in found
     asyncio.run(
         _send(settings, Outgoing(settings.topic(TOPIC.name), rule.to_json(), key=rule.rule_id.encode()))
@@ -230,17 +202,12 @@ def _write(
         show_json(rule.model_dump(mode="json") | {"replaced": replaced})
         return
     holds = state(rule, datetime.now(UTC))
-    words = "every query" if rule.query is None else repr(applied.query)
+    words = "every query" if rule.query is None else repr(normalise_query(rule.query))
     out.print(
         f"rule {rule.rule_id} is {'replaced' if replaced else 'written'}: {does(rule)} {about(rule)} for "
         f"{words}; {holds}",
         highlight=False,
     )
-
-
-def _refuse_foreign(there: MerchandisingRule | str | None, settings: Settings) -> None:
-    if isinstance(there, MerchandisingRule) and there.deployment != settings.deployment:
-        stop(f"rule {there.rule_id!r} is one of deployment {there.deployment!r}: choose another --id")
 
 
 async def _send(settings: Settings, record: Outgoing) -> None:

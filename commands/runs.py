@@ -4,10 +4,10 @@ import asyncio
 from datetime import datetime
 from pathlib import Path
 
-from commands.support.moments import runs_at
 from commands.support.serving_evidence import asked_moment, part_gains_as_json, show_part_gains
 from commands.support.session import find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_decisions, read_runs
+from operations.moments import runs_at
 from schemas.settings import Settings
 from schemas.training import Score, TrainingRun
 from trainer.run.folder import REPORT

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from broker.requesting import open_requester
 from commands.support.asking import ask
-from commands.support.conditions import ConditionError, condition
 from commands.support.picture_files import prepared_picture
 from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
+from operations.conditions import ConditionError, condition
 from schemas.search import Filter, ScoredHit, SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
 

@@ -15,6 +15,7 @@ from schemas.releases import (
     Release,
     ReleaseState,
     RolledBack,
+    rejection_id,
 )
 from schemas.training import Check, Decision
 
@@ -186,7 +187,7 @@ def of_refusal(command: DeploymentCommand, reason: str, live: int | None, now: d
     """Return the evidence of a command that was rejected."""
     candidate = command.candidate
     return Decision(
-        decision_id=f"{command.deployment}-rejected-{command.command_id}",
+        decision_id=rejection_id(command.deployment, command.command_id),
         kind=candidate.kind if candidate else "full",
         run_id=candidate.run_id if candidate else None,
         verdict="fail",

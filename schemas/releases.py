@@ -224,6 +224,11 @@ def is_release_key(key: bytes, deployment: str = MAIN) -> bool:
     return key.startswith(release_key(0, deployment)[:-6])
 
 
+def rejection_id(deployment: str, command_id: str) -> str:
+    """Return the id of the decision by which a command is refused."""
+    return f"{deployment}-rejected-{command_id}"
+
+
 LATENCY_BOUNDS_MS = (5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 70.0, 100.0, 150.0, 250.0, 500.0, 1000.0, 2500.0)
 
 

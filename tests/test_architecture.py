@@ -28,6 +28,7 @@ ALL = frozenset(
         "media",
         "retrieval",
         "inbound",
+        "operations",
         *PROCESSES,
         "embedded",
         "simulator",
@@ -45,11 +46,12 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "media": frozenset({"schemas", "artefacts"}),
     "retrieval": frozenset({"schemas", "artefacts", "media"}),
     "inbound": frozenset({"schemas", "broker"}),
+    "operations": frozenset({"schemas", "broker", "retrieval"}),
     "stream": frozenset({"schemas", "broker", "process", "artefacts", "media", "inbound"}),
     "trainer": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
     "indexer": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
     "searcher": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
-    "api": frozenset({"schemas", "broker", "process", "inbound"}),
+    "api": frozenset({"schemas", "broker", "process", "inbound", "operations"}),
     "embedded": frozenset({"schemas"}),
     "simulator": frozenset({"schemas"}),
     "commands": ALL - {"cli", "benchmarks"},
@@ -294,7 +296,7 @@ def cycles(root: Path) -> list[str]:
 def heavy_starts(root: Path) -> list[str]:
     files, edges = tree(root), graph(root)
     found = []
-    light = re.compile(r"inbound/|stream/|api/|trainer/__main__\.py|commands/\w+\.py")
+    light = re.compile(r"inbound/|operations/|stream/|api/|trainer/__main__\.py|commands/\w+\.py")
     for start in (p for p in files if light.match(p) and p not in LOADING):
         for path in {start, *reachable(start, edges)}:
             found += [

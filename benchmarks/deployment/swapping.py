@@ -16,8 +16,8 @@ from benchmarks.deployment.readers import FIRST, Readers
 from benchmarks.deployment.rotated_models import BASE_DIM, Candidates, approval
 from broker.producing import Producer
 from broker.records import Outgoing
-from commands.support.command_effect import other_model
 from commands.support.topic_state import read_releases
+from operations.command_outcome import other_model
 from retrieval.index import Row, VectorStore
 from schemas.releases import Candidate, DeploymentCommand, Release
 from schemas.settings import SearcherSettings

@@ -1,4 +1,4 @@
 """What several verbs share.
 
-Where the stack is, what its topics say, files, moments, output, patience and failures.
+Where the stack is, what its topics say, files, output, patience and failures.
 """

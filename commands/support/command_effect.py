@@ -1,7 +1,6 @@
 """Asking the indexer to change what serves, and waiting for the effect."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -9,7 +8,8 @@ from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing
 from commands.support.topic_state import read_release_log, readable
-from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseFailure, ReleaseState
+from operations.command_outcome import other_model
+from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseFailure
 from schemas.settings import Settings
 from schemas.training import Decision
 
@@ -72,25 +72,6 @@ async def command_and_wait(settings: Settings, command: DeploymentCommand, *, de
         "status` tells whether it runs"
     )
     return Effect(CommandOutcome.PENDING, None, waits, deadline_s)
-
-
-def other_model(pointer: LivePointer | None, releases: Iterable[Release]) -> int | None:
-    """Return the generation that a rollback of the model goes to, or None.
-
-    What served before the live weights did, which searchers hold open; where the pointer does not say, or it
-    cannot serve, the newest one of other weights that can.
-    """
-    if pointer is None:
-        return None
-    fit = {
-        r.generation
-        for r in releases
-        if r.state in {ReleaseState.RELEASED, ReleaseState.RETIRED}
-        and r.model_sha256 != pointer.live.model_sha256
-        and r.rolled_back is None
-    }
-    named = [r.generation for r in pointer.named if r.generation in fit]
-    return named[-1] if named else max(fit, default=None)
 
 
 def _effect(command: DeploymentCommand, said: LivePointer | Release | None) -> str | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.text import Text
 
-from commands.support.moments import MomentError, moment, serving_at
 from commands.support.session import find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_decisions
+from operations.moments import MomentError, moment, serving_at
 from schemas.training import Check, Decision, Score
 from trainer.evaluation.leave_one_out import ALL, REPEATED, UNSEEN
 from trainer.evaluation.what_works import in_words

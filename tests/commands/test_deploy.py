@@ -5,7 +5,8 @@ import json
 import pytest
 
 from commands.deploy import _tell
-from commands.support.command_effect import CommandOutcome, Effect, other_model
+from commands.support.command_effect import CommandOutcome, Effect
+from operations.command_outcome import other_model
 from schemas.releases import LivePointer, Promotion, Release, ReleaseState
 from tests.contracts.examples import AT, RELEASE
 

@@ -15,7 +15,7 @@ from broker.guarding import judged
 from broker.reading import open_reader
 from broker.records import Record
 from broker.release_log import ReleaseLog
-from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState
+from schemas.releases import DeploymentCommand, LivePointer, Release, ReleaseState, rejection_id
 from schemas.settings import TrainerSettings
 from schemas.topics import DECISIONS, RELEASES
 from schemas.training import Decision
@@ -109,7 +109,7 @@ async def await_release(
                 else await reader.poll()
             ):
                 if record.topic == decisions:
-                    raise_if_rejected(record, f"{settings.deployment}-rejected-{command.command_id}")
+                    raise_if_rejected(record, rejection_id(settings.deployment, command.command_id))
                     continue
                 said = releases.take(record)
                 generation = published(said, run_id, command.command_id)

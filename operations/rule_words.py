@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from commands.support.conditions import shown
+from operations.conditions import shown
 from schemas.rules import MerchandisingRule
 
 _SHOWN = 5  # product ids in words; --json has all

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.support.conditions import ConditionError, condition, shown
+from operations.conditions import ConditionError, condition, shown
 from schemas.search import Filter
 
 SAID = {

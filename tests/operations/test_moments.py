@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commands.support.moments import MomentError, history, moment, runs_at, serving_at
+from operations.moments import MomentError, history, moment, runs_at, serving_at
 from schemas.training import Decision, RunState, TrainingRun
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
