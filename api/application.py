@@ -1,26 +1,26 @@
 """The application: its routes, and what is said where there is none."""
 
 import json
+from collections.abc import Iterable
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.bodies import HttpFault
 from api.description import description
 from api.docs_page import docs_page
-from api.record_routes import record_routes
 from api.refusals import JSON, refusal
 from api.roles import NotAllowedError, admit
-from api.search_routes import search_routes
-from api.searching import Searching
-from api.taking import Taking
 
 _NOTHING_OUTSIDE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
-def application(searching: Searching, taking: Taking) -> FastAPI:
-    """Return the application. No page of it names an address outside, so the library's own pages are off."""
+def application(routers: Iterable[APIRouter]) -> FastAPI:
+    """Return the application with these routes.
+
+    No page of it names an address outside, so the library's own pages are off.
+    """
     app = FastAPI(
         title="searchloop",
         openapi_url=None,  # ours is made from the models that judge: its routes take raw bodies
@@ -34,8 +34,8 @@ def application(searching: Searching, taking: Taking) -> FastAPI:
             Exception: _fault_of_ours,
         },
     )
-    app.include_router(search_routes(searching))
-    app.include_router(record_routes(taking))
+    for router in routers:
+        app.include_router(router)
 
     @app.get("/openapi.json")
     async def openapi() -> Response:

@@ -21,6 +21,19 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
     ("POST", "/v1/search"): Role.SEARCH,
     ("GET", "/v1/search"): Role.SEARCH,
     ("POST", "/v1/search:batch"): Role.SEARCH,
+    **{
+        ("GET", path): Role.READ
+        for name, one in (
+            ("runs", "run_id"),
+            ("releases", "generation"),
+            ("decisions", "decision_id"),
+            ("evaluations", "decision_id"),
+            ("triggers", "trigger_id"),
+            ("commands", "command_id"),
+            ("rules", "rule_id"),
+        )
+        for path in (f"/v1/{name}", f"/v1/{name}/{{{one}}}")
+    },
     ("GET", "/openapi.json"): None,
     ("GET", "/docs"): None,
 }

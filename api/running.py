@@ -7,20 +7,25 @@ import structlog
 
 from api.application import application
 from api.bodies import Capacity
+from api.following import StateFollower
 from api.front_door import FrontDoor
 from api.keyring import Keyring
 from api.lasting import LastingProducer
 from api.listening import address_of, is_loopback, listen, web_server
+from api.operator_state import OperatorState
+from api.record_routes import record_routes
+from api.search_routes import search_routes
 from api.searching import Searching
+from api.state_answers import StateAnswers
+from api.state_routes import state_routes
 from api.taking import Taking
 from broker.foreign import facts_of
 from broker.reading import Reader, open_reader
-from broker.release_log import ReleaseLog
 from broker.requesting import Requester
 from process.health import Health
 from schemas.bounds import API_HELD_BYTES
 from schemas.settings import ApiSettings, SettingsError, named
-from schemas.topics import API_KEYS, RELEASES, SEARCH_REQUESTS, SEARCH_RESPONSES
+from schemas.topics import API_KEYS, SEARCH_REQUESTS, SEARCH_RESPONSES
 
 log = structlog.get_logger(__name__)
 
@@ -36,37 +41,39 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
     Answers come on one partition of the reply topic, chosen anew at each start: several APIs on one are
     told apart by their correlation ids. Raises ``SettingsError`` where it would let in whoever reaches it.
     """
-    replies, pointers = settings.topic(SEARCH_RESPONSES.name), settings.topic(RELEASES.name)
+    replies = settings.topic(SEARCH_RESPONSES.name)
     partition = secrets.randbelow((await facts_of(settings, [replies]))[replies].partitions)
-    releases = ReleaseLog(settings.deployment)
+    follower = StateFollower(OperatorState(settings))
     asking = LastingProducer(settings, linger_ms=0, role="asking")
     writing = LastingProducer(settings, linger_ms=5, role="taking")
     with listen(settings) as listening:
         async with (
             open_reader(
                 settings, [replies], start="end", only=[(replies, partition)], committed=False
-            ) as answers,
-            open_reader(settings, [pointers]) as pointer_reader,
+            ) as replied,
+            open_reader(settings, follower.state.topics) as state_reader,
             open_reader(settings, [settings.topic(API_KEYS.name)]) as key_reader,
         ):
             keys = await _keys(key_reader)
             open_to_all = settings.api_open or is_loopback(listening)
             if not len(keys) and not open_to_all:
                 raise SettingsError(_WITHOUT_A_KEY.format(host=settings.api_host))
-            await answers.positions()
-            requester = Requester(asking, answers, replies, partition)
+            await replied.positions()
+            requester = Requester(asking, replied, replies, partition)
             searching = Searching(
                 requester,
                 settings.topic(SEARCH_REQUESTS.name),
                 Capacity(settings.api_requests, API_HELD_BYTES),
                 broker_fault=health.faults["kafka"],
-                serves=lambda: releases.pointer is not None,
+                serves=lambda: follower.state.releases.pointer is not None,
             )
             taking = Taking(
                 settings, writing, Capacity(settings.api_posts, API_HELD_BYTES), health.faults["kafka"]
             )
             names = named(settings.api_names.lower())
-            door = FrontDoor(application(searching, taking), names, keys, open_to_all=open_to_all)
+            answers = StateAnswers(follower)
+            routers = search_routes(searching), record_routes(taking), state_routes(answers)
+            door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all)
             server = web_server(door)
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             tasks = [
@@ -74,7 +81,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 asyncio.create_task(asking.run()),
                 asyncio.create_task(writing.run()),
                 asyncio.create_task(requester.pump()),
-                asyncio.create_task(_follow(pointer_reader, releases, health)),
+                asyncio.create_task(follower.follow(state_reader, health)),
                 asyncio.create_task(_follow_keys(key_reader, keys, health)),
             ]
             health.detail["address"] = address_of(listening)
@@ -89,14 +96,6 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
             await asyncio.gather(*tasks, return_exceptions=True)
             for task in done:
                 task.result()
-
-
-async def _follow(reader: Reader, releases: ReleaseLog, health: Health) -> None:
-    """Keep up with what serves."""
-    while True:
-        for record in await reader.poll(timeout_ms=1000):
-            releases.take(record)
-        health.detail["generation"] = releases.pointer.live.generation if releases.pointer else None
 
 
 async def _keys(reader: Reader) -> Keyring:

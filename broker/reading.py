@@ -92,6 +92,21 @@ class Reader:
         positions = await self.positions()
         return all(positions[tp] >= end for tp, end in ends.items() if tp in positions)
 
+    async def complete_at(self) -> float | None:
+        """Return a moment (epoch seconds) before which all that was written is read; None while it is not.
+
+        By the ends that the last fetches have told: the broker is not asked.
+        """
+        moments = list[float]()
+        for tp in self._partitions:
+            stable, told_ms = self._inner.last_stable_offset(tp), self._inner.last_poll_timestamp(tp)
+            # -1: not read by transactions
+            end = stable if stable is not None and stable >= 0 else self._inner.highwater(tp)
+            if end is None or told_ms is None or int(await self._inner.position(tp)) < end:
+                return None
+            moments.append(told_ms / 1000)
+        return min(moments)
+
     async def until(self, ends: Mapping[tuple[str, int], int]) -> AsyncIterator[Record]:
         """Yield every record up to the given end offsets; returns when each position has reached its end."""
         while not await self.reached(ends):

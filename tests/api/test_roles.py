@@ -1,23 +1,20 @@
 """Every route needs a role, and the door knows whose it is."""
 
 from collections.abc import Mapping
-from typing import cast
 
 import httpx
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import iter_route_contexts
 
-from api.application import application
 from api.description import description
 from api.front_door import FrontDoor
 from api.roles import ROLES
-from api.searching import Searching
-from api.taking import Taking
 from schemas.keys import Role
 from tests.api.test_keyring import AT, KEY, Keyring, kept, ring
+from tests.api.whole_application import whole_application
 
-APP = application(cast("Searching", None), cast("Taking", None))
+APP = whole_application()
 
 
 async def asked(
@@ -93,7 +90,7 @@ async def test_a_browser_asks_a_person_for_the_key():
 
 
 async def test_a_route_that_is_in_no_table_lets_nobody_in():
-    app = application(cast("Searching", None), cast("Taking", None))
+    app = whole_application()
     router = APIRouter()
 
     @router.get("/v1/forgotten")

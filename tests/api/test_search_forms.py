@@ -13,8 +13,8 @@ from api.bodies import Capacity, HttpFault
 from api.front_door import FrontDoor
 from api.keyring import Keyring
 from api.search_forms import batch_of, request_of_body
+from api.search_routes import search_routes
 from api.searching import HttpAnswer, Searching
-from api.taking import Taking
 from broker.records import Record
 from broker.requesting import Requester
 from schemas.bounds import IMAGE_BYTES, REQUEST_BYTES, SEARCH_BATCH_BYTES, SEARCH_BATCH_IMAGES
@@ -85,7 +85,7 @@ async def test_pictures_that_wait_for_their_answers_are_bounded_together(batched
     searching = CountedSearching(
         cast("Requester", requester), "requests", capacity, broker_fault=lambda: None, serves=lambda: True
     )
-    app = FrontDoor(application(searching, cast("Taking", None)), (), Keyring(), open_to_all=True)
+    app = FrontDoor(application([search_routes(searching)]), (), Keyring(), open_to_all=True)
     one: dict[str, object] = {"image": PICTURE, "timeout_ms": 600_000}
     path, asked = ("/v1/search:batch", {"requests": [one] * 5}) if batched else ("/v1/search", one)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:

@@ -1,16 +1,19 @@
 """Writing, and reading a topic without a group: to its end, from an offset, and on."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
 
 import pytest
 
 from broker.errors import MissingTopicError
 from broker.producing import open_producer
-from broker.reading import Compacted, open_reader, read_compacted
+from broker.reading import Compacted, Reader, open_reader, read_compacted
 from broker.records import Outgoing, Record, partition_of
 from broker.topics import ensure_topics
 from schemas.connections import KafkaConnection
 from schemas.settings import Settings
+from tests.waiting import DEADLINE_S
 
 
 @pytest.fixture
@@ -112,3 +115,32 @@ async def within(poll, *, timeout_s: float) -> list[Record]:
         while not (records := await poll()):
             pass
     return records
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("committed", [True, False])
+async def test_a_reader_knows_up_to_when_it_has_read_all(kafka: str, catalog: str, committed: bool) -> None:
+    async with open_producer(KafkaConnection(kafka=kafka), linger_ms=0) as producer:
+        await producer.send_all(Outgoing(catalog, b"1", key=f"p{n}".encode()) for n in range(9))
+        written = time.time()
+        async with open_reader(KafkaConnection(kafka=kafka), [catalog], committed=committed) as reader:
+            assert await reader.complete_at() is None
+            found, at = list[Record](), None
+            async for at in told(reader, found):
+                assert at is None or len(found) == 9
+                if at is not None and at > written:
+                    break
+            await producer.send(Outgoing(catalog, b"2", key=b"p0"))
+            later = time.time()
+            async for at in told(reader, found):
+                if at is not None and at > later:
+                    break
+            assert [r.value for r in found[9:]] == [b"2"]
+
+
+async def told(reader: Reader, found: list[Record]) -> AsyncIterator[float | None]:
+    """Read on, and yield the moment after each poll."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            found += await reader.poll()
+            yield await reader.complete_at()

@@ -1,0 +1,35 @@
+"""Keep up with the topics of operators: one reader for all of them, and how fresh what it has read is."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from api.operator_state import OperatorState
+from broker.reading import Reader
+from process.health import Health
+
+# After so many records requests get their turn.
+_TURN = 20
+
+
+class StateFollower:
+    """Run ``follow`` as one task; ``state`` is what was read.
+
+    ``as_of``: all that was written before is in it; None until all is read that the topics held at the start.
+    """
+
+    def __init__(self, state: OperatorState) -> None:
+        self.state = state
+        self.as_of: datetime | None = None
+
+    async def follow(self, reader: Reader, health: Health) -> None:
+        """Follow until cancelled. Raises ``KafkaError`` when the broker is gone for good."""
+        while True:
+            for count, record in enumerate(await reader.poll(timeout_ms=1000), start=1):
+                self.state.take(record)
+                if count % _TURN == 0:  # a decision is large
+                    await asyncio.sleep(0)
+            if (at := await reader.complete_at()) is not None:
+                self.as_of = datetime.fromtimestamp(at, UTC)
+                health.detail["as_of"] = self.as_of.isoformat(timespec="seconds")
+            pointer = self.state.releases.pointer
+            health.detail["generation"] = pointer.live.generation if pointer else None
