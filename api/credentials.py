@@ -1,8 +1,9 @@
-"""Which key a request shows. Pure; it knows headers only, and nothing of what it returns may be logged."""
+"""Which key a request shows. Pure; nothing of what it returns may be logged."""
 
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping
+from urllib.parse import parse_qs
 
 
 def key_shown(headers: Mapping[str, str]) -> str | None:
@@ -22,6 +23,20 @@ def key_shown(headers: Mapping[str, str]) -> str | None:
             return _password(rest.strip())
         case _:
             return headers.get("x-api-key")
+
+
+def key_in_address(query: bytes) -> str | None:
+    """Return the key of ``?key=``; None where there is none.
+
+    What a browser sends after its page has gone (``navigator.sendBeacon``) can have no header of ours.
+
+    >>> key_in_address(b"format=ubi&key=sl_1"), key_in_address(b"")
+    ('sl_1', None)
+    """
+    if b"key=" not in query:
+        return None
+    found = parse_qs(query.decode("latin-1")).get("key")
+    return found[0] if found else None
 
 
 def _password(encoded: str) -> str:

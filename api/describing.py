@@ -17,7 +17,7 @@ CODES: Mapping[int, str] = {
     404: "Nothing is known by this name.",
     413: "Too large, also when it is unpacked, or too many records.",
     415: "The content type or encoding is not taken.",
-    429: "As much is worked on as is taken at once: see Retry-After.",
+    429: "As much is worked on as is taken at once, or the key has had what it may: see Retry-After.",
     500: "A fault of ours.",
     502: "What came as an answer is none.",
     503: "Kafka is away, no release serves yet, or the API is still starting.",

@@ -10,7 +10,7 @@ from api.bodies import JSON_TYPES
 from api.describing import BARE, POST, operation, parameter, part_of_path, ref
 from api.judging import FORMATS
 from api.operator_description import OPERATORS_SAID, operator_paths
-from api.posted import LINES, POSTED_TYPES
+from api.posted import BEACON_TYPES, LINES, POSTED_TYPES
 from api.roles import ROLES
 from api.search_forms import PARAMETERS
 from schemas.events import Interaction, Search
@@ -135,9 +135,9 @@ def _with_roles(paths: dict[str, Any]) -> dict[str, Any]:
 def _records(kinds: tuple[str, ...], example: object) -> dict[str, Any]:
     one = {"anyOf": [ref(kind) for kind in kinds]}
     several = {"anyOf": [*one["anyOf"], {"type": "array", "items": one}]}
-    content: dict[str, Any] = {media: {"schema": {}} for media in sorted(POSTED_TYPES)}
+    content: dict[str, Any] = {media: {"schema": {}} for media in sorted(POSTED_TYPES | BEACON_TYPES)}
     for media in JSON_TYPES:
         content[media] = {"schema": several, "example": example}
-    for media in LINES:
+    for media in LINES | BEACON_TYPES:
         content[media] = {"schema": {"type": "string"}}
     return {"required": True, "content": content}

@@ -18,6 +18,8 @@ from schemas.decoding import BOM
 LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _EVENT, _EVENTS = "application/cloudevents+json", "application/cloudevents-batch+json"
 POSTED_TYPES = JSON_TYPES | LINES | {_EVENT, _EVENTS}
+# What a browser sends without asking for leave: JSON all the same.
+BEACON_TYPES = frozenset({"text/plain"})
 _STRUCTURED: Headers = (("content-type", _EVENT.encode()),)
 _BROKEN = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
@@ -31,7 +33,7 @@ class Posted:
 
 
 def records_in(body: bytes, media_type: str, headers: Mapping[str, str]) -> list[Posted] | HttpFault:
-    """Return the records of a body of one of ``POSTED_TYPES``. ``headers`` are those of the request."""
+    """Return the records of a body. ``headers`` are those of the request."""
     if media_type == _EVENT:
         return [Posted(body, _STRUCTURED)]
     if media_type in LINES:

@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from api.bodies import BUSY, HttpFault, content_type, read_body, wrong_type
 from api.judging import FORMATS, RecordJudge, Verdict
-from api.posted import POSTED_TYPES, Posted, records_in
+from api.posted import BEACON_TYPES, POSTED_TYPES, Posted, records_in
 from api.refusals import JSON, refusal
+from api.roles import caller_of
 from api.taking import Taking
 from schemas.bounds import POSTED_BYTES
 from schemas.http import RecordsAnswer
@@ -64,13 +65,25 @@ async def _take(
         judge = judge_of(request, taking.judge())
         if isinstance(judge, HttpFault):
             return refusal(judge)
-        body = wrong_type(request, POSTED_TYPES) or await read_body(request, place, most=POSTED_BYTES)
+        caller = caller_of(request)
+        body = wrong_type(request, _types(request)) or await read_body(
+            request, place, most=caller.most(POSTED_BYTES)
+        )
         if isinstance(body, HttpFault):
             return refusal(body)
         found = records_in(body, content_type(request), request.headers)
         if isinstance(found, HttpFault):
             return refusal(found)
+        caller.charge(len(found) - 1)
         return _response(await taking.take(found, judge, place, write=write))
+
+
+def _types(request: Request) -> frozenset[str]:
+    """Return the media types that are taken.
+
+    Text from pages alone, of which the front door has looked at the origin: it is what ``sendBeacon`` sends.
+    """
+    return POSTED_TYPES | BEACON_TYPES if "origin" in request.headers else POSTED_TYPES
 
 
 def _event_judge(request: Request, judge: RecordJudge) -> Judging | HttpFault:

@@ -4,12 +4,12 @@ A route that is not in the table lets nobody in, and a test says so.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fastapi import Request
 
 from api.bodies import HttpFault
-from schemas.keys import ApiKey, Role
+from api.caller import NOBODY, Caller
+from schemas.keys import Role
 
 # None: for everybody, with a key or without.
 ROLES: Mapping[tuple[str, str], Role | None] = {
@@ -44,18 +44,6 @@ NO_KEY = HttpFault(
 WRONG_KEY = HttpFault(401, "wrong_key", "the key is none of ours, or is revoked")
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who asks. ``key`` None: somebody without a key; ``anything``: whom nobody asks for one."""
-
-    key: ApiKey | None
-    anything: bool = False
-
-    def may(self, role: Role | None) -> bool:
-        """Say whether a route that needs the role is for this caller."""
-        return role is None or self.anything or (self.key is not None and role in self.key.roles)
-
-
 class NotAllowedError(Exception):
     """A caller asks for what is not theirs."""
 
@@ -66,7 +54,7 @@ class NotAllowedError(Exception):
 
 async def admit(request: Request) -> None:
     """Let a caller pass to a route that is theirs. Raises ``NotAllowedError``."""
-    caller: Caller = request.scope.get("caller", Caller(None))
+    caller = caller_of(request)
     named = (request.method, request.scope["route"].path_format)
     if named in ROLES and caller.may(role := ROLES[named]):
         return
@@ -74,3 +62,9 @@ async def admit(request: Request) -> None:
         raise NotAllowedError(NO_KEY)
     needed = f"needs the role {role}" if named in ROLES else "is in no table of roles"
     raise NotAllowedError(HttpFault(403, "forbidden", f"this route {needed}, which this key has not"))
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks, as the front door says; without one it is nobody."""
+    caller: Caller = request.scope.get("caller", NOBODY)
+    return caller

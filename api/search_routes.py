@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.bodies import BUSY, JSON_TYPES, HttpFault, read_body, wrong_type
 from api.refusals import JSON, refusal
+from api.roles import caller_of
 from api.search_forms import batch_of, request_of_body, request_of_query
 from api.searching import HttpAnswer, Searching
 from schemas.request_reading import LARGEST_BATCH, LARGEST_REQUEST
@@ -36,6 +37,7 @@ def search_routes(searching: Searching) -> APIRouter:
         asked = await _read(request, searching, LARGEST_BATCH, batch_of)
         if isinstance(asked, HttpFault):
             return refusal(asked)
+        caller_of(request).charge(len(asked) - 1)
         asked.reverse()
         answers = await asyncio.gather(*[searching.answer(asked.pop()) for _ in range(len(asked))])
         return Response(b'{"responses":[%b]}' % b",".join(answer.body for answer in answers), media_type=JSON)
@@ -51,7 +53,9 @@ async def _read(
     if place is None:
         return BUSY
     with place:
-        body = wrong_type(request, JSON_TYPES) or await read_body(request, place, most=most)
+        body = wrong_type(request, JSON_TYPES) or await read_body(
+            request, place, most=caller_of(request).most(most)
+        )
         return body if isinstance(body, HttpFault) else form(body)
 
 

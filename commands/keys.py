@@ -17,14 +17,26 @@ from broker.records import Outgoing
 from broker.topics import ensure_topics
 from commands.support.session import find_settings, out, show_json, stop, table
 from schemas.bounds import API_KEYS as MOST
-from schemas.keys import ApiKey, digest, id_of, new_key
+from schemas.keys import PUBLIC_BODY_BYTES, PUBLIC_RECORDS_PER_S, ApiKey, digest, id_of, new_key
 from schemas.settings import Settings
 from schemas.topics import API_KEYS
 
 
-def create(*, name: str, role: list[str], reason: str, data_dir: Path | None, as_json: bool) -> None:
+def create(
+    *,
+    name: str,
+    role: list[str],
+    origin: list[str] | None,
+    rate: float | None,
+    max_body: int | None,
+    reason: str,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
     """Make a key and print it."""
     settings, key = find_settings(data_dir), new_key()
+    if origin:
+        rate, max_body = rate or PUBLIC_RECORDS_PER_S, max_body or PUBLIC_BODY_BYTES
     try:
         made = ApiKey.model_validate(
             {
@@ -32,6 +44,9 @@ def create(*, name: str, role: list[str], reason: str, data_dir: Path | None, as
                 "name": name,
                 "roles": list(dict.fromkeys(role)),
                 "sha256": digest(key),
+                "origins": [one.lower().rstrip("/") for one in origin or []],
+                "records_per_s": rate,
+                "body_bytes": max_body,
                 "actor": getpass.getuser(),
                 "reason": reason,
                 "made_at": datetime.now(UTC),
@@ -75,7 +90,7 @@ def list_keys(*, data_dir: Path | None, as_json: bool) -> None:
             )
             for k in keys
         ],
-    )
+    )  # fmt: skip
     for key_id in broken:
         out.print(f"{key_id}: no key, and opens nothing", highlight=False)
 

@@ -113,8 +113,9 @@ POSTED_RECORDS = 1000
 POSTED_BYTES = 5_000_000
 # Bytes of bodies that are held at once, whatever their number.
 API_HELD_BYTES = 32 << 20
-# Keys, revoked ones included.
+# Keys, revoked ones included, and the origins of one.
 API_KEYS = 10_000
+KEY_ORIGINS = 100
 
 # --- forms
 # Levels of brackets: what pydantic's parser takes before it says so. The standard library's ends in a

@@ -8,14 +8,16 @@ import hashlib
 import re
 import secrets
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import ControlTime, Fact
-from schemas.bounds import NAME_CHARS, REASON_CHARS
+from schemas.bounds import KEY_ORIGINS, NAME_CHARS, POSTED_BYTES, REASON_CHARS
 
 _FORM = re.compile(r"sl_([0-9a-f]{12})_[0-9a-f]{64}", re.ASCII)
+# As a browser says it: no path, no port that the scheme implies.
+_ORIGIN = r"^https?://[a-z0-9._\-\[\]:]{1,255}$"
 
 
 class Role(StrEnum):
@@ -28,21 +30,44 @@ class Role(StrEnum):
     OPERATE = "operate"  # change what serves, start trainings, forget shoppers
 
 
+# What a key may do that lies in a page for all to see, and what it gets where nobody says more: as many
+# records a second as a hundred shoppers at work, and a body that a browser sends after a page has gone.
+PUBLIC_ROLES = frozenset({Role.EVENTS, Role.SEARCH})
+PUBLIC_RECORDS_PER_S = 500.0
+PUBLIC_BODY_BYTES = 1 << 16
+
+
 class ApiKey(Fact):
     """A key: the topic ``api-keys``, key key_id; a null value forgets it.
 
-    ``sha256`` is of the whole key, in hexadecimal. One with ``revoked_at`` lets nobody in. ``actor`` is what
-    the writer says of itself.
+    ``sha256`` is of the whole key, in hexadecimal. ``origins``: pages of these may use it; a key that has any
+    is public. ``records_per_s``: records and searches, on average; ``body_bytes``: of one request; None: what
+    the API takes of anybody. One with ``revoked_at`` lets nobody in. ``actor`` is what the writer says of
+    itself.
     """
 
     key_id: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
     name: Annotated[str, Field(min_length=1, max_length=NAME_CHARS)]
     roles: Annotated[list[Role], Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    origins: Annotated[list[Annotated[str, Field(pattern=_ORIGIN)]], Field(max_length=KEY_ORIGINS)] = []
+    records_per_s: Annotated[float, Field(gt=0)] | None = None
+    body_bytes: Annotated[int, Field(ge=1, le=POSTED_BYTES)] | None = None
     actor: Annotated[str, Field(max_length=NAME_CHARS)] = "unknown"
     reason: Annotated[str, Field(max_length=REASON_CHARS)] = ""
     made_at: ControlTime
     revoked_at: ControlTime | None = None
+
+    @model_validator(mode="after")
+    def _public(self) -> Self:
+        if self.origins and not PUBLIC_ROLES.issuperset(self.roles):
+            raise ValueError(f"a key for pages is for {' and '.join(sorted(PUBLIC_ROLES))} alone")
+        return self
+
+    @property
+    def only_writes_events(self) -> bool:
+        """Say whether it may stand in an address: it lies in pages anyway, and reads nothing."""
+        return bool(self.origins) and set(self.roles) == {Role.EVENTS}
 
 
 def new_key() -> str:

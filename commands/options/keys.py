@@ -15,6 +15,22 @@ def create(
         list[str],
         typer.Option("--role", help="What it is good for: events, products, search, read, operate; several."),
     ],
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--origin",
+            help="Pages of this origin, as https://shop.example, may use the key; several. Such a key lies "
+            "in the page: it is public, for events and search alone.",
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", help="Records and searches a second; a public key has 500 if none is said."),
+    ] = None,
+    max_body: Annotated[
+        int | None,
+        typer.Option("--max-body", help="Bytes of one request; a public key has 65,536 if none is said."),
+    ] = None,
     reason: Reason = "",
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.credentials import key_shown
+from api.credentials import key_in_address, key_shown
 from api.keyring import Keyring
 from broker.records import Record
 from schemas.bounds import API_KEYS
@@ -33,13 +33,14 @@ def ring(*records: Record) -> Keyring:
 
 def test_a_key_opens_until_it_is_revoked_or_forgotten():
     key = new_key()
-    found = ring(kept(key)).holder(key)
+    found = ring(kept(key)).holder(key, 0)
     assert found is not None
-    assert found.roles == [Role.SEARCH]
+    assert found.key is not None
+    assert found.key.roles == [Role.SEARCH]
     revoked = ring(kept(key), kept(key, revoked_at=AT))
-    assert (revoked.holder(key), len(revoked)) == (None, 1)
+    assert (revoked.holder(key, 0), len(revoked)) == (None, 1)
     forgotten = ring(kept(key), record(str(id_of(key)), None))
-    assert (forgotten.holder(key), len(forgotten)) == (None, 0)
+    assert (forgotten.holder(key, 0), len(forgotten)) == (None, 0)
 
 
 @pytest.mark.parametrize(
@@ -49,21 +50,21 @@ def test_a_key_opens_until_it_is_revoked_or_forgotten():
     ids=range(12),
 )  # fmt: skip
 def test_nothing_but_the_key_opens(shown: str):
-    assert ring(kept(KEY)).holder(KEY)
-    assert ring(kept(KEY)).holder(shown) is None
+    assert ring(kept(KEY)).holder(KEY, 0)
+    assert ring(kept(KEY)).holder(shown, 0) is None
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"\xff", kept(new_key()).value])
 def test_what_is_no_key_opens_nothing_and_keeps_the_door_closed(value: bytes):
     keys = ring(kept(KEY), record("0123456789ab", value))
-    assert (keys.holder(KEY), len(keys)) == (None, 1)
+    assert (keys.holder(KEY, 0), len(keys)) == (None, 1)
 
 
 def test_keys_are_bounded_and_those_that_are_there_can_still_be_revoked():
     keys = ring(kept(KEY), *(record(f"{n:012x}", b"") for n in range(API_KEYS + 10)))
     assert len(keys) == API_KEYS
     keys.take(kept(KEY, revoked_at=AT))
-    assert keys.holder(KEY) is None
+    assert keys.holder(KEY, 0) is None
 
 
 def test_no_two_keys_are_alike_and_what_is_kept_does_not_hold_the_secret():
@@ -88,3 +89,41 @@ def test_no_two_keys_are_alike_and_what_is_kept_does_not_hold_the_secret():
 )
 def test_a_key_is_shown_in_three_ways(headers: dict[str, str], key: str | None):
     assert key_shown(headers) == key
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [(b"", None), (b"key=k", "k"), (b"format=ubi&key=k", "k"), (b"monkey=k", None), (b"key=", None),
+     (b"key=k&key=l", "k"), (b"key=%FF", "\ufffd"), (b"\xff&key=k", "k"), (b";key=k", None)],
+)  # fmt: skip
+def test_a_key_may_stand_in_the_address(query: bytes, key: str | None):
+    assert key_in_address(query) == key
+
+
+def test_the_origins_are_those_of_the_keys_that_hold():
+    keys = ring(kept(KEY, roles=[Role.EVENTS], origins=["https://shop.example"]))
+    assert keys.origins == {"https://shop.example"}
+    other = new_key()
+    keys.take(kept(other, roles=[Role.SEARCH], origins=["https://shop.example", "http://127.0.0.1:3000"]))
+    keys.take(kept(KEY, roles=[Role.EVENTS], origins=["https://shop.example"], revoked_at=AT))
+    assert keys.origins == {"https://shop.example", "http://127.0.0.1:3000"}
+    keys.take(record(str(id_of(other)), None))
+    assert keys.origins == set()
+
+
+def test_wrong_keys_leave_nothing_behind_and_what_a_key_has_had_is_kept_for_it():
+    keys = ring(kept(KEY, records_per_s=2))
+    for _ in range(1000):
+        assert keys.holder(new_key(), 0) is None
+        assert keys.holder(KEY[:-1] + "1", 0) is None
+    assert not keys._allowances
+    first, second = keys.holder(KEY, 0), keys.holder(KEY, 0)
+    assert first is not None
+    assert second is not None
+    assert [caller.too_much(0) is None for caller in (first, second, first)] == [True, True, False]
+    keys.take(kept(KEY, records_per_s=2, name="renamed"))
+    again = keys.holder(KEY, 0)
+    assert again is not None
+    assert again.too_much(0) is not None
+    keys.take(record(str(id_of(KEY)), None))
+    assert not keys._allowances

@@ -1,13 +1,15 @@
 """Keys of a real API: who is let in, and for how long."""
 
 import asyncio
+import json
 from collections.abc import Callable
 
 import pytest
 
 from schemas.keys import Role, id_of, new_key
-from tests.api.api_process import ApiProcess
+from tests.api.api_process import ApiProcess, Said
 from tests.api.test_keyring import AT, kept
+from tests.api.test_records_over_http import click, ids_of
 
 pytestmark = pytest.mark.broker
 
@@ -60,6 +62,44 @@ async def test_an_open_api_is_closed_by_its_first_key_and_stays_so_when_that_is_
         kept_files = [p.read_text(errors="replace") for p in api.settings.data_dir.rglob("*") if p.is_file()]
         for secret in (searching, writing):
             assert not [text for text in [*pages, *kept_files] if secret.rpartition("_")[2] in text]
+
+
+async def test_a_page_writes_events_by_a_key_in_the_address_within_its_limits(
+    settings_env: Callable[..., dict[str, str]],
+):
+    shop = "https://shop.example"
+    key, body_key = new_key(), new_key()
+    async with ApiProcess(settings_env(partitions=2)) as api:
+        await give(api, key, roles=[Role.EVENTS], origins=[shop], records_per_s=1 / 1000)
+        await give(api, body_key, roles=[Role.EVENTS, Role.SEARCH], origins=[shop], body_bytes=1000)
+        api.start()
+
+        async def beacon(body: object, shown: str, **headers: str) -> Said:
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            page = {"content_type": "text/plain;charset=UTF-8", "origin": shop} | headers
+            return await api.call("POST", f"/v1/events?key={shown}", data, **page)
+
+        elsewhere = await beacon([click("no")], key, origin="https://evil.example")
+        assert elsewhere.code == 403
+        said = await beacon([click("one"), click("two"), click("three")], key)
+        assert (said.code, said.json["accepted"]) == (202, 3), said.body
+        assert said.headers["Access-Control-Allow-Origin"] == shop
+        late = await beacon([click("four")], key)
+        assert (late.code, late.json["error"]["code"]) == (429, "rate_limited")
+        assert 2900 <= int(late.headers["Retry-After"]) <= 3000, "three were written"
+
+        own = {"authorization": f"Bearer {body_key}", "origin": shop}
+        assert (await api.call("POST", "/v1/events", b"[" + b" " * 1000, **own)).code == 413
+        assert (await api.call("POST", "/v1/search", b"[" + b" " * 1000, **own)).code == 413
+        assert (await api.call("POST", "/v1/events", [click("five")], **own)).code == 202
+        text = {"content_type": "text/plain"} | own
+        assert (await api.call("POST", "/v1/search", b"{}", **text)).code == 415
+        del text["origin"]
+        assert (await api.call("POST", "/v1/events", b"[]", **text)).code == 415
+
+        written = await api.records("interactions")
+        assert ids_of(written) == {"one", "two", "three", "five"}
+        assert key not in api.log() + await api.page("metrics")
 
 
 async def test_beyond_loopback_it_starts_only_with_a_key_or_when_it_is_told_to(

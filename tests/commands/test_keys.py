@@ -20,6 +20,12 @@ from tests.topics import read_all, write
         (("--name", "shop", "--role", "all"), "roles"),
         (("--name", "", "--role", "search"), "name"),
         (("--name", "shop"), "--role"),
+        (("--name", "shop", "--role", "search", "--rate", "0"), "records_per_s"),
+        (("--name", "shop", "--role", "search", "--max-body", "5000001"), "body_bytes"),
+        (("--name", "shop", "--role", "events", "--origin", "shop.example"), "origins"),
+        (("--name", "shop", "--role", "events", "--origin", "https://shop.example/cart"), "origins"),
+        (("--name", "shop", "--role", "events", "--origin", "*"), "origins"),
+        (("--name", "shop", "--role", "products", "--origin", "https://shop.example"), "events and search"),
     ],
 )
 def test_what_is_no_key_is_wrong_usage(arguments: tuple[str, ...], why: str):
@@ -44,7 +50,10 @@ def test_a_key_is_shown_once_listed_without_its_secret_revoked_and_forgotten(
     printed = told("create", "--name", "shop", "--role", "search", "--role", "events", "--role", "search")
     key = re.search(r"^sl_\w+$", printed, re.MULTILINE)
     assert key is not None
-    made = json.loads(told("create", "--name", "other", "--role", "operate", "--json"))
+    page = ("--origin", "https://Shop.example/", "--origin", "http://127.0.0.1:3000", "--rate", "5")
+    made = json.loads(told("create", "--name", "other", "--role", "events", *page, "--json"))
+    assert made["origins"] == ["https://shop.example", "http://127.0.0.1:3000"]
+    assert (made["records_per_s"], made["body_bytes"]) == (5, 65_536)
     secrets = [key[0], made.pop("key")]
     stored = asyncio.run(read_all(settings.kafka, settings.topic(API_KEYS.name)))
     assert [json.loads(r.value or b"")["sha256"] for r in stored] == [digest(secret) for secret in secrets]
@@ -56,7 +65,7 @@ def test_a_key_is_shown_once_listed_without_its_secret_revoked_and_forgotten(
 
     ids = [str(id_of(secret)) for secret in secrets]
     assert made["key_id"] == ids[1]
-    assert listed() == [(ids[0], ["search", "events"], "holds"), (ids[1], ["operate"], "holds")]
+    assert listed() == [(ids[0], ["search", "events"], "holds"), (ids[1], ["events"], "holds")]
 
     assert "no key 'ffffffffffff'" in told("revoke", "ffffffffffff", code=1)
     assert told("revoke", ids[0], "--reason", "lost") == f"key {ids[0]} is revoked\n"
