@@ -94,7 +94,8 @@ def files(tmp_path_factory) -> dict[str, str]:
 
 OFFLINE = {
     "attribution": "--events 800",
-    "catalog_report": "--feed {products} --pictured {pictured} --images {images} --made-up 2500",
+    "catalog_report": "--feed {products} --pictured {pictured} --images {images} --made-up 2500"
+    " --without-stack",
     "memory": "--sizes 40 --products {products}",
     "validation": "--per-kind 1 --sessions 60 --fuzz 100",
 }
