@@ -297,7 +297,7 @@ def _example(
 
 
 def _thumbnail(tally: CatalogueTally, name: str) -> str | None:
-    found = tally.pictures(name) if tally.pictures is not None else None
+    found = tally.pictures(name) if tally.pictures is not None and tally.most_pictures else None
     if found is None or isinstance(found, Rejection):
         return None
     try:

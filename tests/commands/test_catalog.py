@@ -384,3 +384,40 @@ def test_doctor_alone_is_still_the_check_of_the_machine(tmp_path: Path) -> None:
     assert done.code == 0
     assert "doctor catalog" in done.stdout
     assert "--products" not in done.stdout
+
+
+def test_the_tokens_of_a_model_whose_limit_is_not_known_are_not_counted(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "modules.json").write_text("[]")
+    (model / "model.safetensors").write_bytes(b"")
+    file = products(tmp_path, whole(1, title=" ".join(f"word{n}" for n in range(200))))
+    done = given("doctor", "catalog", "--products", file, "--json", SEARCHLOOP_BASE_MODEL=str(model))
+    found = report_of(done)
+    assert counts(found) == {}
+    assert any("Tokens were not counted" in note for note in found["report"]["notes"])
+
+
+def test_a_model_that_is_not_there_is_told(tmp_path: Path) -> None:
+    done = given("doctor", "catalog", "--products", products(tmp_path), SEARCHLOOP_BASE_MODEL="nowhere")
+    assert done.code == 1
+    assert "nowhere" in done.stderr
+
+
+@pytest.mark.broker
+def test_a_store_of_pictures_that_does_not_answer_is_told(settings_env, tmp_path: Path) -> None:
+    environ = settings_env(artefacts="unheard-of://bucket")
+    settings = Settings.load(environ)
+    product = catalog_product(
+        "p1", brand="", image=ProductImage(uri="https://cdn.example/p.jpg"), image_key=picture_key("a" * 64)
+    )
+
+    async def fill() -> None:
+        await ensure_topics(settings, deadline_s=60)
+        await write(settings, "catalog", (b"p1", product.to_json()))
+
+    asyncio.run(fill())
+    done = given("doctor", "catalog", **environ)
+    assert done.code == 1
+    assert "pictures cannot be read" in done.stderr
+    assert given("doctor", "catalog", "--most-pictures", "0", **environ).code == 0
