@@ -128,7 +128,7 @@ def made_up(n: int, seed: int) -> Iterator[dict[str, Any]]:
             if "price.zero" in has
             else 250_000.5
             if "price.odd" in has
-            else round(drawn.lognormvariate(3, 0.5), 2),
+            else round(drawn.uniform(10, 40), 2),
             "currency": "EUR",
             "availability": "in_stock",
             "attributes": {

@@ -17,7 +17,7 @@ from commands.completeness.model_window import ModelWindow
 from commands.completeness.pictures_alike import Print, print_of
 from commands.completeness.product_faults import FIELDS, ProductFault, faults_of
 from commands.completeness.row_spool import RowSpool, SpooledRow
-from commands.completeness.titles_alike import same_form, sketches
+from commands.completeness.titles_alike import TitleSketches, same_form, sketches
 from retrieval.document import document_text
 from retrieval.traits import number
 from schemas.products import Attribute, CatalogProduct
@@ -83,7 +83,7 @@ class CatalogueTally:
         self._block: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
         self._titles: list[str] = []
         self._texts: list[tuple[str, str]] = []
-        self._kept: dict[str, list[Any]] = {name: [] for name in (*_COLUMNS, "bands", "trigrams")}
+        self._kept: dict[str, list[Any]] = {name: [] for name in (*_COLUMNS, *TitleSketches._fields)}
 
     def take(self, row: CatalogueRow) -> None:
         """Count a product. Raises what the source of pictures does."""
@@ -127,7 +127,7 @@ class CatalogueTally:
             kept.append((row, fault.value))
 
     def end(self) -> None:
-        """Put the last block away: ``columns`` are complete, each (n,), ``bands`` (n, BANDS)."""
+        """Put the last block away: ``columns`` are complete, with those of ``TitleSketches``."""
         self._put_away()
         self.columns = {name: np.concatenate(self._kept.pop(name)) for name in list(self._kept)}
 
@@ -136,9 +136,8 @@ class CatalogueTally:
         for name, kind in _COLUMNS.items():
             self._kept[name].append(np.array(self._block[name], kind))
             self._block[name].clear()
-        bands, trigrams = sketches(self._titles)
-        self._kept["bands"].append(bands)
-        self._kept["trigrams"].append(trigrams)
+        for name, own in sketches(self._titles)._asdict().items():
+            self._kept[name].append(own)
         self._count_tokens(first)
         self._titles.clear()
         self._texts.clear()

@@ -22,7 +22,7 @@ from commands.completeness.findings import (
 from commands.completeness.pictures_alike import alike_pictures
 from commands.completeness.price_ranges import odd_prices
 from commands.completeness.product_faults import FIELDS
-from commands.completeness.titles_alike import alike_titles, same_form
+from commands.completeness.titles_alike import TitleSketches, alike_titles, same_form
 from media.images import thumbnail
 from schemas.printable import printable
 from schemas.products import Product
@@ -152,8 +152,7 @@ def _alike_titles(tally: CatalogueTally, notes: list[str]) -> tuple[_Found, Rows
     titles, owner = tally.columns["title"], tally.columns["owner"]
     values, first = np.unique(titles, return_index=True)
     alike = alike_titles(
-        tally.columns["bands"],
-        tally.columns["trigrams"],
+        TitleSketches(*(tally.columns[name] for name in TitleSketches._fields)),
         np.sort(first[values != 0]),
         lambda one, other: owner[one] != owner[other],
         lambda row: same_form(tally.spool[row].title),

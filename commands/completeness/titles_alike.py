@@ -1,9 +1,10 @@
 """Titles that are nearly the same: MinHash over their character trigrams (Broder 1997), then the trigrams.
 
-A title is 8 numbers of 32 bits, each made of the least of 5 hashes. Two titles whose trigrams agree to .8
-have one in common with a probability of .96, at .5 of .22, and are then compared exactly. Each is compared
-with the four next to it that have the same number, and no more than two million pairs are: what is found is
-certain, and time and memory are bounded whatever the titles are, but of an endless series some may be missed.
+A title is the least of each of 40 hashes, of which 8 bits are kept, and 8 numbers of 32 bits, each made of
+five of them. Two titles whose trigrams agree to .8 have one of the 8 in common with a probability of .96, at
+.5 of .22. Each is looked at beside the eight next to it that have the same number; where at least 26 of the
+40 agree, too, the trigrams themselves are compared, of no more than two million pairs. So what is found is
+certain, and time and memory are bounded whatever the titles are, but of an endless series some are missed.
 """
 
 import re
@@ -18,7 +19,9 @@ from schemas.text import normalise_query
 
 BANDS, ROWS = 8, 5
 ALIKE = 0.8
-_NEIGHBOURS = 4
+_NEIGHBOURS = 8
+_LIKELY = 26  # of 40: at an agreement of .8 so many or more with a probability of .99
+_CHUNK = 100_000
 _MOST_PAIRS = 2_000_000
 _WORD = re.compile(r"\w+")
 _LONGEST = 500  # characters of a title that are compared
@@ -26,6 +29,14 @@ _MOST = np.uint32(0xFFFFFFFF)
 _GOLDEN = np.uint32(0x9E3779B1)
 
 Numbers = npt.NDArray[np.uint32]
+
+
+class TitleSketches(NamedTuple):
+    """Of n titles: ``bands`` (n, BANDS), ``marks`` (n, BANDS * ROWS) and the count of ``trigrams`` (n,)."""
+
+    bands: Numbers
+    marks: npt.NDArray[np.uint8]
+    trigrams: npt.NDArray[np.uint16]
 
 
 class AlikeTitles(NamedTuple):
@@ -44,11 +55,12 @@ def same_form(title: str) -> str:
     return " ".join(_WORD.findall(normalise_query(title)))
 
 
-def sketches(titles: Sequence[str]) -> tuple[Numbers, npt.NDArray[np.uint16]]:
-    """Return (n, BANDS) numbers and the count of trigrams (n,) of titles in their same form."""
+def sketches(titles: Sequence[str]) -> TitleSketches:
+    """Return the sketches of titles in their same form."""
     texts = [f" {title[:_LONGEST]} " if title else "   " for title in titles]
     if not texts:
-        return np.zeros((0, BANDS), np.uint32), np.zeros(0, np.uint16)
+        nothing = np.zeros((0, BANDS * ROWS), np.uint8)
+        return TitleSketches(np.zeros((0, BANDS), np.uint32), nothing, np.zeros(0, np.uint16))
     lengths = np.array([len(text) for text in texts])
     ends = np.cumsum(lengths)
     starts = ends - lengths
@@ -65,32 +77,30 @@ def sketches(titles: Sequence[str]) -> tuple[Numbers, npt.NDArray[np.uint16]]:
     bands = np.zeros((BANDS, len(texts)), np.uint32)
     for row in range(ROWS):
         bands = _mixed(bands * _GOLDEN + least[row::ROWS])
-    return bands.T, np.minimum(lengths - 2, np.iinfo(np.uint16).max).astype(np.uint16)
+    marks = np.ascontiguousarray(least.astype(np.uint8).T)
+    return TitleSketches(np.ascontiguousarray(bands.T), marks, (lengths - 2).astype(np.uint16))
 
 
 def alike_titles(
-    bands: Numbers,
-    counts: npt.NDArray[np.uint16],
+    sketched: TitleSketches,
     rows: npt.NDArray[np.int64],
     apart: Callable[[Any, Any], Any],
     title_of: Callable[[int], str],
 ) -> AlikeTitles:
     """Return the groups among ``rows``, of which each has another title, in order of their first row.
 
-    ``bands`` (n, BANDS) and ``counts`` (n,) are of all rows; ``apart`` says of arrays of rows which pairs
-    are to be compared; ``title_of`` gives the same form of a title.
+    ``sketched`` are all rows; ``apart`` says of arrays of rows which pairs are to be compared; ``title_of``
+    gives the same form of a title.
     """
     joined = JoinedGroups()
-    seen, complete = np.zeros(0, np.int64), True
-    for band in range(BANDS):
-        first, second = _neighbours(bands, rows, band)
-        short = np.minimum(counts[first], counts[second]) >= ALIKE * np.maximum(counts[first], counts[second])
-        wanted = short & apart(first, second)
-        pairs = np.setdiff1d(first[wanted] * len(bands) + second[wanted], seen)
+    n, seen, complete = len(sketched.trigrams), np.zeros(0, np.int64), True
+    for first, second in _neighbours(sketched.bands, rows):
+        wanted = _likely(sketched, first, second) & apart(first, second)
+        pairs = np.setdiff1d(first[wanted] * n + second[wanted], seen)
         if len(seen) + len(pairs) > _MOST_PAIRS:
             pairs, complete = pairs[: _MOST_PAIRS - len(seen)], False
         seen = np.union1d(seen, pairs)
-        for one, other in _confirmed(pairs // len(bands), pairs % len(bands), title_of):
+        for one, other in _confirmed(pairs // n, pairs % n, title_of):
             joined.join(one, other)
     return AlikeTitles(joined.all(), complete)
 
@@ -106,17 +116,27 @@ def agreement(one: str, other: str) -> float:
     return common / max(1, len(ours) + len(theirs) - common)
 
 
-def _neighbours(bands: Numbers, rows: npt.NDArray[np.int64], band: int) -> tuple[Any, Any]:
-    """Return pairs of rows that agree in this band; those that agree in more of them are neighbours first."""
-    keys = bands[rows]
-    order = np.lexsort(tuple(keys[:, (band - n) % BANDS] for n in range(1, BANDS + 1)))
-    own, ordered = keys[order, band], rows[order]
-    found = []
-    for ahead in range(1, _NEIGHBOURS + 1):
-        same = np.flatnonzero(own[ahead:] == own[:-ahead])
-        found.append(np.sort(np.stack([ordered[same], ordered[same + ahead]]), axis=0))
-    first, second = np.concatenate(found, axis=1)
-    return first, second
+def _neighbours(bands: Numbers, rows: npt.NDArray[np.int64]) -> Iterator[tuple[Any, Any]]:
+    """Yield pairs of rows that agree in a band; those that agree in more of them are next to each other."""
+    for band in range(BANDS):
+        order = np.lexsort(tuple(bands[rows, (band - n) % BANDS] for n in range(1, BANDS + 1)))
+        ordered = rows[order]
+        own = bands[ordered, band]
+        for ahead in range(1, _NEIGHBOURS + 1):
+            same = np.flatnonzero(own[ahead:] == own[:-ahead])
+            first, second = ordered[same], ordered[same + ahead]
+            yield np.minimum(first, second), np.maximum(first, second)
+
+
+def _likely(sketched: TitleSketches, first: Any, second: Any) -> Any:
+    """Say which pairs may well be alike, by their counts of trigrams and by their marks."""
+    found = np.zeros(len(first), bool)
+    for start in range(0, len(first), _CHUNK):
+        one, other = first[start : start + _CHUNK], second[start : start + _CHUNK]
+        few, many = np.sort(np.stack([sketched.trigrams[one], sketched.trigrams[other]]), axis=0)
+        agree = (sketched.marks[one] == sketched.marks[other]).sum(axis=1)
+        found[start : start + _CHUNK] = (few >= ALIKE * many) & (agree >= _LIKELY)
+    return found
 
 
 def _confirmed(first: Any, second: Any, title_of: Callable[[int], str]) -> Iterator[tuple[int, int]]:

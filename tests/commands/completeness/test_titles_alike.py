@@ -21,8 +21,7 @@ def made(n: int, seed: int = 1) -> list[str]:
 
 def groups_of(titles: list[str], apart=lambda one, other: np.ones(len(one), bool)) -> list[list[int]]:
     forms = [same_form(title) for title in titles]
-    bands, counts = sketches(forms)
-    found = alike_titles(bands, counts, np.arange(len(forms)), apart, forms.__getitem__)
+    found = alike_titles(sketches(forms), np.arange(len(forms)), apart, forms.__getitem__)
     assert found.complete
     return found.groups
 
@@ -56,10 +55,10 @@ def test_whatever_is_found_is_certain_and_nearly_all_of_it_is_found() -> None:
 def test_the_share_of_pairs_that_meet_is_that_of_the_theory() -> None:
     """Bands agree as often as minima of random orders would: else some are missed, or all compared."""
     titles = made(4000, seed=2)
-    bands, _ = sketches([same_form(title) for title in titles])
+    bands = sketches([same_form(title) for title in titles]).bands
     at_random = (bands[:2000] == bands[2000:]).any(axis=1).mean()
     assert at_random < 0.05
-    changed, _ = sketches([same_form(title[:-1]) for title in titles])
+    changed = sketches([same_form(title[:-1]) for title in titles]).bands
     assert (bands == changed).any(axis=1).mean() > 0.97
 
 
@@ -80,7 +79,6 @@ def test_empty_short_and_long_titles_are_no_trouble(titles: list[str]) -> None:
 def test_an_endless_series_takes_bounded_work(monkeypatch) -> None:
     monkeypatch.setattr("commands.completeness.titles_alike._MOST_PAIRS", 1000)
     forms = [same_form(f"Collector's plate with a painted rose, number {n:06}") for n in range(3000)]
-    bands, counts = sketches(forms)
     read = []
 
     def title_of(row: int) -> str:
@@ -88,7 +86,7 @@ def test_an_endless_series_takes_bounded_work(monkeypatch) -> None:
         return forms[row]
 
     found = alike_titles(
-        bands, counts, np.arange(len(forms)), lambda one, _: np.ones(len(one), bool), title_of
+        sketches(forms), np.arange(len(forms)), lambda one, _: np.ones(len(one), bool), title_of
     )
     assert not found.complete
     assert len(read) <= 2000
