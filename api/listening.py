@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -43,10 +44,10 @@ def is_loopback(listening: socket.socket) -> bool:
     return ip_address(listening.getsockname()[0]).is_loopback
 
 
-def address_of(listening: socket.socket) -> str:
+def address_of(listening: socket.socket, *, tls: bool) -> str:
     """Return where a browser on this machine finds it."""
     host, port = listening.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class WebServer(uvicorn.Server):
@@ -58,8 +59,11 @@ class WebServer(uvicorn.Server):
         yield
 
 
-def web_server(app: ASGIApp) -> WebServer:
-    """Return a server for an application, to be run on a socket by ``serve(sockets=[...])``."""
+def web_server(app: ASGIApp, tls: ssl.SSLContext | None) -> WebServer:
+    """Return a server for an application, to be run on a socket by ``serve(sockets=[...])``.
+
+    ``tls`` None: it speaks HTTP in the clear.
+    """
     return WebServer(
         uvicorn.Config(
             app,
@@ -72,5 +76,6 @@ def web_server(app: ASGIApp) -> WebServer:
             server_header=False,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=_DRAIN_S,
+            ssl_context_factory=None if tls is None else lambda *_: tls,
         )
     )

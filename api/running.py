@@ -19,6 +19,7 @@ from api.searching import Searching
 from api.state_answers import StateAnswers
 from api.state_routes import state_routes
 from api.taking import Taking
+from api.tls import ServerCertificate
 from broker.foreign import facts_of
 from broker.reading import Reader, open_reader
 from broker.requesting import Requester
@@ -46,6 +47,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
     follower = StateFollower(OperatorState(settings))
     asking = LastingProducer(settings, linger_ms=0, role="asking")
     writing = LastingProducer(settings, linger_ms=5, role="taking")
+    certificate = ServerCertificate.of(settings)
     with listen(settings) as listening:
         async with (
             open_reader(
@@ -74,7 +76,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
             answers = StateAnswers(follower)
             routers = search_routes(searching), record_routes(taking), state_routes(answers)
             door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all)
-            server = web_server(door)
+            server = web_server(door, certificate.context if certificate else None)
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             tasks = [
                 asyncio.create_task(stopping.wait()),
@@ -83,10 +85,13 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 asyncio.create_task(requester.pump()),
                 asyncio.create_task(follower.follow(state_reader, health)),
                 asyncio.create_task(_follow_keys(key_reader, keys, health)),
+                *([asyncio.create_task(certificate.follow())] if certificate else ()),
             ]
-            health.detail["address"] = address_of(listening)
+            health.detail["address"] = address_of(listening, tls=certificate is not None)
             health.ready = True
-            log.info("the API answers", address=address_of(listening))
+            log.info("the API answers", address=health.detail["address"])
+            if certificate is None and not is_loopback(listening):
+                log.warning("keys travel in the clear beyond this machine: SEARCHLOOP_API_TLS_CERT is empty")
             done, _ = await asyncio.wait({serving, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             health.ready = False
             server.should_exit = True

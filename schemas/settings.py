@@ -734,6 +734,14 @@ class ApiSettings(IntakeRules):
         description="Its port; 0 takes a free one and logs it, and so does the default where another program "
         "has it. One that is named here is that or none.",
     )
+    api_tls_cert: str = Field(
+        "",
+        description="PEM file of its certificate and those that sign it: the API then speaks TLS. Read again "
+        "within seconds when it changes.",
+    )
+    api_tls_key: str = Field(
+        "", description="PEM file of the key of that certificate; empty: it stands in the same file."
+    )
     api_names: str = Field(
         "",
         description="Names with a dot by which callers reach it, comma separated. Any other, that is no "
