@@ -9,14 +9,16 @@ from api.search_codes import GENERATION, QUERY_ID
 
 CODES: Mapping[int, str] = {
     200: "Answered.",
-    202: "The broker has the accepted records; results say what became of each.",
+    202: "The broker has it: of records results say what became of each, of a change Location where to look.",
     400: "Bad, with the reason.",
     401: "A key is needed, or the key is none of ours.",
     403: "A key without the role, a page of another site, or a host name that is not ours.",
     408: "The body took too long.",
     404: "Nothing is known by this name.",
+    409: "The state of things forbids it, or the indexer has refused it.",
     413: "Too large, also when it is unpacked, or too many records.",
     415: "The content type or encoding is not taken.",
+    422: "It makes no sense, whatever the state of things.",
     429: "As much is worked on as is taken at once, or the key has had what it may: see Retry-After.",
     500: "A fault of ours.",
     502: "What came as an answer is none.",

@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from api.bodies import JSON_TYPES
 from api.describing import BARE, POST, operation, parameter, part_of_path, ref
 from api.judging import FORMATS
-from api.operator_description import OPERATORS_SAID, operator_paths
+from api.operator_description import OPERATORS_SAID, OPERATORS_TAKEN, operator_paths
 from api.posted import BEACON_TYPES, LINES, POSTED_TYPES
 from api.roles import ROLES
 from api.search_forms import PARAMETERS
@@ -18,7 +18,14 @@ from schemas.http import ApiError, RecordsAnswer, SearchBatch, SearchBatchAnswer
 from schemas.products import Product
 from schemas.search import SearchRequest, SearchResponse
 
-_TAKEN: tuple[type[BaseModel], ...] = (SearchRequest, SearchBatch, Search, Interaction, Product)
+_TAKEN: tuple[type[BaseModel], ...] = (
+    SearchRequest,
+    SearchBatch,
+    Search,
+    Interaction,
+    Product,
+    *OPERATORS_TAKEN,
+)
 _SAID: tuple[type[BaseModel], ...] = (
     SearchResponse,
     SearchBatchAnswer,

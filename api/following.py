@@ -1,6 +1,8 @@
 """Keep up with the topics of operators: one reader for all of them, and how fresh what it has read is."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from api.operator_state import OperatorState
@@ -9,6 +11,8 @@ from process.health import Health
 
 # After so many records requests get their turn.
 _TURN = 20
+# So long a change may take to come back from its topic before it is answered.
+_OWN_WRITE_S = 5.0
 
 
 class StateFollower:
@@ -20,6 +24,7 @@ class StateFollower:
     def __init__(self, state: OperatorState) -> None:
         self.state = state
         self.as_of: datetime | None = None
+        self._moved = asyncio.Event()
 
     async def follow(self, reader: Reader, health: Health) -> None:
         """Follow until cancelled. Raises ``KafkaError`` when the broker is gone for good."""
@@ -33,3 +38,12 @@ class StateFollower:
                 health.detail["as_of"] = self.as_of.isoformat(timespec="seconds")
             pointer = self.state.releases.pointer
             health.detail["generation"] = pointer.live.generation if pointer else None
+            self._moved.set()
+            self._moved = asyncio.Event()
+
+    async def seen(self, holds: Callable[[], bool], *, within_s: float = _OWN_WRITE_S) -> None:
+        """Wait until something holds of what was read, at most so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not holds():
+                    await self._moved.wait()

@@ -34,6 +34,22 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
         )
         for path in (f"/v1/{name}", f"/v1/{name}/{{{one}}}")
     },
+    **{
+        (method, f"/v1/{path}"): Role.OPERATE
+        for method, path in (
+            ("POST", "releases/{generation}:promote"),
+            *(
+                ("POST", f"releases:{action}")
+                for action in ("rollback", "pin", "unpin", "pause", "resume", "abort")
+            ),
+            ("POST", "triggers"),
+            ("POST", "runs/{run_id}:cancel"),
+            ("POST", "rules"),
+            ("PUT", "rules/{rule_id}"),
+            ("DELETE", "rules/{rule_id}"),
+            ("POST", "forget"),
+        )
+    },
     ("GET", "/openapi.json"): None,
     ("GET", "/docs"): None,
 }

@@ -12,6 +12,8 @@ from api.front_door import FrontDoor
 from api.keyring import Keyring
 from api.lasting import LastingProducer
 from api.listening import address_of, is_loopback, listen, web_server
+from api.operate_routes import operate_routes
+from api.operating import Operating
 from api.operator_state import OperatorState
 from api.record_routes import record_routes
 from api.search_routes import search_routes
@@ -30,6 +32,8 @@ from schemas.topics import API_KEYS, SEARCH_REQUESTS, SEARCH_RESPONSES
 
 log = structlog.get_logger(__name__)
 
+# Changes that operators ask for at once; most wait for their effect.
+_CHANGES = 32
 _WITHOUT_A_KEY = (
     "the API would listen on {host}, beyond this machine, and there is no key: make one with "
     "`searchloop keys create`, or set SEARCHLOOP_API_OPEN=true where something before it checks callers"
@@ -74,7 +78,13 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
             )
             names = named(settings.api_names.lower())
             answers = StateAnswers(follower)
-            routers = search_routes(searching), record_routes(taking), state_routes(answers)
+            operating = Operating(settings, taking, follower, Capacity(_CHANGES, API_HELD_BYTES))
+            routers = (
+                search_routes(searching),
+                record_routes(taking),
+                state_routes(answers),
+                operate_routes(operating, answers),
+            )
             door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all)
             server = web_server(door, certificate.context if certificate else None)
             serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -16,7 +16,7 @@ from api.refusals import JSON, refusal
 
 T = TypeVar("T")
 AS_OF = "X-Searchloop-As-Of"
-_STARTING = HttpFault(503, "starting", "the topics are not read to their end yet", 1000)
+STARTING = HttpFault(503, "starting", "the topics are not read to their end yet", 1000)
 
 
 def dumped(model: BaseModel) -> bytes:
@@ -36,7 +36,7 @@ class StateAnswers:
     ) -> AskedPage | HttpFault:
         """Return which part of a list a request asks for; nothing can be told before all is read."""
         if self.follower.as_of is None:
-            return _STARTING
+            return STARTING
         return asked_page(request.query_params.multi_items(), others, limit=limit)
 
     def listed(
@@ -62,7 +62,7 @@ class StateAnswers:
     def one(self, found: T | None, missing: str, dump: Callable[[T], bytes]) -> Response:
         """Return one thing, or that there is none; ``missing`` says so."""
         if self.follower.as_of is None:
-            return refusal(_STARTING)
+            return refusal(STARTING)
         if found is None:
             return refusal(HttpFault(404, "not_found", missing))
         return self.told(dump(found))

@@ -59,7 +59,7 @@ class Taking:
     ) -> RecordsAnswer | HttpFault:
         """Write what the verdicts say, and return what became of each."""
         records = [record for verdict in verdicts for record in verdict.records]
-        if write and records and (fault := await self._write(records, place)) is not None:
+        if write and records and (fault := await self.write(records, place)) is not None:
             return fault
         counts = Counter(verdict.result.status for verdict in verdicts)
         if write:
@@ -72,7 +72,8 @@ class Taking:
             results=[verdict.result for verdict in verdicts],
         )
 
-    async def _write(self, records: list[Outgoing], place: Place) -> HttpFault | None:
+    async def write(self, records: Sequence[Outgoing], place: Place) -> HttpFault | None:
+        """Write records; None once the broker has them. The place is kept until it has, or never will."""
         if (fault := self._broker_fault()) is not None:
             return HttpFault(503, "unavailable", fault, 1000)
         writing = asyncio.create_task(self._producer.send_all(records))

@@ -21,7 +21,7 @@ from commands.support.session import find_settings, out, show_json, stop
 from commands.support.topic_state import read_decisions
 from schemas.settings import TrainerSettings
 from schemas.training import RunState, TrainingRun, Trigger
-from trainer.run.request import Request, TriggerError
+from schemas.trigger_params import TriggerError, settings_for
 
 
 def train(
@@ -108,7 +108,7 @@ def _show(run: TrainingRun) -> None:
 
 def _require_fit(trigger: Trigger) -> None:
     try:
-        Request.of("check", trigger, TrainerSettings.load(os.environ))
+        settings_for(trigger, TrainerSettings.load(os.environ))
     except TriggerError as error:
         stop(str(error), code=2)
 

@@ -2,12 +2,22 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from schemas.base import ControlTime, Fact
-from schemas.releases import DeploymentCommand, Kind, LivePointer, Release
+from schemas.base import NO_CONTROL, ControlTime, Fact, Id, Message
+from schemas.bounds import (
+    BOOST,
+    EVENT_ID_CHARS,
+    NAME_CHARS,
+    PARAMS,
+    QUERY_CHARS,
+    REASON_CHARS,
+    RULE_IDS,
+)
+from schemas.releases import DeploymentCommand, Generation, Kind, LivePointer, Release
 from schemas.rules import MerchandisingRule
-from schemas.training import Decision, Score, TrainingRun, Trigger
+from schemas.search import Filters, RuleAction
+from schemas.training import Decision, ParamName, ParamNumber, ParamText, Score, TrainingRun, Trigger
 
 # What to give as ``after`` for the next page; None on the last.
 Next = Annotated[str | None, Field(description="Give it as `after` for the next page; null on the last.")]
@@ -138,3 +148,107 @@ class RulesAnswer(Fact):
     rules: list[RuleTold]
     no_rules: dict[str, str]
     next: Next = None
+
+
+Actor = Annotated[
+    str, Field(min_length=1, max_length=NAME_CHARS, pattern=r"\S", description="Who asks; history shows it.")
+]
+Why = Annotated[str, Field(max_length=REASON_CHARS, description="Kept in the history; needed with force.")]
+Waits = Annotated[
+    float, Field(ge=0, le=60, description="Seconds to wait for the effect; without, 202 says where to look.")
+]
+
+
+class Wish(Message):
+    """What an operator asks for. A name that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    actor: Actor
+
+
+class MarkWish(Wish):
+    """A change of what serves; under a ``command_id`` that was sent before it is not made again."""
+
+    command_id: Id | None = None
+    reason: Why = ""
+    wait_s: Waits = 0.0
+
+
+class PromoteWish(MarkWish):
+    """Serve a generation. ``expected_generation``: refuse unless that one is live."""
+
+    expected_generation: Generation | None = None
+    force: bool = False
+
+
+class RollbackWish(PromoteWish):
+    """Go back: to a generation, with ``model`` to the newest of another model, else to the previous one."""
+
+    to: Generation | None = None
+    model: bool = False
+
+
+class CancelWish(Wish):
+    """End a run that waits or is in progress."""
+
+    trigger_id: Id | None = None
+
+
+class TriggerWish(Wish):
+    """A run; the fields are those of a trigger. Under a ``trigger_id`` that was sent before none is begun."""
+
+    trigger_id: Id | None = None
+    dedup_key: Annotated[str, Field(max_length=200)] | None = None
+    base: Literal["live", "pristine"] = "live"
+    force: bool = False
+    force_reason: Why | None = None
+    dry_run: bool = False
+    refresh: bool = False
+    params: Annotated[dict[ParamName, ParamNumber | float | ParamText | bool], Field(max_length=PARAMS)] = {}
+
+
+class RuleWish(Wish):
+    """A merchandising rule; one of this ``rule_id`` is replaced."""
+
+    rule_id: Id | None = None
+    action: RuleAction
+    query: Annotated[str, Field(max_length=QUERY_CHARS)] | None = None
+    product_ids: Annotated[list[Id], Field(max_length=RULE_IDS)] = []
+    filters: Filters = []
+    boost: Annotated[float, Field(gt=0, le=BOOST)] | None = None
+    since: ControlTime | None = None
+    until: ControlTime | None = None
+    reason: Why = ""
+
+
+class RuleWritten(RuleTold):
+    """A rule that was written; ``replaced``: in place of another."""
+
+    replaced: bool
+
+
+class RuleRemoved(Fact):
+    """That a rule was taken out, by whom and why."""
+
+    removed: str
+    actor: str
+    reason: str
+
+
+class ForgetWish(Message):
+    """A shopper to forget, named as its events name it: exactly one of the three."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event_id: Annotated[str, Field(min_length=1, max_length=EVENT_ID_CHARS, pattern=NO_CONTROL)] | None = None
+    client_id: Id | None = None
+    session_id: Id | None = None
+    user_id: Id | None = None
+
+
+class ForgetAsked(Fact):
+    """That the request is on the topic; the stream carries it out."""
+
+    event_id: str
+    state: Literal["requested"] = "requested"

@@ -10,8 +10,11 @@ import httpx
 
 from api.description import ASKED, CLICK, PRODUCT, SEARCHED, SEEN, description
 from api.judging import RecordJudge
+from api.operator_description import RULE, WISHES
 from api.posted import BEACON_TYPES, POSTED_TYPES, Posted
+from api.wishes import wish_of
 from media.images import prepare
+from schemas.operator_http import RuleWish
 from schemas.search import SearchRequest
 from schemas.settings import ApiSettings
 from tests.api.whole_application import whole_application
@@ -61,6 +64,12 @@ def test_every_reference_is_in_it_and_every_content_type_that_is_taken():
     assert {"SearchRequest", "SearchResponse", "Interaction", "Product", "RecordsAnswer", "ApiError"} <= named
     taken = description()["paths"]["/v1/events"]["post"]["requestBody"]["content"]
     assert set(taken) == POSTED_TYPES | BEACON_TYPES
+
+
+def test_the_examples_of_what_operators_ask_for_are_good():
+    for path, _, kind, example in WISHES:
+        assert wish_of(json.dumps(example).encode(), kind) == kind.model_validate(example), path
+    assert isinstance(wish_of(json.dumps(RULE).encode(), RuleWish), RuleWish)
 
 
 def test_the_examples_are_good():

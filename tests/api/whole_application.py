@@ -5,7 +5,10 @@ from typing import cast
 from fastapi import FastAPI
 
 from api.application import application
+from api.bodies import Capacity
 from api.following import StateFollower
+from api.operate_routes import operate_routes
+from api.operating import Operating
 from api.operator_state import OperatorState
 from api.record_routes import record_routes
 from api.search_routes import search_routes
@@ -18,6 +21,13 @@ from schemas.settings import ApiSettings
 
 def whole_application() -> FastAPI:
     answers = StateAnswers(StateFollower(OperatorState(ApiSettings())))
+    nothing = cast("Taking", None)
+    operating = Operating(ApiSettings(), nothing, answers.follower, Capacity(1, 1))
     return application(
-        (search_routes(cast("Searching", None)), record_routes(cast("Taking", None)), state_routes(answers))
+        (
+            search_routes(cast("Searching", None)),
+            record_routes(nothing),
+            state_routes(answers),
+            operate_routes(operating, answers),
+        )
     )

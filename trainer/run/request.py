@@ -7,20 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
-from schemas.settings import CONNECTION, MAX_SEED, Settings, TrainerSettings
+from schemas.settings import CONNECTION, Settings, TrainerSettings
 from schemas.training import Trigger
-
-# Settings that a trigger may override for its run.
-OVERRIDES = frozenset(
-    {"max_steps", "passes", "test_days", "seed", "learning_rate", "weight_map", "logq_beta"}
-)
-LABEL_SHUFFLE = "label_shuffle_seed"
-
-
-class TriggerError(ValueError):
-    """A trigger asks for what it may not, or not in this form; says which field and what is expected."""
+from schemas.trigger_params import label_shuffle_of, settings_for
 
 
 class Request(BaseModel):
@@ -71,30 +62,7 @@ class Request(BaseModel):
 
         Raises ``TriggerError`` for a force without reason and for params outside the list.
         """
-        if trigger.force and not (trigger.force_reason or "").strip():
-            raise TriggerError("force_reason: force needs a reason")
-        unknown = sorted(trigger.params.keys() - OVERRIDES - {LABEL_SHUFFLE})
-        if unknown:
-            raise TriggerError(
-                f"params: {', '.join(unknown)} may not be set by a trigger; these may: "
-                f"{', '.join(sorted(OVERRIDES))}"
-            )
-        shuffle = trigger.params.get(LABEL_SHUFFLE)
-        if shuffle is not None and (
-            isinstance(shuffle, bool) or not isinstance(shuffle, int) or not 0 <= shuffle <= MAX_SEED
-        ):
-            raise TriggerError(f"params.{LABEL_SHUFFLE}: an integer from 0 to {MAX_SEED} is expected")
-        overrides = {name: value for name, value in trigger.params.items() if name in OVERRIDES}
-        try:
-            merged = TrainerSettings.model_validate({**dict(settings), **overrides})
-        except ValueError as error:
-            problems = (
-                error.errors(include_url=False, include_input=False)
-                if isinstance(error, ValidationError)
-                else []
-            )
-            words = "; ".join(f"params.{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
-            raise TriggerError(words or f"params: {error}") from error
+        merged = settings_for(trigger, settings)
         return cls(
             run_id=run_id,
             trigger_ids=[trigger.trigger_id],
@@ -103,7 +71,7 @@ class Request(BaseModel):
             force=trigger.force,
             force_reason=trigger.force_reason,
             dry_run=trigger.dry_run,
-            label_shuffle_seed=shuffle,
+            label_shuffle_seed=label_shuffle_of(trigger),
         )
 
     def same_work(self, other: "Request") -> bool:

@@ -13,7 +13,8 @@ from schemas.bounds import TRIGGERS_OF_A_RUN, WAITING_RUNS
 from schemas.rejections import Reason, Rejection
 from schemas.settings import TrainerSettings
 from schemas.training import RunState, TrainingRun, Trigger
-from trainer.run.request import Request, TriggerError
+from schemas.trigger_params import TriggerError
+from trainer.run.request import Request
 from trainer.run.triggers import refusal, run_id_of
 from trainer.service.history import History
 

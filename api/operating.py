@@ -1,0 +1,115 @@
+"""Carry out what operators ask for: written once the broker has it, and waited for where they say so."""
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from api.bodies import Capacity, HttpFault, Place
+from api.following import StateFollower
+from api.taking import Taking
+from api.telling import command_told, trigger_told
+from broker.records import Headers, Outgoing
+from operations.command_outcome import other_model, rollback_note
+from schemas.events import Erasure
+from schemas.operator_http import CommandTold, TriggerTold
+from schemas.releases import DeploymentCommand
+from schemas.rules import MerchandisingRule
+from schemas.settings import Settings
+from schemas.topics import DEPLOYMENT_COMMANDS, ERASURES, RULES, TRAINING_TRIGGERS
+from schemas.training import Trigger
+
+
+class Operating:
+    """``follower`` tells what has been; ``taking`` writes."""
+
+    def __init__(
+        self, settings: Settings, taking: Taking, follower: StateFollower, capacity: Capacity
+    ) -> None:
+        self.capacity = capacity
+        self.follower = follower
+        self.state = follower.state
+        self._settings = settings
+        self._taking = taking
+
+    def now(self) -> datetime:
+        """Return the time at which something is asked."""
+        return datetime.now(UTC)
+
+    def new_id(self) -> str:
+        """Return an id that nothing has."""
+        return uuid.uuid4().hex
+
+    async def command(
+        self, command: DeploymentCommand, place: Place, *, wait_s: float
+    ) -> CommandTold | HttpFault:
+        """Write a command, unless one of its id is there, and return what became of it within ``wait_s``."""
+        known = self.state.commands.get(command.command_id)
+        if known is not None and (known.action, known.target_generation) != (
+            command.action,
+            command.target_generation,
+        ):
+            return HttpFault(409, "conflict", f"command {command.command_id!r} asked for something else")
+        if known is None:
+            topic, key = DEPLOYMENT_COMMANDS.name, command.deployment.encode()
+            if (fault := await self._write(topic, command.to_json(), key, place)) is not None:
+                return fault
+            await self.follower.seen(lambda: self.state.commands.get(command.command_id) is not None)
+        asked = known or command
+        await self.follower.seen(lambda: self.state.outcome_of(asked) is not None, within_s=wait_s)
+        told = command_told(self.state, asked, self.now())
+        if told.state == "refused":
+            return HttpFault(409, "refused", "; ".join(told.reasons)[:500])
+        return told.model_copy(update={"note": self._note(told)})
+
+    async def trigger(self, trigger: Trigger, place: Place) -> TriggerTold | HttpFault:
+        """Write a trigger, unless one of its id is there."""
+        known = self.state.triggers.get(trigger.trigger_id)
+        if known is not None:
+            if known.model_copy(update={"requested_at": trigger.requested_at}) != trigger:
+                return HttpFault(409, "conflict", f"trigger {trigger.trigger_id!r} asked for something else")
+            return trigger_told(self.state, known)
+        topic, key = TRAINING_TRIGGERS.name, self._settings.deployment.encode()
+        if (fault := await self._write(topic, trigger.to_json(), key, place)) is not None:
+            return fault
+        await self.follower.seen(lambda: self.state.triggers.get(trigger.trigger_id) is not None)
+        return trigger_told(self.state, trigger)
+
+    async def rule(self, rule: MerchandisingRule, place: Place) -> HttpFault | None:
+        """Write a rule."""
+        fault = await self._write(RULES.name, rule.to_json(), rule.rule_id.encode(), place)
+        if fault is None:
+            await self.follower.seen(lambda: self.state.rules.get(rule.rule_id) == rule)
+        return fault
+
+    async def removal(self, rule_id: str, actor: str, reason: str, place: Place) -> HttpFault | None:
+        """Take a rule out; who and why stands in the headers of the record that does it."""
+        headers = (("actor", actor.encode()), ("reason", reason.encode()))
+        fault = await self._write(RULES.name, None, rule_id.encode(), place, headers)
+        if fault is None:
+            await self.follower.seen(lambda: rule_id not in self.state.rules)
+        return fault
+
+    async def erasure(self, erasure: Erasure, place: Place) -> HttpFault | None:
+        """Write a request to forget. Without a key: a shopper's name would stand in it."""
+        return await self._write(ERASURES.name, erasure.to_json(), None, place)
+
+    def _note(self, told: CommandTold) -> str | None:
+        if told.action != "rollback" or told.state != "done":
+            return None
+        pointer = self.state.releases.pointer
+        return rollback_note(pointer, other_model(pointer, self.state.releases.releases)) or None
+
+    async def _write(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        place: Place,
+        headers: Headers = (),
+    ) -> HttpFault | None:
+        record = Outgoing(self._settings.topic(topic), value, key=key, headers=headers)
+        fault = await self._taking.write([record], place)
+        if fault is None:
+            return None
+        message = f"{fault.message.partition(';')[0]}: it may be written; ask again under the same id"
+        return replace(fault, message=message)
