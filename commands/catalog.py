@@ -193,4 +193,6 @@ def _example(finding: Finding) -> str:
     if not finding.examples or finding.name.endswith(".absent"):
         return ""
     first, count = finding.examples[0].products[0], finding.examples[0].count
-    return f"{first.product_id}: {first.value[:60]}" + (f" ({count} products)" if count > 1 else "")
+    return f"{first.product_id}: {(first.value or first.title)[:60]}" + (
+        f" ({count} products)" if count > 1 else ""
+    )

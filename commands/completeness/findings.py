@@ -9,11 +9,15 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ExampleProduct(BaseModel):
-    """One product that shows a finding. ``thumbnail``: its picture as a data URI, where it was looked at."""
+    """One product that shows a finding, and the value that does, where it is not the title.
+
+    ``thumbnail``: its picture as a data URI, where it was looked at.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     product_id: str
+    title: str = ""
     value: str = ""
     thumbnail: str | None = None
 

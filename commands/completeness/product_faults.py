@@ -120,4 +120,4 @@ def _of_picture(row: CatalogueRow, refused: set[str]) -> Iterator[ProductFault]:
 
 
 def _written(sent: object) -> str:
-    return "" if sent is None else repr(sent)[:80]
+    return sent[:80] if isinstance(sent, str) and not sent.isspace() else ""

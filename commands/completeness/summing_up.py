@@ -287,10 +287,11 @@ def _example(
     tally: CatalogueTally, row: int, value: str | None, one: _Found, thumbnails: dict[str, str | None]
 ) -> ExampleProduct:
     spooled = tally.spool[row]
-    shown = value if value is not None else spooled.start if one.field == "description" else spooled.title
+    shown = value if value is not None else spooled.start if one.field == "description" else ""
     return ExampleProduct(
         product_id=shortened(spooled.product_id),
-        value=shortened(shown or spooled.title),
+        title=shortened(spooled.title),
+        value="" if shown == spooled.title else shortened(shown),
         thumbnail=thumbnails.get(spooled.picture),
     )
 

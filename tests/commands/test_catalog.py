@@ -172,6 +172,7 @@ def test_products_are_compared_with_each_other(tmp_path: Path) -> None:
     [group] = found["description.same"]["examples"]
     assert group["count"] == 5
     assert {p["value"] for p in group["products"]} == {same}
+    assert len({p["title"] for p in group["products"]}) == 4
 
 
 def test_variants_of_one_group_are_no_duplicates(tmp_path: Path) -> None:
