@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.bodies import HttpFault
 from api.description import description
 from api.docs_page import docs_page
+from api.page_script import script_routes
 from api.refusals import JSON, refusal
 from api.roles import NotAllowedError, admit
 
@@ -34,7 +35,7 @@ def application(routers: Iterable[APIRouter]) -> FastAPI:
             Exception: _fault_of_ours,
         },
     )
-    for router in routers:
+    for router in (*routers, script_routes()):
         app.include_router(router)
 
     @app.get("/openapi.json")

@@ -13,6 +13,7 @@ from api.credentials import key_in_address, key_shown
 from api.keyring import Keyring
 from api.metrics import IN_FLIGHT, RESPONSES, SECONDS
 from api.page_origins import other_page, unknown_name
+from api.page_script import PATH
 from api.refusals import refusal
 from api.roles import NO_KEY, WRONG_KEY
 
@@ -48,7 +49,9 @@ class FrontDoor:
                 code = message["status"]
                 added = [*_ALWAYS, *allowed(headers, self._keys.origins)]
                 added += _challenge(headers) if code == 401 else []
-                message = {**message, "headers": [*message.get("headers", ()), *added]}
+                own = list(message.get("headers", ()))
+                named = {name for name, _ in own}
+                message = {**message, "headers": own + [one for one in added if one[0] not in named]}
             await send(message)
 
         caller = self._let_in(scope, headers)
@@ -67,10 +70,10 @@ class FrontDoor:
                 SECONDS.labels(route).observe(time.perf_counter() - started)
 
     def _let_in(self, scope: Scope, headers: Mapping[str, str]) -> Caller | HttpFault:
-        """Return who asks, or why they are not let in. A preflight comes from nobody."""
+        """Return who asks, or why they are not let in. The script, and leave to ask, are for anybody."""
         if (why := unknown_name(headers, self._names)) is not None:
             return HttpFault(403, "forbidden", why)
-        if self._asks_first(scope, headers):
+        if self._asks_first(scope, headers) or scope["path"] == PATH:
             return NOBODY
         now_s = time.monotonic()
         caller = self._caller(headers, scope["query_string"], now_s)

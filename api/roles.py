@@ -52,6 +52,7 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
     },
     ("GET", "/openapi.json"): None,
     ("GET", "/docs"): None,
+    ("GET", "/searchloop.js"): None,
 }
 
 NO_KEY = HttpFault(
