@@ -17,7 +17,7 @@ from commands.completeness.model_window import ModelWindow
 from commands.completeness.pictures_alike import Print, print_of
 from commands.completeness.product_faults import FIELDS, ProductFault, faults_of
 from commands.completeness.row_spool import RowSpool, SpooledRow
-from commands.completeness.titles_alike import TitleSketches, same_form, sketches
+from commands.completeness.titles_alike import TitleSketcher, TitleSketches, same_form
 from retrieval.document import document_text
 from retrieval.traits import number
 from schemas.products import Attribute, CatalogProduct
@@ -73,6 +73,7 @@ class CatalogueTally:
     attributes: dict[str, AttributeCounts] = field(default_factory=dict)
     unknown: dict[str, tuple[int, list[tuple[int, str]]]] = field(default_factory=dict)
     price_groups: dict[str, int] = field(default_factory=dict)
+    sketcher: TitleSketcher = field(default_factory=TitleSketcher)
     prints: list[Print] = field(default_factory=list)
     printed_rows: list[int] = field(default_factory=list)
     pictures_looked_at: int = 0
@@ -136,7 +137,7 @@ class CatalogueTally:
         for name, kind in _COLUMNS.items():
             self._kept[name].append(np.array(self._block[name], kind))
             self._block[name].clear()
-        for name, own in sketches(self._titles)._asdict().items():
+        for name, own in self.sketcher.sketches(self._titles)._asdict().items():
             self._kept[name].append(own)
         self._count_tokens(first)
         self._titles.clear()

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,12 +151,13 @@ def equal_groups(values: Any, owners: Any, least: int) -> list[Rows]:
 def _alike_titles(tally: CatalogueTally, notes: list[str]) -> tuple[_Found, Rows]:
     """Compare one product of each title, and count all that have it."""
     titles, owner = tally.columns["title"], tally.columns["owner"]
+    form_of = lru_cache(10_000)(lambda row: same_form(tally.spool[row].title))
     values, first = np.unique(titles, return_index=True)
     alike = alike_titles(
         TitleSketches(*(tally.columns[name] for name in TitleSketches._fields)),
         np.sort(first[values != 0]),
         lambda one, other: owner[one] != owner[other],
-        lambda row: same_form(tally.spool[row].title),
+        lambda one, other: tally.sketcher.agreement(form_of(one), form_of(other)),
     )
     if not alike.complete:
         notes.append("Not all titles could be compared: more are nearly the same than is said.")

@@ -3,8 +3,9 @@
 A title is the least of each of 40 hashes, of which 8 bits are kept, and 8 numbers of 32 bits, each made of
 five of them. Two titles whose trigrams agree to .8 have one of the 8 in common with a probability of .96, at
 .5 of .22. Each is looked at beside the eight next to it that have the same number; where at least 26 of the
-40 agree, too, the trigrams themselves are compared, of no more than two million pairs. So what is found is
-certain, and time and memory are bounded whatever the titles are, but of an endless series some are missed.
+40 agree, too, the trigrams themselves are compared, of no more than two million pairs: rare ones count more,
+or any two films on the same kind of disc were nearly the same. So what is found is certain, and time and
+memory are bounded whatever the titles are, but of an endless series some are missed.
 """
 
 import re
@@ -22,6 +23,7 @@ ALIKE = 0.8
 _NEIGHBOURS = 8
 _LIKELY = 26  # of 40: at an agreement of .8 so many or more with a probability of .99
 _CHUNK = 100_000
+_COUNTERS = 1 << 18
 _MOST_PAIRS = 2_000_000
 _WORD = re.compile(r"\w+")
 _LONGEST = 500  # characters of a title that are compared
@@ -55,42 +57,65 @@ def same_form(title: str) -> str:
     return " ".join(_WORD.findall(normalise_query(title)))
 
 
-def sketches(titles: Sequence[str]) -> TitleSketches:
-    """Return the sketches of titles in their same form."""
-    texts = [f" {title[:_LONGEST]} " if title else "   " for title in titles]
-    if not texts:
-        nothing = np.zeros((0, BANDS * ROWS), np.uint8)
-        return TitleSketches(np.zeros((0, BANDS), np.uint32), nothing, np.zeros(0, np.uint16))
-    lengths = np.array([len(text) for text in texts])
-    ends = np.cumsum(lengths)
-    starts = ends - lengths
-    letters = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
-    hashed = _mixed(
-        letters[:-2] * np.uint32(0x85EBCA6B) + letters[1:-1] * np.uint32(0xC2B2AE35) + letters[2:] * _GOLDEN
-    )
-    hashed = np.concatenate([hashed, np.zeros(2, np.uint32)])
-    across = np.zeros(len(letters), np.uint32)  # a trigram of two titles is never the least
-    across[ends - 1] = across[ends - 2] = _MOST
-    least = np.empty((BANDS * ROWS, len(texts)), np.uint32)
-    for n, (factor, added) in enumerate(_FUNCTIONS):
-        least[n] = np.minimum.reduceat((hashed * factor + added) | across, starts)
-    bands = np.zeros((BANDS, len(texts)), np.uint32)
-    for row in range(ROWS):
-        bands = _mixed(bands * _GOLDEN + least[row::ROWS])
-    marks = np.ascontiguousarray(least.astype(np.uint8).T)
-    return TitleSketches(np.ascontiguousarray(bands.T), marks, (lengths - 2).astype(np.uint16))
+class TitleSketcher:
+    """Makes sketches of titles, and counts how often each trigram comes, by 18 bits of its hash."""
+
+    def __init__(self) -> None:
+        self.titles = 0
+        self._counts = np.zeros(_COUNTERS, np.int64)
+        self._weights: dict[str, float] = {}
+
+    def sketches(self, titles: Sequence[str]) -> TitleSketches:
+        """Return the sketches of titles in their same form, and count their trigrams."""
+        if not titles:
+            nothing = np.zeros((0, BANDS * ROWS), np.uint8)
+            return TitleSketches(np.zeros((0, BANDS), np.uint32), nothing, np.zeros(0, np.uint16))
+        texts = [f" {title[:_LONGEST]} " if title else "   " for title in titles]
+        lengths = np.array([len(text) for text in texts])
+        ends = np.cumsum(lengths)
+        starts = ends - lengths
+        letters = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+        hashed = np.concatenate([_hashed(letters[:-2], letters[1:-1], letters[2:]), np.zeros(2, np.uint32)])
+        across = np.zeros(len(letters), np.uint32)  # a trigram of two titles is never the least
+        across[ends - 1] = across[ends - 2] = _MOST
+        self.titles += len(titles)
+        self._counts += np.bincount(hashed[across == 0] % _COUNTERS, minlength=_COUNTERS)
+        least = np.empty((BANDS * ROWS, len(texts)), np.uint32)
+        for n, (factor, added) in enumerate(_FUNCTIONS):
+            least[n] = np.minimum.reduceat((hashed * factor + added) | across, starts)
+        bands = np.zeros((BANDS, len(texts)), np.uint32)
+        for row in range(ROWS):
+            bands = _mixed(bands * _GOLDEN + least[row::ROWS])
+        marks = np.ascontiguousarray(least.astype(np.uint8).T)
+        return TitleSketches(np.ascontiguousarray(bands.T), marks, (lengths - 2).astype(np.uint16))
+
+    def agreement(self, one: str, other: str) -> float:
+        """Return the share of the trigrams of two titles that they have in common, by weight (Jaccard).
+
+        A trigram weighs ``log(2 + titles / times that it came)``, of the titles that were seen so far.
+        """
+        ours, theirs = _trigrams(one), _trigrams(other)
+        common = sum(map(self._weight, ours & theirs))
+        return common / ((common + sum(map(self._weight, ours ^ theirs))) or 1.0)
+
+    def _weight(self, trigram: str) -> float:
+        if trigram not in self._weights:
+            letters = np.frombuffer(trigram.encode("utf-32-le", "surrogatepass"), np.uint32)
+            hashed = int(_hashed(letters[:1], letters[1:2], letters[2:])[0])
+            self._weights[trigram] = float(np.log(2 + self.titles / max(1, self._counts[hashed % _COUNTERS])))
+        return self._weights[trigram]
 
 
 def alike_titles(
     sketched: TitleSketches,
     rows: npt.NDArray[np.int64],
     apart: Callable[[Any, Any], Any],
-    title_of: Callable[[int], str],
+    agreement: Callable[[int, int], float],
 ) -> AlikeTitles:
     """Return the groups among ``rows``, of which each has another title, in order of their first row.
 
-    ``sketched`` are all rows; ``apart`` says of arrays of rows which pairs are to be compared; ``title_of``
-    gives the same form of a title.
+    ``sketched`` are all rows; ``apart`` says of arrays of rows which pairs are to be compared; ``agreement``
+    compares the titles of two rows; pairs with the same first row follow each other.
     """
     joined = JoinedGroups()
     n, seen, complete = len(sketched.trigrams), np.zeros(0, np.int64), True
@@ -100,20 +125,10 @@ def alike_titles(
         if len(seen) + len(pairs) > _MOST_PAIRS:
             pairs, complete = pairs[: _MOST_PAIRS - len(seen)], False
         seen = np.union1d(seen, pairs)
-        for one, other in _confirmed(pairs // n, pairs % n, title_of):
-            joined.join(one, other)
+        for one, other in zip((pairs // n).tolist(), (pairs % n).tolist(), strict=True):
+            if agreement(one, other) >= ALIKE:
+                joined.join(one, other)
     return AlikeTitles(joined.all(), complete)
-
-
-def agreement(one: str, other: str) -> float:
-    """Return the share of the trigrams of two titles that they have in common (Jaccard).
-
-    >>> agreement("red mug", "red mug"), agreement("red mug", "blue hat")
-    (1.0, 0.0)
-    """
-    ours, theirs = _trigrams(one), _trigrams(other)
-    common = len(ours & theirs)
-    return common / max(1, len(ours) + len(theirs) - common)
 
 
 def _neighbours(bands: Numbers, rows: npt.NDArray[np.int64]) -> Iterator[tuple[Any, Any]]:
@@ -139,18 +154,14 @@ def _likely(sketched: TitleSketches, first: Any, second: Any) -> Any:
     return found
 
 
-def _confirmed(first: Any, second: Any, title_of: Callable[[int], str]) -> Iterator[tuple[int, int]]:
-    last, title = -1, ""
-    for one, other in zip(first.tolist(), second.tolist(), strict=True):
-        if one != last:
-            last, title = one, title_of(one)
-        if agreement(title, title_of(other)) >= ALIKE:
-            yield one, other
-
-
 def _trigrams(title: str) -> set[str]:
     text = f" {title[:_LONGEST]} "
     return {text[n : n + 3] for n in range(len(text) - 2)}
+
+
+def _hashed(first: Any, second: Any, third: Any) -> Any:
+    """Return the hashes of trigrams by the code points of their letters."""
+    return _mixed(first * np.uint32(0x85EBCA6B) + second * np.uint32(0xC2B2AE35) + third * _GOLDEN)
 
 
 def _mixed(values: Any) -> Any:
