@@ -15,6 +15,7 @@ from pathlib import Path
 import typer
 
 from commands.options import (
+    acl,
     catalog,
     demo,
     deploy,
@@ -73,6 +74,7 @@ VERBS: Mapping[str, Verb] = {
     "unpin": deploy.unpin,
     "abort": deploy.abort,
     "schemas": processes.schemas,
+    "acl": acl.acl,
     "doctor": doctor.doctor,
 }
 # A family whose name is a verb as well is that verb where none of its members is named.

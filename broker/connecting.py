@@ -39,9 +39,18 @@ def client_options(
     ``within``: an answer is waited for no longer than that, whatever the settings allow. ``writes``: it is a
     producer. Raises ``SettingsError`` for a file or a token provider that cannot be read.
     """
-    timeout = connection.kafka_write_timeout if writes else connection.kafka_timeout
     return {
         "bootstrap_servers": connection.kafka,
+        **link_options(connection, role, within=within, writes=writes),
+    }
+
+
+def link_options(
+    connection: KafkaConnection, role: str = "", *, within: timedelta | None = None, writes: bool = False
+) -> dict[str, Any]:
+    """Return the same without an address: those of a connection to one broker. Raises ``SettingsError``."""
+    timeout = connection.kafka_write_timeout if writes else connection.kafka_timeout
+    return {
         "client_id": client_id(connection.kafka_client_id, role),
         "request_timeout_ms": round(min(timeout, within or timeout).total_seconds() * 1000),
         **access_options(connection),

@@ -13,6 +13,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from broker.connecting import consumer_options
+from broker.denials import start
 from broker.fetching import FetchPace
 from broker.reading import as_record
 from broker.records import Record
@@ -277,7 +278,7 @@ async def open_group(
     group_of = OrderedGroupConsumer if in_order else GroupConsumer
     try:
         member = group_of(inner, topics, FetchPace(inner, fetch_wait_ms))
-        await inner.start()
+        await start(inner, connection)
         yield member
     finally:
         await inner.stop()

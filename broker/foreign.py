@@ -14,6 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from broker.connecting import client_options
+from broker.denials import start
 from broker.producing import BATCH_BYTES, MAX_REQUEST_BYTES
 from broker.records import Outgoing
 from schemas.connections import KafkaConnection
@@ -38,7 +39,7 @@ async def facts_of(connection: KafkaConnection, topics: list[str]) -> dict[str, 
     """
     admin = AIOKafkaAdminClient(**client_options(connection))
     try:
-        await admin.start()
+        await start(admin, connection)
         # All topics, not these: asking a broker for a topic by name may create it.
         partitions = {
             t["topic"]: len(t["partitions"]) for t in await admin.describe_topics() if t["topic"] in topics
@@ -103,7 +104,7 @@ async def open_foreign_producer(
         max_request_size=LARGEST_BYTES,
     )
     try:
-        await inner.start()
+        await start(inner, connection)
         yield ForeignProducer(inner)
     finally:
         await inner.stop()

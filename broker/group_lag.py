@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from broker.connecting import client_options, consumer_options
+from broker.denials import start
 from schemas.connections import KafkaConnection
 
 _FORGET_EVERY = 30
@@ -76,8 +77,8 @@ async def open_lag_reader(connection: KafkaConnection) -> AsyncIterator[LagReade
     admin = AIOKafkaAdminClient(**client_options(connection))
     inner = AIOKafkaConsumer(**consumer_options(connection), enable_auto_commit=False)
     try:
-        await admin.start()
-        await inner.start()
+        await start(admin, connection)
+        await start(inner, connection)
         yield LagReader(admin, inner)
     finally:
         await inner.stop()

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
 from broker.connecting import client_options
+from broker.denials import start
 from broker.records import TOPIC_BYTES, Outgoing
 from schemas.connections import KafkaConnection
 
@@ -172,7 +173,7 @@ async def open_producer(
 
     producer = Producer(build)
     try:
-        await producer.start()
+        await start(producer, connection)
         yield producer
     finally:
         await producer.stop()

@@ -12,6 +12,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from broker.connecting import client_options, consumer_options
+from broker.denials import principal_of
+from broker.denials import start as start_client
 from broker.errors import MissingTopicError
 from broker.fetching import FetchPace
 from broker.records import Record, partition_of
@@ -150,7 +152,7 @@ async def open_reader(
         max_partition_fetch_bytes=fetch_bytes,
     )
     try:
-        await inner.start()
+        await start_client(inner, connection)
         inner.assign(partitions)
         if start == "end":
             await inner.seek_to_end(*partitions)
@@ -168,7 +170,7 @@ async def _partitions(
 ) -> list[TopicPartition]:
     admin = AIOKafkaAdminClient(**client_options(connection))
     try:
-        await admin.start()
+        await start_client(admin, connection)
         # All topics, not these: asking a broker for a topic by name may create it.
         described = {
             t["topic"]: sorted(p["partition"] for p in t["partitions"]) for t in await admin.describe_topics()
@@ -178,7 +180,8 @@ async def _partitions(
     for topic in topics:
         if not described.get(topic):
             raise MissingTopicError(
-                f"topic {topic!r} does not exist; searchloop creates its topics at the start of every process"
+                f"topic {topic!r} does not exist, or {principal_of(connection)} may not see it; each process "
+                "of searchloop creates its topics at its start"
             )
     if key is not None:
         return [TopicPartition(topic, partition_of(key, len(described[topic]))) for topic in topics]

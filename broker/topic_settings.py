@@ -4,16 +4,17 @@ How each is cleaned, for how long it is kept, how large a record may be. Another
 changed them since. What is wrong is named with the topic and what to do; nothing is changed here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from broker.connecting import client_options
+from broker.denials import start
 from broker.topics import ASKED_FOR, plan
 from schemas.settings import Settings
-from schemas.topics import RAW
+from schemas.topics import RAW, WITH_DEAD_LETTERS, Topic
 
 _DAY_MS = 86_400_000
 # Raw topics may take less: what their producers cannot write is theirs to notice.
@@ -21,15 +22,15 @@ _ANY_SIZE = frozenset(topic.name for topic in RAW)
 Configs = Mapping[str, str | None]
 
 
-async def wrong_settings(settings: Settings) -> list[str]:
-    """Return what is wrong with the topics that exist, a sentence each.
+async def wrong_settings(settings: Settings, topics: Sequence[Topic] = WITH_DEAD_LETTERS) -> list[str]:
+    """Return what is wrong with those of the topics that exist, a sentence each.
 
     Raises ``KafkaError``; what may not be seen is not judged.
     """
-    planned, any_size = plan(settings), {settings.topic(name) for name in _ANY_SIZE}
+    planned, any_size = plan(settings, topics), {settings.topic(name) for name in _ANY_SIZE}
     admin = AIOKafkaAdminClient(**client_options(settings, within=ASKED_FOR))
     try:
-        await admin.start()
+        await start(admin, settings)
         there = sorted(planned.keys() & set(await admin.list_topics()))
         answers = await admin.describe_configs(
             [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
@@ -50,10 +51,10 @@ async def wrong_settings(settings: Settings) -> list[str]:
     ]
 
 
-async def told_wrong(settings: Settings) -> list[str]:
+async def told_wrong(settings: Settings, topics: Sequence[Topic]) -> list[str]:
     """Return the same; a broker that does not say it counts as one without faults."""
     try:
-        return await wrong_settings(settings)
+        return await wrong_settings(settings, topics)
     except KafkaError:
         return []
 

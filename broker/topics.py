@@ -6,7 +6,7 @@ any, and more later. The others have one.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -15,6 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
 from broker.connecting import client_options
+from broker.denials import start
+from broker.errors import AccessError
 from broker.records import TOPIC_BYTES
 from schemas.connections import KafkaConnection
 from schemas.settings import Settings
@@ -37,6 +39,7 @@ S = TypeVar("S", bound=Settings)
 COUNTED = (EVENTS, SHOPPERS, CONTRIBUTIONS, PAIRS, CATALOG)
 SEARCHED = (SEARCH_REQUESTS, SEARCH_RESPONSES)
 
+REFUSED_S = 10.0  # a broker that has just started may not know its users yet
 ASKED_FOR = timedelta(seconds=15)  # a broker that does not answer is asked again
 _DAY_MS = 86_400_000
 _COMPACT = {
@@ -65,10 +68,10 @@ def _configs(topic: Topic) -> dict[str, str]:
     }
 
 
-def plan(settings: Settings) -> dict[str, NewTopic]:
-    """Return every topic that must exist, by full name."""
+def plan(settings: Settings, topics: Sequence[Topic] = WITH_DEAD_LETTERS) -> dict[str, NewTopic]:
+    """Return the topics that must exist, by full name."""
     planned: dict[str, NewTopic] = {}
-    for topic in WITH_DEAD_LETTERS:
+    for topic in topics:
         name = settings.topic(topic.name)
         scaled = settings.search_partitions if topic in SEARCHED else settings.partitions
         partitions = scaled if topic.scaled else 1
@@ -76,19 +79,21 @@ def plan(settings: Settings) -> dict[str, NewTopic]:
     return planned
 
 
-async def ensure_topics(settings: S, *, deadline_s: float = 60.0) -> S:
+async def ensure_topics(
+    settings: S, topics: Sequence[Topic] = WITH_DEAD_LETTERS, *, deadline_s: float = 60.0
+) -> S:
     """Create what is missing; wait for a broker that is still starting, up to the deadline.
 
     Returns the settings as the topics are. Where the settings do not name a number of partitions, that of the
     counted topics which exist is taken. Raises ``TopicMismatchError`` for topics that cannot be worked on,
-    and ``KafkaError`` when the broker is not reached.
+    and ``KafkaError`` when the broker is not reached, or refuses us for ``REFUSED_S``.
     """
     admin = await _connect(settings, deadline_s)
     try:
         there = set(await admin.list_topics())
-        found = await _partitions(admin, [name for name in plan(settings) if name in there], deadline_s)
+        found = await _partitions(admin, sorted(plan(settings, topics).keys() & there), deadline_s)
         fitting = fitted(settings, found)
-        planned = plan(fitting)
+        planned = plan(fitting, topics)
         if missing := [topic for name, topic in planned.items() if name not in there]:
             response = await admin.create_topics(missing)
             for name, code, *_ in response.topic_errors:
@@ -170,11 +175,16 @@ async def _partitions(admin: AIOKafkaAdminClient, names: list[str], deadline_s: 
 
 async def _connect(connection: KafkaConnection, deadline_s: float) -> AIOKafkaAdminClient:
     loop = asyncio.get_running_loop()
-    end = loop.time() + deadline_s
+    end, refused_until = loop.time() + deadline_s, loop.time() + min(deadline_s, REFUSED_S)
     while True:
         admin = AIOKafkaAdminClient(**client_options(connection, within=ASKED_FOR))
         try:
-            await admin.start()
+            await start(admin, connection)
+        except AccessError:
+            await admin.close()
+            if loop.time() > refused_until:
+                raise
+            await asyncio.sleep(1.0)
         except KafkaError as error:
             await admin.close()
             if loop.time() > end:

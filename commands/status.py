@@ -10,7 +10,8 @@ from commands.support.pages import read_late, read_page
 from commands.support.session import find_settings, out, show_json, table
 from commands.support.topic_state import read_releases, read_runs
 from retrieval.naming import stamp_of
-from schemas.settings import PROCESS_SETTINGS, Settings, without_password
+from schemas.hidden import redacted
+from schemas.settings import PROCESS_SETTINGS, Settings
 from schemas.topics import WITH_DEAD_LETTERS
 
 
@@ -68,7 +69,7 @@ async def _status(settings: Settings) -> dict[str, object]:
     return {
         "ready": ready,
         "kafka": settings.kafka,
-        "milvus": without_password(settings.milvus),
+        "milvus": redacted(settings.milvus),
         "processes": processes,
         "generation": live.live.generation if live else None,
         "refresh_of": stamp_of(live.live) if live and live.live.kind == "refresh" else None,

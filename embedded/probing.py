@@ -13,7 +13,7 @@ import aiohttp
 
 from embedded.errors import NotReadyError
 from embedded.ports import HOST
-from schemas.settings import without_password
+from schemas.hidden import redacted
 
 _PATIENCE = aiohttp.ClientTimeout(total=2.0)
 
@@ -43,7 +43,7 @@ async def require_kafka(bootstrap: str) -> None:
 
 async def require_milvus(uri: str) -> None:
     """Raise ``NotReadyError`` unless the uri is that of a server, and it takes a connection."""
-    parts, shown = urlsplit(uri), without_password(uri)
+    parts, shown = urlsplit(uri), redacted(uri)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise NotReadyError(
             f"SEARCHLOOP_MILVUS names {shown!r}, and several processes need a server, http://host:port: "

@@ -29,7 +29,8 @@ from indexer.watching import Watch
 from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
-from schemas.settings import MAIN, IndexerSettings, without_password
+from schemas.hidden import redacted
+from schemas.settings import MAIN, IndexerSettings
 from schemas.topics import (
     CATALOG,
     DECISIONS,
@@ -77,7 +78,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
             stack.enter_context(Lane(name)) for name in ("serving", "building", "encoding")
         )
         decisions = await reader(DECISIONS)
-        health.detail = {"waiting": f"for Milvus at {without_password(settings.milvus)}"}
+        health.detail = {"waiting": f"for Milvus at {redacted(settings.milvus)}"}
         store = stack.enter_context(await serving(VectorStore, settings.milvus))
         milvus = Pulse("Milvus")
         health.faults["milvus"] = milvus.fault

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
+from schemas.hidden import redacted
 from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,8 @@ async def serve_health(name: str, settings: Settings, health: Health) -> AsyncIt
 
     async def readyz(_: web.Request) -> web.Response:
         ready, shown = health.readiness()
-        return web.json_response({"process": name, **shown}, status=200 if ready else 503)
+        said = redacted(json.dumps({"process": name, **shown}))
+        return web.json_response(text=said, status=200 if ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})

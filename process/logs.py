@@ -2,8 +2,11 @@
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+
+from schemas.hidden import redacted
 
 _QUIET = (
     "faust",
@@ -44,6 +47,11 @@ class _Repeats(logging.Filter):
         return fresh
 
 
+def _without_secrets(_: object, __: str, line: Any) -> str:
+    """Take out of a rendered line what no log may hold, whoever wrote it."""
+    return redacted(str(line))
+
+
 def configure_logs(level: str, *, json_lines: bool = False) -> None:
     """Send everything to stderr.
 
@@ -66,6 +74,7 @@ def configure_logs(level: str, *, json_lines: bool = False) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 renderer,
+                _without_secrets,
             ],
         )
     )

@@ -8,19 +8,23 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import structlog
 
 from broker.client_ids import name_process
+from broker.denials import missing_right
+from broker.errors import AccessError
 from broker.pulse import Pulse, watch_brokers
 from broker.skipping import obey_skips
 from broker.topic_settings import told_wrong
 from broker.topics import TopicMismatchError, ensure_topics
 from process.health import Health, serve_health
 from process.logs import configure_logs
+from schemas.rights import rights_of, topics_of
 from schemas.settings import Settings, SettingsError
+from schemas.topics import Topic
 
 log = structlog.get_logger(__name__)
 
@@ -57,15 +61,15 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
     watching = asyncio.create_task(watch_brokers(settings, pulse))
     try:
         async with serve_health(name, settings, health):
-            preparing = asyncio.create_task(_prepare(settings))
+            preparing = asyncio.create_task(_prepare(settings, topics_of(name)))
             await until_stopped(stopping, preparing)
             if not stopping.is_set():
                 await work(preparing.result(), health, stopping)
-    except (TopicMismatchError, SettingsError) as error:
+    except (TopicMismatchError, SettingsError, AccessError) as error:
         log.critical("refused to start", reason=str(error))
         return MISUSED
-    except Exception:  # the one outermost handler: say why, then let the supervisor restart us
-        log.exception("crashed")
+    except Exception as error:  # the one outermost handler: say why, then let the supervisor restart us
+        say_crash(error, name, settings)
         return CRASHED
     finally:
         watching.cancel()
@@ -74,10 +78,19 @@ async def _main(name: str, settings: S, work: Callable[[S, Health, asyncio.Event
     return 0
 
 
-async def _prepare(settings: S) -> S:
-    fitting = await ensure_topics(settings)
+def say_crash(error: BaseException, name: str, settings: Settings) -> None:
+    """Log what ends a process: a right that is missing in one sentence, all else with its traceback."""
+    reason = missing_right(error, settings, rights_of(name, settings))
+    if reason is None:
+        log.error("crashed", exc_info=error)
+    else:
+        log.critical("refused by Kafka", reason=reason)
+
+
+async def _prepare(settings: S, topics: Sequence[Topic]) -> S:
+    fitting = await ensure_topics(settings, topics)
     await obey_skips(fitting)
-    for problem in await told_wrong(fitting):
+    for problem in await told_wrong(fitting, topics):
         log.warning("topic configuration differs", problem=problem)
     return fitting
 

@@ -25,8 +25,8 @@ from retrieval.filters import among, expression, literal
 from retrieval.naming import collection_name, collection_prefix, is_generation_name
 from retrieval.profile import PROFILES, Backend, backend_of
 from retrieval.rows import MAX_BYTES, SHOWN, IndexHit, Row, check_vectors, from_entity, to_entities, to_found
+from schemas.hidden import redacted
 from schemas.search import Filter
-from schemas.settings import without_password
 
 __all__ = ["IndexHit", "Row", "StoreError", "VectorStore", "collection_name", "collection_prefix"]
 
@@ -375,7 +375,7 @@ def _connect(uri: str, deadline_s: float) -> tuple[MilvusClient, str]:
         except (MilvusException, RpcError) as error:
             if time.monotonic() + pause_s > end:
                 raise StoreError(
-                    f"no Milvus at {without_password(uri)} within {deadline_s:.0f} s: {error}", retryable=True
+                    f"no Milvus at {redacted(uri)} within {deadline_s:.0f} s: {error}", retryable=True
                 ) from error
         time.sleep(pause_s)
         pause_s = min(2.0, pause_s * 1.6)

@@ -12,6 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from schemas.hidden import hide
+
 _KAFKA_ADDRESS = re.compile(r"\s*(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\s*")
 _SECRET = SecretStr("")
 Timeout = Annotated[timedelta, Field(ge=timedelta(seconds=1))]
@@ -131,4 +133,6 @@ def secret_of(value: SecretStr, file: str) -> str:
 
     A line break at the file's end is none of it. Raises ``OSError``.
     """
-    return Path(file).read_text(encoding="utf-8").rstrip("\r\n") if file else value.get_secret_value()
+    found = Path(file).read_text(encoding="utf-8").rstrip("\r\n") if file else value.get_secret_value()
+    hide(found)
+    return found

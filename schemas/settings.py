@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, Valid
 from schemas.bounds import RECORD_BYTES
 from schemas.connections import KafkaConnection, MilvusConnection
 from schemas.formula import parse
+from schemas.hidden import hide
 
 PREFIX = "SEARCHLOOP_"
 GATE = "gate_"
@@ -114,6 +115,7 @@ class Settings(MilvusConnection, KafkaConnection):
                 raise SettingsError(
                     f"{name} is not a setting of searchloop; docs/configuration.md lists them all"
                 )
+        _hide(environ)
         try:
             return cls.model_validate({**values, **overrides})
         except ValidationError as error:
@@ -143,15 +145,6 @@ def named(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def without_password(uri: str) -> str:
-    """Return an address as it may be shown and logged.
-
-    >>> without_password("http://root:Milvus@10.0.0.7:19530"), without_password("http://127.0.0.1:19530")
-    ('http://***@10.0.0.7:19530', 'http://127.0.0.1:19530')
-    """
-    return re.sub(r"//[^/]*@", "//***@", uri)
-
-
 def _is_service_link(name: str, text: str) -> bool:
     """Say whether a variable has the form of a Kubernetes service link.
 
@@ -165,6 +158,18 @@ def _is_service_link(name: str, text: str) -> bool:
     if name.endswith("_PORT") and _LINK_ADDRESS.match(text):
         return True
     return _SERVICE_LINK.search(name) is not None
+
+
+def _hide(environ: Mapping[str, str]) -> None:
+    """Hide every secret of the environment, also those of other processes."""
+    for kind in PROCESS_SETTINGS.values():
+        for name, field in kind.model_fields.items():
+            text = environ.get(PREFIX + name.upper(), "")
+            if field.annotation is SecretStr:
+                hide(text)
+            elif not field.repr:  # salts, separated by commas
+                for salt in named(text):
+                    hide(salt if salt != "none" else "")
 
 
 def _text(value: object) -> str:

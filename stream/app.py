@@ -22,7 +22,7 @@ from broker.errors import BrokerError
 from broker.group_lag import LagReader, open_lag_reader
 from broker.producing import Producer, open_producer
 from broker.safe_decoding import SKIPPED_PLACES, install
-from process.running import CRASHED
+from process.running import CRASHED, say_crash
 from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS, Topic
 from stream import aggregation, shopper
@@ -53,7 +53,7 @@ async def learn(settings: StreamSettings, health: Callable[[bool], None]) -> Non
     ):
         while True:
             if (reason := crash_of(app)) is not None:
-                die(reason)
+                die(reason, settings)
             health(recovered(app))
             await asyncio.sleep(0.2)
 
@@ -172,12 +172,12 @@ def _table(
 def _agent(step: Step, settings: StreamSettings) -> Callable[[Any], Awaitable[None]]:
     async def agent(stream: Any) -> None:
         async for batch in stream.take_events(settings.take_records, within=settings.take_within_s):
-            await _finish(step, batch)
+            await _finish(step, batch, settings)
 
     return agent
 
 
-async def _finish(step: Step, batch: Sequence[Any]) -> None:
+async def _finish(step: Step, batch: Sequence[Any], settings: StreamSettings) -> None:
     """Run a step to its end, whatever happens.
 
     Leaving the loop's body by an exception would acknowledge the batch.
@@ -189,15 +189,15 @@ async def _finish(step: Step, batch: Sequence[Any]) -> None:
         try:
             await running
         except BaseException as error:
-            die(error)
+            die(error, settings)
         raise
     except BaseException as error:
-        die(error)
+        die(error, settings)
 
 
-def die(error: BaseException) -> NoReturn:
+def die(error: BaseException, settings: StreamSettings) -> NoReturn:
     """End the process at once, without the clean-up that would commit offsets."""
-    log.error("crashed", exc_info=error)
+    say_crash(error, "stream", settings)
     logging.shutdown()
     os._exit(CRASHED)
 
@@ -218,4 +218,4 @@ async def _running(
         try:
             await asyncio.wait_for(app.stop(), STOP_TIMEOUT_S)
         except TimeoutError as error:
-            die(error)
+            die(error, settings)

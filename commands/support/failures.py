@@ -3,13 +3,17 @@
 Unknown faults stay tracebacks.
 """
 
+import os
+
 from msgspec import DecodeError
 from pydantic import ValidationError
 
-from broker.errors import BrokerError, MissingTopicError
+from broker.denials import missing_right
+from broker.errors import AccessError, BrokerError, MissingTopicError
 from commands.support.session import MISUSED, REFUSED
 from embedded.errors import EmbeddedError
-from schemas.settings import SettingsError
+from schemas.rights import rights_of
+from schemas.settings import Settings, SettingsError
 
 
 def sentence(error: BaseException) -> tuple[str, int] | None:
@@ -24,14 +28,10 @@ def sentence(error: BaseException) -> tuple[str, int] | None:
             found = f"a stored fact cannot be read: {error}", REFUSED
         case MissingTopicError():
             found = f"{error}; `searchloop status` says whether it is still starting", REFUSED
+        case AccessError():
+            found = str(error), REFUSED
         case BrokerError():
-            found = (
-                (
-                    f"Kafka was not reached, or refused: {error}; is `searchloop up` running on this data "
-                    "directory?"
-                ),
-                REFUSED,
-            )
+            found = _refused(error), REFUSED
         case EmbeddedError() | TimeoutError():
             found = str(error) or "it took too long", REFUSED
         case EOFError() | OSError():
@@ -39,3 +39,10 @@ def sentence(error: BaseException) -> tuple[str, int] | None:
         case _:
             return None
     return found
+
+
+def _refused(error: BaseException) -> str:
+    settings = Settings.load(os.environ)
+    return missing_right(error, settings, rights_of("operators", settings)) or (
+        f"Kafka was not reached, or refused: {error}; is `searchloop up` running on this data directory?"
+    )

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from embedded.runtime import read_runtime
+from schemas.hidden import redacted
 from schemas.printable import printable, printable_json
 from schemas.settings import PROCESS_SETTINGS, Settings, SettingsError
 
@@ -33,7 +34,7 @@ class SafeConsole(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments of a renderable; those of the console itself (colours, a moving line) stay."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+            yield segment if segment.control else Segment(printable(redacted(segment.text)), segment.style)
 
 
 out = SafeConsole(markup=False, width=None if sys.stdout.isatty() else _NARROW)
@@ -75,14 +76,15 @@ def find_settings(data_dir: Path | None = None) -> Settings:
 def stop(message: str, *, code: int = REFUSED) -> NoReturn:
     """End the command with a reason on stderr."""
     err.print(
-        Text.assemble(("refused" if code == REFUSED else "error", "bold red"), f": {message}"), soft_wrap=True
+        Text.assemble((("refused" if code == REFUSED else "error"), "bold red"), f": {redacted(message)}"),
+        soft_wrap=True,
     )
     raise SystemExit(code)
 
 
 def show_json(value: object) -> None:
     """Print one JSON value, and nothing else, on stdout."""
-    sys.stdout.write(printable_json(json.dumps(value, default=str, ensure_ascii=False)) + "\n")
+    sys.stdout.write(printable_json(redacted(json.dumps(value, default=str, ensure_ascii=False))) + "\n")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -1,0 +1,92 @@
+"""The whole loop, where each process has a user of its own and the rights that ``searchloop acl`` prints."""
+
+import uuid
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from broker.requesting import open_requester
+from commands.instruments.only_asked import ONLY_ASKED
+from commands.support.asking import ask
+from commands.support.run_request import wait_for_run
+from schemas.search import SearchRequest, Status
+from schemas.settings import PROCESS_SETTINGS, Settings
+from schemas.topics import WITH_DEAD_LETTERS
+from schemas.training import RunState
+from tests.flows.shop_records import JARGON, TARGET, VISITS, products, visits
+from tests.flows.turning import ask_for_run, counts_of, feed, pairs_equal
+from tests.processes import SearchloopProcess
+from tests.servers.conftest import Connect
+from tests.servers.secure_kafka import SecureKafka
+from tests.topics import read_all
+from tests.waiting import until
+
+pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
+MORE = ONLY_ASKED | {"SEARCHLOOP_MAX_STEPS": "60", "SEARCHLOOP_MAX_LATENCY_RATIO": "1000"}
+
+
+async def _answer(settings: Settings, query: str) -> tuple[int | None, list[str]]:
+    async with open_requester(settings, settings.topic("search-responses")) as requester:
+        request = SearchRequest(request_id=uuid.uuid4().hex, user_query=query, timeout_ms=240_000)
+        response, _ = await ask(requester, settings, request)
+    assert response.status is Status.OK, response
+    return response.generation, [h.product_id for h in response.hits]
+
+
+async def _found_over_http(process: SearchloopProcess) -> int:
+    address = str((await process.readyz())["address"])
+    async with aiohttp.ClientSession() as session, session.get(f"{address}/v1/search?q={JARGON}") as answer:
+        return answer.status
+
+
+def _texts(folder: Path) -> list[str]:
+    return [path.read_bytes().decode(errors="replace") for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_the_loop_turns_with_a_user_for_each_process_and_no_secret_is_anywhere(
+    allowed: Connect, milvus: str, secure_kafka: SecureKafka, passwords: dict[str, str], tmp_path: Path
+) -> None:
+    def settings_of(name: str) -> Settings:
+        return allowed(name, milvus=milvus)
+
+    shop, operator, client = map(settings_of, ("producers", "operators", "clients"))
+    with ExitStack() as stack:
+        running = {
+            name: stack.enter_context(
+                SearchloopProcess(name, {**settings_of(name).environ(), **MORE, "SEARCHLOOP_API_PORT": "0"})
+            ).start()
+            for name in PROCESS_SETTINGS
+        }
+        catalog = list(products())
+        records = list(visits(datetime.now(UTC), first=0, last=VISITS))
+        await feed(shop, catalog)
+        for process in running.values():
+            await process.shows(lambda page: page["ready"])
+        generation, before = await _answer(client, JARGON)
+        assert (generation, before[0] != TARGET) == (1, True)
+        await feed(shop, records)
+        right = counts_of(catalog + records)
+        await until(lambda: pairs_equal(operator, right), "the pairs of one clean pass")
+        run = await wait_for_run(operator, await ask_for_run(operator), quiet_s=300)
+        assert (run.state, run.generation) == (RunState.DEPLOYED, 2), run
+
+        async def swapped() -> bool:
+            return (await _answer(client, JARGON))[0] == 2
+
+        await until(swapped, "answers of generation 2")
+        assert TARGET in (await _answer(client, JARGON))[1][:3]
+        assert await _found_over_http(running["api"]) == 200
+        pages = [await p.page(page) for p in running.values() for page in ("readyz", "metrics")]
+
+    files = _texts(tmp_path)
+    assert len(files) > 20
+    topics = [operator.topic(topic.name) for topic in WITH_DEAD_LETTERS]
+    written = [f"{r.key!r} {r.value!r} {r.headers!r}" for r in await read_all(secure_kafka.address, *topics)]
+    assert len(written) > 100
+    for secret in passwords.values():
+        assert not [text for text in (*pages, *files, *written) if secret in text]
+    for name, process in running.items():
+        assert "lacks" not in process.log(), name
