@@ -121,9 +121,9 @@ class CatalogueTally:
         if len(self._titles) == _BLOCK:
             self._put_away()
 
-    def add(self, fault: ProductFault, row: int, count: int = 1) -> None:
-        """Count a fault of products, and keep its first examples."""
-        self.counts[fault.name] += count
+    def add(self, fault: ProductFault, row: int) -> None:
+        """Count a fault of a product, and keep its first examples."""
+        self.counts[fault.name] += 1
         if len(kept := self.examples.setdefault(fault.name, [])) < EXAMPLES:
             kept.append((row, fault.value))
 

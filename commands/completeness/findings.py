@@ -98,3 +98,8 @@ class CatalogueReport(BaseModel):
     deletions: int = 0
     pictures_looked_at: int = 0
     notes: list[str] = []
+
+
+def rounded_share(share: float) -> float:
+    """Return a share that is 0 or 1 only where it is nothing or all."""
+    return min(max(round(share, 4), 0.0001 if share else 0.0), 0.9999 if share < 1 else 1.0)

@@ -25,7 +25,7 @@ _LIKELY = 26  # of 40: at an agreement of .8 so many or more with a probability 
 _CHUNK = 100_000
 _COUNTERS = 1 << 18
 _MOST_PAIRS = 2_000_000
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[\w+#]+")  # C, C++ and C# are three
 _LONGEST = 500  # characters of a title that are compared
 _MOST = np.uint32(0xFFFFFFFF)
 _GOLDEN = np.uint32(0x9E3779B1)
@@ -49,7 +49,7 @@ class AlikeTitles(NamedTuple):
 
 
 def same_form(title: str) -> str:
-    """Return the form in which two titles are the same: words in lower case, no other signs.
+    """Return the form in which two titles are the same: words in lower case, few other signs.
 
     >>> same_form(" Mug, RED (2-pack)")
     'mug red 2 pack'

@@ -54,6 +54,22 @@ def test_one_letter_or_word_more_is_nearly_the_same_and_another_colour_of_a_shor
     assert groups_of(titles) == [[0, 1]]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Garden Chair, green!", "garden  chair (GREEN)", True),
+        ("Learning C++", "Learning C#", False),
+        ("Mug 1.5 l", "Mug 15 l", False),
+        ("\uff2dug", "Mug", True),
+        ("紅茶 100g", "紅茶\u3000100g", True),
+        ("Cafe\u0301 cup", "Café cup", True),
+        ("!!!", "???", True),
+    ],
+)
+def test_the_same_title_in_another_dress(one: str, other: str, same: bool) -> None:
+    assert (same_form(one) == same_form(other)) is same
+
+
 def test_whatever_is_found_is_certain_and_nearly_all_of_it_is_found() -> None:
     titles = made(1500)
     both = titles + [title.replace("a", "e", 1) for title in titles[:300]]
