@@ -24,13 +24,13 @@ from broker.producing import Producer, open_producer
 from broker.safe_decoding import SKIPPED_PLACES, install
 from process.running import CRASHED, say_crash
 from schemas.settings import StreamSettings
+from schemas.stream_groups import learn_group
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS, Topic
 from stream import aggregation, shopper
 from stream.agent_steps import AggregateStep, AttributeStep
 from stream.contiguity import Contiguity
 from stream.dropping import Committed, Place
 from stream.holders import Names
-from stream.lag import learn_group
 from stream.recovery import FencedTable, SafeTableManager, committed, crash_of, recovered
 from stream.restoring import Restoring
 
