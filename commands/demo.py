@@ -19,6 +19,7 @@ from broker.requesting import open_requester
 from broker.topics import ensure_topics
 from commands.instruments.conservation import Accounts, settled
 from commands.instruments.demo_report import Report, Stage
+from commands.instruments.demo_shop import keep_shop
 from commands.instruments.demo_steps import (
     PER_SECOND,
     QUIET_S,
@@ -34,7 +35,7 @@ from commands.instruments.demo_steps import (
 from commands.instruments.footprint import watch_memory
 from commands.instruments.only_asked import ONLY_ASKED
 from commands.instruments.traffic import steady_traffic
-from commands.support.session import err, out, show_json, table
+from commands.support.session import err, out, show_json, stop, table
 from commands.support.topic_state import read_pairs
 from embedded.errors import EmbeddedError
 from embedded.supervisor import LOOP, Supervisor
@@ -46,9 +47,23 @@ TIMEOUT_MS = 120_000
 MOST_FLYING = 100
 
 
-def demo(*, data_dir: Path | None, seed: int, keep: bool) -> None:
-    """Run the demo, and end with 0 only if every promise held."""
+def demo(*, data_dir: Path | None, seed: int, keep: bool, shop: bool) -> None:
+    """Run the demo, and end with 0 only if every promise held; or keep a shop for the browser."""
+    if shop:
+        _keep_shop(data_dir, seed=seed, keep=keep)
+        return
     raise SystemExit(asyncio.run(run_demo(data_dir, seed=seed, keep=keep)))
+
+
+def _keep_shop(data_dir: Path | None, *, seed: int, keep: bool) -> None:
+    folder = data_dir or Path(tempfile.mkdtemp(prefix="searchloop-shop-"))
+    try:
+        asyncio.run(keep_shop(folder, seed=seed))
+    except (TimeoutError, EmbeddedError) as error:
+        stop(f"{error or type(error).__name__}; the logs are in {folder / 'logs'}")
+    finally:
+        if not keep and data_dir is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
