@@ -25,11 +25,13 @@ class StateFollower:
         self.state = state
         self.as_of: datetime | None = None
         self._moved = asyncio.Event()
+        self._came = asyncio.Event()
 
     async def follow(self, reader: Reader, health: Health) -> None:
         """Follow until cancelled. Raises ``KafkaError`` when the broker is gone for good."""
         while True:
-            for count, record in enumerate(await reader.poll(timeout_ms=1000), start=1):
+            records = await reader.poll(timeout_ms=1000)
+            for count, record in enumerate(records, start=1):
                 self.state.take(record)
                 if count % _TURN == 0:  # a decision is large
                     await asyncio.sleep(0)
@@ -40,6 +42,15 @@ class StateFollower:
             health.detail["generation"] = pointer.live.generation if pointer else None
             self._moved.set()
             self._moved = asyncio.Event()
+            if records:
+                self._came.set()
+                self._came = asyncio.Event()
+
+    async def next_move(self, *, within_s: float) -> None:
+        """Wait until records come, at most so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._came.wait()
 
     async def seen(self, holds: Callable[[], bool], *, within_s: float = _OWN_WRITE_S) -> None:
         """Wait until something holds of what was read, at most so long."""

@@ -15,7 +15,7 @@ from operations.command_outcome import Outcome, aborted
 from operations.rule_book import under
 from schemas.base import UNREADABLE
 from schemas.operator_http import EvaluationTold
-from schemas.releases import DeploymentCommand, LivePointer, rejection_id
+from schemas.releases import DeploymentCommand, LivePointer, SearcherReport, rejection_id
 from schemas.rules import MerchandisingRule
 from schemas.settings import Settings
 from schemas.topics import (
@@ -23,6 +23,7 @@ from schemas.topics import (
     DEPLOYMENT_COMMANDS,
     RELEASES,
     RULES,
+    SEARCHER_REPORTS,
     TRAINING_RUNS,
     TRAINING_TRIGGERS,
     dead_letter_name,
@@ -33,6 +34,7 @@ M = TypeVar("M")
 RUNS_KEPT = ASKED_KEPT = 5000
 DECISIONS_KEPT = 10_000
 EVALUATIONS_KEPT = 2000
+SEARCHERS_KEPT = 1000
 DECISION_BYTES = 48 << 20
 RULES_KEPT = 20_000
 # What of a decision is no history of what served.
@@ -42,8 +44,9 @@ _EVIDENCE = ("checks", "ndcg10", "part_gains", "examples", "candidate_ranking", 
 class OperatorState:
     """Feed it with the records of ``topics``, those of one topic in their order.
 
-    ``decisions`` are whole, as JSON; ``history`` are more of them without their evidence. ``rules`` has under
-    each key a rule of any deployment, or why what lies there is none.
+    ``searchers`` are the last reports of those that have not said goodbye. ``decisions`` are whole, as JSON;
+    ``history`` are more of them without their evidence. ``rules`` has under each key a rule of any
+    deployment, or why what lies there is none.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -55,6 +58,7 @@ class OperatorState:
         self.history: Newest[Decision] = Newest(DECISIONS_KEPT)
         self.decisions: Newest[bytes] = Newest(DECISIONS_KEPT, DECISION_BYTES)
         self.evaluations: Newest[EvaluationTold] = Newest(EVALUATIONS_KEPT)
+        self.searchers: Newest[SearcherReport] = Newest(SEARCHERS_KEPT)
         self.rules: dict[str, MerchandisingRule | str] = {}
         self._run_of: Newest[str] = Newest(10 * ASKED_KEPT)
         self._outcomes: Newest[Outcome] = Newest(2 * ASKED_KEPT)
@@ -68,6 +72,7 @@ class OperatorState:
                 (DEPLOYMENT_COMMANDS.name, self._take_command),
                 (DECISIONS.name, self._take_decision),
                 (RULES.name, self._take_rule),
+                (SEARCHER_REPORTS.name, self._take_report),
                 (dead_letter_name(TRAINING_TRIGGERS.name), self._take_letter),
                 (dead_letter_name(DEPLOYMENT_COMMANDS.name), self._take_letter),
             )
@@ -149,6 +154,13 @@ class OperatorState:
             self.rules.pop(key, None)
         elif key in self.rules or len(self.rules) < RULES_KEPT:
             self.rules[key] = rule
+
+    def _take_report(self, record: Record) -> None:
+        report = _readable(SearcherReport.from_json, record)
+        if report is None:
+            self.searchers.drop((record.key or b"").decode(errors="replace"))
+        elif report.deployment in {None, self.deployment}:  # what it signs with is none of ours
+            self.searchers.put(report.searcher_id, report.model_copy(update={"seal_key": None}))
 
     def _take_letter(self, letter: Record) -> None:
         message = letter.header("__connect.errors.exception.message") or b""

@@ -50,6 +50,12 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
             ("POST", "forget"),
         )
     },
+    **{
+        ("GET", f"/console{path}"): Role.READ
+        for path in ("", "/live", "/search", "/runs", "/runs/{run_id}", "/releases", "/act/{action}")
+    },
+    ("POST", "/console/act/{action}"): Role.OPERATE,
+    ("GET", "/console/static/{name}"): None,
     ("GET", "/openapi.json"): None,
     ("GET", "/docs"): None,
     ("GET", "/searchloop.js"): None,

@@ -7,6 +7,9 @@ import structlog
 
 from api.application import application
 from api.bodies import Capacity
+from api.console.console_routes import Console, console_routes
+from api.console.gauges import TopicGauges
+from api.console.search_page import ConsoleSearch
 from api.following import StateFollower
 from api.front_door import FrontDoor
 from api.keyring import Keyring
@@ -79,11 +82,13 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
             names = named(settings.api_names.lower())
             answers = StateAnswers(follower)
             operating = Operating(settings, taking, follower, Capacity(_CHANGES, API_HELD_BYTES))
+            gauges = TopicGauges(settings)
             routers = (
                 search_routes(searching),
                 record_routes(taking),
                 state_routes(answers),
                 operate_routes(operating, answers),
+                console_routes(Console(operating, gauges, ConsoleSearch(searching), stopping)),
             )
             door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all)
             server = web_server(door, certificate.context if certificate else None)
@@ -93,6 +98,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 asyncio.create_task(asking.run()),
                 asyncio.create_task(writing.run()),
                 asyncio.create_task(requester.pump()),
+                asyncio.create_task(gauges.run()),
                 asyncio.create_task(follower.follow(state_reader, health)),
                 asyncio.create_task(_follow_keys(key_reader, keys, health)),
                 *([asyncio.create_task(certificate.follow())] if certificate else ()),

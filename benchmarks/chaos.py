@@ -25,7 +25,7 @@ from benchmarks.exactness.workers import working
 from benchmarks.harness.report import finish, say
 from broker.producing import open_producer
 from schemas.settings import StreamSettings
-from stream.lag import intake_group, learn_group
+from schemas.stream_groups import intake_group, learn_group
 
 HEALS_WITHIN_S = 90.0
 FLOW_S = 5.0

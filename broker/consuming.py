@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from heapq import heapify, heappop, heappush
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -255,8 +256,12 @@ async def open_group(
     an open one wait; else everything, at once. ``keeps``: a member keeps its partitions when another joins
     (KIP-54), for groups of which one member works and the others stand by; one such group in a process, since
     the assignor keeps its state in its class.
+
+    A process with a name for good (``kafka_member``) does not leave at the end of the block: within its
+    session it takes up what it had. Two of one name: the earlier one ends with ``FencedInstanceIdError``.
     """
     install()
+    session_ms = round(connection.session(timedelta(milliseconds=session_timeout_ms)).total_seconds() * 1000)
     inner = AIOKafkaConsumer(
         **consumer_options(connection),
         group_id=group,
@@ -264,7 +269,8 @@ async def open_group(
         auto_offset_reset="earliest",
         isolation_level="read_committed" if committed else "read_uncommitted",
         fetch_max_wait_ms=fetch_wait_ms,
-        session_timeout_ms=session_timeout_ms,
+        group_instance_id=connection.kafka_member or None,
+        session_timeout_ms=session_ms,
         heartbeat_interval_ms=max(500, session_timeout_ms // 4),
         max_poll_interval_ms=600_000,
         metadata_max_age_ms=METADATA_AGE_MS,

@@ -60,6 +60,16 @@ class LagReader:
             for topic, tps in parts.items()
         }
 
+    async def written(self, topics: Sequence[str]) -> dict[str, int] | None:
+        """Return how many records each topic has had since it was made; None when the broker cannot tell."""
+        try:
+            parts = {topic: await self._partitions(topic) for topic in topics}
+            ends = await self._inner.end_offsets([tp for tps in parts.values() for tp in tps])
+        except KafkaError:
+            self._known = {}
+            return None
+        return {topic: sum(ends[tp] for tp in tps) for topic, tps in parts.items()}
+
     async def _partitions(self, topic: str) -> list[TopicPartition]:
         # All topics, not this one: asking a broker for a topic by name may create it
         if topic not in self._known:

@@ -28,8 +28,8 @@ from schemas.events import CleanInteraction
 from schemas.pairs import client_of
 from schemas.rejections import Problem, Rejection
 from schemas.settings import Settings, SettingsError, StreamSettings
+from schemas.stream_groups import intake_group
 from schemas.training import Decision
-from stream.lag import intake_group
 from stream.shopper import Fence, Rules
 from trainer.evaluation.what_works import in_words
 from trainer.gate.rederivation import rederive

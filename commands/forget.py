@@ -26,9 +26,9 @@ from schemas.batches import unpack
 from schemas.events import Erasure
 from schemas.pairs import client_of
 from schemas.settings import Settings, SettingsError, StreamSettings
+from schemas.stream_groups import learn_group
 from schemas.topics import CONTRIBUTIONS, DEAD_LETTERS_KEPT, ERASURES, TOPICS
 from schemas.training import Trigger
-from stream.lag import learn_group
 from trainer.run.redaction import forget_in_runs
 
 # Topics whose records name shoppers, or say what one has searched.

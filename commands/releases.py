@@ -6,7 +6,7 @@ from pathlib import Path
 from commands.support.serving_evidence import show_moment
 from commands.support.session import find_settings, show_json, table
 from commands.support.topic_state import read_releases
-from retrieval.naming import stamp_of
+from operations.release_words import kind_in_words
 from schemas.releases import ReleaseState
 
 STANDING = frozenset({ReleaseState.RELEASED, ReleaseState.RETIRED})
@@ -37,7 +37,7 @@ def releases(*, at: str | None, data_dir: Path | None, as_json: bool) -> None:
     rows = [
         (
             r.generation,
-            "full" if r.kind == "full" else f"refresh of {stamp_of(r)}",
+            kind_in_words(r),
             r.state.value,
             serving.get(r.generation, ""),
             r.row_count,

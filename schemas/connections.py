@@ -68,6 +68,18 @@ class KafkaConnection(BaseModel):
         description="Rack, or zone, of this process: it reads from replicas there (KIP-392), but for the two "
         "Faust agents, whose driver does not pass it on.",
     )
+    kafka_member: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,200}$",
+        description="Name under which this process is a member of its groups for good (KIP-345), one "
+        "of its own, as that of a pod of a StatefulSet: a restart moves no partition. Empty: "
+        "a member leaves when it ends.",
+    )
+    kafka_member_timeout: Timeout = Field(
+        timedelta(seconds=45),
+        description="With `kafka_member`: how long its partitions wait for it, at least as long as a restart "
+        "takes; then others get them.",
+    )
     kafka_timeout: Timeout = Field(
         timedelta(seconds=40),
         description="How long a broker may take for an answer; for the two Faust agents it is 90 s.",
@@ -108,6 +120,10 @@ class KafkaConnection(BaseModel):
             yield f"kafka_security: {self.kafka_security} takes no certificates; SASL_SSL does"
         if self.kafka_key and not self.kafka_certificate:
             yield "kafka_certificate: kafka_key is the key of a certificate"
+
+    def session(self, usual: timedelta) -> timedelta:
+        """Return after which silence a member's partitions go to another; ``usual`` without a name."""
+        return max(usual, self.kafka_member_timeout) if self.kafka_member else usual
 
     @property
     def uses_sasl(self) -> bool:

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any, NoReturn
 
@@ -24,19 +25,20 @@ from broker.producing import Producer, open_producer
 from broker.safe_decoding import SKIPPED_PLACES, install
 from process.running import CRASHED, say_crash
 from schemas.settings import StreamSettings
+from schemas.stream_groups import learn_group
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS, Topic
 from stream import aggregation, shopper
 from stream.agent_steps import AggregateStep, AttributeStep
 from stream.contiguity import Contiguity
 from stream.dropping import Committed, Place
 from stream.holders import Names
-from stream.lag import learn_group
 from stream.recovery import FencedTable, SafeTableManager, committed, crash_of, recovered
 from stream.restoring import Restoring
 
 log = structlog.get_logger(__name__)
 
 STOP_TIMEOUT_S = 20.0
+ANSWER_S = 90.0
 Step = Callable[[Sequence[Any]], Awaitable[None]]
 
 
@@ -73,6 +75,7 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
     # Faust's services log under the module of their class
     logging.getLogger("stream.recovery").setLevel(logging.WARNING)
     install()  # faust reads with aiokafka's fetcher
+    session_s = settings.session(timedelta(seconds=settings.broker_session_timeout_s)).total_seconds()
     app = faust.App(
         learn_group(settings),
         broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),
@@ -89,7 +92,9 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
         topic_disable_leader=True,
         table_standby_replicas=0,
         consumer_auto_offset_reset="earliest",  # 'latest' can hang recovery, and loses on a first start
-        broker_session_timeout=settings.broker_session_timeout_s,
+        consumer_group_instance_id=settings.kafka_member or None,
+        broker_session_timeout=session_s,
+        broker_request_timeout=max(ANSWER_S, session_s),  # faust refuses less
         broker_heartbeat_interval=settings.broker_session_timeout_s / 4,
         broker_rebalance_timeout=30.0,
         broker_commit_interval=1.0,

@@ -29,10 +29,10 @@ from schemas.events import CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
+from schemas.stream_groups import intake_group
 from schemas.topics import CATALOG, EVENTS, PICTURES, PRODUCTS
 from stream import metrics
 from stream.known import KnownProducts
-from stream.lag import intake_group
 from stream.locating import has_unknown, locate_interaction, locate_search
 from stream.packing import pack_by_key
 from stream.pictured import carried, held_picture, with_outcome

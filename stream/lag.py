@@ -4,10 +4,10 @@ Groups are measured as a whole: every worker shows the same figures.
 """
 
 import asyncio
-from typing import Literal
 
 from broker.group_lag import open_lag_reader
-from schemas.settings import Settings, StreamSettings
+from schemas.settings import StreamSettings
+from schemas.stream_groups import intake_group, learn_group, pictures_group
 from schemas.topics import CATALOG, CONTRIBUTIONS, ERASURES, EVENTS, INTERACTIONS, PRODUCTS, SEARCHES
 from stream import metrics
 
@@ -28,24 +28,6 @@ def steps_of(settings: StreamSettings, halves: tuple[str, ...]) -> list[tuple[st
         *(intake if "intake" in halves else ()),
         *(learn if "learn" in halves else ()),
     ]
-
-
-def intake_group(settings: Settings, what: Literal["products", "events"]) -> str:
-    """Return the consumer group that takes in the raw products.
-
-    Or that of the raw searches, interactions and erasures.
-    """
-    return f"{settings.topic_prefix}intake-{what}"
-
-
-def pictures_group(settings: Settings) -> str:
-    """Return the consumer group that prepares the pictures of the catalogue."""
-    return f"{settings.topic_prefix}pictures"
-
-
-def learn_group(settings: Settings) -> str:
-    """Return the consumer group of both agents, which is the id of the Faust app."""
-    return f"{settings.topic_prefix}learn"
 
 
 async def watch_lag(settings: StreamSettings, halves: tuple[str, ...]) -> None:

@@ -23,9 +23,9 @@ from media.preparation import picture_key
 from schemas.products import CatalogProduct, ProductImage
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings, named
+from schemas.stream_groups import pictures_group
 from schemas.topics import CATALOG, PICTURES
 from stream import metrics
-from stream.lag import pictures_group
 
 log = structlog.get_logger(__name__)
 

@@ -1,11 +1,15 @@
 """The application with all its routes, behind which there is nothing."""
 
+import asyncio
 from typing import cast
 
 from fastapi import FastAPI
 
 from api.application import application
 from api.bodies import Capacity
+from api.console.console_routes import Console, console_routes
+from api.console.gauges import TopicGauges
+from api.console.search_page import ConsoleSearch
 from api.following import StateFollower
 from api.operate_routes import operate_routes
 from api.operating import Operating
@@ -29,5 +33,13 @@ def whole_application() -> FastAPI:
             record_routes(nothing),
             state_routes(answers),
             operate_routes(operating, answers),
+            console_routes(
+                Console(
+                    operating,
+                    TopicGauges(ApiSettings()),
+                    ConsoleSearch(cast("Searching", None)),
+                    asyncio.Event(),
+                )
+            ),
         )
     )

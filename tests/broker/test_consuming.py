@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from datetime import timedelta
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -79,6 +80,36 @@ async def test_a_member_that_leaves_hands_its_uncommitted_records_over(
             await stays.commit(taken)  # of a partition it has lost, nothing is committed
         rest = await take(stays, 5)
     assert {r.partition for r in rest} == parts[1]
+
+
+async def test_a_member_with_a_name_comes_back_to_its_partitions_and_no_other_is_moved(
+    kafka: str, searches: str, topic_prefix: str
+) -> None:
+    """Not even when it led the group, and what it has not committed comes to it again."""
+    name = f"{topic_prefix}g"
+
+    def member(of: str) -> KafkaConnection:
+        return KafkaConnection(kafka=kafka, kafka_member=of, kafka_member_timeout=timedelta(minutes=5))
+
+    async with open_group(member("stays"), [searches], name) as stays:
+        await take(stays, 10)
+        async with open_group(member("restarts"), [searches], name) as first:
+            taken, _ = await asyncio.gather(take(first, 5), take(stays, 5))
+        had = stays.assignment()
+        async with open_group(member("restarts"), [searches], name) as second:
+            again = await take(second, 5)
+            await second.commit(again)
+        assert {(r.partition, r.offset) for r in again} == {(r.partition, r.offset) for r in taken}
+        assert stays.assignment() is had
+    async with (
+        open_group(member("stays"), [searches], name) as led,
+        open_group(member("restarts"), [searches], name) as third,
+    ):
+        await take(led, 5)
+        while not third.assignment():
+            await third.batch(timeout_ms=100, max_records=1)
+        assert led.assignment() == had
+        assert {tp.partition for tp in third.assignment()} == {r.partition for r in taken}
 
 
 def test_records_of_several_partitions_come_in_the_order_of_the_brokers_clock():

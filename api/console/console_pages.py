@@ -1,0 +1,81 @@
+"""A page of the console: a template with what it shows. No page loads anything from elsewhere."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import Response
+
+_HERE = Path(__file__).parent
+STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
+# A form's page must say where it comes from, or it is taken for another site's.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+}
+SECTIONS: Sequence[tuple[str, str]] = (
+    ("/console", "Overview"),
+    ("/console/search", "Search"),
+    ("/console/runs", "Runs"),
+    ("/console/releases", "Releases"),
+)
+
+
+def page(template: str, *, section: str, status: int = 200, **shown: object) -> Response:
+    """Return a page. ``section`` is the address of the part of the console that it belongs to."""
+    text = _TEMPLATES.get_template(template).render(
+        section=section, sections=SECTIONS, now=datetime.now(UTC), **shown
+    )
+    return Response(text, status, headers=_HEADERS, media_type="text/html")
+
+
+def static_file(name: str) -> Response | None:
+    """Return a file that every page uses, None where there is none of this name."""
+    if name not in STATIC:
+        return None
+    return Response((_HERE / "static" / name).read_bytes(), media_type=STATIC[name])
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """Return how long ago a time was, in one unit.
+
+    >>> start = datetime(2026, 1, 1, tzinfo=UTC)
+    >>> [ago(start, start + timedelta(seconds=s)) for s in (0.4, 75, 7200, 200_000)]
+    ['now', '1 min ago', '2 h ago', '2 days ago']
+    """
+    passed = now - at
+    return "now" if passed < timedelta(seconds=1) else f"{lasting(passed)} ago"
+
+
+def lasting(passed: timedelta) -> str:
+    """Return a length of time in one unit."""
+    seconds = int(passed.total_seconds())
+    for unit, length in ((" days", 86_400), (" h", 3600), (" min", 60)):
+        if seconds >= 2 * length or (seconds >= length and unit != " days"):
+            return f"{seconds // length}{unit}"
+    return f"{seconds} s"
+
+
+def moment_shown(at: datetime) -> str:
+    """Return a time as a person reads it, to the second, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def number_shown(value: float | None, digits: int = 3) -> str:
+    """Return a number with so many digits behind the point, a dash for none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters |= {"json_text": partial(json.dumps, ensure_ascii=False)}
+_TEMPLATES.filters |= {"ago": ago, "lasting": lasting, "moment": moment_shown, "number": number_shown}

@@ -1,0 +1,218 @@
+"""The addresses of the console. Every state of it has one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from api.bodies import BUSY, Capacity, HttpFault, Place, read_body, wrong_type
+from api.console.consequences import STANDING, consequence
+from api.console.console_pages import page, static_file
+from api.console.form_asking import FORM_TYPES, ask, fields_of_form
+from api.console.gauges import EVERY_S, TopicGauges
+from api.console.overview import alarms, kind_of, last_run, searchers, stages
+from api.console.run_pages import gate_rows, measured, over_generations
+from api.console.search_page import ConsoleSearch
+from api.following import StateFollower
+from api.operating import Operating
+from api.refusals import refusal
+from api.telling import command_told, trigger_told
+from operations.moments import history
+from schemas.bounds import REQUEST_BYTES
+from schemas.training import Decision
+
+OVERVIEW, SEARCH, RUNS, RELEASES = "/console", "/console/search", "/console/runs", "/console/releases"
+_SHOWN = 50
+# A browser that listens begins anew after so long, so that none is held for ever.
+_LISTEN_S = 300.0
+_LISTENERS = 64
+
+
+class Console:
+    """What its pages are made of."""
+
+    def __init__(
+        self, operating: Operating, gauges: TopicGauges, search: ConsoleSearch, stopping: asyncio.Event
+    ) -> None:
+        self.operating = operating
+        self.follower: StateFollower = operating.follower
+        self.state = operating.state
+        self.gauges = gauges
+        self.search = search
+        self._stopping = stopping
+        self._listening = Capacity(_LISTENERS, 0)
+
+    def shown(self, template: str, *, section: str, status: int = 200, **shown: object) -> Response:
+        """Return a page, and as of when it holds."""
+        return page(template, section=section, status=status, as_of=self.follower.as_of, **shown)
+
+    def listen(self) -> Place | None:
+        """Return a place to listen from; None where as many listen as may."""
+        return self._listening.enter()
+
+    async def changes(self, place: Place) -> AsyncIterator[str]:
+        """Yield an event whenever there is something new to show, at least every two seconds."""
+        with place:
+            async for event in self._events():
+                yield event
+
+    async def _events(self) -> AsyncIterator[str]:
+        end = asyncio.get_running_loop().time() + _LISTEN_S
+        while not self._stopping.is_set() and asyncio.get_running_loop().time() < end:
+            self.gauges.watched()
+            yield "event: changed\ndata: \n\n"
+            await self.follower.next_move(within_s=EVERY_S)
+
+
+def console_routes(console: Console) -> APIRouter:
+    """Return the routes of the console."""
+    router = APIRouter()
+    for part in (_frame, _overview, _search, _runs, _releases, _acts):
+        part(router, console)
+    return router
+
+
+def _frame(router: APIRouter, console: Console) -> None:
+    @router.get("/console/static/{name}")
+    async def console_static(name: str) -> Response:
+        found = static_file(name)
+        return found or refusal(HttpFault(404, "not_found", "there is no such file"))
+
+    @router.get("/console/live")
+    async def console_live() -> Response:
+        place = console.listen()
+        if place is None:
+            return refusal(BUSY)
+        return StreamingResponse(console.changes(place), media_type="text/event-stream")
+
+
+def _overview(router: APIRouter, console: Console) -> None:
+    @router.get(OVERVIEW)
+    async def console_overview() -> Response:
+        console.gauges.watched()
+        state, now = console.state, datetime.now(UTC)
+        return console.shown(
+            "overview.html",
+            section=OVERVIEW,
+            stages=stages(state, console.gauges, now),
+            alarms=alarms(state, console.gauges, now),
+            pointer=state.releases.pointer,
+            kind=kind_of(state),
+            run=last_run(state),
+            searchers=searchers(state, now),
+        )
+
+
+def _search(router: APIRouter, console: Console) -> None:
+    @router.get(SEARCH)
+    async def console_search(request: Request) -> Response:
+        asked = dict(request.query_params)
+        answer = await console.search.answer(asked) if asked.get("q", "").strip() else None
+        return console.shown(
+            "search.html", section=SEARCH, asked=asked, answer=answer, pointer=console.state.releases.pointer
+        )
+
+
+def _runs(router: APIRouter, console: Console) -> None:
+    state = console.state
+
+    @router.get(RUNS)
+    async def console_runs(request: Request) -> Response:
+        trigger = state.triggers.get(request.query_params.get("trigger", ""))
+        runs = sorted(state.runs, key=lambda run: run.run_id, reverse=True)
+        return console.shown(
+            "runs.html",
+            section=RUNS,
+            runs=runs[:_SHOWN],
+            more=len(runs) > _SHOWN,
+            trigger=trigger_told(state, trigger) if trigger else None,
+            chart=over_generations(list(state.evaluations)),
+        )
+
+    @router.get("/console/runs/{run_id:before_colon}")
+    async def console_run(run_id: str) -> Response:
+        run = state.runs.get(run_id)
+        if run is None:
+            return console.shown(
+                "missing.html", section=RUNS, status=404, what=f"There is no run {run_id}.", back=RUNS
+            )
+        raw = state.decisions.get(run_id)
+        decision = Decision.from_json(raw) if raw else None
+        return console.shown(
+            "run.html",
+            section=RUNS,
+            run=run,
+            decision=decision,
+            rows=gate_rows(decision) if decision else [],
+            table=measured(decision) if decision else None,
+        )
+
+
+def _releases(router: APIRouter, console: Console) -> None:
+    state = console.state
+
+    @router.get(RELEASES)
+    async def console_releases(request: Request) -> Response:
+        command = state.commands.get(request.query_params.get("command", ""))
+        periods = history(list(state.history)[::-1])[::-1]
+        return console.shown(
+            "releases.html",
+            section=RELEASES,
+            pointer=state.releases.pointer,
+            kind=kind_of(state),
+            periods=periods[:_SHOWN],
+            more=len(periods) > _SHOWN,
+            releases=[r for r in state.releases.releases[::-1] if r.kind == "full" or r.state in STANDING][
+                :_SHOWN
+            ],
+            standing=STANDING,
+            command=command_told(state, command, datetime.now(UTC)) if command else None,
+        )
+
+
+def _acts(router: APIRouter, console: Console) -> None:
+    operating = console.operating
+
+    def confirm(action: str, target: str | None, form: dict[str, str], fault: HttpFault | None) -> Response:
+        about = consequence(action, console.state, target)
+        section = RUNS if action in {"train", "refresh", "cancel"} else RELEASES
+        if about is None:
+            return console.shown(
+                "missing.html", section=section, status=404, what="There is no such action.", back=section
+            )
+        return console.shown(
+            "confirm.html",
+            section=section,
+            status=fault.status if fault else 200,
+            about=about,
+            action=action,
+            target=target or "",
+            form=form,
+            fault=fault,
+            new_id=form.get("command_id") or operating.new_id(),
+        )
+
+    @router.get("/console/act/{action}")
+    async def console_confirm(request: Request, action: str) -> Response:
+        return confirm(action, request.query_params.get("target"), {}, None)
+
+    @router.post("/console/act/{action}")
+    async def console_act(request: Request, action: str) -> Response:
+        place = operating.capacity.enter()
+        if place is None:
+            return confirm(action, None, {}, BUSY)
+        with place:
+            body = wrong_type(request, FORM_TYPES) or await read_body(request, place, most=REQUEST_BYTES)
+            if isinstance(body, HttpFault):
+                return refusal(body)
+            form = fields_of_form(body)
+            target = form.get("target")
+            about = consequence(action, console.state, target)
+            if about is None:
+                return confirm(action, target, form, None)
+            asked = await ask(operating, action, about, form, place)
+        if isinstance(asked, HttpFault):
+            return confirm(action, target, form, asked)
+        return RedirectResponse(asked.address, 303)

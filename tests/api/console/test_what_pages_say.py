@@ -1,0 +1,179 @@
+"""What the pages of the console are made of: figures, the order of checks, what an action will do."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from api.console.consequences import consequence
+from api.console.console_pages import page
+from api.console.figures import Measured, chart, shares, whisker
+from api.console.gauges import TopicGauges
+from api.console.overview import alarms, stages
+from api.console.run_pages import gate_rows, measured, over_generations
+from api.operator_state import OperatorState
+from schemas.operator_http import EvaluationTold
+from schemas.releases import LivePointer, Release, ReleaseState, SearcherReport, release_key
+from schemas.settings import ApiSettings
+from schemas.training import Check, Decision, RunState, Score, TrainingRun
+from tests.api.test_operator_state import after, record
+from tests.releases import NOW, a_release
+
+SETTINGS = ApiSettings(topic_prefix="p.")
+HOSTILE = '<script>alert("x")</script>'
+
+
+def serving(*releases: Release, **fields: object) -> OperatorState:
+    """The state in which the last of the releases serves, and the one before it did."""
+    live, previous = releases[-1], releases[-2] if releases[1:] else None
+    pointer = LivePointer(sequence=5, live=live, previous=previous, cause="promote", at=NOW, **fields)
+    return after(
+        *(record("releases", one.to_json(), release_key(one.generation)) for one in releases),
+        record("releases", pointer.to_json(), b"main"),
+    )
+
+
+def test_a_difference_is_sure_when_its_interval_leaves_zero_out():
+    kinds = [
+        whisker(low, (low + high) / 2, high, 0.1) for low, high in ((0.01, 0.1), (-0.2, -0.01), (-0.1, 0.1))
+    ]
+    assert [one.kind for one in kinds if one] == ["gain", "loss", "unsure"]
+    assert kinds[1] is not None
+    assert kinds[1].low == 0.0, "what is off the scale ends at it"
+    assert whisker(None, 0.1, 0.2, 1.0) is None
+
+
+def test_parts_lie_side_by_side_and_one_that_takes_away_has_no_width():
+    pieces = shares({"dense": 0.6, "prior": -0.1, "words": 0.2}, 0.8)
+    assert [(one.name, one.begin, one.wide) for one in pieces] == [
+        ("dense", 0.0, 150.0), ("prior", 150.0, 0.0), ("words", 150.0, 50.0),
+    ]  # fmt: skip
+    assert [one.wide for one in shares({"dense": 0.0}, 0.0)] == [0.0]
+
+
+def test_a_chart_needs_two_points():
+    points = [Measured(f"g{n}", 0.5 + n / 10, 0.4 + n / 10, 0.6 + n / 10) for n in range(3)]
+    assert chart({"candidate": points[:1]}) is None
+    drawn = chart({"candidate": points})
+    assert drawn is not None
+    dots = drawn.lines["candidate"]
+    assert [dot.x for dot in dots] == sorted(dot.x for dot in dots)
+    assert all(dot.low_y > dot.y > dot.high_y for dot in dots), "up is more"
+    assert dots[2].y < dots[0].y
+
+
+def test_what_fails_stands_first():
+    def a(name: str, verdict: str, **fields: object) -> Check:
+        return Check.model_validate({"name": name, "verdict": verdict, "reason": "", **fields})
+
+    checks = [a("b", "pass"), a("a", "pass", alarm=True), a("d", "inconclusive"), a("c", "fail", delta=-0.1,
+              ci_low=-0.2, ci_high=-0.05)]  # fmt: skip
+    rows = gate_rows(Decision(decision_id="d", verdict="fail", checks=checks))
+    assert [row.check.name for row in rows] == ["c", "d", "a", "b"]
+    assert rows[0].told == "-0.100 (-0.200 to -0.050)"
+    assert measured(Decision(decision_id="d", verdict="fail")) is None
+
+
+def test_what_was_measured_is_drawn_oldest_first_for_systems_that_all_runs_have():
+    score = Score(mean=0.5, ci_low=0.4, ci_high=0.6, n=9)
+    both, alone = {"candidate": {"all": score}, "bm25": {"all": score}}, {"candidate": {"all": score}}
+
+    def told(name: str, ndcg10: dict[str, dict[str, Score]]) -> EvaluationTold:
+        decision = Decision(decision_id=name, verdict="pass", ndcg10=ndcg10)
+        return EvaluationTold.model_validate(decision, from_attributes=True)
+
+    drawn = over_generations([told("new", alone), told("old", both)])
+    assert drawn is not None
+    assert list(drawn.lines) == ["candidate"]
+    assert [dot.of.label for dot in drawn.lines["candidate"]] == ["old (pass)", "new (pass)"]
+    assert over_generations([]) is None
+
+
+@pytest.mark.parametrize(
+    ("action", "target", "refused"),
+    [
+        ("promote", "1", None),
+        ("promote", "3", "serves already"),
+        ("promote", "2", "has no index"),
+        ("promote", "9", "no generation"),
+        ("promote", "9" * 5000, "no generation"),
+        ("promote", "x", "no generation"),
+        ("rollback", None, None),
+        ("rollback-model", None, None),
+        ("pin", None, None),
+        ("abort", None, "Nothing is being built"),
+        ("cancel", "r1", "no run"),
+        ("train", None, None),
+    ],
+)
+def test_an_action_says_what_it_will_do_or_why_it_cannot(
+    action: str, target: str | None, refused: str | None
+):
+    state = serving(a_release(1, ReleaseState.RETIRED), a_release(2, ReleaseState.DROPPED), a_release(3))
+    about = consequence(action, state, target)
+    assert about is not None
+    assert (refused in about.refused) if refused and about.refused else about.refused == refused
+    assert about.route.startswith("/v1/")
+    assert about.sentences[0] or about.refused
+
+
+def test_before_anything_serves_nothing_can_be_rolled_back_or_pinned():
+    state = OperatorState(SETTINGS)
+    for action in ("rollback", "rollback-model", "pin", "unpin", "pause", "resume", "abort", "promote"):
+        about = consequence(action, state, "1")
+        assert about is not None
+        assert about.refused, action
+    assert consequence("nothing", state, None) is None
+
+
+def test_a_rollback_of_a_refresh_says_that_the_model_stays():
+    same = {"model_sha256": "same"}
+    state = serving(a_release(1, ReleaseState.RETIRED, **same), a_release(2, kind="refresh", **same))
+    about = consequence("rollback", state, None)
+    assert about is not None
+    assert "the same model serves on" in " ".join(about.sentences)
+    assert about.body == {"expected_generation": 2}
+
+
+def test_alarms_are_what_a_person_should_look_at():
+    gauges = TopicGauges(SETTINGS)
+    assert [alarm.bad for alarm in alarms(OperatorState(SETTINGS), gauges, NOW)] == [True]
+    state = serving(a_release(1), pinned=True)
+    assert ["No searcher is ready" in alarm.text for alarm in alarms(state, gauges, NOW)] == [True, False]
+    good = SearcherReport(searcher_id="s", generation=1, sequence=5, ready=True, recent_p95_ms=9.5, at=NOW)
+    state.take(record("searcher-reports", good.to_json(), b"s"))
+    failed = TrainingRun(run_id="r1", state=RunState.FAILED_GATE, detail="worse than live")
+    state.take(record("training-runs", failed.to_json(), b"r1"))
+    told = [alarm.text for alarm in alarms(state, gauges, NOW)]
+    assert any("pinned" in text for text in told)
+    assert any("worse than live" in text for text in told)
+    assert len(told) == 2
+    silent = NOW + timedelta(minutes=2)
+    assert any(alarm.bad for alarm in alarms(state, gauges, silent)), "a searcher that is silent is none"
+    state.take(record("searcher-reports", None, b"s"))
+    assert any(alarm.bad for alarm in alarms(state, gauges, NOW))
+    assert [stage.name for stage in stages(state, gauges, NOW)] == [
+        "Shop", "Intake", "Attribute", "Count", "Train", "Index", "Search",
+    ]  # fmt: skip
+
+
+def test_what_searchers_sign_with_is_not_kept():
+    report = SearcherReport(searcher_id="s", sequence=1, ready=True, seal_key="secret")
+    state = after(record("searcher-reports", report.to_json(), b"s"))
+    assert [one.seal_key for one in state.searchers] == [None]
+
+
+def test_a_text_of_anybody_is_text_on_every_page():
+    run = TrainingRun(run_id="r", state=RunState.FAILED, detail=HOSTILE)
+    decision = Decision(
+        decision_id="r", verdict="fail", reasons=[HOSTILE],
+        checks=[Check(name=HOSTILE, verdict="fail", reason=HOSTILE, segment=HOSTILE)],
+        examples=[{HOSTILE: [HOSTILE]}], ndcg10={HOSTILE: {HOSTILE: Score(mean=1, ci_low=1, ci_high=1, n=1)}},
+    )  # fmt: skip
+    shown = page(
+        "run.html", section="/console/runs", as_of=datetime.now(UTC), run=run, decision=decision,
+        rows=gate_rows(decision), table=measured(decision),
+    )  # fmt: skip
+    text = bytes(shown.body).decode()
+    assert "<script>alert" not in text
+    assert text.count("&lt;script&gt;alert") >= 8
+    assert "default-src 'none'" in shown.headers["content-security-policy"]
