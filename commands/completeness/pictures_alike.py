@@ -5,7 +5,7 @@ Krawetz describes it, 2013). The colours are the means of 16 x 16 fields, compar
 the same shirt in another colour is another picture, and so are two rings in the middle of white.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,14 @@ _MOST_DIFFERENCE = 8.0
 _WHITE = 240
 _LEAST_FIELDS = 8
 _NEIGHBOURS = 8
+_CHUNK = 4096
 _WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 Print = tuple[int, npt.NDArray[np.uint8]]
 
 
 def print_of(prepared: bytes) -> Print:
-    """Return the hash of a prepared picture, 64 bits, and its mean colours (256, 3).
+    """Return the hash of a prepared picture, 64 bits, and its mean colours (3, 256).
 
     Raises ``ValueError`` for bytes that are no prepared picture.
     """
@@ -36,7 +37,7 @@ def print_of(prepared: bytes) -> Print:
     grey = (seen @ _WEIGHTS).reshape(8, 18, 9, 16).mean(axis=(1, 3))
     bits = np.packbits(grey[:, 1:] > grey[:, :-1])
     colours = seen.reshape(16, 9, 16, 9, 3).mean(axis=(1, 3)).round().astype(np.uint8)
-    return int.from_bytes(bits.tobytes(), "big"), colours.reshape(256, 3)
+    return int.from_bytes(bits.tobytes(), "big"), np.ascontiguousarray(colours.reshape(256, 3).T)
 
 
 def alike_pictures(prints: Sequence[Print]) -> list[list[int]]:
@@ -47,6 +48,31 @@ def alike_pictures(prints: Sequence[Print]) -> list[list[int]]:
     """
     joined = JoinedGroups()
     hashes = np.array([h for h, _ in prints], np.uint64)
+    seen = np.zeros(0, np.int64)
+    for first, second in _neighbours(hashes):
+        pairs = np.setdiff1d(first * len(prints) + second, seen)
+        seen = np.union1d(seen, pairs)
+        for start in range(0, len(pairs), _CHUNK):
+            some = pairs[start : start + _CHUNK]
+            one, other = some // len(prints), some % len(prints)
+            near = differences(_colours(prints, one), _colours(prints, other)) <= _MOST_DIFFERENCE
+            for pair in zip(one[near].tolist(), other[near].tolist(), strict=True):
+                joined.join(*pair)
+    return joined.all()
+
+
+def differences(one: Any, other: Any) -> Any:
+    """Return by how much the colours of pairs of pictures differ, (n,) of 0 to 255, where not both are white.
+
+    ``one`` and ``other`` are (n, 3, 256).
+    """
+    apart = (np.maximum(one, other) - np.minimum(one, other)).max(axis=1)
+    seen = (np.minimum(one, other) < _WHITE).any(axis=1)
+    return (apart * seen).sum(axis=1, dtype=np.int64) / np.maximum(seen.sum(axis=1), _LEAST_FIELDS)
+
+
+def _neighbours(hashes: npt.NDArray[np.uint64]) -> Iterator[tuple[Any, Any]]:
+    """Yield pairs of places that agree in a part of their hash and nearly in all of it."""
     for part in range(4):
         keys = (hashes >> np.uint64(16 * part)) & np.uint64(0xFFFF)
         order = np.lexsort((hashes, keys))
@@ -54,14 +80,8 @@ def alike_pictures(prints: Sequence[Print]) -> list[list[int]]:
             first, second = order[:-ahead], order[ahead:]
             near = keys[first] == keys[second]
             near &= np.bitwise_count(hashes[first] ^ hashes[second]) <= _MOST_BITS
-            for one, other in zip(first[near].tolist(), second[near].tolist(), strict=True):
-                if difference(prints[one][1], prints[other][1]) <= _MOST_DIFFERENCE:
-                    joined.join(one, other)
-    return joined.all()
+            yield np.minimum(first[near], second[near]), np.maximum(first[near], second[near])
 
 
-def difference(one: Any, other: Any) -> float:
-    """Return by how much the colours of two pictures differ, 0 to 255, where not both are white."""
-    apart = np.abs(one.astype(np.int16) - other.astype(np.int16)).max(axis=1)
-    seen = (np.minimum(one, other) < _WHITE).any(axis=1)
-    return float(apart[seen].sum() / max(int(seen.sum()), _LEAST_FIELDS))
+def _colours(prints: Sequence[Print], places: Any) -> Any:
+    return np.stack([prints[place][1] for place in places.tolist()])

@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageDraw
 
-from commands.completeness.pictures_alike import alike_pictures, difference, print_of
+from commands.completeness.pictures_alike import alike_pictures, differences, print_of
 from media.images import prepare
 from tests.media.hostile_pictures import encoded, photo
 
@@ -26,7 +26,7 @@ def test_another_size_and_format_is_alike_and_another_colour_or_shape_is_not() -
         print_of(prepare(encoded(photo(), "PNG"))),
     ]
     assert alike_pictures(prints) == [[0, 1, 2]]
-    assert difference(prints[0][1], prints[3][1]) > 50
+    assert differences(prints[0][1][None], prints[3][1][None]) > 50
 
 
 def test_no_picture_and_one_picture_have_no_likes() -> None:
