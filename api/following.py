@@ -5,12 +5,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from api.kept_letters import Letters
 from api.operator_state import OperatorState
-from broker.reading import Reader
+from broker.group_lag import open_lag_reader
+from broker.reading import Reader, open_reader
 from process.health import Health
+from schemas.connections import KafkaConnection
 
 # After so many records requests get their turn.
 _TURN = 20
+# Of the letters of a topic so many are read at the start; anybody may have made them, and large.
+LETTERS_READ = 500
+_FETCH_BYTES = 1 << 20
 # So long a change may take to come back from its topic before it is answered.
 _OWN_WRITE_S = 5.0
 
@@ -58,3 +64,17 @@ class StateFollower:
             async with asyncio.timeout(within_s):
                 while not holds():
                     await self._moved.wait()
+
+
+async def follow_letters(connection: KafkaConnection, letters: Letters) -> None:
+    """Keep up with dead letters until cancelled; of those that are there, the newest alone are read."""
+    topics = letters.topics
+    async with open_lag_reader(connection) as ends:
+        written = await ends.written(topics) or {}
+    start = {(topic, 0): max(0, written.get(topic, 0) - LETTERS_READ) for topic in topics}
+    async with open_reader(connection, topics, start=start, fetch_bytes=_FETCH_BYTES) as reader:
+        while True:
+            for count, letter in enumerate(await reader.poll(timeout_ms=1000), start=1):
+                letters.take(letter)
+                if count % _TURN == 0:
+                    await asyncio.sleep(0)

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from api.bodies import BUSY, JSON_TYPES, HttpFault, Place, read_body, wrong_type
+from api.bodies import BUSY, HttpFault, Place
 from api.operating import Operating
 from api.refusals import refusal
 from api.state_answers import STARTING, StateAnswers, dumped
 from api.telling import rule_told
+from api.wish_reading import Done, carried_out
 from api.wishes import (
     cancel_of,
     command_of,
@@ -21,9 +22,8 @@ from api.wishes import (
     rule_of_wish,
     trigger_of,
     unfit,
-    wish_of,
 )
-from schemas.bounds import NAME_CHARS, REASON_CHARS, REQUEST_BYTES
+from schemas.bounds import NAME_CHARS, REASON_CHARS
 from schemas.operator_http import (
     CancelWish,
     CommandTold,
@@ -41,7 +41,6 @@ from schemas.operator_http import (
 from schemas.releases import DeploymentAction
 
 W = TypeVar("W", bound=BaseModel)
-Done = HttpFault | Response
 MARKS: tuple[DeploymentAction, ...] = ("pin", "unpin", "pause", "resume", "abort")
 
 
@@ -133,17 +132,10 @@ class _Desk:
     async def carry_out(
         self, request: Request, kind: type[W], do: Callable[[W, Place], Awaitable[Done]]
     ) -> Response:
-        """Read what is asked for, and do it."""
+        """Read what is asked for, and do it; nothing before the state of things is known."""
         if self._operating.follower.as_of is None:
             return refusal(STARTING)
-        place = self._operating.capacity.enter()
-        if place is None:
-            return refusal(BUSY)
-        with place:
-            body = wrong_type(request, JSON_TYPES) or await read_body(request, place, most=REQUEST_BYTES)
-            wish = body if isinstance(body, HttpFault) else wish_of(body, kind)
-            done = wish if isinstance(wish, HttpFault) else await do(wish, place)
-        return refusal(done) if isinstance(done, HttpFault) else done
+        return await carried_out(request, self._operating.capacity, kind, do)
 
     async def command(
         self, wish: MarkWish, action: DeploymentAction, place: Place, generation: int | None = None

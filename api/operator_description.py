@@ -15,9 +15,13 @@ from schemas.operator_http import (
     EvaluationTold,
     ForgetAsked,
     ForgetWish,
+    LettersAnswer,
+    LetterTold,
     MarkWish,
     PromoteWish,
     ReleasesAnswer,
+    ReplayAnswer,
+    ReplayWish,
     RollbackWish,
     RuleRemoved,
     RulesAnswer,
@@ -35,6 +39,9 @@ from schemas.releases import Release
 from schemas.training import Decision
 
 OPERATORS_SAID: tuple[type[BaseModel], ...] = (
+    LetterTold,
+    LettersAnswer,
+    ReplayAnswer,
     CommandTold,
     CommandsAnswer,
     Decision,
@@ -56,6 +63,7 @@ OPERATORS_SAID: tuple[type[BaseModel], ...] = (
 )
 RUN = "20261130-120000-1a2b3c4d"
 OPERATORS_TAKEN: tuple[type[BaseModel], ...] = (
+    ReplayWish,
     CancelWish,
     ForgetWish,
     MarkWish,
@@ -99,6 +107,7 @@ WISHES: tuple[tuple[str, str, type[BaseModel], Mapping[str, object]], ...] = (
      RuleWish, {"actor": "ann", "action": "pin", "query": "winter coat", "product_ids": ["p1", "p2"]}),
     ("/v1/forget", "Forget a shopper.", ForgetWish, {"client_id": "c1"}),
 )  # fmt: skip
+REPLAY = {"topic": "interactions", "reason": "unknown_product"}
 RULE = {
     "actor": "ann",
     "action": "hide",
@@ -126,6 +135,7 @@ def operator_paths() -> dict[str, Any]:
         paths[f"/v1/{name}"] = {"get": listed}
         paths[f"/v1/{name}/{{{identifier}}}"] = {"get": alone}
     _add_changes(paths)
+    _add_letters(paths)
     releases = paths["/v1/releases"]["get"]["responses"]["200"]["content"]["application/json"]
     releases["schema"] = {"anyOf": [releases["schema"], {"$ref": "#/components/schemas/ServedAnswer"}]}
     return paths
@@ -150,3 +160,16 @@ def _add_changes(paths: dict[str, Any]) -> None:
         "delete": remove
         | {"parameters": [*own, {**parameter("actor"), "required": True}, parameter("reason")]},
     }
+
+
+def _add_letters(paths: dict[str, Any]) -> None:
+    listed = operation("List dead letters of what shops send.", None, None, LettersAnswer.__name__, _READ)
+    listed["parameters"] = [parameter(name) for name in ("limit", "after", "topic", "reason")]
+    alone = operation("One dead letter, whole.", None, None, LetterTold.__name__, (*_READ, 404))
+    alone["parameters"] = [part_of_path("topic", "interactions"), part_of_path("offset", 12)]
+    replay = operation(
+        "Send dead letters again.", ReplayWish.__name__, REPLAY, ReplayAnswer.__name__, (200, *_CHANGE)
+    )
+    paths["/v1/dead-letters"] = {"get": listed}
+    paths["/v1/dead-letters/{topic}/{offset}"] = {"get": alone}
+    paths["/v1/dead-letters:replay"] = {"post": replay}

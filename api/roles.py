@@ -52,9 +52,23 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
     },
     **{
         ("GET", f"/console{path}"): Role.READ
-        for path in ("", "/live", "/search", "/runs", "/runs/{run_id}", "/releases", "/act/{action}")
+        for path in (
+            "",
+            "/live",
+            "/search",
+            "/runs",
+            "/runs/{run_id}",
+            "/releases",
+            "/act/{action}",
+            "/data",
+            "/data/{topic}/{offset}",
+        )
     },
     ("POST", "/console/act/{action}"): Role.OPERATE,
+    ("POST", "/console/data"): Role.OPERATE,
+    ("GET", "/v1/dead-letters"): Role.READ,
+    ("GET", "/v1/dead-letters/{topic}/{offset}"): Role.READ,
+    ("POST", "/v1/dead-letters:replay"): Role.OPERATE,
     ("GET", "/console/static/{name}"): None,
     ("GET", "/openapi.json"): None,
     ("GET", "/docs"): None,

@@ -10,10 +10,12 @@ from api.bodies import Capacity
 from api.console.console_routes import Console, console_routes
 from api.console.gauges import TopicGauges
 from api.console.search_page import ConsoleSearch
-from api.following import StateFollower
+from api.following import StateFollower, follow_letters
 from api.front_door import FrontDoor
+from api.kept_letters import Letters
 from api.keyring import Keyring
 from api.lasting import LastingProducer
+from api.letter_routes import Replaying, letter_routes
 from api.listening import address_of, is_loopback, listen, web_server
 from api.operate_routes import operate_routes
 from api.operating import Operating
@@ -51,7 +53,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
     """
     replies = settings.topic(SEARCH_RESPONSES.name)
     partition = secrets.randbelow((await facts_of(settings, [replies]))[replies].partitions)
-    follower = StateFollower(OperatorState(settings))
+    follower, letters = StateFollower(OperatorState(settings)), Letters(settings.topic_prefix)
     asking = LastingProducer(settings, linger_ms=0, role="asking")
     writing = LastingProducer(settings, linger_ms=5, role="taking")
     certificate = ServerCertificate.of(settings)
@@ -83,12 +85,14 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
             answers = StateAnswers(follower)
             operating = Operating(settings, taking, follower, Capacity(_CHANGES, API_HELD_BYTES))
             gauges = TopicGauges(settings)
+            replaying = Replaying(letters, taking, Capacity(_CHANGES, API_HELD_BYTES))
             routers = (
                 search_routes(searching),
                 record_routes(taking),
                 state_routes(answers),
                 operate_routes(operating, answers),
-                console_routes(Console(operating, gauges, ConsoleSearch(searching), stopping)),
+                letter_routes(replaying, answers),
+                console_routes(Console(operating, replaying, gauges, ConsoleSearch(searching), stopping)),
             )
             door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all)
             server = web_server(door, certificate.context if certificate else None)
@@ -99,6 +103,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 asyncio.create_task(writing.run()),
                 asyncio.create_task(requester.pump()),
                 asyncio.create_task(gauges.run()),
+                asyncio.create_task(follow_letters(settings, letters)),
                 asyncio.create_task(follower.follow(state_reader, health)),
                 asyncio.create_task(_follow_keys(key_reader, keys, health)),
                 *([asyncio.create_task(certificate.follow())] if certificate else ()),

@@ -14,7 +14,8 @@ from schemas.bounds import (
     REASON_CHARS,
     RULE_IDS,
 )
-from schemas.releases import DeploymentCommand, Generation, Kind, LivePointer, Release
+from schemas.rejections import Reason
+from schemas.releases import Counted, DeploymentCommand, Generation, Kind, LivePointer, Release
 from schemas.rules import MerchandisingRule
 from schemas.search import Filters, RuleAction
 from schemas.training import Decision, ParamName, ParamNumber, ParamText, Score, TrainingRun, Trigger
@@ -252,3 +253,53 @@ class ForgetAsked(Fact):
 
     event_id: str
     state: Literal["requested"] = "requested"
+
+
+class LetterTold(Fact):
+    """A dead letter: what was refused and why. ``cut``: a part of it is kept, so it cannot be sent again.
+
+    ``errors`` is a JSON list of places and messages; bytes that are no text are written out.
+    """
+
+    topic: str
+    offset: int
+    reason: str
+    errors: str
+    key: str
+    value: str
+    cut: bool
+    replays: int
+
+
+class LetterCount(Fact):
+    """How many letters of a topic have a reason."""
+
+    topic: str
+    reason: str
+    count: int
+
+
+class LettersAnswer(Fact):
+    """Dead letters of what shops send, the newest first; ``counts`` are of all that are kept here."""
+
+    counts: list[LetterCount]
+    letters: list[LetterTold]
+    next: Next = None
+
+
+class ReplayWish(Message):
+    """Which letters go back to where they came from: one by its offset, else all of a topic and a reason."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    topic: Literal["searches", "interactions", "erasures", "products"]
+    offset: Counted | None = None
+    reason: Reason | None = None
+
+
+class ReplayAnswer(Fact):
+    """How many letters there were, were sent again, and may not be: cut, or sent three times already."""
+
+    found: int
+    replayed: int
+    capped: int

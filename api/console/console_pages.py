@@ -22,6 +22,7 @@ SECTIONS: Sequence[tuple[str, str]] = (
     ("/console/search", "Search"),
     ("/console/runs", "Runs"),
     ("/console/releases", "Releases"),
+    ("/console/data", "Data"),
 )
 
 

@@ -1,6 +1,7 @@
 """The addresses of the console. Every state of it has one."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -12,18 +13,23 @@ from api.console.consequences import STANDING, consequence
 from api.console.console_pages import page, static_file
 from api.console.form_asking import FORM_TYPES, ask, fields_of_form
 from api.console.gauges import EVERY_S, TopicGauges
+from api.console.letter_pages import errors_of, pretty
 from api.console.overview import alarms, kind_of, last_run, searchers, stages
 from api.console.run_pages import gate_rows, measured, over_generations
 from api.console.search_page import ConsoleSearch
 from api.following import StateFollower
+from api.letter_routes import Replaying
 from api.operating import Operating
 from api.refusals import refusal
 from api.telling import command_told, trigger_told
+from api.wishes import wish_of
 from operations.moments import history
 from schemas.bounds import REQUEST_BYTES
+from schemas.operator_http import ReplayAnswer, ReplayWish
 from schemas.training import Decision
 
 OVERVIEW, SEARCH, RUNS, RELEASES = "/console", "/console/search", "/console/runs", "/console/releases"
+LETTERS = "/console/data"
 _SHOWN = 50
 # A browser that listens begins anew after so long, so that none is held for ever.
 _LISTEN_S = 300.0
@@ -34,8 +40,14 @@ class Console:
     """What its pages are made of."""
 
     def __init__(
-        self, operating: Operating, gauges: TopicGauges, search: ConsoleSearch, stopping: asyncio.Event
+        self,
+        operating: Operating,
+        replaying: Replaying,
+        gauges: TopicGauges,
+        search: ConsoleSearch,
+        stopping: asyncio.Event,
     ) -> None:
+        self.replaying = replaying
         self.operating = operating
         self.follower: StateFollower = operating.follower
         self.state = operating.state
@@ -69,7 +81,7 @@ class Console:
 def console_routes(console: Console) -> APIRouter:
     """Return the routes of the console."""
     router = APIRouter()
-    for part in (_frame, _overview, _search, _runs, _releases, _acts):
+    for part in (_frame, _overview, _search, _runs, _releases, _letters, _acts):
         part(router, console)
     return router
 
@@ -170,6 +182,57 @@ def _releases(router: APIRouter, console: Console) -> None:
             standing=STANDING,
             command=command_told(state, command, datetime.now(UTC)) if command else None,
         )
+
+
+def _letters(router: APIRouter, console: Console) -> None:
+    letters = console.replaying.letters
+
+    def listed(
+        request: Request, replayed: ReplayAnswer | None = None, fault: HttpFault | None = None
+    ) -> Response:
+        chosen = {name: request.query_params.get(name) or None for name in ("topic", "reason")}
+        found = letters.chosen(**chosen)
+        return console.shown(
+            "letters.html",
+            section=LETTERS,
+            counts=letters.counts(),
+            chosen=chosen,
+            letters=[letters.told(one) for one in found[:_SHOWN]],
+            more=len(found) > _SHOWN,
+            replayed=replayed,
+            fault=fault,
+            status=fault.status if fault else 200,
+        )
+
+    @router.get(LETTERS)
+    async def console_letters(request: Request) -> Response:
+        return listed(request)
+
+    @router.get("/console/data/{topic}/{offset:int}")
+    async def console_letter(topic: str, offset: int) -> Response:
+        letter = letters.get(topic, offset)
+        if letter is None:
+            what = f"No letter {offset} of {topic} is kept here."
+            return console.shown("missing.html", section=LETTERS, status=404, what=what, back=LETTERS)
+        told = letters.told(letter, whole=True)
+        return console.shown(
+            "letter.html", section=LETTERS, letter=told, errors=errors_of(told), pretty=pretty(told)
+        )
+
+    @router.post("/console/data")
+    async def console_replay(request: Request) -> Response:
+        place = console.replaying.capacity.enter()
+        if place is None:
+            return refusal(BUSY)
+        with place:
+            body = wrong_type(request, FORM_TYPES) or await read_body(request, place, most=REQUEST_BYTES)
+            if isinstance(body, HttpFault):
+                return refusal(body)
+            fields = {name: value for name, value in fields_of_form(body).items() if value}
+            wish = wish_of(json.dumps(fields).encode(), ReplayWish)
+            done = wish if isinstance(wish, HttpFault) else await console.replaying.replay(wish, place)
+        fault = done if isinstance(done, HttpFault) else None
+        return listed(request, None if isinstance(done, HttpFault) else done, fault)
 
 
 def _acts(router: APIRouter, console: Console) -> None:

@@ -11,6 +11,8 @@ from api.console.console_routes import Console, console_routes
 from api.console.gauges import TopicGauges
 from api.console.search_page import ConsoleSearch
 from api.following import StateFollower
+from api.kept_letters import Letters
+from api.letter_routes import Replaying, letter_routes
 from api.operate_routes import operate_routes
 from api.operating import Operating
 from api.operator_state import OperatorState
@@ -27,15 +29,18 @@ def whole_application() -> FastAPI:
     answers = StateAnswers(StateFollower(OperatorState(ApiSettings())))
     nothing = cast("Taking", None)
     operating = Operating(ApiSettings(), nothing, answers.follower, Capacity(1, 1))
+    replaying = Replaying(Letters(""), nothing, Capacity(1, 1))
     return application(
         (
             search_routes(cast("Searching", None)),
             record_routes(nothing),
             state_routes(answers),
             operate_routes(operating, answers),
+            letter_routes(replaying, answers),
             console_routes(
                 Console(
                     operating,
+                    replaying,
                     TopicGauges(ApiSettings()),
                     ConsoleSearch(cast("Searching", None)),
                     asyncio.Event(),

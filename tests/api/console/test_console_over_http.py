@@ -32,7 +32,7 @@ RUN, ENDED = "20260101-120000-1a2b3c4d", "20251231-120000-1a2b3c4d"
 PAGES = (
     "/console", "/console/search", "/console/runs", f"/console/runs/{RUN}", f"/console/runs/{ENDED}",
     "/console/releases", "/console/act/rollback", "/console/act/promote?target=1", "/console/act/train",
-    f"/console/act/cancel?target={RUN}", "/console/act/abort",
+    f"/console/act/cancel?target={RUN}", "/console/act/abort", "/console/data",
 )  # fmt: skip
 FORM = "application/x-www-form-urlencoded"
 
