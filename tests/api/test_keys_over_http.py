@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -21,22 +22,25 @@ async def give(api: ApiProcess, key: str, **fields: object) -> None:
 
 
 async def test_an_open_api_is_closed_by_its_first_key_and_stays_so_when_that_is_revoked(
-    settings_env: Callable[..., dict[str, str]],
+    settings_env: Callable[..., dict[str, str]], tmp_path: Path
 ):
-    """One process for all: a start takes seconds."""
+    """Also one that has its folder on another machine. Two processes for all: a start takes seconds."""
     searching, writing = new_key(), new_key()
-
-    async with ApiProcess(settings_env(partitions=2)) as api:
+    env = settings_env(partitions=2)
+    elsewhere = env | {"SEARCHLOOP_DATA_DIR": str(tmp_path / "elsewhere")}
+    async with ApiProcess(env) as api, ApiProcess(elsewhere) as other:
         api.start()
+        other.start()
 
         async def code(method: str, path: str, body: object = None, **headers: str) -> int:
             return (await api.call(method, path, body, **headers)).code
 
         async def until_code(wanted: int, key: str) -> None:
             async def found() -> bool:
-                return await code("GET", "/v1/search", x_api_key=key) == wanted
+                said = [await one.call("GET", "/v1/search", x_api_key=key) for one in (api, other)]
+                return {one.code for one in said} == {wanted}
 
-            await api.until(found, f"a search is answered {wanted}")
+            await api.until(found, f"both answer a search {wanted}")
 
         assert await code("GET", "/v1/search") == 400
         await give(api, searching)
