@@ -16,6 +16,7 @@ import typer
 
 from commands.options import (
     acl,
+    artefacts,
     catalog,
     demo,
     deploy,
@@ -79,6 +80,10 @@ VERBS: Mapping[str, Verb] = {
 }
 # A family whose name is a verb as well is that verb where none of its members is named.
 GROUPS: Mapping[tuple[str, str], Mapping[str, Verb]] = {
+    ("artefacts", "The store of models and rankings, and removing what no generation needs."): {
+        "list": artefacts.list_folders,
+        "gc": artefacts.gc,
+    },
     ("doctor", "Whether this machine can run searchloop; what the catalogue lacks."): {
         "catalog": catalog.catalog,
     },

@@ -1,1 +1,1 @@
-"""What processes share beside Kafka and Milvus, by its content: today prepared pictures."""
+"""What processes share beside Kafka and Milvus, by its content: pictures, and what releases are made of."""

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from artefacts.located import folders_of, use_store
 from benchmarks.harness.report import finish, read_jsonl, say
 from benchmarks.learning.judged import read_catalog
 from benchmarks.learning.raw_clicks import Click, add_log_options, log_files, read_clicks
@@ -187,6 +188,7 @@ async def replay(args: argparse.Namespace) -> int:
                     "SEARCHLOOP_DATA_DIR": folder,
                 }
             )
+            use_store(folders_of(settings))
             await ensure_topics(settings)
             async with open_producer(settings, linger_ms=20) as producer:
                 sent = [

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from artefacts.located import folders_of, use_store
 from broker.producing import open_producer
 from broker.requesting import open_requester
 from broker.topics import ensure_topics
@@ -90,6 +91,7 @@ async def run_demo(data_dir: Path | None, *, seed: int, keep: bool) -> int:
                     "SEARCHLOOP_DATA_DIR": str(folder),
                 }
             )
+            use_store(folders_of(settings))
             await ensure_topics(settings)
             await _turn(settings, servers, Shop(seed=seed, end=datetime.now(UTC)), report)
             report.facts["stack_rss_mb"] = memory.peak_mb

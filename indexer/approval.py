@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+from artefacts.folders import is_stored
 from schemas.releases import Candidate, Kind, Ranking
 from schemas.settings import named
 from schemas.training import Decision
@@ -77,7 +78,7 @@ def model_folders(data_dir: Path, further: str) -> list[Path]:
 def misplaced(candidate: Candidate, *, base_model: str, folders: Sequence[Path]) -> str | None:
     """Return why the candidate's files are none of ours, or None.
 
-    Links are followed before they are judged.
+    What lies in the store is, by the digest in its name. Links are followed before they are judged.
     """
     inside = [folder.resolve() for folder in folders]
     paths = [path for path, _ in candidate.ranking.artefacts.values()]
@@ -86,7 +87,7 @@ def misplaced(candidate: Candidate, *, base_model: str, folders: Sequence[Path])
     if candidate.model != base_model and candidate.kind == "full":  # a refresh's model serves already
         paths.append(candidate.model)
     for path in paths:
-        if not any(Path(path).resolve().is_relative_to(folder) for folder in inside):
+        if not is_stored(path) and not any(Path(path).resolve().is_relative_to(folder) for folder in inside):
             return (
                 f"{path[:200]!r} does not lie in a folder of models: the runs and refreshes of the data "
                 "directory, or one of model_folders"

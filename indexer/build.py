@@ -10,12 +10,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
+from artefacts.located import local
 from indexer.catalog import out_of_step
 from indexer.lanes import Lane
 from indexer.metrics import ROWS_WRITTEN, VECTORS_REUSED
@@ -205,7 +205,7 @@ def read_vectors(path: str, dim: int) -> dict[str, Vector]:
     skipped: it only saves time.
     """
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
+        with np.load(local(path), allow_pickle=False) as file:
             hashes, vectors = file["hashes"], np.asarray(file["vectors"], dtype=np.float32)
     except Exception as error:
         log.warning(

@@ -125,7 +125,9 @@ class Deployer:
                 objection := await self._objection(verdict.candidate)
             ):
                 verdict = Reject(objection)
-            if isinstance(verdict, Switch) and (lost := gone(verdict.target.ranking)):
+            if isinstance(verdict, Switch) and (
+                lost := await asyncio.to_thread(gone, verdict.target.ranking)
+            ):
                 verdict = Reject(f"generation {verdict.target.generation} cannot serve: {lost}")
             outcome = type(verdict).__name__.lower()
             why = verdict.reason if isinstance(verdict, Reject) else None

@@ -7,12 +7,11 @@ of this model, and says finite things of a few queries. Reads the artefact once.
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from indexer.models import Models
 from retrieval.document import document_text
 from retrieval.encoder import EncodingError, Vectors
-from retrieval.mapped_arrays import ArtefactError
+from retrieval.mapped_arrays import ArtefactError, artefact_folder
 from retrieval.model_folder import ModelError
 from retrieval.query_memory import QueryMemory
 from retrieval.ranker import Ranker
@@ -26,8 +25,15 @@ PROBES, PROBE_CHARS = 20, 200
 
 def gone(ranking: Ranking) -> str | None:
     """Return which artefact of a ranking is not there any more, or None."""
-    lost = sorted(name for name, (path, _) in ranking.artefacts.items() if not Path(path).exists())
+    lost = sorted(name for name, (path, _) in ranking.artefacts.items() if not _there(path))
     return f"its {lost[0]} is gone: it was removed, or a shopper was forgotten since" if lost else None
+
+
+def _there(path: str) -> bool:
+    try:
+        return artefact_folder(path).exists()
+    except ArtefactError:
+        return False
 
 
 async def proven(release: Release, products: Mapping[str, CatalogProduct], models: Models) -> list[Check]:
@@ -58,7 +64,7 @@ def prove(release: Release, probes: Sequence[str], vectors: Vectors) -> list[Che
         return checks
     path, digest = ranking.artefacts[MEMORY]
     try:
-        memory = QueryMemory.load(Path(path), sha256=digest)
+        memory = QueryMemory.load(artefact_folder(path), sha256=digest)
     except (ArtefactError, OSError, ValueError) as error:
         return [*checks, _check("memory_loads", str(error)[:500], passed=False)]
     ours = memory.model_sha256 == release.model_sha256 and memory.dim == release.dim

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from artefacts.located import folders_of, use_store
 from broker.client_ids import name_process
 from broker.denials import missing_right
 from broker.errors import AccessError
@@ -48,6 +49,7 @@ def run_process(
     name_process(name)
     configure_logs(settings.log_level, json_lines=settings.log_json)
     structlog.contextvars.bind_contextvars(process=name)
+    use_store(folders_of(settings))
     raise SystemExit(asyncio.run(_main(name, settings, work)))
 
 

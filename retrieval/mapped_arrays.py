@@ -17,6 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from artefacts.folders import StoredFolderError
+from artefacts.located import local
+
 _BLOCK_BYTES = 1 << 20
 _MANIFEST = "manifest.json"
 
@@ -25,6 +28,14 @@ Array = npt.NDArray[Any]
 
 class ArtefactError(ValueError):
     """A folder of arrays that is missing, incomplete, damaged, or another than the one that was asked for."""
+
+
+def artefact_folder(name: str) -> Path:
+    """Return where the artefact of a ranking lies. Raises ``ArtefactError`` for one that the store lacks."""
+    try:
+        return local(name)
+    except StoredFolderError as error:
+        raise ArtefactError(str(error)) from error
 
 
 class _File(BaseModel):

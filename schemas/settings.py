@@ -77,8 +77,15 @@ class Settings(MilvusConnection, KafkaConnection):
     http_port: int = Field(0, ge=0, le=65535, description="Their port; 0 takes a free one and logs it.")
     artefacts: str = Field(
         "",
-        description="Where prepared pictures are kept: a folder, or an address that fsspec opens, as "
-        "`s3://bucket/folder` with s3fs installed and configured. Empty: the folder `artefacts` of data_dir.",
+        description="The store of prepared pictures, models and rankings, the same for all processes of a "
+        "deployment: a folder, or an address that fsspec opens, as `s3://bucket/folder` with s3fs installed "
+        "and configured. Empty: the folder `artefacts` of data_dir.",
+    )
+    artefact_cache_bytes: int = Field(
+        20 << 30,
+        ge=1 << 20,
+        description="What a process keeps on its own disk of a store that is no folder, in bytes; what was "
+        "not used for the longest goes first.",
     )
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Level of our own log lines."

@@ -41,15 +41,15 @@ ALL = frozenset(
 MAY_SEE: Mapping[str, frozenset[str]] = {
     "schemas": frozenset(),
     "broker": frozenset({"schemas"}),
-    "process": frozenset({"schemas", "broker"}),
+    "process": frozenset({"schemas", "broker", "artefacts"}),
     "artefacts": frozenset({"schemas"}),
     "media": frozenset({"schemas", "artefacts"}),
     "retrieval": frozenset({"schemas", "artefacts", "media"}),
     "inbound": frozenset({"schemas", "broker"}),
     "operations": frozenset({"schemas", "broker", "retrieval"}),
     "stream": frozenset({"schemas", "broker", "process", "artefacts", "media", "inbound"}),
-    "trainer": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
-    "indexer": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
+    "trainer": frozenset({"schemas", "broker", "process", "artefacts", "media", "retrieval"}),
+    "indexer": frozenset({"schemas", "broker", "process", "artefacts", "media", "retrieval"}),
     "searcher": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
     "api": frozenset({"schemas", "broker", "process", "inbound", "operations"}),
     "embedded": frozenset({"schemas"}),
@@ -99,7 +99,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "onnx": ("retrieval/onnx_bert.py",),
     "onnxruntime": ("retrieval/onnx_bert.py",),
     "PIL": ("media/images.py",),
-    "fsspec": ("artefacts/store.py",),
+    "fsspec": ("artefacts/",),
     "yaml": ("schemas/publish.py",),
     "fastapi": ("api/",),
     "starlette": ("api/",),
@@ -122,7 +122,15 @@ SHARED_MODULES: Mapping[str, str] = {
 SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "msgspec", "ftfy", "yaml"})
 # Where an import may stand in a function: the command line looks for its verbs, few models need a library
 # that takes 240 MB, and few shops have pictures.
-LATE = frozenset({"cli.py", "media/pictures.py", "retrieval/encoder.py", "retrieval/golden_vectors.py"})
+LATE = frozenset(
+    {
+        "cli.py",
+        "artefacts/located.py",
+        "media/pictures.py",
+        "retrieval/encoder.py",
+        "retrieval/golden_vectors.py",
+    }
+)
 HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})
 # The verbs that encode text. Loading torch takes seconds, which every other verb spares its user.
 LOADING = frozenset({"commands/demo.py", "commands/doctor.py", "commands/evaluate.py"})

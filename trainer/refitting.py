@@ -12,6 +12,8 @@ from typing import NamedTuple, Self
 
 import polars as pl
 
+from artefacts.folders import StoredFolderError, is_stored, stored_ranking
+from artefacts.located import local
 from media.pictures import stored_pictures
 from retrieval.encoder import Encoder, Vectors
 from retrieval.mapped_arrays import ArtefactError
@@ -42,11 +44,11 @@ from trainer.gate.evidence import GateEvidence
 from trainer.gate.pinned import PinError, pins_missing, read_pins
 from trainer.gate.refresh_checks import kept, ranking_kept, refit_checks, refresh_checks
 from trainer.gate.verdict import overall, scores
+from trainer.keeping import VECTORS, vectors_name
 from trainer.run.folder import RunEndedError, RunFolder, RunOutcome
 from trainer.run.request import Request
 
 SCRATCH = ("snapshot", "left_out")
-VECTORS = "vectors.npz"  # beside the folders of refreshes
 MOST_TESTED = 300
 
 
@@ -121,7 +123,7 @@ def _decision(
         ndcg10=measured,
         snapshot_sha256=manifest.sha256,
         candidate_sha256=live.model_sha256,
-        candidate_ranking=ranking,
+        candidate_ranking=stored_ranking(ranking),
         limits=request.settings.limits(),
         seed=request.settings.seed,
         generation_before=live.generation,
@@ -150,7 +152,7 @@ class RefitBench:
             threads=settings.torch_threads,
             pictures=stored_pictures(settings.artefact_address),
         )
-        known = KnownVectors.read(encoder, vectors, Path(live.model).parent / "evaluation" / VECTORS)
+        known = KnownVectors.read(encoder, vectors, _of_catalogue(live))
         words = words_of_catalog(catalog, live.ranking.language or settings.language)
         return cls(settings, live, snapshot, catalog, known, known.documents(catalog.documents), words)
 
@@ -251,6 +253,16 @@ class RefitBench:
 
     def _sources(self, ranking: Ranking) -> Mapping[str, Source]:
         return sources_of(ranking, self.words, model_sha256=self.live.model_sha256)
+
+
+def _of_catalogue(live: Release) -> Path | None:
+    """Return where the run of a model left the vectors of its catalogue; None where it did not."""
+    if not is_stored(live.model):
+        return Path(live.model).parent / "evaluation" / VECTORS
+    try:
+        return local(vectors_name(live.model_sha256))
+    except StoredFolderError:
+        return None
 
 
 def _readable(ranking: Ranking) -> Ranking:

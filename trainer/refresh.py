@@ -12,10 +12,12 @@ from pathlib import Path
 
 import structlog
 
+from artefacts.located import folders_of, use_store
 from process.logs import configure_logs
 from schemas.releases import Candidate, LivePointer
 from schemas.training import Decision, RunState
 from trainer import promotion
+from trainer.keeping import is_good, keep_artefacts
 from trainer.refitting import SCRATCH, refit_and_judge
 from trainer.run.concluding import conclude
 from trainer.run.folder import RunFolder, RunOutcome
@@ -40,6 +42,8 @@ def refresh(run: RunFolder, request: Request) -> RunOutcome:
     if decision.candidate_ranking == live.live.ranking:
         return RunOutcome(state=RunState.SKIPPED, detail="nothing new: what serves ranks so already")
     run.report(RunState.EVALUATING, 0.9, f"the verdict is {decision.verdict}")
+    if is_good(decision) and not request.dry_run:
+        keep_artefacts(decision.candidate_ranking, run.path, folders_of(request.settings))
     candidate = Candidate(
         kind="refresh",
         model=live.live.model,
@@ -58,6 +62,12 @@ def refresh(run: RunFolder, request: Request) -> RunOutcome:
     )
 
 
+def _requested(run: RunFolder, request: Request) -> RunOutcome:
+    request = request.connected(os.environ)
+    use_store(folders_of(request.settings))
+    return refresh(run, request)
+
+
 def main(arguments: list[str]) -> int:
     """Refresh by the folder and leave its outcome.
 
@@ -73,7 +83,7 @@ def main(arguments: list[str]) -> int:
         if request is None:
             log.error("the folder has no request.json", folder=str(run.path))
             return 2
-        return conclude(run, lambda: refresh(run, request.connected(os.environ)))
+        return conclude(run, lambda: _requested(run, request))
 
 
 if __name__ == "__main__":

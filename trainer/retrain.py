@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from artefacts.located import folders_of, use_store
 from process.logs import configure_logs
 from schemas.releases import LivePointer
 from schemas.training import Decision, RunState
@@ -85,7 +86,9 @@ def _requested(run: RunFolder) -> RunOutcome:
     request = run.find("request", Request)
     if request is None:
         raise FileNotFoundError(run.path / "request.json")
-    return retrain(run, request.connected(os.environ))
+    request = request.connected(os.environ)
+    use_store(folders_of(request.settings))
+    return retrain(run, request)
 
 
 if __name__ == "__main__":

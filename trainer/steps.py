@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from artefacts.folders import name_of
+from artefacts.located import cache_of, folders_address, folders_of
 from media.pictures import stored_pictures
 from process.lazy_import import lazy_import
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
-from schemas.releases import Candidate, LivePointer, Ranking
+from schemas.releases import Candidate, LivePointer
 from schemas.training import Decision, RunState
 from trainer import promotion
 from trainer.data import snapshot as snapshots
@@ -29,6 +31,7 @@ from trainer.gate.case import PINS, Case
 from trainer.gate.decision import build_decision
 from trainer.gate.past import Past, look_back
 from trainer.gate.pinned import PinError, read_pins
+from trainer.keeping import VECTORS, is_good, keep_artefacts, vectors_name
 from trainer.learning.plan import Lineage, Training, lineage_of, plan
 from trainer.learning.training_data import TrainingData
 from trainer.learning.training_progress import TrainingError, TrainingStep
@@ -143,6 +146,9 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
         seed=request.settings.seed,
         language=request.settings.language,
         artefacts=request.settings.artefact_address,
+        folders=folders_address(request.settings),
+        cache=cache_of(request.settings),
+        cache_bytes=request.settings.artefact_cache_bytes,
         pinned=_pinned_texts(folder / PINS),
         output=folder,
         threads=request.settings.torch_threads,
@@ -182,13 +188,21 @@ def decide(run: RunFolder, request: Request, manifest: Manifest) -> Decision:
 def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decision: Decision) -> RunOutcome:
     """Publish the decision and carry it out."""
     artefact = evaluation.artefacts.get("candidate")
-    vectors = run.path / "evaluation" / "vectors.npz"
+    vectors = run.path / "evaluation" / VECTORS
+    sha256 = evaluation.fingerprints.get("candidate", "")
+    if is_good(decision) and not request.dry_run:
+        run.report(RunState.EVALUATING, 0.96, "putting the model into the store")
+        store = folders_of(request.settings)
+        store.put("models", sha256, run.path / "model")
+        keep_artefacts(decision.candidate_ranking, run.path, store)
+        if vectors.is_file():
+            store.put("vectors", sha256, vectors)
     candidate = Candidate(
-        model=str(run.path / "model"),
-        model_sha256=evaluation.fingerprints.get("candidate", ""),
+        model=name_of("models", sha256),
+        model_sha256=sha256,
         dim=artefact.dim if artefact else 0,
-        vectors=str(vectors) if vectors.is_file() else None,
-        ranking=evaluation.rankings.get("candidate", Ranking()),
+        vectors=vectors_name(sha256) if vectors.is_file() else None,
+        ranking=decision.candidate_ranking,
         run_id=request.run_id,
         decision_id=decision.decision_id,
     )

@@ -16,6 +16,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from artefacts.located import folders_of, use_store
 from embedded.runtime import read_runtime
 from schemas.hidden import redacted
 from schemas.printable import printable, printable_json
@@ -49,7 +50,7 @@ def own_settings(data_dir: Path | None = None) -> Settings:
     environ = dict(os.environ) | ({"SEARCHLOOP_DATA_DIR": str(data_dir)} if data_dir is not None else {})
     for kind in PROCESS_SETTINGS.values():
         kind.load(environ)
-    return Settings.load(environ)
+    return _with_store(Settings.load(environ))
 
 
 def find_settings(data_dir: Path | None = None) -> Settings:
@@ -68,9 +69,14 @@ def find_settings(data_dir: Path | None = None) -> Settings:
         if runtime is not None:
             environ.setdefault("SEARCHLOOP_KAFKA", runtime.kafka)
             environ.setdefault("SEARCHLOOP_MILVUS", runtime.milvus)
-        return Settings.load(environ)
+        return _with_store(Settings.load(environ))
     except SettingsError as error:
         stop(str(error), code=MISUSED)
+
+
+def _with_store(settings: Settings) -> Settings:
+    use_store(folders_of(settings))
+    return settings
 
 
 def stop(message: str, *, code: int = REFUSED) -> NoReturn:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import polars as pl
 import pytest
 
-from retrieval.model_folder import fingerprint, resolve_model
+from artefacts.located import folders_of
+from retrieval.model_folder import fingerprint
 from schemas.releases import DeploymentCommand
 from schemas.topics import (
     DECISIONS,
@@ -86,7 +87,8 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(trainer: TrainerP
     command = DeploymentCommand.from_json(asked.value or b"")
     assert command.candidate is not None
     assert command.expected_generation == 1
-    assert fingerprint(resolve_model(command.candidate.model)) == command.candidate.model_sha256
+    model = folders_of(trainer.settings).local(command.candidate.model)
+    assert fingerprint(model) == command.candidate.model_sha256
     pointer = a_pointer(
         2, command.candidate.model, run_id=command.candidate.run_id, command_id=command.command_id
     )

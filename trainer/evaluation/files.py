@@ -27,7 +27,8 @@ class EvaluationRequest(BaseModel):
     ranker into ``ranker``. The systems ``refreshed`` get one for the measurement: what they serve remembers
     the test. ``clients`` (query, product_id, client, credit) say which queries are rare. ``judged`` names
     further qrels. ``pinned``: queries that the candidate alone ranks, into ``pinned.parquet`` (query, top).
-    ``artefacts`` is the address of the store that holds prepared pictures.
+    ``artefacts`` is the address of the store that holds prepared pictures, ``folders`` that of models and
+    rankings; of one that is elsewhere ``cache`` keeps ``cache_bytes``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +48,9 @@ class EvaluationRequest(BaseModel):
     refreshed: list[str] = []
     language: str
     artefacts: str = ""
+    folders: str = ""
+    cache: Path = Path()
+    cache_bytes: int = 0
     output: Path
     seed: int = 0
     threads: int = 1

@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 
 import polars as pl
 
+from artefacts.located import open_folders, use_store
 from media.pictures import stored_pictures
 from retrieval.encoder import Encoder, EncodingError, Vectors
 from retrieval.golden_vectors import GoldenVectors
@@ -331,6 +332,7 @@ def main(arguments: list[str]) -> int:
     """Evaluate what the request file says."""
     die_with_parent()
     request = EvaluationRequest.model_validate_json(Path(arguments[0]).read_bytes())
+    use_store(open_folders(request.folders, request.cache, request.cache_bytes))
     catalog = EvaluationCatalog.of(pl.read_parquet(request.catalog))
     models = {name: Path(folder) for name, folder in request.models.items()}
     found = evaluate(

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import polars as pl
 
+from artefacts.folders import stored_ranking
 from schemas.releases import Ranking
 from schemas.training import Decision
 from trainer.evaluation.files import Evaluation
@@ -40,7 +41,7 @@ def build_decision(case: Case, *, at: datetime) -> Decision:
         examples=examples(case.evaluation, case.titles),
         snapshot_sha256=case.manifest.sha256,
         candidate_sha256=case.evaluation.facts.fingerprints.get("candidate"),
-        candidate_ranking=case.evaluation.facts.rankings.get("candidate", Ranking()),
+        candidate_ranking=stored_ranking(case.evaluation.facts.rankings.get("candidate", Ranking())),
         evidence=digests(case.folder),
         limits=limits.limits(),
         tries=case.past.tries + 1,

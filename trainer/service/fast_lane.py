@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -16,12 +17,14 @@ import structlog
 from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
+from artefacts.collecting import collect, forget
+from artefacts.located import folders_of
 from broker.reading import Reader, open_reader
 from broker.release_log import ReleaseLog
-from schemas.releases import LivePointer
+from schemas.releases import LivePointer, Ranking
 from schemas.settings import TrainerSettings
 from schemas.topics import ERASURES, PAIRS, RELEASES
-from schemas.training import RunState, Trigger
+from schemas.training import Decision, RunState, Trigger
 from trainer.data.snapshot import Manifest
 from trainer.run.folder import MarkerError, RunFolder, RunOutcome, refreshes_in, write_durably
 from trainer.run.request import Request
@@ -201,7 +204,11 @@ class FastLane:
         if live and not self._failures.count:
             serves = {run.path.name if deployed else live.live.run_id}
             serves |= {self._releases.pointer.live.run_id} if self._releases.pointer else set()
-            await asyncio.to_thread(self._tidy, serves, forgets=forgets)
+            serving = [self._releases.pointer.live.ranking] if self._releases.pointer else [live.live.ranking]
+            with suppress(MarkerError):
+                if deployed and (decision := run.find("decision", Decision)) is not None:
+                    serving.append(decision.candidate_ranking)
+            await asyncio.to_thread(self._tidy, serves, serving, forgets=forgets)
 
     def _fails(self, why: str, live: LivePointer | None = None) -> None:
         """Note a failure, which is told once for as long as it is the same."""
@@ -209,7 +216,7 @@ class FastLane:
         if before.why != self._failures.why:
             log.warning("refresh put off: it is tried again after longer and longer pauses", reason=why[:300])
 
-    def _tidy(self, serves: set[str | None], *, forgets: bool) -> None:
+    def _tidy(self, serves: set[str | None], serving: Sequence[Ranking], *, forgets: bool) -> None:
         """Let old folders go; where somebody is forgotten, the memory of all that do not serve."""
         ended = [path.name for path in self._folder.iterdir() if (path / "outcome.json").exists()]
         for name in surplus(ended, self._releases.releases, keep=KEPT):
@@ -218,6 +225,12 @@ class FastLane:
         for name in ended if forgets else ():
             if name not in serves:
                 shutil.rmtree(self._folder / name / "memory", ignore_errors=True)
+        store, now = folders_of(self._settings), datetime.now(UTC)
+        gone = collect(store, self._releases.releases, now=now)
+        if forgets:
+            gone += forget(store, serving, now=now)
+        if gone:
+            log.info("removed from the store, nobody needs them", folders=len(gone))
 
     def _begun(self) -> Request | None:
         """Return the oldest refresh that an earlier process began and that nobody waits for."""

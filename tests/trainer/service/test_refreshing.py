@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from artefacts.located import folders_of
 from schemas.events import Erasure
 from schemas.pairs import pair_key
 from schemas.releases import DeploymentCommand, Ranking
@@ -37,7 +38,7 @@ async def publish(trainer: TrainerProcess, generation: int, command: DeploymentC
     assert candidate is not None
     by = {"run_id": candidate.run_id, "command_id": command.command_id}
     await trainer.send(RELEASES.name, (b"main", serving(generation, candidate.ranking, **by)))
-    return Path(candidate.ranking.artefacts["memory"][0])
+    return folders_of(trainer.settings).local(candidate.ranking.artefacts["memory"][0])
 
 
 def fitting(trainer: TrainerProcess) -> list[bool]:

@@ -1,0 +1,159 @@
+"""Folders of a store that is elsewhere, such as a bucket, and the cache of them on this machine."""
+
+import os
+import shutil
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import fsspec
+import structlog
+
+from artefacts.folders import (
+    CONTENTS,
+    KINDS,
+    PARTIAL,
+    Contents,
+    Kind,
+    StoredFolderError,
+    StoredFolders,
+    fault_of,
+    files_of,
+    is_stored,
+    key_of,
+    name_of,
+    sha256_of,
+    unnamed,
+)
+
+log = structlog.get_logger(__name__)
+
+
+class RemoteFolders(StoredFolders):
+    """Below an address that fsspec opens. What is fetched is compared with its sha256 and kept in a cache.
+
+    A folder is there once its ``contents.json`` is, which is put last. The cache holds at most
+    ``cache_bytes``, the one not asked for the longest goes first; who has it open keeps it.
+    """
+
+    def __init__(self, address: str, cache: Path, cache_bytes: int) -> None:
+        self._files, self._root = fsspec.core.url_to_fs(address)
+        self._address = address
+        self._cache = cache
+        self._bound = cache_bytes
+
+    def put(self, kind: Kind, digest: str, folder: Path) -> str:
+        """Keep the files of a folder; see ``StoredFolders``."""
+        name = name_of(kind, digest)
+        key = key_of(name)[0]
+        contents = Contents.of(folder)
+        for relative, path in files_of(folder):  # also what is there: it may be damaged
+            target = f"{self._root}/{key}/{relative}"
+            self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+            self._files.put_file(str(path), target)
+        self._files.pipe_file(f"{self._root}/{key}/{CONTENTS}", contents.to_json())
+        return name
+
+    def local(self, name: str) -> Path:
+        """Return where a folder or a file of it lies in the cache; it is fetched if it is not there."""
+        key, file = key_of(name)
+        place = self._cache / key
+        if fault_of(place) is not None:
+            self._fetch(name, key, place)
+            self._evict(but=place)
+        with suppress(OSError):
+            os.utime(place)
+        return place / file if file else place
+
+    def found(self) -> dict[str, datetime]:
+        """Return what is there; see ``StoredFolders``."""
+        found: dict[str, datetime] = {}
+        for kind in KINDS:
+            with suppress(FileNotFoundError):
+                for path in self._files.ls(f"{self._root}/{kind}", detail=False, refresh=True):
+                    name = name_of(kind, path.rstrip("/").rsplit("/", 1)[-1])
+                    with suppress(FileNotFoundError):
+                        if is_stored(name):
+                            found[name] = self._put_at(key_of(name)[0])
+        return found
+
+    def remove(self, kept: Collection[str], *, kinds: Collection[Kind], before: datetime) -> list[str]:
+        """Remove folders, ``contents.json`` first; see ``StoredFolders``."""
+        gone = unnamed(self.found(), kept, kinds=kinds, before=before)
+        for name in gone:
+            key = key_of(name)[0]
+            with suppress(FileNotFoundError):
+                self._files.rm_file(f"{self._root}/{key}/{CONTENTS}")
+            with suppress(FileNotFoundError):
+                self._files.rm(f"{self._root}/{key}", recursive=True)
+        return gone
+
+    def _fetch(self, name: str, key: str, place: Path) -> None:
+        contents = self._contents(key)
+        if contents is None:
+            raise StoredFolderError(f"{name} is not in the store {self._address}")
+        partial = place.with_name(f"{place.name}.{uuid4().hex}{PARTIAL}")
+        try:
+            for relative, file in contents.files.items():
+                target = partial / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    self._files.get_file(f"{self._root}/{key}/{relative}", str(target))
+                except FileNotFoundError as error:
+                    raise StoredFolderError(f"{relative} of {name} is not in the store") from error
+                if sha256_of(target) != file.sha256:
+                    raise StoredFolderError(f"{relative} of {name} in the store is not what was put there")
+            partial.mkdir(parents=True, exist_ok=True)
+            (partial / CONTENTS).write_bytes(contents.to_json())
+            if place.exists() and fault_of(place) is not None:  # damaged here
+                shutil.rmtree(place, ignore_errors=True)
+            with suppress(OSError):  # another process has fetched the same meanwhile
+                partial.rename(place)
+            if fault := fault_of(place):
+                raise StoredFolderError(f"{place} cannot be used: {fault}")
+            log.info("fetched from the store", name=name, files=len(contents.files))
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _evict(self, *, but: Path) -> None:
+        there = [path for kind in KINDS for path in (self._cache / kind).glob("*") if path.is_dir()]
+        used = sorted((path for path in there if path != but), key=_used, reverse=True)
+        room = self._bound - _bytes(but)
+        for path in used:
+            room -= _bytes(path)
+            if room < 0:
+                away = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL}")
+                with suppress(OSError):
+                    path.rename(away)
+                shutil.rmtree(away, ignore_errors=True)
+                log.info("evicted from the cache of the store", folder=path.name)
+
+    def _contents(self, key: str) -> Contents | None:
+        try:
+            raw = self._files.cat_file(f"{self._root}/{key}/{CONTENTS}")
+        except FileNotFoundError:
+            return None
+        return Contents.parsed(raw, key)
+
+    def _put_at(self, key: str) -> datetime:
+        at: datetime = self._files.modified(f"{self._root}/{key}/{CONTENTS}")
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _bytes(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            found: Any = path.stat()
+            total += found.st_size
+    return total

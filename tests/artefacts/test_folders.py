@@ -1,0 +1,311 @@
+"""Folders in the store: whole or not at all, the same everywhere, removed only when nobody needs them."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from artefacts.collecting import EARLIER, collect, forget, needed
+from artefacts.folders import (
+    AGE,
+    CONTENTS,
+    KINDS,
+    StoredFolderError,
+    StoredFolders,
+    is_stored,
+    name_of,
+    names_of,
+    stored_ranking,
+)
+from artefacts.located import local, open_folders, use_store
+from artefacts.remote_folders import RemoteFolders
+from schemas.releases import Candidate, DeploymentCommand, Ranking, Release, ReleaseState
+
+DIGEST, OTHER = "ab" * 32, "cd" * 32
+FILES = {"model.safetensors": b"weights" * 1000, "1_Pooling/config.json": b"{}", "empty.txt": b""}
+SOON = timedelta(minutes=1)
+
+
+@pytest.fixture(params=["folder", "elsewhere"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> StoredFolders:
+    address = str(tmp_path / "store") if request.param == "folder" else f"memory://{uuid4()}"
+    return open_folders(address, tmp_path / "cache", 1 << 30)
+
+
+def a_folder(place: Path, files: dict[str, bytes] = FILES) -> Path:
+    for name, data in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(data)
+    return place
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    found.pop(CONTENTS)
+    return found
+
+
+def a_release(number: int, state: ReleaseState, digest: str = DIGEST, **fields: object) -> Release:
+    return Release.model_validate(
+        {
+            "generation": number,
+            "model": name_of("models", digest),
+            "model_sha256": digest,
+            "dim": 3,
+            "collection": f"c{number}",
+            "state": state,
+            "at": datetime.now(UTC),
+            **fields,
+        }
+    )
+
+
+def test_what_was_put_is_found_by_its_name(store, tmp_path):
+    name = store.put("models", DIGEST, a_folder(tmp_path / "run" / "model"))
+    assert name == name_of("models", DIGEST)
+    assert read(store.local(name)) == FILES
+    assert store.local(f"{name}/model.safetensors").read_bytes() == FILES["model.safetensors"]
+
+
+def test_a_file_is_a_folder_of_one(store, tmp_path):
+    file = a_folder(tmp_path / "run", {"vectors.npz": b"numbers"}) / "vectors.npz"
+    name = store.put("vectors", DIGEST, file)
+    assert read(store.local(name)) == {"vectors.npz": b"numbers"}
+
+
+def test_what_the_writer_removes_or_replaces_afterwards_stays(store, tmp_path):
+    run = a_folder(tmp_path / "run")
+    name = store.put("models", DIGEST, run)
+    (run / "model.safetensors").unlink()
+    (run / "1_Pooling" / "config.json").unlink()
+    assert read(store.local(name)) == FILES
+
+
+def test_what_is_put_twice_is_there_once(store, tmp_path):
+    run = a_folder(tmp_path / "run")
+    assert store.put("models", DIGEST, run) == store.put("models", DIGEST, run)
+    assert read(store.local(name_of("models", DIGEST))) == FILES
+
+
+@pytest.mark.parametrize("name", ["models", "memories", "rankers", "vectors"])
+def test_what_nobody_put_is_told_by_name(store, name):
+    with pytest.raises(StoredFolderError, match=f"{name}/{DIGEST[:8]}"):
+        store.local(name_of(name, DIGEST))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "store:models/../../etc",
+        f"store:models/{DIGEST}/../x",
+        f"store:models/{DIGEST}/a/b",
+        f"store:pictures/{DIGEST}",
+        f"store:models/{DIGEST.upper()}",
+        f"store:models/{DIGEST}/.hidden",
+        f"models/{DIGEST}",
+        f"store:models/{DIGEST}\n",
+        "",
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_no_name(store, name):
+    assert not is_stored(name)
+    with pytest.raises(StoredFolderError):
+        store.local(name)
+
+
+def test_a_folder_with_a_hidden_file_is_not_put(store, tmp_path):
+    with pytest.raises(StoredFolderError, match="no name of a file"):
+        store.put("models", DIGEST, a_folder(tmp_path / "run", {".git/config": b"x"}))
+    with pytest.raises(StoredFolderError):
+        store.local(name_of("models", DIGEST))
+
+
+@pytest.mark.parametrize("damage", [lambda p: p.unlink(), lambda p: p.write_bytes(b"short")])
+def test_a_damaged_folder_is_refused_and_can_be_put_again(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    store = open_folders(str(tmp_path / "store"), tmp_path / "cache", 1 << 30)
+    name = store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    path = store.local(name) / "model.safetensors"
+    copied = path.read_bytes()
+    path.unlink()
+    path.write_bytes(copied)  # no link to the run's
+    damage(path)
+    with pytest.raises(StoredFolderError, match=r"model\.safetensors"):
+        store.local(name)
+    store.put("models", DIGEST, tmp_path / "run")
+    assert read(store.local(name)) == FILES
+
+
+def test_a_file_of_the_right_size_and_another_content_is_mended_by_putting_it_again(store, tmp_path):
+    name = store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    other = b"W" + FILES["model.safetensors"][1:]
+    if isinstance(store, RemoteFolders):
+        store._files.pipe_file(f"{store._root}/models/{DIGEST}/model.safetensors", other)
+    else:
+        path = store.local(name) / "model.safetensors"
+        path.unlink()
+        path.write_bytes(other)
+    store.put("models", DIGEST, tmp_path / "run")
+    assert read(store.local(name)) == FILES
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_corrupt_object_elsewhere_is_refused_and_a_cached_copy_serves_on(tmp_path, cached):
+    store = RemoteFolders(f"memory://{uuid4()}", tmp_path / "cache", 1 << 30)
+    name = store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    if cached:
+        store.local(name)
+    corrupt = b"W" + FILES["model.safetensors"][1:]
+    store._files.pipe_file(f"{store._root}/models/{DIGEST}/model.safetensors", corrupt)
+    if cached:
+        assert read(store.local(name)) == FILES
+    else:
+        with pytest.raises(StoredFolderError, match=r"model\.safetensors .* is not what was put"):
+            store.local(name)
+        assert list((tmp_path / "cache").rglob("*.part")) == []
+
+
+def test_a_damaged_cache_is_fetched_again(tmp_path):
+    store = RemoteFolders(f"memory://{uuid4()}", tmp_path / "cache", 1 << 30)
+    name = store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    (store.local(name) / "model.safetensors").write_bytes(b"short")
+    assert read(store.local(name)) == FILES
+
+
+def test_the_cache_evicts_what_was_not_used_for_the_longest(tmp_path):
+    store = RemoteFolders(f"memory://{uuid4()}", tmp_path / "cache", 20_000)  # two of three
+    names = [
+        store.put("models", c * 64, a_folder(tmp_path / c, {"w.safetensors": c.encode() * 8_000}))
+        for c in "abc"
+    ]
+    store.local(names[0])
+    time.sleep(0.02)
+    store.local(names[1])
+    time.sleep(0.02)
+    store.local(names[0])
+    held = store.local(names[2]) / "w.safetensors"
+    assert sorted(p.name[0] for p in (tmp_path / "cache" / "models").iterdir()) == ["a", "c"]
+    assert held.stat().st_size == 8_000
+    assert (store.local(names[1]) / "w.safetensors").read_bytes() == b"b" * 8_000
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_a_killed_writer_leaves_a_whole_folder_or_none(tmp_path, after):
+    source = a_folder(tmp_path / "run", {f"f{n}.safetensors": bytes(200_000) for n in range(60)})
+    script = textwrap.dedent(
+        f"""
+        import os, pathlib
+        from artefacts.located import open_folders
+        os.link = None  # copies, which take longer
+        def refuse(*_): raise OSError
+        os.link = refuse
+        print("go", flush=True)
+        store = open_folders({str(tmp_path / "store")!r}, pathlib.Path({str(tmp_path / "cache")!r}), 1 << 30)
+        while True:
+            store.put("models", {DIGEST!r}, pathlib.Path({str(source)!r}))
+            store.remove((), kinds=("models",), before=__import__("datetime").datetime.max.replace(
+                tzinfo=__import__("datetime").UTC))
+        """
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(after)
+        writer.send_signal(signal.SIGKILL)
+    store = open_folders(str(tmp_path / "store"), tmp_path / "cache", 1 << 30)
+    name = name_of("models", DIGEST)
+    try:
+        found = store.local(name)
+    except StoredFolderError:
+        store.put("models", DIGEST, source)
+        found = store.local(name)
+    assert len(read(found)) == 60
+    later = datetime.now(UTC) + SOON
+    assert store.remove([name], kinds=KINDS, before=later) == []
+    assert [p.name for p in (tmp_path / "store" / "models").iterdir()] == [DIGEST]  # no leftovers
+
+
+def test_what_is_needed_or_new_stays(store, tmp_path):
+    for digest in (DIGEST, OTHER):
+        store.put("models", digest, a_folder(tmp_path / digest))
+    now = datetime.now(UTC)
+    releases = [a_release(1, ReleaseState.RELEASED)]
+    assert collect(store, releases, now=now) == []  # the other one may be about to be named
+    assert collect(store, [], now=now + AGE + SOON) == []  # nothing is known
+    assert collect(store, releases, now=now + AGE + SOON) == [name_of("models", OTHER)]
+    assert read(store.local(name_of("models", DIGEST))) == FILES
+    with pytest.raises(StoredFolderError):
+        store.local(name_of("models", OTHER)) if not isinstance(store, RemoteFolders) else store._fetch(
+            name_of("models", OTHER), f"models/{OTHER}", tmp_path / "again"
+        )
+
+
+def test_what_was_put_again_is_new(store, tmp_path):
+    run = a_folder(tmp_path / "run")
+    store.put("models", DIGEST, run)
+    time.sleep(0.05)
+    between = datetime.now(UTC)
+    time.sleep(0.05)
+    store.put("models", DIGEST, run)
+    assert store.remove((), kinds=KINDS, before=between) == []
+
+
+def test_what_stands_and_the_newest_that_served_are_needed():
+    digests = [f"{n:064x}" for n in range(20)]
+    dropped = [a_release(n, ReleaseState.DROPPED, digests[n]) for n in range(1, 10)]
+    memory = {"memory": (name_of("memories", OTHER), OTHER)}
+    live = a_release(12, ReleaseState.RELEASED, digests[12], ranking=Ranking(artefacts=memory))
+    failed = a_release(11, ReleaseState.FAILED, digests[11])
+    found = needed([*dropped, live, failed])
+    last = {name_of("models", digests[n]) for n in range(10 - EARLIER, 10)}
+    assert found == {*last, name_of("models", digests[12]), name_of("memories", OTHER)}
+
+
+def test_a_release_names_the_vectors_that_it_is_built_from():
+    command = DeploymentCommand(
+        command_id="c",
+        action="promote",
+        candidate=Candidate(
+            model=name_of("models", DIGEST),
+            model_sha256=DIGEST,
+            dim=3,
+            vectors=f"{name_of('vectors', DIGEST)}/vectors.npz",
+        ),
+    )
+    found = names_of(a_release(1, ReleaseState.BUILDING, command=command))
+    assert found == {name_of("models", DIGEST), name_of("vectors", DIGEST)}
+
+
+def test_when_somebody_is_forgotten_only_what_serves_keeps_its_memory(store, tmp_path):
+    for digest in (DIGEST, OTHER):
+        store.put("memories", digest, a_folder(tmp_path / digest))
+        store.put("rankers", digest, tmp_path / digest)
+    serves = Ranking(artefacts={"memory": (name_of("memories", DIGEST), DIGEST)})
+    gone = forget(store, [serves], now=datetime.now(UTC) + SOON)
+    assert gone == [name_of("memories", OTHER)]
+
+
+def test_artefacts_of_a_ranking_are_named_by_their_digest():
+    lies = Ranking(artefacts={"memory": ("/runs/1/memory", DIGEST), "ranker": ("/runs/1/ranker", OTHER)})
+    named = stored_ranking(lies)
+    assert named.artefacts == {
+        "memory": (name_of("memories", DIGEST), DIGEST),
+        "ranker": (name_of("rankers", OTHER), OTHER),
+    }
+    assert stored_ranking(named) == named
+
+
+def test_a_path_is_a_path_and_a_name_is_looked_up_in_the_store_that_was_told(tmp_path):
+    store = open_folders(str(tmp_path / "store"), tmp_path / "cache", 1 << 30)
+    name = store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    use_store(store)
+    assert local(str(tmp_path / "run")) == tmp_path / "run"
+    assert read(local(name)) == FILES

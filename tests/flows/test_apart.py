@@ -1,0 +1,124 @@
+"""Four processes with four data directories share Kafka, Milvus and the store, and nothing else.
+
+``SEARCHLOOP_TEST_STORE``: the address of another store, such as an empty bucket.
+"""
+
+import os
+import shutil
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from artefacts.folders import is_stored
+from broker.requesting import open_requester
+from broker.topics import ensure_topics
+from commands.support.asking import ask
+from commands.support.topic_state import read_releases
+from schemas.releases import Release
+from schemas.search import SearchRequest, Status
+from schemas.settings import Settings
+from tests.flows.shop_records import JARGON, TARGET, VISITS, products, visits
+from tests.flows.turning import ask_for_run, feed
+from tests.processes import SearchloopProcess, run_verb
+from tests.waiting import until
+
+pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
+
+NAMES = ("stream", "indexer", "searcher", "trainer")
+Stack = dict[str, SearchloopProcess]
+
+
+@pytest.fixture
+def stack(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterator[Stack]:
+    with ExitStack() as held:
+        yield {
+            name: held.enter_context(
+                SearchloopProcess(
+                    name,
+                    settings_env(
+                        data_dir=tmp_path / name,
+                        # Reached as a bucket is: by fsspec, through a cache
+                        artefacts=os.environ.get("SEARCHLOOP_TEST_STORE") or f"local://{tmp_path}/store",
+                        refresh_every="PT5S",
+                        max_latency_ratio=1000,
+                        http_port=0,
+                    ),
+                )
+            )
+            for name in NAMES
+        }
+
+
+async def generations(settings: Settings) -> dict[int, Release]:
+    return {r.generation: r for r in (await read_releases(settings))[1]}
+
+
+async def live_of(settings: Settings) -> Release:
+    live, _ = await read_releases(settings)
+    assert live is not None
+    return live.live
+
+
+async def answered(settings: Settings) -> tuple[int, list[str]]:
+    async with open_requester(settings, settings.topic("search-responses")) as requester:
+        request = SearchRequest(request_id=uuid.uuid4().hex, user_query=JARGON, timeout_ms=240_000)
+        response, _ = await ask(requester, settings, request)
+    assert response.status is Status.OK, response
+    return response.generation or 0, [hit.product_id for hit in response.hits]
+
+
+def named(release: Release) -> list[str]:
+    return [release.model, *(name for name, _ in release.ranking.artefacts.values())]
+
+
+def forget_files_of(data_dir: Path) -> None:
+    for path in data_dir.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+
+
+async def test_what_is_learnt_reaches_a_searcher_that_shares_no_disk(stack: Stack, tmp_path: Path) -> None:
+    settings = stack["searcher"].settings
+    await ensure_topics(settings)
+    for process in stack.values():
+        process.start()
+    records = [*products(), *visits(datetime.now(UTC), first=0, last=VISITS)]
+    await feed(settings, records)
+
+    async def refreshed() -> Release | None:
+        found = (await generations(settings)).values()
+        return next((r for r in found if r.kind == "refresh" and r.ranking.artefacts), None)
+
+    remembering = await until(refreshed, "a refresh that remembers")
+    assert all(is_stored(name) for name in named(remembering)[1:])
+    await ask_for_run(settings)
+
+    async def trained() -> Release | None:
+        found = [r for r in (await generations(settings)).values() if r.generation > 1 and r.kind == "full"]
+        return next((r for r in found if r.state == "released"), None)
+
+    release = await until(trained, "a trained generation")
+    assert all(is_stored(name) for name in named(release))
+    assert str(tmp_path) not in release.to_json().decode()
+
+    # The trainer's disk is lost, and a searcher begins on a new one
+    stack["trainer"].kill()
+    forget_files_of(tmp_path / "trainer")
+    stack["searcher"].stop(signal.SIGKILL)
+    forget_files_of(tmp_path / "searcher")
+    stack["searcher"].start()
+
+    live = await live_of(settings)
+    generation, hits = await answered(settings)
+    assert generation == live.generation
+    assert hits[0] == TARGET
+    assert (tmp_path / "searcher" / "cache" / live.model.removeprefix("store:")).is_dir()
+
+    removed = run_verb(settings, "artefacts", "gc")
+    assert removed["removed"] == []
+    assert (await answered(settings))[1] == hits
