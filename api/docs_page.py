@@ -8,7 +8,7 @@ from typing import Any
 _STYLE = (
     ":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}body{max-width:60rem;margin:2rem auto;"
     "padding:0 1rem}pre{overflow-x:auto;padding:.75rem;border:1px solid}code{font-size:.95em}"
-    "table{border-collapse:collapse}td{padding:.1rem .75rem .1rem 0;vertical-align:top}"
+    "a{color:inherit}table{border-collapse:collapse}td{padding:.1rem .75rem .1rem 0;vertical-align:top}"
 )
 
 
@@ -38,7 +38,8 @@ def _route(method: str, path: str, operation: Mapping[str, Any]) -> str:
         asked += f"<p>Content types: <code>{escape(', '.join(taken))}</code></p>"
     for media in taken.values():
         if "example" in media:
-            asked += f"<pre><code>{escape(json.dumps(media['example'], indent=1))}</code></pre>"
+            example = escape(json.dumps(media["example"], indent=1))
+            asked += f'<pre tabindex="0"><code>{example}</code></pre>'
     codes = "".join(
         f"<tr><td>{code}</td><td>{escape(said['description'])}</td></tr>"
         for code, said in operation["responses"].items()
