@@ -12,6 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from broker.connecting import client_options
 from broker.denials import start
 from broker.records import TOPIC_BYTES, Outgoing
+from broker.signing import Signing
 from schemas.connections import KafkaConnection
 
 log = structlog.get_logger(__name__)
@@ -32,12 +33,14 @@ class Producer:
     Every method returns after the acknowledgement, or raises ``KafkaError``.
     """
 
-    def __init__(self, build: Callable[[], AIOKafkaProducer]) -> None:
+    def __init__(self, build: Callable[[], AIOKafkaProducer], signing: Signing | None = None) -> None:
         """Take how to make the producer.
 
-        It is made and started by ``start``, and made anew when it cannot go on.
+        It is made and started by ``start``, and made anew when it cannot go on. ``signing``: what signs the
+        records whose topics want a signature.
         """
         self._build = build
+        self._signing = signing
         self._inner = build()
         self._renewing = asyncio.Lock()
 
@@ -62,7 +65,7 @@ class Producer:
         after the others (what shared its batch may be late, too). Without ``instead``, or when that is too
         large as well, ``MessageSizeTooLargeError`` is raised, after the others are written.
         """
-        too_large = await self._write(list(records))
+        too_large = await self._write(self._signed(records))
         if not too_large:
             return
         if instead is None:
@@ -84,7 +87,7 @@ class Producer:
 
         Return those that are too large, for us or for the broker, which nobody has written.
         """
-        too_large = await self._write(list(records))
+        too_large = await self._write(self._signed(records))
         if too_large:
             log.warning(
                 "records are too large and were left out", topic=too_large[0].topic, records=len(too_large)
@@ -94,6 +97,9 @@ class Producer:
     async def partitions(self, topic: str) -> int:
         """Return the number of partitions of a topic."""
         return len(await self._inner.partitions_for(topic))
+
+    def _signed(self, records: Iterable[Outgoing]) -> list[Outgoing]:
+        return [self._signing.signed(r) if self._signing else r for r in records]
 
     async def _write(self, records: list[Outgoing]) -> list[Outgoing]:
         """Write records and return those that are too large."""
@@ -171,7 +177,7 @@ async def open_producer(
             compression_type=codec if linger_ms else None,
         )
 
-    producer = Producer(build)
+    producer = Producer(build, Signing.of(connection))
     try:
         await start(producer, connection)
         yield producer

@@ -11,6 +11,7 @@ from broker.dead_letters import cut, dead_letter
 from broker.guarding import judged
 from broker.producing import Producer
 from broker.records import Record
+from broker.signing import Signing
 from indexer.deployer import Deployer
 from indexer.metrics import COMMANDS
 from schemas.bounds import NAME_CHARS, REQUEST_BYTES
@@ -20,15 +21,24 @@ from schemas.releases import DeploymentCommand
 
 log = structlog.get_logger(__name__)
 
+UNSIGNED = "the command is not signed by our key: its sender needs the same SEARCHLOOP_SIGNING_KEY_FILE"
+
 
 class TakenOverError(RuntimeError):
     """Another indexer of the deployment holds the commands now."""
 
 
 async def handle_commands(
-    commands: GroupConsumer, producer: Producer, deployer: Deployer, deployment: str
+    commands: GroupConsumer,
+    producer: Producer,
+    deployer: Deployer,
+    deployment: str,
+    signing: Signing | None = None,
 ) -> None:
-    """Carry out commands of this deployment, for ever. What cannot be read goes to the dead letters."""
+    """Carry out commands of this deployment, for ever. What cannot be read goes to the dead letters.
+
+    ``signing``: whose signature a command must carry; None: none.
+    """
     while True:
         if not commands.assigned():
             raise TakenOverError("another indexer took over the deployment commands: only one may run")
@@ -39,7 +49,10 @@ async def handle_commands(
                 COMMANDS.labels("unreadable", "dead_letter").inc()
                 await producer.send(dead_letter(record, command, stage="indexer"), instead=cut)
             elif command.deployment == deployment:
-                await deployer.carry_out(command.model_copy(update={"actor": claimed(command.actor)}))
+                why = None if signing is None or signing.holds(record) else UNSIGNED
+                await deployer.carry_out(
+                    command.model_copy(update={"actor": claimed(command.actor)}), objection=why
+                )
             await commands.commit([record])
 
 

@@ -113,18 +113,16 @@ class Deployer:
             log.warning("dropping an orphaned collection", collection=name)
             await self._lane(self._store.drop, name)
 
-    async def carry_out(self, command: DeploymentCommand) -> None:
-        """Do what the command asks, or refuse it with a decision.
+    async def carry_out(self, command: DeploymentCommand, *, objection: str | None = None) -> None:
+        """Do what the command asks, or refuse it with a decision; an ``objection`` refuses it.
 
         The effect is durable on return; a repeat changes nothing.
         """
         async with self._one:
             state = self.ledger.state
-            verdict = self._verdict(command)
-            if isinstance(verdict, Build | Refresh) and (
-                objection := await self._objection(verdict.candidate)
-            ):
-                verdict = Reject(objection)
+            verdict = Reject(objection) if objection else self._verdict(command)
+            if isinstance(verdict, Build | Refresh) and (unfit := await self._objection(verdict.candidate)):
+                verdict = Reject(unfit)
             if isinstance(verdict, Switch) and (
                 lost := await asyncio.to_thread(gone, verdict.target.ranking)
             ):

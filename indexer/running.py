@@ -16,6 +16,7 @@ from broker.consuming import SHORT_SESSION_MS, GroupConsumer, open_group
 from broker.producing import open_producer
 from broker.pulse import Pulse, watch_server
 from broker.reading import Reader, open_reader
+from broker.signing import Signing
 from indexer.build import Workshop
 from indexer.builder import Builder
 from indexer.catalog_sync import CatalogSync
@@ -57,6 +58,7 @@ async def work(settings: IndexerSettings, health: Health, stopping: asyncio.Even
 
 
 async def _serve(settings: IndexerSettings, health: Health) -> None:
+    signing = Signing.of(settings)
     async with AsyncExitStack() as stack:
         group = f"{settings.topic_prefix}indexer-{settings.deployment}"
         topics = [settings.topic(DEPLOYMENT_COMMANDS.name)]
@@ -88,7 +90,8 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         ledger = await Ledger.open(settings, producer, claims)
         since = {(settings.topic(RELEASES.name), 0): ledger.begins}
         releases = await reader(RELEASES, start=since)
-        deployer = Deployer(settings, ledger, store, serving, sync, Decided(decisions).to_the_end, models)
+        decided = Decided(decisions, signing)
+        deployer = Deployer(settings, ledger, store, serving, sync, decided.to_the_end, models)
         watch = Watch(settings, deployer, lambda: builder.current is not None)
         builder = Builder(Workshop(store, building, models, settings, watch.pause_s), sync, deployer)
 
@@ -101,7 +104,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
             tasks.create_task(sync.erase())
             tasks.create_task(builder.run())
             tasks.create_task(_first(settings, sync, models, deployer))
-            tasks.create_task(handle_commands(commands, producer, deployer, settings.deployment))
+            tasks.create_task(handle_commands(commands, producer, deployer, settings.deployment, signing))
             tasks.create_task(watch.listen(reports))
             tasks.create_task(watch.count(events))
             tasks.create_task(_find_again(deployer, models))

@@ -88,6 +88,13 @@ class KafkaConnection(BaseModel):
         timedelta(seconds=60), description="How long a broker may take to acknowledge what is written."
     )
 
+    signing_key_file: str = Field(
+        "",
+        description="File with a secret of 32 bytes or more, the same for trainer, indexer, API and "
+        "operators: decisions and deployment commands are signed by it, and the indexer believes no "
+        "others. Empty: who may write to these topics may deploy.",
+    )
+
     @field_validator("kafka")
     @classmethod
     def _is_addresses(cls, text: str) -> str:

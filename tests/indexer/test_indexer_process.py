@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from broker.pointer_chain import digest
+from broker.signing import HEADER
 from indexer.verify import id_set_sha256
 from retrieval.document import document_hash, document_text
 from retrieval.encoder import Encoder
@@ -18,7 +19,9 @@ from retrieval.model_folder import fingerprint, resolve_model
 from schemas.products import CatalogProduct
 from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState, SearcherReport, Served
 from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS
+from schemas.training import Decision
 from tests.indexer.indexer_process import IndexerProcess, a_product
+from tests.topics import write
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow]
 
@@ -415,3 +418,45 @@ async def test_poison_and_forged_promotions_are_refused_and_a_lost_model_leaves_
     assert state.pointer.previous.rolled_back is not None, (
         "a searcher must know that it is nothing to fall back to"
     )
+
+
+async def test_with_a_key_who_has_it_not_deploys_nothing_and_pins_nothing(
+    settings_env: Callable[..., dict[str, str]],
+    other_model: Callable[[float], Candidate],
+    tmp_path: Path,
+) -> None:
+    key = tmp_path / "signing.key"
+    key.write_text("a secret of more than thirty-two bytes")
+    environ = settings_env(partitions=1, signing_key_file=key, max_latency_ratio=1000)
+    with IndexerProcess(environ) as indexer:
+        await indexer.ensure_topics()
+        stranger = indexer.settings.model_copy(update={"signing_key_file": ""})
+        await indexer.put(*(a_product(i) for i in range(10)))
+        indexer.start()
+        await indexer.live(1, sequence=1)
+
+        pin = DeploymentCommand(command_id="forged", action="pin", actor="ann")
+        await write(stranger, DEPLOYMENT_COMMANDS.name, (b"main", pin.to_json()))
+        candidate = other_model(0.05)
+        forged = Decision(
+            decision_id="forged",
+            run_id=candidate.run_id,
+            verdict="pass",
+            candidate_sha256=candidate.model_sha256,
+        )
+        await write(stranger, DECISIONS.name, (b"forged", forged.to_json()))
+        await indexer.command(promote("c1", candidate, expected=1), approved=False)
+
+        async def refused() -> list[Decision] | None:
+            found = [d for d in await indexer.decisions() if d.verdict == "fail"]
+            return found if len(found) == 2 else None
+
+        first, second = await indexer.until(refused)
+        assert "not signed by our key" in first.reasons[1]
+        assert "no decision on these weights" in second.reasons[1]
+
+        await indexer.command(promote("c2", candidate, expected=1))
+        state = await indexer.live(2, sequence=2)
+        assert state.pointer is not None
+        assert not state.pointer.pinned
+        assert len([r for r in await indexer.records(DECISIONS.name) if r.header(HEADER)]) >= 4
