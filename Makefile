@@ -24,7 +24,7 @@ check: setup ## Format, lint, types, architecture, generated files, pages: under
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_kept_files.py tests/test_packaging.py tests/test_compose.py -m "not broker"
+	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_kept_files.py tests/test_packaging.py tests/test_dependencies.py tests/test_compose.py -m "not broker"
 	@$(BIN)/python -m schemas.publish --check
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 

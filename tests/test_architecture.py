@@ -5,16 +5,16 @@ shown to catch a violation that is planted in a small tree.
 """
 
 import ast
-import gc
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from tests.imported import Import, imports_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -136,53 +136,10 @@ HEAVY = frozenset({"torch", "sentence_transformers", "transformers"})
 LOADING = frozenset({"commands/demo.py", "commands/doctor.py", "commands/evaluate.py"})
 
 
-@dataclass(frozen=True)
-class Import:
-    """One imported name, as written, and where. ``inner`` says that it stands in a function."""
-
-    module: str
-    line: int
-    inner: bool
-
-
 @cache
 def tree(root: Path) -> dict[str, tuple[Import, ...]]:
     """Return the imports of every Python file of the packages, by path from the root."""
-    files = [p for name in ALL for p in [*(root / name).rglob("*.py"), root / f"{name}.py"] if p.is_file()]
-    # What earlier tests left may log a traceback when it is collected; in the middle of a parse that breaks
-    # CPython 3.11's (issue 106905).
-    gc.disable()
-    try:
-        return {
-            p.relative_to(root).as_posix(): tuple(imports(p.read_text(encoding="utf-8")))
-            for p in sorted(files)
-        }
-    finally:
-        gc.enable()
-
-
-def imports(source: str) -> Iterator[Import]:
-    """Yield every import of a file, also those under TYPE_CHECKING and in functions.
-
-    Also those by importlib with a literal name.
-    """
-    stack: list[tuple[ast.AST, bool]] = [(ast.parse(source), False)]
-    while stack:
-        node, inner = stack.pop()
-        if isinstance(node, ast.Import):
-            yield from (Import(alias.name, node.lineno, inner) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (
-                Import(f"{'.' * node.level}{node.module or ''}.{alias.name}", node.lineno, inner)
-                for alias in node.names
-            )
-        elif isinstance(node, ast.Call) and re.fullmatch(
-            r"(importlib\.)?import_module|__import__", ast.unparse(node.func)
-        ):
-            name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else "?"
-            yield Import(str(name), node.lineno, inner=True)
-        within = inner or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        stack += [(child, within) for child in ast.iter_child_nodes(node)]
+    return {path: names for name in sorted(ALL) for path, names in imports_of(root, name).items()}
 
 
 def package(path: str) -> str:
