@@ -44,10 +44,7 @@ class Operating:
     ) -> CommandTold | HttpFault:
         """Write a command, unless one of its id is there, and return what became of it within ``wait_s``."""
         known = self.state.commands.get(command.command_id)
-        if known is not None and (known.action, known.target_generation) != (
-            command.action,
-            command.target_generation,
-        ):
+        if known is not None and not _same(known, command):
             return HttpFault(409, "conflict", f"command {command.command_id!r} asked for something else")
         if known is None:
             topic, key = DEPLOYMENT_COMMANDS.name, command.deployment.encode()
@@ -113,3 +110,12 @@ class Operating:
             return None
         message = f"{fault.message.partition(';')[0]}: it may be written; ask again under the same id"
         return replace(fault, message=message)
+
+
+def _same(known: DeploymentCommand, command: DeploymentCommand) -> bool:
+    """Say whether a command is one that was sent before.
+
+    Where a rollback of the model goes is looked up when it is asked for: the first one may have changed it.
+    """
+    moves = command.action == "rollback"
+    return known.action == command.action and (moves or known.target_generation == command.target_generation)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from broker.pointer_chain import digest
 from schemas.events import Erasure
 from schemas.releases import DeploymentCommand, LivePointer
 from schemas.rules import MerchandisingRule
@@ -120,10 +121,30 @@ async def test_what_is_asked_for_is_on_its_topic_once_and_what_makes_no_sense_is
     )
     assert form.code == 415
 
+    await api.send("releases", (b"generation:000002", a_release(2).to_json()))
+
+    async def back() -> Said | None:
+        said = await post("/v1/releases:rollback", as_ann(command_id="c2", model=True))
+        return said if said.code == 202 else None
+
+    gone = await api.until(back, "the other model is known")
+    assert gone.json["target_generation"] == 2
+    later = LivePointer(
+        sequence=2, live=a_release(2), cause="rollback", command_id="c2", follows=[digest(pointer.to_json())]
+    )
+    await api.send("releases", (b"main", later.to_json()))
+    await api.shows(lambda page: page.get("generation") == 2)
+    again = await post("/v1/releases:rollback", as_ann(command_id="c2", model=True, wait_s=30))
+    assert (again.code, again.json["state"]) == (200, "done"), (
+        "it goes elsewhere by now, and is the same wish"
+    )
+
     triggers = [Trigger.from_json(r.value or b"") for r in await api.records("training-triggers")]
     assert [(t.trigger_id == "t/1", t.cancels) for t in triggers] == [(True, None), (False, WAITING)]
     commands = [DeploymentCommand.from_json(r.value or b"") for r in await api.records("deployment-commands")]
-    assert [(c.command_id, c.action, c.actor, c.reason) for c in commands] == [("c1", "pin", "ann", "sale")]
+    assert [(c.command_id, c.action, c.actor, c.reason) for c in commands] == [
+        ("c1", "pin", "ann", "sale"), ("c2", "rollback", "ann", ""),
+    ]  # fmt: skip
     assert commands[0].expires_at
     rules = await api.records("rules")
     assert [r.key for r in rules] == [b"top", b"top", made.encode(), b"top"]
