@@ -35,6 +35,8 @@ class Role(StrEnum):
 PUBLIC_ROLES = frozenset({Role.EVENTS, Role.SEARCH})
 PUBLIC_RECORDS_PER_S = 500.0
 PUBLIC_BODY_BYTES = 1 << 16
+# A record in a quarter of an hour: waiting times stay numbers that a header can hold.
+SLOWEST_PER_S = 0.001
 
 
 class ApiKey(Fact):
@@ -51,7 +53,7 @@ class ApiKey(Fact):
     roles: Annotated[list[Role], Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     origins: Annotated[list[Annotated[str, Field(pattern=_ORIGIN)]], Field(max_length=KEY_ORIGINS)] = []
-    records_per_s: Annotated[float, Field(gt=0)] | None = None
+    records_per_s: Annotated[float, Field(ge=SLOWEST_PER_S)] | None = None
     body_bytes: Annotated[int, Field(ge=1, le=POSTED_BYTES)] | None = None
     actor: Annotated[str, Field(max_length=NAME_CHARS)] = "unknown"
     reason: Annotated[str, Field(max_length=REASON_CHARS)] = ""

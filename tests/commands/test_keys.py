@@ -20,7 +20,7 @@ from tests.topics import read_all, write
         (("--name", "shop", "--role", "all"), "roles"),
         (("--name", "", "--role", "search"), "name"),
         (("--name", "shop"), "--role"),
-        (("--name", "shop", "--role", "search", "--rate", "0"), "records_per_s"),
+        (("--name", "shop", "--role", "search", "--rate", "0.0001"), "records_per_s"),
         (("--name", "shop", "--role", "search", "--max-body", "5000001"), "body_bytes"),
         (("--name", "shop", "--role", "events", "--origin", "shop.example"), "origins"),
         (("--name", "shop", "--role", "events", "--origin", "https://shop.example/cart"), "origins"),
