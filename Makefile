@@ -6,7 +6,7 @@ BENCH ?= replay_clicks search
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs bench generate clean
+.PHONY: help setup demo test check audit docs bench generate clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -20,13 +20,16 @@ demo: setup ## The whole loop on this machine: Kafka, Milvus, four processes, a 
 test: setup ## All tests, WORKERS=3 files at a time; ARGS='-m "not broker and not model and not slow"' for the quick ones
 	@OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=3 $(ARGS)
 
-check: setup ## Format, lint, types, architecture, generated files, pages: under a minute
+check: setup ## Format, lint, types, architecture, licences, generated files, pages: under a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_kept_files.py tests/test_packaging.py tests/test_dependencies.py tests/test_compose.py -m "not broker"
+	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_kept_files.py tests/test_packaging.py tests/test_dependencies.py tests/test_licences.py tests/test_compose.py -m "not broker"
 	@$(BIN)/python -m schemas.publish --check
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+audit: ## Known vulnerabilities of what constraints.txt names, asked over the network; ARGS='--ignore-vuln ID'
+	@PYTHON="$(PYTHON)" .ci/audit $(ARGS)
 
 docs: setup ## The pages of docs/ as a site in build/site; strict, so a dead link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build

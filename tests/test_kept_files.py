@@ -23,6 +23,11 @@ FORBIDDEN_TEXT = tuple(
     )
 )  # fmt: skip
 
+# What stands at the head of a file that was copied from others.
+FOREIGN_TEXT = tuple(
+    "".join(parts) for parts in (("Copyright", " ("), ("SPDX-License", "-Identifier"), ("@lic", "ense"))
+)
+
 
 def kept_files(root: Path) -> list[Path]:
     """Return what git tracks or would track; without git, every file outside of hidden folders."""
@@ -66,6 +71,17 @@ def machine_traces(root: Path) -> list[str]:
     return found
 
 
+def texts_of_others(root: Path) -> list[str]:
+    """Return the files that name a copyright: NOTICE.md says that nothing here is of others."""
+    return [
+        f"{path.relative_to(root)} holds {mark!r}"
+        for path in kept_files(root)
+        if path != root / "LICENSE"
+        for mark in FOREIGN_TEXT
+        if mark in path.read_bytes().decode(errors="replace")
+    ]
+
+
 # What a page names: a file of a folder, or of the root, and perhaps something in it
 # (`stream/agent_steps.py:AttributeStep`), or something in the file named last (`:AggregateStep`).
 NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.\w+|[\w.-]+\.(?:py|toml|yml)|(?=:[\w]+`))(?::(\w+))?`")
@@ -100,6 +116,11 @@ def test_every_name_says_something() -> None:
 
 def test_no_trace_of_a_machine_or_an_index_is_kept() -> None:
     assert machine_traces(ROOT) == []
+
+
+def test_nothing_of_others_is_kept() -> None:
+    assert texts_of_others(ROOT) == []
+    assert "It contains no code and no data of others" in (ROOT / "NOTICE.md").read_text()
 
 
 def test_no_link_is_kept() -> None:
@@ -187,6 +208,12 @@ def test_a_link_is_caught(tmp_path: Path) -> None:
     for command in (["init", "-q"], ["add", "."]):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     assert links(tmp_path) == [".venv"]
+
+
+@pytest.mark.parametrize("mark", FOREIGN_TEXT)
+def test_a_script_of_others_is_caught(mark: str, tmp_path: Path) -> None:
+    (tmp_path / "chart.min.js").write_text(f"/*! {mark} MIT */")
+    assert len(texts_of_others(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("trace", FORBIDDEN_TEXT)
