@@ -6,12 +6,12 @@ BENCH ?= replay_clicks search
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check audit docs bench generate clean
+.PHONY: help setup demo test check audit lock docs bench generate clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-setup: ## Install everything, once; again only when pyproject.toml or constraints.txt change
+setup: ## Install everything, once; again only when pyproject.toml, constraints.txt or requirements.lock change
 	@PYTHON="$(PYTHON)" .ci/setup
 
 demo: setup ## The whole loop on this machine: Kafka, Milvus, four processes, a simulated shop
@@ -30,6 +30,9 @@ check: setup ## Format, lint, types, architecture, licences, generated files, pa
 
 audit: ## Known vulnerabilities of what constraints.txt names, asked over the network; ARGS='--ignore-vuln ID'
 	@PYTHON="$(PYTHON)" .ci/audit $(ARGS)
+
+lock: ## Write requirements.lock, by whose hashes setup installs from then on; asks the index, some minutes
+	@.ci/lock
 
 docs: setup ## The pages of docs/ as a site in build/site; strict, so a dead link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build

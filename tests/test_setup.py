@@ -1,7 +1,9 @@
 """``.ci/setup`` beside itself: two at once, in a copy with a stand-in for pip, which takes minutes."""
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,15 +12,19 @@ from tests.processes import ProcessUnderTest
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = """#!/usr/bin/env bash
 case "$*" in
-*"pip install"*) echo begin >>steps.txt; while [ ! -f go ]; do sleep .05; done; echo end >>steps.txt ;;
-*fcntl*) exec {python} "$@" ;;
+*"pip install"*)
+    echo "$*" >>asked.txt
+    echo begin >>steps.txt; while [ ! -f go ]; do sleep .05; done; echo end >>steps.txt
+    if [ -f pip.txt ]; then cat pip.txt; exit 1; fi ;;
+*fcntl* | *json*) exec {python} "$@" ;;
 esac
 """
 
 
 def copy_to(folder: Path) -> None:
     (folder / ".ci").mkdir()
-    shutil.copy(ROOT / ".ci" / "setup", folder / ".ci")
+    for name in ("setup", "lock"):
+        shutil.copy(ROOT / ".ci" / name, folder / ".ci")
     for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder)
     python = folder / ".venv" / "bin" / "python"
@@ -51,3 +57,60 @@ async def test_a_setup_that_was_killed_holds_up_no_later_one(tmp_path: Path) -> 
     (tmp_path / "go").touch()
     with setup(tmp_path) as later:
         assert later.wait() == 0
+
+
+async def test_a_lock_is_installed_by_its_hashes_and_the_project_after_it(tmp_path: Path) -> None:
+    copy_to(tmp_path)
+    lock_for(tmp_path)
+    (tmp_path / "go").touch()
+    with setup(tmp_path) as locked:
+        assert locked.wait() == 0
+    packages, project = (tmp_path / "asked.txt").read_text().splitlines()
+    assert "--require-hashes --no-deps --only-binary :all: -r requirements.lock" in packages
+    assert project.endswith("--no-deps --no-build-isolation -e .")
+    with setup(tmp_path, "again") as again:
+        assert again.wait() == 0
+    assert len((tmp_path / "asked.txt").read_text().splitlines()) == 2, "done for this very lock"
+
+
+async def test_a_lock_for_other_constraints_is_refused(tmp_path: Path) -> None:
+    copy_to(tmp_path)
+    lock_for(tmp_path)
+    with (tmp_path / "constraints.txt").open("a") as constraints:
+        constraints.write("new==1\n")
+    with setup(tmp_path) as stale:
+        assert stale.wait() == 1
+    assert "requirements.lock was made for another pyproject.toml or constraints.txt" in stale.log()
+    assert not (tmp_path / "asked.txt").exists()
+
+
+async def test_a_file_with_another_hash_is_said_so(tmp_path: Path) -> None:
+    copy_to(tmp_path)
+    lock_for(tmp_path)
+    (tmp_path / "pip.txt").write_text(
+        "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."
+    )
+    (tmp_path / "go").touch()
+    with setup(tmp_path) as other:
+        assert other.wait() == 1
+    assert "a file is not the one that requirements.lock names" in other.log()
+
+
+def lock_for(folder: Path) -> None:
+    """Write a lock as ``.ci/lock`` does, of one package, with a stand-in for what pip reports."""
+    report = {
+        "install": [
+            {"metadata": {"name": "searchloop", "version": "1"}, "download_info": {"dir_info": {}}},
+            {
+                "metadata": {"name": "rich", "version": "15.0.0"},
+                "download_info": {"archive_info": {"hashes": {"sha256": "ab12"}}},
+            },
+        ]
+    }
+    (folder / "build").mkdir()
+    (folder / "build" / "lock.json").write_text(json.dumps(report))
+    (folder / "go").touch()
+    subprocess.run([folder / ".ci" / "lock"], check=True)
+    for left in ("go", "steps.txt", "asked.txt"):
+        (folder / left).unlink()
+    assert (folder / "requirements.lock").read_text().splitlines()[1:] == ["rich==15.0.0 --hash=sha256:ab12"]
