@@ -92,7 +92,7 @@ def disagreements(root: Path, project: Mapping[str, Any]) -> list[str]:
             if not packages & admitted
         ]
         found += [
-            f"{table} of pyproject.toml name {package}, which nobody imports: drop it, or say why here"
+            f"{table} of pyproject.toml name {package}: nobody imports it; drop it, or say why in UNIMPORTED"
             for package in declared - UNIMPORTED.keys() - set().union(*owned.values())
         ]
         found += [
@@ -116,8 +116,8 @@ def test_each_reason_is_for_a_dependency() -> None:
 @pytest.mark.parametrize(
     ("path", "source", "dependencies", "dev", "sentence"),
     [
-        ("media/a.py", "", ["pillow>=2"], [], "dependencies of pyproject.toml name pillow, which nobody"),
-        ("tests/a.py", "import PIL", ["pillow"], [], "name pillow, which nobody imports"),
+        ("media/a.py", "", ["pillow>=2"], [], "dependencies of pyproject.toml name pillow: nobody imports"),
+        ("tests/a.py", "import PIL", ["pillow"], [], "name pillow: nobody imports"),
         ("tests/a.py", "", [], ["hypothesis"], "the extra dev of pyproject.toml name hypothesis"),
         ("media/a.py", "from PIL import Image", [], [], "media/a.py:1 imports PIL, which dependencies"),
         ("media/a.py", "import yaml", [], ["pyyaml"], "media/a.py:1 imports yaml, which dependencies"),
