@@ -32,7 +32,7 @@ from retrieval.encoder import Encoder
 from retrieval.index import VectorStore, collection_name
 from retrieval.model_folder import resolve_model
 from schemas.bounds import FILTER_CHARS, FILTER_VALUES, REQUEST_BYTES
-from schemas.connections import KafkaConnection
+from schemas.connections import KafkaConnection, MilvusConnection
 from schemas.search import SearchRequest
 from schemas.settings import BUNDLED_MODEL, SearcherSettings
 
@@ -128,7 +128,7 @@ async def measure(
         }  # fmt: skip
         settings = SearcherSettings.load(env)
         await ensure_topics(settings)
-        store = held.enter_context(VectorStore(milvus))
+        store = held.enter_context(VectorStore(MilvusConnection(milvus=milvus)))
         name = collection_name("crowd", 1)
         await asyncio.to_thread(fill, store, name, ground, 1)
         await publish(settings, encoder, name, ground, 1)

@@ -36,6 +36,7 @@ from retrieval.narrowing import nearest
 from retrieval.traits import NO_TRAITS
 from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex, words_of
+from schemas.connections import MilvusConnection
 from schemas.products import CatalogProduct
 from schemas.search import Filter, ScoredHit
 
@@ -144,7 +145,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="searchloop-filters-") as folder,
         SERVERS[args.backend](Path(folder)) as server,
-        VectorStore(server.address) as store,
+        VectorStore(MilvusConnection(milvus=server.address)) as store,
     ):
         name, filled = collection_name("filters", 1), time.monotonic()
         store.create(name, DIM)

@@ -47,7 +47,7 @@ from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder
 from retrieval.index import VectorStore, collection_name
 from retrieval.model_folder import resolve_model
-from schemas.connections import KafkaConnection
+from schemas.connections import KafkaConnection, MilvusConnection
 from schemas.settings import BUNDLED_MODEL, SearcherSettings
 from searcher.encoding import serving_encoder
 
@@ -72,7 +72,7 @@ async def measure(
     """Serve a ground on ``servers``, a Milvus and a broker, each way; return a row per number in flight."""
     milvus, _ = (server.address for server in servers)
     rows = []
-    with VectorStore(milvus) as store:
+    with VectorStore(MilvusConnection(milvus=milvus)) as store:
         name = collection_name(f"bench_{backend}_{len(ground.products)}", 1)
         started = time.monotonic()
         await asyncio.to_thread(fill, store, name, ground, 1)

@@ -122,7 +122,7 @@ async def _measure(
     live: Live[LoadedRelease] = Live()
     found, stopping, changed = SwapFindings(), asyncio.Event(), asyncio.Event()
     wrong_before = _foreign_hits()
-    with VectorStore(settings.milvus) as store, ThreadPoolExecutor(1) as loading:
+    with VectorStore(settings) as store, ThreadPoolExecutor(1) as loading:
         recent, counts, searcher_id = Recent(), Counts(), new_searcher_id()
         words = CatalogWords(settings)
         follower = Follower(

@@ -1,8 +1,8 @@
 """The Milvus server of the wheel as a child process, its whole state in one folder.
 
-Inside it are etcd, log and storage. For tests and benchmarks of the server path (HNSW). It has no password,
-and its ports listen on every interface of the machine, which its configuration cannot change (it only tells
-others the address 127.0.0.1): never run it where strangers reach the machine.
+Inside it are etcd, log and storage. For tests and benchmarks of the server path (HNSW). By default it has no
+password, and its ports listen on every interface of the machine, which its configuration cannot change (it
+only tells others the address 127.0.0.1): never run it where strangers reach the machine.
 """
 
 import http.client
@@ -50,14 +50,18 @@ _PACE = {
 
 
 class MilvusServer(LocalServer):
-    """The server. ``port`` None takes the folder's last one, or a free one; a given port must be free."""
+    """The server. ``port`` None takes the folder's last one, or a free one; a given port must be free.
+
+    ``authorization``: it asks for user and password, at first ``root:Milvus``.
+    """
 
     name: ClassVar[str] = "milvus-server"
     # Its own way to stop takes 10 s and ends in a panic; it is crash-safe
     stop_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
-    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+    def __init__(self, data_dir: Path, port: int | None = None, *, authorization: bool = False) -> None:
         super().__init__(data_dir.absolute())
+        self._authorization = authorization
         self._wanted = port
         self._ports: dict[str, int] = {}
 
@@ -90,6 +94,7 @@ class MilvusServer(LocalServer):
             "etcd_data_dir": storage / "etcd",
             "local_storage_dir": storage,
             "rocksmq_data_dir": storage / "rocksmq",
+            "authorization_enabled": str(self._authorization).lower(),
         }
         etcd = _ETCD.format(
             folder=storage / "etcd",

@@ -37,6 +37,7 @@ _NICENESS = {"trainer": 10}  # training takes what the others leave
 _SERVER_QUIET_S = 120.0
 _STOP_DEADLINE_S = 15.0
 _LOOK_S = 2.0
+_SERVERS = (f"{PREFIX}KAFKA", f"{PREFIX}MILVUS")
 _ROOT = str(Path(__file__).absolute().parents[1])
 
 
@@ -63,7 +64,9 @@ class Supervisor:
         self.data_dir = data_dir.absolute()
         self.kafka = ""
         self.milvus = ""
-        self._environ = {**os.environ, **(env or {})}
+        # A server that is named by nothing is one of our own
+        named = {**os.environ, **(env or {})}
+        self._environ = {name: text for name, text in named.items() if text or name not in _SERVERS}
         self._names = tuple(processes)
         self._commands = dict(commands or {})
         self._ports = (kafka_port, milvus_port)
@@ -183,7 +186,8 @@ class Supervisor:
         await self.stop()
 
     async def _kafka(self) -> str:
-        if given := self._environ.get(f"{PREFIX}KAFKA"):
+        if f"{PREFIX}KAFKA" in self._environ:
+            given = Settings.load(self._environ).kafka
             await require_kafka(given)
             return given
         jars = self._environ.get(f"{PREFIX}KAFKA_JARS")
@@ -192,7 +196,8 @@ class Supervisor:
         )
 
     async def _milvus(self) -> str:
-        if given := self._environ.get(f"{PREFIX}MILVUS"):
+        if f"{PREFIX}MILVUS" in self._environ:
+            given = Settings.load(self._environ).milvus  # without user and password: it is shown
             await require_milvus(given)
             return given
         return await self._start_server(EmbeddedMilvus(self.data_dir / "milvus", self._ports[1]))
@@ -221,7 +226,8 @@ class Supervisor:
         return server.address
 
     def _settings(self, name: str) -> Settings:
-        where = {"kafka": self.kafka, "milvus": self.milvus} if self.kafka else {}
+        ours = {"kafka": self.kafka, "milvus": self.milvus} if self.kafka else {}
+        where = {key: at for key, at in ours.items() if PREFIX + key.upper() not in self._environ}
         return PROCESS_SETTINGS.get(name, Settings).load(
             self._environ, data_dir=self.data_dir, http_port=0, **where
         )

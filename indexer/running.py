@@ -81,7 +81,7 @@ async def _serve(settings: IndexerSettings, health: Health) -> None:
         )
         decisions = await reader(DECISIONS)
         health.detail = {"waiting": f"for Milvus at {redacted(settings.milvus)}"}
-        store = stack.enter_context(await serving(VectorStore, settings.milvus))
+        store = stack.enter_context(await serving(VectorStore, settings))
         milvus = Pulse("Milvus")
         health.faults["milvus"] = milvus.fault
 

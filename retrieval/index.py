@@ -12,19 +12,21 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from grpc import RpcError  # type: ignore[import-untyped] # ships no types
+from grpc import RpcError, StatusCode  # type: ignore[import-untyped] # ships no types
 from pymilvus import DataType, MilvusClient, MilvusException
 from pymilvus.client.types import LoadState
 
 from retrieval.faults import NOT_LOADED, StoreError, meaning
 from retrieval.filters import among, expression, literal
 from retrieval.naming import collection_name, collection_prefix, is_generation_name
-from retrieval.profile import PROFILES, Backend, backend_of
+from retrieval.profile import Backend, backend_of, profile_of
 from retrieval.rows import MAX_BYTES, SHOWN, IndexHit, Row, check_vectors, from_entity, to_entities, to_found
+from schemas.connections import MilvusConnection
 from schemas.hidden import redacted
 from schemas.search import Filter
 
@@ -34,13 +36,13 @@ T = TypeVar("T")
 
 VECTOR = "vector"
 _FIELDS = ["product_id", "generation", *SHOWN, "price", "version"]
+REFUSED = {StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED}
 _NO_ALIAS = frozenset({100, 1600})
 _PAGE = 1000
 _IDS_PAGE = 10_000
-_SLOW_S = 300.0
 MIN_TIMEOUT_S = 0.05
 ANSWER_S = 5.0
-_STRONG: dict[str, Any] = {"consistency_level": "Strong", "timeout": 60.0}
+_STRONG: dict[str, Any] = {"consistency_level": "Strong"}
 # pymilvus pings every 10 s even when idle, and Lite cuts such a connection off (GOAWAY too_many_pings).
 _GRPC = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls": False}
 
@@ -48,16 +50,22 @@ _GRPC = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls
 class VectorStore:
     """A connection. May be shared by threads; each collection has one writer at a time, wherever it runs."""
 
-    def __init__(self, uri: str, *, deadline_s: float = 60.0) -> None:
-        """Connect, and wait up to the deadline for a server that is still starting. Raises ``StoreError``."""
+    def __init__(self, connection: MilvusConnection, *, deadline_s: float = 60.0) -> None:
+        """Connect, and wait up to the deadline for a server that is still starting.
+
+        Raises ``StoreError``, at once when the server does not take us for who we say.
+        """
         # It logs a traceback for every error that it also raises
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         self._load_lock = threading.Lock()
-        self._client, version = _connect(uri, deadline_s)
-        self.uri = uri
+        self._client, version = _connect(connection, deadline_s)
+        self._read_s = connection.milvus_read_timeout.total_seconds()
+        self._write_s = connection.milvus_write_timeout.total_seconds()
+        self._strong = _STRONG | {"timeout": self._read_s}
+        self._replicas = connection.milvus_replicas
         self.version = version
         self.backend: Backend = backend_of(version)
-        self._profile = PROFILES[self.backend]
+        self._profile = profile_of(self.backend, connection)
         self._dims: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -91,7 +99,7 @@ class VectorStore:
         schema.add_field("price", DataType.DOUBLE)
         self._do(
             lambda: self._client.create_collection(
-                name, schema=schema, consistency_level="Bounded", timeout=_SLOW_S
+                name, schema=schema, consistency_level="Bounded", timeout=self._write_s
             )
         )
         self._dims[name] = dim
@@ -104,7 +112,7 @@ class VectorStore:
         """
         entities = to_entities(rows, self.dim(name))
         if entities:
-            self._do(lambda: self._client.upsert(name, entities, timeout=_SLOW_S))
+            self._do(lambda: self._client.upsert(name, entities, timeout=self._write_s))
 
     def delete(self, name: str, ids: Sequence[str]) -> None:
         """Delete by id; ids that are not there are ignored.
@@ -113,14 +121,14 @@ class VectorStore:
         """
         for start in range(0, len(ids), _PAGE):
             condition = among(ids[start : start + _PAGE])
-            self._do(partial(self._client.delete, name, filter=condition, timeout=_SLOW_S))
+            self._do(partial(self._client.delete, name, filter=condition, timeout=self._write_s))
 
     def flush(self, name: str) -> None:
         """Seal what was written.
 
         Only in a build or before anybody searches: on Lite rows vanish for a moment meanwhile.
         """
-        self._do(lambda: self._client.flush(name, timeout=_SLOW_S))
+        self._do(lambda: self._client.flush(name, timeout=self._write_s))
 
     def build_index(self, name: str) -> None:
         """Build the vector index, after the rows were written and flushed; harmless when there is one.
@@ -131,17 +139,21 @@ class VectorStore:
             return  # Lite refuses a second one, and indexes later rows by the first
         params = MilvusClient.prepare_index_params()
         params.add_index(VECTOR, index_type=self._profile.index, metric_type="IP", params=self._profile.build)
-        self._do(lambda: self._client.create_index(name, params, timeout=_SLOW_S))
+        self._do(lambda: self._client.create_index(name, params, timeout=self._write_s))
 
     def load(self, name: str) -> None:
         """Make a collection searchable; harmless when it is.
 
         One at a time: Lite loses writes when two threads open it at once. Waits for as long as it gets on:
-        raises ``StoreError`` once ``_SLOW_S`` went by without progress.
+        raises ``StoreError`` once ``milvus_write_timeout`` went by without progress.
         """
         with self._load_lock:
             while_it_moves(
-                lambda: self._do(lambda: self._client.load_collection(name, timeout=_SLOW_S)),
+                lambda: self._do(
+                    lambda: self._client.load_collection(
+                        name, replica_number=self._replicas, timeout=self._write_s
+                    )
+                ),
                 lambda: self._percent(name),
             )
 
@@ -160,7 +172,7 @@ class VectorStore:
         On Lite rows may count twice after a crash, until the next flush; ``ids`` is exact.
         """
         found = self._loaded(
-            name, partial(self._client.query, name, filter="", output_fields=["count(*)"], **_STRONG)
+            name, partial(self._client.query, name, filter="", output_fields=["count(*)"], **self._strong)
         )
         return int(found[0]["count(*)"])
 
@@ -173,7 +185,7 @@ class VectorStore:
         # Each orders by id
         ordered = {"iterator": "True"} if self.backend == "lite" else {"reduce_stop_for_best": "True"}
         read = partial(
-            self._client.query, name, output_fields=["product_id"], limit=page, **ordered, **_STRONG
+            self._client.query, name, output_fields=["product_id"], limit=page, **ordered, **self._strong
         )
         found: set[str] = set()
         condition = ""
@@ -189,7 +201,7 @@ class VectorStore:
 
         ``newest``: also what was written a moment ago, for which a server waits.
         """
-        how, end = _STRONG if newest else {}, time.monotonic() + timeout_s
+        how, end = self._strong if newest else {}, time.monotonic() + timeout_s
         by_id: dict[str, Row] = {}
         for start in range(0, len(ids), _PAGE):
             condition = among(ids[start : start + _PAGE])
@@ -365,20 +377,58 @@ def while_it_moves(call: Callable[[], T], progress: Callable[[], int]) -> T:
             before = now
 
 
-def _connect(uri: str, deadline_s: float) -> tuple[MilvusClient, str]:
+def _connect(connection: MilvusConnection, deadline_s: float) -> tuple[MilvusClient, str]:
     end = time.monotonic() + deadline_s
     pause_s = 0.1
+    options = _options(connection)
     while True:
         try:
-            client = MilvusClient(uri, timeout=10.0, grpc_options=_GRPC)
+            client = MilvusClient(**options)
             return client, str(client.get_server_version(timeout=10.0))
         except (MilvusException, RpcError) as error:
+            if _is_refused(error):
+                raise StoreError(
+                    f"Milvus at {redacted(connection.milvus)} refuses us: wrong user, password or API key in "
+                    "SEARCHLOOP_MILVUS_TOKEN, or no right on the database"
+                ) from None
             if time.monotonic() + pause_s > end:
                 raise StoreError(
-                    f"no Milvus at {redacted(uri)} within {deadline_s:.0f} s: {error}", retryable=True
+                    f"no Milvus at {redacted(connection.milvus)} within {deadline_s:.0f} s: "
+                    f"{redacted(str(error))}",
+                    retryable=True,
                 ) from error
         time.sleep(pause_s)
         pause_s = min(2.0, pause_s * 1.6)
+
+
+def _options(connection: MilvusConnection) -> dict[str, Any]:
+    """Return what a client is made with. Raises ``StoreError`` for a file that cannot be read."""
+    options: dict[str, Any] = {"uri": connection.milvus, "timeout": 10.0, "grpc_options": _GRPC}
+    try:
+        if token := connection.token():
+            options["token"] = token
+        if connection.milvus_ca:
+            Path(connection.milvus_ca).read_bytes()
+            options["server_pem_path"] = connection.milvus_ca
+    except OSError as error:
+        raise StoreError(f"milvus: {error.filename} cannot be read: {error.strerror}") from error
+    if connection.milvus_database:
+        options["db_name"] = connection.milvus_database
+    return options
+
+
+def _is_refused(error: BaseException | None) -> bool:
+    """Say whether a server does not know us: it will not change its mind.
+
+    The client says of every fault that it could not connect; what the server said lies behind it.
+    """
+    seen: set[int] = set()  # the client raises errors from themselves
+    while error is not None and id(error) not in seen:
+        if isinstance(error, RpcError) and error.code() in REFUSED:
+            return True
+        seen.add(id(error))
+        error = error.__cause__
+    return False
 
 
 def _translated(error: Exception) -> StoreError:

@@ -3,8 +3,11 @@
 The reasons and the measurements are those of the lab notes.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from schemas.connections import MilvusConnection
 
 Backend = Literal["lite", "server"]
 
@@ -18,13 +21,22 @@ class Profile:
 
     index: str
     build: dict[str, Any]
-    search: dict[str, int]
+    search: dict[str, Any]
 
 
 PROFILES: dict[Backend, Profile] = {
     "lite": Profile("IVF_FLAT", {"params": {"nlist": 128}}, {"nprobe": 128}),  # every list is probed: exact
     "server": Profile("HNSW", {"M": 32, "efConstruction": 256}, {"ef": 256}),
 }
+
+
+def profile_of(backend: Backend, connection: MilvusConnection) -> Profile:
+    """Return how this one is built and searched: as the settings say, or by its backend."""
+    if not connection.milvus_index:
+        return PROFILES[backend]
+    build = json.loads(connection.milvus_index_params or "{}")
+    search = json.loads(connection.milvus_search_params or "{}")
+    return Profile(connection.milvus_index, {"params": build} if backend == "lite" else build, search)
 
 
 def backend_of(version: str) -> Backend:

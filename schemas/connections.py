@@ -4,11 +4,13 @@ Part of the settings of every process. What is secret is a ``SecretStr``: it is 
 logged, and goes nowhere but to the client library and to child processes.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -144,11 +146,88 @@ class KafkaConnection(BaseModel):
 
 
 class MilvusConnection(BaseModel):
-    """One Milvus, and who we are to it."""
+    """One Milvus, and who we are to it. The only thing from which a client of Milvus is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    milvus: str = Field("http://127.0.0.1:19530", description="Address of Milvus.")
+    milvus: str = Field(
+        "http://127.0.0.1:19530",
+        description="Address of Milvus; https for TLS. A user and a password in it count as `milvus_token`.",
+    )
+    milvus_token: SecretStr = Field(_SECRET, description="An API key, or user:password.")
+    milvus_token_file: str = Field("", description="File that holds it instead.")
+    milvus_database: str = Field("", description="Database in which the collections lie; empty: the default.")
+    milvus_ca: str = Field(
+        "", description="PEM file of the authority that signs Milvus' certificate; empty: the usual ones."
+    )
+    milvus_read_timeout: Timeout = Field(
+        timedelta(seconds=60), description="How long a call may take that reads rows. A search has its own."
+    )
+    milvus_write_timeout: Timeout = Field(
+        timedelta(seconds=300),
+        description="How long one may take that writes, builds an index or loads; a load that gets on may.",
+    )
+    milvus_index: str = Field(
+        "",
+        pattern=r"^[A-Z0-9_]{0,40}$",
+        description="Type of the vector index of new generations, as DISKANN. Empty: HNSW on a server (M "
+        "32, efConstruction 256, ef 256), IVF_FLAT on Lite.",
+    )
+    milvus_index_params: str = Field(
+        "", description='With `milvus_index`: what it is built with, in JSON: `{"M": 32}`.'
+    )
+    milvus_search_params: str = Field(
+        "", description='With `milvus_index`: what it is searched with, in JSON: `{"ef": 256}`.'
+    )
+    milvus_replicas: int = Field(
+        1, ge=1, le=64, description="Copies of a loaded collection, on as many query nodes of a cluster."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _user_of_the_address(cls, given: object) -> object:
+        """Move user and password from the address to the token: an address is shown."""
+        if not isinstance(given, dict) or not isinstance(address := given.get("milvus"), str):
+            return given
+        if "@" not in address.partition("//")[2].partition("/")[0]:
+            return given
+        scheme, rest = address.split("//", 1)
+        user, place = rest.rsplit("@", 1)
+        token = unquote(user)
+        hide_token(token)
+        return {**given, "milvus": f"{scheme}//{place}", "milvus_token": given.get("milvus_token") or token}
+
+    @field_validator("milvus_index_params", "milvus_search_params")
+    @classmethod
+    def _is_an_object(cls, text: str) -> str:
+        if text and not isinstance(_json(text), dict):
+            raise ValueError("a JSON object is expected")
+        return text
+
+    @model_validator(mode="after")
+    def _has_an_index(self) -> Self:
+        if (self.milvus_index_params or self.milvus_search_params) and not self.milvus_index:
+            raise ValueError("milvus_index: parameters are those of an index: name it")
+        return self
+
+    def token(self) -> str:
+        """Return what Milvus knows us by; empty where it asks nobody. Raises ``OSError`` for its file."""
+        found = secret_of(self.milvus_token, self.milvus_token_file)
+        hide_token(found)
+        return found
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def hide_token(token: str) -> None:
+    """Hide a token as a whole, and its password alone."""
+    hide(token)
+    hide(token.partition(":")[2])
 
 
 def secret_of(value: SecretStr, file: str) -> str:

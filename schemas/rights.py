@@ -113,9 +113,22 @@ _ROWS: dict[str, _Row] = {
         writes=(SEARCH_RESPONSES, SEARCHES, SEARCHER_REPORTS),
         groups=("searcher-{deployment}",),
     ),
-    # It takes records in, asks the searcher, and does what operators ask of it
+    # It takes records in, asks the searcher, and shows and does what operators ask of it
     "api": _Row(
-        reads=(API_KEYS, SEARCH_RESPONSES, RELEASES, DECISIONS, TRAINING_RUNS, RULES, SKIPPED),
+        reads=(
+            API_KEYS,
+            SEARCH_RESPONSES,
+            RELEASES,
+            DECISIONS,
+            TRAINING_RUNS,
+            RULES,
+            SEARCHER_REPORTS,
+            EVENTS,
+            CONTRIBUTIONS,
+            PAIRS,
+            SKIPPED,
+            *_LETTERS,
+        ),
         writes=(*RAW, SEARCH_REQUESTS, TRAINING_TRIGGERS, DEPLOYMENT_COMMANDS, RULES),
     ),
     "operators": _Row(

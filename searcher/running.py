@@ -45,7 +45,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
     changed = asyncio.Event()
     topics = await reply_topics(settings)
     with (
-        await asyncio.to_thread(VectorStore, settings.milvus) as store,
+        await asyncio.to_thread(VectorStore, settings) as store,
         _threads("search", BATCHES) as searching,
         _threads("load", 1) as loading,
     ):

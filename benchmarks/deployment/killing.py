@@ -23,6 +23,7 @@ from broker.errors import BrokerError
 from broker.producing import Producer, open_producer
 from broker.records import Outgoing
 from retrieval.index import StoreError, VectorStore
+from schemas.connections import MilvusConnection
 from schemas.releases import DeploymentCommand
 from schemas.settings import Settings
 from schemas.topics import DECISIONS, DEPLOYMENT_COMMANDS
@@ -187,7 +188,9 @@ class Round:
             state = await asyncio.wait_for(read(self._settings), 20)
             if (problem := unsettled(state, command_id)) is not None:
                 return problem
-            with await asyncio.to_thread(VectorStore, self._stack.milvus.address, deadline_s=5.0) as store:
+            with await asyncio.to_thread(
+                VectorStore, MilvusConnection(milvus=self._stack.milvus.address), deadline_s=5.0
+            ) as store:
                 if (
                     problem := await asyncio.to_thread(
                         disagreement, self._settings, state, store, self._shop.products

@@ -44,6 +44,19 @@ def events(folder: Path) -> list[str]:
     return [" ".join(line.split()[:2]) for line in (folder / "events.txt").read_text().splitlines()]
 
 
+async def test_a_password_in_an_address_reaches_the_processes_and_no_file(stack: Stack, milvus: str) -> None:
+    within = milvus.replace("//", "//root:planted-secret@")
+    async with stack({"SEARCHLOOP_MILVUS": within}, stream="plain") as running:
+        await running.ready(180)
+        runtime = read_runtime(running.data_dir)
+        assert runtime is not None
+        assert runtime.milvus == milvus
+        told = running._settings("stream")
+        assert (told.milvus, told.token()) == (milvus, "root:planted-secret")
+        files = [path for path in running.data_dir.rglob("*") if path.is_file()]
+        assert not [path for path in files if b"planted-secret" in path.read_bytes()]
+
+
 async def test_processes_are_started_in_order_told_where_the_servers_are_and_stopped_in_reverse(
     stack: Stack, kafka: str
 ) -> None:

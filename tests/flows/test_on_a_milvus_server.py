@@ -119,7 +119,7 @@ async def _all_answered(settings: Settings) -> bool:
 async def _alias_and_index_are_those_of_the_live_generation(settings: Settings) -> None:
     live, _ = await read_releases(settings)
     assert live is not None
-    with VectorStore(settings.milvus) as store:
+    with VectorStore(settings) as store:
         assert store.backend == "server"
         (alias,) = store._client.list_aliases(live.live.collection)["aliases"]
         assert store.alias_target(alias) == live.live.collection

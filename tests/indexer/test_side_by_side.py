@@ -18,7 +18,7 @@ from indexer.running import share_of
 from indexer.state import State
 from retrieval.index import VectorStore
 from retrieval.naming import collection_name, collection_prefix, earlier_prefix
-from schemas.connections import KafkaConnection
+from schemas.connections import KafkaConnection, MilvusConnection
 from schemas.releases import LivePointer
 from schemas.settings import IndexerSettings
 from schemas.topics import RELEASES
@@ -46,7 +46,7 @@ async def opened(kafka: str) -> AsyncIterator[Opener]:
 
 @pytest.fixture
 def store(milvus: str) -> VectorStore:
-    return VectorStore(milvus)
+    return VectorStore(MilvusConnection(milvus=milvus))
 
 
 async def published(ledger: Ledger, deployment: str, generation: int, collection: str) -> State:

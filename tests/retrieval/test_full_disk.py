@@ -7,6 +7,7 @@ import pytest
 
 from embedded.milvus import EmbeddedMilvus
 from retrieval.index import StoreError, VectorStore, collection_name
+from schemas.connections import MilvusConnection
 from tests.retrieval.small_index import catalogue, fill
 from tests.small_disk import fill as fill_disk
 from tests.small_disk import small_disk
@@ -26,7 +27,7 @@ def test_a_build_on_a_full_disk_is_refused_what_serves_stays_whole_and_with_room
         return [hits[0].product_id for hits in found]
 
     with small_disk(tmp_path / "disk", 60) as disk, EmbeddedMilvus(disk / "milvus") as server:
-        with VectorStore(server.address) as store:
+        with VectorStore(MilvusConnection(milvus=server.address)) as store:
             fill(store, live, rows)
             store.create(filled, 16)
             ballast = fill_disk(disk)
@@ -43,7 +44,7 @@ def test_a_build_on_a_full_disk_is_refused_what_serves_stays_whole_and_with_room
             fill(store, after, catalogue(3000, generation=4))
         server.kill()
         server.start()
-        with VectorStore(server.address) as store:
+        with VectorStore(MilvusConnection(milvus=server.address)) as store:
             assert served(store) == [r.product_id for r in rows[:10]]
             assert store.ids(live) == {r.product_id for r in rows}
             assert store.count(after) == 3000

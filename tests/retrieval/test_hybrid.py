@@ -13,6 +13,7 @@ from retrieval.ranker import read_by, write_ranker
 from retrieval.traits import Traits
 from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex, analysis_digest
+from schemas.connections import MilvusConnection
 from schemas.releases import Ranking
 from schemas.search import Filter
 from tests.retrieval.generations import TITLES, build_generation
@@ -64,7 +65,7 @@ def served(milvus: str, words: WordIndex, tmp_path_factory: pytest.TempPathFacto
     ranking = HYBRID.model_copy(
         update={"coefficients": {**COEFFICIENTS, "ranker": 0.2}, "artefacts": artefacts}
     )
-    with VectorStore(milvus) as store:
+    with VectorStore(MilvusConnection(milvus=milvus)) as store:
         release = build_generation(store, "hybrid", 1, model)
         yield LoadedRelease.open(release.model_copy(update={"ranking": ranking}), store, words=words)
         store.drop(release.collection)
@@ -223,7 +224,7 @@ def test_a_changed_product_is_asked_for_again_until_the_index_has_it(milvus: str
         vector = np.array([first, (1 - first**2) ** 0.5], dtype=np.float32)
         return Row("p", vector, 1, f"title {version}", version=version)
 
-    with VectorStore(milvus) as store:
+    with VectorStore(MilvusConnection(milvus=milvus)) as store:
         name = collection_name("rowsof", 1)
         store.create(name, 2)
         try:

@@ -14,6 +14,7 @@ import pytest
 from retrieval.index import IndexHit, Row, StoreError, VectorStore, collection_name
 from retrieval.profile import PROFILES, backend_of
 from retrieval.rows import MAX_BYTES, RowError
+from schemas.connections import MilvusConnection
 from schemas.search import Filter
 from schemas.text import clean_text
 from tests.retrieval.small_index import BRANDS, DIM, catalogue, fill, unit
@@ -31,7 +32,7 @@ SEEN_S = 120.0
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def store(request: pytest.FixtureRequest) -> Iterator[VectorStore]:
-    with VectorStore(request.getfixturevalue(BACKENDS[request.param])) as opened:
+    with VectorStore(MilvusConnection(milvus=request.getfixturevalue(BACKENDS[request.param]))) as opened:
         assert opened.backend == request.param
         yield opened
 
@@ -329,4 +330,4 @@ def test_what_an_alias_points_to_is_not_dropped_and_an_alias_neither(store: Vect
 
 def test_a_server_that_is_not_there_is_an_error_after_the_deadline() -> None:
     with pytest.raises(StoreError, match="no Milvus at"):
-        VectorStore("http://127.0.0.1:1", deadline_s=0.2)
+        VectorStore(MilvusConnection(milvus="http://127.0.0.1:1"), deadline_s=0.2)

@@ -14,6 +14,7 @@ from embedded.milvus import EmbeddedMilvus
 from embedded.milvus_server import MilvusServer
 from embedded.server import LocalServer
 from retrieval.index import Row, StoreError, VectorStore, collection_name
+from schemas.connections import MilvusConnection
 from tests.retrieval.small_index import catalogue, fill
 
 pytestmark = pytest.mark.broker
@@ -48,7 +49,7 @@ def test_what_was_acknowledged_is_there_after_kill_9_and_the_old_connection_work
     """Sealed rows, later writes and deletes that nobody flushed, and the alias."""
     name = collection_name("killed", 1)
     rows = catalogue(1500)
-    with server, VectorStore(server.address) as store:
+    with server, VectorStore(MilvusConnection(milvus=server.address)) as store:
         fill(store, name, rows)
         store.set_alias("killed_live", name)
         store.upsert(
@@ -73,7 +74,7 @@ def test_what_was_acknowledged_is_there_after_kill_9_and_the_old_connection_work
 
 
 def test_a_server_that_hangs_is_known_not_to_answer_until_it_goes_on(server: LocalServer) -> None:
-    with server, VectorStore(server.address) as store:
+    with server, VectorStore(MilvusConnection(milvus=server.address)) as store:
         assert any(store.answers() for _ in range(10))
         assert server.pid
         signal_group(server.pid, signal.SIGSTOP)

@@ -12,6 +12,7 @@ import pytest
 from retrieval.index import Row, VectorStore, collection_name
 from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex, analysis_digest
+from schemas.connections import MilvusConnection
 from schemas.releases import Ranking, Release, ReleaseState
 from schemas.search import Filter
 
@@ -53,7 +54,7 @@ def words() -> WordIndex:
 
 @pytest.fixture(scope="module")
 def store(milvus: str) -> Iterator[VectorStore]:
-    with VectorStore(milvus) as opened:
+    with VectorStore(MilvusConnection(milvus=milvus)) as opened:
         yield opened
 
 

@@ -13,6 +13,7 @@ from retrieval.index import Row, StoreError, VectorStore, collection_name
 from retrieval.traits import Traits
 from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex
+from schemas.connections import MilvusConnection
 from schemas.search import Filter
 from tests.retrieval.small_index import catalogue, fill, unit
 
@@ -24,7 +25,7 @@ COLOURS = ["Red", "RED ", "blue", "dark\u00a0green"]
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def store(request: pytest.FixtureRequest) -> Iterator[VectorStore]:
-    with VectorStore(request.getfixturevalue(BACKENDS[request.param])) as opened:
+    with VectorStore(MilvusConnection(milvus=request.getfixturevalue(BACKENDS[request.param]))) as opened:
         yield opened
 
 

