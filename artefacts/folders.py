@@ -34,6 +34,10 @@ class StoredFolderError(ValueError):
     """A folder that the store does not have, or not as it was put; says which, and what is wrong."""
 
 
+class StoreAwayError(StoredFolderError):
+    """The store does not answer, so it is not known what it has. It may be later."""
+
+
 class StoredFile(BaseModel):
     """Size in bytes and sha256 of one file."""
 
@@ -84,7 +88,7 @@ class StoredFolders(ABC):
         """Keep a copy of a folder's files, or of one file; return the folder's name.
 
         What is there already counts as put now; where it is damaged it is mended. Raises
-        ``StoredFolderError``, and ``OSError`` of the storage.
+        ``StoredFolderError``, and ``OSError`` of this machine's disk.
         """
 
     @abstractmethod

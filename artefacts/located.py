@@ -5,19 +5,26 @@ from urllib.parse import urlsplit
 
 from artefacts.folders import StoredFolderError, StoredFolders, is_stored
 from artefacts.local_folders import LocalFolders
-from schemas.settings import Settings
+from schemas.hidden import redacted
+from schemas.settings import Settings, SettingsError
 
 _told: list[StoredFolders] = []
 
 
 def open_folders(address: str, cache: Path, cache_bytes: int) -> StoredFolders:
-    """Return the folders below an address: a path, ``file://`` or any other that fsspec opens."""
+    """Return the folders below an address: a path, ``file://`` or any other that fsspec opens.
+
+    Raises ``SettingsError`` for one that it cannot open.
+    """
     parts = urlsplit(address)
     if not parts.scheme or parts.scheme == "file":
         return LocalFolders(Path(parts.path if parts.scheme else address))
     from artefacts.remote_folders import RemoteFolders  # noqa: PLC0415 (15 MB that a folder does not need)
 
-    return RemoteFolders(address, cache, cache_bytes)
+    try:
+        return RemoteFolders(address, cache, cache_bytes)
+    except (ImportError, ValueError) as error:  # of a protocol that nobody knows, or whose library is missing
+        raise SettingsError(redacted(f"artefacts: {address} cannot be opened: {error}")) from error
 
 
 def folders_of(settings: Settings) -> StoredFolders:

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Collection
-from contextlib import suppress
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from artefacts.folders import (
     PARTIAL,
     Contents,
     Kind,
+    StoreAwayError,
     StoredFolderError,
     StoredFolders,
     fault_of,
@@ -28,8 +30,23 @@ from artefacts.folders import (
     sha256_of,
     unnamed,
 )
+from schemas.hidden import redacted
 
 log = structlog.get_logger(__name__)
+
+
+PAUSES_S = (1.0, 3.0)  # before a folder is asked for again
+
+
+@contextmanager
+def _asked(address: str) -> Iterator[None]:
+    try:
+        yield
+    except StoredFolderError:
+        raise
+    except Exception as error:  # each storage has faults of its own
+        why = f"{type(error).__name__}: {error}"
+        raise StoreAwayError(redacted(f"the store {address} does not answer: {why}")[:300]) from error
 
 
 class RemoteFolders(StoredFolders):
@@ -50,11 +67,12 @@ class RemoteFolders(StoredFolders):
         name = name_of(kind, digest)
         key = key_of(name)[0]
         contents = Contents.of(folder)
-        for relative, path in files_of(folder):  # also what is there: it may be damaged
-            target = f"{self._root}/{key}/{relative}"
-            self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-            self._files.put_file(str(path), target)
-        self._files.pipe_file(f"{self._root}/{key}/{CONTENTS}", contents.to_json())
+        with _asked(self._address):
+            for relative, path in files_of(folder):  # also what is there: it may be damaged
+                target = f"{self._root}/{key}/{relative}"
+                self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+                self._files.put_file(str(path), target)
+            self._files.pipe_file(f"{self._root}/{key}/{CONTENTS}", contents.to_json())
         return name
 
     def local(self, name: str) -> Path:
@@ -62,7 +80,7 @@ class RemoteFolders(StoredFolders):
         key, file = key_of(name)
         place = self._cache / key
         if fault_of(place) is not None:
-            self._fetch(name, key, place)
+            self._fetch_patiently(name, key, place)
             self._evict(but=place)
         with suppress(OSError):
             os.utime(place)
@@ -70,6 +88,10 @@ class RemoteFolders(StoredFolders):
 
     def found(self) -> dict[str, datetime]:
         """Return what is there; see ``StoredFolders``."""
+        with _asked(self._address):
+            return self._found()
+
+    def _found(self) -> dict[str, datetime]:
         found: dict[str, datetime] = {}
         for kind in KINDS:
             with suppress(FileNotFoundError):
@@ -85,16 +107,29 @@ class RemoteFolders(StoredFolders):
         gone = unnamed(self.found(), kept, kinds=kinds, before=before)
         for name in gone:
             key = key_of(name)[0]
-            with suppress(FileNotFoundError):
-                self._files.rm_file(f"{self._root}/{key}/{CONTENTS}")
-            with suppress(FileNotFoundError):
-                self._files.rm(f"{self._root}/{key}", recursive=True)
+            with _asked(self._address):
+                with suppress(FileNotFoundError):
+                    self._files.rm_file(f"{self._root}/{key}/{CONTENTS}")
+                with suppress(FileNotFoundError):
+                    self._files.rm(f"{self._root}/{key}", recursive=True)
         return gone
+
+    def _fetch_patiently(self, name: str, key: str, place: Path) -> None:
+        for pause_s in (*PAUSES_S, None):
+            try:
+                with _asked(self._address):
+                    self._fetch(name, key, place)
+            except StoreAwayError:
+                if pause_s is None:
+                    raise
+                time.sleep(pause_s)
+            else:
+                return
 
     def _fetch(self, name: str, key: str, place: Path) -> None:
         contents = self._contents(key)
         if contents is None:
-            raise StoredFolderError(f"{name} is not in the store {self._address}")
+            raise StoredFolderError(f"{name} is not in the store {redacted(self._address)}")
         partial = place.with_name(f"{place.name}.{uuid4().hex}{PARTIAL}")
         try:
             for relative, file in contents.files.items():

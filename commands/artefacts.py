@@ -1,13 +1,15 @@
 """``artefacts``: what releases are made of, in the store, and removing what nobody needs."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from artefacts.collecting import collect, needed
-from artefacts.folders import AGE, KINDS, names_of, unnamed
+from artefacts.folders import AGE, KINDS, StoredFolderError, names_of, unnamed
 from artefacts.located import folders_of
-from commands.support.session import find_settings, out, show_json, table
+from commands.support.session import find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_releases
 
 
@@ -15,7 +17,8 @@ def list_folders(*, data_dir: Path | None, as_json: bool) -> None:
     """List every folder with when it was put and the generations that need it, the newest first."""
     settings = find_settings(data_dir)
     _, releases = asyncio.run(read_releases(settings))
-    put = folders_of(settings).found()
+    with _told():
+        put = folders_of(settings).found()
     users: dict[str, list[int]] = {}
     for release in releases:
         for name in names_of(release) & needed([release]):
@@ -38,14 +41,22 @@ def gc(*, dry_run: bool, data_dir: Path | None, as_json: bool) -> None:
     settings, now = find_settings(data_dir), datetime.now(UTC)
     _, releases = asyncio.run(read_releases(settings))
     store = folders_of(settings)
-    if dry_run:
-        kept = needed(releases)
-        gone = unnamed(store.found(), kept, kinds=KINDS, before=now - AGE) if releases else []
-    else:
-        gone = collect(store, releases, now=now)
+    with _told():
+        if not dry_run:
+            gone = collect(store, releases, now=now)
+        else:
+            gone = unnamed(store.found(), needed(releases), kinds=KINDS, before=now - AGE) if releases else []
     if as_json:
         show_json({"would_remove" if dry_run else "removed": gone})
         return
     for name in gone:
         out.print(name, highlight=False)
     out.print(f"{'would remove' if dry_run else 'removed'} {len(gone)}", highlight=False)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (StoredFolderError, OSError) as error:
+        stop(str(error))

@@ -5,6 +5,7 @@ not caught: it ends the process, and the build goes on after the restart. A Milv
 full disk, too little memory) fails the generation.
 """
 
+import asyncio
 import time
 
 import structlog
@@ -68,7 +69,8 @@ class Builder:
 
     async def _make(self, release: Release) -> None:
         self._go_on(release, 0)
-        room, folder = free_room(self._shop.settings.data_dir), resolve_model(release.model)
+        room = free_room(self._shop.settings.data_dir)
+        folder = await asyncio.to_thread(resolve_model, release.model)  # it may have to be fetched
         if lack := missing_room(
             room, rows=len(self._sync.catalog.products), dim=release.dim, model_bytes=model_bytes(folder)
         ):

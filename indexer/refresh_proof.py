@@ -8,6 +8,8 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from artefacts.folders import StoreAwayError, StoredFolderError
+from artefacts.located import local
 from indexer.models import Models
 from retrieval.document import document_text
 from retrieval.encoder import EncodingError, Vectors
@@ -30,9 +32,12 @@ def gone(ranking: Ranking) -> str | None:
 
 
 def _there(path: str) -> bool:
+    """Say whether an artefact is there, as far as the store answers: a rollback does not wait for it."""
     try:
-        return artefact_folder(path).exists()
-    except ArtefactError:
+        return local(path).exists()
+    except StoreAwayError:
+        return True
+    except StoredFolderError:
         return False
 
 

@@ -43,13 +43,13 @@ def run_process(
     """
     try:
         settings = kind.load(os.environ)
+        use_store(folders_of(settings))
     except SettingsError as error:
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(MISUSED) from error
     name_process(name)
     configure_logs(settings.log_level, json_lines=settings.log_json)
     structlog.contextvars.bind_contextvars(process=name)
-    use_store(folders_of(settings))
     raise SystemExit(asyncio.run(_main(name, settings, work)))
 
 

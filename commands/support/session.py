@@ -75,6 +75,7 @@ def find_settings(data_dir: Path | None = None) -> Settings:
 
 
 def _with_store(settings: Settings) -> Settings:
+    """Let names of the store be found. Raises ``SettingsError`` for a store that cannot be opened."""
     use_store(folders_of(settings))
     return settings
 

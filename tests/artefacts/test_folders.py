@@ -12,11 +12,13 @@ from uuid import uuid4
 
 import pytest
 
+from artefacts import remote_folders
 from artefacts.collecting import EARLIER, collect, forget, needed
 from artefacts.folders import (
     AGE,
     CONTENTS,
     KINDS,
+    StoreAwayError,
     StoredFolderError,
     StoredFolders,
     is_stored,
@@ -26,7 +28,10 @@ from artefacts.folders import (
 )
 from artefacts.located import local, open_folders, use_store
 from artefacts.remote_folders import RemoteFolders
+from indexer.refresh_proof import gone
+from retrieval.model_folder import ModelError, resolve_model
 from schemas.releases import Candidate, DeploymentCommand, Ranking, Release, ReleaseState
+from schemas.settings import SettingsError
 
 DIGEST, OTHER = "ab" * 32, "cd" * 32
 FILES = {"model.safetensors": b"weights" * 1000, "1_Pooling/config.json": b"{}", "empty.txt": b""}
@@ -171,6 +176,32 @@ def test_a_corrupt_object_elsewhere_is_refused_and_a_cached_copy_serves_on(tmp_p
         with pytest.raises(StoredFolderError, match=r"model\.safetensors .* is not what was put"):
             store.local(name)
         assert list((tmp_path / "cache").rglob("*.part")) == []
+
+
+def test_a_store_that_does_not_answer_is_away_and_not_empty(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote_folders, "PAUSES_S", (0.01,))
+    store = open_folders("http://ann:s3cret@127.0.0.1:9/store", tmp_path / "cache", 1 << 30)
+    with pytest.raises(StoreAwayError, match="does not answer") as away:
+        store.local(name_of("models", DIGEST))
+    assert "s3cret" not in str(away.value)
+    with pytest.raises(StoreAwayError):
+        store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    use_store(store)
+    remembers = Ranking(artefacts={"memory": (name_of("memories", DIGEST), DIGEST)})
+    assert gone(remembers) is None  # a rollback does not wait for the store
+    with pytest.raises(ModelError, match="does not answer"):
+        resolve_model(name_of("models", DIGEST))
+
+
+def test_what_the_store_lacks_is_gone(tmp_path):
+    use_store(open_folders(str(tmp_path / "store"), tmp_path / "cache", 1 << 30))
+    remembers = Ranking(artefacts={"memory": (name_of("memories", DIGEST), DIGEST)})
+    assert "its memory is gone" in str(gone(remembers))
+
+
+def test_a_store_that_cannot_be_opened_is_a_setting_that_does_not_fit(tmp_path):
+    with pytest.raises(SettingsError, match=r"artefacts: nowhere://x cannot be opened"):
+        open_folders("nowhere://x", tmp_path, 1 << 30)
 
 
 def test_a_damaged_cache_is_fetched_again(tmp_path):

@@ -18,6 +18,7 @@ from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
 from artefacts.collecting import collect, forget
+from artefacts.folders import StoredFolderError
 from artefacts.located import folders_of
 from broker.reading import Reader, open_reader
 from broker.release_log import ReleaseLog
@@ -226,11 +227,14 @@ class FastLane:
             if name not in serves:
                 shutil.rmtree(self._folder / name / "memory", ignore_errors=True)
         store, now = folders_of(self._settings), datetime.now(UTC)
-        gone = collect(store, self._releases.releases, now=now)
-        if forgets:
-            gone += forget(store, serving, now=now)
-        if gone:
-            log.info("removed from the store, nobody needs them", folders=len(gone))
+        try:
+            gone = forget(store, serving, now=now) if forgets else []
+            gone += collect(store, self._releases.releases, now=now)
+        except (StoredFolderError, OSError) as error:
+            log.warning("nothing is removed from the store now", reason=str(error)[:300])
+        else:
+            if gone:
+                log.info("removed from the store, nobody needs them", folders=len(gone))
 
     def _begun(self) -> Request | None:
         """Return the oldest refresh that an earlier process began and that nobody waits for."""
