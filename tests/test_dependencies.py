@@ -6,9 +6,10 @@ its own name.
 
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ def owners() -> Mapping[str, frozenset[str]]:
     }
 
 
-def names(requirements: Sequence[str]) -> set[str]:
-    return {canonicalize_name(Requirement(requirement).name) for requirement in requirements}
+def names(requirements: Iterable[str]) -> set[str]:
+    """Return the packages that are asked for; what an extra takes over from another is not one."""
+    return {canonicalize_name(Requirement(requirement).name) for requirement in requirements} - {"searchloop"}
 
 
 def libraries(root: Path, folders: Sequence[str]) -> dict[str, str]:
@@ -77,12 +79,14 @@ def disagreements(root: Path, project: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each dependency that nobody imports, and each import that nobody declares."""
     tools = project["tool"]["setuptools"]
     shipped = [*{name.split(".")[0] for name in tools["packages"]}, *tools["py-modules"]]
-    needed = names(project["project"]["dependencies"])
-    extras = names([name for extra in project["project"]["optional-dependencies"].values() for name in extra])
+    extras = project["project"]["optional-dependencies"]
+    of_processes = [listed for extra, listed in extras.items() if extra != "dev"]
+    needed = names(chain(project["project"]["dependencies"], *of_processes))
+    developing = names(extras["dev"])
     found = []
     for folders, declared, admitted, table in (
         (shipped, needed, needed, "dependencies"),
-        (DEVELOPING, extras, needed | extras | INSTALLED_ELSEWHERE, "the extra dev"),
+        (DEVELOPING, developing, needed | developing | INSTALLED_ELSEWHERE, "the extra dev"),
     ):
         seen = libraries(root, folders)
         owned = {module: owners().get(module, frozenset({canonicalize_name(module)})) for module in seen}

@@ -6,6 +6,7 @@ The compose files have tests of their own.
 import os
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -33,8 +34,9 @@ def normal(name: str) -> str:
 
 def test_every_dependency_is_pinned_to_a_version_that_the_project_admits() -> None:
     pinned = pins()
-    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["dev"]]
-    for requirement in map(Requirement, wanted):
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    wanted = map(Requirement, chain(PROJECT["project"]["dependencies"], *extras))
+    for requirement in (one for one in wanted if one.name != "searchloop"):
         assert requirement.specifier.contains(pinned[normal(requirement.name)]), requirement
 
 

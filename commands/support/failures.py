@@ -32,6 +32,11 @@ def sentence(error: BaseException) -> tuple[str, int] | None:
             found = str(error), REFUSED
         case BrokerError():
             found = _refused(error), REFUSED
+        case ModuleNotFoundError():
+            found = (
+                f"{error}: installed is less than searchloop[all], which every verb is content with",
+                MISUSED,
+            )
         case EmbeddedError() | TimeoutError():
             found = str(error) or "it took too long", REFUSED
         case EOFError() | OSError():

@@ -77,3 +77,12 @@ def test_a_topic_that_is_not_there_yet_is_a_sentence_and_any_other_look_up_a_def
         REFUSED,
     )
     assert [sentence(error) for error in (KeyError("topic"), IndexError(), LookupError())] == [None] * 3
+
+
+def test_a_verb_that_wants_more_than_is_installed_names_it_and_the_extra():
+    """``searchloop runs`` in the image of stream and api, which has no polars."""
+    found = sentence(ModuleNotFoundError("No module named 'polars'", name="polars"))
+    assert found is not None
+    assert "polars" in found[0]
+    assert "searchloop[all]" in found[0]
+    assert found[1] == 2

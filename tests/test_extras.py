@@ -1,0 +1,131 @@
+"""What each process imports, its extra of pyproject.toml installs: stream and api do without torch.
+
+Installed here is everything, so what an extra brings is followed through the metadata of the packages.
+"""
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.test_architecture import graph, reachable, tree
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# What must be installed for which files, and what they import, directly or not.
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "": ("stream/", "api/", "cli.py"),
+    "serve": ("indexer/", "searcher/"),
+    "train": ("trainer/",),
+    "all": ("embedded/", "commands/"),
+}
+HEAVY = frozenset({"torch", "transformers", "sentence_transformers", "onnxruntime", "pymilvus", "polars"})
+# Finds nothing of the packages that are not named, as where they are not installed.
+WITHOUT = """
+import sys
+from importlib import import_module
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in hidden:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+hidden, files = (words.split(",") for words in sys.argv[1:])
+sys.meta_path.insert(0, Nothing())
+for file in files:
+    import_module(file)
+"""
+
+
+def listed(extra: str) -> set[str]:
+    """Return the packages that an extra names, and those of the extras that it takes over."""
+    own = PROJECT["optional-dependencies"][extra] if extra else []
+    asked = list(map(Requirement, own))
+    taken = chain.from_iterable(one.extras for one in asked if one.name == PROJECT["name"])
+    named = {canonicalize_name(one.name) for one in asked if one.name != PROJECT["name"]}
+    base = {canonicalize_name(Requirement(one).name) for one in PROJECT["dependencies"]}
+    return named.union(base, *map(listed, taken))
+
+
+@cache
+def brought(package: str) -> frozenset[str]:
+    """Return what a package asks for here, without its extras; nothing for one that is not installed."""
+    try:
+        asked = list(map(Requirement, requires(package) or []))
+    except PackageNotFoundError:
+        return frozenset()
+    here = (one for one in asked if one.marker is None or one.marker.evaluate({"extra": ""}))
+    return frozenset(canonicalize_name(one.name) for one in here)
+
+
+def installed_with(extra: str) -> set[str]:
+    waiting, found = list(listed(extra)), set[str]()
+    while waiting:
+        package = waiting.pop()
+        if package not in found:
+            found.add(package)
+            waiting += brought(package)
+    return found
+
+
+def imported_by(starts: tuple[str, ...]) -> list[str]:
+    """Return the files that begin so, and all of ours that they import, also in functions."""
+    edges = graph(ROOT)
+    begin = [path for path in tree(ROOT) if path.startswith(starts)]
+    return sorted({*begin, *chain.from_iterable(reachable(path, edges) for path in begin)})
+
+
+def undeclared(files: Iterable[str], declared: Collection[str]) -> list[str]:
+    """Return one sentence for each import of a library that no declared package installs."""
+    own = {path.split("/")[0].removesuffix(".py") for path in tree(ROOT)}
+    owners = packages_distributions()
+    found = []
+    for path in files:
+        for name in tree(ROOT)[path]:
+            library = name.module.split(".")[0]
+            if library in own or library in sys.stdlib_module_names or library == "?":
+                continue
+            if not {canonicalize_name(one) for one in owners.get(library, [library])} & set(declared):
+                found.append(f"{path}:{name.line} imports {library}")
+    return found
+
+
+@pytest.mark.parametrize("extra", NEEDS, ids=lambda extra: extra or "nothing")
+def test_an_extra_names_what_its_processes_import(extra: str) -> None:
+    assert undeclared(imported_by(NEEDS[extra]), listed(extra)) == []
+
+
+def test_an_import_that_the_extra_does_not_name_is_caught() -> None:
+    assert "retrieval/encoder.py:" in " ".join(undeclared(imported_by(("searcher/",)), listed("")))
+
+
+def test_the_extras_grow_and_development_has_all() -> None:
+    assert listed("") < listed("serve") < listed("train") < listed("all") < listed("dev")
+
+
+def test_without_extras_no_torch_comes_from_anywhere() -> None:
+    assert not installed_with("") & {"torch", "transformers", "onnxruntime", "pymilvus", "scipy", "pandas"}
+
+
+@pytest.mark.parametrize("process", ["stream", "api"])
+def test_a_process_of_the_smallest_installation_imports_all_its_files(process: str) -> None:
+    there = {*installed_with(""), PROJECT["name"]}
+    owners = packages_distributions().items()
+    hidden = [name for name, of in owners if not {canonicalize_name(one) for one in of} & there]
+    files = [path.removesuffix(".py").replace("/", ".") for path in imported_by((f"{process}/",))]
+    modules = [name.removesuffix(".__init__") for name in files]
+    assert set(hidden) >= HEAVY
+    loaded = subprocess.run(
+        [sys.executable, "-c", WITHOUT, ",".join(hidden), ",".join(modules)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert loaded.returncode == 0, loaded.stderr[-2000:]
