@@ -10,7 +10,8 @@ from typing import ClassVar
 from schemas.base import StreamFact
 from schemas.events import Action
 
-# (offset of the ``events`` record, index of the event in it, number of the contribution within the event)
+# (place of the ``events`` record: its offset, and from a second topic of that name on more, see
+# ``stream.epochs``; index of the event in it, number of the contribution within the event)
 Position = tuple[int, int, int]
 # credit in thousandths, units, revenue in minor units
 Counts = tuple[int, int, int]

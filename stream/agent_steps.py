@@ -19,6 +19,7 @@ from stream.aggregation import aggregate, canonical, fold_days, has_days_to_fold
 from stream.attribution import absorb
 from stream.contiguity import Contiguity
 from stream.dropping import Committed, Dropping
+from stream.epochs import Epochs, offset_of
 from stream.erasure import erase_client, forget
 from stream.facts import contribution_of, event_of, facts_of
 from stream.packing import pack_by_key
@@ -86,6 +87,7 @@ class AttributeStep:
         settings: StreamSettings,
         contiguity: Contiguity,
         committed: Callable[[int], int],
+        epochs: Epochs,
     ) -> None:
         self._table = table
         self._states = ParsedStates(table, shopper_from_bytes)
@@ -95,6 +97,7 @@ class AttributeStep:
         self._partitions = settings.partitions
         self._contiguity = contiguity
         self._committed = committed
+        self._epochs = epochs
         self._sweep = Sweep(table, self._unless_gone, DAY_MS)
 
     async def __call__(self, batch: Sequence[Any]) -> None:
@@ -117,7 +120,8 @@ class AttributeStep:
                 evicted -= state.evicted
                 late -= state.late
             last[key] = record
-            source, position = record.message.partition, (record.message.offset, index)
+            source = record.message.partition
+            position = (self._epochs.place(source, record.message.offset), index)
             self._sweep.hear(source, event.at_ms)
             if isinstance(event, Forget):
                 states[key], facts = self._forget(state, event, source, position)
@@ -147,7 +151,7 @@ class AttributeStep:
 
     def _unless_gone(self, stored: bytes, now_ms: int, partition: int) -> bytes | None:
         old = newest_of(stored) < now_ms - self._rules.rest_ms
-        return None if old and fence_of(stored)[0] < self._committed(partition) else stored
+        return None if old and offset_of(fence_of(stored)[0]) < self._committed(partition) else stored
 
     def _forget(
         self, state: Shopper, event: Forget, source: int, position: Fence

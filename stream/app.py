@@ -23,6 +23,7 @@ from broker.errors import BrokerError
 from broker.group_lag import LagReader, open_lag_reader
 from broker.producing import Producer, open_producer
 from broker.safe_decoding import SKIPPED_PLACES, install
+from broker.topic_identity import topic_id
 from process.running import CRASHED, say_crash
 from schemas.settings import StreamSettings
 from schemas.stream_groups import learn_group
@@ -31,6 +32,7 @@ from stream import aggregation, shopper
 from stream.agent_steps import AggregateStep, AttributeStep
 from stream.contiguity import Contiguity
 from stream.dropping import Committed, Place
+from stream.epochs import Epochs
 from stream.holders import Names
 from stream.recovery import FencedTable, SafeTableManager, committed, crash_of, recovered
 from stream.restoring import Restoring
@@ -107,7 +109,8 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
     )
     contiguity = Contiguity(SKIPPED_PLACES)
     app.tables.begin_at = contiguity.begin_at
-    app.tables.restoring = Restoring(settings, claims)
+    epochs = Epochs(partial(topic_id, settings, settings.topic(EVENTS.name)), settings.topic(SHOPPERS.name))
+    app.tables.restoring = Restoring(settings, claims, epochs)
     shoppers = _table(
         app, SHOPPERS, shopper.is_readable, shopper.supersedes, shopper.names_in, settings, claims
     )
@@ -116,7 +119,12 @@ def build_app(settings: StreamSettings, producer: Producer, claims: Claims, ever
     )
     steps: dict[str, Step] = {
         EVENTS.name: AttributeStep(
-            shoppers, producer, settings, contiguity, partial(committed, app, settings.topic(EVENTS.name))
+            shoppers,
+            producer,
+            settings,
+            contiguity,
+            partial(committed, app, settings.topic(EVENTS.name)),
+            epochs,
         ),
         CONTRIBUTIONS.name: AggregateStep(pairs, settings, contiguity, everywhere),
     }

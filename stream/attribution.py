@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
 from schemas.pairs import Contribution, client_of
 from stream.bounding import cut_shown, forget_old, forget_too_much
+from stream.epochs import epoch_of, offset_of
 from stream.settling import Change, settle_product
 from stream.shopper import MINUTE_MS, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
 
@@ -76,9 +77,10 @@ def contributions_of(
     changes: Iterable[Change], client: str, source: int, position: Fence
 ) -> list[Contribution]:
     """Return changes as the contributions of the event at ``position``, numbered in their order."""
+    later = f"-{epoch}" if (epoch := epoch_of(position[0])) else ""
     return [
         Contribution(
-            contribution_id=f"{source}-{position[0]}-{position[1]}-{n}",
+            contribution_id=f"{source}-{offset_of(position[0])}-{position[1]}-{n}{later}",
             query=earned.query,
             product_id=product,
             action=action,

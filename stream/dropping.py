@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from schemas.pairs import Pair
+from stream.epochs import offset_of
 
 Place = tuple[str, int]
 # Of the group of both agents: the next offset by topic and partition; empty when the broker cannot tell now.
@@ -85,7 +86,7 @@ class Dropping:
     ) -> bool:
         fence = Pair.from_json(stored).fence
         return done.get((self._contributions, partition), 0) > reached and all(
-            done.get((self._events, source), 0) > position[0] for source, position in fence.items()
+            done.get((self._events, source), 0) > offset_of(position[0]) for source, position in fence.items()
         )
 
 

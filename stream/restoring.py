@@ -11,6 +11,7 @@ from typing import Protocol
 from broker.claiming import CLAIM_KEY, Claims, Place
 from broker.reading import open_reader
 from schemas.connections import KafkaConnection
+from stream.epochs import EPOCH_KEY, Epochs
 
 
 class Restorable(Protocol):
@@ -35,9 +36,10 @@ class Restorable(Protocol):
 class Restoring:
     """Restores the tables of one worker, again after every change of its partitions."""
 
-    def __init__(self, connection: KafkaConnection, claims: Claims) -> None:
+    def __init__(self, connection: KafkaConnection, claims: Claims, epochs: Epochs) -> None:
         self._connection = connection
         self._claims = claims
+        self._epochs = epochs
 
     async def restore(self, held: Mapping[Place, Restorable]) -> None:
         """Return when every table holds all that was ever written to its partitions.
@@ -60,7 +62,10 @@ class Restoring:
             self._connection, topics, start=start, only=held.keys(), committed=False
         ) as reader:
             async for r in reader.until({place: mark + 1 for place, mark in marks.items()}):
-                if r.key is not None and r.key != CLAIM_KEY:
+                if r.key == EPOCH_KEY:
+                    self._epochs.restore(r.topic, r.partition, r.value)
+                elif r.key is not None and r.key != CLAIM_KEY:
                     held[r.topic, r.partition].restore(r.partition, r.offset, r.key, r.value)
         for (topic, partition), table in held.items():
             table.restored(partition, marks[topic, partition] + 1)
+        await self._epochs.settle(held, self._claims)

@@ -16,7 +16,7 @@ from schemas.bounds import QUANTITY, SHOPPER_BYTES
 from schemas.events import Action
 from schemas.settings import StreamSettings
 
-# (offset of the ``events`` record, index of the event in it)
+# (place of the ``events`` record, see ``stream.epochs``; index of the event in it)
 Fence = tuple[int, int]
 START: Fence = (-1, -1)
 MINUTE_MS = 60_000

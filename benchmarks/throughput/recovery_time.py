@@ -15,6 +15,7 @@ from broker.topics import ensure_topics
 from schemas.pairs import Pair, pair_key
 from schemas.settings import StreamSettings
 from schemas.topics import PAIRS, SHOPPERS, Topic
+from stream.epochs import EPOCH_KEY
 
 _AT_ONCE = 5000
 _DEADLINE_S = 600.0
@@ -48,12 +49,9 @@ async def recovery(
 
 
 async def values_of(settings: StreamSettings, topic: Topic) -> list[bytes]:
-    """Return the newest value of every key of a compacted topic."""
-    return [
-        r.value
-        for r in (await read_compacted(settings, settings.topic(topic.name))).records.values()
-        if r.value
-    ]
+    """Return the newest value of every key of a compacted topic, without that of its epoch."""
+    records = (await read_compacted(settings, settings.topic(topic.name))).records
+    return [r.value for key, r in records.items() if r.value and key != EPOCH_KEY]
 
 
 async def _ready(settings: StreamSettings) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from schemas.events import Tick, read_clean_event
 from schemas.pairs import Contribution, Position
 from schemas.settings import Settings
 from schemas.topics import CONTRIBUTIONS, ERASURES, EVENTS, INTERACTIONS, SEARCHES, dead_letter_name
+from stream.epochs import offset_of
 from stream.shopper import Fence, Rules
 
 RAW = (SEARCHES.name, INTERACTIONS.name, ERASURES.name)
@@ -152,6 +153,10 @@ async def _find_contributions(settings: Settings, trace: Trace, on_read: OnRead)
             for prefix, place in places.items():
                 if prefix in raw:
                     found = readable(Contribution.from_json, raw)
-                    if found is not None and (found.source, found.position[:2]) == place:
+                    if found is not None and _place_of(found) == place:
                         # By its position: a replay writes the same contribution again.
                         trace.contributions.setdefault(place, {})[found.position] = found
+
+
+def _place_of(found: Contribution) -> tuple[int, tuple[int, int]]:
+    return found.source, (offset_of(found.position[0]), found.position[1])

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from schemas.batches import pack
 from schemas.settings import StreamSettings
 from stream.aggregation import clients_in
+from stream.epochs import Epochs
 
 SETTINGS = StreamSettings(partitions=3)
 
@@ -77,3 +78,12 @@ async def nothing_committed():
 def all_of_it(partition):
     """Return what is committed of a partition: more than any test writes."""
     return 1 << 40
+
+
+def first_epoch():
+    """Return epochs of a broker that gives topics no ids: nothing ever begins anew."""
+    return Epochs(nobody_knows, "shoppers")
+
+
+async def nobody_knows():
+    """Return no id."""

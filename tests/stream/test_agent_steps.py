@@ -24,7 +24,16 @@ from stream.erasure import AFTER_ALL
 from stream.shopper import Rules, Shopper
 from stream.sweeping import LOOKED_AT_ONCE
 from tests.stream.builders import DAY, HOUR, T0, act, contribution, search
-from tests.stream.tables import SETTINGS, Log, Table, all_of_it, nothing_committed, packed, record
+from tests.stream.tables import (
+    SETTINGS,
+    Log,
+    Table,
+    all_of_it,
+    first_epoch,
+    nothing_committed,
+    packed,
+    record,
+)
 
 ANN = client_of("ann")
 
@@ -35,7 +44,7 @@ def by(shopper, event):
 
 async def test_forgetting_writes_what_is_taken_back_and_then_an_erasure_to_every_partition():
     log = Log()
-    step = AttributeStep(Table(), log, SETTINGS, Contiguity(), all_of_it)
+    step = AttributeStep(Table(), log, SETTINGS, Contiguity(), all_of_it, first_epoch())
     history = [
         search("q1", "mug", ["p1"]),
         act("click", "p1", at=1, query_id="q1"),
@@ -116,7 +125,7 @@ async def test_erasing_clients_who_have_nothing_looks_at_no_pair():
 
 async def test_a_shopper_of_whom_nothing_is_heard_any_more_is_removed_once_no_replay_can_bring_its_events():
     table, log, committed = Table(), Log(), {0: 1}
-    step = AttributeStep(table, log, SETTINGS, Contiguity(), committed.__getitem__)
+    step = AttributeStep(table, log, SETTINGS, Contiguity(), committed.__getitem__, first_epoch())
     early = [search("q1", "mug", ["p1"]), act("click", "p1", at=1, query_id="q1")]
     await step([record("events", 0, 0, [by("cy", event) for event in early])])
     await step([record("events", 0, 1, early)])
@@ -133,7 +142,7 @@ async def test_a_shopper_of_whom_nothing_is_heard_any_more_is_removed_once_no_re
 async def test_who_is_no_longer_remembered_can_still_be_forgotten():
     table, log = Table(), Log()
     step, counting = (
-        AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it),
+        AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it, first_epoch()),
         AggregateStep(Table(), SETTINGS, Contiguity(), nothing_committed),
     )
     await step(
@@ -206,7 +215,11 @@ def test_removing_silent_shoppers_changes_nothing_that_is_earned(visits):
             "cart": [act("add_to_cart", "p2", at=at), found],
         }
         history += [by(who, event) for event in events.get(what, [act("refund", "p1", at=at, order="o")])]
-    step, states, expected = AttributeStep(table, log, settings, Contiguity(), all_of_it), {}, []
+    step, states, expected = (
+        AttributeStep(table, log, settings, Contiguity(), all_of_it, first_epoch()),
+        {},
+        [],
+    )
     for offset, event in enumerate(history):
         states[event.shopper], earned = attribute(
             states.get(event.shopper) or Shopper(), event, 0, (offset, 0), Rules.of(settings)
@@ -228,7 +241,7 @@ def test_removing_silent_shoppers_changes_nothing_that_is_earned(visits):
 async def test_a_fact_that_nobody_can_read_is_skipped(fact):
     table, log = Table(), Log()
     strange = packed("events", 0, 0, fact)
-    await AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it)([strange])
+    await AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it, first_epoch())([strange])
     await AggregateStep(table, SETTINGS, Contiguity(), nothing_committed)([strange])
     assert (table.rows, log.sent) == ({}, [])
     with pytest.raises(DecodeError):
@@ -237,7 +250,7 @@ async def test_a_fact_that_nobody_can_read_is_skipped(fact):
 
 async def test_clean_facts_that_no_intake_writes_earn_nothing_and_move_no_time():
     table, log, day_ms = Table(), Log(), T0 // DAY * DAY
-    step = AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it)
+    step = AttributeStep(table, log, SETTINGS, Contiguity(), all_of_it, first_epoch())
     found = search("q1", "mug", ["p1"])
     await step([record("events", 0, 0, [by("cy", found)], at_s=T0 / 1000)])
     strange = [act("refund", "p1", at=2, order="o", units=n) for n in (-1, 0, QUANTITY + 1)]
@@ -279,7 +292,7 @@ async def test_clean_facts_that_no_intake_writes_earn_nothing_and_move_no_time()
 
 async def test_many_silent_shoppers_are_removed_some_at_a_time():
     table = Table()
-    step = AttributeStep(table, Log(), SETTINGS, Contiguity(), all_of_it)
+    step = AttributeStep(table, Log(), SETTINGS, Contiguity(), all_of_it, first_epoch())
     await step(
         [
             record(

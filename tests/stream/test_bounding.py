@@ -18,7 +18,7 @@ from stream.bounding import MAX_SHOWN, cut_shown
 from stream.contiguity import Contiguity
 from stream.shopper import Shopper, shopper_from_bytes
 from tests.stream.builders import MINUTE, RULES, T0, act, run, search
-from tests.stream.tables import SETTINGS, Log, Table, all_of_it, record
+from tests.stream.tables import SETTINGS, Log, Table, all_of_it, first_epoch, record
 
 # With its key and counters a state must be a record of a broker with Kafka's default.
 KAFKA_TAKES = 1_000_000
@@ -155,7 +155,7 @@ def evictions():
 
 async def test_the_step_stores_what_kafka_takes_counts_what_went_and_goes_on():
     table, before = Table(), evictions()
-    step = AttributeStep(table, Log(), SETTINGS, Contiguity(), all_of_it)
+    step = AttributeStep(table, Log(), SETTINGS, Contiguity(), all_of_it, first_epoch())
     await step(
         [
             record("events", 0, offset, [fat_search(2 * offset), fat_search(2 * offset + 1)])
@@ -176,7 +176,7 @@ async def test_a_state_from_before_the_bound_is_brought_within_it_by_the_next_ev
         0
     ].to_bytes()
     assert len(table.rows[b"ann"]) > SHOPPER_BYTES
-    step = AttributeStep(table, Log(), SETTINGS, Contiguity(), all_of_it)
+    step = AttributeStep(table, Log(), SETTINGS, Contiguity(), all_of_it, first_epoch())
     await step([record("events", 0, 100, [search("q99", "tea", at=60 * MINUTE)])])
     assert len(table.rows[b"ann"]) < KAFKA_TAKES
     await step([record("events", 0, 101, [Forget(event_id="f", shopper="ann", at_ms=T0 + 61 * MINUTE)])])

@@ -137,7 +137,7 @@ def test_settings_say_what_may_be_fetched() -> None:
 def test_a_text_only_shop_loads_nothing_for_pictures() -> None:
     program = (
         "import sys, stream.__main__\n"
-        "print([m for m in sys.modules if m.split('.')[0] in {'PIL', 'fsspec', 'artefacts', 'media'}])"
+        "print([m for m in sys.modules if m.split('.')[0] in {'PIL', 'fsspec', 'media'}])"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     assert said.stdout == "[]\n"

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from broker.claiming import CLAIM_KEY
 from broker.producing import open_producer
 from broker.reading import read_compacted
 from broker.records import Outgoing
 from broker.topics import ensure_topics
 from schemas.settings import StreamSettings
+from stream.epochs import EPOCH_KEY
 from stream.packing import pack_by_key
 from tests.stream.builders import DAY, search
 from tests.stream.shop import engagements, expected, outgoing, products
@@ -226,9 +226,8 @@ async def test_a_shopper_who_stays_away_leaves_the_table_and_can_come_back(kille
     def lasts(*shoppers):
         async def so():
             records = (await read_compacted(s, s.topic("shoppers"))).records
-            return {
-                key.decode() for key, r in records.items() if r.value is not None and key != CLAIM_KEY
-            } == set(shoppers)
+            there = {key for key, r in records.items() if r.value is not None}
+            return there - {EPOCH_KEY} == {shopper.encode() for shopper in shoppers}
 
         return so
 

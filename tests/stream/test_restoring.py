@@ -14,6 +14,7 @@ from schemas.connections import KafkaConnection
 from schemas.settings import Settings
 from stream.recovery import FencedTable
 from stream.restoring import Restoring
+from tests.stream.tables import first_epoch
 
 pytestmark = pytest.mark.broker
 
@@ -70,7 +71,7 @@ async def test_a_table_holds_all_that_was_written_before_and_whoever_wrote_it_wr
             ]
         )
         await old.write_all([Outgoing(shoppers, None, key=b"ben", partition=1)])
-        await Restoring(KafkaConnection(kafka=kafka), new).restore(
+        await Restoring(KafkaConnection(kafka=kafka), new, first_epoch()).restore(
             {(pairs, 0): first, (pairs, 1): first, (shoppers, 1): second}
         )
         with pytest.raises(ProducerFenced):
@@ -90,7 +91,7 @@ async def test_a_kept_partition_is_read_on_and_one_that_was_elsewhere_from_its_b
         open_claims(KafkaConnection(kafka=kafka)) as claims,
         open_claims(KafkaConnection(kafka=kafka)) as other,
     ):
-        restoring = Restoring(KafkaConnection(kafka=kafka), claims)
+        restoring = Restoring(KafkaConnection(kafka=kafka), claims, first_epoch())
         await restoring.restore({(pairs, 0): shelf, (pairs, 1): shelf})
         await claims.write_all(
             [Outgoing(pairs, b"1", key=b"a", partition=0), Outgoing(pairs, b"1", key=b"b", partition=1)]
@@ -143,7 +144,7 @@ async def test_what_a_table_has_written_itself_is_not_read_again_and_what_anothe
         )
         table._verified_source_topics_for_partitions.add("words")
         restoring, at = (
-            Restoring(KafkaConnection(kafka=kafka), claims),
+            Restoring(KafkaConnection(kafka=kafka), claims, first_epoch()),
             Event(message=SimpleNamespace(topic="words", partition=1)),
         )
         place = {(pairs, 1): table}
