@@ -22,7 +22,7 @@ NAME = re.compile(r"\bsearchloop_[a-z_]+")
 _PROCESSES = ("stream", "trainer", "indexer", "searcher", "api", "process", "broker", "retrieval")
 _SUFFIXES = {"Counter": ("_total",), "Gauge": ("",), "Histogram": ("_bucket", "_sum", "_count")}
 _OF_PROMETHEUS = {"up": frozenset[str]()}
-TARGET_LABELS = frozenset({"instance", "job"})
+TARGET_LABELS = frozenset({"instance", "job", "tenant"})
 
 
 class Query(NamedTuple):
