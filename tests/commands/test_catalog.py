@@ -407,7 +407,7 @@ def test_a_model_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.broker
 def test_a_store_of_pictures_that_does_not_answer_is_told(settings_env, tmp_path: Path) -> None:
-    environ = settings_env(artefacts="unheard-of://bucket")
+    environ = settings_env(artefacts="http://127.0.0.1:9/bucket")
     settings = Settings.load(environ)
     product = catalog_product(
         "p1", brand="", image=ProductImage(uri="https://cdn.example/p.jpg"), image_key=picture_key("a" * 64)
