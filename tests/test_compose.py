@@ -219,27 +219,6 @@ def test_a_process_can_run_several_times_on_a_machine_of_any_number_of_cores(whi
         assert not {"cpus", "container_name"} & spec.keys()
 
 
-def test_the_images_user_is_known_by_its_number() -> None:
-    lines = (ROOT / "Dockerfile").read_text()
-    user = re.search(r"^USER ([0-9]+)$", lines, re.MULTILINE)
-    assert user is not None
-    assert f"--uid {user[1]} " in lines
-
-
-def test_the_image_gets_what_the_one_machine_mode_gives_its_children() -> None:
-    lines = (ROOT / "Dockerfile").read_text()
-    assert {
-        "HF_HUB_OFFLINE=1",
-        "TOKENIZERS_PARALLELISM=false",
-        "OMP_NUM_THREADS=1",
-        "PYTHONUNBUFFERED=1",
-    } <= set(lines.split())
-    assert re.search(r"^FROM python:3\.11", lines, re.MULTILINE)
-    assert lines.index("USER 10001") < lines.index("CMD")
-    for copied in re.findall(r"-c (\S+)", lines):
-        assert (ROOT / copied).is_file()
-
-
 class ComposedKafka(EmbeddedKafka):
     """Our broker with the compose file's settings.
 

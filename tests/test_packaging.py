@@ -59,8 +59,3 @@ def test_ci_is_executable_and_runs_what_a_developer_runs() -> None:
         "make check",
         "make test",
     ]
-
-
-def test_the_image_is_built_without_the_developer_s_environment() -> None:
-    ignored = (ROOT / ".dockerignore").read_text().split()
-    assert {".git", ".venv", ".searchloop"} <= set(ignored)
