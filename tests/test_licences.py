@@ -59,6 +59,8 @@ CUDA = (
     "only where there is a GPU; proprietary terms, which NOTICE.md tells to read before an image is passed on"
 )
 KNOWN = (
+    KnownLicence("axe-playwright-python", "", f"for tests; its file LICENSE is the text of MIT, the axe-core "
+                 f"in it is under MPL-2.0: {FILES}", date(2026, 11, 30)),
     KnownLicence("certifi", "MPL-2.0", FILES, date(2026, 11, 30)),
     KnownLicence("cuda-toolkit", "", "no files of its own: it names the nvidia packages", date(2026, 11, 30)),
     KnownLicence("hypothesis", "MPL-2.0", f"for tests; {FILES}", date(2026, 11, 30)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from commands.instruments.demo_shop import open_shop, page_of
+from tests.accessibility import faults_of
 from tests.browser import open_browser
 from tests.waiting import until
 
@@ -51,6 +52,7 @@ async def test_a_purchase_in_the_browser_changes_the_answer_to_the_search_before
             return await answer(page)
 
         before = await until(answered, "an answer")
+        assert await faults_of(page) == []
         bought = before[7]
         row = page.locator(f"li[data-sl-product='{bought}']")
         await row.locator("a").click()
