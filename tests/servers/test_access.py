@@ -22,7 +22,7 @@ from schemas.connections import KafkaConnection
 from schemas.rights import rights_of, topics_of
 from schemas.settings import Settings
 from tests.processes import ProcessUnderTest, environ_with, run_cli
-from tests.servers.certificates import Authority
+from tests.servers.certificates import PASSWORD, Authority
 from tests.servers.conftest import STRANGER, Connect
 from tests.servers.secure_kafka import SecureKafka
 
@@ -57,6 +57,41 @@ async def test_a_user_is_let_in_by_a_token_of_a_file(allowed: Connect, tmp_path:
     )
     settings = allowed("clients", kafka_mechanism="OAUTHBEARER", kafka_token_file=str(token))
     assert (await read_compacted(settings, settings.topic("search-responses"))).records == {}
+
+
+def with_certificate(of: Authority, name: str, kafka: str) -> dict[str, str]:
+    """Return the settings of who shows a certificate and no password."""
+    certificate, key = of.client(name)
+    return {
+        "kafka": kafka,
+        "kafka_security": "SSL",
+        "kafka_user": "",
+        "kafka_password": "",
+        "kafka_certificate": str(certificate),
+        "kafka_key": str(key),
+        "kafka_key_password": PASSWORD,
+    }
+
+
+async def test_a_user_is_let_in_by_a_certificate_and_may_what_its_name_may(
+    allowed: Connect, secure_kafka: SecureKafka, authority: Authority, tmp_path: Path
+) -> None:
+    door = secure_kafka.door("mutual")
+    settings = allowed("searcher", **with_certificate(authority, "searcher", door))
+    responses = settings.topic("search-responses")
+    async with open_producer(settings, linger_ms=0) as producer:
+        await producer.send(Outgoing(responses, b"an answer", key=b"k"))
+    client = allowed("clients", **with_certificate(authority, "clients", door))
+    assert (await read_compacted(client, responses)).records[b"k"].value == b"an answer"
+    with pytest.raises(LookupError, match="or the user of our certificate may not see it"):
+        await read_compacted(client, client.topic("events"))
+    none = allowed("clients", kafka=door, kafka_security="SSL", kafka_user="", kafka_password="")
+    other = allowed("clients", **with_certificate(Authority(tmp_path / "other"), "clients", door))
+    for refused in (none, other):
+        with pytest.raises(
+            BrokerError, match=r"does it ask for a certificate .SEARCHLOOP_KAFKA_CERTIFICATE."
+        ):
+            await read_compacted(refused, responses)
 
 
 async def test_wrong_passwords_authorities_certificates_and_doors_are_each_one_sentence(
