@@ -24,7 +24,7 @@ from benchmarks.learning.small_models import Size, small_model
 from media.pictures import stored_pictures
 from retrieval.document import text_of
 from retrieval.encoder import Encoder, Vectors
-from retrieval.field_weights import FIELD_WEIGHTS, FieldWeights
+from retrieval.field_weights import FieldWeights
 from schemas.settings import TrainerSettings
 from trainer.evaluation.bootstrap import interval, resampled_means
 from trainer.evaluation.ranking_metrics import ndcg, top
@@ -58,13 +58,12 @@ class Ranked:
 
 def weighed(model: Path, weights: FieldWeights | None, artefacts: str) -> Encoder:
     """Load a model, with other weights of text and picture where they are given."""
-    kept = (model / FIELD_WEIGHTS).read_bytes()
+    kept = FieldWeights.read(model)
     try:
-        if weights is not None:
-            weights.write(model)
+        (weights or kept).write(model)
         return Encoder.load(model, pictures=stored_pictures(artefacts), threads=1)
     finally:
-        (model / FIELD_WEIGHTS).write_bytes(kept)
+        kept.write(model)
 
 
 def scores(encoder: Encoder, shop: PicturedShop, part: Part) -> np.ndarray:

@@ -1,18 +1,22 @@
-"""What the models read of a product: its text, title first, and the key of its prepared picture.
+"""What the models read of a product: its fields, in one string.
 
-A document is one string, so that vectors are found again by it: the text, and on a second line the key of the
-picture, where there is one. Decides the form, knows no model and no pictures.
+So that vectors are found again by it. A line for each of ``FIELDS``: the text, title first, the key of the
+prepared picture, the description, the attributes with their names; lines at the end that are blank are left
+out. Decides the form, knows no model and no pictures.
 """
 
 import hashlib
 import html
 import re
+from collections.abc import Collection
 
 from schemas.products import Attribute, CatalogProduct
 
 MAX_ATTRIBUTES = 8
 MAX_VALUE_CHARS = 40
 DESCRIPTION_CHARS_READ = 1000
+FIELDS = TEXT, PICTURE, DESCRIPTION, ATTRIBUTES = ("text", "picture", "description", "attributes")
+FIELD_CHARS = 300  # of description and attributes: some 70 tokens, three times those of a usual text
 _SEPARATOR = " | "
 _NEXT = "\n"
 _MARKUP = re.compile(r"<[/!a-zA-Z][^<>]{0,300}>")
@@ -44,13 +48,17 @@ def document_of(product: CatalogProduct) -> str:
     >>> shoe = CatalogProduct(product_id="p", title="Red shoe", image_key="pictures/1/ab/ab", version=1)
     >>> document_of(shoe).split(chr(10))
     ['Red shoe', 'pictures/1/ab/ab']
+    >>> document_of(shoe.model_copy(update={"attributes": {"sole": "rubber", "laces": True}})).split(chr(10))
+    ['Red shoe | rubber', 'pictures/1/ab/ab', '', 'laces, sole rubber']
     """
-    text = document_text(product).replace(_NEXT, " ")
-    return text + _NEXT + product.image_key if product.image_key else text
+    texts = (document_text(product), description_of(product), attributes_of(product))
+    text, description, attributes = (" ".join(own.split(_NEXT)) for own in texts)
+    lines = text, product.image_key or "", description[:FIELD_CHARS], attributes[:FIELD_CHARS]
+    return _NEXT.join(lines).rstrip(_NEXT)
 
 
 def description_of(product: CatalogProduct) -> str:
-    """Return the beginning of the description without markup: its words are searched, no model reads it.
+    """Return the beginning of the description without markup: its words are searched.
 
     >>> described = "<p>Warm &amp; light</p>"
     >>> description_of(CatalogProduct(product_id="p", title="Vest", description=described, version=1))
@@ -60,6 +68,38 @@ def description_of(product: CatalogProduct) -> str:
     return plain.strip()[:DESCRIPTION_CHARS_READ]
 
 
+def attributes_of(product: CatalogProduct) -> str:
+    """Return ``name values`` of each attribute in the order of their names; of a boolean its name if true.
+
+    Numbers are left out: they say little to a model, and stock or ratings would be encoded with every change.
+    """
+    told = []
+    for name, value in sorted(product.attributes.items()):
+        if value is True:
+            told.append(name)
+        elif isinstance(value, str | list):
+            told.append(f"{name} {' '.join(value) if isinstance(value, list) else value}")
+    return ", ".join(told)
+
+
+def fields_of(document: str) -> dict[str, str]:
+    """Return the fields of a document by name; "" where it has none.
+
+    >>> fields_of("Red shoe")
+    {'text': 'Red shoe', 'picture': '', 'description': '', 'attributes': ''}
+    """
+    lines = document.split(_NEXT, len(FIELDS) - 1)
+    return dict(zip(FIELDS, lines + [""] * (len(FIELDS) - len(lines)), strict=True))
+
+
+def only(document: str, fields: Collection[str]) -> str:
+    """Return the document of these fields alone; equal ones have equal vectors where no other counts."""
+    if _NEXT not in document:
+        return document
+    lines = [own if name in fields else "" for name, own in fields_of(document).items()]
+    return _NEXT.join(lines).rstrip(_NEXT)
+
+
 def text_of(document: str) -> str:
     """Return the text of a document."""
     return document.partition(_NEXT)[0]
@@ -67,7 +107,7 @@ def text_of(document: str) -> str:
 
 def picture_of(document: str) -> str:
     """Return the key of the prepared picture of a document; "" where there is none."""
-    return document.partition(_NEXT)[2]
+    return fields_of(document)[PICTURE]
 
 
 def document_hash(document: str) -> str:

@@ -1,7 +1,7 @@
 """Texts and prepared pictures to unit vectors, with a model that lies in a folder of this machine.
 
 The only inference in searchloop. Queries and documents reach the model in the same form
-(``normalise_query``). Of a document a model that reads texts only reads the text.
+(``normalise_query``). Of a document it reads the fields that count in it (``retrieval.field_weights``).
 Text goes straight to the tokenizer, so that a text which looks like the address of a picture is never
 fetched.
 It knows no products, no releases and no index.
@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -22,7 +22,7 @@ import structlog
 import torch
 
 from media.pictures import Pictures
-from retrieval.document import picture_of, text_of
+from retrieval.document import FIELDS, PICTURE, TEXT, fields_of, only
 from retrieval.field_weights import FieldWeights
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from retrieval.plain_bert import PlainBert
@@ -75,6 +75,8 @@ class Encoder:
         self._small: tuple[Layers, int] | None = None
         self._query_prompt, self._document_prompt = prompts_of(model)
         self._weights = FieldWeights.read(folder)
+        blind = {PICTURE} if model.picture_inputs is None else set()
+        self._fields = self._weights.read_fields - blind
         self._pictures: Pictures | None = None
         self.folder = folder
         self.fingerprint = digest
@@ -163,7 +165,7 @@ class Encoder:
 
     def read_of(self, document: str) -> str:
         """Return as much of a document as the model reads: equal ones have equal vectors."""
-        return document if self.sees else text_of(document)
+        return only(document, self._fields)
 
     def encode_documents(self, documents: Sequence[str], *, batch_size: int = 32) -> Vectors:
         """Return (n, dim) unit rows in the order of the documents (``retrieval.document``).
@@ -171,16 +173,41 @@ class Encoder:
         A picture that is not there counts as none. Raises ``EncodingError`` when a row is not finite,
         ``ValueError`` when pictures are to be read and nothing to read them from was given.
         """
-        texts = self._texts([text_of(one) for one in documents], batch_size)
-        keys = [picture_of(one) for one in documents] if self.sees else []
-        if not any(keys):
-            return texts
-        return self.fuse(texts, self._pictured(keys))
+        told = [fields_of(only(one, self._fields)) for one in documents]
+        columns = {name: [one[name] for one in told] for name in FIELDS}
+        others = {name: self._field(name, columns[name], batch_size) for name in FIELDS if name != TEXT}
+        found = {name: rows for name, rows in others.items() if rows is not None}
+        if not found:
+            return self._texts(columns[TEXT], batch_size)
+        needed = np.full(len(documents), True)
+        if not self._weights.text:
+            needed = ~np.any([rows.any(axis=1) for rows in found.values()], axis=0)
+        return self.fuse({TEXT: self._some(columns[TEXT], needed, batch_size), **found})
 
-    def fuse(self, texts: Vectors, pictures: Vectors) -> Vectors:
-        """Return (n, dim) unit rows of both, by the model's weights; zeros stand for no picture."""
-        of_text, of_picture = self._weights.shares(np.asarray(pictures.any(axis=1)))
-        return self._unit(of_text * texts + of_picture * pictures, len(texts))
+    def fuse(self, fields: Mapping[str, Vectors]) -> Vectors:
+        """Return (n, dim) unit rows fused by the model's weights, of unit rows by field; zeros: not there."""
+        known = next(iter(fields.values()))
+        every = [fields.get(name, np.zeros_like(known)) for name in FIELDS]
+        shares = self._weights.shares(np.stack([rows.any(axis=1) for rows in every], axis=1))
+        fused = np.zeros_like(known)
+        for rows, share in zip(every, shares.T, strict=True):
+            fused += share[:, None] * rows
+        return self._unit(fused, len(known))
+
+    def _field(self, name: str, told: Sequence[str], batch_size: int) -> Vectors | None:
+        """Return (n, dim): unit rows of what is there, zeros for the others; None where nothing is."""
+        if not any(told):
+            return None
+        if name == PICTURE:
+            return self._pictured(told)
+        return self._some(told, np.array([bool(one) for one in told]), batch_size)
+
+    def _some(self, texts: Sequence[str], needed: npt.NDArray[np.bool_], batch_size: int) -> Vectors:
+        """Return (n, dim): the unit rows of the texts that are needed (n,), zeros for the others."""
+        out = np.zeros((len(texts), self.dim), dtype=np.float32)
+        own = [text for text, wanted in zip(texts, needed, strict=True) if wanted]
+        out[needed] = self._texts(own, batch_size)
+        return out
 
     def encode_pictures(self, prepared: Sequence[bytes]) -> Vectors:
         """Return (n, dim) unit rows of prepared pictures (``media.images``), in the space of the texts.

@@ -1,8 +1,8 @@
 """Golden vectors: what a model says of fixed inputs, kept by its fingerprint, asked again where it is loaded.
 
-Texts singly and together, pictures from their preparation on, and both fused. Who loads a model that answers
-otherwise - another version of a library, another machine, a damaged disk - must not serve with it beside an
-index that was made elsewhere.
+Texts singly and together, pictures from their preparation on, and documents of several fields. Who loads a
+model that answers otherwise - another version of a library, another machine, a damaged disk - must not serve
+with it beside an index that was made elsewhere.
 """
 
 import struct
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import structlog
 
 from artefacts.store import ArtefactStore
+from retrieval.document import PICTURE, TEXT
 from retrieval.encoder import Encoder
 from retrieval.model_folder import ModelError
 
@@ -28,6 +29,7 @@ TEXTS = (
     "Größe 42, 2.5 m, USB-C",
     "5 kg of rice, and what the neighbours said about it at length",
 )
+DOCUMENT = "\n".join((TEXTS[0], "", TEXTS[3], TEXTS[2]))  # with description and attributes
 Rows = npt.NDArray[np.float32]
 
 
@@ -95,9 +97,11 @@ def golden_of(encoder: Encoder) -> dict[str, Rows]:
     out |= {f"document {text!r}": vector for text, vector in zip(TEXTS, texts, strict=True)}
     if encoder.sees:
         pictures = encoder.encode_pictures(list(_pictures()))
-        fused = encoder.fuse(texts[: len(pictures)], pictures)
+        fused = encoder.fuse({TEXT: texts[: len(pictures)], PICTURE: pictures})
         for name, rows in (("picture", pictures), ("document with picture", fused)):
             out |= {f"{name} {number}": vector for number, vector in enumerate(rows)}
+    if encoder.read_of(DOCUMENT) != TEXTS[0]:
+        out["document with fields"] = encoder.encode_documents([DOCUMENT])[0]
     return out
 
 

@@ -31,7 +31,7 @@ class WordDocument:
     """What the index holds of a product.
 
     ``text`` is that which the models read; ``category`` the path joined by `` > ``; ``identifiers`` name the
-    product beside its id; ``traits`` are filtered by. ``description``: its beginning, which no model reads.
+    product beside its id; ``traits`` are filtered by. ``description``: its beginning.
     """
 
     product_id: str

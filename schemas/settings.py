@@ -546,6 +546,14 @@ class TrainerSettings(GateSettings, Settings):
         "the trained weights, less keeps "
         "more of the pretrained ones.",
     )
+    tried_fields: str = Field(
+        "",
+        pattern=r"^(|description|attributes|description,attributes|attributes,description)$",
+        description="Fields of products that a training may give a weight in the vector besides text and "
+        "picture, where validation queries show that they help: `description`, `attributes` or both, with a "
+        "comma between. One that gets a weight is encoded as a text of its own: with descriptions an index "
+        "takes several times as long to build.",
+    )
     replay_share: float = Field(0.5, ge=0, lt=1, description="Share of old pairs in a fine-tune from live.")
     top_layers: int = Field(
         2, ge=1, le=24, description="Transformer layers that train on CPU; those below are computed once."

@@ -14,8 +14,11 @@ from artefacts.folders import name_of
 from artefacts.located import cache_of, folders_address, folders_of
 from media.pictures import stored_pictures
 from process.lazy_import import lazy_import
+from retrieval.document import PICTURE, only
+from retrieval.field_weights import FieldWeights
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from schemas.releases import Candidate, LivePointer
+from schemas.settings import named
 from schemas.training import Decision, RunState
 from trainer import promotion
 from trainer.data import snapshot as snapshots
@@ -65,7 +68,8 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
     settings = request.settings
     start = _folder(live.live.model if prepared.start == "live" else settings.base_model)
     parent = lineage_of(start)
-    catalog = pl.read_parquet(run.path / "snapshot" / "catalog.parquet")
+    told = pl.read_parquet(run.path / "snapshot" / "catalog.parquet", columns=["product_id", "text"])
+    fields = FieldWeights.read(start).read_fields | {PICTURE, *named(settings.tried_fields)}
     run.absent("model.tmp")
 
     def progress(step: TrainingStep) -> None:
@@ -82,7 +86,7 @@ def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepare
             TrainingData(
                 pairs=pl.read_parquet(run.path / "split" / "train.parquet"),
                 known=pl.read_parquet(run.path / "split" / "known.parquet"),
-                texts=dict(catalog.select("product_id", "text").iter_rows()),
+                texts={product: only(text, fields) for product, text in told.iter_rows()},
                 inner=pl.read_parquet(run.path / "split" / "inner.parquet"),
                 pictures=stored_pictures(settings.artefact_address),
             ),

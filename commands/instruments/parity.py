@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from commands.instruments.traffic import Answer
-from retrieval.document import document_text
+from retrieval.document import document_of
 from retrieval.encoder import Encoder
 from retrieval.ranking import DENSE
 from schemas.products import CatalogProduct
@@ -30,7 +30,7 @@ def count_mixed(
     for answer in answers:
         if answer.response is not None and answer.response.hits:
             by_generation.setdefault(answer.response.generation, []).append(answer)
-    texts = {p.product_id: document_text(p) for p in catalog}
+    texts = {p.product_id: document_of(p) for p in catalog}
     for generation, group in by_generation.items():
         checked += len(group)
         release = releases.get(generation) if generation is not None else None

@@ -80,7 +80,12 @@ def files(tmp_path_factory) -> dict[str, str]:
             member = tarfile.TarInfo(f"images/{n}.png")
             member.size = len(file)
             tar.addfile(member, BytesIO(file))
+    described = (
+        {"product_id": f"p{n}", "title": f"article {n}", "description": f"a {name} for every household"}
+        for n, name in enumerate(names)
+    )
     return {
+        "described": rows(folder / "described.jsonl", described),
         "images": str(folder / "images.tar"),
         "pictured": rows(folder / "pictured.jsonl", pictured),
         "clicks": rows(folder / "clicks.jsonl", clicks()),
@@ -100,6 +105,7 @@ OFFLINE = {
     "validation": "--per-kind 1 --sessions 60 --fuzz 100",
 }
 WITH_A_MODEL = {
+    "fields": "--products {described}",
     "gate": "--per-kind 1 --trained 0 --products 80 --sessions 150 --in-a-row 2 --live-steps 3",
     "graded": "--products {products} --judgments {judgments}",
     "images": "--products {pictured} --images {images} --passes 1",

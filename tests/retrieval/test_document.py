@@ -1,6 +1,16 @@
 """The text that a model reads of a product."""
 
-from retrieval.document import MAX_ATTRIBUTES, document_hash, document_text
+from retrieval.document import (
+    FIELD_CHARS,
+    FIELDS,
+    MAX_ATTRIBUTES,
+    attributes_of,
+    document_hash,
+    document_of,
+    document_text,
+    fields_of,
+    only,
+)
 from schemas.products import CatalogProduct
 
 
@@ -45,3 +55,30 @@ def test_the_order_of_attributes_in_the_message_does_not_change_the_text_or_its_
     other = document_text(product(attributes={"b": "wool", "a": "red"}))
     assert document_hash(one) == document_hash(other)
     assert document_hash(one) != document_hash(one + " ")
+
+
+def test_a_document_holds_every_field_on_a_line_of_its_own():
+    own = product(
+        brand="Belkin",
+        description="<p>Gold\nplated</p>",
+        attributes={"length": 2.5, "flat": True, "coiled": False, "ends": ["A", "C"]},
+    )
+    found = fields_of(document_of(own))
+    assert found["text"] == document_text(own)
+    assert found["picture"] == ""
+    assert found["description"] == "Gold plated"
+    assert found["attributes"] == "ends A C, flat" == attributes_of(own)
+    assert document_of(product()) == document_text(product())
+
+
+def test_only_what_counts_makes_two_documents_different():
+    bare, told = (document_of(product(description=text)) for text in ("", "Gold plated"))
+    assert document_hash(only(bare, {"text"})) == document_hash(only(told, {"text"})) == document_hash(bare)
+    assert only(told, {"text", "description"}) == only(told, FIELDS) == told != bare
+
+
+def test_long_fields_are_cut_and_line_ends_in_them_are_no_fields():
+    own = product(description="a\n" * 1000, attributes={"story": "b\n" * 400})
+    assert len(document_of(own).splitlines()) == len(FIELDS)
+    found = fields_of(document_of(own))
+    assert len(found["description"]) == len(found["attributes"]) == FIELD_CHARS

@@ -159,7 +159,7 @@ def test_a_text_that_looks_like_a_picture_is_neither_fetched_nor_opened(
     folder: Path, tmp_path: Path, server: tuple[str, list[str]]
 ) -> None:
     from tests.retrieval.pictures import prepared_picture
-    from trainer.learning.towers import build
+    from trainer.learning.field_tower import build
 
     address, asked = server
     path = tmp_path / "there.webp"

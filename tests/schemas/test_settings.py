@@ -98,6 +98,7 @@ CHOICES = {
     "kafka_token_file": "",
     "kafka_token_provider": "",
     "milvus_index": "DISKANN",
+    "tried_fields": "description,attributes",
     "milvus_index_params": '{"M": 8}',
     "milvus_search_params": '{"ef": 64}',
     "popularity": "clicks",

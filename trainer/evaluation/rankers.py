@@ -3,7 +3,7 @@
 Dense models, BM25, what a searcher serves, popularity.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from retrieval.document import text_of
+from retrieval.document import FIELDS, only, text_of
 from retrieval.encoder import Encoder, Vectors
 from retrieval.ranking import DENSE, DEPTHS, FIXED, Parts, Source, contest, rank
 from retrieval.word_schema import WordDocument
@@ -38,8 +38,11 @@ class EvaluationCatalog:
     descriptions: list[str]
 
     @classmethod
-    def of(cls, frame: pl.DataFrame) -> "EvaluationCatalog":
-        """Build from the snapshot's frame: product_id, title, text; and the others where they are."""
+    def of(cls, frame: pl.DataFrame, fields: Collection[str] = FIELDS) -> "EvaluationCatalog":
+        """Build from the snapshot's frame: product_id, title, text; and the others where they are.
+
+        ``fields``: those of documents that are kept, at least all that the models at hand read.
+        """
         frame = frame.sort("product_id")
         ids = frame["product_id"].to_list()
         categories = (
@@ -48,7 +51,8 @@ class EvaluationCatalog:
         named = frame["identifiers"].to_list() if "identifiers" in frame.columns else [[] for _ in ids]
         titles = dict(zip(ids, frame["title"].to_list(), strict=True))
         described = frame["description"].to_list() if "description" in frame.columns else [""] * len(ids)
-        return cls(ids, titles, frame["text"].to_list(), categories, named, described)
+        documents = [only(document, fields) for document in frame["text"]]
+        return cls(ids, titles, documents, categories, named, described)
 
 
 @dataclass(frozen=True)

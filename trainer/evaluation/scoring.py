@@ -6,7 +6,8 @@ Per-query results are kept as Parquet.
 """
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,9 @@ import polars as pl
 
 from artefacts.located import open_folders, use_store
 from media.pictures import stored_pictures
+from retrieval.document import TEXT
 from retrieval.encoder import Encoder, EncodingError, Vectors
+from retrieval.field_weights import FieldWeights
 from retrieval.golden_vectors import GoldenVectors
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of, with_ranker
@@ -328,12 +331,21 @@ def score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.D
     )
 
 
+def _fields(models: Iterable[str]) -> frozenset[str]:
+    """Return the fields of documents that one of the models reads; one that cannot be loaded reads none."""
+    found: set[str] = {TEXT}
+    for model in models:
+        with suppress(ModelError, ValueError, OSError):
+            found |= FieldWeights.read(resolve_model(model)).read_fields
+    return frozenset(found)
+
+
 def main(arguments: list[str]) -> int:
     """Evaluate what the request file says."""
     die_with_parent()
     request = EvaluationRequest.model_validate_json(Path(arguments[0]).read_bytes())
     use_store(open_folders(request.folders, request.cache, request.cache_bytes))
-    catalog = EvaluationCatalog.of(pl.read_parquet(request.catalog))
+    catalog = EvaluationCatalog.of(pl.read_parquet(request.catalog), _fields(request.models.values()))
     models = {name: Path(folder) for name, folder in request.models.items()}
     found = evaluate(
         catalog,

@@ -21,11 +21,14 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from transformers import EarlyStoppingCallback, PrinterCallback
 
-from retrieval.field_weights import FieldWeights
+from retrieval.document import PICTURE
+from retrieval.field_weights import USUAL_WEIGHTS, FieldWeights
 from retrieval.library_model import PictureInputs
 from trainer.learning.checkpoints import checkpoint_folder, newest_checkpoint, smaller_until_it_fits
 from trainer.learning.collation import Collator, schedule
 from trainer.learning.field_fit import fitted_weights
+from trainer.learning.field_texts import TriedFields
+from trainer.learning.field_tower import FieldTower, ProductPictures, build
 from trainer.learning.hard_negatives import HardNegatives, mine
 from trainer.learning.interpolation import Blend
 from trainer.learning.loss import EngagementLoss, Table
@@ -34,12 +37,8 @@ from trainer.learning.pixels import Pixels
 from trainer.learning.plan import LINEAGE, Lineage, Plan, Training
 from trainer.learning.sampling import Rows
 from trainer.learning.towers import (
-    PicturedTower,
-    ProductPictures,
-    TopTower,
     Tower,
     WholeTower,
-    build,
     vectors,
 )
 from trainer.learning.trainer_adapter import (
@@ -89,16 +88,26 @@ def fine_tune(
     def attempt(plan: Plan) -> _Fit:
         model = _load(start, plan.device)
         inputs = PictureInputs.of(model[0])
-        weights = FieldWeights.read(start) if inputs is not None else None
-        read = data.read_by(sees=inputs is not None)
-        numbers = read.numbered()
-        queries, products = numbers.texts(read.texts)
+        weights = FieldWeights.read(start)
+        seen = set() if inputs is None else {PICTURE}
+        counted = (weights.read_fields - {PICTURE}) | seen
+        numbers = data.read_by(counted).numbered()
+        queries, products = numbers.texts(data.read_by({*counted, *plan.fields}).texts)
         pictures = None
-        if inputs is not None and weights is not None and data.pictures is not None:
+        if inputs is not None and data.pictures is not None:
             squares = Pixels(products, data.pictures, inputs.side, folder / "pixels.npy")
-            pictures = ProductPictures(inputs, squares, weights)
+            pictures = ProductPictures(model, inputs, squares)
         top_layers = plan.top_layers if plan.device == "cpu" else None
-        tower = build(model, queries, products, top_layers=top_layers, pictures=pictures)
+        enough = len(numbers.validation) >= MIN_VALIDATION
+        tower = build(
+            model,
+            queries,
+            products,
+            top_layers=top_layers,
+            weights=weights,
+            pictures=pictures,
+            tried=TriedFields(plan.fields, numbers.contenders().tolist()) if enough else None,
+        )
         course = _Course(model, tower, numbers, new, plan, folder / f"batch-{plan.batch_size}")
         return _train(course, progress, lambda: _save(model, output, lineage, course.fitted(weights)))
 
@@ -146,9 +155,9 @@ class _Course:
         trainee.tower = self.tower
         return trainee
 
-    def fitted(self, weights: FieldWeights | None) -> FieldWeights | None:
-        """Return how text and picture will be weighed; ``weights``: as the start weighs them."""
-        if isinstance(self.tower, PicturedTower) and len(self.numbers.validation) >= MIN_VALIDATION:
+    def fitted(self, weights: FieldWeights) -> FieldWeights:
+        """Return how the fields will be weighed; ``weights``: as the start weighs them."""
+        if isinstance(self.tower, FieldTower) and len(self.numbers.validation) >= MIN_VALIDATION:
             return fitted_weights(self.tower, self.numbers)
         return weights
 
@@ -187,7 +196,7 @@ def _train(course: _Course, progress: Callable[[TrainingStep], None], save: Call
     trainer = WeightsTrainer(
         model=trainee,
         args=arguments_of(
-            plan, course.folder, whole=not isinstance(course.tower, TopTower), bf16=bf16, validated=validated
+            plan, course.folder, whole=not course.tower.top_only, bf16=bf16, validated=validated
         ),
         train_dataset=Dataset.from_dict({"label": drawn.rows, "negatives": list(drawn.negatives)}),
         loss=loss,
@@ -211,7 +220,7 @@ def _train(course: _Course, progress: Callable[[TrainingStep], None], save: Call
         inner_ndcg10=float(inner.of(best).mean()) if inner else None,
         batch_size=len(drawn.rows) // plan.steps,
         bf16=bf16,
-        top_layers_only=isinstance(course.tower, TopTower),
+        top_layers_only=course.tower.top_only,
         loss_first=report.first,
         loss_last=report.last,
     )
@@ -227,10 +236,10 @@ def _load(folder: Path, device: str) -> Any:
     )
 
 
-def _save(model: Any, output: Path, lineage: Lineage | None, weights: FieldWeights | None) -> None:
+def _save(model: Any, output: Path, lineage: Lineage | None, weights: FieldWeights) -> None:
     partial = output.with_name(output.name + ".tmp")
     model.save_pretrained(str(partial), create_model_card=False, safe_serialization=True)
-    if weights is not None:
+    if weights != USUAL_WEIGHTS:
         weights.write(partial)
     if lineage is not None:
         (partial / LINEAGE).write_text(json.dumps(lineage.model_dump(), indent=1))

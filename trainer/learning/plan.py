@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from schemas.pairs import SINGLE_DAYS
-from schemas.settings import TrainerSettings
+from schemas.settings import TrainerSettings, named
 
 LINEAGE = "searchloop_training.json"
 CHECKPOINTS = 5  # of one training; at each, the validation queries are looked at
@@ -96,6 +96,7 @@ class Plan:
     beta: float
     spread: float
     blend: float
+    fields: tuple[str, ...] = ()  # of a product, that a training may weigh besides text and picture
     warm_up: float = 0.1
     checkpoint_steps: int = 1
     patience: int = 2
@@ -163,6 +164,7 @@ def plan(settings: TrainerSettings, *, new_pairs: int, old_pairs: int, from_live
         beta=settings.logq_beta,
         spread=settings.spread * (1.0 if from_live else 1.0 + SPREAD_STEPS / steps),
         blend=1.0 if from_live else settings.blend,
+        fields=named(settings.tried_fields),
         checkpoint_steps=every,
     )
 

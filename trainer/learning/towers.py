@@ -7,7 +7,6 @@ trains.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,18 +16,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.masking_utils import create_bidirectional_mask
 
-from retrieval.document import text_of
-from retrieval.encoder import prompts_of
-from retrieval.field_weights import FieldWeights
-from retrieval.library_model import PictureInputs, full_length
-from schemas.text import normalise_query
 from trainer.learning.memory import BOUNDED, TOGETHER, Shape, TrainingMemory
-from trainer.learning.pixels import Pixels
 from trainer.learning.tokens import Tokens
 
 _PART = 256
-ALONE = 0.25
-_PICTURES = 16  # whose layers' work is held at once, and done twice
 # Architectures whose layers stand in ``encoder.layer`` and take (hidden states, mask).
 _LAYERED = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
 
@@ -38,6 +29,10 @@ class Tower(Protocol):
 
     How a text's number becomes what the model takes, and which parameters train.
     """
+
+    @property
+    def top_only(self) -> bool:
+        """Whether the top layers alone train."""
 
     def features(self, texts: Tensor) -> dict[str, Tensor]:
         """Return the model's inputs of the texts with these numbers (n,)."""
@@ -52,31 +47,6 @@ class Tower(Protocol):
         """Switch dropout of the layers that train."""
 
 
-def build(
-    model: Any,
-    queries: Sequence[str],
-    products: Sequence[str],
-    *,
-    top_layers: int | None,
-    pictures: "ProductPictures | None" = None,
-) -> "Tower":
-    """Return the tower of a model over queries, then products, in the form in which they are served.
-
-    ``top_layers``: how many layers train where the architecture is known; None: all train. ``pictures``:
-    those of the products, for a model that sees them.
-    """
-    of_query, of_document = prompts_of(model)
-    asked = [of_query + normalise_query(q) for q in queries]
-    sold = [of_document + normalise_query(text_of(p)) for p in products]
-    if pictures is not None:
-        tokens = Tokens(model, [*asked, *sold], padded=full_length(model))
-        return PicturedTower(model, tokens, len(asked), pictures)
-    tokens = Tokens(model, [*asked, *sold])
-    if top_layers is not None and TopTower.fits(model):
-        return TopTower(model, tokens, top_layers)
-    return WholeTower(model, tokens)
-
-
 @torch.no_grad()
 def vectors(tower: Tower, texts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """Return (n, dim) unit rows of the texts with these numbers, without gradients and dropout."""
@@ -86,17 +56,10 @@ def vectors(tower: Tower, texts: npt.NDArray[np.int64]) -> npt.NDArray[np.float3
     return unit
 
 
-@dataclass(frozen=True)
-class ProductPictures:
-    """What a model needs to see the pictures of products: as what it takes them, and what they weigh."""
-
-    inputs: PictureInputs
-    pixels: Pixels
-    weights: FieldWeights
-
-
 class WholeTower:
     """Every layer trains."""
+
+    top_only = False
 
     def __init__(self, model: Any, tokens: Tokens) -> None:
         self._model, self._tokens = model, tokens
@@ -121,77 +84,6 @@ class WholeTower:
         self._model.train(on)
 
 
-class PicturedTower:
-    """Every layer trains, of texts and pictures: a product's vector is fused of both, as it is served.
-
-    In training ``ALONE`` of the products stand by their text alone, and as many by their picture: what one
-    says already, the other would not learn. The work of the layers is done again for the gradients, few
-    documents at a time, so that pictures fit.
-    """
-
-    def __init__(self, model: Any, tokens: Tokens, queries: int, pictures: ProductPictures) -> None:
-        """``queries``: how many texts stand before those of products."""
-        self._model, self._tokens, self._queries, self._pictures = model, tokens, queries, pictures
-        model.requires_grad_(True)
-
-    def features(self, texts: Tensor) -> dict[str, Tensor]:
-        """Return the numbers themselves: tokens and pictures are looked up by them."""
-        return {"input_ids": texts}
-
-    def embed(self, texts: Tensor) -> Tensor:
-        """Return (n, dim) vectors of the texts with these numbers, pictures fused in."""
-        drawn = torch.rand(len(texts)) if torch.is_grad_enabled() else torch.ones(len(texts))
-        parts = zip(torch.split(texts.cpu(), _PICTURES), torch.split(drawn, _PICTURES), strict=True)
-        if torch.is_grad_enabled():
-            return torch.cat([checkpoint(self._fused, *part, use_reentrant=False) for part in parts])
-        return torch.cat([self._fused(*part) for part in parts])
-
-    @property
-    def weights(self) -> FieldWeights:
-        """What text and picture weigh while it trains."""
-        return self._pictures.weights
-
-    def fields(self, texts: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the unit vectors (n, dim) of texts, and of pictures: zeros where there is none."""
-        tokens = {
-            name: values.to(self._model.device) for name, values in self._tokens.batch(texts.tolist()).items()
-        }
-        read = nn.functional.normalize(self._model(tokens)["sentence_embedding"].float(), dim=-1)
-        rows = self._rows(texts)
-        there = np.flatnonzero(rows >= 0)
-        seen = torch.zeros_like(read)
-        if len(there):
-            pixels = self._pictures.inputs.inputs(self._pictures.pixels[rows[there]]).to(self._model.device)
-            vectors = self._model({"pixel_values": pixels, "modality": "image"})["sentence_embedding"]
-            places = torch.from_numpy(there).to(self._model.device)
-            seen = seen.index_copy(0, places, nn.functional.normalize(vectors.float(), dim=-1))
-        return read, seen
-
-    def trained(self) -> list[nn.Parameter]:
-        """Return all parameters."""
-        return [p for p in self._model.parameters() if p.requires_grad]
-
-    def train_mode(self, on: bool) -> None:
-        """Switch dropout."""
-        self._model.train(on)
-
-    def _fused(self, texts: Tensor, drawn: Tensor) -> Tensor:
-        read, seen = self.fields(texts)
-        pictured = self._rows(texts) >= 0
-        shares = torch.from_numpy(np.concatenate(self._pictures.weights.shares(pictured), axis=1))
-        alone = torch.from_numpy(pictured)
-        shares[alone & (drawn < ALONE)] = torch.tensor([1.0, 0.0])
-        shares[alone & (drawn >= ALONE) & (drawn < 2 * ALONE)] = torch.tensor([0.0, 1.0])
-        shares = shares.to(self._model.device)
-        fused: Tensor = shares[:, :1] * read + shares[:, 1:] * seen
-        return fused
-
-    def _rows(self, texts: Tensor) -> npt.NDArray[np.int64]:
-        """Return the rows of the pictures of texts; -1 for queries, and for products without one."""
-        numbers = texts.numpy() - self._queries
-        return np.where(numbers >= 0, self._pictures.pixels.row[np.maximum(numbers, 0)], -1)
-
-
 class TopTower:
     """The top layers train.
 
@@ -199,6 +91,8 @@ class TopTower:
     the other texts it is computed at each use; the trained layers' work on a large batch is done twice
     (``trainer.learning.memory``).
     """
+
+    top_only = True
 
     def __init__(self, model: Any, tokens: Tokens, top_layers: int, memory: TrainingMemory = BOUNDED) -> None:
         self._model, self._tokens, self._memory = model, tokens, memory

@@ -1,13 +1,13 @@
 """What a fine-tune learns from: weighted pairs, and what is known beside them. Knows no model."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from media.pictures import Pictures
-from retrieval.document import text_of
+from retrieval.document import only
 from trainer.learning.numbering import Numbers
 from trainer.learning.sampling import Rows
 from trainer.learning.twins import stand_ins
@@ -38,11 +38,9 @@ class TrainingData:
             else np.arange(self.pairs.height)
         )
 
-    def read_by(self, *, sees: bool) -> "TrainingData":
-        """Return it with as much of each document as a model reads that sees pictures, or does not."""
-        if sees:
-            return self
-        return replace(self, texts={product: text_of(one) for product, one in self.texts.items()})
+    def read_by(self, fields: Collection[str]) -> "TrainingData":
+        """Return it with these fields of each document alone."""
+        return replace(self, texts={product: only(one, fields) for product, one in self.texts.items()})
 
     def numbered(self) -> Numbers:
         """Return all of it by number, one product standing for those of the same document."""
