@@ -66,6 +66,7 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
     },
     ("POST", "/console/act/{action}"): Role.OPERATE,
     ("POST", "/console/data"): Role.OPERATE,
+    ("POST", "/console/search"): Role.READ,
     ("GET", "/v1/dead-letters"): Role.READ,
     ("GET", "/v1/dead-letters/{topic}/{offset}"): Role.READ,
     ("POST", "/v1/dead-letters:replay"): Role.OPERATE,

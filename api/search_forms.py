@@ -16,7 +16,7 @@ from schemas.search import Filter, SearchRequest
 
 _PLAIN = (
     "k", "offset", "client_id", "session_id", "user_id", "query_id", "timeout_ms", "explain", "deployment",
-    "request_id", "group_by", "sort",
+    "request_id", "group_by", "sort", "ranking",
 )  # fmt: skip
 PARAMETERS = ("q", "filter", "facet", *_PLAIN)
 _FILTER = "field:op:value, such as brand:eq:Sony, price:lte:20, attributes.colour:in:red|blue"

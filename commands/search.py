@@ -27,6 +27,7 @@ def search(
     facet: list[str] | None,
     group_by: str | None,
     sort: str | None,
+    ranking: str | None,
     explain: bool,
     data_dir: Path | None,
     as_json: bool,
@@ -36,7 +37,7 @@ def search(
         stop("what is searched for? Say a text, a picture (--image FILE), or both", code=MISUSED)
     request = _request(
         user_query=query, k=k, client_id=client, timeout_ms=timeout_ms, explain=explain, facets=facet or [],
-        group_by=group_by, sort=sort, filters=_conditions(where or []),
+        group_by=group_by, sort=sort, ranking=ranking, filters=_conditions(where or []),
         image=None if image is None else prepared_picture(image), image_weight=image_weight,
     )  # fmt: skip
     settings = find_settings(data_dir)

@@ -6,7 +6,7 @@ what it holds.
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -31,15 +31,16 @@ class Live(Generic[T]):
         return self._current
 
     @contextmanager
-    def lease(self) -> Iterator[T]:
-        """Hold what serves now for the length of the block.
+    def lease(self, other: Callable[[], T | None] | None = None) -> Iterator[T]:
+        """Hold what serves now for the length of the block, or what ``other`` returns.
 
-        Raises ``NothingLiveError`` before the first ``swap``.
+        What is no longer found by ``other`` when somebody waits for it to be ``drained`` is not leased again.
+        Raises ``NothingLiveError`` before the first ``swap``, and where there is no other.
         """
         with self._change:
-            held = self._current
+            held = self._current if other is None else other()
             if held is None:
-                raise NothingLiveError("nothing serves yet")
+                raise NothingLiveError("nothing serves yet" if other is None else "it is not held open")
             self._leases[id(held)] = self._leases.get(id(held), 0) + 1
         try:
             yield held

@@ -162,6 +162,25 @@ class LoadedRelease:
         """The first 12 digits of the model's fingerprint, as answers name it."""
         return self.release.model_sha256[:12]
 
+    def alone(self, part: str) -> "LoadedRelease | None":
+        """Return the same release ranking by one part alone: the cosine, or a source that it has.
+
+        None where it has not. It holds nothing of its own, and is used under the lease of this one.
+        """
+        if part != DENSE and part not in self._sources:
+            return None
+        ranking = Ranking(coefficients={DENSE: 0.0, part: 1.0})
+        return LoadedRelease(
+            self.release.model_copy(update={"ranking": ranking}),
+            self._store,
+            self.encoder,
+            self._words,
+            {} if part == DENSE else {part: self._sources[part]},
+            rows=self.rows,
+            traits=self.traits,
+            over_fetch=self._over_fetch,
+        )
+
     def embed(self, queries: Sequence[str]) -> Vectors:
         """Return (n, dim) unit rows for raw query texts."""
         return self.encoder.encode_queries(queries)

@@ -67,6 +67,10 @@ def _bounded(filters: list[Filter]) -> list[Filter]:
     return filters
 
 
+# What serves; or, for comparison, what served before, of what serves the encoder alone (dense) or BM25 alone
+# (words), or the pretrained model alone (base). Such an answer teaches nothing and counts for no generation.
+RankingAsked = Literal["live", "previous", "dense", "words", "base"]
+LIVE: RankingAsked = "live"
 Filters = Annotated[list[Filter], Field(max_length=FILTERS), AfterValidator(_bounded)]
 
 
@@ -81,6 +85,10 @@ class SearchRequest(Message):
     that share its value the best one is a hit. ``sort``: those that compete in another order than that of the
     score. ``timeout_ms`` counts from the record's Kafka timestamp. ``deployment`` names the one whose
     searchers answer; without it those of every deployment of the prefix do.
+
+    ``ranking``: who answers, for comparison: what serves (``live``), what served before (``previous``), of
+    what serves the encoder alone (``dense``) or BM25 alone (``words``), or the pretrained model alone
+    (``base``), if a generation of it is open; what is not there is refused. None but ``live`` teaches.
     """
 
     request_id: Id
@@ -99,7 +107,13 @@ class SearchRequest(Message):
     query_id: OptionalId = None
     timeout_ms: Annotated[int, Field(ge=1, le=TIMEOUT_MS)] = 5000
     explain: bool = False
+    ranking: RankingAsked = LIVE
     deployment: OptionalId = None
+
+    @property
+    def compares(self) -> bool:
+        """Whether anything but what serves is asked: the answer teaches nothing."""
+        return self.ranking != LIVE
 
     def has_placeholder(self) -> bool:
         """Say whether an id names nobody."""

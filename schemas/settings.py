@@ -671,6 +671,7 @@ class IndexerSettings(Settings):
 class SearcherSettings(Settings):
     """Serving."""
 
+    base_model: str = Field(BUNDLED_MODEL, description="The model of the first generation.")
     batch_max: int = Field(16, ge=1, le=256, description="Requests answered by one encoder call.")
     fetch_wait_ms: int = Field(
         50,

@@ -6,7 +6,7 @@ meets the index of another.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -18,8 +18,18 @@ from retrieval.index import StoreError
 from retrieval.live import Live
 from retrieval.merchandising import QueryRules, RuleSet
 from retrieval.release import LoadedRelease
-from schemas.search import Facet, ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
+from schemas.search import (
+    Facet,
+    RankingAsked,
+    ScoredHit,
+    SearchError,
+    SearchRequest,
+    SearchResponse,
+    Status,
+    Timings,
+)
 from searcher.batching import Group, group
+from searcher.comparing import Held, leased, not_held, nothing_else
 from searcher.exploring import Explorer
 from searcher.metrics import EXPLORED, RETRIED
 from searcher.ruling import Ruling, placed
@@ -46,12 +56,14 @@ def answer(
     encoded: Callable[[], object] = lambda: None,
     rules: RuleSet | None = None,
     explorer: Explorer | None = None,
+    held: Held = nothing_else,
 ) -> list[Answered]:
     """Return one response per request, in order.
 
     ``ok``, with a note where no product has an attribute that is asked for; ``partial`` when only the cosine
     could be computed, or what ``rules`` pin could not be read; ``error`` when both attempts failed;
-    ``rejected`` for a picture that the model cannot see. Pictures are prepared ones.
+    ``rejected`` for a picture that the model cannot see, and for a comparison with what is not there.
+    Pictures are prepared ones. ``held``: the releases that one compares with.
     ``timeout_s`` bounds what is waited for the index, over both attempts (the second gets at least
     ``LEAST_S``). ``encoded`` is called each time the encoder is done and only the index is waited for.
     ``explorer`` gives new products a place. Queue and total times are left 0. Raises ``NothingLiveError``
@@ -68,20 +80,42 @@ def answer(
             break
         if attempt:
             RETRIED.inc(len(pending))
-        with live.lease() as release:
-            blind = [i for i in pending if requests[i].image is not None and not release.encoder.sees]
-            answers |= {i: _no_pictures(requests[i], release) for i in blind}
-            pending = [i for i in pending if i not in blind]
-            answered = _attempt(
-                release,
-                [requests[i] for i in pending],
-                max(LEAST_S, end - time.monotonic()),
-                encoded,
-                rules,
-                explorer,
-            )
-        answers |= dict(zip(pending, answered, strict=True))
+        for ranking, places in _by_ranking(requests, pending).items():
+            asked, left_s = [requests[i] for i in places], max(LEAST_S, end - time.monotonic())
+            with leased(live, held, ranking) as release:
+                answered = (
+                    [Answered(not_held(request), found=False) for request in asked]
+                    if release is None
+                    else _by_one(release, asked, left_s, encoded, rules, explorer)
+                )
+            answers |= dict(zip(places, answered, strict=True))
     return [answers[i] for i in range(len(requests))]
+
+
+def _by_ranking(
+    requests: Sequence[SearchRequest], pending: Sequence[int]
+) -> Mapping[RankingAsked, list[int]]:
+    found: dict[RankingAsked, list[int]] = {}
+    for place in pending:
+        found.setdefault(requests[place].ranking, []).append(place)
+    return found
+
+
+def _by_one(
+    release: LoadedRelease,
+    requests: Sequence[SearchRequest],
+    timeout_s: float,
+    encoded: Callable[[], object],
+    rules: RuleSet,
+    explorer: Explorer | None,
+) -> list[Answered]:
+    """Return the answers of one release; it searches no picture that its model cannot see."""
+    seen = [r for r in requests if r.image is None or release.encoder.sees]
+    answers = iter(_attempt(release, seen, timeout_s, encoded, rules, explorer))
+    return [
+        next(answers) if r.image is None or release.encoder.sees else _no_pictures(r, release)
+        for r in requests
+    ]
 
 
 def _attempt(

@@ -70,11 +70,14 @@ class Counts:
     def add(
         self, response: SearchResponse, request: SearchRequest | None = None, *, found: bool | None = None
     ) -> None:
-        """Count an answer. What no generation answered (expired, rejected) says nothing about one.
+        """Count an answer.
 
+        What no generation answered (expired, rejected) says nothing about one, nor does a comparison.
         ``found``: whether the generation had found something, before the shop's rules; None: by the hits.
         """
         if response.generation is None or response.status not in {Status.OK, Status.PARTIAL, Status.ERROR}:
+            return
+        if request is not None and request.compares:
             return
         tally = self._of(self._stamps.get(response.generation, response.generation))
         failed, empty = (

@@ -29,7 +29,12 @@ class Explorer:
         of the score.
         """
         query_id = query_id_of(request)
-        if not self._share or request.sort or (request.offset and request.query_id is None):
+        if (
+            not self._share
+            or request.sort
+            or request.compares
+            or (request.offset and request.query_id is None)
+        ):
             return None
         seed = f"{query_id or request.request_id}\0{release.generation}\0{request.user_query}"
         if not drawn(seed, self._share):

@@ -24,6 +24,7 @@ from retrieval.live import Live
 from retrieval.model_folder import ModelError
 from retrieval.release import LoadedRelease, ReleaseError
 from schemas.releases import LivePointer
+from schemas.search import RankingAsked
 from schemas.settings import SearcherSettings
 from schemas.topics import RELEASES
 from searcher.catalog_words import CatalogWords
@@ -101,6 +102,17 @@ class Follower:
         promotion = pointer.promotion if pointer else None
         before = self._releases.get(promotion.before.generation) if promotion else None
         return (live, before) if live and before and live is not before else None
+
+    def held(self, ranking: RankingAsked) -> LoadedRelease | None:
+        """Return the previous generation, or one of the pretrained model, if it is open. From any thread."""
+        pointer = self.served
+        if pointer is None:
+            return None
+        if ranking == "previous":
+            named = [pointer.previous] if pointer.previous else []
+        else:
+            named = [release for release in pointer.named if release.model == self._settings.base_model]
+        return next(filter(None, (self._releases.get(release.generation) for release in named)), None)
 
     async def _to_the_end(self, reader: Reader, releases: ReleaseLog) -> None:
         async for record in reader.until(await reader.end_offsets()):

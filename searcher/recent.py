@@ -21,8 +21,8 @@ class Recent:
         self._requests: deque[SearchRequest] = deque(maxlen=capacity)
 
     def add(self, request: SearchRequest) -> None:
-        """Remember one request, unless it is a costly one."""
-        if cost_of(request) <= COST:
+        """Remember one request, unless it is a costly one, or a comparison."""
+        if cost_of(request) <= COST and not request.compares:
             self._requests.append(request)
 
     def sample(self, n: int) -> list[str]:

@@ -110,6 +110,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                         searching,
                         seal_key,
                         explorer,
+                        follower.held,
                     ).serve(stopping)
             watching.cancel()
 

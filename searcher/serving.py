@@ -32,6 +32,7 @@ from schemas.topics import SEARCH_RESPONSES, SEARCHES
 from searcher.admission import Admission
 from searcher.answered import RecentAnswers, same
 from searcher.answering import Answered, answer
+from searcher.comparing import Held, nothing_else
 from searcher.costing import heavy
 from searcher.counting import Counts
 from searcher.endings import expired, failed, overloaded, rejected
@@ -74,12 +75,17 @@ class Server:
         executor: Executor,
         seal_key: bytes,
         explorer: Explorer | None = None,
+        held: Held = nothing_else,
     ) -> None:
-        """``reply_topics`` are those that a request may name, with their partitions."""
+        """``reply_topics`` are those that a request may name, with their partitions.
+
+        ``held``: the releases that one may compare with what serves.
+        """
         self._settings = settings
         self._live = live
         self._rules = rules
         self._explorer = explorer
+        self._held = held
         self._recent = recent
         self._counts = counts
         self._group = group
@@ -263,6 +269,7 @@ class Server:
                 encoded=encoded,
                 rules=self._rules,
                 explorer=self._explorer,
+                held=self._held,
             ),
             fresh[0].record,
         )

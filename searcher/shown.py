@@ -15,9 +15,12 @@ APPLICATION = "searchloop"
 def query_id_of(request: SearchRequest) -> str | None:
     """Return the id that ties clicks to this search.
 
-    The client's, or one made from the request id when a shopper is named. None for an anonymous request and
-    for a picture alone, from which nothing can be learnt. A request that comes again gets the same id.
+    The client's, or one made from the request id when a shopper is named. None for an anonymous request, for
+    a picture alone and for a comparison, from which nothing can be learnt. A request that comes again gets
+    the same id.
     """
+    if request.compares:
+        return None
     if request.query_id is not None:
         return request.query_id
     if request.user_query and (request.client_id or request.session_id or request.user_id):
@@ -28,14 +31,14 @@ def query_id_of(request: SearchRequest) -> str | None:
 def search_event(
     request: SearchRequest, response: SearchResponse, *, at_ms: int, key: bytes
 ) -> Search | None:
-    """Return the event, or None for an answer without result, without a shopper, or to a picture alone.
+    """Return the event; None for an answer without result or shopper, to a picture alone, or for comparison.
 
     ``at_ms`` is epoch milliseconds, ``key`` the seal's. Its event id comes from the request id: when an
     answer is written twice after a crash, intake counts the search once.
     """
     if response.status not in {Status.OK, Status.PARTIAL} or response.query_id is None:
         return None
-    if not request.user_query:  # what is learnt is by text
+    if not request.user_query or request.compares:  # what is learnt is by text, and from what serves
         return None
     return Search(
         event_id=str(uuid.uuid5(_NAMESPACE, f"search:{request.request_id}")),

@@ -15,8 +15,10 @@ from api.console.form_asking import FORM_TYPES, ask, fields_of_form
 from api.console.gauges import EVERY_S, TopicGauges
 from api.console.letter_pages import errors_of, pretty
 from api.console.overview import alarms, kind_of, last_run, searchers, stages
+from api.console.posted_files import MULTIPART, fields_with_files
 from api.console.run_pages import gate_rows, measured, over_generations
-from api.console.search_page import ConsoleSearch
+from api.console.search_page import ConsoleSearch, SearchTold
+from api.console.side_by_side import DEPTH
 from api.following import StateFollower
 from api.letter_routes import Replaying
 from api.operating import Operating
@@ -24,13 +26,14 @@ from api.refusals import refusal
 from api.telling import command_told, trigger_told
 from api.wishes import wish_of
 from operations.moments import history
-from schemas.bounds import REQUEST_BYTES
+from schemas.bounds import IMAGE_BYTES, REQUEST_BYTES
 from schemas.operator_http import ReplayAnswer, ReplayWish
 from schemas.training import Decision
 
 OVERVIEW, SEARCH, RUNS, RELEASES = "/console", "/console/search", "/console/runs", "/console/releases"
 LETTERS = "/console/data"
 _SHOWN = 50
+PICTURE_FORM = IMAGE_BYTES + REQUEST_BYTES
 # A browser that listens begins anew after so long, so that none is held for ever.
 _LISTEN_S = 300.0
 _LISTENERS = 64
@@ -118,13 +121,33 @@ def _overview(router: APIRouter, console: Console) -> None:
 
 
 def _search(router: APIRouter, console: Console) -> None:
+    def shown(asked: dict[str, str], told: SearchTold | None) -> Response:
+        return console.shown(
+            "search.html",
+            section=SEARCH,
+            asked=asked,
+            told=told,
+            depth=DEPTH,
+            pointer=console.state.releases.pointer,
+        )
+
     @router.get(SEARCH)
     async def console_search(request: Request) -> Response:
         asked = dict(request.query_params)
-        answer = await console.search.answer(asked) if asked.get("q", "").strip() else None
-        return console.shown(
-            "search.html", section=SEARCH, asked=asked, answer=answer, pointer=console.state.releases.pointer
-        )
+        return shown(asked, await console.search.answer(asked) if asked.get("q", "").strip() else None)
+
+    @router.post(SEARCH)
+    async def console_search_by_picture(request: Request) -> Response:
+        place = console.operating.capacity.enter()
+        if place is None:
+            return refusal(BUSY)
+        with place:
+            body = wrong_type(request, {MULTIPART}) or await read_body(request, place, most=PICTURE_FORM)
+            if isinstance(body, HttpFault):
+                return refusal(body)
+            form = fields_with_files(request.headers["content-type"], body)
+            asked = {name: form[name].decode(errors="replace") for name in form.keys() & {"q", "alone"}}
+            return shown(asked, await console.search.answer(asked, form.get("image", b"")))
 
 
 def _runs(router: APIRouter, console: Console) -> None:

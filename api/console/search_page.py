@@ -1,33 +1,28 @@
-"""One search of the console: asked as any client asks, and told with what each hit is made of."""
+"""A search of the console: asked as any client asks, of what serves and of what is beside it."""
 
+import asyncio
+import base64
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from api.bodies import HttpFault
-from api.console.figures import Share, shares
+from api.console.side_by_side import DEPTH, NAMES, SHOWN, AnswerShown, side_by_side
 from api.search_forms import request_of
 from api.searching import Searching
 from operations.conditions import ConditionError, condition
-from schemas.search import ScoredHit, SearchResponse
+from schemas.search import LIVE, Facet, RankingAsked, SearchRequest, SearchResponse
 
 FACETS = ("brand", "category", "availability")
 
 
 @dataclass(frozen=True)
-class ShownHit:
-    """A hit, and its parts drawn side by side."""
-
-    hit: ScoredHit
-    pieces: list[Share]
-
-
-@dataclass(frozen=True)
 class SearchTold:
-    """What came of a search: an answer, or why there is none; and how it is asked elsewhere."""
+    """What came of a search: answers, what serves first, or why there is none; how it is asked elsewhere."""
 
-    response: SearchResponse | None
-    hits: list[ShownHit]
+    answers: Sequence[AnswerShown]
+    facets: Sequence[Facet]
     fault: str | None
     body: dict[str, object]
 
@@ -38,28 +33,39 @@ class ConsoleSearch:
     def __init__(self, searching: Searching) -> None:
         self._searching = searching
 
-    async def answer(self, asked: Mapping[str, str]) -> SearchTold:
-        """Return what comes of the fields of the form: ``q``, ``where`` (a condition a line), ``sort``."""
-        fields: dict[str, object] = {
-            "user_query": asked["q"],
-            "k": 10,
-            "explain": True,
-            "facets": list(FACETS),
-        }
+    async def answer(self, asked: Mapping[str, str], picture: bytes = b"") -> SearchTold:
+        """Return what comes of the fields of the form.
+
+        They are ``q``, ``where`` (a condition a line), ``sort`` and ``alone`` (``yes``: nothing beside what
+        serves), and perhaps a picture's file.
+        """
+        fields: dict[str, object] = {"user_query": asked.get("q", ""), "k": SHOWN, "explain": True}
         try:
             lines = [line for line in asked.get("where", "").splitlines() if line.strip()]
             if lines:
                 fields["filters"] = [condition(line).model_dump() for line in lines]
         except ConditionError as error:
-            return SearchTold(None, [], str(error), fields)
+            return SearchTold([], [], str(error), fields)
         if asked.get("sort"):
             fields["sort"] = asked["sort"]
-        request = request_of({"request_id": uuid.uuid4().hex, **fields})
-        if isinstance(request, HttpFault):
-            return SearchTold(None, [], request.message, fields)
+        pictured = {"image": base64.b64encode(picture).decode()} if picture else {}
+        rankings: list[RankingAsked] = [LIVE] if asked.get("alone") == "yes" else list(NAMES)
+        requests = [_request(fields | pictured, ranking) for ranking in rankings]
+        good = [one for one in requests if isinstance(one, SearchRequest)]
+        if len(good) < len(requests):
+            wrong = next(one for one in requests if isinstance(one, HttpFault))
+            return SearchTold([], [], wrong.message, fields)
+        said = await asyncio.gather(*[self._ask(one) for one in good])
+        answers = {ranking: response for ranking, (response, _) in zip(rankings, said, strict=True)}
+        took_ms = {ranking: ms for ranking, (_, ms) in zip(rankings, said, strict=True)}
+        return SearchTold(side_by_side(answers, took_ms), answers[LIVE].facets, None, fields)
+
+    async def _ask(self, request: SearchRequest) -> tuple[SearchResponse, float]:
+        started = time.perf_counter()
         said = await self._searching.answer(request)
-        response = SearchResponse.from_json(said.body)
-        greatest = max((sum((h.parts or {}).values()) for h in response.hits), default=0.0)
-        hits = [ShownHit(hit, shares(hit.parts or {}, greatest)) for hit in response.hits]
-        fault = response.error.message if response.error else None
-        return SearchTold(response, hits, fault, fields)
+        return SearchResponse.from_json(said.body), (time.perf_counter() - started) * 1000
+
+
+def _request(fields: Mapping[str, object], ranking: RankingAsked) -> SearchRequest | HttpFault:
+    more = {"facets": list(FACETS), "k": DEPTH} if ranking == LIVE else {}
+    return request_of({"request_id": uuid.uuid4().hex, "ranking": ranking, **fields, **more})

@@ -42,6 +42,13 @@ def search(
         str | None, typer.Option(help="One product for each value of this field, such as group_id.")
     ] = None,
     sort: Annotated[str | None, typer.Option(help="price_asc, price_desc or newest.")] = None,
+    ranking: Annotated[
+        str | None,
+        typer.Option(
+            help="For comparison, instead of what serves: previous (generation), dense (the encoder alone), "
+            "words (BM25 alone), base (the pretrained model alone, while it is open). Teaches nothing."
+        ),
+    ] = None,
     explain: Annotated[bool, typer.Option(help="Ask for the parts of each score.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -9,7 +9,7 @@ from commands.search import search
 
 PLAIN: dict[str, Any] = {
     "k": 10, "client": None, "timeout_ms": 5000, "where": None, "facet": None, "group_by": None, "sort": None,
-    "explain": False, "as_json": False, "image": None, "image_weight": None,
+    "ranking": None, "explain": False, "as_json": False, "image": None, "image_weight": None,
 }  # fmt: skip
 
 
@@ -19,6 +19,7 @@ PLAIN: dict[str, Any] = {
         ({"where": ["brand"]}, "no condition"),
         ({"where": ["colour == red"]}, "attributes"),
         ({"sort": "cheapest"}, "sort"),
+        ({"ranking": "the best"}, "ranking"),
         ({"group_by": "title"}, "group_by"),
         ({"facet": ["brand"] * 11}, "facets"),
         ({"k": 0}, "k"),

@@ -154,7 +154,7 @@ MESSAGES: list[Message | StreamFact] = [
                  Filter(field="group_id", op="exists", value=True)],
         client_id="ann", session_id="s1", user_id="u1", query_id="q1", timeout_ms=100, explain=True,
         facets=["brand", "attributes.colour"], group_by="group_id", sort="price_asc",
-        image=b"a file", image_weight=0.25,
+        image=b"a file", image_weight=0.25, ranking="previous",
     ),
     SearchResponse(
         request_id="r1", query_id="q1", status=Status.PARTIAL, generation=2, model=SHA,

@@ -115,6 +115,25 @@ def test_what_was_taken_after_a_query_answers_it_and_its_misspelling(served, wor
         assert {h.product_id.split()[0] for h in hits} == {"red"}
 
 
+def test_a_part_alone_ranks_by_itself_and_names_nothing_else(served, words):
+    query, black = "black espresso", [Filter(field="brand", value="black")]
+    vectors = served.embed([query])
+    by_words = served.alone("words")
+    for filters in ([], black):
+        (hits,) = by_words.find([query], vectors, 24, filters).hits
+        best = words.best(query, 24, filters)
+        assert {h.product_id: h.score for h in hits} == pytest.approx(best)
+        assert [set(h.parts) for h in hits] == [{"words"}] * len(hits)
+    (nothing,) = by_words.find(["zzz"], served.embed(["zzz"]), 24).hits
+    assert nothing == []
+    (near,) = served.alone("dense").find([query], vectors, 24).hits
+    assert len(near) == 24
+    assert [h.score for h in near] == sorted((h.score for h in near), reverse=True)
+    assert near[0].score == pytest.approx(near[0].parts["dense"])
+    assert served.alone("nothing of it") is None
+    assert served.alone("dense").generation == served.generation
+
+
 def test_a_score_does_not_depend_on_k_page_or_filter(served):
     def scores(k: int, *filters: Filter) -> dict[str, float]:
         (hits,) = served.find(["black running shoe"], served.embed(["black running shoe"]), k, filters).hits

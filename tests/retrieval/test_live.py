@@ -30,6 +30,16 @@ def test_a_lease_keeps_what_it_took_across_a_swap():
     assert live.leases("old") == 0
 
 
+def test_something_else_is_leased_as_long_as_somebody_holds_it_open():
+    live, held = Live[str](), dict.fromkeys(["old"], "old")
+    live.swap("new")
+    with live.lease(lambda: held.get("old")) as other:
+        assert (other, live.leases("old"), live.leases("new")) == ("old", 1, 0)
+    del held["old"]
+    with pytest.raises(NothingLiveError, match="not held open"), live.lease(lambda: held.get("old")):
+        pass
+
+
 def test_a_lease_ends_when_its_block_fails():
     live: Live[str] = Live()
     live.swap("old")

@@ -142,3 +142,12 @@ def test_what_rules_pin_or_hide_is_neither_found_nor_missed_by_a_generation():
     counts.add(answer(1, Status.ERROR, hits=0), found=False)
     served = counts.served()[0]
     assert (served.answers, served.empty, served.errors) == (3, 1, 1)
+
+
+def test_a_comparison_counts_for_no_generation_and_is_not_asked_again():
+    counts, recent = Counts(), Recent()
+    for ranking in ("previous", "words"):
+        compared = SearchRequest(request_id="r", user_query="tv", ranking=ranking)
+        counts.add(answer(1, Status.ERROR), compared)
+        recent.add(compared)
+    assert (counts.served(), counts.recent_p95_ms(), recent.last(5)) == ([], None, [])

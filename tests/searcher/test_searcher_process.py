@@ -18,6 +18,7 @@ from schemas.connections import MilvusConnection
 from schemas.products import CatalogProduct
 from schemas.releases import Ranking, Release, SearcherReport
 from schemas.search import Status
+from schemas.settings import BUNDLED_MODEL
 from tests.retrieval.generations import TITLES, build_generation, negated_copy
 from tests.searcher.searcher_process import SearcherProcess, request_all
 
@@ -175,6 +176,7 @@ async def test_a_generation_that_weighs_words_serves_once_the_catalogue_is_read(
     searcher: SearcherProcess, releases: list[Release]
 ):
     first, second, _ = releases
+    first = first.model_copy(update={"model": BUNDLED_MODEL})  # as the first generation names it
     ranking = Ranking(
         coefficients={"dense": 1.0, "words": 0.5},
         language="english",
@@ -206,12 +208,16 @@ async def test_a_generation_that_weighs_words_serves_once_the_catalogue_is_read(
         title for title in TITLES if "silver" in title or "espresso" in title
     }
     await _narrowed_by_attributes(searcher, "hybrid")
+    await _compared(searcher)
     await searcher.publish(first, hybrid)
     for n in range(1000):
         answer = await searcher.ask(f"back-{n}", "silver espresso", explain=True)
         if answer.generation == 1:
             break
     assert set(answer.hits[0].parts or {}) == {"dense"}
+    unread = await searcher.ask("no-words", ranking="words")
+    assert unread.error is not None
+    assert (unread.status, unread.error.code) == (Status.REJECTED, "ranking_unavailable")
     for n in range(1000):  # for the cosine alone the catalogue is read beside serving
         answer = await searcher.ask(f"unread-{n}", filters=[{"field": "attributes.colour", "value": "red"}])
         if answer.status is Status.OK:
@@ -220,6 +226,28 @@ async def test_a_generation_that_weighs_words_serves_once_the_catalogue_is_read(
         assert (answer.status, answer.error.retryable) == (Status.ERROR, True)
         assert "still being read" in answer.error.message
     await _narrowed_by_attributes(searcher, "plain")
+
+
+async def _compared(searcher: SearcherProcess) -> None:
+    """Generation 2 serves; what else is open answers when it is asked for, and no shopper is behind it."""
+    for ranking, generation, part in (
+        ("dense", 2, "dense"), ("words", 2, "words"), ("previous", 1, "dense"), ("base", 1, "dense"),
+    ):  # fmt: skip
+        for n in range(1000):  # what a rollback needs is loaded once the live one serves
+            asked = f"{ranking}-{n}"
+            answer = await searcher.ask(
+                asked, "silver espresso", k=24, explain=True, ranking=ranking, client_id="ann", query_id="q"
+            )
+            if answer.error is None:
+                break
+            assert answer.error.code == "ranking_unavailable"
+        assert (answer.status, answer.generation, answer.query_id) == (Status.OK, generation, None)
+        assert {name for h in answer.hits for name in h.parts or {}} == {part}
+        scores = [h.score for h in answer.hits]
+        assert scores == sorted(scores, reverse=True)
+        silver = {title for title in TITLES if "silver" in title or "espresso" in title}
+        assert ({h.product_id for h in answer.hits} == silver) == (ranking == "words")
+    assert await searcher.records("searches") == []
 
 
 async def _narrowed_by_attributes(searcher: SearcherProcess, run: str) -> None:

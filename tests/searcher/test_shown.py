@@ -66,6 +66,14 @@ def test_a_request_that_comes_again_gives_the_same_event():
     assert query_id_of(to) != query_id_of(request(client_id="c1", request_id="r2"))
 
 
+def test_a_comparison_teaches_nothing_whoever_asks():
+    for ranking in ("previous", "dense", "words", "base"):
+        to = request(client_id="c1", query_id="q1", ranking=ranking)
+        assert query_id_of(to) is None
+        told = response(to).model_copy(update={"query_id": "q1"})
+        assert search_event(to, told, at_ms=5, key=KEY) is None
+
+
 def test_an_anonymous_request_teaches_nothing():
     assert query_id_of(request()) is None
     assert search_event(request(), response(request()), at_ms=5, key=KEY) is None

@@ -18,7 +18,7 @@ from schemas.releases import (
     rejection_id,
     release_key,
 )
-from schemas.search import ScoredHit, SearchRequest, SearchResponse, Status, Timings
+from schemas.search import ScoredHit, SearchError, SearchRequest, SearchResponse, Status, Timings
 from schemas.training import Check, Decision, RunState, Score, TrainingRun, Trigger
 from tests.accessibility import faults_of
 from tests.api.api_process import ApiProcess, Said, answering
@@ -140,17 +140,22 @@ async def test_an_action_is_asked_once_with_who_and_why_and_its_end_is_shown(api
 
 
 async def answer(request: SearchRequest, _: object) -> SearchResponse:
-    """One hit, of which the parts are told when they are asked for."""
-    parts = {"dense": 0.5, "words": 0.25} if request.explain else None
-    hit = ScoredHit(
-        product_id="p1", rank=1, score=0.75, fields={"title": f"<{request.user_query}>"}, parts=parts
-    )
+    """Two hits, in another order by words alone; nothing is open besides, or sees pictures."""
+    fault = {"previous": "no previous generation is open"}.get(request.ranking)
+    fault = "it reads texts only" if request.image else fault
+    order = ["p2", "p1"] if request.ranking == "words" else ["p1", "p2"]
+    hits = [
+        ScoredHit(product_id=product_id, rank=n, score=0.75, fields={"title": f"<{request.user_query}>"},
+                  parts={"dense": 0.5, "words": 0.25} if request.explain else None)
+        for n, product_id in enumerate(order, start=1)
+    ]  # fmt: skip
     return SearchResponse(
         request_id=request.request_id,
-        status=Status.OK,
-        hits=[hit],
-        generation=2,
+        status=Status.REJECTED if fault else Status.OK,
+        hits=[] if fault else hits,
+        generation=None if fault else 2,
         timings=Timings(total_ms=3.0),
+        error=SearchError(code="c", message=fault) if fault else None,
     )
 
 
@@ -161,11 +166,27 @@ async def test_a_search_shows_what_each_hit_is_made_of_and_how_to_ask_it_elsewhe
         assert "&lt;rain jacket&gt;" in text
         assert "dense 0.500, words 0.250" in text
         assert "curl -d" in text
-        request = SearchRequest.from_json(asked[0].value or b"")
-        assert ([f.field for f in request.filters], request.sort) == (["brand", "price"], "price_asc")
+        for told in ("BM25 alone", "▲ 1", "▼ 1", "same rank", "no previous generation is open"):
+            assert told in text
+        requests = [SearchRequest.from_json(one.value or b"") for one in asked]
+        assert {r.ranking for r in requests} == {"live", "previous", "dense", "words", "base"}
+        for request in requests:
+            assert ([f.field for f in request.filters], request.sort) == (["brand", "price"], "price_asc")
+            assert (request.client_id, request.query_id) == (None, None), "nothing is learnt from it"
         for wrong in ("q=x&where=brand+Acme", "q=x&sort=colour", f"q={'x' * 2000}"):
             assert 'role="alert"' in (await api.call("GET", f"/console/search?{wrong}")).body.decode()
-        assert len(asked) == 1
+        assert len(asked) == len(requests)
+        alone = (await api.call("GET", "/console/search?q=x&alone=yes")).body.decode()
+        assert ("BM25 alone" in alone, len(asked)) == (False, len(requests) + 1)
+
+        form = (
+            b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n\x00\r\n--b--\r\n'
+        )
+        kind = "multipart/form-data; boundary=b"
+        pictured = await api.call("POST", "/console/search", form, content_type=kind)
+        assert "it reads texts only" in pictured.body.decode()
+        assert SearchRequest.from_json(asked[-1].value or b"").image == b"\x00"
+        assert (await api.call("POST", "/console/search", b"", content_type=FORM)).code == 415
 
 
 async def test_in_a_browser_progress_is_seen_live_and_a_rollback_is_asked_by_keyboard(api: ApiProcess):

@@ -9,10 +9,13 @@ from api.console.console_pages import page
 from api.console.figures import Measured, chart, shares, whisker
 from api.console.gauges import TopicGauges
 from api.console.overview import alarms, stages
+from api.console.posted_files import fields_with_files
 from api.console.run_pages import gate_rows, measured, over_generations
+from api.console.side_by_side import side_by_side
 from api.operator_state import OperatorState
 from schemas.operator_http import EvaluationTold
 from schemas.releases import LivePointer, Release, ReleaseState, SearcherReport, release_key
+from schemas.search import ScoredHit, SearchResponse, Status, Timings
 from schemas.settings import ApiSettings
 from schemas.training import Check, Decision, RunState, Score, TrainingRun
 from tests.api.test_operator_state import after, record
@@ -177,3 +180,44 @@ def test_a_text_of_anybody_is_text_on_every_page():
     assert "<script>alert" not in text
     assert text.count("&lt;script&gt;alert") >= 8
     assert "default-src 'none'" in shown.headers["content-security-policy"]
+
+
+def test_what_stands_elsewhere_and_what_moved_is_told_beside_what_serves():
+    def told(*order: str) -> SearchResponse:
+        hits = [
+            ScoredHit(product_id=i, rank=n, score=1.0, parts={"dense": 1.0}) for n, i in enumerate(order, 1)
+        ]
+        timings = Timings(queue_ms=1, embed_ms=2, search_ms=3, total_ms=7)
+        return SearchResponse(request_id="r", status=Status.OK, hits=hits, timings=timings)
+
+    live, words = side_by_side(
+        {"live": told("a", "b", "c"), "words": told("c", "x")}, {"live": 10.0, "words": 5.0}
+    )
+    assert [dict(one.elsewhere) for one in live.hits] == [{}, {}, {"BM25 alone": 1}]
+    assert [(one.moved, one.made_of) for one in words.hits] == [(-2, "dense 1.000"), (None, "")]
+    assert [(t.name, t.value) for t in live.times] == [
+        ("queue", 1), ("encode", 2), ("search", 3), ("Kafka and the rest", 4),
+    ]  # fmt: skip
+    assert sum(t.wide for t in words.times) == 120, "the longest fills the bar; inside is never less"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "found"),
+    [
+        ("multipart/form-data", b"", {}),
+        ("multipart/form-data; boundary=b", b"", {}),
+        ("multipart/form-data; boundary=b", b"--b\r\nnothing\r\n--b--", {}),
+        (
+            'multipart/form-data; boundary="b c"',
+            b'--b c\r\nContent-Disposition: form-data; name="image"\r\n\r\n\n\x00\r\n\r\n--b c--',
+            {"image": b"\n\x00\r\n"},
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="q"\r\n\r\ncut',
+            {},
+        ),
+    ],
+)
+def test_a_file_comes_as_it_was_sent(kind: str, body: bytes, found: dict[str, bytes]):
+    assert fields_with_files(kind, body) == found
