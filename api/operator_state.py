@@ -28,7 +28,7 @@ from schemas.topics import (
     TRAINING_TRIGGERS,
     dead_letter_name,
 )
-from schemas.training import Decision, TrainingRun, Trigger
+from schemas.training import Decision, RunState, TrainingRun, Trigger
 
 M = TypeVar("M")
 RUNS_KEPT = ASKED_KEPT = 5000
@@ -46,7 +46,8 @@ class OperatorState:
 
     ``searchers`` are the last reports of those that have not said goodbye. ``decisions`` are whole, as JSON;
     ``history`` are more of them without their evidence. ``rules`` has under each key a rule of any
-    deployment, or why what lies there is none.
+    deployment, or why what lies there is none. ``seen_first``: each run that goes on, as it was when it had
+    begun.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,6 +61,7 @@ class OperatorState:
         self.evaluations: Newest[EvaluationTold] = Newest(EVALUATIONS_KEPT)
         self.searchers: Newest[SearcherReport] = Newest(SEARCHERS_KEPT)
         self.rules: dict[str, MerchandisingRule | str] = {}
+        self.seen_first: Newest[TrainingRun] = Newest(ASKED_KEPT)
         self._run_of: Newest[str] = Newest(10 * ASKED_KEPT)
         self._outcomes: Newest[Outcome] = Newest(2 * ASKED_KEPT)
         self._refused: Newest[str] = Newest(ASKED_KEPT)
@@ -120,6 +122,10 @@ class OperatorState:
                 self.runs.drop(record.key.decode(errors="replace"))
             return
         self.runs.put(run.run_id, run)
+        if run.state.terminal:
+            self.seen_first.drop(run.run_id)
+        elif run.state is not RunState.QUEUED and self.seen_first.get(run.run_id) is None:
+            self.seen_first.put(run.run_id, run)
         for key in (*run.trigger_ids, *map(_dedup, run.dedup_keys)):
             self._run_of.put(key, run.run_id)
 

@@ -16,7 +16,16 @@ from api.console.gauges import EVERY_S, TopicGauges
 from api.console.letter_pages import errors_of, pretty
 from api.console.overview import alarms, kind_of, last_run, searchers, stages
 from api.console.posted_files import MULTIPART, fields_with_files
-from api.console.run_pages import gate_rows, measured, over_generations
+from api.console.run_pace import pace
+from api.console.run_pages import (
+    ALL,
+    by_segment,
+    gate_rows,
+    measured,
+    moved,
+    over_generations,
+    segments_of,
+)
 from api.console.search_page import ConsoleSearch, SearchTold
 from api.console.side_by_side import DEPTH
 from api.following import StateFollower
@@ -157,13 +166,16 @@ def _runs(router: APIRouter, console: Console) -> None:
     async def console_runs(request: Request) -> Response:
         trigger = state.triggers.get(request.query_params.get("trigger", ""))
         runs = sorted(state.runs, key=lambda run: run.run_id, reverse=True)
+        evaluations, segment = list(state.evaluations), request.query_params.get("segment", ALL)
         return console.shown(
             "runs.html",
             section=RUNS,
             runs=runs[:_SHOWN],
             more=len(runs) > _SHOWN,
             trigger=trigger_told(state, trigger) if trigger else None,
-            chart=over_generations(list(state.evaluations)),
+            chart=over_generations(evaluations, segment),
+            segment=segment,
+            segments=segments_of(evaluations),
         )
 
     @router.get("/console/runs/{run_id:before_colon}")
@@ -182,6 +194,9 @@ def _runs(router: APIRouter, console: Console) -> None:
             decision=decision,
             rows=gate_rows(decision) if decision else [],
             table=measured(decision) if decision else None,
+            segments=by_segment(decision) if decision else [],
+            moved=moved(decision) if decision else [],
+            pace=pace(state.seen_first.get(run_id), run),
         )
 
 

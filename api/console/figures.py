@@ -12,9 +12,9 @@ _CHART_WIDE, _CHART_TALL, _LEFT, _RIGHT, _TOP, _BOTTOM = 640.0, 200.0, 44.0, 12.
 
 @dataclass(frozen=True)
 class Whisker:
-    """A difference and its interval, on a scale around zero: places from 0 to ``WIDE``."""
+    """A difference and its interval, on a scale around zero, or a value: places from 0 to ``WIDE``."""
 
-    kind: str  # gain and loss are sure, unsure is not
+    kind: str  # gain and loss are sure, unsure is not; value is no difference
     low: float
     mean: float
     high: float
@@ -70,6 +70,16 @@ def whisker(low: float | None, mean: float | None, high: float | None, reach: fl
         return round(WIDE / 2 * (1 + max(-1.0, min(1.0, value / reach))), 1)
 
     return Whisker("gain" if low > 0 else "loss" if high < 0 else "unsure", x(low), x(mean), x(high))
+
+
+def spread(low: float, mean: float, high: float, least: float, most: float) -> Whisker:
+    """Return a value with its interval on the scale from ``least`` to ``most``; it is no difference."""
+    reach = most - least
+
+    def x(value: float) -> float:
+        return round(WIDE * max(0.0, min(1.0, (value - least) / reach)), 1) if reach > 0 else WIDE / 2
+
+    return Whisker("value", x(low), x(mean), x(high))
 
 
 def shares(parts: Mapping[str, float], greatest: float) -> list[Share]:

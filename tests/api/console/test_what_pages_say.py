@@ -10,7 +10,8 @@ from api.console.figures import Measured, chart, shares, whisker
 from api.console.gauges import TopicGauges
 from api.console.overview import alarms, stages
 from api.console.posted_files import fields_with_files
-from api.console.run_pages import gate_rows, measured, over_generations
+from api.console.run_pace import pace
+from api.console.run_pages import by_segment, gate_rows, measured, moved, over_generations, segments_of
 from api.console.side_by_side import side_by_side
 from api.operator_state import OperatorState
 from schemas.operator_http import EvaluationTold
@@ -89,6 +90,54 @@ def test_what_was_measured_is_drawn_oldest_first_for_systems_that_all_runs_have(
     assert list(drawn.lines) == ["candidate"]
     assert [dot.of.label for dot in drawn.lines["candidate"]] == ["old (pass)", "new (pass)"]
     assert over_generations([]) is None
+    assert over_generations([told("new", alone), told("old", both)], "unseen") is None
+    torso = {"candidate": {"all": score, "torso": score, "unseen": score}}
+    assert segments_of([told("a", torso), told("b", torso)]) == ["all", "unseen", "torso"]
+    assert segments_of([told("a", torso), told("b", alone)]) == ["all"]
+    assert segments_of([]) == []
+
+
+def test_segments_are_drawn_on_one_scale_with_the_candidate_first():
+    def a(mean: float) -> Score:
+        return Score(mean=mean, ci_low=mean - 0.1, ci_high=mean + 0.1, n=9)
+
+    ndcg10 = {"bm25": {"all": a(0.3), "unseen": a(0.2)}, "popularity": {"all": a(0.1)},
+              "candidate": {"unseen": a(0.5), "all": a(0.6)}}  # fmt: skip
+    rows = by_segment(Decision(decision_id="d", verdict="pass", ndcg10=ndcg10))
+    assert [(row.segment, row.system) for row in rows] == [
+        ("all", "candidate"), ("all", "bm25"), ("unseen", "candidate"), ("unseen", "bm25"),
+    ]  # fmt: skip
+    assert (rows[0].figure.high, rows[3].figure.low) == (200.0, 0.0), "the scale is that of all rows"
+    assert all(row.figure.low < row.figure.mean < row.figure.high for row in rows)
+    assert by_segment(Decision(decision_id="d", verdict="fail")) == []
+
+
+def test_queries_that_moved_are_told_by_how_much_and_what_cannot_be_read_is_left_out():
+    examples: list[dict[str, str | list[str]]] = [
+        {"query": "q1", "ndcg10": "0.500 -> 0.250", "live": ["a"], "candidate": ["b"], "relevant": ["a"]},
+        {"query": "q2", "ndcg10": "0.000 -> 1.000"},
+        {"query": "q3", "ndcg10": "better"}, {"query": "q4", "ndcg10": ["0 -> 1"]}, {},
+    ]  # fmt: skip
+    found = moved(Decision(decision_id="d", verdict="fail", examples=examples))
+    assert [(one.query, one.change) for one in found] == [("q2", 1.0), ("q1", -0.25)]
+    assert (found[1].live, found[1].relevant, found[0].live) == (["a"], ["a"], [])
+
+
+def test_the_pace_of_a_run_is_that_of_its_reports_since_it_began():
+    def at(seconds: float, progress: float, state: RunState = RunState.TRAINING) -> TrainingRun:
+        return TrainingRun(run_id="r", state=state, progress=progress, at=NOW + timedelta(seconds=seconds))
+
+    told = [at(0, 0.0, RunState.QUEUED), at(600, 0.05), at(660, 0.25)]
+    state = after(*(record("training-runs", run.to_json(), b"r") for run in told))
+    found = pace(state.seen_first.get("r"), told[-1])
+    assert found is not None, "the time in the queue does not count"
+    assert (found.per_min, found.to_go) == (pytest.approx(0.2), timedelta(seconds=225))
+    assert pace(told[-1], told[-1]) is None
+    assert pace(None, told[-1]) is None
+    ended = at(700, 1.0, RunState.FAILED)
+    assert pace(told[1], ended) is None
+    state.take(record("training-runs", ended.to_json(), b"r"))
+    assert state.seen_first.get("r") is None
 
 
 @pytest.mark.parametrize(
@@ -170,11 +219,13 @@ def test_a_text_of_anybody_is_text_on_every_page():
     decision = Decision(
         decision_id="r", verdict="fail", reasons=[HOSTILE],
         checks=[Check(name=HOSTILE, verdict="fail", reason=HOSTILE, segment=HOSTILE)],
-        examples=[{HOSTILE: [HOSTILE]}], ndcg10={HOSTILE: {HOSTILE: Score(mean=1, ci_low=1, ci_high=1, n=1)}},
+        examples=[{"query": HOSTILE, "ndcg10": "0 -> 1", "live": [HOSTILE], "candidate": HOSTILE}],
+        ndcg10={HOSTILE: {HOSTILE: Score(mean=1, ci_low=1, ci_high=1, n=1)}},
     )  # fmt: skip
     shown = page(
         "run.html", section="/console/runs", as_of=datetime.now(UTC), run=run, decision=decision,
-        rows=gate_rows(decision), table=measured(decision),
+        rows=gate_rows(decision), table=measured(decision), segments=by_segment(decision),
+        moved=moved(decision), pace=None,
     )  # fmt: skip
     text = bytes(shown.body).decode()
     assert "<script>alert" not in text
