@@ -26,10 +26,21 @@ SECTIONS: Sequence[tuple[str, str]] = (
 )
 
 
-def page(template: str, *, section: str, status: int = 200, **shown: object) -> Response:
-    """Return a page. ``section`` is the address of the part of the console that it belongs to."""
+def page(
+    template: str,
+    *,
+    section: str,
+    status: int = 200,
+    files: Sequence[tuple[str, str]] = (),
+    **shown: object,
+) -> Response:
+    """Return a page.
+
+    ``section`` is the address of the part of the console that it belongs to; ``files`` are names and
+    addresses of its table as a file.
+    """
     text = _TEMPLATES.get_template(template).render(
-        section=section, sections=SECTIONS, now=datetime.now(UTC), **shown
+        section=section, sections=SECTIONS, now=datetime.now(UTC), files=files, **shown
     )
     return Response(text, status, headers=_HEADERS, media_type="text/html")
 

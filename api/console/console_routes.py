@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
@@ -15,6 +16,7 @@ from api.console.form_asking import FORM_TYPES, ask, fields_of_form
 from api.console.gauges import EVERY_S, TopicGauges
 from api.console.letter_pages import errors_of, pretty
 from api.console.overview import alarms, kind_of, last_run, searchers, stages
+from api.console.page_table import PageTable, file_links
 from api.console.posted_files import MULTIPART, fields_with_files
 from api.console.run_pace import pace
 from api.console.run_pages import (
@@ -27,7 +29,7 @@ from api.console.run_pages import (
     segments_of,
 )
 from api.console.search_page import ConsoleSearch, SearchTold
-from api.console.side_by_side import DEPTH
+from api.console.side_by_side import DEPTH, as_rows
 from api.following import StateFollower
 from api.letter_routes import Replaying
 from api.operating import Operating
@@ -68,9 +70,32 @@ class Console:
         self._stopping = stopping
         self._listening = Capacity(_LISTENERS, 0)
 
-    def shown(self, template: str, *, section: str, status: int = 200, **shown: object) -> Response:
+    def shown(
+        self,
+        template: str,
+        *,
+        section: str,
+        status: int = 200,
+        files: Sequence[tuple[str, str]] = (),
+        **shown: object,
+    ) -> Response:
         """Return a page, and as of when it holds."""
-        return page(template, section=section, status=status, as_of=self.follower.as_of, **shown)
+        return page(template, section=section, status=status, files=files, as_of=self.follower.as_of, **shown)
+
+    def tabled(
+        self,
+        request: Request,
+        own: PageTable,
+        template: str,
+        *,
+        section: str,
+        status: int = 200,
+        **shown: object,
+    ) -> Response:
+        """Return a page, or its table as the file that the address asks for."""
+        return own.asked(request) or self.shown(
+            template, section=section, status=status, files=file_links(request) if own.rows else (), **shown
+        )
 
     def listen(self) -> Place | None:
         """Return a place to listen from; None where as many listen as may."""
@@ -114,13 +139,16 @@ def _frame(router: APIRouter, console: Console) -> None:
 
 def _overview(router: APIRouter, console: Console) -> None:
     @router.get(OVERVIEW)
-    async def console_overview() -> Response:
+    async def console_overview(request: Request) -> Response:
         console.gauges.watched()
         state, now = console.state, datetime.now(UTC)
-        return console.shown(
+        steps = stages(state, console.gauges, now)
+        return console.tabled(
+            request,
+            PageTable("loop", [asdict(step) for step in steps]),
             "overview.html",
             section=OVERVIEW,
-            stages=stages(state, console.gauges, now),
+            stages=steps,
             alarms=alarms(state, console.gauges, now),
             pointer=state.releases.pointer,
             kind=kind_of(state),
@@ -130,8 +158,10 @@ def _overview(router: APIRouter, console: Console) -> None:
 
 
 def _search(router: APIRouter, console: Console) -> None:
-    def shown(asked: dict[str, str], told: SearchTold | None) -> Response:
-        return console.shown(
+    def shown(request: Request, asked: dict[str, str], told: SearchTold | None) -> Response:
+        return console.tabled(
+            request,
+            PageTable("search", as_rows(told.answers if told else [])),
             "search.html",
             section=SEARCH,
             asked=asked,
@@ -143,7 +173,9 @@ def _search(router: APIRouter, console: Console) -> None:
     @router.get(SEARCH)
     async def console_search(request: Request) -> Response:
         asked = dict(request.query_params)
-        return shown(asked, await console.search.answer(asked) if asked.get("q", "").strip() else None)
+        return shown(
+            request, asked, await console.search.answer(asked) if asked.get("q", "").strip() else None
+        )
 
     @router.post(SEARCH)
     async def console_search_by_picture(request: Request) -> Response:
@@ -156,7 +188,7 @@ def _search(router: APIRouter, console: Console) -> None:
                 return refusal(body)
             form = fields_with_files(request.headers["content-type"], body)
             asked = {name: form[name].decode(errors="replace") for name in form.keys() & {"q", "alone"}}
-            return shown(asked, await console.search.answer(asked, form.get("image", b"")))
+            return shown(request, asked, await console.search.answer(asked, form.get("image", b"")))
 
 
 def _runs(router: APIRouter, console: Console) -> None:
@@ -167,7 +199,9 @@ def _runs(router: APIRouter, console: Console) -> None:
         trigger = state.triggers.get(request.query_params.get("trigger", ""))
         runs = sorted(state.runs, key=lambda run: run.run_id, reverse=True)
         evaluations, segment = list(state.evaluations), request.query_params.get("segment", ALL)
-        return console.shown(
+        return console.tabled(
+            request,
+            PageTable("runs", [run.model_dump(mode="json") for run in runs[:_SHOWN]]),
             "runs.html",
             section=RUNS,
             runs=runs[:_SHOWN],
@@ -179,7 +213,7 @@ def _runs(router: APIRouter, console: Console) -> None:
         )
 
     @router.get("/console/runs/{run_id:before_colon}")
-    async def console_run(run_id: str) -> Response:
+    async def console_run(request: Request, run_id: str) -> Response:
         run = state.runs.get(run_id)
         if run is None:
             return console.shown(
@@ -187,12 +221,15 @@ def _runs(router: APIRouter, console: Console) -> None:
             )
         raw = state.decisions.get(run_id)
         decision = Decision.from_json(raw) if raw else None
-        return console.shown(
+        rows = gate_rows(decision) if decision else []
+        return console.tabled(
+            request,
+            PageTable("checks", [row.check.model_dump(mode="json") for row in rows]),
             "run.html",
             section=RUNS,
             run=run,
             decision=decision,
-            rows=gate_rows(decision) if decision else [],
+            rows=rows,
             table=measured(decision) if decision else None,
             segments=by_segment(decision) if decision else [],
             moved=moved(decision) if decision else [],
@@ -207,16 +244,17 @@ def _releases(router: APIRouter, console: Console) -> None:
     async def console_releases(request: Request) -> Response:
         command = state.commands.get(request.query_params.get("command", ""))
         periods = history(list(state.history)[::-1])[::-1]
-        return console.shown(
+        releases = [r for r in state.releases.releases[::-1] if r.kind == "full" or r.state in STANDING]
+        return console.tabled(
+            request,
+            PageTable("releases", [one.model_dump(mode="json") for one in releases[:_SHOWN]]),
             "releases.html",
             section=RELEASES,
             pointer=state.releases.pointer,
             kind=kind_of(state),
             periods=periods[:_SHOWN],
             more=len(periods) > _SHOWN,
-            releases=[r for r in state.releases.releases[::-1] if r.kind == "full" or r.state in STANDING][
-                :_SHOWN
-            ],
+            releases=releases[:_SHOWN],
             standing=STANDING,
             command=command_told(state, command, datetime.now(UTC)) if command else None,
         )
@@ -230,12 +268,15 @@ def _letters(router: APIRouter, console: Console) -> None:
     ) -> Response:
         chosen = {name: request.query_params.get(name) or None for name in ("topic", "reason")}
         found = letters.chosen(**chosen)
-        return console.shown(
+        told = [letters.told(one) for one in found[:_SHOWN]]
+        return console.tabled(
+            request,
+            PageTable("dead-letters", [one.model_dump(mode="json") for one in told]),
             "letters.html",
             section=LETTERS,
             counts=letters.counts(),
             chosen=chosen,
-            letters=[letters.told(one) for one in found[:_SHOWN]],
+            letters=told,
             more=len(found) > _SHOWN,
             replayed=replayed,
             fault=fault,

@@ -68,6 +68,26 @@ def side_by_side(
     return found
 
 
+def as_rows(answers: Sequence[AnswerShown]) -> list[dict[str, object]]:
+    """Return every hit of every answer as cells of one table."""
+    return [
+        {
+            "ranking": answer.ranking,
+            "generation": answer.response.generation,
+            "rank": one.hit.rank,
+            "product_id": one.hit.product_id,
+            "title": one.hit.fields.get("title"),
+            "brand": one.hit.fields.get("brand"),
+            "price": one.hit.fields.get("price"),
+            "score": one.hit.score,
+            "parts": dict(one.hit.parts or {}),
+            "higher_in_live_by": one.moved,
+        }
+        for answer in answers
+        for one in answer.hits
+    ]
+
+
 def _shown(
     hit: ScoredHit,
     ranking: RankingAsked,

@@ -1,5 +1,6 @@
 """The console of a real API on a real broker: its pages as they come, and in a real browser."""
 
+import csv
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -92,8 +93,16 @@ async def test_every_page_is_whole_without_a_script_and_names_nothing_outside(ap
         assert set(re.findall(r'(?:src|href|action)="(\w+:[^"]*|//[^"]*)"', text)) <= {"data:,"}, path
         assert not re.search(r"<style|style=|<script(?! src=)|\son\w+=", text), path
         assert text.count("<h1>") == 1
+        assert "act" in path or "This table as a file" in text or path in {"/console/search", "/console/data"}
         for address in set(re.findall(r'href="(/console[^"#]*)"', text)):
             assert (await api.call("GET", address.replace("&amp;", "&"))).code == 200, (path, address)
+    runs = (await api.call("GET", "/console/runs?as=json")).json
+    assert [run["run_id"] for run in runs] == sorted((RUN, ENDED), reverse=True)
+    checks = await api.call("GET", f"/console/runs/{ENDED}?as=csv")
+    assert checks.headers["content-disposition"] == 'attachment; filename="checks.csv"'
+    assert [row["name"] for row in csv.DictReader(checks.body.decode().splitlines())] == [
+        "gain over live", "artefact loads",
+    ]  # fmt: skip
     failed = (await api.call("GET", f"/console/runs/{ENDED}")).body.decode()
     assert failed.index("gain over live") < failed.index("artefact loads")
     assert (await api.call("GET", "/console/runs/none")).code == 404
@@ -176,8 +185,13 @@ async def test_a_search_shows_what_each_hit_is_made_of_and_how_to_ask_it_elsewhe
         for wrong in ("q=x&where=brand+Acme", "q=x&sort=colour", f"q={'x' * 2000}"):
             assert 'role="alert"' in (await api.call("GET", f"/console/search?{wrong}")).body.decode()
         assert len(asked) == len(requests)
+        rows = (await api.call("GET", f"/console/search?{where}&as=json")).json
+        assert [(row["rank"], row["product_id"]) for row in rows if row["ranking"] == "words"] == [
+            (1, "p2"), (2, "p1"),
+        ]  # fmt: skip
+        asked.clear()
         alone = (await api.call("GET", "/console/search?q=x&alone=yes")).body.decode()
-        assert ("BM25 alone" in alone, len(asked)) == (False, len(requests) + 1)
+        assert ("BM25 alone" in alone, len(asked)) == (False, 1)
 
         form = (
             b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n\x00\r\n--b--\r\n'

@@ -1,5 +1,7 @@
 """What the pages of the console are made of: figures, the order of checks, what an action will do."""
 
+import csv
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +11,7 @@ from api.console.console_pages import page
 from api.console.figures import Measured, chart, shares, whisker
 from api.console.gauges import TopicGauges
 from api.console.overview import alarms, stages
+from api.console.page_table import as_csv
 from api.console.posted_files import fields_with_files
 from api.console.run_pace import pace
 from api.console.run_pages import by_segment, gate_rows, measured, moved, over_generations, segments_of
@@ -272,3 +275,14 @@ def test_what_stands_elsewhere_and_what_moved_is_told_beside_what_serves():
 )
 def test_a_file_comes_as_it_was_sent(kind: str, body: bytes, found: dict[str, bytes]):
     assert fields_with_files(kind, body) == found
+
+
+def test_a_table_as_a_file_holds_no_formula_and_every_cell():
+    rows = [
+        {"a": "=cmd()", "b": -1.5, "c": None, "d": ["x", 'y "z"']},
+        {"a": "plain", "b": 2, "c": True, "d": []},
+    ]
+    read = list(csv.DictReader(as_csv(rows).splitlines()))
+    assert [row["a"] for row in read] == ["'=cmd()", "plain"]
+    assert (read[0]["b"], read[0]["c"], json.loads(read[0]["d"])) == ("-1.5", "", ["x", 'y "z"'])
+    assert as_csv([]) == ""
