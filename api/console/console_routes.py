@@ -93,9 +93,10 @@ class Console:
         **shown: object,
     ) -> Response:
         """Return a page, or its table as the file that the address asks for."""
-        return own.asked(request) or self.shown(
-            template, section=section, status=status, files=file_links(request) if own.rows else (), **shown
-        )
+        if (file := own.asked(request)) is not None:
+            return file
+        files = file_links(request) if own.rows and request.method == "GET" else ()
+        return self.shown(template, section=section, status=status, files=files, **shown)
 
     def listen(self) -> Place | None:
         """Return a place to listen from; None where as many listen as may."""
