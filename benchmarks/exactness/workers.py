@@ -1,7 +1,7 @@
 """The workers of the chaos run.
 
-Real stream processes, each with a folder of its own, restarted when they end without being asked. It knows
-how to hurt them, not when.
+Real processes, of the stream unless another is named, each with a folder of its own, restarted when they
+end without being asked. It knows how to hurt them, not when.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from broker.topics import ensure_topics
 from embedded.launching import child_environ, launch
-from schemas.settings import StreamSettings
+from schemas.settings import Settings
 
 LEAVES_WITHIN_S = 180.0
 
@@ -26,7 +26,7 @@ LEAVES_WITHIN_S = 180.0
 class StormWorker:
     """One place that a process fills, again and again."""
 
-    def __init__(self, number: int, settings: StreamSettings, arguments: tuple[str, ...]) -> None:
+    def __init__(self, number: int, settings: Settings, arguments: tuple[str, ...]) -> None:
         self.number = number
         self.settings = settings.model_copy(update={"data_dir": settings.data_dir / f"worker-{number}"})
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ class StormWorker:
 class Workers:
     """All of them. ``crashes`` counts how processes ended that nobody had told to."""
 
-    def __init__(self, settings: StreamSettings, arguments: tuple[str, ...]) -> None:
+    def __init__(self, settings: Settings, arguments: tuple[str, ...]) -> None:
         self._settings = settings
         self._arguments = arguments
         self._started = 0
@@ -128,7 +128,7 @@ class Workers:
 
 
 @asynccontextmanager
-async def working(settings: StreamSettings, count: int, *arguments: str) -> AsyncIterator[Workers]:
+async def working(settings: Settings, count: int, *arguments: str) -> AsyncIterator[Workers]:
     """Run workers for the length of the block.
 
     ``arguments`` are the module and what it is given, by default the whole stream.
