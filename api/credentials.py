@@ -5,12 +5,15 @@ from base64 import b64decode
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
+_IN_ADDRESS = ("key", "X-Algolia-API-Key")
+
 
 def key_shown(headers: Mapping[str, str]) -> str | None:
     """Return the key in the headers; None where there is none.
 
-    ``Authorization: Bearer KEY``, or Basic with the key as password, which browsers ask a person for; else
-    ``X-API-Key``. Another scheme is somebody else's, and shows no key.
+    ``Authorization: Bearer KEY``, or Basic with the key as password, which browsers ask a person for, or as
+    the user without one, as Segment's clients show it; else ``X-API-Key``. Another scheme is somebody else's,
+    and shows no key.
 
     >>> key_shown({"authorization": "Bearer sl_1"}), key_shown({"x-api-key": "sl_2"}), key_shown({})
     ('sl_1', 'sl_2', None)
@@ -20,27 +23,28 @@ def key_shown(headers: Mapping[str, str]) -> str | None:
         case "bearer":
             return rest.strip()
         case "basic":
-            return _password(rest.strip())
+            return _of_basic(rest.strip())
         case _:
             return headers.get("x-api-key")
 
 
 def key_in_address(query: bytes) -> str | None:
-    """Return the key of ``?key=``; None where there is none.
+    """Return the key of ``?key=``, or of the name that Algolia's clients give it; None where there is none.
 
     What a browser sends after its page has gone (``navigator.sendBeacon``) can have no header of ours.
 
     >>> key_in_address(b"format=ubi&key=sl_1"), key_in_address(b"")
     ('sl_1', None)
     """
-    if b"key=" not in query:
+    if b"key=" not in query.lower():
         return None
-    found = parse_qs(query.decode("latin-1")).get("key")
-    return found[0] if found else None
+    said = parse_qs(query.decode("latin-1"))
+    return next((said[name][0] for name in _IN_ADDRESS if name in said), None)
 
 
-def _password(encoded: str) -> str:
+def _of_basic(encoded: str) -> str:
     try:
-        return b64decode(encoded, validate=True).decode().partition(":")[2]
+        user, _, password = b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return ""
+    return password or user

@@ -1,5 +1,6 @@
 """What the API takes and says, as OpenAPI 3.1: made from the models that judge and answer. Pure."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -48,6 +49,19 @@ SEARCHED = {
     "client_id": "c1",
     "query_response_hit_ids": ["p1", "p2"],
     "timestamp": "2026-11-30T10:00:00Z",
+}
+INSIGHTS = {
+    "events": [
+        {
+            "eventType": "click",
+            "eventName": "Product Clicked",
+            "index": "products",
+            "userToken": "c1",
+            "queryID": "q1",
+            "objectIDs": ["p1"],
+            "positions": [1],
+        }
+    ]
 }
 PRODUCT = {"product_id": "p1", "title": "Storm shell jacket", "brand": "Acme", "price": 89.0}
 ASKED = {
@@ -118,6 +132,11 @@ def _paths() -> dict[str, Any]:
             | {"parameters": [part_of_path("product_id", "p1")]}
         },
     }  # fmt: skip
+    insights = operation(
+        "Take in what Algolia's own clients post.", None, None, "RecordsAnswer", (200, *POST)
+    )
+    insights["requestBody"] = _body(JSON_TYPES | BEACON_TYPES, {"type": "object"}, INSIGHTS)
+    paths["/1/events"] = {"post": insights}
     for path, kinds, example, what in (
         ("/v1/events", ("Search", "Interaction"), [SEARCHED, CLICK], "events"),
         ("/v1/products", ("Product",), [PRODUCT], "products"),
@@ -137,6 +156,11 @@ def _with_roles(paths: dict[str, Any]) -> dict[str, Any]:
             role = ROLES[method.upper(), path]
             one |= {"x-role": role, "security": [{name: []} for name in _SHOWN] if role else []}
     return paths
+
+
+def _body(media_types: Iterable[str], schema: object, example: object) -> dict[str, Any]:
+    one = {"schema": schema, "example": example}
+    return {"required": True, "content": dict.fromkeys(sorted(media_types), one)}
 
 
 def _records(kinds: tuple[str, ...], example: object) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from schemas.http import RecordsAnswer
 
 Judging = Callable[[int, Posted], Verdict]
 JudgeOf = Callable[[Request, RecordJudge], Judging | HttpFault]
+# Where the client libraries of Algolia post, which take 200 alone for done
+ALGOLIA_PATH = "/1/events"
 
 
 def record_routes(taking: Taking) -> APIRouter:
@@ -26,6 +28,10 @@ def record_routes(taking: Taking) -> APIRouter:
     @router.post("/v1/events")
     async def events(request: Request) -> Response:
         return await _take(taking, request, _event_judge, write=True)
+
+    @router.post(ALGOLIA_PATH)
+    async def algolia_events(request: Request) -> Response:
+        return await _take(taking, request, _algolia_judge, write=True, done=200)
 
     @router.post("/v1/events:validate")
     async def validate_events(request: Request) -> Response:
@@ -57,6 +63,7 @@ async def _take(
     judge_of: JudgeOf,
     *,
     write: bool,
+    done: int = 202,
 ) -> Response:
     place = taking.capacity.enter()
     if place is None:
@@ -75,15 +82,17 @@ async def _take(
         if isinstance(found, HttpFault):
             return refusal(found)
         caller.charge(len(found) - 1)
-        return _response(await taking.take(found, judge, place, write=write))
+        return _response(await taking.take(found, judge, place, write=write), done)
 
 
 def _types(request: Request) -> frozenset[str]:
     """Return the media types that are taken.
 
     Text from pages alone, of which the front door has looked at the origin: it is what ``sendBeacon`` sends.
+    None from whoever sends a CloudEvent in headers: an SDK names none unless told to, and no page can.
     """
-    return POSTED_TYPES | BEACON_TYPES if "origin" in request.headers else POSTED_TYPES
+    taken = POSTED_TYPES | BEACON_TYPES if "origin" in request.headers else POSTED_TYPES
+    return taken | {""} if "ce-specversion" in request.headers else taken
 
 
 def _event_judge(request: Request, judge: RecordJudge) -> Judging | HttpFault:
@@ -95,12 +104,16 @@ def _event_judge(request: Request, judge: RecordJudge) -> Judging | HttpFault:
     return partial(judge.foreign, form)
 
 
+def _algolia_judge(_: Request, judge: RecordJudge) -> Judging:
+    return partial(judge.foreign, "algolia")
+
+
 def _product_judge(_: Request, judge: RecordJudge) -> Judging:
     return judge.product
 
 
-def _response(answer: RecordsAnswer | HttpFault) -> Response:
+def _response(answer: RecordsAnswer | HttpFault, done: int = 202) -> Response:
     if isinstance(answer, HttpFault):
         return refusal(answer)
-    code = 400 if answer.refused == len(answer.results) else 202
+    code = 400 if answer.refused == len(answer.results) else done
     return Response(answer.to_json(), code, media_type=JSON)

@@ -14,6 +14,7 @@ from schemas.keys import Role
 # None: for everybody, with a key or without.
 ROLES: Mapping[tuple[str, str], Role | None] = {
     ("POST", "/v1/events"): Role.EVENTS,
+    ("POST", "/1/events"): Role.EVENTS,
     ("POST", "/v1/events:validate"): Role.EVENTS,
     ("POST", "/v1/products"): Role.PRODUCTS,
     ("POST", "/v1/products:validate"): Role.PRODUCTS,

@@ -1,7 +1,7 @@
 """Clients that nobody here wrote, against the running stack.
 
 What of theirs is accepted, refused and answered, client by client. The programs are the snippets of
-``docs/clients.md``. Each sends a product, a search and a purchase, and asks one search.
+``docs/clients.md``. Each sends a product and what a shopper did with it, and asks one search.
 `python -m benchmarks.clients` (all that this machine can run) or `--only kafkajs,franz-go`.
 """
 
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from broker.reading import open_reader, read_compacted
 from broker.records import Outgoing
 from broker.topics import ensure_topics
 from commands.instruments.only_asked import ONLY_ASKED
+from commands.support.pages import read_page
 from embedded.supervisor import Supervisor
 from schemas.batches import unpack
 from schemas.events import CleanInteraction, CleanSearch, read_clean_event
 from schemas.settings import Settings
 from schemas.topics import dead_letter_name
 
-SENT = 3  # a product, a search, a purchase
+SENT = 3  # a product and two events
 SETTLE_S = 120.0  # also for an answer that comes in time
 _SEED = {"product_id": "seed", "title": "Storm shell jacket"}
 
@@ -60,13 +62,15 @@ def _own(event: CleanSearch | CleanInteraction) -> bool:
     return isinstance(event, CleanSearch) and event.generation is not None
 
 
-async def try_client(name: str, kit: Kit, code: str, folder: Path, settings: Settings) -> dict[str, Any]:
+async def try_client(
+    name: str, kit: Kit, code: str, folder: Path, settings: Settings, where: Mapping[str, str]
+) -> dict[str, Any]:
     """Run one client, and wait until what it sent has ended somewhere."""
     if missing := kit.missing():
         return {"skipped": f"{', '.join(missing)} is not on this machine"}
     say(f"{name}: installing and running")
     try:
-        told = await asyncio.to_thread(kit.run, code, folder, settings.kafka, settings.topic_prefix)
+        told = await asyncio.to_thread(kit.run, code, folder, **where)
     except KitError as error:
         return {"error": str(error)}
     end = time.monotonic() + SETTLE_S
@@ -76,7 +80,7 @@ async def try_client(name: str, kit: Kit, code: str, folder: Path, settings: Set
         found = await audit(settings, kit.mark)
     answer = told
     while answer["status"] == "expired" and time.monotonic() < end:  # as the page says of a busy machine
-        answer = await asyncio.to_thread(kit.run, code, folder, settings.kafka, settings.topic_prefix)
+        answer = await asyncio.to_thread(kit.run, code, folder, **where)
     say(f"{name}: {found} {answer['status']}")
     return {
         "sent": told["sent"],
@@ -112,8 +116,11 @@ async def run(names: list[str], folder: Path) -> dict[str, dict[str, Any]]:
         async with open_producer(settings) as producer:
             await producer.send(Outgoing(settings.topic("products"), json.dumps(_SEED).encode(), key=b"seed"))
         await stack.ready(180)
+        api = await asyncio.to_thread(read_page, settings, "api", "readyz")
+        where = {"KAFKA": settings.kafka, "PREFIX": settings.topic_prefix, "API": str(api["address"])}
         return {
-            name: await try_client(name, KITS[name], codes[name], folder / name, settings) for name in names
+            name: await try_client(name, KITS[name], codes[name], folder / name, settings, where)
+            for name in names
         }
 
 

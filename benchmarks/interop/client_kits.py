@@ -56,15 +56,15 @@ class Kit:
         """Return the programs that are not there."""
         return [name for name in self.needs if shutil.which(name) is None]
 
-    def run(self, code: str, folder: Path, kafka: str, prefix: str) -> dict[str, Any]:
+    def run(self, code: str, folder: Path, **where: str) -> dict[str, Any]:
         """Install the library into ``folder``, run the snippet, and return the object of its last line.
 
-        Raises ``KitError``.
+        ``where``: KAFKA, PREFIX and API, as the snippet reads them. Raises ``KitError``.
         """
         folder.mkdir(parents=True, exist_ok=True)
         (folder / self.source).write_text(code, encoding="utf-8")
         self.install(folder)
-        said = _call(self.command(folder), folder, RUN_S, KAFKA=kafka, PREFIX=prefix)
+        said = _call(self.command(folder), folder, RUN_S, **where)
         found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
         return found
 
@@ -113,9 +113,16 @@ def _go(mark: str, *modules: str) -> Kit:
     return Kit(mark, ("go",), "shop.go", install, lambda folder: [str(folder / "shop")])
 
 
-def _install_node(folder: Path) -> None:
-    if not (folder / "node_modules").exists():
-        _call(["npm", "install", "--silent", "--no-save", "--prefix", ".", "kafkajs@2"], folder, INSTALL_S)
+def _node(mark: str, package: str) -> Kit:
+    def install(folder: Path) -> None:
+        if not (folder / "node_modules").exists():
+            _call(["npm", "install", "--silent", "--no-save", "--prefix", ".", package], folder, INSTALL_S)
+
+    return Kit(mark, ("node", "npm"), "shop.js", install, lambda _: ["node", "shop.js"])
+
+
+def _nothing(_: Path) -> None:
+    """Install nothing."""
 
 
 def _install_spring(folder: Path) -> None:
@@ -127,10 +134,14 @@ def _install_spring(folder: Path) -> None:
 KITS = {
     "confluent-kafka": _python("py", "confluent-kafka>=2.6,<3"),
     "cloudevents": _python("ce", "confluent-kafka>=2.6,<3", "cloudevents>=1.11,<2"),
-    "kafkajs": Kit("js", ("node", "npm"), "shop.js", _install_node, lambda _: ["node", "shop.js"]),
+    "kafkajs": _node("js", "kafkajs@2"),
     "spring-kafka": Kit(
         "java", ("java", "mvn"), "Shop.java", _install_spring, lambda _: ["java", "-cp", "lib/*", "Shop.java"]
     ),
     "franz-go": _go("go", "github.com/twmb/franz-go@v1.22.3"),
     "kafka-go": _go("kgo", "github.com/segmentio/kafka-go@v0.4.51"),
+    "curl": Kit("curl", ("curl", "sh"), "shop.sh", _nothing, lambda _: ["sh", "shop.sh"]),
+    "cloudevents-http": _python("ceh", "cloudevents>=1.11,<2"),
+    "search-insights": _node("alg", "search-insights@2.17.3"),
+    "analytics-node": _node("seg", "@segment/analytics-node@3.1.0"),
 }

@@ -80,6 +80,7 @@ def test_no_two_keys_are_alike_and_what_is_kept_does_not_hold_the_secret():
         ({"authorization": "Bearer k"}, "k"),
         ({"authorization": "bearer  k ", "x-api-key": "other"}, "k"),
         ({"authorization": "Basic " + b64encode(b"anybody:k").decode()}, "k"),
+        ({"authorization": "Basic " + b64encode(b"k:").decode()}, "k"),
         ({"authorization": "Basic \xff"}, ""),
         ({"authorization": "Basic " + b64encode(b"\xff").decode()}, ""),
         ({"authorization": "Negotiate x"}, None),
@@ -94,7 +95,8 @@ def test_a_key_is_shown_in_three_ways(headers: dict[str, str], key: str | None):
 @pytest.mark.parametrize(
     ("query", "key"),
     [(b"", None), (b"key=k", "k"), (b"format=ubi&key=k", "k"), (b"monkey=k", None), (b"key=", None),
-     (b"key=k&key=l", "k"), (b"key=%FF", "\ufffd"), (b"\xff&key=k", "k"), (b";key=k", None)],
+     (b"key=k&key=l", "k"), (b"key=%FF", "\ufffd"), (b"\xff&key=k", "k"), (b";key=k", None),
+     (b"X-Algolia-Agent=a&X-Algolia-API-Key=k", "k")],
 )  # fmt: skip
 def test_a_key_may_stand_in_the_address(query: bytes, key: str | None):
     assert key_in_address(query) == key

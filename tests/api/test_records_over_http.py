@@ -86,6 +86,8 @@ async def test_what_is_accepted_is_on_the_raw_topics_as_it_came_and_what_is_refu
     binary = await api.call(
         "POST", "/v1/events", ours, ce_specversion="1.0", ce_id="ce%201", ce_type="click", ce_source="/"
     )
+    named = {"ce_specversion": "1.0", "ce_id": "ce-0", "ce_type": "click", "ce_source": "/"}
+    assert (await api.call("POST", "/v1/events", ours, content_type="", **named)).code == 202
     envelope = {"specversion": "1.0", "id": "ce-2", "type": "click", "source": "/", "data": ours}
     structured = await api.call("POST", "/v1/events", envelope, content_type="application/cloudevents+json")
     batch = await api.call(
@@ -106,6 +108,9 @@ async def test_what_is_accepted_is_on_the_raw_topics_as_it_came_and_what_is_refu
     }
     foreign = await api.call("POST", "/v1/events?format=algolia", algolia)
     assert (foreign.code, foreign.json["accepted"]) == (202, 1), foreign.body
+    own = await api.call("POST", "/1/events?X-Algolia-API-Key=none", algolia)
+    assert (own.code, own.json["accepted"]) == (200, 1), own.body
+    assert (await api.call("POST", "/1/events", {"events": [7]})).code == 400
     assert (
         await api.call(
             "POST",
@@ -136,6 +141,7 @@ async def test_what_is_accepted_is_on_the_raw_topics_as_it_came_and_what_is_refu
         (b"[" * 1_000_000, {}, 400),
         (json.dumps(click("big", application="x" * 300_000)).encode(), {}, 400),
         (one, {"content_type": "text/plain"}, 415),
+        (one, {"content_type": ""}, 415),
         (one, {"origin": "https://evil.example"}, 403),
     ):
         assert (await api.call("POST", "/v1/events", body, **headers)).code == code
@@ -149,10 +155,10 @@ async def test_what_is_accepted_is_on_the_raw_topics_as_it_came_and_what_is_refu
         "l1",
         "l2",
     }
-    assert len(events) == 8
+    assert len(events) == 10
     assert next(e for e in events if b'"one"' in e.value).value == one
     assert {e.key for e in events if e.header("ce_id") is None and b"bob" not in e.value} == {b"ann"}
-    assert {e.header("ce_id") for e in events} == {None, b"ce 1"}
+    assert {e.header("ce_id") for e in events} == {None, b"ce 1", b"ce-0"}
     assert ids_of(await api.records("searches")) == {"s1"}
     products = await api.records("products")
     assert {(p.key, p.value is None) for p in products} == {(b"p1", False), (b"p2", False), (b"a/b c", True)}

@@ -17,7 +17,7 @@ def test_a_client_that_ends_badly_says_why(tmp_path):
     kit = KITS["confluent-kafka"]
     broken = type(kit)(kit.mark, (), "shop.py", lambda _: None, lambda _: ["python3", "shop.py"])
     with pytest.raises(KitError, match="no such luck"):
-        broken.run("raise SystemExit('no such luck')", tmp_path, "127.0.0.1:1", "searchloop.")
+        broken.run("raise SystemExit('no such luck')", tmp_path, KAFKA="127.0.0.1:1")
 
 
 @pytest.mark.clients
