@@ -28,6 +28,7 @@ from commands.options import (
     forget,
     gate,
     import_,
+    judgments,
     keys,
     pairs,
     pictures,
@@ -98,6 +99,12 @@ GROUPS: Mapping[tuple[str, str], Mapping[str, Verb]] = {
         "pin": gate.pin,
         "unpin": gate.unpin,
         "list": gate.list_pins,
+    },
+    ("judgments", "Named sets of your own ratings, which every run scores."): {
+        "list": judgments.list_sets,
+        "export": judgments.export,
+        "import": judgments.import_set,
+        "remove": judgments.remove_set,
     },
     ("rules", "Merchandising: products that are pinned, buried, boosted or hidden."): {
         "list": rules.list_rules,

@@ -1,21 +1,25 @@
 """Carry out what operators ask for: written once the broker has it, and waited for where they say so."""
 
+import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from api.bodies import Capacity, HttpFault, Place
 from api.following import StateFollower
+from api.judgment_state import ratings_after, set_of
 from api.taking import Taking
 from api.telling import command_told, trigger_told
 from broker.records import Headers, Outgoing
 from operations.command_outcome import other_model, rollback_note
 from schemas.events import Erasure
-from schemas.operator_http import CommandTold, TriggerTold
+from schemas.judged_queries import RatedQuery, judged_key
+from schemas.operator_http import CommandTold, JudgmentsWish, JudgmentsWritten, TriggerTold
 from schemas.releases import DeploymentCommand
 from schemas.rules import MerchandisingRule
 from schemas.settings import Settings
-from schemas.topics import DEPLOYMENT_COMMANDS, ERASURES, RULES, TRAINING_TRIGGERS
+from schemas.topics import DEPLOYMENT_COMMANDS, ERASURES, JUDGMENTS, RULES, TRAINING_TRIGGERS
 from schemas.training import Trigger
 
 
@@ -30,10 +34,12 @@ class Operating:
         self.state = follower.state
         self._settings = settings
         self._taking = taking
+        self._judging = asyncio.Lock()
 
     def now(self) -> datetime:
-        """Return the time at which something is asked."""
-        return datetime.now(UTC)
+        """Return the time at which something is asked, in milliseconds as it comes back from its topic."""
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def new_id(self) -> str:
         """Return an id that nothing has."""
@@ -86,6 +92,42 @@ class Operating:
             await self.follower.seen(lambda: rule_id not in self.state.rules)
         return fault
 
+    async def judge(self, wish: JudgmentsWish, place: Place) -> JudgmentsWritten | HttpFault:
+        """Put ratings into a set, once this has been done for who came before: each joins what is there."""
+        async with self._judging:
+            changed = ratings_after(self.state, wish.name, wish.judgments)
+            if isinstance(changed, HttpFault):
+                return changed
+            judged = [
+                RatedQuery(name=wish.name, query=query, ratings=dict(own), actor=wish.actor, at=self.now())
+                for query, own in changed.items()
+                if own
+            ]
+            gone = [query for query, own in changed.items() if not own]
+            values = [(one.query, one.to_json()) for one in judged] + [(query, None) for query in gone]
+            headers = (("actor", wish.actor.encode()),)
+            topic = self._settings.topic(JUDGMENTS.name)
+            records = [
+                Outgoing(topic, value, key=judged_key(wish.name, query), headers=headers)
+                for query, value in values
+            ]
+            if records and (fault := await self._write_all(records, place)) is not None:
+                return fault
+            await self.follower.seen(
+                lambda: (
+                    all(self.state.judged.get((wish.name, one.query)) == one for one in judged)
+                    and not any((wish.name, query) in self.state.judged for query in gone)
+                )
+            )
+        now = set_of(self.state, wish.name)
+        return JudgmentsWritten(
+            name=wish.name,
+            written=len(judged),
+            removed=len(gone),
+            queries=len(now),
+            ratings=sum(len(one.ratings) for one in now),
+        )
+
     async def erasure(self, erasure: Erasure, place: Place) -> HttpFault | None:
         """Write a request to forget. Without a key: a shopper's name would stand in it."""
         return await self._write(ERASURES.name, erasure.to_json(), None, place)
@@ -104,8 +146,12 @@ class Operating:
         place: Place,
         headers: Headers = (),
     ) -> HttpFault | None:
-        record = Outgoing(self._settings.topic(topic), value, key=key, headers=headers)
-        fault = await self._taking.write([record], place)
+        return await self._write_all(
+            [Outgoing(self._settings.topic(topic), value, key=key, headers=headers)], place
+        )
+
+    async def _write_all(self, records: Sequence[Outgoing], place: Place) -> HttpFault | None:
+        fault = await self._taking.write(records, place)
         if fault is None:
             return None
         message = f"{fault.message.partition(';')[0]}: it may be written; ask again under the same id"

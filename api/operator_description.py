@@ -15,6 +15,10 @@ from schemas.operator_http import (
     EvaluationTold,
     ForgetAsked,
     ForgetWish,
+    JudgmentsAnswer,
+    JudgmentSetAnswer,
+    JudgmentsWish,
+    JudgmentsWritten,
     LettersAnswer,
     LetterTold,
     MarkWish,
@@ -42,6 +46,9 @@ OPERATORS_SAID: tuple[type[BaseModel], ...] = (
     LetterTold,
     LettersAnswer,
     ReplayAnswer,
+    JudgmentsAnswer,
+    JudgmentSetAnswer,
+    JudgmentsWritten,
     CommandTold,
     CommandsAnswer,
     Decision,
@@ -66,6 +73,7 @@ OPERATORS_TAKEN: tuple[type[BaseModel], ...] = (
     ReplayWish,
     CancelWish,
     ForgetWish,
+    JudgmentsWish,
     MarkWish,
     PromoteWish,
     RollbackWish,
@@ -85,6 +93,7 @@ _LISTS: tuple[tuple[str, str, type[BaseModel], type[BaseModel], str, object, tup
      TriggersAnswer, TriggerTold, "trigger_id", "nightly-1130", ()),
     ("commands", "requests to change what serves, and what became of them",
      CommandsAnswer, CommandTold, "command_id", "back-1130", ()),
+    ("judgments", "named sets of judgments", JudgmentsAnswer, JudgmentSetAnswer, "name", "house", ()),
     ("rules", "merchandising rules, the strongest first; with query, those that concern it",
      RulesAnswer, RuleTold, "rule_id", "winter-coats", ("query",)),
 )  # fmt: skip
@@ -105,6 +114,9 @@ WISHES: tuple[tuple[str, str, type[BaseModel], Mapping[str, object]], ...] = (
     ("/v1/runs/{run_id}:cancel", "End a run that waits or is in progress.", CancelWish, {"actor": "ann"}),
     ("/v1/rules", "Write a merchandising rule.",
      RuleWish, {"actor": "ann", "action": "pin", "query": "winter coat", "product_ids": ["p1", "p2"]}),
+    ("/v1/judgments", "Put ratings into a named set; null takes one out.",
+     JudgmentsWish, {"actor": "ann", "name": "house", "judgments": [
+         {"query": "winter coat", "product_id": "p1", "relevance": 3}]}),
     ("/v1/forget", "Forget a shopper.", ForgetWish, {"client_id": "c1"}),
 )  # fmt: skip
 REPLAY = {"topic": "interactions", "reason": "unknown_product"}
@@ -119,8 +131,13 @@ _SAID_OF: dict[type[BaseModel], type[BaseModel]] = {
     CancelWish: TriggerTold,
     RuleWish: RuleWritten,
     ForgetWish: ForgetAsked,
+    JudgmentsWish: JudgmentsWritten,
 }
-_FIRST: dict[type[BaseModel], tuple[int, ...]] = {RuleWritten: (200,), CommandTold: (200, 202)}
+_FIRST: dict[type[BaseModel], tuple[int, ...]] = {
+    RuleWritten: (200,),
+    JudgmentsWritten: (200,),
+    CommandTold: (200, 202),
+}
 _CHANGE = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)
 
 
@@ -134,6 +151,7 @@ def operator_paths() -> dict[str, Any]:
         alone["parameters"] = [part_of_path(identifier, example)]
         paths[f"/v1/{name}"] = {"get": listed}
         paths[f"/v1/{name}/{{{identifier}}}"] = {"get": alone}
+    paths["/v1/judgments/{name}"]["get"]["parameters"] += [parameter(each) for each in ("limit", "after")]
     _add_changes(paths)
     _add_letters(paths)
     releases = paths["/v1/releases"]["get"]["responses"]["200"]["content"]["application/json"]

@@ -3,7 +3,7 @@
 What anybody else has written there and cannot be read says nothing. Kafka keeps all; here are the newest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from api.newest import Newest
@@ -14,6 +14,7 @@ from broker.release_log import ReleaseLog
 from operations.command_outcome import Outcome, aborted
 from operations.rule_book import under
 from schemas.base import UNREADABLE
+from schemas.judged_queries import RatedQuery, judged_key
 from schemas.operator_http import EvaluationTold
 from schemas.releases import DeploymentCommand, LivePointer, SearcherReport, rejection_id
 from schemas.rules import MerchandisingRule
@@ -21,6 +22,7 @@ from schemas.settings import Settings
 from schemas.topics import (
     DECISIONS,
     DEPLOYMENT_COMMANDS,
+    JUDGMENTS,
     RELEASES,
     RULES,
     SEARCHER_REPORTS,
@@ -37,6 +39,7 @@ EVALUATIONS_KEPT = 2000
 SEARCHERS_KEPT = 1000
 DECISION_BYTES = 48 << 20
 RULES_KEPT = 20_000
+JUDGMENT_BYTES = 8 << 20
 # What of a decision is no history of what served.
 _EVIDENCE = ("checks", "ndcg10", "part_gains", "examples", "candidate_ranking", "evidence", "limits")
 
@@ -47,7 +50,9 @@ class OperatorState:
     ``searchers`` are the last reports of those that have not said goodbye. ``decisions`` are whole, as JSON;
     ``history`` are more of them without their evidence. ``rules`` has under each key a rule of any
     deployment, or why what lies there is none. ``seen_first``: each run that goes on, as it was when it had
-    begun.
+    begun. ``judged`` are the queries of all judgment sets by set and
+    query, ``judgments_left`` the bytes that more of them may take; ``judgments_left_out``: the topic has some
+    that found no room.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -62,6 +67,9 @@ class OperatorState:
         self.searchers: Newest[SearcherReport] = Newest(SEARCHERS_KEPT)
         self.rules: dict[str, MerchandisingRule | str] = {}
         self.seen_first: Newest[TrainingRun] = Newest(ASKED_KEPT)
+        self.judged: dict[tuple[str, str], RatedQuery] = {}
+        self.judgments_left = JUDGMENT_BYTES
+        self.judgments_left_out = False
         self._run_of: Newest[str] = Newest(10 * ASKED_KEPT)
         self._outcomes: Newest[Outcome] = Newest(2 * ASKED_KEPT)
         self._refused: Newest[str] = Newest(ASKED_KEPT)
@@ -74,6 +82,7 @@ class OperatorState:
                 (DEPLOYMENT_COMMANDS.name, self._take_command),
                 (DECISIONS.name, self._take_decision),
                 (RULES.name, self._take_rule),
+                (JUDGMENTS.name, self._take_judgments),
                 (SEARCHER_REPORTS.name, self._take_report),
                 (dead_letter_name(TRAINING_TRIGGERS.name), self._take_letter),
                 (dead_letter_name(DEPLOYMENT_COMMANDS.name), self._take_letter),
@@ -161,6 +170,19 @@ class OperatorState:
         elif key in self.rules or len(self.rules) < RULES_KEPT:
             self.rules[key] = rule
 
+    def _take_judgments(self, record: Record) -> None:
+        name, _, query = (record.key or b"").decode(errors="replace").partition("\t")
+        before = self.judged.pop((name, query), None)
+        self.judgments_left += judgment_size(query, before.ratings) if before else 0
+        judged = _readable(RatedQuery.from_json, record)
+        if judged is None or record.key != judged_key(judged.name, judged.query):
+            return
+        if (size := judgment_size(query, judged.ratings)) > self.judgments_left:
+            self.judgments_left_out = True
+            return
+        self.judged[name, query] = judged
+        self.judgments_left -= size
+
     def _take_report(self, record: Record) -> None:
         report = _readable(SearcherReport.from_json, record)
         if report is None:
@@ -175,6 +197,12 @@ class OperatorState:
             self._refused.put(trigger.trigger_id, why)
         if (command := _readable(DeploymentCommand.from_json, letter)) is not None:
             self._refused.put(command.command_id, why)
+
+
+def judgment_size(query: str, ratings: Iterable[str]) -> int:
+    """Return about how many bytes the ratings of a query take on the topic; without ratings none."""
+    products = [len(product) + 8 for product in ratings]
+    return 100 + len(query) + sum(products) if products else 0
 
 
 def _dedup(key: str) -> str:

@@ -32,6 +32,7 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
             ("triggers", "trigger_id"),
             ("commands", "command_id"),
             ("rules", "rule_id"),
+            ("judgments", "name"),
         )
         for path in (f"/v1/{name}", f"/v1/{name}/{{{one}}}")
     },
@@ -49,6 +50,7 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
             ("PUT", "rules/{rule_id}"),
             ("DELETE", "rules/{rule_id}"),
             ("POST", "forget"),
+            ("POST", "judgments"),
         )
     },
     **{

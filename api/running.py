@@ -12,6 +12,7 @@ from api.console.gauges import TopicGauges
 from api.console.search_page import ConsoleSearch
 from api.following import StateFollower, follow_letters
 from api.front_door import FrontDoor
+from api.judgment_routes import judgment_routes
 from api.kept_letters import Letters
 from api.keyring import Keyring
 from api.lasting import LastingProducer
@@ -92,6 +93,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 state_routes(answers),
                 operate_routes(operating, answers),
                 letter_routes(replaying, answers),
+                judgment_routes(operating, answers),
                 console_routes(Console(operating, replaying, gauges, ConsoleSearch(searching), stopping)),
             )
             door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all)

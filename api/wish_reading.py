@@ -17,14 +17,19 @@ Done = HttpFault | Response
 
 
 async def carried_out(
-    request: Request, capacity: Capacity, kind: type[W], do: Callable[[W, Place], Awaitable[Done]]
+    request: Request,
+    capacity: Capacity,
+    kind: type[W],
+    do: Callable[[W, Place], Awaitable[Done]],
+    *,
+    most: int = REQUEST_BYTES,
 ) -> Response:
     """Return what comes of a wish, or why it is not worked on."""
     place = capacity.enter()
     if place is None:
         return refusal(BUSY)
     with place:
-        body = wrong_type(request, JSON_TYPES) or await read_body(request, place, most=REQUEST_BYTES)
+        body = wrong_type(request, JSON_TYPES) or await read_body(request, place, most=most)
         wish = body if isinstance(body, HttpFault) else wish_of(body, kind)
         done = wish if isinstance(wish, HttpFault) else await do(wish, place)
     return refusal(done) if isinstance(done, HttpFault) else done

@@ -1,7 +1,7 @@
 """``evaluate``: compare a release with the pretrained model and BM25.
 
 On the newest days as the trainer does, or on judgments. Reads Kafka, loads the release's model from its
-folder, changes nothing that serves. A set of judgments is kept for the next runs' gate.
+folder, changes nothing that serves. A file of judgments is kept as a named set for the next runs' gate.
 """
 
 import asyncio
@@ -13,13 +13,14 @@ from pathlib import Path
 
 import polars as pl
 
-from commands.support.lines import ensure_readable, read_lines
+from commands.support.judgment_files import ensure_set_name, ratings_of
+from commands.support.judgment_sets import named_set, ratings_in, read_sets, replace_set
 from commands.support.serving_evidence import part_gains_as_json, show_part_gains
 from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_catalog, read_pairs, read_releases
 from schemas.releases import Ranking, Release
 from schemas.settings import Settings, SettingsError, TrainerSettings
-from trainer.data.judgments import JudgmentsError, keep, qrels_of, read_judgments
+from trainer.data.judgments import qrels_of, rows_of
 from trainer.data.snapshot import Snapshot, frames, last_day
 from trainer.data.splits import split_by
 from trainer.data.weights import Weighting, weigh
@@ -31,7 +32,6 @@ from trainer.evaluation.scoring import evaluate as rank_and_score
 from trainer.evaluation.summary import Summary, summarise
 from trainer.run.folder import write_durably
 
-_TOLD = 10
 OURS, BASE, NEWEST = "candidate", "base", "newest days"
 
 
@@ -46,20 +46,24 @@ def evaluate(
 ) -> None:
     """Score a release (default: the live one) and print the table.
 
-    Exit code 1 when it cannot be scored, 2 for a wrong file or name.
+    ``judgments``: a file that becomes the set ``name``; without one the set is scored as it is. Exit code 1
+    when it cannot be scored, 2 for a wrong file or name.
     """
-    if name is not None and judgments is None:
-        stop("--name names a set of judgments: give --judgments FILE too", code=MISUSED)
-    judged = None if judgments is None else _read(judgments)
-    test = NEWEST if judgments is None else name or _default_name(judgments)
+    test = name if name is not None else NEWEST if judgments is None else _default_name(judgments)
+    if test != NEWEST:
+        ensure_set_name(test)
+    ratings = None if judgments is None else ratings_of(judgments)
     settings = find_settings(data_dir)
     try:
         trainer = TrainerSettings.load(os.environ)
-        chosen, snapshot = asyncio.run(_fetch(settings, release))
-        if judged is not None:
-            keep(settings.data_dir, test, judged)
-    except (SettingsError, JudgmentsError) as error:
+    except SettingsError as error:
         stop(str(error), code=MISUSED)
+    chosen, snapshot = asyncio.run(_fetch(settings, release))
+    if ratings is not None:
+        asyncio.run(replace_set(settings, test, ratings))
+    elif name is not None:
+        ratings = ratings_in(named_set(asyncio.run(read_sets(settings)), name))
+    judged = None if ratings is None else rows_of(ratings)
     found = score(
         snapshot, trainer, {OURS: chosen.model, BASE: trainer.base_model}, {OURS: chosen.ranking}, judged
     )
@@ -145,18 +149,6 @@ async def _fetch(settings: Settings, generation: int | None) -> tuple[Release, S
     return chosen, frames(
         await read_pairs(settings), await read_catalog(settings), until=last_day(datetime.now(UTC))
     )
-
-
-def _read(path: Path) -> pl.DataFrame:
-    ensure_readable(str(path))
-    judged, problems = read_judgments(read_lines(str(path)))
-    if problems:
-        told = "\n".join(f"line {p.line}: {p.reason}" for p in problems[:_TOLD])
-        more = f"\nand {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""
-        stop(f"{path} has {len(problems)} problem(s); nothing was kept or scored\n{told}{more}", code=MISUSED)
-    if judged.is_empty():
-        stop(f"{path} holds no judgment", code=MISUSED)
-    return judged
 
 
 def _default_name(path: Path) -> str:

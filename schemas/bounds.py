@@ -102,6 +102,15 @@ LOOSE_RULES = 20
 # Products that are pinned for one query: an answer's greatest page.
 PINNED = 200
 
+# --- judgments
+# Ratings of one query in a named set; what a person rates is ten, a file of graded judgments has some dozens.
+RATINGS = 1000
+# The relevance of a product to a query, which is its gain.
+RELEVANCE = 1000.0
+# Ratings in one request, and its bytes.
+JUDGED_AT_ONCE = 5000
+JUDGED_BYTES = 1 << 20
+
 # --- the HTTP API
 # Searches in one request, and their bytes: a page of ordinary ones, not a hundred of the greatest.
 SEARCH_BATCH = 100

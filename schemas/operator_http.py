@@ -8,12 +8,14 @@ from schemas.base import NO_CONTROL, ControlTime, Fact, Id, Message
 from schemas.bounds import (
     BOOST,
     EVENT_ID_CHARS,
+    JUDGED_AT_ONCE,
     NAME_CHARS,
     PARAMS,
     QUERY_CHARS,
     REASON_CHARS,
     RULE_IDS,
 )
+from schemas.judged_queries import JudgedText, RatedQuery, Relevance, SetName
 from schemas.rejections import Reason
 from schemas.releases import Counted, DeploymentCommand, Generation, Kind, LivePointer, Release
 from schemas.rules import MerchandisingRule
@@ -235,6 +237,58 @@ class RuleRemoved(Fact):
     removed: str
     actor: str
     reason: str
+
+
+class RatingWish(Message):
+    """One rating; ``relevance`` null takes it out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: JudgedText
+    product_id: Id
+    relevance: Relevance | None
+
+
+class JudgmentsWish(Wish):
+    """Ratings for a named set: they take the place of those of the same query and product, others stay."""
+
+    name: SetName
+    judgments: Annotated[list[RatingWish], Field(min_length=1, max_length=JUDGED_AT_ONCE)]
+
+
+class JudgmentsWritten(Fact):
+    """What became of a set: its queries that were written, those that are gone, and what it holds now."""
+
+    name: str
+    written: int
+    removed: int
+    queries: int
+    ratings: int
+
+
+class JudgmentSet(Fact):
+    """A named set of judgments: how much it holds, and who wrote to it last, when."""
+
+    name: str
+    queries: int
+    ratings: int
+    actor: str
+    at: ControlTime
+
+
+class JudgmentsAnswer(Fact):
+    """Sets of judgments, by name."""
+
+    judgments: list[JudgmentSet]
+    next: Next = None
+
+
+class JudgmentSetAnswer(Fact):
+    """The judged queries of one set, in alphabetical order."""
+
+    name: str
+    queries: list[RatedQuery]
+    next: Next = None
 
 
 class ForgetWish(Message):

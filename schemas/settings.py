@@ -578,6 +578,11 @@ class TrainerSettings(GateSettings, Settings):
         min_length=1,
         description="File of the pinned queries (`gate pin`), in the data directory or an absolute path.",
     )
+    judgments: str = Field(
+        "",
+        description="Names of the judgment sets (`searchloop judgments`) that runs score and the gate uses, "
+        "by commas; each must be there. Empty: every set.",
+    )
     deploy_timeout: Duration = Field(
         timedelta(minutes=30),
         description="How long the indexer has to begin with a promotion; later it refuses it and the run "

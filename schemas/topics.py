@@ -9,6 +9,7 @@ from typing import Literal
 
 from schemas.base import Message, StreamFact
 from schemas.events import CleanSearch, Erasure, Interaction, Search
+from schemas.judged_queries import RatedQuery
 from schemas.pairs import Contribution, Pair
 from schemas.products import CatalogProduct, Product
 from schemas.releases import DeploymentCommand, LivePointer, SearcherReport
@@ -187,6 +188,15 @@ RULES = Topic(
     scaled=False,
     cleanup="compact",
 )
+JUDGMENTS = Topic(
+    name="judgments",
+    key="set + tab + query",
+    value=RatedQuery,
+    written_by="operators",
+    summary="Named sets of an operator's own judgments, which every run scores; null deletes.",
+    scaled=False,
+    cleanup="compact",
+)
 SEARCHER_REPORTS = Topic(
     name="searcher-reports",
     key="searcher_id",
@@ -236,7 +246,7 @@ RAW = (SEARCHES, INTERACTIONS, ERASURES, PRODUCTS)
 TOPICS = (
     SEARCHES, INTERACTIONS, ERASURES, PRODUCTS, EVENTS, CATALOG, PICTURES, SHOPPERS, CONTRIBUTIONS, PAIRS,
     TRAINING_TRIGGERS, TRAINING_RUNS, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, RULES,
-    SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES, SKIPPED, API_KEYS,
+    JUDGMENTS, SEARCHER_REPORTS, SEARCH_REQUESTS, SEARCH_RESPONSES, SKIPPED, API_KEYS,
 )  # fmt: skip
 
 

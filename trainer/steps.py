@@ -21,9 +21,10 @@ from schemas.releases import Candidate, LivePointer
 from schemas.settings import named
 from schemas.training import Decision, RunState
 from trainer import promotion
+from trainer.data import judgments
 from trainer.data import snapshot as snapshots
 from trainer.data.arrival import earlier_runs
-from trainer.data.judgments import named_sets, qrels_of
+from trainer.data.judgments import JudgmentsError, kept_sets, qrels_of
 from trainer.data.prepared import Prepared
 from trainer.data.snapshot import Manifest, Snapshot
 from trainer.dataset import prepare
@@ -51,8 +52,14 @@ else:
 
 
 def take_snapshot(run: RunFolder, request: Request, live: LivePointer) -> Manifest:
-    """Read the topics into ``snapshot/``."""
-    return snapshots.take(request.settings, run.fresh("snapshot"), live)
+    """Read the topics into ``snapshot/``, and the operator's judgments beside them."""
+    folder = run.fresh("snapshot")
+    manifest = snapshots.take(request.settings, folder, live)
+    try:
+        judgments.take(request.settings, folder)
+    except JudgmentsError as error:
+        raise failed("judgments_missing", str(error)) from error
+    return manifest
 
 
 def split(run: RunFolder, request: Request, live: LivePointer) -> Prepared:
@@ -124,9 +131,9 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
         shutil.copyfile(pinned, folder / PINS)
     weighted = pl.read_parquet(run.path / "split" / "weighted.parquet")
     judged = {}
-    for name, judgments in named_sets(request.settings.data_dir).items():
+    for name, own in kept_sets(run.path / "snapshot").items():
         judged[name] = folder / f"judgments-{name}.parquet"
-        qrels_of(judgments, weighted).write_parquet(judged[name])
+        qrels_of(own, weighted).write_parquet(judged[name])
     asked = EvaluationRequest(
         catalog=run.path / "snapshot" / "catalog.parquet",
         qrels=run.path / "split" / "qrels.parquet",

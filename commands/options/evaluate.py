@@ -16,12 +16,15 @@ def evaluate(
         Path | None,
         typer.Option(
             "--judgments",
-            help="JSON lines of query, product_id, relevance; .gz works. Default: the newest days.",
+            help="JSON lines or CSV of query, product_id, relevance; .gz works. Default: the newest days.",
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="Keep the judgments under this name; default that of the file."),
+        typer.Option(
+            "--name",
+            help="The set that the file becomes, default that of the file; without one, the set to score.",
+        ),
     ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a report for people to this file.")

@@ -11,6 +11,7 @@ from api.console.console_routes import Console, console_routes
 from api.console.gauges import TopicGauges
 from api.console.search_page import ConsoleSearch
 from api.following import StateFollower
+from api.judgment_routes import judgment_routes
 from api.kept_letters import Letters
 from api.letter_routes import Replaying, letter_routes
 from api.operate_routes import operate_routes
@@ -37,6 +38,7 @@ def whole_application() -> FastAPI:
             state_routes(answers),
             operate_routes(operating, answers),
             letter_routes(replaying, answers),
+            judgment_routes(operating, answers),
             console_routes(
                 Console(
                     operating,

@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from commands.support.judgment_sets import read_sets
 from schemas.releases import LivePointer, Ranking, release_key
 from schemas.settings import TrainerSettings
 from schemas.topics import RELEASES
@@ -17,7 +18,7 @@ from tests.contracts.examples import RELEASE
 from tests.processes import run_verb
 from tests.topics import write
 from tests.trainer.builders import a_shop, fill_topics
-from trainer.data.judgments import named_sets, read_judgments
+from trainer.data.judgments import rows_of
 
 pytestmark = pytest.mark.model
 
@@ -46,7 +47,6 @@ def _refused(capsys, tmp_path, **asked):
             | asked
         )
     assert ended.value.code == 2
-    assert named_sets(tmp_path) == {}
     return capsys.readouterr().err
 
 
@@ -64,17 +64,15 @@ def test_a_file_without_judgments_is_refused(capsys, tmp_path):
     assert "holds no judgment" in _refused(capsys, tmp_path, judgments=tmp_path / "none.jsonl")
 
 
-def test_a_name_needs_judgments(capsys, tmp_path):
-    assert "give --judgments FILE too" in _refused(capsys, tmp_path, name="ours")
+def test_a_name_that_no_set_can_have_is_refused(capsys, tmp_path):
+    for name in ("", "../x", "A", ".hidden", "a/b", "x" * 41):
+        assert "cannot name a set" in _refused(capsys, tmp_path, name=name), name
 
 
 def test_judgments_are_scored_against_the_whole_catalogue_and_know_what_was_seen():
     from commands.evaluate import score
 
-    judged, problems = read_judgments(
-        _lines(("kettle model", "p0-0", 3), ("zorvel", "p0-0", 1), ("lamp", "gone", 2)).encode().splitlines()
-    )
-    assert problems == []
+    judged = rows_of({"kettle model": {"p0-0": 3}, "zorvel": {"p0-0": 1}, "lamp": {"gone": 2}})
     found = score(
         a_shop(),
         TrainerSettings(popularity="clicks", heldout_share=0.0, test_days=3),
@@ -135,8 +133,10 @@ async def test_the_command_scores_the_live_release_keeps_the_set_and_writes_the_
         ("base", 1),
         ("bm25", 1),
     ]
-    assert list(named_sets(settings.data_dir)) == ["ours"]
+    assert list(await read_sets(settings)) == ["ours"]
     assert "Generation 4: ours" in page.read_text()
+    assert (await evaluate("--name", "ours"))["means"] == judged["means"]
+    assert "no judgment set 'gone'" in await evaluate("--name", "gone", code=1)
 
     assert "there is no generation 9" in await evaluate("--release", "9", code=1)
     await publish(

@@ -22,6 +22,7 @@ from schemas.events import (
     Search,
     Tick,
 )
+from schemas.judged_queries import RatedQuery
 from schemas.pairs import ClientErasure, Contribution, Pair
 from schemas.products import CatalogProduct, Product, ProductImage
 from schemas.rejections import Problem, Reason, Rejection
@@ -146,6 +147,7 @@ MESSAGES: list[Message | StreamFact] = [
         filters=[Filter(field="price", op="lt", value=9.5)], boost=0.25, since=AT,
         until=AT + timedelta(days=1), actor="ann", reason="why", at=AT,
     ),
+    RatedQuery(name="house", query="red mug", ratings={"p1": 3, "p2": 0.5}, actor="ann", at=AT),
     SearcherReport(searcher_id="s1", generation=2, sequence=5, ready=True, at=AT),
     SearchRequest(
         request_id="r1", user_query="red mug", k=5, offset=5,

@@ -13,7 +13,7 @@ from broker.dead_letters import reason_of
 from broker.records import Record
 from commands.support.tracing import origin
 from inbound.validators import VALIDATORS
-from schemas import events, pairs, products, rejections, releases, rules, search, training
+from schemas import events, judged_queries, pairs, products, rejections, releases, rules, search, training
 from schemas.base import Message, StreamFact
 from schemas.batches import unpack
 from schemas.events import read_clean_event
@@ -26,7 +26,7 @@ from tests.contracts.examples import AT, MESSAGES
 
 FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = sorted(p.name for p in FIXTURES.iterdir())
-MODULES = (events, pairs, products, rejections, releases, rules, search, training)
+MODULES = (events, judged_queries, pairs, products, rejections, releases, rules, search, training)
 KINDS = {
     name: kind
     for m in MODULES

@@ -14,6 +14,7 @@ from schemas import bounds as b
 from schemas.base import Id, Message, Timestamp
 from schemas.events import Interaction, Search
 from schemas.formula import FormulaError, parse
+from schemas.judged_queries import RatedQuery
 from schemas.products import Product
 from schemas.releases import DeploymentCommand, LivePointer, Release
 from schemas.rules import MerchandisingRule
@@ -27,6 +28,7 @@ PRODUCT = {"product_id": "p", "title": "Mug"}
 REQUEST = {"request_id": "r", "user_query": "mug"}
 TRIGGER = {"trigger_id": "t", "requested_at": 1_700_000_000}
 RULE = {"rule_id": "r", "action": "boost", "boost": 0.5, "product_ids": ["p"], "at": "2026-03-10T12:00:00Z"}
+JUDGED = {"name": "house", "query": "mug", "ratings": {"p": 1}, "at": "2026-03-10T12:00:00Z"}
 COMMAND = {"command_id": "c", "action": "promote", "at": "2026-03-10T12:00:00Z"}
 RELEASE = {
     "generation": 1,
@@ -159,6 +161,16 @@ CASES: list[tuple[type[Message], dict[str, object], dict[str, object], dict[str,
     (MerchandisingRule, RULE, {"query": WIDE * b.QUERY_CHARS}, {"query": "x" * (b.QUERY_CHARS + 1)}),
     (MerchandisingRule, RULE, {"filters": lists(b.FILTER_VALUES)}, {"filters": lists(b.FILTER_VALUES + 1)}),
     (MerchandisingRule, RULE, {"reason": "x" * b.REASON_CHARS}, {"reason": "x" * (b.REASON_CHARS + 1)}),
+    (
+        RatedQuery,
+        JUDGED,
+        {"ratings": {f"p{n}": 1 for n in range(b.RATINGS)}},
+        {"ratings": {f"p{n}": 1 for n in range(b.RATINGS + 1)}},
+    ),
+    (RatedQuery, JUDGED, {"ratings": {"p": b.RELEVANCE}}, {"ratings": {"p": b.RELEVANCE + 1}}),
+    (RatedQuery, JUDGED, {"ratings": {"p": 0}}, {"ratings": {"p": -0.1}}),
+    (RatedQuery, JUDGED, {"ratings": {"x" * b.ID_CHARS: 1}}, {"ratings": {"x" * (b.ID_CHARS + 1): 1}}),
+    (RatedQuery, JUDGED, {"name": "x" * 40}, {"name": "x" * 41}),
     (MerchandisingRule, RULE, {"boost": b.BOOST}, {"boost": b.BOOST + 0.001}),
     (MerchandisingRule, RULE, {"boost": 1e-9}, {"boost": 0}),
     (Release, RELEASE, {"generation": b.EXACT_INTEGER}, {"generation": b.EXACT_INTEGER + 1}),

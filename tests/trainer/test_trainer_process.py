@@ -11,10 +11,12 @@ import pytest
 
 from artefacts.located import folders_of
 from retrieval.model_folder import fingerprint
+from schemas.judged_queries import RatedQuery, judged_key
 from schemas.releases import DeploymentCommand
 from schemas.topics import (
     DECISIONS,
     DEPLOYMENT_COMMANDS,
+    JUDGMENTS,
     RELEASES,
     TRAINING_RUNS,
     TRAINING_TRIGGERS,
@@ -25,7 +27,6 @@ from tests.processes import run_verb
 from tests.trainer.builders import a_pointer, a_shop, fill_topics
 from tests.trainer.trainer_process import TrainerProcess
 from tests.waiting import DEADLINE_S
-from trainer.data.judgments import keep, read_judgments
 from trainer.evaluation.files import Evaluation
 from trainer.gate.pinned import Pin, write_pins
 from trainer.gate.rederivation import rederive
@@ -67,11 +68,8 @@ async def fill(trainer: TrainerProcess) -> None:
 
 async def test_a_run_survives_kill_9_ends_once_and_is_deployed(trainer: TrainerProcess) -> None:
     await fill(trainer)
-    keep(
-        trainer.settings.data_dir,
-        "ours",
-        read_judgments([b'{"query": "quimba", "product_id": "p1-0", "relevance": 2}'])[0],
-    )
+    ours = RatedQuery(name="ours", query="quimba", ratings={"p1-0": 2})
+    await trainer.send(JUDGMENTS.name, (judged_key(ours.name, ours.query), ours.to_json()))
     write_pins(
         trainer.settings.data_dir / "pinned_queries.jsonl", [Pin(query="zorvel", products=["p0-0"], k=50)]
     )
@@ -115,6 +113,7 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(trainer: TrainerP
 
     decisions = [Decision.from_json(r.value or b"") for r in await trainer.records(DECISIONS.name)]
     assert {d.verdict for d in decisions} == {"pass"}
+    assert "snapshot/judgments.parquet" in decisions[0].evidence
     assert decisions[0].ndcg10["live"] == decisions[0].ndcg10["base"]
     assert decisions[0].examples
     assert last.metrics["ndcg10_gain_training_all"] == pytest.approx(

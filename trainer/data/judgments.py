@@ -1,165 +1,93 @@
-"""An operator's own judgments: which product is how relevant to which query.
+"""An operator's own judgments, as a run keeps and scores them.
 
-Checked line by line, kept as named sets. A line is ``{"query": ..., "product_id": ..., "relevance": ...}``;
-other fields are ignored. Relevance 0 means not relevant, more is the gain of the product, so 1, 2, 3 count 1,
-2, 3. Knows no model and no topic.
+Read from the topic ``judgments`` when the snapshot is taken, and kept beside it: ``judgments.parquet`` with
+set, query, product_id and relevance. Relevance 0 means not relevant, more is the gain of the product.
 """
 
-import json
-import re
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import polars as pl
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from schemas.base import Id, refuse_bool
-from schemas.decoding import BOM
-from schemas.rejections import Rejection
-from schemas.text import normalise_query
-from trainer.run.folder import write_durably
+from broker.reading import Compacted, read_compacted
+from schemas.base import UNREADABLE
+from schemas.judged_queries import RatedQuery, judged_key
+from schemas.settings import TrainerSettings, named
+from schemas.topics import JUDGMENTS
 
-SCHEMA = pl.Schema({"query": pl.String, "product_id": pl.String, "relevance": pl.Float64})
-MAX_RELEVANCE = 1000.0
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
-_FOLDER = "judgments"
+FILE = "judgments.parquet"
+SCHEMA = pl.Schema({"set": pl.String, "query": pl.String, "product_id": pl.String, "relevance": pl.Float64})
+OF_ONE = pl.Schema({name: kind for name, kind in SCHEMA.items() if name != "set"})
 
 
 class JudgmentsError(ValueError):
-    """A name that no set can have, or a set that is not there or cannot be read."""
+    """A set that the settings name is not on the topic."""
 
 
-class Judgment(BaseModel):
-    """One line."""
-
-    query: str
-    product_id: Id
-    relevance: Annotated[
-        float, BeforeValidator(refuse_bool), Field(ge=0, le=MAX_RELEVANCE, allow_inf_nan=False)
-    ]
+def take(settings: TrainerSettings, folder: Path) -> None:
+    """Read the sets that runs score into ``folder``. Raises ``JudgmentsError``."""
+    state = asyncio.run(read_compacted(settings, settings.topic(JUDGMENTS.name)))
+    chosen(frame_of(judged_in(state)), named(settings.judgments)).write_parquet(folder / FILE)
 
 
-@dataclass(frozen=True)
-class JudgmentProblem:
-    """What is wrong with a line; lines count from 1."""
-
-    line: int
-    reason: str
-
-
-def read_judgments(lines: Iterable[bytes | Rejection]) -> tuple[pl.DataFrame, list[JudgmentProblem]]:
-    """Return the judgments, sorted by query and product, and every problem.
-
-    A line that could not be read is one. Blank lines do not count; nothing in gives nothing out.
-
-    Queries are normalised as everywhere. The same judgment twice is one; two that disagree are a problem, as
-    is a query of which no product is relevant, since nothing could be ranked right or wrong.
-    """
-    found: dict[tuple[str, str], tuple[float, int]] = {}
-    problems: list[JudgmentProblem] = []
-    for number, line in enumerate(lines, 1):
-        read = _read(line)
-        if isinstance(read, str):
-            problems.append(JudgmentProblem(number, read))
-        if not isinstance(read, Judgment):
+def judged_in(state: Compacted) -> Iterator[RatedQuery]:
+    """Yield what can be read and lies under its own key; another's would be told twice."""
+    for key, record in state.records.items():
+        try:
+            judged = RatedQuery.from_json(record.value or b"")
+        except UNREADABLE:
             continue
-        query, relevance = normalise_query(read.query), read.relevance
-        said, earlier = found.setdefault((query, read.product_id), (relevance, number))
-        if said != relevance:
-            differs = (
-                f"relevance: {relevance:g}, but line {earlier} says {said:g} for the same query and product"
-            )
-            problems.append(JudgmentProblem(number, differs))
-    frame = pl.DataFrame(
-        [(*key, relevance) for key, (relevance, _) in sorted(found.items())], schema=SCHEMA, orient="row"
-    )
-    problems += _without_relevant(found)
-    return frame, sorted(problems, key=lambda p: p.line)
+        if judged_key(judged.name, judged.query) == key:
+            yield judged
 
 
-def _read(line: bytes | Rejection) -> Judgment | str | None:
-    """Return the judgment of a line, or what is wrong with it; None for a blank line."""
-    if isinstance(line, Rejection):
-        return line.problems[0].message
-    if not line.strip():
-        return None
-    try:
-        judgment = Judgment.model_validate_json(line.removeprefix(BOM))
-    except ValidationError as error:
-        return _reason(error)
-    return judgment if normalise_query(judgment.query) else "query: it is blank"
+def frame_of(judged: Iterable[RatedQuery]) -> pl.DataFrame:
+    """Return judgments as rows, sorted; none give no rows."""
+    rows = [(one.name, one.query, *rating) for one in judged for rating in one.ratings.items()]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("set", "query", "product_id")
 
 
-def _without_relevant(found: Mapping[tuple[str, str], tuple[float, int]]) -> Iterator[JudgmentProblem]:
-    """Yield a problem for each query of which no product is relevant, at its first line."""
-    first: dict[str, int] = {}
-    best: dict[str, float] = {}
-    for (query, _), (relevance, number) in found.items():
-        first[query] = min(number, first.get(query, number))
-        best[query] = max(relevance, best.get(query, 0))
-    for query, relevance in best.items():
-        if relevance == 0:
-            yield JudgmentProblem(
-                first[query], f"no product is relevant to {query!r}: at least one needs a relevance above 0"
-            )
+def rows_of(ratings: Mapping[str, Mapping[str, float]]) -> pl.DataFrame:
+    """Return the ratings of one set, by query and product, as rows of query, product_id, relevance."""
+    rows = [(query, *rating) for query, rated in ratings.items() for rating in rated.items()]
+    return pl.DataFrame(rows, schema=OF_ONE, orient="row").sort("query", "product_id")
+
+
+def chosen(judgments: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """Return the sets of these names, without names every set.
+
+    Raises ``JudgmentsError`` where one has no judgment: a gate must not pass because its evidence is gone.
+    """
+    if not (names := list(names)):
+        return judgments
+    found = judgments.filter(pl.col("set").is_in(names))
+    if missing := sorted({*names} - {*found["set"]}):
+        raise JudgmentsError(
+            f"SEARCHLOOP_JUDGMENTS names the set {missing[0]!r}, and the topic has no judgment of it"
+        )
+    return found
+
+
+def kept_sets(snapshot: Path) -> dict[str, pl.DataFrame]:
+    """Return the sets of a snapshot by name: query, product_id, relevance.
+
+    One that an earlier version took has none.
+    """
+    if not (snapshot / FILE).is_file():
+        return {}
+    every = pl.read_parquet(snapshot / FILE)
+    return {str(name): own.drop("set") for (name,), own in every.group_by("set", maintain_order=True)}
 
 
 def qrels_of(judgments: pl.DataFrame, trained: pl.DataFrame) -> pl.DataFrame:
-    """Return judgments as qrels.
+    """Return judgments (query, product_id, relevance) as qrels.
 
     Columns: query, product_id, credit and gain (both the relevance), unseen (the query has no pair in
-    ``trained``).
+    ``trained``). A query of which no product is relevant can be ranked neither right nor wrong, and has none.
     """
     seen = trained["query"].unique().to_list()
     relevant = judgments.filter(pl.col("relevance") > 0)
     return relevant.select(
         "query", "product_id", credit="relevance", gain="relevance", unseen=~pl.col("query").is_in(seen)
     )
-
-
-def keep(data_dir: Path, name: str, judgments: pl.DataFrame) -> Path:
-    """Write a named set, in place of an earlier one of this name.
-
-    Raises ``JudgmentsError`` for a name that is no file name.
-    """
-    path = _path(data_dir, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = (json.dumps(row, ensure_ascii=False) for row in judgments.iter_rows(named=True))
-    write_durably(path, "".join(line + "\n" for line in lines).encode())
-    return path
-
-
-def named_sets(data_dir: Path) -> dict[str, pl.DataFrame]:
-    """Return every kept set by its name: query, product_id, relevance. None kept gives an empty mapping.
-
-    Raises ``JudgmentsError`` for a set that was damaged by hand: a gate must not pass because its evidence is
-    gone.
-    """
-    return {path.stem: _load(path) for path in sorted((data_dir / _FOLDER).glob("*.jsonl"))}
-
-
-def _load(path: Path) -> pl.DataFrame:
-    with path.open("rb") as lines:
-        frame, problems = read_judgments(lines)
-    if problems:
-        raise JudgmentsError(
-            f"{path}, line {problems[0].line}: {problems[0].reason}; put it right, or remove the file"
-        )
-    return frame
-
-
-def _path(data_dir: Path, name: str) -> Path:
-    if not _NAME.fullmatch(name):
-        raise JudgmentsError(
-            f"{name!r} cannot name a set: up to 40 of a-z, 0-9, point, dash and underscore, the first a "
-            "letter or digit"
-        )
-    return data_dir / _FOLDER / f"{name}.jsonl"
-
-
-def _reason(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
-    return f"{place}: {first['msg']}" if place else first["msg"]

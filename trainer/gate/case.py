@@ -34,8 +34,8 @@ PINNED = "pinned.parquet"  # their rankings by the candidate: query, top
 _FILES = (
     "request.json", "snapshot.json", "split.json", "past.json", "evaluation/facts.json",
     "evaluation/queries.parquet", "evaluation/results.parquet", f"evaluation/{PINS}", f"evaluation/{PINNED}",
-    "snapshot/pairs.parquet", "snapshot/clients.parquet", "snapshot/catalog.parquet", "split/qrels.parquet",
-    "split/weighted.parquet",
+    "snapshot/pairs.parquet", "snapshot/clients.parquet", "snapshot/catalog.parquet",
+    "snapshot/judgments.parquet", "split/qrels.parquet", "split/weighted.parquet",
 )  # fmt: skip
 
 

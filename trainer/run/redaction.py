@@ -20,7 +20,7 @@ from schemas.training import RunState
 from trainer.run.folder import REPORT, MarkerError, RunFolder, write_durably
 
 MARKER = "forgotten"
-_OWN = ("judgments-", "pinned")
+_OWN = ("judgments", "pinned")
 
 
 class Forgotten(BaseModel):
