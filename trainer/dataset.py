@@ -10,6 +10,7 @@ import polars as pl
 
 from schemas.training import RunState
 from trainer.data.arrival import Earlier, in_time
+from trainer.data.as_of import asked_by_period, known_before
 from trainer.data.popularity import Popularity
 from trainer.data.prepared import Prepared
 from trainer.data.remembered import remembered
@@ -28,14 +29,16 @@ def prepare(
 
     They go into ``folder``. ``weighted`` are the training pairs as counted, without what came late by the
     runs ``earlier``; ``train`` is the same unless labels are shuffled. ``remembered``: what the memory is
-    made of; nothing where labels are shuffled. ``known``: all engagement before the cut, and how popular its
-    products are. Raises ``RunEndedError`` (skipped) when there are too few pairs; force goes on with any pair
-    at all.
+    made of; nothing where labels are shuffled. ``asked`` and ``remembered_then``: to what coefficients are
+    fitted, and what was remembered when it was asked (``data.as_of``). ``known``: all engagement before the
+    cut, and how popular its products are. Raises ``RunEndedError`` (skipped) when there are too few pairs;
+    force goes on with any pair at all.
     """
     settings = request.settings
     parts = split_by(settings, snapshot)
-    train_rows = in_time(
-        parts.train, earlier, newest_day=parts.newest_day, settled_days=settings.settled_days
+    train_rows, before = (
+        in_time(rows, earlier, newest_day=parts.newest_day, settled_days=settings.settled_days)
+        for rows in (parts.train, parts.before)
     )
     weighted = weigh(train_rows, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
     if weighted.height < (1 if request.force else settings.min_train_pairs):
@@ -54,10 +57,15 @@ def prepare(
         full_every=settings.full_every,
     )
     train = train.with_columns(new=new if start == "live" else pl.lit(value=True))
-    kept = remembered(train_rows, snapshot.clients, Weighting.of(settings), newest_day=parts.newest_day)
+    weighting, clients = Weighting.of(settings), snapshot.clients
+    asked = asked_by_period(parts.untaught, weighting.worth, newest_day=parts.newest_day)
+    kept = remembered(train_rows, clients, weighting, newest_day=parts.cut_day - 1)
+    then = known_before(asked["as_of"].unique().to_list(), before, clients, weighting)
     frames = {
         "train": train,
         "remembered": kept if seed is None else kept.clear(),
+        "asked": asked,
+        "remembered_then": then if seed is None else then.clear(),
         "known": _known(train if seed is not None else Popularity.of(settings).credits_by_pair(parts.train)),
         "weighted": weighted,
         "qrels": parts.qrels,

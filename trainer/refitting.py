@@ -4,7 +4,7 @@ Thin: ``data.up_to_now`` says what is remembered, ``evaluation.validation_querie
 ranker as in a run, and ``gate.refresh_checks`` says what follows from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from trainer.evaluation.memory_of_pairs import taken_of
 from trainer.evaluation.rankers import Embedded, EvaluationCatalog, served, words_of_catalog
 from trainer.evaluation.scoring import score
 from trainer.evaluation.segments import describe, thin
-from trainer.evaluation.validation_queries import Validation
+from trainer.evaluation.validation_queries import AskedThen, Validation, fit_ranking
 from trainer.gate.case import evidence_of
 from trainer.gate.data_facts import facts_of
 from trainer.gate.evidence import GateEvidence
@@ -48,7 +48,7 @@ from trainer.keeping import VECTORS, vectors_name
 from trainer.run.folder import RunEndedError, RunFolder, RunOutcome
 from trainer.run.request import Request
 
-SCRATCH = ("snapshot", "left_out")
+SCRATCH = ("snapshot", "left_out", "then")
 MOST_TESTED = 300
 
 
@@ -173,21 +173,19 @@ class RefitBench:
     def _refitted(self, run: RunFolder, learnt: UpToNow, tested: pl.DataFrame, live: Ranking) -> Proposal:
         """Fit coefficients and a ranker, and judge them beside live's.
 
-        All are fitted and judged over a memory that lacks what is asked: with the one that is served every
-        remembered query would find its own answer.
+        Fitted is over what was known when each query was asked, judged over a memory that lacks what is
+        asked: with the one that is served every remembered query would find its own answer.
         """
-        asked = Validation.of(learnt.validation)
         every = Ranking(coefficients=dict.fromkeys(PARTS, 1.0))
         whole = self.remembering(learnt.left_out, run.absent("left_out"), every)
-        sources = self._sources(whole)
-        fitted = asked.fitted(
-            Embedded(self.known.queries(asked.texts), self.documents),
-            sources,
+        fitted = fit_ranking(
+            list(self._moments(learnt, every, run.absent("then"))),
             self.catalog,
             whole,
             folder=run.absent("ranker"),
             seed=self.settings.seed,
         )
+        sources = self._sources(whole)
         texts = tested["query"].to_list()
         results = [
             score(system, self._ranked(own, with_ranker(sources, own), texts), tested)
@@ -195,6 +193,13 @@ class RefitBench:
         ]
         evidence = self.evidence(tested, pl.concat(results), learnt)
         return Proposal(fitted.ranking, refit_checks(evidence, fitted.coefficients, self.settings), evidence)
+
+    def _moments(self, learnt: UpToNow, every: Ranking, folder: Path) -> Iterator[AskedThen]:
+        """Yield the queries to fit to, each time with the memory of it, which is written into ``folder``."""
+        for day, asked in Validation.by_day(learnt.validation).items():
+            known = learnt.known.filter(pl.col("as_of") == day)
+            sources = self._sources(self.remembering(known, folder / str(day), every))
+            yield AskedThen(asked, Embedded(self.known.queries(asked.texts), self.documents), sources)
 
     def remembering(self, pairs: pl.DataFrame, folder: Path, ranking: Ranking) -> Ranking:
         """Write the memory of the pairs; return the ranking over it, live's own where nothing differs."""

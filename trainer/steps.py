@@ -138,7 +138,8 @@ def evaluate(run: RunFolder, request: Request, live: LivePointer, past: Past) ->
         catalog=run.path / "snapshot" / "catalog.parquet",
         qrels=run.path / "split" / "qrels.parquet",
         weighted=run.path / "split" / "weighted.parquet",
-        inner=run.path / "split" / "inner.parquet",
+        inner=run.path / "split" / "asked.parquet",
+        known=run.path / "split" / "remembered_then.parquet",
         clients=run.path / "snapshot" / "clients.parquet",
         judged=judged,
         models={

@@ -26,7 +26,7 @@ from trainer.evaluation.rankers import (
     parts_of,
     words_of_catalog,
 )
-from trainer.evaluation.validation_queries import Validation
+from trainer.evaluation.validation_queries import AskedThen, Validation, fit_coefficients
 
 ASKED, MISSPELT, LIKE = "asked", "misspelt", "like_it"
 HONEST = "honest"
@@ -74,7 +74,7 @@ def pushed(
     by_name = {name: sources(name) for name in memories}
     validation = Validation.of(inner)
     embedded = Embedded.of(encoder, validation.texts, catalog)
-    fitted = validation.fit(embedded, by_name[HONEST], catalog)
+    fitted = fit_coefficients([AskedThen(validation, embedded, by_name[HONEST])], catalog)
     ranking = Ranking(coefficients=fitted.coefficients)
     known = remembered_queries(memories[HONEST])
     near = vectors[[row[q] for q in known]]

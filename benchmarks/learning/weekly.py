@@ -31,7 +31,7 @@ from trainer.evaluation.rankers import (
     words_of_catalog,
 )
 from trainer.evaluation.ranking_metrics import ndcg
-from trainer.evaluation.validation_queries import Validation
+from trainer.evaluation.validation_queries import AskedThen, Validation, fit_ranking
 from trainer.learning.fine_tune import device_of, fine_tune
 from trainer.learning.plan import Training, plan
 from trainer.learning.training_data import TrainingData
@@ -103,9 +103,9 @@ class WeeklyEvaluation:
         With a ranker, where one proves itself on them: ``rankers`` says what was found.
         """
         gains, (embedded, sources) = self._log.gains(week), self._of(model, week)
-        queries, every = Validation(list(gains), list(gains.values())), Ranking(coefficients=EVERY)
-        folder, seed = self._new_folder(), self._settings.seed
-        fitted = queries.fitted(embedded, sources, self.catalog, every, folder=folder, seed=seed)
+        asked = AskedThen(Validation(list(gains), list(gains.values())), embedded, sources)
+        every, folder, seed = Ranking(coefficients=EVERY), self._new_folder(), self._settings.seed
+        fitted = fit_ranking([asked], self.catalog, every, folder=folder, seed=seed)
         self.rankers[model, week] = fitted.ranker or RankerFacts(queries=0)
         return fitted.ranking
 

@@ -30,17 +30,23 @@ class Split:
     ``train`` has the columns of the snapshot's pairs; ``qrels`` has query, product_id, credit, gain, unseen.
     ``inner`` has the columns of ``qrels``: what held-out queries earned before the cut. It is neither trained
     nor tested, so settings of a trained model may be fitted on it; empty when the held-out queries are the
-    test. ``cut_day`` is the first day that is not trained (days since 1970-01-01). ``test_days`` 0: the
-    history is a single day, so the test is the held-out queries alone. Frames are sorted by query and
-    product.
+    test. ``before`` has the rows of ``train`` and those that ``inner`` sums up. ``cut_day`` is the first day
+    that is not trained (days since 1970-01-01). ``test_days`` 0: the history is a single day, so the test is
+    the held-out queries alone. Frames are sorted by query and product.
     """
 
     train: pl.DataFrame
     qrels: pl.DataFrame
     inner: pl.DataFrame
+    before: pl.DataFrame
     newest_day: int
     cut_day: int
     test_days: int
+
+    @property
+    def untaught(self) -> pl.DataFrame:
+        """The rows that ``inner`` sums up."""
+        return self.before.join(self.inner, on="query", how="semi", maintain_order="left")
 
 
 def held_out(query: str, share: float, salt: str = SALT) -> bool:
@@ -89,24 +95,22 @@ def split(
     used = pairs.filter(pl.col("product_id").is_in(list(products)), pl.col("action").is_in(worth.actions))
     if used.is_empty():
         nothing = _qrels(used, worth, set())
-        return Split(used, nothing, nothing, newest_day=0, cut_day=0, test_days=0)
+        return Split(used, nothing, nothing, used, newest_day=0, cut_day=0, test_days=0)
     oldest, newest = _day(used, newest=False), _day(used, newest=True)
     days = window(oldest, newest, test_days)
     cut = newest - days + 1
     never = [query for query in used["query"].unique().to_list() if held_out(query, heldout_share, salt)]
-    train = used.filter(pl.col("day") < cut, ~pl.col("query").is_in(never))
-    untaught = used.filter(pl.col("day") < cut, pl.col("query").is_in(never))
-    test, inner = (
-        (used.filter(pl.col("day") >= cut), untaught)
-        if days
-        else (used.filter(pl.col("query").is_in(never)), used.clear())
-    )
+    earlier, untaught = pl.col("day") < cut, pl.col("query").is_in(never)
+    train = used.filter(earlier, ~untaught)
+    test = used.filter(~earlier) if days else used.filter(untaught)
+    before = used.filter(earlier) if days else train
     assert_no_leak(train, cut_day=cut, heldout_share=heldout_share, salt=salt)
     trained = set(train["query"].unique().to_list())
     return Split(
         train,
         _qrels(test, worth, trained),
-        _qrels(inner, worth, trained),
+        _qrels(before.filter(untaught), worth, trained),
+        before,
         newest_day=newest,
         cut_day=cut,
         test_days=days,

@@ -25,7 +25,8 @@ class EvaluationRequest(BaseModel):
     ``models`` maps candidate, live, best and base to model folders, ``rankings`` live and best to what their
     releases say; ``remembered`` are the pairs of the memory; the candidate's is written into ``memory``, its
     ranker into ``ranker``. The systems ``refreshed`` get one for the measurement: what they serve remembers
-    the test. ``clients`` (query, product_id, client, credit) say which queries are rare. ``judged`` names
+    the test. ``inner`` is what coefficients are fitted to, by what was ``known`` then.
+    ``clients`` (query, product_id, client, credit) say which queries are rare. ``judged`` names
     further qrels. ``pinned``: queries that the candidate alone ranks, into ``pinned.parquet`` (query, top).
     ``artefacts`` is the address of the store that holds prepared pictures, ``folders`` that of models and
     rankings; of one that is elsewhere ``cache`` keeps ``cache_bytes``.
@@ -37,6 +38,7 @@ class EvaluationRequest(BaseModel):
     qrels: Path
     weighted: Path
     inner: Path | None = None
+    known: Path | None = None
     clients: Path | None = None
     judged: dict[str, Path] = {}
     pinned: list[str] = []

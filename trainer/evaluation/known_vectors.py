@@ -41,6 +41,11 @@ class KnownVectors:
             known |= {_DOCUMENT + name: row for name, row in _rows(documents, encoder.dim).items()}
         return cls(encoder, known | _rows(path, encoder.dim, encoder.fingerprint))
 
+    @property
+    def model_sha256(self) -> str:
+        """The fingerprint of the model."""
+        return self._encoder.fingerprint
+
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Return (n, dim) unit rows in the order of the texts."""
         return self._of(_QUERY, texts, lambda new: embed_queries(self._encoder, new))

@@ -8,7 +8,7 @@ import polars as pl
 
 from retrieval.encoder import Encoder
 from retrieval.query_memory import Taken, remembered_queries, write_memory
-from trainer.evaluation.rankers import embed_queries
+from trainer.evaluation.known_vectors import KnownVectors
 
 MOST_QUERIES = 200_000
 
@@ -30,8 +30,11 @@ def taken_of(pairs: pl.DataFrame) -> list[Taken]:
 
 def remember(encoder: Encoder, taken: Sequence[Taken], folder: Path) -> str:
     """Write the memory into ``folder``, in place of what is there, and return its digest."""
+    return remember_known(KnownVectors(encoder), taken, folder)
+
+
+def remember_known(known: KnownVectors, taken: Sequence[Taken], folder: Path) -> str:
+    """Do as ``remember``, and encode only what is not known."""
     shutil.rmtree(folder, ignore_errors=True)
     queries = remembered_queries(taken)
-    return write_memory(
-        folder, taken, queries, embed_queries(encoder, queries), model_sha256=encoder.fingerprint
-    )
+    return write_memory(folder, taken, queries, known.queries(queries), model_sha256=known.model_sha256)

@@ -14,11 +14,11 @@ import polars as pl
 
 from retrieval.document import FIELDS, only, text_of
 from retrieval.encoder import Encoder, Vectors
-from retrieval.ranking import DENSE, DEPTHS, FIXED, Parts, Source, contest, rank
+from retrieval.ranking import DENSE, DEPTHS, Parts, Source, contest, rank
 from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex
 from schemas.releases import Ranking
-from trainer.evaluation.fusion import SHOWN, Fitted, Scores, by_rank, fit
+from trainer.evaluation.fusion import SHOWN, Scores, by_rank
 from trainer.evaluation.ranking_metrics import top
 
 DEPTH = 50
@@ -142,20 +142,6 @@ def served_and_without(
         for name, own in without.items():
             fewer[name].append([product for product, _ in rank(parts, own, SHOWN)])
     return whole, fewer
-
-
-def fit_ranking(
-    vectors: Embedded,
-    sources: Mapping[str, Source],
-    queries: Sequence[str],
-    gains: Sequence[Mapping[str, float]],
-    catalog: EvaluationCatalog,
-) -> Fitted:
-    """Return how much of each source a model wants, from validation queries and their gains."""
-    names = sorted(sources.keys() - FIXED)
-    all_of_them = Ranking(coefficients=dict.fromkeys([DENSE, *names], 1.0))
-    parts = parts_of(vectors, sources, queries, catalog, all_of_them)
-    return fit(zip(parts, gains, strict=True), names)
 
 
 def _cosines(own: npt.NDArray[np.float32], column: Mapping[str, int], ids: Sequence[str]) -> dict[str, float]:

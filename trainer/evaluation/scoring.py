@@ -6,7 +6,7 @@ Per-query results are kept as Parquet.
 """
 
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from retrieval.encoder import Encoder, EncodingError, Vectors
 from retrieval.field_weights import FieldWeights
 from retrieval.golden_vectors import GoldenVectors
 from retrieval.mapped_arrays import ArtefactError
-from retrieval.memory_parts import sources_of, with_ranker
+from retrieval.memory_parts import sources_of
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from retrieval.query_memory import Taken
 from retrieval.ranking import MEMORY, PARTS, PRIOR, Source
@@ -30,8 +30,9 @@ from retrieval.words import WordIndex, analysis_digest
 from schemas.releases import Ranking
 from trainer.evaluation.artefact import Artefact, examine
 from trainer.evaluation.files import Evaluation, EvaluationFacts, EvaluationRequest, RankerFacts
+from trainer.evaluation.known_vectors import KnownVectors
 from trainer.evaluation.leave_one_out import PartGains, part_gains, without_each
-from trainer.evaluation.memory_of_pairs import remember, taken_of
+from trainer.evaluation.memory_of_pairs import remember_known, taken_of
 from trainer.evaluation.rankers import (
     DEPTH,
     FUSED_DEPTH,
@@ -48,7 +49,7 @@ from trainer.evaluation.rankers import (
 )
 from trainer.evaluation.ranking_metrics import RANKING_METRICS, best_in_top
 from trainer.evaluation.segments import describe, gains_of
-from trainer.evaluation.validation_queries import Validation
+from trainer.evaluation.validation_queries import AskedThen, Validation, fit_ranking
 from trainer.run.processes import die_with_parent
 
 MODELS = ("base", "live", "best", "candidate")  # equal models are neighbours
@@ -68,6 +69,7 @@ def evaluate(
     seed: int = 0,
     refreshed: Collection[str] = (),
     inner: pl.DataFrame | None = None,
+    known: pl.DataFrame | None = None,
     clients: pl.DataFrame | None = None,
     judged: Mapping[str, pl.DataFrame] | None = None,
     language: str,
@@ -79,9 +81,11 @@ def evaluate(
     ``weighted``: the training pairs with their credit; ``models``: folder per system name. Each model ranks
     as it would be served: by ``rankings`` where that names the system (what its release says), else candidate
     and base by coefficients, and a ranker, fitted to ``inner`` (query, product_id, gain: neither trained nor
-    tested; None or too few: the encoder alone). ``candidate_dense`` and ``base_dense``: the encoder alone;
-    ``rrf``: base and BM25 fused by rank. ``remembered``: the pairs (query, product_id, credit, client) of
-    which candidate and base have a memory; None: no memory. The candidate's memory and ranker are kept in the
+    tested; None or too few: the encoder alone). Where ``known`` is given, ``inner`` says as of which day each
+    is asked, and ``known`` what was remembered then (``data.as_of``); None: what is remembered now.
+    ``candidate_dense`` and ``base_dense``: the encoder alone; ``rrf``: base and BM25 fused by rank.
+    ``remembered``: the pairs (query, product_id, credit, client) of which candidate and base have a memory;
+    None: no memory. The candidate's memory and ranker are kept in the
     folders ``memory`` and ``ranker``. ``refreshed``: systems whose release remembers the test; they rank by
     their own coefficients and a memory of the same pairs as the candidate. ``artefacts``: the store of the
     catalogue's pictures, in which golden vectors of the candidate are kept. ``clients`` (query, product_id,
@@ -98,7 +102,7 @@ def evaluate(
     words = words_of_catalog(catalog, language)
     taken = [] if remembered is None else taken_of(remembered)
     given = _Given(rankings or {}, refreshed)
-    validation, kept = Validation.of(inner), _Kept(memory, ranker)
+    validation, kept = _asked(inner, known), _Kept(memory, ranker)
     contest = _Contest(catalog, texts, words, validation, given, taken, kept, seed, threads, artefacts)
     contest.rank_without_model(weighted)
     for system in sorted(
@@ -133,6 +137,24 @@ class _Kept(NamedTuple):
     ranker: Path | None
 
 
+class _Asked(NamedTuple):
+    """The queries that coefficients are fitted to, and the memory of then; None: the one that is served."""
+
+    queries: Validation
+    taken: list[Taken] | None
+
+
+def _asked(inner: pl.DataFrame | None, known: pl.DataFrame | None) -> list[_Asked]:
+    if inner is None:
+        return []
+    if known is None:
+        return [_Asked(Validation.of(inner), None)]
+    return [
+        _Asked(queries, taken_of(known.filter(pl.col("as_of") == day)))
+        for day, queries in Validation.by_day(inner).items()
+    ]
+
+
 @dataclass
 class _Contest:
     """The systems one after the other.
@@ -143,7 +165,7 @@ class _Contest:
     catalog: EvaluationCatalog
     texts: list[str]
     words: WordIndex
-    validation: Validation
+    asked: list[_Asked]
     given: _Given
     taken: list[Taken]
     kept: _Kept
@@ -231,7 +253,7 @@ class _Contest:
             words = words_of_catalog(self.catalog, own.language or "")
         if system in self.given.refreshed and MEMORY in own.artefacts:
             folder = scratch / "memory"
-            remembers = {MEMORY: (str(folder), remember(model.encoder, self.taken, folder))}
+            remembers = {MEMORY: (str(folder), remember_known(model.known, self.taken, folder))}
             own = own.model_copy(update={"artefacts": own.artefacts | remembers})
         return sources_of(own, words, model_sha256=model.encoder.fingerprint)
 
@@ -244,23 +266,36 @@ class _Contest:
         )
         if self.taken:
             folder = self._folder(self.kept.memory, system, scratch / "memory")
-            digest = remember(model.encoder, self.taken, folder)
+            digest = remember_known(model.known, self.taken, folder)
             ranking = ranking.model_copy(
                 update={
                     "coefficients": dict.fromkeys(PARTS, 1.0),
                     "artefacts": {MEMORY: (str(folder.absolute()), digest)},
                 }
             )
-        sources = sources_of(ranking, self.words, model_sha256=model.encoder.fingerprint)
-        embedded = Embedded(model.validation, model.embedded.documents)
-        folder = self._folder(self.kept.ranker, system, scratch / "ranker")
-        fitted = self.validation.fitted(
-            embedded, sources, self.catalog, ranking, folder=folder, seed=self.seed
+        fitted = fit_ranking(
+            list(self._moments(model, ranking, scratch)),
+            self.catalog,
+            ranking,
+            folder=self._folder(self.kept.ranker, system, scratch / "ranker"),
+            seed=self.seed,
         )
         self.validated = fitted.coefficients.queries
         if fitted.ranker is not None:
             self.rankers[system] = fitted.ranker
-        return fitted.ranking, with_ranker(sources, fitted.ranking)
+        return fitted.ranking, sources_of(fitted.ranking, self.words, model_sha256=model.encoder.fingerprint)
+
+    def _moments(self, model: "_Encoded", ranking: Ranking, scratch: Path) -> Iterator[AskedThen]:
+        """Yield the queries to fit to, each time with the memory of it; ``ranking`` weighs every part."""
+        for number, (queries, taken) in enumerate(self.asked):
+            then = ranking
+            if taken is not None and self.taken:
+                folder = scratch / f"then-{number}"
+                artefact = str(folder), remember_known(model.known, taken, folder)
+                then = ranking.model_copy(update={"artefacts": {MEMORY: artefact}})
+            sources = sources_of(then, self.words, model_sha256=model.encoder.fingerprint)
+            vectors = Embedded(model.known.queries(queries.texts), model.embedded.documents)
+            yield AskedThen(queries, vectors, sources)
 
     def _folder(self, kept: Path | None, system: str, otherwise: Path) -> Path:
         return kept if kept is not None and system == "candidate" else otherwise
@@ -293,20 +328,19 @@ class _Contest:
 
 @dataclass(frozen=True)
 class _Encoded:
-    """What is kept of a model: the vectors of test and validation queries and of the catalogue."""
+    """What is kept of a model: the vectors of test queries, of the catalogue, and those asked for since."""
 
     encoder: Encoder
     artefact: Artefact
     embedded: Embedded
-    validation: Vectors
+    known: KnownVectors
 
     @classmethod
     def of(cls, contest: _Contest, encoder: Encoder) -> Self:
         """Encode everything."""
         embedded = Embedded.of(encoder, contest.texts, contest.catalog)
         artefact = examine(encoder, embedded.documents, contest.texts)
-        validation = embed_queries(encoder, contest.validation.texts)
-        return cls(encoder, artefact, embedded, validation)
+        return cls(encoder, artefact, embedded, KnownVectors(encoder))
 
 
 def score(system: str, rankings: list[list[str]], queries: pl.DataFrame) -> pl.DataFrame:
@@ -353,6 +387,7 @@ def main(arguments: list[str]) -> int:
         pl.read_parquet(request.weighted),
         models,
         inner=pl.read_parquet(request.inner) if request.inner else None,
+        known=pl.read_parquet(request.known) if request.known else None,
         clients=pl.read_parquet(request.clients) if request.clients else None,
         rankings=request.rankings,
         remembered=pl.read_parquet(request.remembered) if request.remembered else None,

@@ -108,10 +108,11 @@ def _with_categories(queries: pl.DataFrame, categories: Mapping[str, str]) -> pl
 
 
 def thin(queries: pl.DataFrame, most: int) -> pl.DataFrame:
-    """Return at most ``most`` rows, chosen by a stable hash of the column ``query``."""
+    """Return at most ``most`` rows by a stable hash of the column ``query``; those of one query in order."""
     if queries.height <= most:
         return queries
-    return queries.sort(pl.col("query").map_elements(_stable, return_dtype=pl.UInt64)).head(most)
+    hashed = pl.col("query").map_elements(_stable, return_dtype=pl.UInt64)
+    return queries.sort(hashed, maintain_order=True).head(most)
 
 
 def _stable(query: str) -> int:

@@ -47,6 +47,10 @@ def test_nothing_that_is_asked_was_remembered_from_the_days_it_is_asked_of(rows)
     assert known <= before
     fitted, judged = set(found.validation["query"].to_list()), set(found.test["query"].to_list())
     assert not fitted & judged
+    for day in found.validation["as_of"].unique():
+        then = {(q, p) for q, p, on in rows if on < day}
+        if day < found.cut_day or found.cut_day <= max(on for *_, on in rows):  # else it is a single day's
+            assert set(found.known.filter(as_of=day).select("query", "product_id").iter_rows()) == then
     assert set(found.everything.select("query", "product_id").iter_rows()) == {(q, p) for q, p, _ in rows}
 
 

