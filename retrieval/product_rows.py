@@ -17,7 +17,10 @@ AT_ONCE = 200  # rows of one reading: others search meanwhile
 
 
 class ProductRows:
-    """At most ``capacity`` rows, the ones that were used last. May be shared by threads."""
+    """At most ``capacity`` rows, the ones that were used last. May be shared by threads.
+
+    ``compared``: that the catalogue holds the products of the collection has been seen.
+    """
 
     def __init__(self, store: VectorStore, collection: str, stamp: int, capacity: int) -> None:
         """``stamp``: the generation that must stand on each row; others are left out."""
@@ -25,6 +28,7 @@ class ProductRows:
         self._collection = collection
         self._stamp = stamp
         self._capacity = capacity
+        self.compared = False
         self._known: OrderedDict[str, tuple[int, Row]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -51,6 +55,10 @@ class ProductRows:
                     self._known.popitem(last=False)
             found |= fresh
         return found
+
+    def fits(self, count: int) -> bool:
+        """Say whether so many rows can be held."""
+        return count <= self._capacity
 
     def fill(self, entries: Mapping[str, Entered], ended: Callable[[], bool]) -> None:
         """Read all of these products, unless they are more than fit; stop early once ``ended`` says so.

@@ -140,8 +140,10 @@ class LoadedRelease:
         store.load(release.collection)
         if store.count(release.collection) == 0:
             raise ReleaseError(f"collection {release.collection} of generation {release.generation} is empty")
-        if words is not None and weighed(release.ranking):
+        rows = rows or rows_of(release, store, SearcherSettings().remembered_rows)
+        if words is not None and weighed(release.ranking) and not rows.compared:
             _check_words(release, store.ids(release.collection), words)
+            rows.compared = True  # a refresh has them of what it refreshes: a million ids take long to read
         try:
             sources = sources_of(
                 release.ranking, words, model_sha256=release.model_sha256, remembered=remembered
@@ -351,7 +353,7 @@ class LoadedRelease:
 
         What cannot be read now is read when it is needed.
         """
-        if self._words is not None:
+        if self._words is not None and self.rows.fits(len(self._words)):  # a list of all is large
             try:
                 self.rows.fill(self._words.entries(), ended)
             except StoreError as error:

@@ -234,6 +234,36 @@ def test_words_that_are_not_those_that_were_measured_do_not_serve(served, words)
             opened(one, **change)
 
 
+def test_the_products_of_a_collection_are_compared_with_the_catalogue_once(served, words, monkeypatch):
+    """A refresh has the rows of what it refreshes: of a large collection all ids take long to read."""
+    from retrieval.release import LoadedRelease, ReleaseError, rows_of
+
+    read: list[str] = []
+    monkeypatch.setattr(served._store, "ids", lambda name: read.append(name) or set(TITLES))
+
+    def opened(with_words: WordIndex, rows: object) -> LoadedRelease:
+        return LoadedRelease.open(
+            served.release, served._store, encoder=served.encoder, words=with_words, rows=rows
+        )
+
+    rows = rows_of(served.release, served._store, 10)
+    with pytest.raises(ReleaseError, match="not among them"):
+        opened(WordIndex("english"), rows)
+    assert opened(words, rows).rows is opened(words, rows).rows
+    assert len(read) == 2
+    opened(words, None)
+    assert len(read) == 3
+
+
+def test_rows_that_do_not_fit_are_not_listed(served, words, monkeypatch):
+    from retrieval.release import LoadedRelease, rows_of
+
+    few = rows_of(served.release, served._store, len(TITLES) - 1)
+    release = LoadedRelease(served.release, served._store, served.encoder, words, rows=few)
+    monkeypatch.setattr(words, "entries", lambda: pytest.fail("all products are listed for nothing"))
+    release.hold_rows(lambda: False)
+
+
 def test_a_changed_product_is_asked_for_again_until_the_index_has_it(milvus: str):
     from retrieval.index import Row, collection_name
     from retrieval.product_rows import ProductRows
