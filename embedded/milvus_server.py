@@ -52,23 +52,32 @@ _PACE = {
 class MilvusServer(LocalServer):
     """The server. ``port`` None takes the folder's last one, or a free one; a given port must be free.
 
-    ``authorization``: it asks for user and password, at first ``root:Milvus``.
+    ``authorization``: it asks for user and password, at first ``root:Milvus``. ``certificate``: a PEM file of
+    its key and certificates, with which it speaks TLS and nothing else.
     """
 
     name: ClassVar[str] = "milvus-server"
     # Its own way to stop takes 10 s and ends in a panic; it is crash-safe
     stop_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
-    def __init__(self, data_dir: Path, port: int | None = None, *, authorization: bool = False) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int | None = None,
+        *,
+        authorization: bool = False,
+        certificate: Path | None = None,
+    ) -> None:
         super().__init__(data_dir.absolute())
         self._authorization = authorization
+        self._certificate = certificate
         self._wanted = port
         self._ports: dict[str, int] = {}
 
     @property
     def address(self) -> str:
-        """The uri, http://host:port. Known after ``prepare``."""
-        return f"http://{HOST}:{self._ports.get('proxy_port', 0)}"
+        """The uri, http://host:port, or https. Known after ``prepare``."""
+        return f"http{'s' if self._certificate else ''}://{HOST}:{self._ports.get('proxy_port', 0)}"
 
     def prepare(self) -> None:
         """Unpack the server, choose its ports, write its configuration.
@@ -122,6 +131,7 @@ class MilvusServer(LocalServer):
             "ETCD_CONFIG_PATH": self.data_dir / "etcd.yaml",
             "LOG_LEVEL": "warn",
             **_PACE,
+            **_tls(self._certificate),
             **{f"{component}_IP": HOST for component in _COMPONENTS},
         }
         assignments = [f"{name}={value}" for name, value in variables.items()]
@@ -138,3 +148,13 @@ class MilvusServer(LocalServer):
             return False
         finally:
             connection.close()
+
+
+def _tls(certificate: Path | None) -> dict[str, object]:
+    if certificate is None:
+        return {}
+    return {
+        "COMMON_SECURITY_TLSMODE": 1,  # the server shows a certificate, and asks for none
+        "TLS_SERVERPEMPATH": certificate.absolute(),
+        "TLS_SERVERKEYPATH": certificate.absolute(),
+    }

@@ -23,6 +23,7 @@ from pymilvus.client.types import LoadState
 
 from retrieval.faults import NOT_LOADED, StoreError, meaning
 from retrieval.filters import among, expression, literal
+from retrieval.milvus_tls import why_no_tls
 from retrieval.naming import collection_name, collection_prefix, is_generation_name
 from retrieval.profile import Backend, backend_of, profile_of
 from retrieval.rows import MAX_BYTES, SHOWN, IndexHit, Row, check_vectors, from_entity, to_entities, to_found
@@ -391,6 +392,8 @@ def _connect(connection: MilvusConnection, deadline_s: float) -> tuple[MilvusCli
                     f"Milvus at {redacted(connection.milvus)} refuses us: wrong user, password or API key in "
                     "SEARCHLOOP_MILVUS_TOKEN, or no right on the database"
                 ) from None
+            if (reason := why_no_tls(connection)) is not None:
+                raise StoreError(f"Milvus at {redacted(connection.milvus)} {reason}") from None
             if time.monotonic() + pause_s > end:
                 raise StoreError(
                     f"no Milvus at {redacted(connection.milvus)} within {deadline_s:.0f} s: "

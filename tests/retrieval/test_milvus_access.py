@@ -1,5 +1,8 @@
 """A Milvus that asks who we are: who is let in, and what is said to who is not."""
 
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +11,12 @@ import pytest
 from pymilvus import MilvusClient
 
 from retrieval.index import StoreError, VectorStore
+from retrieval.milvus_tls import why_no_tls
 from retrieval.profile import PROFILES, profile_of
 from schemas.connections import MilvusConnection
 from schemas.settings import Settings, SettingsError
+from tests.processes import environ_with
+from tests.servers.certificates import Authority
 
 PASSWORD = "planted-secret-of-milvus"
 TOKEN = f"root:{PASSWORD}"
@@ -72,6 +78,54 @@ def test_collections_lie_in_the_database_that_is_named_and_have_the_index_that_i
         assert (described["index_type"], str(described["nlist"])) == ("IVF_FLAT", "16")
     with VectorStore(settings(**own)) as default:
         assert not default.exists("of_the_shop")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_server_with_tls_is_reached_by_its_authority_and_what_does_not_fit_is_told_at_once(
+    milvus_wheel: None, tmp_path: Path
+) -> None:
+    from embedded.milvus_server import MilvusServer  # noqa: PLC0415 (most runs of these tests need none)
+
+    own, other = Authority(tmp_path / "own"), Authority(tmp_path / "other")
+    with MilvusServer(tmp_path / "server", certificate=own.server("milvus")) as server:
+        with VectorStore(settings(milvus=server.address, milvus_ca=own.pem)) as store:
+            store.create("products", 4)
+            assert store.exists("products")
+        refused = f"{server.address} shows a certificate that .* cannot vouch for .*: .* SEARCHLOOP_MILVUS_CA"
+        plain = server.address.replace("https", "http")
+        wrong = (
+            ({"milvus": server.address, "milvus_ca": other.pem}, refused),
+            ({"milvus": server.address}, refused),
+            ({"milvus": plain}, f"{plain} speaks TLS: write https:// in SEARCHLOOP_MILVUS"),
+        )
+        for given, said in wrong:
+            began = time.monotonic()
+            # In a process of its own: pymilvus keeps connections by address, whatever they were made with
+            done = subprocess.run(
+                [sys.executable, "-c", _OPEN],
+                env=environ_with({f"SEARCHLOOP_{k.upper()}": str(v) for k, v in given.items()}),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert re.search(said, done.stdout), done.stdout + done.stderr
+            assert time.monotonic() - began < 50.0  # not as long as for one that is still starting
+    assert why_no_tls(MilvusConnection(milvus="https://127.0.0.1:1")) is None
+    (tmp_path / "empty.pem").write_text("nothing")
+    empty = MilvusConnection(milvus="https://127.0.0.1:1", milvus_ca=str(tmp_path / "empty.pem"))
+    assert "holds no certificate" in str(why_no_tls(empty))
+
+
+_OPEN = """
+import os
+from retrieval.index import StoreError, VectorStore
+from schemas.settings import Settings
+try:
+    VectorStore(Settings.load(os.environ))
+except StoreError as error:
+    print(error)
+"""
 
 
 def test_user_and_password_of_an_address_become_the_token_and_are_shown_nowhere() -> None:
