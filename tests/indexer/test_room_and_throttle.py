@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,24 @@ def test_the_machine_tells_its_room(tmp_path) -> None:
 
 def pause(now: float, observed: float | None, calm: float | None = 30.0) -> float:
     return next_pause_ms(now, observed, calm, least=5, most=2000, slowdown=2)
+
+
+@pytest.mark.parametrize(
+    ("bound", "free"), [("3000", 3000 - 2500 + 700), ("2000", 200), ("1000", 0), ("max", None), (None, None)]
+)
+def test_in_a_container_the_memory_that_its_bound_leaves_is_free(
+    bound: str | None, free: int | None, tmp_path: Path
+) -> None:
+    """Kubernetes ends a pod that takes more, however much the node has."""
+    if bound is not None:
+        (tmp_path / "memory.max").write_text(f"{bound}\n")
+        (tmp_path / "memory.current").write_text("2500\n")
+        (tmp_path / "memory.stat").write_text("anon 1200\nfile 900\ninactive_file 700\nactive_file 200\n")
+    room = free_room(tmp_path, tmp_path)
+    if free is None:
+        assert room.memory > 2**20
+    else:
+        assert room.memory == free
 
 
 def test_a_build_waits_longer_while_searches_are_slow_and_recovers() -> None:
