@@ -296,7 +296,10 @@ def test_jobs_are_called_as_the_rules_expect() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_images_are_named_exactly(example: str) -> None:
+def test_images_are_named_exactly_and_a_digest_is_of_one_repository(example: str) -> None:
+    images = {container(workload)["image"] for workload in workloads(example)}
+    digests = [image.partition("@")[2] for image in images if "@" in image]
+    assert len(digests) == len(set(digests))
     for workload in workloads(example):
         assert re.fullmatch(r"[\w./-]+(:[0-9][\w.-]*|@sha256:[0-9a-f]{64})", container(workload)["image"])
 

@@ -47,6 +47,7 @@ LEAST = ("settings.kafka=k:9092", "settings.milvus=http://m:19530")
         ((*LEAST, "store.claim=a", "searchers.replicas=3"), "searchers"),
         ((*LEAST, "store.claim=a", "searcher.replicas=many"), "replicas"),
         ((*LEAST, "store.claim=a", "image.tag=latest"), "tag"),
+        ((*LEAST, "store.claim=a", "trainer.image.tag=2"), "repository"),
         ((*LEAST, "store.claim=a", "files.kafka_ca.secret=authority"), "key"),
     ],
 )

@@ -33,9 +33,10 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- .Values.serviceAccount.name | default (ternary (include "searchloop.name" .) "default" .Values.serviceAccount.create) }}
 {{- end }}
 
-{{/* The image of a process: what it says of its own, and the rest of what is said for all. */}}
+{{/* The image of a process: its own where it names one, else that for all. A digest is of one repository. */}}
 {{- define "searchloop.image" -}}
-{{- $image := merge (dict) (default (dict) .values.image) .root.Values.image }}
+{{- $own := default (dict) .values.image }}
+{{- $image := ternary $own .root.Values.image (hasKey $own "repository") }}
 {{- if $image.digest }}{{ $image.repository }}@{{ $image.digest }}{{ else }}{{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
