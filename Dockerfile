@@ -42,7 +42,8 @@ COPY --from=build /app /app
 WORKDIR /app
 # By number: Kubernetes cannot tell by a name that it is not root (runAsNonRoot).
 USER 10001
-# As the one-machine mode starts its children: nothing is fetched at run time, and threads are what SEARCHLOOP_TORCH_THREADS says.
+# As the one-machine mode starts its children: nothing is fetched at run time, and threads are what
+# SEARCHLOOP_TORCH_THREADS says.
 # All that a process writes lies in /data and /tmp, so that the root may be read-only.
 ENV PATH=/opt/searchloop/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     SEARCHLOOP_DATA_DIR=/data HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1

@@ -172,3 +172,29 @@ async def test_a_second_trainer_stands_by_and_is_ready(
         trainer.kill()
         await other.shows(lambda page: page["ready"] and "standby" not in page)
         assert other.crashes() == 0
+
+
+async def test_a_trainer_with_a_name_for_good_comes_back_to_its_work_before_the_one_that_stands_by(
+    settings_env: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    """As the pods of a StatefulSet do: the run's folder lies where the run began (docs/kubernetes.md)."""
+
+    def pod(name: str) -> TrainerProcess:
+        return TrainerProcess(
+            settings_env(
+                partitions=1, data_dir=tmp_path / name, kafka_member=name, kafka_member_timeout="PT10M"
+            )
+        )
+
+    with pod("trainer-0") as first, pod("trainer-1") as other:
+        await first.ensure_topics()
+        first.start()
+        await first.shows(lambda page: page["ready"])
+        other.start()
+        await other.shows(lambda page: "standby" in page)
+        for end in (first.kill, first.stop):
+            end()
+            first.start()
+            await first.shows(lambda page: page["ready"] and "standby" not in page)
+            assert "standby" in await other.shows(lambda page: page["ready"])
+        assert other.crashes() == 0

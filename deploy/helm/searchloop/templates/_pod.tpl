@@ -1,4 +1,4 @@
-{{/* The template of a pod, the same for every process: restricted, its root read-only, what it writes in /data and /tmp. */}}
+{{/* A pod, the same for every process: restricted, its root read-only, what it writes in /data and /tmp. */}}
 {{- define "searchloop.pod" -}}
 {{- $files := merge (dict) (default (dict) .values.files) .root.Values.files }}
 {{- $own := and (eq .process "trainer") .values.volume }}
@@ -44,7 +44,8 @@ spec:
         {{- if eq .process "api" }}
         - {name: api, containerPort: 8077}
         {{- end }}
-      # The pages are up before the work begins, and answer while the event loop turns: a build or a restore may hold it for a minute.
+      # The pages are up before the work begins, and answer while the event loop turns: a build or a restore may hold
+      # it for a minute.
       startupProbe: {httpGet: {path: /healthz, port: pages}, periodSeconds: 5, timeoutSeconds: 4, failureThreshold: 36}
       livenessProbe: {httpGet: {path: /healthz, port: pages}, periodSeconds: 20, timeoutSeconds: 10, failureThreshold: 6}
       readinessProbe: {httpGet: {path: /readyz, port: pages}, periodSeconds: 5, timeoutSeconds: 4, failureThreshold: 3}
