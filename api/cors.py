@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping
 
 from api.search_codes import GENERATION, QUERY_ID
+from schemas.traceparent import TRACEPARENT
 
 Headers = list[tuple[bytes, bytes]]
 _KEPT_S = 600
-_READABLE = f"{QUERY_ID}, {GENERATION}, Server-Timing, Retry-After"
-_SENDABLE = "Authorization, Content-Encoding, Content-Type, X-API-Key"
+_READABLE = f"{QUERY_ID}, {GENERATION}, Server-Timing, Retry-After, {TRACEPARENT}"
+_SENDABLE = f"Authorization, Content-Encoding, Content-Type, X-API-Key, {TRACEPARENT}"
 
 
 def allowed(headers: Mapping[str, str], origins: Collection[str]) -> Headers:

@@ -16,6 +16,8 @@ from api.page_origins import other_page, unknown_name
 from api.page_script import PATH
 from api.refusals import refusal
 from api.roles import NO_KEY, WRONG_KEY
+from process.spans import Spans
+from schemas.traceparent import TRACEPARENT, parent_in
 
 _IN_ADDRESS = HttpFault(
     403,
@@ -29,19 +31,31 @@ _ALWAYS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosnif
 class FrontDoor:
     """The application behind it, as an ASGI application.
 
-    ``open_to_all``: while there is no key, nobody is asked for one. ``scope["caller"]`` says who asks.
+    ``open_to_all``: while there is no key, nobody is asked for one. ``spans``: where requests are told of.
+    ``scope["caller"]`` says who asks, ``scope["trace"]`` by which ``traceparent`` it is followed, if by any.
     """
 
-    def __init__(self, app: ASGIApp, names: Collection[str], keys: Keyring, *, open_to_all: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        names: Collection[str],
+        keys: Keyring,
+        *,
+        open_to_all: bool,
+        spans: Spans | None = None,
+    ) -> None:
         self._app = app
         self._names = frozenset(names)
         self._keys = keys
         self._open_to_all = open_to_all
+        self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started, code = time.perf_counter(), 500
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        span = self._spans.begin(parent_in(headers.get(TRACEPARENT))) if self._spans else None
+        scope["trace"] = trace = span.traceparent if span else parent_in(headers.get(TRACEPARENT))
 
         async def noted(message: Message) -> None:
             nonlocal code
@@ -49,6 +63,7 @@ class FrontDoor:
                 code = message["status"]
                 added = [*_ALWAYS, *allowed(headers, self._keys.origins)]
                 added += _challenge(headers) if code == 401 else []
+                added += [(TRACEPARENT.encode(), trace.encode())] if trace else []
                 own = list(message.get("headers", ()))
                 named = {name for name, _ in own}
                 message = {**message, "headers": own + [one for one in added if one[0] not in named]}
@@ -68,6 +83,9 @@ class FrontDoor:
                 route = getattr(scope.get("endpoint"), "__name__", "none")
                 RESPONSES.labels(route, str(code)).inc()
                 SECONDS.labels(route).observe(time.perf_counter() - started)
+                if span:
+                    told = {"http.request.method": scope["method"], "http.response.status_code": code}
+                    span.end(f"{scope['method']} {route}", told, failed=code >= 500)
 
     def _let_in(self, scope: Scope, headers: Mapping[str, str]) -> Caller | HttpFault:
         """Return who asks, or why they are not let in. The script, and leave to ask, are for anybody."""

@@ -31,6 +31,7 @@ from api.tls import ServerCertificate
 from broker.foreign import facts_of
 from broker.reading import Reader, open_reader
 from broker.requesting import Requester
+from process.collector import open_spans
 from process.health import Health
 from schemas.bounds import API_HELD_BYTES
 from schemas.settings import ApiSettings, SettingsError, named
@@ -58,7 +59,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
     asking = LastingProducer(settings, linger_ms=0, role="asking")
     writing = LastingProducer(settings, linger_ms=5, role="taking")
     certificate = ServerCertificate.of(settings)
-    with listen(settings) as listening:
+    with open_spans(settings, "api") as spans, listen(settings) as listening:
         async with (
             open_reader(
                 settings, [replies], start="end", only=[(replies, partition)], committed=False
@@ -96,7 +97,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 judgment_routes(operating, answers),
                 console_routes(Console(operating, replaying, gauges, ConsoleSearch(searching), stopping)),
             )
-            door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all)
+            door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all, spans=spans)
             server = web_server(door, certificate.context if certificate else None)
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             tasks = [

@@ -25,12 +25,15 @@ def search_routes(searching: Searching) -> APIRouter:
     async def search(request: Request) -> Response:
         # Beside its request nothing of a body is held while that waits: pictures are large
         return _response(
-            await searching.answer(await _read(request, searching, LARGEST_REQUEST, request_of_body))
+            await searching.answer(
+                await _read(request, searching, LARGEST_REQUEST, request_of_body), trace_of(request)
+            )
         )
 
     @router.get("/v1/search")
     async def search_by_address(request: Request) -> Response:
-        return _response(await searching.answer(request_of_query(request.query_params.multi_items())))
+        asked = request_of_query(request.query_params.multi_items())
+        return _response(await searching.answer(asked, trace_of(request)))
 
     @router.post("/v1/search:batch")
     async def search_batch(request: Request) -> Response:
@@ -39,10 +42,17 @@ def search_routes(searching: Searching) -> APIRouter:
             return refusal(asked)
         caller_of(request).charge(len(asked) - 1)
         asked.reverse()
-        answers = await asyncio.gather(*[searching.answer(asked.pop()) for _ in range(len(asked))])
+        trace = trace_of(request)
+        answers = await asyncio.gather(*[searching.answer(asked.pop(), trace) for _ in range(len(asked))])
         return Response(b'{"responses":[%b]}' % b",".join(answer.body for answer in answers), media_type=JSON)
 
     return router
+
+
+def trace_of(request: Request) -> str | None:
+    """Return by what the front door lets a request be followed, if by anything."""
+    trace: str | None = request.scope.get("trace")
+    return trace
 
 
 async def _read(

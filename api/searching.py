@@ -11,6 +11,7 @@ from api.search_codes import code_of, headers_of, unanswered
 from broker.errors import BrokerError
 from broker.requesting import Requester, UnsentError
 from schemas.search import SearchRequest, SearchResponse
+from schemas.traceparent import TRACEPARENT
 
 # Beyond a request's own deadline, for the searcher's word that it has passed.
 _GRACE_S = 0.1
@@ -48,8 +49,11 @@ class Searching:
         self._broker_fault = broker_fault
         self._serves = serves
 
-    async def answer(self, asked: SearchRequest | HttpFault) -> HttpAnswer:
-        """Return the answer to a request, or to what is wrong with it. Takes a place of its own."""
+    async def answer(self, asked: SearchRequest | HttpFault, trace: str | None = None) -> HttpAnswer:
+        """Return the answer to a request, or to what is wrong with it. Takes a place of its own.
+
+        ``trace`` is the ``traceparent`` by which it is followed.
+        """
         if isinstance(asked, HttpFault):
             return _told(None, asked)
         place = self.capacity.enter()
@@ -58,11 +62,11 @@ class Searching:
         with place:
             if not place.take(_COPIES * len(asked.image or b"")):
                 return _told(asked, BUSY)
-            return await self._ask(asked)
+            return await self._ask(asked, trace)
 
-    async def _ask(self, request: SearchRequest) -> HttpAnswer:
+    async def _ask(self, request: SearchRequest, trace: str | None) -> HttpAnswer:
         started = time.perf_counter()
-        body = await self._reply(request)
+        body = await self._reply(request, trace)
         if isinstance(body, HttpFault):
             return _told(request, body)
         try:
@@ -72,7 +76,7 @@ class Searching:
         took_ms = (time.perf_counter() - started) * 1000
         return HttpAnswer(body, code_of(response), headers_of(response, took_ms))
 
-    async def _reply(self, request: SearchRequest) -> bytes | HttpFault:
+    async def _reply(self, request: SearchRequest, trace: str | None) -> bytes | HttpFault:
         """Return the answer as a searcher wrote it, or why there is none."""
         if (fault := self._broker_fault()) is not None:
             return _unavailable(fault)
@@ -84,6 +88,7 @@ class Searching:
                 request.to_json(),
                 key=request.request_id.encode(),
                 timeout_s=request.timeout_ms / 1000 + _GRACE_S,
+                headers=((TRACEPARENT, trace.encode()),) if trace else (),
             )
         except UnsentError:
             return _unavailable(f"Kafka did not take the request within {request.timeout_ms} ms")

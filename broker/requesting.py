@@ -44,15 +44,19 @@ class Requester:
         self._waiting: dict[bytes, asyncio.Future[Record]] = {}
         self.duplicates = 0
 
-    async def ask(self, topic: str, value: bytes, *, key: bytes, timeout_s: float) -> Record:
-        """Send one request and return its answer.
+    async def ask(
+        self, topic: str, value: bytes, *, key: bytes, timeout_s: float, headers: Headers = ()
+    ) -> Record:
+        """Send one request, with further ``headers``, and return its answer.
 
         Raises ``TimeoutError`` when none comes in time, ``UnsentError`` when the request was not even taken.
         """
         correlation = uuid.uuid4().hex.encode()
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._waiting[correlation] = future
-        request = Outgoing(topic, value, key=key, headers=((CORRELATION_ID, correlation), *self._address))
+        request = Outgoing(
+            topic, value, key=key, headers=((CORRELATION_ID, correlation), *self._address, *headers)
+        )
         sent = False
         try:
             async with asyncio.timeout(timeout_s):

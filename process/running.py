@@ -21,6 +21,7 @@ from broker.pulse import Pulse, watch_brokers
 from broker.skipping import obey_skips
 from broker.topic_settings import told_wrong
 from broker.topics import TopicMismatchError, ensure_topics
+from process.collector import with_collector
 from process.health import Health, serve_health
 from process.logs import configure_logs
 from schemas.rights import rights_of, topics_of
@@ -42,7 +43,7 @@ def run_process(
     Never returns.
     """
     try:
-        settings = kind.load(os.environ)
+        settings = with_collector(kind.load(os.environ), os.environ)
         use_store(folders_of(settings))
     except SettingsError as error:
         sys.stderr.write(f"{name}: {error}\n")

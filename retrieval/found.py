@@ -15,11 +15,13 @@ class Found:
 
     ``left_out``: why the further parts of the score could not be computed, and the hits are ranked by cosine
     alone; "" where nothing is missing. ``contenders``: how many of each query's compete, whatever k.
+    ``index_ms``: how long the index was waited for, while other sources named their candidates.
     """
 
     hits: list[list[ScoredHit]]
     left_out: str = ""
     contenders: Sequence[int] = ()
+    index_ms: float = 0.0
 
     def competing(self, place: int) -> set[str]:
         """Return the ids of those that compete for the query at ``place``, as far as they were asked for."""

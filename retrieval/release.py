@@ -210,6 +210,7 @@ class LoadedRelease:
         end, hybrid = time.monotonic() + timeout_s, bool(weighed(self.release.ranking))
         depth = max(k, DEPTHS[DENSE]) if hybrid or every else k
         k = sys.maxsize if every else k
+        started = time.perf_counter()
         begun = begin_nearest(
             self._store,
             self.release.collection,
@@ -221,20 +222,24 @@ class LoadedRelease:
         )
         asked = self._asked(queries, vectors, filters)
         near = [self._ours(hits) for hits in begun()]
+        index_ms = (time.perf_counter() - started) * 1000
         cosines = [{i: h.score for i, h in own.items()} for own in near]
         few = [min(len(own), DEPTHS[DENSE]) for own in near]
         if not self._sources:
             found = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, near, strict=True)]
-            return Found(found, contenders=few)
+            return Found(found, contenders=few, index_ms=index_ms)
         try:
             parts, rows, first = self._parts(asked, vectors, cosines, end)
         except _LEFT_OUT as error:
             log.warning("parts of the score were left out", generation=self.generation, reason=str(error))
             left = [self._ranked({DENSE: c}, own, {}, k) for c, own in zip(cosines, near, strict=True)]
-            return Found(left, left_out=str(error)[:200] or type(error).__name__, contenders=few)
+            return Found(
+                left, left_out=str(error)[:200] or type(error).__name__, contenders=few, index_ms=index_ms
+            )
         return Found(
             [self._ranked(p, own, rows, k, first=f) for p, own, f in zip(parts, near, first, strict=True)],
             contenders=[len(f & p[DENSE].keys()) for p, f in zip(parts, first, strict=True)],
+            index_ms=index_ms,
         )
 
     def named(

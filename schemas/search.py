@@ -187,12 +187,13 @@ class Facet(Fact):
 
 class Timings(Fact):
     """Milliseconds: waiting for the batch, encoding, searching, and from the request's Kafka timestamp to the
-    answer.
+    answer. ``index_ms`` of ``search_ms`` were waited for the index.
     """  # noqa: D205 (published word for word)
 
     queue_ms: float = 0.0
     embed_ms: float = 0.0
     search_ms: float = 0.0
+    index_ms: float = 0.0
     total_ms: float = 0.0
 
 

@@ -65,6 +65,12 @@ class Settings(MilvusConnection, KafkaConnection):
         description="Partitions of search-requests and search-responses when they are made, and so the "
         "most searchers.",
     )
+    otlp_endpoint: str = Field(
+        "",
+        description="Where `api` and `searcher` send spans of what they work on (OTLP over HTTP, such as "
+        "`http://127.0.0.1:4318`; needs the extra `telemetry`). Empty: what OTEL_EXPORTER_OTLP_ENDPOINT "
+        "says, else nowhere.",
+    )
     replication: int = Field(1, ge=1, le=7, description="Replicas of every topic; 3 in production.")
     deployment: str = Field(
         MAIN,

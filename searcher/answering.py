@@ -192,7 +192,7 @@ def _answered(
             faults[n] = faults[n] or _left_out("rules", one.left_out)
         elif draw := draws[n]:
             hits[n] = placed(draw(found.hits[n], found.competing(n)), asked.depth)
-    timings = _timings(embed_ms, started)
+    timings = _timings(embed_ms, started, found.index_ms)
     return [
         Answered(
             _response(
@@ -216,8 +216,9 @@ def _no_pictures(request: SearchRequest, release: LoadedRelease) -> Answered:
     return Answered(response.model_copy(update={"status": Status.REJECTED}), found=False)
 
 
-def _timings(embed_ms: float, started: float) -> Timings:
-    return Timings(embed_ms=round(embed_ms, 3), search_ms=round((time.perf_counter() - started) * 1000, 3))
+def _timings(embed_ms: float, started: float, index_ms: float = 0.0) -> Timings:
+    search_ms = (time.perf_counter() - started) * 1000
+    return Timings(embed_ms=round(embed_ms, 3), search_ms=round(search_ms, 3), index_ms=round(index_ms, 3))
 
 
 def _left_out(what: str, why: str) -> SearchError | None:

@@ -10,11 +10,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from broker.records import Outgoing, Record
+from process.spans import Spans
 from searcher.admission import Admission
 from searcher.metrics import UNANSWERABLE
 from searcher.replying import Replies, Reply
 from searcher.requests import Accepted
 from searcher.shown import search_event
+from searcher.spanning import spans_of
 
 
 class Finishing:
@@ -33,14 +35,16 @@ class Finishing:
         searches: str | None,
         seal_key: bytes,
         commit: Callable[[list[Record]], Awaitable[object]],
+        spans: Spans | None = None,
     ) -> None:
-        """``searches`` is the topic of what was shown; None: it is not told."""
+        """``searches`` is the topic of what was shown, ``spans`` where spans are told; None: it is not."""
         self._admission = admission
         self._replies = replies
         self._show = show
         self._searches = searches
         self._seal_key = seal_key
         self._commit = commit
+        self._spans = spans
         self._beside: set[asyncio.Task[None]] = set()
 
     async def finish(self, replies: Sequence[Reply]) -> None:
@@ -63,10 +67,20 @@ class Finishing:
         if replies:
             answerable = [one for one in replies if isinstance(one.to, Accepted) or one.to.answerable]
             UNANSWERABLE.inc(len(replies) - len(answerable))
+            writing_ms = time.time() * 1000
             await asyncio.gather(self._replies.write(answerable), self._show(self._shown(replies)))
             self._admission.done(replies)
+            self._tell(answerable, writing_ms)
         if done := self._admission.committable():
             await self._commit(done)
+
+    def _tell(self, replies: Sequence[Reply], writing_ms: float) -> None:
+        if self._spans is None:
+            return
+        written_ms = time.time() * 1000
+        for one in replies:
+            parent = next((value.decode() for _, value in one.to.address.trace if value), None)
+            self._spans.tell(parent, *spans_of(one, writing_ms=writing_ms, written_ms=written_ms))
 
     def _shown(self, replies: Sequence[Reply]) -> list[Outgoing]:
         if self._searches is None:
@@ -79,5 +93,6 @@ class Finishing:
                 at_ms = min(now_ms, one.to.sent_ms if one.to.sent_ms is not None else now_ms)
                 event = search_event(one.to.request, one.response, at_ms=at_ms, key=self._seal_key)
                 if event is not None:
-                    events.append(Outgoing(self._searches, event.to_json(), key=event.query_id.encode()))
+                    key, trace = event.query_id.encode(), one.to.address.trace
+                    events.append(Outgoing(self._searches, event.to_json(), key=key, headers=trace))
         return events

@@ -18,6 +18,7 @@ from schemas.rejections import Reason, Rejection
 from schemas.request_reading import read_request
 from schemas.search import CORRELATION_ID, REPLY_PARTITION, REPLY_TOPIC, SearchError, SearchRequest
 from schemas.text import normalise_query
+from schemas.traceparent import TRACEPARENT, parent_in
 
 _BIG_ENDIAN_INT_BYTES = 4
 _ID: TypeAdapter[str] = TypeAdapter(Id)
@@ -26,11 +27,16 @@ _TOO_LARGE = frozenset({Reason.TOO_LARGE, Reason.IMAGE_TOO_LARGE})
 
 @dataclass(frozen=True)
 class Address:
-    """Where an answer goes. ``headers`` carry the correlation id as it came, byte for byte."""
+    """Where an answer goes. ``headers`` carry the correlation id, byte for byte, and the trace."""
 
     topic: str
     partition: int | None = None
     headers: Headers = ()
+
+    @property
+    def trace(self) -> Headers:
+        """The header by which the request is followed; none where it had none."""
+        return tuple(header for header in self.headers if header[0] == TRACEPARENT)
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class BadRequest:
     @property
     def answerable(self) -> bool:
         """Whether somebody can be told: by the request's id, or by a correlation id."""
-        return self.request_id is not None or bool(self.address.headers)
+        return self.request_id is not None or any(name == CORRELATION_ID for name, _ in self.address.headers)
 
 
 def read(record: Record, reply_topics: Mapping[str, int], default: str) -> Accepted | BadRequest:
@@ -129,11 +135,12 @@ def _fault(request: SearchRequest) -> SearchError | None:
 def _address(
     record: Record, reply_topics: Mapping[str, int], default: str
 ) -> tuple[Address, SearchError | None]:
-    headers = _correlation(record)
-    if headers is None:
+    correlation = _correlation(record)
+    if correlation is None:
         return Address(default), SearchError(
             code="correlation_id", message=f"a correlation id has at most {HEADER_BYTES} bytes"
         )
+    headers = correlation + _trace(record)
     topic = (record.header(REPLY_TOPIC) or default.encode()).decode(errors="replace")
     if topic not in reply_topics:
         return Address(default, None, headers), SearchError(
@@ -155,6 +162,11 @@ def _correlation(record: Record) -> Headers | None:
     if correlation is None:
         return ()
     return ((CORRELATION_ID, correlation),) if len(correlation) <= HEADER_BYTES else None
+
+
+def _trace(record: Record) -> Headers:
+    parent = parent_in((record.header(TRACEPARENT) or b"").decode("latin-1"))
+    return () if parent is None else ((TRACEPARENT, parent.encode()),)
 
 
 def _number(raw: bytes) -> int | None:

@@ -11,6 +11,7 @@ from broker.consuming import SHORT_SESSION_MS, open_group
 from broker.foreign import TopicFacts, facts_of, open_foreign_producer
 from broker.producing import Producer, open_producer
 from broker.pulse import Pulse, watch_server
+from process.collector import open_spans
 from process.health import Health
 from retrieval.index import VectorStore
 from retrieval.live import Live
@@ -48,6 +49,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
         await asyncio.to_thread(VectorStore, settings) as store,
         _threads("search", BATCHES) as searching,
         _threads("load", 1) as loading,
+        open_spans(settings, "searcher") as spans,
     ):
         milvus = Pulse("Milvus")
         health.faults["milvus"] = milvus.fault
@@ -111,6 +113,7 @@ async def work(settings: SearcherSettings, health: Health, stopping: asyncio.Eve
                         seal_key,
                         explorer,
                         follower.held,
+                        spans,
                     ).serve(stopping)
             watching.cancel()
 

@@ -22,6 +22,7 @@ import structlog
 from broker.consuming import Assignment, GroupConsumer
 from broker.guarding import judged
 from broker.producing import Producer
+from process.spans import Spans
 from retrieval.live import Live
 from retrieval.merchandising import RuleSet
 from retrieval.release import LoadedRelease
@@ -76,6 +77,7 @@ class Server:
         seal_key: bytes,
         explorer: Explorer | None = None,
         held: Held = nothing_else,
+        spans: Spans | None = None,
     ) -> None:
         """``reply_topics`` are those that a request may name, with their partitions.
 
@@ -100,6 +102,7 @@ class Server:
             searches=settings.topic(SEARCHES.name) if settings.emit_searches else None,
             seal_key=seal_key,
             commit=group.commit,
+            spans=spans,
         )
         self._assignment: Assignment | None = None
         self._read_up_ms: float | None = None
@@ -281,6 +284,7 @@ def _timed(accepted: Accepted, response: SearchResponse, started_ms: float) -> S
         queue_ms=round(started_ms - sent_ms, 3),
         embed_ms=response.timings.embed_ms,
         search_ms=response.timings.search_ms,
+        index_ms=response.timings.index_ms,
         total_ms=round(time.time() * 1000 - sent_ms, 3),
     )
     return response.model_copy(update={"timings": timings, "query_id": query_id_of(accepted.request)})

@@ -104,6 +104,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "fastapi": ("api/",),
     "starlette": ("api/",),
     "uvicorn": ("api/listening.py",),
+    "opentelemetry": ("process/otlp.py",),
     "apscheduler": ("trainer/service/scheduler.py",),
     "sentence_transformers": (
         "trainer/learning/fine_tune.py",
@@ -121,12 +122,13 @@ SHARED_MODULES: Mapping[str, str] = {
 }
 SCHEMAS_LIBRARIES = frozenset({"pydantic", "pydantic_core", "msgspec", "ftfy", "yaml"})
 # Where an import may stand in a function: the command line looks for its verbs, few models need a library
-# that takes 240 MB, and few shops have pictures.
+# that takes 240 MB, few shops have pictures, and few operators a collector of spans.
 LATE = frozenset(
     {
         "cli.py",
         "artefacts/located.py",
         "media/pictures.py",
+        "process/collector.py",
         "retrieval/encoder.py",
         "retrieval/golden_vectors.py",
     }

@@ -43,6 +43,12 @@ UNIMPORTED = {
     "types-psutil": "types for mypy",
     "types-pyyaml": "types for mypy",
 }
+# Modules that several packages fill.
+SHARED: Mapping[str, frozenset[str]] = {
+    "opentelemetry": frozenset(
+        {"opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"}
+    )
+}
 # Imported by a benchmark in an environment of its own.
 INSTALLED_ELSEWHERE = frozenset({"quixstreams"})
 
@@ -50,10 +56,11 @@ INSTALLED_ELSEWHERE = frozenset({"quixstreams"})
 @cache
 def owners() -> Mapping[str, frozenset[str]]:
     """Return the packages that install a module, by the module's name."""
-    return {
+    found = {
         module: frozenset(map(canonicalize_name, packages))
         for module, packages in packages_distributions().items()
     }
+    return found | SHARED
 
 
 def names(requirements: Iterable[str]) -> set[str]:

@@ -27,6 +27,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "train": ("trainer/",),
     "all": ("embedded/", "commands/"),
 }
+# Loaded where its own extra is installed, and nowhere else.
+OPTIONAL = {"process/otlp.py": "telemetry"}
 HEAVY = frozenset({"torch", "transformers", "sentence_transformers", "onnxruntime", "pymilvus", "polars"})
 # Finds nothing of the packages that are not named, as where they are not installed.
 WITHOUT = """
@@ -78,7 +80,8 @@ def imported_by(starts: tuple[str, ...]) -> list[str]:
     """Return the files that begin so, and all of ours that they import, also in functions."""
     edges = graph(ROOT)
     begin = [path for path in tree(ROOT) if path.startswith(starts)]
-    return sorted({*begin, *chain.from_iterable(reachable(path, edges) for path in begin)})
+    found = {*begin, *chain.from_iterable(reachable(path, edges) for path in begin)}
+    return sorted(found - OPTIONAL.keys())
 
 
 def undeclared(files: Iterable[str], declared: Collection[str]) -> list[str]:

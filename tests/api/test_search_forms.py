@@ -15,7 +15,7 @@ from api.keyring import Keyring
 from api.search_forms import batch_of, request_of_body
 from api.search_routes import search_routes
 from api.searching import HttpAnswer, Searching
-from broker.records import Record
+from broker.records import Headers, Record
 from broker.requesting import Requester
 from schemas.bounds import IMAGE_BYTES, REQUEST_BYTES, SEARCH_BATCH_BYTES, SEARCH_BATCH_IMAGES
 from schemas.search import SearchRequest, SearchResponse, Status
@@ -59,7 +59,9 @@ class Answering:
         self.asked: list[SearchRequest] = []
         self.answer = asyncio.Event()
 
-    async def ask(self, _: str, value: bytes, *, key: bytes, timeout_s: float) -> Record:
+    async def ask(
+        self, _: str, value: bytes, *, key: bytes, timeout_s: float, headers: Headers = ()
+    ) -> Record:
         request = SearchRequest.from_json(value)
         self.asked.append(request)
         async with asyncio.timeout(timeout_s):
@@ -73,9 +75,9 @@ class CountedSearching(Searching):
 
     begun = 0
 
-    async def answer(self, asked: SearchRequest | HttpFault) -> HttpAnswer:
+    async def answer(self, asked: SearchRequest | HttpFault, trace: str | None = None) -> HttpAnswer:
         self.begun += 1
-        return await super().answer(asked)
+        return await super().answer(asked, trace)
 
 
 @pytest.mark.parametrize("batched", [False, True], ids=["one by one", "in batches"])

@@ -166,7 +166,7 @@ MESSAGES: list[Message | StreamFact] = [
                         rule=HitRule(rule_id="r1", action=RuleAction.PIN, placed=True))],
         facets=[Facet(field="attributes.colour", others=1, counts=[
             FacetCount(value=value, count=2) for value in ("red", 4, 4.5, True)])],
-        timings=Timings(queue_ms=1, embed_ms=2, search_ms=3, total_ms=7),
+        timings=Timings(queue_ms=1, embed_ms=2, search_ms=3, index_ms=2, total_ms=7),
         error=SearchError(code="late", message="late", retryable=True),
     ),
     Rejection(reason=Reason.SCHEMA,

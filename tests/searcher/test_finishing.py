@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from broker.foreign import ForeignProducer
 from broker.producing import Producer
 from broker.records import Outgoing, Record
+from process.spans import OpenSpan, SpanTold
 from schemas.search import SearchResponse, Status
 from searcher.admission import Admission
 from searcher.finishing import Finishing
@@ -49,16 +50,27 @@ class Desk:
     def __init__(self) -> None:
         self.ours, self.theirs = Ours(), Hanging()
         self.committed: list[int] = []
+        self.told: list[tuple[str | None, SpanTold, Sequence[SpanTold]]] = []
         self.admission = Admission(TOPICS, "answers", "main", refuse=self._none)
         replies = Replies(self.ours, self.theirs, "answers", {})
         self.finishing = Finishing(
             self.admission,
             replies,
             show=self.ours.send_all,
-            searches=None,
+            searches="searches",
             seal_key=b"",
             commit=self._committed,
+            spans=self,
         )
+
+    def begin(self, parent: str | None) -> OpenSpan:
+        raise NotImplementedError
+
+    def tell(self, parent: str | None, whole: SpanTold, parts: Sequence[SpanTold]) -> None:
+        self.told.append((parent, whole, parts))
+
+    def close(self) -> None:
+        """Nothing waits."""
 
     @staticmethod
     def _none(_: BadRequest) -> list[Reply]:
@@ -93,6 +105,21 @@ async def test_a_reply_topic_that_hangs_keeps_no_other_answer_and_no_reading_wai
     await desk.finishing.rest()
     assert len(desk.theirs.written) == 1
     assert desk.committed[-1] > offsets[-1]
+
+
+async def test_the_trace_of_a_request_is_on_its_answer_and_on_its_search_event_and_told():
+    desk = Desk()
+    trace = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    assert desk.admission.take_in(record("r1", headers=(trace,)), now_ms=NOW_MS, read_up_ms=None) == []
+    (one,) = desk.admission.take(64, heavy_too=True)
+    response = SearchResponse(request_id="r1", query_id="q1", status=Status.OK, generation=1)
+    await desk.finishing.finish([Reply(one.accepted, response)])
+    assert {(out.topic, out.headers) for out in desk.ours.written} == {
+        ("answers", (trace,)),
+        ("searches", (trace,)),
+    }
+    ((parent, whole, parts),) = desk.told
+    assert (parent, whole.name, [p.name for p in parts]) == (trace[1].decode(), "search", ["reply"])
 
 
 async def test_what_one_further_topic_keeps_waiting_is_bounded():

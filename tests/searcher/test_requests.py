@@ -41,6 +41,20 @@ def test_the_correlation_id_comes_back_byte_for_byte():
     assert found.address.headers == (("kafka_correlationId", odd),)
 
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_the_trace_is_kept_and_alone_makes_nobody_answerable():
+    headers = (("traceparent", TRACE.encode()), ("kafka_correlationId", b"c"))
+    found = read(record(headers=headers), TOPICS, "answers")
+    assert found.address.headers == (("kafka_correlationId", b"c"), ("traceparent", TRACE.encode()))
+    assert found.address.trace == (("traceparent", TRACE.encode()),)
+    bad = read(record(b"{", key=b"\x00", headers=headers[:1]), TOPICS, "answers")
+    assert isinstance(bad, BadRequest)
+    assert (bad.answerable, bad.address.trace) == (False, headers[:1])
+    assert read(record(headers=(("traceparent", b"no"),)), TOPICS, "answers").address.headers == ()
+
+
 @pytest.mark.parametrize("raw", [(1).to_bytes(4, "big"), b"1"])
 def test_an_allowed_reply_topic_and_partition_are_honoured(raw: bytes):
     found = read(
