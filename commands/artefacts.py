@@ -9,6 +9,7 @@ from pathlib import Path
 from artefacts.collecting import collect, needed
 from artefacts.folders import AGE, KINDS, StoredFolderError, names_of, unnamed
 from artefacts.located import folders_of
+from commands.support.meter import metered
 from commands.support.session import find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_releases
 
@@ -17,7 +18,7 @@ def list_folders(*, data_dir: Path | None, as_json: bool) -> None:
     """List every folder with when it was put and the generations that need it, the newest first."""
     settings = find_settings(data_dir)
     _, releases = asyncio.run(read_releases(settings))
-    with _told():
+    with _told("reading the store"):
         put = folders_of(settings).found()
     users: dict[str, list[int]] = {}
     for release in releases:
@@ -41,7 +42,7 @@ def gc(*, dry_run: bool, data_dir: Path | None, as_json: bool) -> None:
     settings, now = find_settings(data_dir), datetime.now(UTC)
     _, releases = asyncio.run(read_releases(settings))
     store = folders_of(settings)
-    with _told():
+    with _told("looking for what nobody needs" if dry_run else "removing what nobody needs"):
         if not dry_run:
             gone = collect(store, releases, now=now)
         else:
@@ -55,8 +56,9 @@ def gc(*, dry_run: bool, data_dir: Path | None, as_json: bool) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(what: str) -> Iterator[None]:
     try:
-        yield
+        with metered(what):
+            yield
     except (StoredFolderError, OSError) as error:
         stop(str(error))

@@ -6,13 +6,10 @@ Of a running stack, or of a file without one.
 import asyncio
 import os
 import tarfile
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from commands.completeness.catalogue_row import CatalogueRow, Deleted, Unread
 from commands.completeness.catalogue_tally import CatalogueTally
@@ -25,14 +22,14 @@ from commands.completeness.row_spool import RowSpool
 from commands.completeness.summing_up import summed_up
 from commands.completeness.topic_rows import rows_of_topic
 from commands.support.lines import ensure_readable, numbered_lines
-from commands.support.session import MISUSED, err, find_settings, out, show_json, stop, table
+from commands.support.meter import metered
+from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
 from media.pictures import StorageError, stored_pictures
 from retrieval.model_folder import ModelError, resolve_model
 from schemas.printable import printable_json
 from schemas.settings import StreamSettings, TrainerSettings
 
 _SHOWN = 20
-_QUIET_S = 2.0
 _EVERY = 512
 
 
@@ -92,26 +89,16 @@ def catalog(
 def _judged(
     rows: AsyncIterator[CatalogueRow], tally: CatalogueTally, lines: _Lines, source: str
 ) -> CatalogueReport:
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.completed} products"),
-        TimeElapsedColumn(),
-        console=err,
-    )
-    task, started = bar.add_task("judging the catalogue", total=None), time.monotonic()
+    with metered("judging the catalogue", "products") as meter:
 
-    async def take() -> None:
-        async for row in rows:
-            tally.take(row)
-            if len(tally.spool) % _EVERY == 0:
-                bar.update(task, completed=len(tally.spool))
-                if time.monotonic() - started > _QUIET_S:
-                    bar.start()
+        async def take() -> None:
+            async for row in rows:
+                tally.take(row)
+                if len(tally.spool) % _EVERY == 0:
+                    meter.reach(len(tally.spool))
 
-    try:
         asyncio.run(take())
-        bar.update(task, completed=len(tally.spool), description="comparing products")
+        meter.begin("comparing products")
         tally.end()
         report = summed_up(
             tally,
@@ -120,8 +107,6 @@ def _judged(
             deletions=lines.deletions,
             refused_lines=lines.unread,
         )
-    finally:
-        bar.stop()
     if lines.unread:
         notes = [
             *report.notes,

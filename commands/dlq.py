@@ -6,6 +6,7 @@ It is sent again after a mend, and what nobody foresaw is skipped.
 import asyncio
 import getpass
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from broker.records import Outgoing, Record
 from broker.skipping import Skip, skip
 from broker.topics import ensure_topics
 from commands.support.letters import chosen, read_letters
+from commands.support.meter import metered
 from commands.support.session import find_settings, out, show_json, stop, table
 from schemas.rejections import Problem, Reason, Rejection
 from schemas.settings import Settings
 from schemas.topics import RAW, SKIPPED, TOPICS, dead_letter_name
 
+_CHUNK = 500
 SKIPPABLE = tuple(t for t in TOPICS if t is not SKIPPED)  # that one must be read whole to know what to skip
 
 
@@ -35,11 +38,7 @@ def list_letters(
 ) -> None:
     """Count dead letters by topic and reason."""
     settings = find_settings(data_dir)
-    letters = asyncio.run(
-        read_letters(
-            settings, topic=topic, reason=refused_for, since=_hours(since_hours), until=_hours(until_hours)
-        )
-    )
+    letters = _read(settings, topic, refused_for, since_hours, until_hours)
     counts = Counter((r.topic.removeprefix(settings.topic_prefix), reason_of(r)) for r in letters)
     if as_json:
         show_json([{"topic": t, "reason": why, "count": n} for (t, why), n in sorted(counts.items())])
@@ -62,15 +61,7 @@ def show_letters(
     as_json: bool,
 ) -> None:
     """Show single dead letters: the original bytes and what was wrong with them."""
-    letters = asyncio.run(
-        read_letters(
-            find_settings(data_dir),
-            topic=topic,
-            reason=refused_for,
-            since=_hours(since_hours),
-            until=_hours(until_hours),
-        )
-    )[-limit:]
+    letters = _read(find_settings(data_dir), topic, refused_for, since_hours, until_hours)[-limit:]
     rows = [
         {
             "topic": r.topic,
@@ -116,7 +107,7 @@ def replay_letters(
             code=2,
         )
     settings = find_settings(data_dir)
-    newest = asyncio.run(_newest_letters(settings, topic))
+    newest = _newest(_read(settings, topic, None, None, None), settings)
     letters = chosen(newest, refused_for, _hours(since_hours), _hours(until_hours))
     ready = [r for r in map(again, letters) if r is not None]
     sending = ready[:limit]
@@ -141,10 +132,26 @@ def replay_letters(
         )
 
 
-async def _newest_letters(settings: Settings, topic: str | None) -> list[Record]:
-    """Read the letters of the raw topics, or of one of them; of each record only its newest."""
+def _read(
+    settings: Settings,
+    topic: str | None,
+    reason: str | None,
+    since_hours: float | None,
+    until_hours: float | None,
+) -> list[Record]:
+    """Read the letters that fit, and show how many were read."""
+    since, until = _hours(since_hours), _hours(until_hours)
+    with metered("reading dead letters", "letters") as meter:
+        return asyncio.run(
+            read_letters(
+                settings, topic=topic, reason=reason, since=since, until=until, on_read=meter.advance
+            )
+        )
+
+
+def _newest(letters: Iterable[Record], settings: Settings) -> list[Record]:
+    """Return the letters of the raw topics; of each record only its newest."""
     raw = {settings.topic(dead_letter_name(t.name)) for t in RAW}
-    letters = await read_letters(settings, topic=topic, reason=None, since=None, until=None)
     newest = {identity_of_letter(letter): letter for letter in letters}
     return [letter for letter in newest.values() if letter.topic in raw]
 
@@ -211,5 +218,11 @@ async def _skip(settings: Settings, order: Skip) -> bool:
 
 async def _send(settings: Settings, records: list[Outgoing]) -> int:
     """Write records; return how many are too large."""
-    async with open_producer(settings, linger_ms=20) as producer:
-        return len(await producer.send_fitting(records))
+    too_large = 0
+    with metered("sending again", "letters", total=len(records)) as meter:
+        async with open_producer(settings, linger_ms=20) as producer:
+            for start in range(0, len(records), _CHUNK):
+                chunk = records[start : start + _CHUNK]
+                too_large += len(await producer.send_fitting(chunk))
+                meter.advance(len(chunk))
+    return too_large

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ import torch
 
 from broker.errors import BrokerError
 from broker.topic_settings import wrong_settings
+from commands.support.meter import metered
 from commands.support.pages import read_page
 from commands.support.session import own_settings, show_json, table
 from embedded.errors import EmbeddedError, JarsMissingError
@@ -35,18 +37,18 @@ _GB = 1 << 30
 def doctor(*, data_dir: Path | None, as_json: bool) -> None:
     """Check everything; exit code 1 when something is at fault."""
     settings = own_settings(data_dir)
-    findings = [
-        _python(),
-        _memory(),
-        _disk(settings),
-        _java(),
-        _jars(),
-        _model(),
-        _device(),
-        _libraries(),
-        *_training(),
-        *_stack(settings),
+    checks: list[Callable[[], list[Finding]]] = [
+        lambda: [_python(), _memory(), _disk(settings)],
+        lambda: [_java(), _jars()],
+        lambda: [_model()],
+        lambda: [_device(), _libraries(), *_training()],
+        lambda: _stack(settings),
     ]
+    findings: list[Finding] = []
+    with metered("looking at machine, model and stack", "groups of checks", total=len(checks)) as meter:
+        for check in checks:
+            findings += check()
+            meter.advance()
     if as_json:
         show_json([{"check": c, "level": level, "detail": detail} for c, level, detail in findings])
     else:

@@ -15,6 +15,7 @@ import polars as pl
 
 from commands.support.judgment_files import ensure_set_name, ratings_of
 from commands.support.judgment_sets import named_set, ratings_in, read_sets, replace_set
+from commands.support.meter import metered
 from commands.support.serving_evidence import part_gains_as_json, show_part_gains
 from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_catalog, read_pairs, read_releases
@@ -58,15 +59,16 @@ def evaluate(
         trainer = TrainerSettings.load(os.environ)
     except SettingsError as error:
         stop(str(error), code=MISUSED)
-    chosen, snapshot = asyncio.run(_fetch(settings, release))
+    with metered("reading releases, pairs and catalogue"):
+        chosen, snapshot = asyncio.run(_fetch(settings, release))
     if ratings is not None:
         asyncio.run(replace_set(settings, test, ratings))
     elif name is not None:
         ratings = ratings_in(named_set(asyncio.run(read_sets(settings)), name))
     judged = None if ratings is None else rows_of(ratings)
-    found = score(
-        snapshot, trainer, {OURS: chosen.model, BASE: trainer.base_model}, {OURS: chosen.ranking}, judged
-    )
+    models = {OURS: chosen.model, BASE: trainer.base_model}
+    with metered(f"embedding and ranking {snapshot.catalog.height:,} products by {len(models)} models"):
+        found = score(snapshot, trainer, models, {OURS: chosen.ranking}, judged)
     _ensure_scored(found, chosen)
     summary = summarise(found, ours=(OURS,), seed=trainer.seed)
     facts = {

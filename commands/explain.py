@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broker.dead_letters import reason_of
 from broker.group_lag import open_lag_reader
 from broker.records import Record
+from commands.support.meter import metered
 from commands.support.retelling import Told
 from commands.support.serving_evidence import show_decision, show_moment
-from commands.support.session import err, find_settings, out, show_json, stop, table
+from commands.support.session import find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_decisions, readable
 from commands.support.tracing import OnRead, Trace, origin, trace_event
 from inbound.validation import Ignored
@@ -53,16 +53,8 @@ def explain(identifier: str | None, *, at: str | None, data_dir: Path | None, as
     if found:
         _show_decisions(settings, found, as_json=as_json)
         return
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.completed} records"),
-        TimeElapsedColumn(),
-        console=err,
-    )
-    with bar:
-        task = bar.add_task("no such run; looking for an event", total=None)
-        facts = asyncio.run(explain_event(settings, identifier, lambda n: bar.advance(task, n)))
+    with metered("no such run; looking for an event", "records") as meter:
+        facts = asyncio.run(explain_event(settings, identifier, meter.advance))
     looked = ", ".join(f"{name} {count}" for name, count in facts["read"].items())
     if not facts["raw"] and not facts["dead_letters"] and not facts["events"]:
         stop(f"neither a run, a decision nor an event is called {identifier!r}; records read: {looked}")

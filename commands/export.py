@@ -16,6 +16,7 @@ from typing import Literal
 
 from broker.reading import open_reader
 from broker.records import Record
+from commands.support.meter import Meter, metered
 from commands.support.session import find_settings, out, show_json
 from commands.support.topic_state import read_all_pairs
 from inbound.envelope import decode
@@ -72,11 +73,12 @@ def export_pairs(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
     """
     settings = find_settings(data_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    pairs = sorted(asyncio.run(read_all_pairs(settings)), key=lambda p: (p.query, p.product_id))
-    written = {
-        name: _write(folder / f"pairs_{name}.jsonl", rows)
-        for name, rows in (("counts", counts_of(pairs)), ("clients", clients_of(pairs)))
-    }
+    with metered("reading pairs", "rows") as meter:
+        pairs = sorted(asyncio.run(read_all_pairs(settings)), key=lambda p: (p.query, p.product_id))
+        written = {
+            name: _write(folder / f"pairs_{name}.jsonl", rows, meter)
+            for name, rows in (("counts", counts_of(pairs)), ("clients", clients_of(pairs)))
+        }
     if as_json:
         show_json({"folder": folder, "pairs": len(pairs), **written})
         return
@@ -84,12 +86,14 @@ def export_pairs(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
         out.print(f"{folder / f'pairs_{name}.jsonl'}: {count} rows of {len(pairs)} pairs")
 
 
-def _write(target: Path, rows: Iterable[Row]) -> int:
+def _write(target: Path, rows: Iterable[Row], meter: Meter) -> int:
     unfinished, count = target.with_suffix(".unfinished"), 0
+    meter.begin(f"writing {target.name}")
     with unfinished.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
+            meter.reach(count)
     unfinished.replace(target)
     return count
 
@@ -101,7 +105,8 @@ def export_ubi(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
     """
     settings = find_settings(data_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    counts = {name: asyncio.run(_export(settings, name, folder)) for name in ("queries", "events")}
+    with metered("exporting", "records") as meter:
+        counts = {name: asyncio.run(_export(settings, name, folder, meter)) for name in ("queries", "events")}
     if as_json:
         show_json({"folder": folder, **counts})
         return
@@ -109,7 +114,7 @@ def export_ubi(folder: Path, *, data_dir: Path | None, as_json: bool) -> None:
         out.print(f"{folder / f'ubi_{name}.jsonl'}: " + ", ".join(f"{n} {what}" for what, n in count.items()))
 
 
-async def _export(settings: Settings, name: str, folder: Path) -> dict[str, int]:
+async def _export(settings: Settings, name: str, folder: Path, meter: Meter) -> dict[str, int]:
     """Write one file beside its place, then move it there: a reader never sees half of it."""
     topic = settings.topic("searches" if name == "queries" else "interactions")
     max_bytes = StreamSettings.load(os.environ).max_record_bytes
@@ -123,6 +128,7 @@ async def _export(settings: Settings, name: str, folder: Path) -> dict[str, int]
                 if record.offset >= ends[topic, record.partition]:
                     continue
                 count["records"] += 1
+                meter.advance()
                 found = _as_ubi(record, name, max_bytes)
                 if isinstance(found, str):
                     count[f"skipped: {found}"] += 1

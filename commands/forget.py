@@ -12,15 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 from broker.group_lag import open_lag_reader
 from broker.producing import open_producer
 from broker.reading import open_reader
 from broker.records import Outgoing
 from broker.topics import ensure_topics
+from commands.support.meter import metered
 from commands.support.run_request import send_trigger
-from commands.support.session import err, find_settings, out, own_settings, show_json, stop, table
+from commands.support.session import find_settings, out, own_settings, show_json, stop, table
 from commands.support.topic_state import read_all_pairs
 from schemas.batches import unpack
 from schemas.events import Erasure
@@ -124,10 +123,8 @@ def _request_of(*, client: str | None, session: str | None, user: str | None) ->
 def _asked(
     settings: Settings, request: Erasure, hashed: str, hashes: set[str], *, deadline_s: float | None
 ) -> int:
-    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=err)
     try:
-        with bar:
-            bar.add_task("forgetting", total=None)
+        with metered("forgetting"):
             return asyncio.run(request_erasure(settings, request, hashed, hashes, deadline_s=deadline_s))
     except TimeoutError as error:
         stop(f"{error}; the request stays and is carried out once `searchloop stream` runs")

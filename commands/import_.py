@@ -14,12 +14,11 @@ from inspect import signature
 from itertools import islice
 from pathlib import Path
 
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from commands.support.lines import ensure_readable, numbered_lines, read_lines
+from commands.support.meter import metered
 from commands.support.session import err, find_settings, out, own_settings, show_json, stop, table
 from inbound.importers import retail
 from inbound.importers.formats import CONVERTERS, outgoing
@@ -142,23 +141,16 @@ def import_file(
 async def _send(
     settings: Settings, title: str, records: Iterable[Outgoing], tally: Tally, *, dry_run: bool
 ) -> None:
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.completed} lines"),
-        TimeElapsedColumn(),
-        console=err,
-    ) as bar:
-        task = bar.add_task(title, total=None)
+    with metered(title, "lines") as meter:
         if dry_run:
             for _ in records:
-                bar.update(task, completed=tally.lines)
+                meter.reach(tally.lines)
             return
         await ensure_topics(settings, deadline_s=10)
         async with open_producer(settings, linger_ms=20) as producer:
             while chunk := list(islice(records, _CHUNK)):
                 await producer.send_all(chunk)
-                bar.update(task, completed=tally.lines)
+                meter.reach(tally.lines)
 
 
 def _show(tally: Tally, *, dry_run: bool) -> None:

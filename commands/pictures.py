@@ -11,6 +11,7 @@ from typing import Literal
 
 from broker.producing import open_producer
 from broker.records import Outgoing
+from commands.support.meter import metered
 from commands.support.session import find_settings, out, show_json, table
 from commands.support.topic_state import read_catalog
 from schemas.products import CatalogProduct
@@ -27,9 +28,11 @@ def pictures(*, again: Literal["failed", "all"] | None, data_dir: Path | None, a
     when that is asked for, not when it is done.
     """
     settings = find_settings(data_dir)
-    products = asyncio.run(read_catalog(settings))
-    found = by_state(products)
-    asked = asyncio.run(_ask(settings, to_look_at_again(products, again))) if again else None
+    with metered("reading the catalogue") as meter:
+        products = asyncio.run(read_catalog(settings))
+        found = by_state(products)
+        meter.begin("asking for another look")
+        asked = asyncio.run(_ask(settings, to_look_at_again(products, again))) if again else None
     if as_json:
         show_json({"pictures": {state: len(ids) for state, ids in found.items()}, "asked_again": asked})
         return

@@ -13,12 +13,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from pydantic import AliasChoices
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
 from commands.support.lines import ensure_readable, numbered_lines
+from commands.support.meter import metered
 from commands.support.session import err, find_settings, out, show_json, stop
 from inbound.raw_records import fields_of, key_of
 from inbound.validators import VALIDATORS
@@ -138,16 +138,8 @@ async def _send(
     rules = StreamSettings.load(os.environ)
     sent, refused, unknown, first = Counter[str](), Counter[str](), Counter[str](), list[tuple[str, str]]()
     await ensure_topics(settings, deadline_s=10)
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.completed} sent"),
-        TimeElapsedColumn(),
-        console=err,
-    )
     async with open_producer(settings, linger_ms=20) as producer:
-        with bar:
-            task = bar.add_task("sending", total=None)
+        with metered("sending", "records") as meter:
             chunk: list[Outgoing] = []
             for topic, file, number, line in in_order(sources):
                 full, key = settings.topic(topic), key_of(topic, line) if isinstance(line, bytes) else None
@@ -170,7 +162,7 @@ async def _send(
                 if len(chunk) >= _CHUNK:
                     await producer.send_all(chunk)
                     chunk = []
-                    bar.update(task, completed=sent.total())
+                    meter.reach(sent.total())
             await producer.send_all(chunk)
-            bar.update(task, completed=sent.total())
+            meter.reach(sent.total())
     return sent, refused, unknown, first

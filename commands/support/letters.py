@@ -1,6 +1,6 @@
 """Reading dead letters, and choosing among them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from broker.dead_letters import reason_of
@@ -19,8 +19,9 @@ async def read_letters(
     reason: str | None,
     since: timedelta | None,
     until: timedelta | None,
+    on_read: Callable[[], object] = lambda: None,
 ) -> list[Record]:
-    """Return the dead letters that fit, in the order of the log."""
+    """Return the dead letters that fit, in the order of the log; each one read is told to ``on_read``."""
     names = [
         settings.topic(dead_letter_name(t.name)) for t in TOPICS if t.dead_letters and topic in {None, t.name}
     ]
@@ -33,7 +34,10 @@ async def read_letters(
             code=2,
         )
     async with open_reader(settings, names) as reader:
-        records = [r async for r in reader.until(await reader.end_offsets())]
+        records = []
+        async for record in reader.until(await reader.end_offsets()):
+            records.append(record)
+            on_read()
     return chosen(records, reason, since, until)
 
 

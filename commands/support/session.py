@@ -96,6 +96,11 @@ def show_json(value: object) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; numbers to the right."""
+    out.print(as_table(title, columns, rows))
+
+
+def as_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Return a table as it is printed."""
     grid = Table(title=Text(title), title_justify="left", header_style="bold")
     for i, column in enumerate(columns):
         numeric = bool(rows) and isinstance(rows[0][i], int | float)
@@ -107,4 +112,4 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
                 for cell in row
             )
         )
-    out.print(grid)
+    return grid
