@@ -1,8 +1,8 @@
 """The end of a request.
 
-Its answer and what was shown are written, and what is done without a gap is committed. Answers to further
-topics, which are not ours, are written beside: one that hangs keeps nobody else from being read, searched or
-answered.
+Its answer and what was shown are written, and what is done without a gap is committed: at once after a rest,
+else with all that ends within ``COMMIT_EVERY_S``. Answers to further topics, which are not ours, are written
+beside: one that hangs keeps nobody else from being read, searched or answered.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ from searcher.replying import Replies, Reply
 from searcher.requests import Accepted
 from searcher.shown import search_event
 from searcher.spanning import spans_of
+
+COMMIT_EVERY_S = 0.05
 
 
 class Finishing:
@@ -46,12 +48,11 @@ class Finishing:
         self._commit = commit
         self._spans = spans
         self._beside: set[asyncio.Task[None]] = set()
+        self._ended = asyncio.Event()
+        self._uncommitted: list[Record] = []
 
     async def finish(self, replies: Sequence[Reply]) -> None:
-        """Write the answers and what was shown, then commit what is done without a gap.
-
-        Raises what one written beside has raised.
-        """
+        """Write the answers and what was shown. Raises what one written beside has raised."""
         for ended in [one for one in self._beside if one.done()]:
             self._beside.remove(ended)
             ended.result()
@@ -60,8 +61,26 @@ class Finishing:
         await self._end([one for one in replies if not self._replies.goes_further(one)])
 
     async def rest(self) -> None:
-        """Wait for what is still written beside; raises as ``finish`` does."""
-        await asyncio.gather(*self._beside)
+        """Wait for what is still written beside, and commit; raises as ``finish`` does."""
+        try:
+            await asyncio.gather(*self._beside)
+        finally:
+            await self.commit()
+
+    async def commit_on(self) -> None:
+        """Commit what ends, until cancelled. Raises ``KafkaError``."""
+        while True:
+            await self._ended.wait()
+            self._ended.clear()
+            await self.commit()
+            await asyncio.sleep(COMMIT_EVERY_S)
+
+    async def commit(self) -> None:
+        """Commit what is done without a gap; where that is cancelled, the next call does. One at a time."""
+        self._uncommitted += self._admission.committable()
+        if done := list(self._uncommitted):
+            await self._commit(done)
+            del self._uncommitted[: len(done)]
 
     async def _end(self, replies: Sequence[Reply]) -> None:
         if replies:
@@ -71,8 +90,7 @@ class Finishing:
             await asyncio.gather(self._replies.write(answerable), self._show(self._shown(replies)))
             self._admission.done(replies)
             self._tell(answerable, writing_ms)
-        if done := self._admission.committable():
-            await self._commit(done)
+        self._ended.set()
 
     def _tell(self, replies: Sequence[Reply], writing_ms: float) -> None:
         if self._spans is None:

@@ -119,7 +119,8 @@ class Server:
         good.
         """
         open_batches: set[asyncio.Task[None]] = set()
-        beside = [asyncio.create_task(self._read_on()), asyncio.create_task(self._preparing.run())]
+        works = (self._read_on(), self._preparing.run(), self._finishing.commit_on())
+        beside = [asyncio.create_task(work) for work in works]
         try:
             while not (stopping.is_set() or any(task.done() for task in beside)):
                 for ended in {batch for batch in open_batches if batch.done()}:

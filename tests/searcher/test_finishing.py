@@ -51,6 +51,9 @@ class Desk:
         self.ours, self.theirs = Ours(), Hanging()
         self.committed: list[int] = []
         self.told: list[tuple[str | None, SpanTold, Sequence[SpanTold]]] = []
+        self.last = -1
+        self.stalled = False
+        self.begun = asyncio.Event()  # a commit
         self.admission = Admission(TOPICS, "answers", "main", refuse=self._none)
         replies = Replies(self.ours, self.theirs, "answers", {})
         self.finishing = Finishing(
@@ -77,6 +80,9 @@ class Desk:
         return []
 
     async def _committed(self, records: list[Record]) -> None:
+        self.begun.set()
+        if self.stalled:
+            await asyncio.Event().wait()
         self.committed += [r.offset for r in records]
 
     def answered(self, *topics: str) -> list[Reply]:
@@ -84,6 +90,7 @@ class Desk:
         for n, topic in enumerate(topics):
             read = record(f"r{n}", headers=(("kafka_replyTopic", topic.encode()),))
             assert self.admission.take_in(read, now_ms=NOW_MS, read_up_ms=None) == []
+            self.last = read.offset
         taken: list[Accepted] = []
         while some := self.admission.take(64, heavy_too=True):
             taken += [one.accepted for one in some]
@@ -98,6 +105,7 @@ async def test_a_reply_topic_that_hangs_keeps_no_other_answer_and_no_reading_wai
     async with asyncio.timeout(60):
         await desk.finishing.finish(replies)
         await desk.finishing.finish(desk.answered("answers"))
+        await desk.finishing.commit()
     assert len(desk.ours.written) == 3
     offsets = [one.to.record.offset for one in replies]
     assert desk.committed == offsets[:1], "what hangs is not committed, nor what comes after it"
@@ -120,6 +128,37 @@ async def test_the_trace_of_a_request_is_on_its_answer_and_on_its_search_event_a
     }
     ((parent, whole, parts),) = desk.told
     assert (parent, whole.name, [p.name for p in parts]) == (trace[1].decode(), "search", ["reply"])
+
+
+async def test_what_ends_is_committed_at_once_and_what_ends_soon_after_it_together(monkeypatch):
+    monkeypatch.setattr("searcher.finishing.COMMIT_EVERY_S", 3600.0)
+    desk = Desk()
+    committing = asyncio.create_task(desk.finishing.commit_on())
+    async with asyncio.timeout(60):
+        await desk.finishing.finish(desk.answered("answers"))
+        await desk.begun.wait()
+        for _ in range(20):
+            await desk.finishing.finish(desk.answered("answers"))
+            await asyncio.sleep(0)
+    assert len(desk.committed) == 1
+    committing.cancel()
+    await desk.finishing.rest()
+    assert desk.committed[1:] == [desk.last]
+
+
+async def test_a_commit_that_is_cancelled_is_made_at_the_end():
+    desk = Desk()
+    desk.stalled = True
+    committing = asyncio.create_task(desk.finishing.commit_on())
+    async with asyncio.timeout(60):
+        await desk.finishing.finish(desk.answered("answers"))
+        await desk.begun.wait()
+        committing.cancel()
+        await asyncio.gather(committing, return_exceptions=True)
+        assert desk.committed == []
+        desk.stalled = False
+        await desk.finishing.rest()
+    assert desk.committed == [desk.last]
 
 
 async def test_what_one_further_topic_keeps_waiting_is_bounded():
