@@ -4,11 +4,12 @@ Beside their bare parts in the same minutes of the same run. A real searcher pro
 Milvus Lite or a Milvus server. One request at a time is measured in turns with the bare parts (encode one
 query, search Milvus once, one Kafka round trip), more in flight in turns with micro-batched encoding alone: a
 machine that is busy with other things slows both sides. Encoding is measured by our encoder and by
-sentence-transformers' own ``encode``. All of it four ways, each with a searcher of its own: ``torch`` alone
+sentence-transformers' own ``encode``. All of it five ways, each with a searcher of its own: ``torch`` alone
 and ``onnx`` with distinct queries and nothing remembered; ``parts``, the same with all parts of the score
-(``serving.served_parts``); then ``stream``, a searcher as it comes and queries that repeat as a shop's do.
-Goals: at most 1.3 times the sum of the parts, and .8 of the encoding alone; one search in 14 ms at 1,500
-products, and 1.5 times as many in flight as by torch; at most 8 ms more for all parts of the score.
+(``serving.served_parts``); then ``stream`` and ``parts_stream``, searchers as they come and queries that
+repeat as a shop's do. Goals: at most 1.3 times the sum of the parts, and .8 of the encoding alone; one search
+in 14 ms at 1,500 products, and 1.5 times as many in flight as by torch; at most 8 ms more for all parts of
+the score. ``summary`` has these figures side by side.
 """
 
 import argparse
@@ -18,7 +19,9 @@ import json
 import logging
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ from typing import Any
 import psutil
 
 from benchmarks.harness.report import finish, say
+from benchmarks.serving.bare_parts import HITS
 from benchmarks.serving.indexed_shop import (
     Grounds,
     IndexedShop,
@@ -47,6 +51,7 @@ from embedded.supervisor import Supervisor
 from retrieval.encoder import Encoder
 from retrieval.index import VectorStore, collection_name
 from retrieval.model_folder import resolve_model
+from retrieval.ranking import DENSE, DEPTHS
 from schemas.connections import KafkaConnection, MilvusConnection
 from schemas.settings import BUNDLED_MODEL, SearcherSettings
 from searcher.encoding import serving_encoder
@@ -54,11 +59,24 @@ from searcher.encoding import serving_encoder
 SERVERS = {"lite": EmbeddedMilvus, "server": MilvusServer}
 MAX_RATIO, MIN_SHARE, MIN_RECALL = 1.3, 0.8, 0.95
 MAX_P50_MS, P50_PRODUCTS, MIN_GAIN, MAX_PARTS_MS = 14.0, 1_500, 1.5, 8.0
+NOTHING_HELD = {"SEARCHLOOP_REMEMBERED_QUERIES": "0"}  # the queries come round again
+
+
+@dataclass(frozen=True)
+class Way:
+    """A searcher and its queries. ``parts``: all parts of the score; ``repeats``: asked as by a shop."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    parts: bool = False
+    repeats: bool = False
+
+
 WAYS = {
-    "torch": {"SEARCHLOOP_ONNX_TOKENS": "0", "SEARCHLOOP_REMEMBERED_QUERIES": "0"},
-    "onnx": {"SEARCHLOOP_REMEMBERED_QUERIES": "0"},  # the queries come round again
-    "parts": {"SEARCHLOOP_REMEMBERED_QUERIES": "0"},
-    "stream": {},
+    "torch": Way({"SEARCHLOOP_ONNX_TOKENS": "0", **NOTHING_HELD}),
+    "onnx": Way(NOTHING_HELD),
+    "parts": Way(NOTHING_HELD, parts=True),
+    "stream": Way(repeats=True),
+    "parts_stream": Way(parts=True, repeats=True),
 }
 
 
@@ -101,17 +119,18 @@ async def serve(
     rows = []
     async with AsyncExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="searchloop-search-")))
-        prefix = f"{backend}{len(ground.products)}.{way}."
+        prefix, how = f"{backend}{len(ground.products)}.{way}.", WAYS[way]
         env = {
             "SEARCHLOOP_KAFKA": kafka,
             "SEARCHLOOP_MILVUS": milvus,
             "SEARCHLOOP_TOPIC_PREFIX": prefix,
             "SEARCHLOOP_DATA_DIR": str(folder),
-        } | WAYS[way]
+            **how.env,
+        }
         settings = SearcherSettings.load(env)
         await ensure_topics(settings)
         ranking = None
-        if way == "parts":
+        if how.parts:
             build = partial(all_parts, folder / "memory", encoder, ground, args.remembered, args.seed)
             ranking = await asyncio.to_thread(build)
             await publish_catalog(settings, ground)
@@ -130,13 +149,16 @@ async def serve(
         )
         queries = (
             stream_of(ground.queries, args.clicks, args.seed)
-            if way == "stream"
+            if how.repeats
             else itertools.cycle(ground.queries)
         )
-        stand = MeasuredSearcher(settings, ground, bare_encoder, store, name, requester, queries, processes)
+        bare_hits = settings.over_fetch + (DEPTHS[DENSE] if how.parts else HITS)
+        stand = MeasuredSearcher(
+            settings, ground, bare_encoder, store, name, bare_hits, requester, queries, processes
+        )
         for _ in range(50):
             await stand.one(RequestTimes())
-        found = await recall(stand) if way != "parts" else None  # they rank by more than nearness
+        found = None if how.parts else await recall(stand)  # they rank by more than nearness
         bare: dict[str, Any] = {}
         for in_flight in args.in_flight:
             row = await (
@@ -150,33 +172,51 @@ async def serve(
             rows.append({"recall10": found, **row})
             say(f"{way}: {json.dumps(rows[-1])}")
         say(f"{way}: searcher holds {processes['searcher'].memory_full_info().pss >> 20} MB")
-        rows[-1]["remembered"] = args.remembered if way == "parts" else 0
+        rows[-1]["remembered"] = args.remembered if how.parts else 0
         rows[-1]["searcher_pss_mb"] = processes["searcher"].memory_full_info().pss >> 20
     return rows
 
 
-def goals_of(rows: list[dict[str, Any]], in_flight: int) -> dict[str, bool]:
-    """Return which goals are met; they speak of distinct queries by ONNX Runtime, and of torch beside it."""
-    one = [r for r in rows if r["way"] == "onnx" and r["in_flight"] == 1]
-    most = [r for r in rows if r["way"] == "onnx" and r["in_flight"] == in_flight > 1]
-    torch = {(r["backend"], r["products"], r["in_flight"]): r["per_s"] for r in rows if r["way"] == "torch"}
-    by_cosine = {(r["backend"], r["products"]): r["split_ms"]["search"] for r in one}
-    by_torch = [torch.get((r["backend"], r["products"], in_flight), 0) for r in most]
-    return {
-        "at_most_1.3_of_the_parts": all(r["ratio"] <= MAX_RATIO for r in one),
-        "at_least_.8_of_encoding_alone": all(r["share_of_encoding"]["own"] >= MIN_SHARE for r in most),
-        "one_in_14_ms": all(r["p50_ms"] <= MAX_P50_MS for r in one if r["products"] <= P50_PRODUCTS),
-        "all_parts_in_8_ms": all(
-            r["split_ms"]["search"] - by_cosine[place] <= MAX_PARTS_MS
-            for r in rows
-            if r["way"] == "parts"
-            and r["in_flight"] == 1
-            and (place := (r["backend"], r["products"])) in by_cosine
-        ),
-        "at_least_1.5_of_torch": all(
-            r["per_s"] >= MIN_GAIN * beside for r, beside in zip(most, by_torch, strict=True)
-        ),
-    }
+def summary_of(rows: list[dict[str, Any]], in_flight: int) -> list[dict[str, Any]]:
+    """Return one row per ground and way: one search beside its bare parts, many beside those of torch."""
+    found: dict[tuple[str, int, str], dict[str, Any]] = {}
+    for row in rows:
+        place = row["backend"], row["products"]
+        own = found.setdefault(
+            (*place, row["way"]), {"backend": place[0], "products": place[1], "way": row["way"]}
+        )
+        if row["in_flight"] == 1:
+            bare = {name: part["p50"] for name, part in row["bare_ms"].items()}
+            own |= {"p50_ms": row["p50_ms"], "p99_ms": row["p99_ms"], "search_ms": row["split_ms"]["search"]}
+            own |= {"bare_p50_ms": bare, "bare_sum_ms": row["bare_sum_p50_ms"], "ratio": row["ratio"]}
+        elif row["in_flight"] == in_flight:
+            own |= {"per_s": row["per_s"], "of_encoding": row["share_of_encoding"]["own"]}
+            torch = found.get((*place, "torch"), {}).get("per_s")
+            own |= {"times_torch": round(row["per_s"] / torch, 2)} if torch else {}
+    return list(found.values())
+
+
+def goals_of(summary: list[dict[str, Any]]) -> dict[str, dict[str, bool]]:
+    """Return which goals are met by ONNX Runtime, each way for itself, as far as it was measured."""
+    goals: dict[str, dict[str, bool]] = {}
+    by_cosine = {(r["backend"], r["products"]): r.get("search_ms") for r in summary if r["way"] == "onnx"}
+    for row in summary:
+        beside = by_cosine.get((row["backend"], row["products"]))
+        met = {}
+        if "p50_ms" in row:
+            met["at_most_1.3_of_the_parts"] = row["ratio"] <= MAX_RATIO
+            if row["products"] <= P50_PRODUCTS:
+                met["one_in_14_ms"] = row["p50_ms"] <= MAX_P50_MS
+            if row["way"] == "parts" and beside is not None:
+                met["all_parts_in_8_ms"] = row["search_ms"] - beside <= MAX_PARTS_MS
+        if "times_torch" in row:
+            met["at_least_1.5_of_torch"] = row["times_torch"] >= MIN_GAIN
+        if "of_encoding" in row:
+            met["at_least_.8_of_encoding_alone"] = row["of_encoding"] >= MIN_SHARE
+        if row["way"] != "torch":
+            own = goals.setdefault(row["way"], {})
+            own |= {name: met[name] and own.get(name, True) for name in met}
+    return goals
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -199,13 +239,16 @@ async def run(args: argparse.Namespace) -> int:
             for backend in args.backend:
                 with SERVERS[backend](Path(folder) / f"{backend}-{size}") as milvus:
                     rows += await measure(backend, (milvus, kafka), ground, encoder, args)
-    goals = goals_of(rows, max(args.in_flight))
+    summary = summary_of(rows, max(args.in_flight))
     ok = (
         bool(rows)
         and not any(r["failed"] for r in rows)
         and all(r["recall10"] is None or r["recall10"] >= MIN_RECALL for r in rows)
     )
-    return finish("search", seed=args.seed, started=started, ok=ok, results=rows, goals=goals)
+    goals = goals_of(summary)
+    return finish(
+        "search", seed=args.seed, started=started, ok=ok, results=rows, summary=summary, goals=goals
+    )
 
 
 def main() -> int:

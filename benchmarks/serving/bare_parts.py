@@ -21,21 +21,20 @@ from retrieval.encoder import Encoder
 from retrieval.index import VectorStore
 from schemas.connections import KafkaConnection
 from schemas.search import CORRELATION_ID, SearchRequest
-from schemas.settings import SearcherSettings, Settings
+from schemas.settings import Settings
 
-# What a searcher asks of Milvus for a request that names no k
-HITS = SearchRequest.model_fields["k"].default + SearcherSettings().over_fetch
+HITS = int(SearchRequest.model_fields["k"].default)  # of a request that names no k
 
 
 def one_by_one(
-    encoder: Encoder, store: VectorStore, collection: str, queries: Sequence[str]
+    encoder: Encoder, store: VectorStore, collection: str, hits: int, queries: Sequence[str]
 ) -> Iterator[tuple[float, float]]:
-    """Yield the milliseconds of the encoder and of Milvus for each query alone."""
+    """Yield the milliseconds of the encoder and of Milvus, which finds so many, for each query alone."""
     for query in queries:
         started = time.perf_counter()
         vectors = encoder.encode_queries([query])
         encoded = time.perf_counter()
-        store.search(collection, vectors, HITS)
+        store.search(collection, vectors, hits)
         yield (encoded - started) * 1000, (time.perf_counter() - encoded) * 1000
 
 

@@ -65,13 +65,17 @@ def quantile(values: list[float], percent: float) -> float:
 
 @dataclass(frozen=True)
 class MeasuredSearcher:
-    """All that a measurement needs: a searcher that serves ``ground``, and the parts to measure alone."""
+    """All that a measurement needs: a searcher that serves ``ground``, and the parts to measure alone.
+
+    ``hits``: so many the searcher asks of Milvus for one query.
+    """
 
     settings: SearcherSettings
     ground: IndexedShop
     encoder: Encoder
     store: VectorStore
     collection: str
+    hits: int
     requester: Requester
     queries: Iterator[str]
     processes: dict[str, psutil.Process]
@@ -92,7 +96,7 @@ def _no_parts() -> dict[str, list[float]]:
 
 
 def _one_by_one(stand: MeasuredSearcher, queries: Sequence[str]) -> list[tuple[float, float]]:
-    return list(one_by_one(stand.encoder, stand.store, stand.collection, queries))
+    return list(one_by_one(stand.encoder, stand.store, stand.collection, stand.hits, queries))
 
 
 async def alone(stand: MeasuredSearcher, requests: int) -> dict[str, Any]:
