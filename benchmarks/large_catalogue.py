@@ -6,8 +6,10 @@ each by a process of its own and for ``--limit-s`` at most; a store that takes l
 in ``unfinished``. Then one process does what a searcher does at its start: it loads the encoder, reads the
 words of the catalogue (records as Kafka has them, without Kafka) and opens the release, on one store after
 the other; and answers queries, words out of titles, every second one misspelt, one at a time, by all parts
-of the score. ``by_part_ms`` is what each part took of an answer, ``dense_ms`` the store's own search alone.
-``ok``: every query was answered by all parts, and the words and each collection hold every product.
+of the score, for a minute at most on each store. ``by_part_cpu_ms`` is what each part took of an answer in
+its thread (``rows``: in all), ``dense_ms`` the store's own search alone; ``by_size``: the parts by
+themselves, with fewer products read. With ``--backend ""`` nothing is stored. ``ok``: every query was
+answered by all parts, and the words and each collection hold every product.
 """
 
 import argparse
@@ -36,13 +38,13 @@ from embedded.milvus_server import MilvusServer
 from embedded.server import LocalServer
 from retrieval.catalog_record import read_product
 from retrieval.catalog_traits import CatalogTraits
-from retrieval.encoder import Encoder
+from retrieval.encoder import Encoder, Vectors
 from retrieval.index import Row, VectorStore, collection_name
 from retrieval.memory_parts import sources_of
 from retrieval.model_folder import resolve_model
 from retrieval.product_rows import ProductRows
 from retrieval.query_memory import write_memory
-from retrieval.ranking import DENSE, DEPTHS, MEMORY, PARTS, Opinion, Source, Vector
+from retrieval.ranking import DENSE, DEPTHS, MEMORY, PARTS, Opinion, Source, Vector, contest
 from retrieval.release import LoadedRelease
 from retrieval.word_schema import Entered, WordDocument
 from retrieval.words import WordIndex, analysis_digest
@@ -60,6 +62,8 @@ NAME = collection_name("bench_large", 1)
 READ_AT_ONCE = 5000  # records, as a searcher reads them
 WRITTEN_AT_ONCE = 1000
 PATIENT_S = 60.0
+STORE_S = 60.0  # for the queries that a store is asked, of which there may be fewer then
+MILESTONES = (10_000, 100_000, 300_000)  # products at which the parts are asked by themselves
 
 Args = argparse.Namespace
 Told = dict[str, Any]
@@ -118,11 +122,13 @@ def build(args: Args, folder: Path) -> Told:  # noqa: ARG001 (each step is calle
 
 
 @contextmanager
-def clocked(took: dict[str, float], name: str) -> Iterator[None]:
+def clocked(
+    took: dict[str, float], name: str, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[None]:
     """Add the seconds of the block."""
-    began = time.perf_counter()
+    began = clock()
     yield
-    took[name] = took.get(name, 0.0) + time.perf_counter() - began
+    took[name] = took.get(name, 0.0) + clock() - began
 
 
 class TimedSource:
@@ -133,7 +139,7 @@ class TimedSource:
 
     def ask(self, query: str, vector: Vector) -> "TimedOpinion":
         """Ask it."""
-        with clocked(self._took, self._name):
+        with clocked(self._took, self._name, time.thread_time):
             return TimedOpinion(self._name, self._source.ask(query, vector), self._took)
 
 
@@ -145,12 +151,12 @@ class TimedOpinion:
 
     def best(self, k: int, filters: Sequence[Filter] = ()) -> Mapping[str, float]:
         """Return its best."""
-        with clocked(self._took, self._name):
+        with clocked(self._took, self._name, time.thread_time):
             return self._opinion.best(k, filters)
 
     def values(self, product_ids: Iterable[str]) -> Mapping[str, float]:
         """Return its values."""
-        with clocked(self._took, self._name):
+        with clocked(self._took, self._name, time.thread_time):
             return self._opinion.values(product_ids)
 
 
@@ -174,27 +180,9 @@ def serve(args: Args, folder: Path) -> Told:
     told["encoder"] = memory_mb()
     language = TrainerSettings().language
     words = WordIndex(language)
-    records = (
-        (p.product_id.encode(), p.to_json())
-        for p in itertools.starmap(product_of, enumerate(titles_of(args)))
-    )
-    cpu = 0.0
-    while some := list(itertools.islice(records, READ_AT_ONCE)):
-        began = time.process_time()
-        with clocked(took, "words_s"):
-            words.change(
-                WordDocument.of(p)
-                for p in (read_product(*one) for one in some)
-                if isinstance(p, CatalogProduct)
-            )
-        cpu += time.process_time() - began
-        if len(words) % 50_000 == 0:
-            say(f"{len(words)} products read, {took['words_s']:.0f} s, {memory_mb()}")
-    told["words"] = memory_mb()
-    asked: list[str] = json.loads((folder / "asked.json").read_text())
+    known: list[str] = json.loads((folder / "asked.json").read_text())
     rng = Random(args.seed + 1)
-    queries = [query if n % 2 else misspelt(query, rng) for n, query in enumerate(asked)]
-    stores = dict(one.split("=", 1) for one in args.address.split(","))
+    queries = [query if n % 2 else misspelt(query, rng) for n, query in enumerate(known)]
     digest = str(args.digest)
     ranking = Ranking(
         coefficients=dict.fromkeys(PARTS, 1.0),
@@ -202,18 +190,65 @@ def serve(args: Args, folder: Path) -> Told:
         language=language,
         analysis_sha256=analysis_digest(language),
     )
+    vectors = encoder.encode_queries(queries)
+    records = (
+        (p.product_id.encode(), p.to_json())
+        for p in itertools.starmap(product_of, enumerate(titles_of(args)))
+    )
+    cpu, by_size = 0.0, {}
+    while some := list(itertools.islice(records, READ_AT_ONCE)):
+        began = time.process_time()
+        with clocked(took, "words_s"):
+            read = (read_product(*one) for one in some)
+            words.change(WordDocument.of(p) for p in read if isinstance(p, CatalogProduct))
+        cpu += time.process_time() - began
+        if len(words) in MILESTONES or len(words) == args.products:
+            asked = parts_alone(
+                words, sources_of(ranking, words, model_sha256=encoder.fingerprint), queries, vectors
+            )
+            by_size[len(words)] = {"words_cpu_s": round(cpu, 1), "mb": memory_mb(), **asked}
+            say(f"{len(words)} products: {by_size[len(words)]}")
+    told["words"] = memory_mb()
     release = Release(
         generation=1, model=str(encoder.folder), model_sha256=encoder.fingerprint, dim=DIM, ranking=ranking,
         collection=NAME, row_count=args.products, state=ReleaseState.RELEASED,
     )  # fmt: skip
+    stores = dict(one.split("=", 1) for one in args.address.split(",") if one)
     found = {name: answer(uri, release, encoder, words, queries) for name, uri in stores.items()}
     return {
         "products": len(words),
         "words_cpu_s": round(cpu, 1),
         **{name: round(value, 1) for name, value in took.items()},
         "memory_mb": told,
+        "by_size": by_size,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "stores": found,
+    }
+
+
+def parts_alone(
+    words: WordIndex, sources: Mapping[str, Source], queries: Sequence[str], vectors: Vectors
+) -> Told:
+    """Ask all parts but the cosine, with as many products in place of the nearest; say what each took."""
+    took: defaultdict[str, float] = defaultdict(float)
+    timed = {name: TimedSource(name, source, took) for name, source in sources.items()}
+    every = Ranking(coefficients=dict.fromkeys(PARTS, 1.0))
+    near = dict.fromkeys((f"p{number:06}" for number in range(DEPTHS[DENSE])), 0.1)
+    by_part: defaultdict[str, list[float]] = defaultdict(list)
+    for query, vector in zip(queries, vectors, strict=True):
+        took.clear()
+        with clocked(took, "all", time.thread_time):
+            found = contest(normalise_query(query), vector, near, timed, every)
+            found.complete(lambda ids: dict.fromkeys((i for i in ids if i in words), 0.1))
+        for name, seconds in took.items():
+            by_part[name].append(1000 * seconds)
+    return {"by_part_cpu_ms": quantiles(by_part)}
+
+
+def quantiles(by_part: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
+    """Return p50 and p99 of each."""
+    return {
+        name: {"p50": quantile(own, 50), "p99": quantile(own, 99)} for name, own in sorted(by_part.items())
     }
 
 
@@ -221,14 +256,12 @@ def answer(uri: str, release: Release, encoder: Encoder, words: WordIndex, queri
     """Open the release on a store and ask it one query after the other."""
     opening: dict[str, float] = {}
     with VectorStore(MilvusConnection(milvus=uri)) as store:
-        with clocked(opening, "ids_s"):
-            store.ids(NAME)
         with clocked(opening, "open_s"):
             opened = LoadedRelease.open(
                 release, store, encoder=encoder, words=words, remembered=SearcherSettings().remembered_queries
             )
-        with clocked(opening, "hold_rows_s"):
-            opened.hold_rows(lambda: False)
+        with clocked(opening, "refresh_opened_s"):
+            LoadedRelease.open(release, store, encoder=encoder, words=words, rows=opened.rows)
         took: defaultdict[str, float] = defaultdict(float)
         sources = sources_of(release.ranking, words, model_sha256=release.model_sha256)
         rows = TimedRows(store, NAME, 1, SearcherSettings().remembered_rows)
@@ -242,7 +275,10 @@ def answer(uri: str, release: Release, encoder: Encoder, words: WordIndex, queri
         timed.find(queries[:2], vectors[:2], 10, timeout_s=PATIENT_S)
         whole, dense, lacking = [], [], 0
         by_part: defaultdict[str, list[float]] = defaultdict(list)
+        end = time.monotonic() + STORE_S
         for query, vector in zip(queries, vectors, strict=True):
+            if time.monotonic() > end:
+                break
             took.clear()
             began = time.perf_counter()
             hits = timed.find([query], vector[None], 10, timeout_s=PATIENT_S)
@@ -255,12 +291,9 @@ def answer(uri: str, release: Release, encoder: Encoder, words: WordIndex, queri
             dense.append(1000 * (time.perf_counter() - began))
     return {
         **{name: round(value, 1) for name, value in opening.items()},
-        "p50_ms": quantile(whole, 50), "p99_ms": quantile(whole, 99),
+        "asked": len(whole), "p50_ms": quantile(whole, 50), "p99_ms": quantile(whole, 99),
         "dense_ms": {"p50": quantile(dense, 50), "p99": quantile(dense, 99)},
-        "by_part_ms": {
-            part: {"p50": quantile(own, 50), "p99": quantile(own, 99)}
-            for part, own in sorted(by_part.items())
-        },
+        "by_part_cpu_ms": quantiles(by_part),
         "not_by_all_parts": lacking,
         "searcher_mb": memory_mb(),
     }  # fmt: skip
@@ -316,8 +349,6 @@ def run(args: Args, folder: Path, held: ExitStack) -> tuple[Told, list[str]]:
         built[name] = found | {"store_mb": memory_mb(psutil.Process(server.pid)), "disk_mb": size >> 20}
         servers[name] = server
         say(f"{name} built: {built[name]}")
-    if not servers:
-        return {"built": built}, unfinished
     where = ",".join(f"{name}={server.address}" for name, server in servers.items())
     served = in_process(args, "serve", folder, address=where, digest=str(remembered["digest"]))
     if served is None:
@@ -334,7 +365,7 @@ def main() -> int:
     parser.add_argument("--products", type=int, default=1_000_000)
     parser.add_argument("--remembered", type=int, default=100_000, help="queries that the memory holds")
     parser.add_argument("--asked", type=int, default=200, help="queries that are asked, one at a time")
-    parser.add_argument("--backend", type=lambda text: text.split(","), default=list(SERVERS))
+    parser.add_argument("--backend", type=lambda text: text.split(",") if text else [], default=list(SERVERS))
     parser.add_argument("--limit-s", type=float, default=1800.0, help="for one step")
     parser.add_argument("--titles", type=Path, default=None, help="file with real titles, as lines of JSON")
     parser.add_argument("--seed", type=int, default=1)
