@@ -23,6 +23,7 @@ from commands.options import (
     dlq,
     doctor,
     evaluate,
+    events,
     explain,
     export,
     forget,
@@ -85,8 +86,9 @@ GROUPS: Mapping[tuple[str, str], Mapping[str, Verb]] = {
         "list": artefacts.list_folders,
         "gc": artefacts.gc,
     },
-    ("doctor", "Whether this machine can run searchloop; what the catalogue lacks."): {
+    ("doctor", "Whether this machine can run searchloop; what the catalogue and the events lack."): {
         "catalog": catalog.catalog,
+        "events": events.events,
     },
     ("dlq", "Dead letters: the refused records, and why they were refused."): {
         "list": dlq.list_letters,

@@ -23,6 +23,7 @@ from schemas.operator_http import (
     LetterTold,
     MarkWish,
     PromoteWish,
+    QueriesAnswer,
     ReleasesAnswer,
     ReplayAnswer,
     ReplayWish,
@@ -39,6 +40,7 @@ from schemas.operator_http import (
     TriggerTold,
     TriggerWish,
 )
+from schemas.producers import ProducersFound
 from schemas.releases import Release
 from schemas.training import Decision
 
@@ -49,6 +51,8 @@ OPERATORS_SAID: tuple[type[BaseModel], ...] = (
     JudgmentsAnswer,
     JudgmentSetAnswer,
     JudgmentsWritten,
+    QueriesAnswer,
+    ProducersFound,
     CommandTold,
     CommandsAnswer,
     Decision,
@@ -154,6 +158,7 @@ def operator_paths() -> dict[str, Any]:
     paths["/v1/judgments/{name}"]["get"]["parameters"] += [parameter(each) for each in ("limit", "after")]
     _add_changes(paths)
     _add_letters(paths)
+    _add_queries(paths)
     releases = paths["/v1/releases"]["get"]["responses"]["200"]["content"]["application/json"]
     releases["schema"] = {"anyOf": [releases["schema"], {"$ref": "#/components/schemas/ServedAnswer"}]}
     return paths
@@ -191,3 +196,19 @@ def _add_letters(paths: dict[str, Any]) -> None:
     paths["/v1/dead-letters"] = {"get": listed}
     paths["/v1/dead-letters/{topic}/{offset}"] = {"get": alone}
     paths["/v1/dead-letters:replay"] = {"post": replay}
+
+
+def _add_queries(paths: dict[str, Any]) -> None:
+    listed = operation(
+        "What shoppers searched for lately; kind: frequent, unanswered, unclicked or falling.",
+        None,
+        None,
+        QueriesAnswer.__name__,
+        _READ,
+    )
+    listed["parameters"] = [parameter(name) for name in ("limit", "after", "kind")]
+    paths["/v1/queries"] = {"get": listed}
+    producers = operation(
+        "How good each producer's events were lately, by day.", None, None, ProducersFound.__name__, _READ
+    )
+    paths["/v1/producers"] = {"get": producers}

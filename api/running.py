@@ -9,6 +9,9 @@ from api.application import application
 from api.bodies import Capacity
 from api.console.console_routes import Console, console_routes
 from api.console.gauges import TopicGauges
+from api.console.judge_pages import JudgeDesk, judge_pages
+from api.console.producer_pages import producer_pages
+from api.console.query_pages import query_pages
 from api.console.search_page import ConsoleSearch
 from api.following import StateFollower, follow_letters
 from api.front_door import FrontDoor
@@ -21,6 +24,9 @@ from api.listening import address_of, is_loopback, listen, web_server
 from api.operate_routes import operate_routes
 from api.operating import Operating
 from api.operator_state import OperatorState
+from api.query_routes import query_routes
+from api.recent_producers import recent_producers
+from api.recent_queries import recent_queries
 from api.record_routes import record_routes
 from api.search_routes import search_routes
 from api.searching import Searching
@@ -88,6 +94,8 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
             operating = Operating(settings, taking, follower, Capacity(_CHANGES, API_HELD_BYTES))
             gauges = TopicGauges(settings)
             replaying = Replaying(letters, taking, Capacity(_CHANGES, API_HELD_BYTES))
+            recent, producers = recent_queries(settings), recent_producers(settings)
+            search = ConsoleSearch(searching)
             routers = (
                 search_routes(searching),
                 record_routes(taking),
@@ -95,7 +103,11 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 operate_routes(operating, answers),
                 letter_routes(replaying, answers),
                 judgment_routes(operating, answers),
-                console_routes(Console(operating, replaying, gauges, ConsoleSearch(searching), stopping)),
+                query_routes(recent, producers, answers),
+                console_routes(Console(operating, replaying, gauges, search, stopping)),
+                judge_pages(JudgeDesk(operating, recent, search)),
+                query_pages(recent, follower),
+                producer_pages(producers, follower),
             )
             door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all, spans=spans)
             server = web_server(door, certificate.context if certificate else None)

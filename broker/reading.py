@@ -80,6 +80,11 @@ class Reader:
         """Return the next offset to be read, per topic and partition."""
         return {(tp.topic, tp.partition): int(await self._inner.position(tp)) for tp in self._partitions}
 
+    def seek(self, places: Mapping[tuple[str, int], int]) -> None:
+        """Go on at these offsets, per topic and partition."""
+        for place, offset in places.items():
+            self._inner.seek(TopicPartition(*place), offset)
+
     async def poll(self, *, timeout_ms: int = 200, max_records: int = 2000) -> list[Record]:
         """Return what has arrived, at the latest after the timeout.
 

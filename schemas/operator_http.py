@@ -291,6 +291,37 @@ class JudgmentSetAnswer(Fact):
     next: Next = None
 
 
+class QueryCount(Fact):
+    """What became of the searches for one query.
+
+    ``unanswered``: nothing was shown, or nothing was told of it. ``clicked``: something shown was engaged
+    with. ``earlier`` and ``later``: how many were among the older and the newer half of all searches.
+    """
+
+    query: str
+    searches: int
+    unanswered: int
+    clicked: int
+    earlier: int
+    later: int
+
+
+class QueriesFound(Fact):
+    """What was searched for: so many ``searches`` from ``since`` to ``until``, as it was read at a time."""
+
+    read_at: ControlTime
+    since: ControlTime | None
+    until: ControlTime | None
+    searches: int
+    queries: list[QueryCount]
+
+
+class QueriesAnswer(QueriesFound):
+    """The same, in pages."""
+
+    next: Next = None
+
+
 class ForgetWish(Message):
     """A shopper to forget, named as its events name it: exactly one of the three."""
 

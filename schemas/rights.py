@@ -121,6 +121,8 @@ _ROWS: dict[str, _Row] = {
         reads=(
             API_KEYS,
             SEARCH_RESPONSES,
+            SEARCHES,
+            INTERACTIONS,
             RELEASES,
             DECISIONS,
             TRAINING_TRIGGERS,

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 
 _HERE = Path(__file__).parent
-STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
+STATIC = {"console.css": "text/css", "console.js": "text/javascript", "judge.js": "text/javascript"}
 # A form's page must say where it comes from, or it is taken for another site's.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -23,6 +23,9 @@ SECTIONS: Sequence[tuple[str, str]] = (
     ("/console/runs", "Runs"),
     ("/console/releases", "Releases"),
     ("/console/data", "Data"),
+    ("/console/queries", "Queries"),
+    ("/console/producers", "Producers"),
+    ("/console/judge", "Judge"),
 )
 
 

@@ -4,4 +4,4 @@ from commands.options.shared import AsJson, DataDir
 
 
 def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Say whether this machine can run searchloop; `doctor catalog` says what the catalogue lacks."""
+    """Say whether this machine can run searchloop; `catalog` and `events` judge what is sent."""

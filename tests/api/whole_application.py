@@ -9,6 +9,9 @@ from api.application import application
 from api.bodies import Capacity
 from api.console.console_routes import Console, console_routes
 from api.console.gauges import TopicGauges
+from api.console.judge_pages import JudgeDesk, judge_pages
+from api.console.producer_pages import producer_pages
+from api.console.query_pages import query_pages
 from api.console.search_page import ConsoleSearch
 from api.following import StateFollower
 from api.judgment_routes import judgment_routes
@@ -17,6 +20,9 @@ from api.letter_routes import Replaying, letter_routes
 from api.operate_routes import operate_routes
 from api.operating import Operating
 from api.operator_state import OperatorState
+from api.query_routes import query_routes
+from api.recent_producers import recent_producers
+from api.recent_queries import recent_queries
 from api.record_routes import record_routes
 from api.search_routes import search_routes
 from api.searching import Searching
@@ -30,6 +36,8 @@ def whole_application() -> FastAPI:
     answers = StateAnswers(StateFollower(OperatorState(ApiSettings())))
     nothing = cast("Taking", None)
     operating = Operating(ApiSettings(), nothing, answers.follower, Capacity(1, 1))
+    recent, producers = recent_queries(ApiSettings()), recent_producers(ApiSettings())
+    search = ConsoleSearch(cast("Searching", None))
     replaying = Replaying(Letters(""), nothing, Capacity(1, 1))
     return application(
         (
@@ -39,12 +47,16 @@ def whole_application() -> FastAPI:
             operate_routes(operating, answers),
             letter_routes(replaying, answers),
             judgment_routes(operating, answers),
+            query_routes(recent, producers, answers),
+            judge_pages(JudgeDesk(operating, recent, search)),
+            query_pages(recent, answers.follower),
+            producer_pages(producers, answers.follower),
             console_routes(
                 Console(
                     operating,
                     replaying,
                     TopicGauges(ApiSettings()),
-                    ConsoleSearch(cast("Searching", None)),
+                    search,
                     asyncio.Event(),
                 )
             ),

@@ -34,7 +34,8 @@ RUN, ENDED = "20260101-120000-1a2b3c4d", "20251231-120000-1a2b3c4d"
 PAGES = (
     "/console", "/console/search", "/console/runs", f"/console/runs/{RUN}", f"/console/runs/{ENDED}",
     "/console/releases", "/console/act/rollback", "/console/act/promote?target=1", "/console/act/train",
-    f"/console/act/cancel?target={RUN}", "/console/act/abort", "/console/data",
+    f"/console/act/cancel?target={RUN}", "/console/act/abort", "/console/data", "/console/queries",
+    "/console/producers", "/console/judge", "/console/judge?set=house",
 )  # fmt: skip
 TABLED = "/console", "/console/runs", f"/console/runs/{ENDED}", "/console/releases"
 FORM = "application/x-www-form-urlencoded"

@@ -1,0 +1,38 @@
+"""The newest records of topics, without reading all that lies before them."""
+
+from collections.abc import AsyncIterator, Callable
+
+from broker.reading import open_reader
+from broker.records import Record
+from schemas.connections import KafkaConnection
+
+_FIRST_BLOCK = 512
+_FETCH_BYTES = 1 << 20
+
+
+async def last_records(
+    connection: KafkaConnection,
+    topics: list[str],
+    *,
+    most: int,
+    enough: Callable[[], bool] = lambda: False,
+) -> AsyncIterator[Record]:
+    """Yield the newest records in blocks, the newest block first, each twice as long as the one before.
+
+    Within a block those of a partition come in their order; of all partitions there are as many. Ends behind
+    the block with which ``enough`` holds or ``most`` records are reached, else with the oldest. Raises
+    ``LookupError`` when a topic does not exist.
+    """
+    async with open_reader(connection, topics, fetch_bytes=_FETCH_BYTES) as reader:
+        oldest, ends = await reader.positions(), await reader.end_offsets()
+        length, read = max(1, _FIRST_BLOCK // len(ends)), 0
+        while read < most and not enough():
+            begins = {place: max(oldest[place], end - length) for place, end in ends.items()}
+            if begins == ends:
+                return
+            reader.seek(begins)
+            async for record in reader.until(ends):
+                if record.offset < ends[record.topic, record.partition]:
+                    read += 1
+                    yield record
+            ends, length = begins, 2 * length

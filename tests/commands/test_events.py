@@ -1,0 +1,57 @@
+"""``doctor events`` on a real broker, and the console's page of the same."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from broker.dead_letters import dead_letter
+from broker.producing import open_producer
+from broker.records import Record
+from schemas.rejections import Reason, Rejection
+from tests.api.api_process import ApiProcess
+from tests.processes import run_cli, run_verb
+
+pytestmark = pytest.mark.broker
+
+
+async def test_producers_are_told_with_a_sample_of_each_fault(settings_env: Callable[..., dict[str, str]]):
+    now = datetime.now(UTC)
+
+    def sent(at: datetime, **fields: object) -> tuple[bytes, bytes]:
+        return b"k", json.dumps(
+            {"timestamp": at.timestamp(), "client_id": "c", "application": "shop"} | fields
+        ).encode()
+
+    async with ApiProcess(settings_env(partitions=2)) as api:
+        await api.send("searches", sent(now, query_id="q1", user_query="mug"))
+        click = {"action_name": "click", "object_id": "p1"}
+        bad = sent(now, **click, query_id="<gone>")
+        await api.send("interactions", sent(now, **click, query_id="q1"), bad)
+        topic = api.settings.topic("interactions")
+        refused = Record(topic, 0, 0, int(now.timestamp() * 1000), *bad)
+        async with open_producer(api.settings, linger_ms=0) as producer:
+            await producer.send(
+                dead_letter(refused, Rejection(reason=Reason.UNKNOWN_PRODUCT), stage="intake")
+            )
+
+        (one,) = run_verb(api.settings, "doctor", "events")["producers"]
+        assert (one["producer"], one["joined"], one["stale"], one["join_rate"]) == ("shop", 1, 1, 0.5)
+        assert (one["clicks"], one["without_position"], one["unknown_products"]) == (2, 2, 1)
+        assert "<gone>" in one["samples"]["stale"]["value"]
+        told = run_cli("doctor", "events", **api.settings.environ())
+        assert (told.returncode, "50%" in told.stdout, "no search has the query id" in told.stdout) == (
+            0,
+            True,
+            True,
+        )
+
+        api.start()
+        await api.shows(lambda page: page.get("as_of"))
+        page = (await api.call("GET", "/console/producers")).body.decode()
+        assert "<td>shop</td>" in page
+        assert "no search has the query id &lt;gone&gt;" in page
+        assert (await api.call("GET", "/v1/producers")).json["producers"][0]["stale"] == 1
+        table = (await api.call("GET", "/console/producers?as=csv")).body.decode().splitlines()
+        assert table[1].startswith("shop,")
