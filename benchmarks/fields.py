@@ -122,6 +122,13 @@ def fitted(base: Path, catalog: pl.DataFrame, validation: pl.DataFrame) -> Field
     return fitted_weights(tower, numbers) if isinstance(tower, FieldTower) else USUAL_WEIGHTS
 
 
+def with_share(base: Path, folder: Path, share: float) -> Path:
+    """Make a folder of the model in which the description has this share beside the text. Return it."""
+    shutil.copytree(base, folder, copy_function=os.symlink)
+    FieldWeights(text=1 - share, picture=0, description=share).write(folder)
+    return folder
+
+
 def cost(base: Path, both: Path, documents: Sequence[str]) -> dict[str, float]:
     """Return the milliseconds of CPU for a product, by its text, and with its description."""
     took = {}
@@ -165,6 +172,7 @@ def main() -> int:
     parser.add_argument("--products", type=Path, default=None)
     parser.add_argument("--limit", type=int, default=3000, help="products")
     parser.add_argument("--queries", type=int, default=500, help="of each kind, at most")
+    parser.add_argument("--share", type=float, default=None, help="of the description; not: what is fitted")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     started = time.monotonic()
@@ -176,11 +184,12 @@ def main() -> int:
     say(f"{len(products)} products with a description, {validation.height} and {tests.height} queries")
     base = resolve_model(settings.base_model)
     with tempfile.TemporaryDirectory() as scratch:
-        weights = fitted(base, catalog, validation)
-        say(f"weights: {dict(weights.by_field)}")
-        both = Path(scratch) / "both"
-        shutil.copytree(base, both, copy_function=os.symlink)
-        weights.write(both)
+        share = args.share
+        if share is None:
+            weights = fitted(base, catalog, validation)
+            share = weights.description / (weights.text + weights.description)
+        say(f"share of the description: {share:.2f}")
+        both = with_share(base, Path(scratch) / "both", share)
         found = evaluate(
             EvaluationCatalog.of(catalog),
             tests,
@@ -190,7 +199,8 @@ def main() -> int:
             language=settings.language,
             threads=1,
         )
-        cpu_ms = cost(base, both, [only(one, {"text", DESCRIPTION}) for one in catalog["text"]])
+        half = with_share(base, Path(scratch) / "half", 0.5)
+        cpu_ms = cost(base, half, [only(one, {"text", DESCRIPTION}) for one in catalog["text"]])
     chars = [len(fields_of(one)[DESCRIPTION]) for one in catalog["text"]]
     return finish(
         "fields",
@@ -199,7 +209,8 @@ def main() -> int:
         ok=not found.facts.problems and found.queries.height > 0,
         products=len(products),
         description_chars=round(float(np.mean(chars)), 1),
-        weights=dict(weights.by_field),
+        share=round(share, 3),
+        fitted=args.share is None,
         by_kind=compared(found, items, args.seed),
         coefficients={
             name: found.facts.rankings[SYSTEMS[name]].coefficients for name in ("text_served", "both_served")

@@ -558,7 +558,7 @@ class TrainerSettings(GateSettings, Settings):
         description="Fields of products that a training may give a weight in the vector besides text and "
         "picture, where validation queries show that they help: `description`, `attributes` or both, with a "
         "comma between. One that gets a weight is encoded as a text of its own: with descriptions an index "
-        "takes several times as long to build.",
+        "takes about three times as long to build.",
     )
     replay_share: float = Field(0.5, ge=0, lt=1, description="Share of old pairs in a fine-tune from live.")
     top_layers: int = Field(
