@@ -2,6 +2,7 @@
 #   all    every process and verb, and Milvus Lite (the default: `docker compose up` builds it)
 #   serve  stream, api, indexer, searcher. TORCH_INDEX, the address of an index of CPU wheels, spares 3.4 GB of CUDA
 #   train  the trainer, and every verb besides; CUDA comes with torch, the driver with the node
+#   telemetry  beside another (serve,telemetry): spans to a collector
 #   empty  stream and api: no torch
 # docs/kubernetes.md says how to build them so that two builds agree, with the base by its digest.
 ARG BASE=python:3.11.14-slim-bookworm
