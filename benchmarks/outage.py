@@ -56,11 +56,16 @@ class PostedLoad:
 
         An array is no record here, but several: those are left out.
         """
-        values = [value for value in values if not value.lstrip().startswith(b"[")]
-        together = [value for value in values if _fits_an_array(value)]
-        alone = [[value] for value in values if not _fits_an_array(value)]
-        batches = [together[at : at + BATCH] for at in range(0, len(together), BATCH)]
-        return cls([*alone, *batches][::-1])
+        batches, together = list[list[bytes]](), list[bytes]()
+        for value in values:
+            if _fits_an_array(value):
+                together.append(value)
+            elif not value.lstrip().startswith(b"["):
+                batches.append([value])
+            if len(together) == BATCH:
+                batches.append(together)
+                together = []
+        return cls([*batches, together][::-1])
 
     async def post_all(self, address: str, clients: int) -> None:
         """Post by so many clients until all is answered."""
@@ -122,16 +127,16 @@ async def open_target(
 
 
 async def disturb(load: PostedLoad, broker: EmbeddedKafka, answering: Workers, away_s: float) -> int:
-    """Kill the API and the broker as the load goes on; returns how many batches waited when it was over."""
-    batches = len(load.waiting)
+    """Kill the API and the broker as the load goes on; returns how many records waited when it was over."""
+    records = sum(map(len, load.waiting))
 
-    async def left(share: float) -> None:
-        while len(load.waiting) > batches * share:  # noqa: ASYNC110 (others fulfil it)
+    async def answered(share: float) -> None:
+        while len(load.status) < records * share:  # noqa: ASYNC110 (others fulfil it)
             await asyncio.sleep(0.01)
 
-    await left(2 / 3)
+    await answered(1 / 3)
     answering.kill(answering.running[0])
-    await left(1 / 2)
+    await answered(1 / 2)
     await asyncio.to_thread(broker.kill)
     say("the broker is away")
     await asyncio.sleep(away_s / 2)
@@ -139,7 +144,7 @@ async def disturb(load: PostedLoad, broker: EmbeddedKafka, answering: Workers, a
     await asyncio.sleep(away_s / 2)
     await asyncio.to_thread(broker.start)
     say("the broker is back")
-    return len(load.waiting)
+    return sum(map(len, load.waiting))
 
 
 async def on_the_topics(settings: StreamSettings) -> Counter[bytes]:
@@ -191,7 +196,7 @@ async def run(folder: Path, *, seed: int, events: int, clients: int, away_s: flo
         "clients": clients,
         "broker_away_s": away_s,
         "api_kills": API_KILLS,
-        "batches_left_then": left,
+        "records_left_then": left,
         "posted_s": round(posted_s, 1),
         "pairs": len(pairs),
         "pairs_wrong": wrong.pairs,

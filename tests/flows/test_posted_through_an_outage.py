@@ -14,5 +14,5 @@ async def test_what_the_api_accepts_counts_once_though_it_and_the_broker_are_kil
     assert {name: report[name] for name in NOTHING} == dict.fromkeys(NOTHING, 0)
     assert report["records"] > 3500
     assert report["refused"] > 0
-    assert (report["api_kills"], report["batches_left_then"] > 0) == (API_KILLS, True)
+    assert (report["api_kills"], report["records_left_then"] > 0) == (API_KILLS, True)
     assert report["unanswered"]
