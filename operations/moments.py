@@ -59,7 +59,7 @@ def history(decisions: Sequence[Decision]) -> list[ServingPeriod]:
             seen.setdefault(decision.decision_id, decision)
     changes = sorted(seen.values(), key=lambda d: (d.at, d.decision_id))
     judged = {d.run_id: d for d in decisions if d.run_id and d.decision_id == d.run_id}
-    ends: list[datetime | None] = [*(d.at for d in changes[1:]), None]
+    ends: list[datetime | None] = [*(d.at for d in changes[1:]), None][: len(changes)]
     return [
         ServingPeriod(
             generation=d.generation_after or 0, since=d.at, until=end, actor=d.actor,

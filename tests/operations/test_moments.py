@@ -62,6 +62,11 @@ def test_a_moment_belongs_to_what_had_been_published_last():
     ]
 
 
+def test_before_the_first_generation_nothing_served():
+    assert history([]) == []
+    assert serving_at([], datetime(2026, 1, 1, tzinfo=UTC)) is None
+
+
 def test_a_run_is_in_progress_until_it_has_ended():
     run = TrainingRun(run_id="20260301-010000-abcd", state=RunState.DEPLOYED, at=at(2))
     assert [[s for _, s in runs_at([run], at(h))] for h in (0.5, 1.5, 2.5)] == [
