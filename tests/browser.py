@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
+def installed() -> str | None:
+    """Return where the browser of this machine is, None where it has none."""
+    return next(filter(None, map(shutil.which, CHROMIUM)), None)
+
+
 @asynccontextmanager
 async def open_browser() -> AsyncIterator["BrowserContext"]:
     """Open one with an empty profile. Skips the test where the machine has no browser, and only there."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    found = installed()
     if found is None:
         pytest.skip(f"no browser is found, none of {', '.join(CHROMIUM)}: apt install chromium")
     from playwright.async_api import async_playwright

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import uuid
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from schemas.releases import ReleaseState
 from schemas.search import SearchRequest, Status
 from schemas.settings import Settings
 from schemas.training import RunState
+from tests.browser import installed, open_browser
+from tests.flows.console_visit import ConsoleVisit
 from tests.flows.shop_records import JARGON, TARGET, VISITS, products, visits
 from tests.flows.turning import ask_for_run, counts_of, feed, pairs_equal, settings_of
 from tests.monitoring import ROOT, queries, read_query, shown_metrics
@@ -51,8 +54,14 @@ async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
 
 
 async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
-    """A word that no title holds finds its product after one turn, and not before."""
-    async with Supervisor(data_dir=tmp_path, env=STILL, quiet=True) as stack:
+    """A word that no title holds finds its product after one turn, and not before.
+
+    Where there is a browser, somebody watches and at last rolls back in the console.
+    """
+    async with (
+        Supervisor(data_dir=tmp_path, env=STILL, quiet=True) as stack,
+        open_browser() if installed() else nullcontext() as browser,
+    ):
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
         catalog, records = list(products()), list(visits(END, first=0, last=VISITS))
@@ -64,8 +73,13 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
         await feed(settings, records)
         right = counts_of(catalog + records)
         await until(lambda: pairs_equal(settings, right), "the pairs of one clean pass")
-        run = await wait_for_run(settings, await ask_for_run(settings), quiet_s=300)
+        trigger = await ask_for_run(settings)
+        page = await ConsoleVisit.begin(browser, settings) if browser else None
+        watching = asyncio.create_task(page.sees_the_run(trigger)) if page else None
+        run = await wait_for_run(settings, trigger, quiet_s=300)
         assert (run.state, run.generation) == (RunState.DEPLOYED, 2), run
+        if watching:
+            await watching
 
         async def swapped() -> bool:
             return (await _hits(settings, JARGON))[0] == 2
@@ -89,6 +103,13 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
 
         asked = {name for _, expression in queries() for name in read_query(expression).metrics}
         assert asked - await asyncio.to_thread(shown_metrics, tmp_path) == {"up"}
+
+        if page:
+            await page.compares(JARGON, TARGET)
+            await page.sends_letters_again()
+            await page.rolls_back()
+            assert (await _hits(settings, JARGON))[0] == 1
+            assert page.faults == []
 
 
 async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_it(tmp_path: Path) -> None:
