@@ -149,7 +149,8 @@ def operator_paths() -> dict[str, Any]:
     """Return the paths, those by which one reads first."""
     paths: dict[str, Any] = {}
     for name, what, answer, one, identifier, example, others in _LISTS:
-        listed = operation(f"List {what}.", None, None, answer.__name__, _READ)
+        missing = (404,) if "at" in others else ()  # of a moment there may be nothing to tell
+        listed = operation(f"List {what}.", None, None, answer.__name__, (*_READ, *missing))
         listed["parameters"] = [parameter(each) for each in ("limit", "after", *others)]
         alone = operation(f"One of {name}.", None, None, one.__name__, (*_READ, 404))
         alone["parameters"] = [part_of_path(identifier, example)]
