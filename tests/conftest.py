@@ -55,6 +55,14 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return None
 
 
+@pytest.fixture(autouse=True)
+def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no secret of an earlier test be taken out of what this one shows: it may be any word."""
+    from schemas import hidden
+
+    monkeypatch.setattr(hidden, "_KNOWN", set())
+
+
 @pytest.fixture(scope="session")
 def embedded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator["EmbeddedKafka"]:
     """The broker of the session, for tests of the broker itself; all others want ``kafka``."""

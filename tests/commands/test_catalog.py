@@ -383,7 +383,7 @@ def test_the_catalogue_of_a_stack_is_read_with_its_pictures(settings_env, tmp_pa
 def test_doctor_alone_is_still_the_check_of_the_machine(tmp_path: Path) -> None:
     done = given("doctor", "--help")
     assert done.code == 0
-    assert "doctor catalog" in done.stdout
+    assert "`catalog` and `events` judge" in " ".join(done.stdout.split())
     assert "--products" not in done.stdout
 
 
