@@ -15,7 +15,7 @@ PAGE = (Path(__file__).resolve().parents[1] / "docs" / "operations.md").read_tex
 
 
 def test_every_metric_on_the_page_exists() -> None:
-    assert {name for name in NAME.findall(PAGE) if name not in declared_metrics()} == set()
+    assert set(NAME.findall(PAGE)) - declared_metrics().keys() == set()
 
 
 def test_every_alert_has_a_row_that_says_what_to_do() -> None:
