@@ -7,6 +7,7 @@ that is no shopper's, beside what it is true of.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -21,12 +22,13 @@ log = structlog.get_logger(__name__)
 EPOCH_KEY = b"\x00epoch"
 # Offsets of one epoch: more than a partition ever holds.
 SPAN = 1 << 48
+_MOST = 1 << 14  # places stay within 64 bits, which is all that a stored state can hold
 
 
 class _Epoch(msgspec.Struct, frozen=True):
     """``topic_id``: that of ``events`` while the epoch lasts."""
 
-    epoch: int
+    epoch: Annotated[int, msgspec.Meta(ge=0, lt=_MOST)]
     topic_id: UUID
 
 

@@ -72,7 +72,21 @@ async def test_a_broker_that_gives_no_ids_changes_nothing():
     assert epochs.place(0, 5) == 5
 
 
-@pytest.mark.parametrize("value", [b"", b"{", b'{"epoch": "x", "topic_id": 1}', b"\xff", None])
+OF_ANOTHER = b'"topic_id": "00000000-0000-0000-0000-000000000009"}'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"{",
+        b'{"epoch": "x", "topic_id": 1}',
+        b"\xff",
+        None,
+        b'{"epoch": -1, ' + OF_ANOTHER,
+        b'{"epoch": 65536, ' + OF_ANOTHER,  # its places would fit into no stored state
+    ],
+)
 async def test_an_epoch_that_cannot_be_read_takes_none_away(value):
     epochs = Epochs(broker_that_says([UUID(int=1), UUID(int=2), UUID(int=2)]), CHANGELOG)
     await settled(epochs)
