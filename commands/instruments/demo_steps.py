@@ -24,6 +24,7 @@ from commands.support.session import out, table
 from commands.support.topic_state import read_catalog, read_decisions, read_releases
 from embedded.errors import NotReadyError
 from embedded.supervisor import LOOP, Supervisor
+from media.pictures import stored_pictures
 from schemas.releases import DeploymentCommand
 from schemas.search import SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
@@ -149,9 +150,9 @@ async def judge_traffic(settings: Settings, traffic: Traffic, report: Report) ->
     with Stage("recomputing every score with the model of the generation that the answer names"):
         _, releases = await read_releases(settings)
         catalog = await read_catalog(settings)
-        checked, mixed = await asyncio.to_thread(
-            count_mixed, traffic.answers, {r.generation: r for r in releases}, catalog
-        )
+        by_number = {r.generation: r for r in releases}
+        pictures = stored_pictures(settings.artefact_address)
+        checked, mixed = await asyncio.to_thread(count_mixed, traffic.answers, by_number, catalog, pictures)
     failed = sum(a.failed for a in traffic.answers)
     by_generation = Counter(a.response.generation for a in traffic.answers if a.response)
     report.facts["requests"] = {

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from commands.instruments.traffic import Answer
+from media.pictures import Pictures
 from retrieval.document import document_of
 from retrieval.encoder import Encoder
 from retrieval.ranking import DENSE
@@ -19,11 +20,15 @@ TOLERANCE = 2e-3
 
 
 def count_mixed(
-    answers: Iterable[Answer], releases: Mapping[int, Release], catalog: Sequence[CatalogProduct]
+    answers: Iterable[Answer],
+    releases: Mapping[int, Release],
+    catalog: Sequence[CatalogProduct],
+    pictures: Pictures | None = None,
 ) -> tuple[int, int]:
     """Return (answers checked, answers of which some score is not the named generation's).
 
-    An answer that names an unknown generation counts as mixed.
+    An answer that names an unknown generation counts as mixed. ``pictures``: where those of the catalogue are
+    read, for models that see them.
     """
     checked, mixed = 0, 0
     by_generation: dict[int | None, list[Answer]] = {}
@@ -37,7 +42,7 @@ def count_mixed(
         if release is None:
             mixed += len(group)
             continue
-        encoder = Encoder.load(release.model)
+        encoder = Encoder.load(release.model, pictures=pictures)
         ids = sorted({h.product_id for a in group if a.response for h in a.response.hits} & texts.keys())
         column = {product_id: i for i, product_id in enumerate(ids)}
         documents = encoder.encode_documents([texts[i] for i in ids])

@@ -106,3 +106,23 @@ def test_a_picture_that_does_not_count_is_not_read_from_the_store(tmp_path: Path
     encoder = Encoder.load(folder, pictures=away)
     assert encoder.read_of("red shoe\npictures/1/aa/aa") == "red shoe"
     assert encoder.encode_documents(["red shoe\npictures/1/aa/aa"]).shape == (1, 32)
+
+
+def test_of_fields_that_cancel_each_other_out_the_heaviest_counts_alone(tmp_path: Path) -> None:
+    """One such product failed the build of its whole generation."""
+    from retrieval.encoder import Encoder, EncodingError
+
+    encoder = Encoder.load(with_weights(tmp_path / "model", text=2, picture=1, description=1), threads=1)
+    one, other = encoder.encode_queries(["red shoe", "blue shirt"])
+    found = encoder.fuse(
+        {
+            "text": np.stack([one, np.zeros_like(one), one]),
+            "picture": np.stack([-one, -other, other]),
+            "description": np.stack([-one, other, other]),
+        }
+    )
+    assert np.array_equal(found[0], one)
+    assert np.array_equal(found[1], -other)
+    assert found[2] @ (one + other) / np.linalg.norm(one + other) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(EncodingError):
+        encoder.fuse({"text": np.zeros_like(one)[None]})
