@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from math import inf
 
 from retrieval.filters import above, is_trait
-from retrieval.traits import NO_TRAITS, Traits, Value, same_field, term
+from retrieval.traits import NO_TRAITS, Traits, Value, same_field, spelling, term
 from schemas.bounds import EXACT_INTEGER, FACET_VALUES, FILTER_CHARS
 from schemas.search import Facet, FacetCount, ScoredHit, SearchRequest
 
@@ -40,8 +40,8 @@ def values_of(field: str, hit: ScoredHit, traits: Traits) -> Mapping[str, Value]
     if value is None or value == "" or isinstance(value, list):
         return {}
     if name == "category" and isinstance(value, str):
-        return {one: one for one in (*above(value), value)}
-    return {value if isinstance(value, str) else term(value): value}
+        return {spelling(one): one for one in (*above(value), value)}
+    return {term(value) if name == "price" else spelling(str(value)): value}
 
 
 def facets(fields: Sequence[str], hits: Sequence[ScoredHit], traits: Mapping[str, Traits]) -> list[Facet]:

@@ -5,6 +5,7 @@ Calls block for milliseconds.
 
 from collections.abc import Iterable, Sequence
 
+from retrieval.filters import as_written
 from retrieval.traits import Traits, same_field, tag
 from retrieval.word_schema import all_that_meet, kept_traits, one_of, tagged
 from retrieval.words import WordIndex
@@ -23,6 +24,10 @@ class CatalogTraits:
     def complete(self) -> bool:
         """Whether the catalogue was read to its end; before that nothing of it is known for certain."""
         return self._words.complete
+
+    def as_written(self, filters: Sequence[Filter]) -> list[Filter]:
+        """Return filters on columns of the index with each text in every spelling of the catalogue."""
+        return as_written(filters, self._words.spellings.of)
 
     def count(self, filters: Sequence[Filter]) -> int:
         """Return how many products meet the filters. Raises ``FilterError``."""

@@ -1,9 +1,10 @@
 """Typed conditions, and those of them that the index holds as one Milvus expression.
 
 Nothing a client sends reaches the expression but as an escaped literal. A value is cleaned as the stored text
-was, so that a shop finds a brand by the very text it has sent. Ids are taken as they are. A category is a
-path joined by `` > ``; a condition on it holds for the category itself and for all below it. A product
-without a price meets no condition on the price.
+was, and compared in any case; the index alone compares texts as they are written, so ``as_written`` names it
+every spelling that the shop has. Ids are taken as they are. A category is a path joined by `` > ``; a
+condition on it holds for the category itself and for all below it. A product without a price meets no
+condition on the price.
 
 Attributes and ``group_id`` are no columns of the index: ``traits`` says what they are compared by, and who
 meets such a condition is asked of the catalogue. ``ne`` is the opposite of ``eq``: it holds for products that
@@ -12,13 +13,13 @@ lack the attribute, too. A range holds where one number of the attribute lies in
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from retrieval.rows import MAX_BYTES, PATH_SEPARATOR, cut
-from retrieval.traits import NO_TRAITS, Traits, Value, number, same_field, tag, term
+from retrieval.traits import NO_TRAITS, Traits, Value, number, same_field, spelling, tag, term
 from schemas.search import ATTRIBUTES, GROUP, Filter
 from schemas.text import clean_text
 
@@ -29,6 +30,8 @@ _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
 }  # fmt: skip
 _NAMED = 100  # characters of a name in a message
 _RANGES = frozenset({"lt", "lte", "gt", "gte"})
+_SPELT = frozenset({"eq", "ne", "in"})
+TEXTS = ("brand", "category", "availability")  # columns that are compared in any case
 
 
 class FilterError(ValueError):
@@ -37,16 +40,17 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition, checked and in the form of the stored text.
+    """One condition, checked.
 
-    A text field holds for any of ``values``, or for none of them where ``negated``; ``price`` is compared
-    with ``number`` by ``op`` (eq, ne, lt, lte, gt, gte; negated: there is none). Of a trait (an attribute, or
-    the group) ``values`` are tags, or, where there is an ``op``, the tag of the field whose numbers are
-    compared.
+    A text field holds for any of ``values``, in their ``forms``, or for none of them where ``negated``;
+    ``written`` are the values as the index holds them. ``price`` is compared with ``number`` by ``op`` (eq,
+    ne, lt, lte, gt, gte; negated: there is none). Of a trait (an attribute, or the group) ``values`` are
+    tags, or, where there is an ``op``, the tag of the field whose numbers are compared.
     """
 
     field: str
     values: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
     negated: bool = False
     op: str = ""
     number: float = 0.0
@@ -113,8 +117,41 @@ def _meets(one: Condition, product_id: str, fields: Mapping[str, Any]) -> bool:
         price = fields.get("price")
         return one.negated if price is None else not one.negated and _COMPARED[one.op](price, one.number)
     text = product_id if one.field == "product_id" else fields.get(one.field) or ""
-    found = text in one.values or (one.field == "category" and any(p in one.values for p in above(text)))
-    return found != one.negated
+    return forms(one.field, text).isdisjoint(one.values) == one.negated
+
+
+@lru_cache(4096)
+def forms(field: str, text: str) -> frozenset[str]:
+    """Return the forms in which a stored text is compared; of a category also of those that hold it.
+
+    >>> sorted(forms("category", "Shoes > Running"))
+    ['shoes', 'shoes > running']
+    """
+    if field == "product_id":
+        return frozenset({text})
+    return frozenset(map(spelling, (*above(text), text) if field == "category" else (text,)))
+
+
+def as_written(filters: Sequence[Filter], spellings: Callable[[str, str], Collection[str]]) -> list[Filter]:
+    """Return the filters on columns of the index with each text in every spelling that the index may hold.
+
+    ``spellings`` says those of a field's form; a text of which it knows none stays. Raises ``FilterError``.
+    """
+    found: list[Filter] = []
+    for f, one in zip(filters, parsed(filters), strict=True):
+        if f.op not in _SPELT or f.field not in TEXTS:
+            found.append(f)
+            continue
+        texts: list[Value] = [
+            spelt
+            for form, text in zip(one.values, one.written, strict=True)
+            for spelt in spellings(f.field, form) or (text,)
+        ]
+        if one.negated:
+            found += [Filter.model_construct(field=f.field, op="ne", value=text) for text in texts]
+        else:
+            found.append(Filter.model_construct(field=f.field, op="in", value=texts))
+    return found
 
 
 @lru_cache(4096)
@@ -150,8 +187,10 @@ def _textual(f: Filter) -> Condition:
     if f.op in _RANGES or (f.op == "exists" and f.field == "product_id"):
         raise FilterError(f"{f.field} cannot be compared with {f.op!r}; use eq, ne or in")
     if f.op == "exists":
-        return Condition(f.field, ("",), negated=_yes(f))
-    return Condition(f.field, tuple(_stored(f.field, _text(one)) for one in _values(f)), negated=f.op == "ne")
+        return Condition(f.field, ("",), ("",), negated=_yes(f))
+    written = tuple(_stored(f.field, _text(one)) for one in _values(f))
+    values = written if f.field == "product_id" else tuple(map(spelling, written))
+    return Condition(f.field, values, written, negated=f.op == "ne")
 
 
 def _trait(f: Filter) -> Condition:
@@ -216,11 +255,11 @@ def _expression(one: Condition) -> str:
             return "price < 0.0"
         return f"price >= 0.0 and price {_OPERATORS[one.op]} {one.number!r}"
     if one.field == "category":
-        found = " or ".join(_below(one.field, value) for value in one.values)
-    elif len(one.values) == 1:
-        found = f"{one.field} == {literal(one.values[0])}"
+        found = " or ".join(_below(one.field, value) for value in one.written)
+    elif len(one.written) == 1:
+        found = f"{one.field} == {literal(one.written[0])}"
     else:
-        found = f"{one.field} in [{', '.join(literal(value) for value in one.values)}]"
+        found = f"{one.field} in [{', '.join(literal(value) for value in one.written)}]"
     return f"not ({found})" if one.negated else found
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Self
 
-from retrieval.filters import Condition, FilterError, above, meets, parsed
+from retrieval.filters import TEXTS, Condition, FilterError, forms, meets, parsed
 from retrieval.traits import NO_TRAITS, Traits
 from schemas.bounds import LOOSE_RULES, PINNED, RULES
 from schemas.rules import MerchandisingRule
@@ -19,7 +19,7 @@ from schemas.search import HitRule, RuleAction, ScoredHit
 from schemas.text import normalise_query
 
 _STRENGTH = {action: place for place, action in enumerate(RuleAction)}
-_TEXTS = ("product_id", "brand", "category", "availability")
+_TEXTS = ("product_id", *TEXTS)
 
 
 class RuleError(ValueError):
@@ -114,10 +114,7 @@ class _Shelf:
         found: list[Sequence[SetRule]] = [self.loose] if self.loose else []
         for name, own in self.by_text.items():
             text = product_id if name == "product_id" else fields.get(name) or ""
-            if rules := own.get(text):
-                found.append(rules)
-            if name == "category":
-                found += [rules for one in above(text) if (rules := own.get(one))]
+            found += [rules for form in forms(name, text) if (rules := own.get(form))]
         return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.catalog_traits import CatalogTraits
-from retrieval.filters import of_traits
+from retrieval.filters import is_trait, of_traits
 from retrieval.index import IndexHit, StoreError, VectorStore
 from schemas.search import Filter
 
@@ -29,6 +29,15 @@ def read(traits: CatalogTraits | None) -> CatalogTraits:
     if traits is None or not traits.complete:
         raise StoreError("the catalogue, which holds the attributes, is still being read", retryable=True)
     return traits
+
+
+def stored(traits: CatalogTraits | None, filters: Sequence[Filter]) -> list[Filter]:
+    """Return the filters of which the index has columns, with their texts as the catalogue writes them.
+
+    While it is not read they stay as they were asked.
+    """
+    own = [f for f in filters if not is_trait(f.field)]
+    return traits.as_written(own) if own and traits is not None and traits.complete else own
 
 
 def begin_nearest(
@@ -48,7 +57,8 @@ def begin_nearest(
     if of_traits(filters):
         found = nearest(store, collection, traits, vectors, k, filters, timeout_s=timeout_s)
         return lambda: found
-    return store.begin_search(collection, vectors, k, filters=filters, timeout_s=timeout_s)
+    own = stored(traits, filters)
+    return store.begin_search(collection, vectors, k, filters=own, timeout_s=timeout_s)
 
 
 def nearest(
@@ -67,12 +77,12 @@ def nearest(
     not read.
     """
     on_traits = of_traits(filters)
-    stored = [f for f in filters if f not in on_traits]
+    columns = stored(traits, filters)
     end = time.monotonic() + timeout_s
 
     def search(asked: int, only: Sequence[str] | None = None) -> list[list[IndexHit]]:
         left_s = max(0.05, end - time.monotonic())
-        return store.search(collection, vectors, asked, filters=stored, only=only, timeout_s=left_s)
+        return store.search(collection, vectors, asked, filters=columns, only=only, timeout_s=left_s)
 
     if not on_traits:
         return search(k)
@@ -80,7 +90,7 @@ def nearest(
     meeting = traits.count(filters)
     if not meeting:
         return [[] for _ in vectors]
-    asked = math.ceil(SPARE * k * traits.count(stored) / meeting)
+    asked = math.ceil(SPARE * k * traits.count(columns) / meeting)
     if meeting <= min(NAMED, PER_HIT * (asked - k)):
         return search(k, traits.meeting(filters))
     while asked <= MOST:

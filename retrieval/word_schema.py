@@ -11,7 +11,7 @@ from tantivy import Occur, Query
 
 from retrieval.characters import LEADING, NgramCounts
 from retrieval.document import description_of, document_text
-from retrieval.filters import Condition, above, parsed
+from retrieval.filters import TEXTS, Condition, forms, parsed
 from retrieval.identifiers import identifiers_of, spellings
 from retrieval.rows import PATH_SEPARATOR
 from retrieval.traits import NO_TRAITS, Traits
@@ -117,10 +117,9 @@ def tantivy_document(
     made.add_text("product_id", document.product_id)
     for term in {t for name in (document.product_id, *document.identifiers) for t in spellings(name)}:
         made.add_text("identifier", term)
-    made.add_text("brand", document.brand)
-    made.add_text("availability", document.availability)
-    for category in (*above(document.category), document.category):  # a category holds for all below it
-        made.add_text("category", category)
+    for name in TEXTS:
+        for form in forms(name, getattr(document, name)):
+            made.add_text(name, form)
     if document.price is not None:
         made.add_float("price", document.price)
     _add_traits(made, document.traits)

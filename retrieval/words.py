@@ -19,7 +19,9 @@ from tantivy import Occur, Query
 
 from retrieval.characters import LEADING, Characters, NgramCounts, ngram_counts
 from retrieval.coverage import Coverage, Wanted
+from retrieval.filters import TEXTS
 from retrieval.identifiers import spellings
+from retrieval.spellings import Spellings
 from retrieval.word_schema import (
     SCHEMA,
     Entered,
@@ -115,6 +117,7 @@ class WordIndex:
         self._ids: dict[int, str] = {}
         self._left: deque[tuple[float, list[int]]] = deque()
         self._next = 0
+        self.spellings = Spellings()
         self.characters = Characters(self._texts)
         self.coverage = Coverage(self._texts, lambda text: words_of(text, language))
 
@@ -165,6 +168,8 @@ class WordIndex:
                 text, description = _spaced(document.text), _spaced(document.description)
                 self._writer.add_document(tantivy_document(document, self._next, text, description, grams))
                 put[product_id] = self._next, document.version
+                for name in TEXTS:
+                    self.spellings.see(name, getattr(document, name))
             self._ids |= {number: product_id for product_id, (number, _) in put.items()}
             self._writer.commit()
             self._index.reload()

@@ -55,6 +55,17 @@ def test_values_are_counted_in_any_spelling_and_shown_in_the_usual_one():
     assert all(f.others == 0 for f in found)
 
 
+def test_brands_and_categories_are_one_in_any_case():
+    hits = [
+        hit(0, brand="Acme", category="Shoes > Run"),
+        hit(1, brand="ACME", category="shoes"),
+        hit(2, brand="Acme"),
+    ]
+    found = facets(["brand", "category"], hits, {})
+    assert [counted(f) for f in found] == [[("Acme", 3)], [("Shoes", 2), ("Shoes > Run", 1)]]
+    assert ids(one_per_group(hits, "brand", {})) == "0"
+
+
 def test_fields_of_every_product_are_counted_and_a_category_counts_for_those_above_it():
     found = facets(["brand", "category", "price", "availability", "group_id", "brand"], HITS, TRAITS)
     assert [counted(f) for f in found] == [

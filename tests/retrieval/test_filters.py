@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.filters import FilterError, expression, literal
+from retrieval import spellings
+from retrieval.filters import FilterError, as_written, expression, literal, meets, parsed
+from retrieval.spellings import Spellings
 from schemas.search import Filter
 from schemas.text import clean_text
 
@@ -86,3 +88,52 @@ def test_a_shop_finds_a_brand_and_a_category_by_the_very_text_it_sent(sent: str)
 
 def test_an_id_is_asked_for_as_it_is():
     assert one("product_id", "a&amp;b") == '(product_id == "a&amp;b")'
+
+
+def test_a_brand_a_category_and_an_availability_are_compared_in_any_case():
+    fields = {"brand": "SONY", "category": "Audio > Head Phones", "availability": "In Stock"}
+    for field, value in (
+        ("brand", "Sony"),
+        ("category", "AUDIO"),
+        ("category", "audio > head\u00a0phones"),
+        ("availability", "in stock"),
+    ):
+        assert meets(parsed([Filter(field=field, value=value)]), "p", fields)
+        assert meets(parsed([Filter(field=field, op="in", value=["x", value])]), "p", fields)
+        assert not meets(parsed([Filter(field=field, op="ne", value=value)]), "p", fields)
+    assert not meets(parsed([Filter(field="product_id", value="P")]), "p", fields), "an id is as it is"
+
+
+def test_the_index_is_asked_for_every_spelling_that_the_catalogue_has():
+    known = Spellings()
+    for text in ("Sony", "SONY", "sony", "Bose"):
+        known.see("brand", text)
+    known.see("category", "Audio > Small")
+    known.see("category", "AUDIO")
+
+    def asked(field: str, value: object, op: str = "eq") -> str:
+        filters = [Filter.model_validate({"field": field, "op": op, "value": value})]
+        return expression(as_written(filters, known.of))
+
+    assert asked("brand", "sOnY") == '(brand in ["Sony", "SONY", "sony"])'
+    assert asked("brand", "BOSE") == '(brand == "Bose")'
+    assert asked("brand", ["bose", "Unknown"], "in") == '(brand in ["Bose", "Unknown"])'
+    every = ("Sony", "SONY", "sony")
+    assert asked("brand", "sony", "ne") == " and ".join(f'(not (brand == "{text}"))' for text in every)
+    assert (
+        asked("category", "audio")
+        == f"({one('category', 'Audio')[1:-1]} or {one('category', 'AUDIO')[1:-1]})"
+    )
+    assert asked("category", "audio > small") == one("category", "Audio > Small")
+    assert asked("brand", True, "exists") == one("brand", True, "exists")
+    assert asked("product_id", "sony") == '(product_id == "sony")'
+    assert asked("price", 5, "lt") == one("price", 5, "lt")
+
+
+def test_spellings_are_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(spellings, "MOST_FORMS", 2)
+    monkeypatch.setattr(spellings, "MOST_SPELLINGS", 2)
+    known = Spellings()
+    for text in ("ab", "Ab", "aB", "cd", "ef", "CD"):
+        known.see("brand", text)
+    assert [known.of("brand", form) for form in ("ab", "cd", "ef")] == [("ab", "Ab"), ("cd", "CD"), ()]

@@ -73,6 +73,12 @@ CASES = {
         Filter(field="attributes.colour", op="in", value=["blue", "RED"]),
         Filter(field="price", op="lt", value=600.0),
     ],
+    "a column in another case": [
+        Filter(field="brand", op="in", value=["sOnY", "nobody's"]),
+        Filter(field="attributes.colour", op="ne", value="blue"),
+    ],
+    "a column in another case alone": [Filter(field="brand", value="SONY")],
+    "all but a column in another case": [Filter(field="brand", op="ne", value="SONY")],
     "nobody": [Filter(field="attributes.colour", value="pink")],
 }
 

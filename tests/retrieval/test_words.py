@@ -132,9 +132,9 @@ FILTERED = [
 @pytest.mark.parametrize(
     ("field", "op", "value", "found"),
     [
-        ("brand", "eq", "Nike", "a"),
-        ("brand", "ne", "Nike", "bcd"),
-        ("brand", "in", ["Nike", "nike"], "ad"),
+        ("brand", "eq", "Nike", "ad"),
+        ("brand", "ne", "NIKE", "bc"),
+        ("brand", "in", ["nike", "x"], "ad"),
         ("category", "eq", "Shoes", "abc"),
         ("category", "eq", "Shoes > Run", "a"),
         ("category", "ne", "Shoes > Run", "bcd"),
@@ -164,7 +164,7 @@ def test_conditions_mean_what_they_mean_in_milvus(field, op, value, found):
 def test_conditions_are_joined_by_and_and_a_senseless_one_is_refused():
     words = WordIndex("english")
     words.change(FILTERED)
-    both = [Filter(field="brand", op="ne", value="Nike"), Filter(field="price", op="lt", value=15)]
+    both = [Filter(field="category", op="ne", value="Shoes"), Filter(field="price", op="lt", value=15)]
     assert list(words.best("shoe", 10, both)) == ["d"]
     with pytest.raises(FilterError):
         words.best("shoe", 10, [Filter(field="brand", op="lt", value="x")])
