@@ -56,6 +56,7 @@ WRONG_RELEASE_HITS = Counter(
 )
 # Of a collection so much may be missing in the words: deletions that the index has not seen yet
 LACKING_SHARE, LACKING = 0.5, 20
+WARM_BATCH = 16  # queries: who serves meanwhile needs the processor, too
 
 
 _LEFT_OUT = (StoreError, ValueError, LookupError, RuntimeError)  # of tantivy and numpy too
@@ -348,9 +349,11 @@ class LoadedRelease:
             search_ms=(time.perf_counter() - embedded) * 1000,
         )
 
-    def warm(self, queries: Sequence[str]) -> None:
-        """Run queries singly, so that the first real ones find everything in memory."""
-        for query in queries:
+    def warm(self, queries: Sequence[str], searched: int) -> None:
+        """Encode queries, and search so many of them singly: the first real ones find all in memory."""
+        for start in range(0, len(queries), WARM_BATCH):
+            self.embed(queries[start : start + WARM_BATCH])
+        for query in queries[:searched]:
             self.search([query])
 
     def hold_rows(self, ended: Callable[[], bool]) -> None:

@@ -715,7 +715,12 @@ class SearcherSettings(Settings):
         description="Products of a collection whose rows are held, so that a search by more than the cosine "
         "need not read them, some 3 kB each. A catalogue of no more is read as a whole once it is served.",
     )
-    warm_queries: int = Field(8, ge=0, description="Queries run on a new generation before it serves.")
+    warm_queries: int = Field(
+        8,
+        ge=0,
+        description="Queries that are searched on a new generation before it serves; those asked "
+        "lately are encoded, too.",
+    )
     shadow_requests: int = Field(
         50,
         ge=0,

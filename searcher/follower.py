@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 UNLOADABLE = (ReleaseError, ModelError, EncodingError, StoreError, OSError)
 RETRY_S = 2.0
 LONGEST_RETRY_S = 30.0
+HOLD_S = 3.0
 
 
 class Follower:
@@ -88,7 +89,7 @@ class Follower:
                 while not stopping.is_set():
                     if releases.pointer is not None and self._due(releases.pointer):
                         before = self._live.current
-                        await self._adopt(releases.pointer)
+                        await self._adopt(releases.pointer, over)
                         if (live := self._live.current) is not None and live is not before:
                             tasks.create_task(asyncio.to_thread(live.hold_rows, over.is_set))
                     take_pointers(releases, await reader.poll(timeout_ms=100))
@@ -127,12 +128,13 @@ class Follower:
         rested = failed is not wanted or time.monotonic() >= at + self._retry_s
         return rested and self.served is not wanted
 
-    async def _adopt(self, pointer: LivePointer) -> None:
+    async def _adopt(self, pointer: LivePointer, over: threading.Event) -> None:
         started = time.monotonic()
         self._wanted = pointer
         self._moved.set()
         try:
             release = await self._releases.opened(pointer.live, self._executor)
+            await self._hold_rows(pointer, release, over)
             await self._ask_in_shadow(pointer, release)
         except (*UNLOADABLE, ShadowError) as error:
             await self._serve_on(pointer, error)
@@ -162,6 +164,16 @@ class Follower:
             after_s=time.monotonic() - started,
         )
         self._moved.set()
+
+    async def _hold_rows(self, pointer: LivePointer, release: LoadedRelease, over: threading.Event) -> None:
+        """Read rows before it serves, for ``HOLD_S`` at most; a rollback waits for nothing."""
+        live = self._live.current
+        if live is None or live is release or pointer.cause == "rollback":
+            return
+        end = time.monotonic() + HOLD_S
+        await asyncio.get_running_loop().run_in_executor(
+            self._executor, release.hold_rows, lambda: over.is_set() or time.monotonic() > end
+        )
 
     async def _ask_in_shadow(self, pointer: LivePointer, release: LoadedRelease) -> None:
         """Refuse a generation that answers the last requests worse than the live one.

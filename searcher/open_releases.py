@@ -103,5 +103,6 @@ class OpenReleases:
             remembered=self._settings.remembered_queries,
             rows=rows or rows_of(release, self._store, self._settings.remembered_rows),
         )
-        loaded.warm(self._recent.sample(self._settings.warm_queries))
+        searched = self._settings.warm_queries
+        loaded.warm(self._recent.sample(self._settings.remembered_queries or searched), searched)
         return loaded

@@ -21,6 +21,7 @@ from retrieval.live import Live
 from retrieval.model_folder import resolve_model
 from schemas.connections import MilvusConnection
 from schemas.releases import LivePointer, Promotion, Release
+from schemas.search import SearchRequest
 from schemas.settings import SearcherSettings
 from searcher.catalog_words import CatalogWords
 from searcher.recent import Recent
@@ -70,6 +71,7 @@ class Following:
     settings: SearcherSettings
     store: SlowStore
     follower: "Follower"
+    recent: Recent
     sequence: int = 0
 
     async def publish(self, live: Release, previous: Release | None = None, **fields: object) -> None:
@@ -96,10 +98,11 @@ async def following(environ: dict[str, str]) -> AsyncIterator[Following]:
     stopping = asyncio.Event()
     with SlowStore(settings) as store, ThreadPoolExecutor(1) as loading:
         words = CatalogWords(settings)
-        follower = Follower(settings, Live(), store, Recent(), words, Health(), loading, lambda: None)
+        recent = Recent()
+        follower = Follower(settings, Live(), store, recent, words, Health(), loading, lambda: None)
         tasks = [asyncio.create_task(task.follow(stopping)) for task in (words, follower)]
         try:
-            yield Following(settings, store, follower)
+            yield Following(settings, store, follower, recent)
         finally:
             store.go.set()
             stopping.set()
@@ -155,3 +158,35 @@ async def test_no_pointer_waits_while_something_is_opened_that_does_not_serve(
         assert it.follower.rivals() is None
         it.store.go.set()
         await until(lambda: it.follower.rivals() is not None, "what served before is not open in the end")
+
+
+async def test_what_was_asked_lately_is_encoded_and_rows_are_read_before_a_generation_serves(
+    settings_env: Callable[..., dict[str, str]], releases: list[Release], monkeypatch: pytest.MonkeyPatch
+):
+    """So the first searches of a new generation take no longer; who serves first waits for none."""
+    from retrieval.query_vectors import MISSES  # noqa: PLC0415 (it loads torch)
+    from retrieval.release import LoadedRelease  # noqa: PLC0415 (as above)
+
+    first, second, _ = releases
+    served_then: dict[int, int | None] = {}
+    async with following(settings_env()) as it:
+
+        def hold_rows(release: LoadedRelease, _: Callable[[], bool]) -> None:
+            current = it.follower._live.current
+            served_then.setdefault(release.generation, current.generation if current else None)
+
+        monkeypatch.setattr(LoadedRelease, "hold_rows", hold_rows)
+        await it.publish(first)
+        await it.serves(1)
+        asked = [f"a query of number {number}" for number in range(60)]
+        for number, query in enumerate(asked):
+            it.recent.add(SearchRequest(request_id=f"r{number}", user_query=query))
+        await it.publish(second, first, cause="promote")
+        await it.serves(2)
+        await until(lambda: served_then.keys() == {1, 2}, "rows are not read")
+        live = it.follower._live.current
+        assert live is not None
+        assert served_then == {1: 1, 2: 1}
+        before = MISSES._value.get()
+        live.embed(asked)
+        assert MISSES._value.get() == before
