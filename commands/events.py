@@ -8,6 +8,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+from commands.support.meter import metered
 from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
 from inbound.producer_reading import read_producers
 from schemas.producers import ProducerDay
@@ -24,7 +25,10 @@ def events(*, days: int, most: int, data_dir: Path | None, as_json: bool) -> Non
         rules = StreamSettings.load(dict(os.environ) | settings.environ())
     except SettingsError as error:
         stop(str(error), code=MISUSED)
-    found = asyncio.run(read_producers(rules, most=most, days=timedelta(days=days)))
+    with metered("reading what producers sent", "records") as meter:
+        found = asyncio.run(
+            read_producers(rules, most=most, days=timedelta(days=days), on_read=meter.advance)
+        )
     if as_json:
         show_json(found.model_dump(mode="json"))
         return

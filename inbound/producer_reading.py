@@ -1,6 +1,7 @@
 """The newest records that producers have sent, read into a tally."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,25 +20,35 @@ class _Read:
     oldest_ms: float = float("inf")
 
 
-async def read_producers(rules: StreamSettings, *, most: int, days: timedelta) -> ProducersFound:
+async def read_producers(
+    rules: StreamSettings, *, most: int, days: timedelta, on_read: Callable[[], object] = lambda: None
+) -> ProducersFound:
     """Read at most about ``most`` records of each topic, of the newest ``days`` by Kafka's time of them.
 
-    Raises ``LookupError`` when a topic does not exist.
+    ``on_read`` is called after each record. Raises ``LookupError`` when a topic does not exist.
     """
     now = datetime.now(UTC)
     since_ms = (now - days).timestamp() * 1000
     windows = JoinWindows(click=rules.click_window, purchase=rules.purchase_window)
     tally = ProducerTally(rules.topic_prefix, windows, max_bytes=rules.max_record_bytes)
-    read = {topic: await _into(tally, rules, topic, most, since_ms) for topic in tally.topics}
+    read = {topic: await _into(tally, rules, topic, most, since_ms, on_read) for topic in tally.topics}
     searches = read[tally.topics[0]]
     every_search = searches.records < most and searches.oldest_ms >= since_ms
     return await asyncio.to_thread(tally.found, now, every_search=every_search)
 
 
-async def _into(tally: ProducerTally, rules: StreamSettings, topic: str, most: int, since_ms: float) -> _Read:
+async def _into(
+    tally: ProducerTally,
+    rules: StreamSettings,
+    topic: str,
+    most: int,
+    since_ms: float,
+    on_read: Callable[[], object],
+) -> _Read:
     read = _Read()
     async for record in last_records(rules, [topic], most=most, enough=lambda: read.oldest_ms < since_ms):
         read.records += 1
+        on_read()
         read.oldest_ms = min(read.oldest_ms, record.timestamp_ms)
         if record.timestamp_ms >= since_ms:
             tally.take(record)

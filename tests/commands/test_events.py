@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from broker.dead_letters import dead_letter
 from broker.producing import open_producer
 from broker.records import Record
+from inbound.producer_reading import read_producers
 from schemas.rejections import Reason, Rejection
+from schemas.settings import StreamSettings
 from tests.api.api_process import ApiProcess
 from tests.processes import run_cli, run_verb
 
@@ -35,6 +37,10 @@ async def test_producers_are_told_with_a_sample_of_each_fault(settings_env: Call
             await producer.send(
                 dead_letter(refused, Rejection(reason=Reason.UNKNOWN_PRODUCT), stage="intake")
             )
+
+        rules, seen = StreamSettings.load(settings_env(partitions=2)), list[int]()
+        found = await read_producers(rules, most=100, days=timedelta(days=1), on_read=lambda: seen.append(1))
+        assert len(seen) == found.records == 4, "progress is told of each"
 
         (one,) = run_verb(api.settings, "doctor", "events")["producers"]
         assert (one["producer"], one["joined"], one["stale"], one["join_rate"]) == ("shop", 1, 1, 0.5)
