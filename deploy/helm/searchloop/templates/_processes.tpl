@@ -6,7 +6,7 @@ pictures: {kind: Deployment, command: [python, -m, stream, --only, pictures], ta
 indexer: {kind: Deployment, command: [python, -m, indexer], talksTo: [kafka, milvus, store]}
 trainer: {kind: StatefulSet, command: [python, -m, trainer], talksTo: [kafka, store]}
 searcher: {kind: Deployment, command: [python, -m, searcher], talksTo: [kafka, milvus, store]}
-api: {kind: Deployment, command: [python, -m, api], talksTo: [kafka]}
+api: {kind: Deployment, command: [python, -m, api], talksTo: [kafka, store]}
 {{- end }}
 
 {{- define "searchloop.name" -}}
