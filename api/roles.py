@@ -59,6 +59,7 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
             "",
             "/live",
             "/search",
+            "/pictures/{preparation}/{begin}/{sha256}",
             "/runs",
             "/runs/{run_id}",
             "/releases",

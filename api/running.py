@@ -7,9 +7,11 @@ import structlog
 
 from api.application import application
 from api.bodies import Capacity
-from api.console.console_routes import Console, console_routes
+from api.console.console_frame import Console
+from api.console.console_routes import console_routes
 from api.console.gauges import TopicGauges
 from api.console.judge_pages import JudgeDesk, judge_pages
+from api.console.picture_routes import picture_routes
 from api.console.producer_pages import producer_pages
 from api.console.query_pages import query_pages
 from api.console.search_page import ConsoleSearch
@@ -18,6 +20,7 @@ from api.front_door import FrontDoor
 from api.judgment_routes import judgment_routes
 from api.kept_letters import Letters
 from api.keyring import Keyring
+from api.known_pictures import KnownPictures
 from api.lasting import LastingProducer
 from api.letter_routes import Replaying, letter_routes
 from api.listening import address_of, is_loopback, listen, web_server
@@ -37,6 +40,7 @@ from api.tls import ServerCertificate
 from broker.foreign import facts_of
 from broker.reading import Reader, open_reader
 from broker.requesting import Requester
+from media.pictures import stored_pictures
 from process.collector import open_spans
 from process.health import Health
 from schemas.bounds import API_HELD_BYTES
@@ -47,6 +51,8 @@ log = structlog.get_logger(__name__)
 
 # Changes that operators ask for at once; most wait for their effect.
 _CHANGES = 32
+# Pictures read from the store at once: a browser asks for six.
+_PICTURES = 32
 _WITHOUT_A_KEY = (
     "the API would listen on {host}, beyond this machine, and there is no key: make one with "
     "`searchloop keys create`, or set SEARCHLOOP_API_OPEN=true where something before it checks callers"
@@ -95,7 +101,8 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
             gauges = TopicGauges(settings)
             replaying = Replaying(letters, taking, Capacity(_CHANGES, API_HELD_BYTES))
             recent, producers = recent_queries(settings), recent_producers(settings)
-            search = ConsoleSearch(searching)
+            pictured = KnownPictures(settings)
+            search = ConsoleSearch(searching, pictured)
             routers = (
                 search_routes(searching),
                 record_routes(taking),
@@ -104,7 +111,8 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 letter_routes(replaying, answers),
                 judgment_routes(operating, answers),
                 query_routes(recent, producers, answers),
-                console_routes(Console(operating, replaying, gauges, search, stopping)),
+                console_routes(Console(operating, gauges, stopping), search, replaying),
+                picture_routes(stored_pictures(settings.artefact_address), Capacity(_PICTURES, 0)),
                 judge_pages(JudgeDesk(operating, recent, search)),
                 query_pages(recent, follower),
                 producer_pages(producers, follower),
@@ -118,6 +126,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 asyncio.create_task(writing.run()),
                 asyncio.create_task(requester.pump()),
                 asyncio.create_task(gauges.run()),
+                asyncio.create_task(pictured.run()),
                 asyncio.create_task(follow_letters(settings, letters)),
                 asyncio.create_task(follower.follow(state_reader, health)),
                 asyncio.create_task(_follow_keys(key_reader, keys, health)),

@@ -134,6 +134,7 @@ _ROWS: dict[str, _Row] = {
             EVENTS,
             CONTRIBUTIONS,
             PAIRS,
+            CATALOG,
             SKIPPED,
             *(dead_letters_of(topic) for topic in TOPICS if topic.dead_letters),
         ),

@@ -14,7 +14,7 @@ STATIC = {"console.css": "text/css", "console.js": "text/javascript", "judge.js"
 # A form's page must say where it comes from, or it is taken for another site's.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-    "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
 }
 SECTIONS: Sequence[tuple[str, str]] = (

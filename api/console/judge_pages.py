@@ -80,6 +80,7 @@ class JudgeDesk:
             done=sum(row.judged > 0 for row in rows),
             search_fault=None if told is None else told.fault or next((a.fault for a in told.answers), None),
             hits=hits,
+            pictures=told.pictures if told else {},
             following=following,
         )
 

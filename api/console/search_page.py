@@ -5,10 +5,11 @@ import base64
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api.bodies import HttpFault
 from api.console.side_by_side import DEPTH, NAMES, SHOWN, AnswerShown, side_by_side
+from api.known_pictures import KnownPictures
 from api.search_forms import request_of
 from api.searching import Searching
 from operations.conditions import ConditionError, condition
@@ -19,19 +20,24 @@ FACETS = ("brand", "category", "availability")
 
 @dataclass(frozen=True)
 class SearchTold:
-    """What came of a search: answers, what serves first, or why there is none; how it is asked elsewhere."""
+    """What came of a search: answers, what serves first, or why there is none; how it is asked elsewhere.
+
+    ``pictures``: the keys of prepared pictures of products in it, by product.
+    """
 
     answers: Sequence[AnswerShown]
     facets: Sequence[Facet]
     fault: str | None
     body: dict[str, object]
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
 
 class ConsoleSearch:
     """Asks over the request topic."""
 
-    def __init__(self, searching: Searching) -> None:
+    def __init__(self, searching: Searching, pictured: KnownPictures) -> None:
         self._searching = searching
+        self._pictured = pictured
 
     async def answer(self, asked: Mapping[str, str], picture: bytes = b"") -> SearchTold:
         """Return what comes of the fields of the form.
@@ -58,7 +64,9 @@ class ConsoleSearch:
         said = await asyncio.gather(*[self._ask(one) for one in good])
         answers = {ranking: response for ranking, (response, _) in zip(rankings, said, strict=True)}
         took_ms = {ranking: ms for ranking, (_, ms) in zip(rankings, said, strict=True)}
-        return SearchTold(side_by_side(answers, took_ms), answers[LIVE].facets, None, fields)
+        shown = side_by_side(answers, took_ms)
+        pictures = await self._pictured.of({one.hit.product_id for answer in shown for one in answer.hits})
+        return SearchTold(shown, answers[LIVE].facets, None, fields, pictures)
 
     async def _ask(self, request: SearchRequest) -> tuple[SearchResponse, float]:
         started = time.perf_counter()

@@ -7,15 +7,18 @@ from fastapi import FastAPI
 
 from api.application import application
 from api.bodies import Capacity
-from api.console.console_routes import Console, console_routes
+from api.console.console_frame import Console
+from api.console.console_routes import console_routes
 from api.console.gauges import TopicGauges
 from api.console.judge_pages import JudgeDesk, judge_pages
+from api.console.picture_routes import picture_routes
 from api.console.producer_pages import producer_pages
 from api.console.query_pages import query_pages
 from api.console.search_page import ConsoleSearch
 from api.following import StateFollower
 from api.judgment_routes import judgment_routes
 from api.kept_letters import Letters
+from api.known_pictures import KnownPictures
 from api.letter_routes import Replaying, letter_routes
 from api.operate_routes import operate_routes
 from api.operating import Operating
@@ -37,7 +40,7 @@ def whole_application() -> FastAPI:
     nothing = cast("Taking", None)
     operating = Operating(ApiSettings(), nothing, answers.follower, Capacity(1, 1))
     recent, producers = recent_queries(ApiSettings()), recent_producers(ApiSettings())
-    search = ConsoleSearch(cast("Searching", None))
+    search = ConsoleSearch(cast("Searching", None), KnownPictures(ApiSettings()))
     replaying = Replaying(Letters(""), nothing, Capacity(1, 1))
     return application(
         (
@@ -48,17 +51,12 @@ def whole_application() -> FastAPI:
             letter_routes(replaying, answers),
             judgment_routes(operating, answers),
             query_routes(recent, producers, answers),
+            picture_routes(lambda _: None, Capacity(1, 0)),
             judge_pages(JudgeDesk(operating, recent, search)),
             query_pages(recent, answers.follower),
             producer_pages(producers, answers.follower),
             console_routes(
-                Console(
-                    operating,
-                    replaying,
-                    TopicGauges(ApiSettings()),
-                    search,
-                    asyncio.Event(),
-                )
+                Console(operating, TopicGauges(ApiSettings()), asyncio.Event()), search, replaying
             ),
         )
     )

@@ -1,6 +1,7 @@
 """The console of a real API on a real broker: its pages as they come, and in a real browser."""
 
 import csv
+import json
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -37,13 +38,13 @@ PAGES = (
     f"/console/act/cancel?target={RUN}", "/console/act/abort", "/console/data", "/console/queries",
     "/console/producers", "/console/judge", "/console/judge?set=house",
 )  # fmt: skip
-TABLED = "/console", "/console/runs", f"/console/runs/{ENDED}", "/console/releases"
+TABLED = "/console", "/console/runs", f"/console/runs/{ENDED}", "/console/releases", "/console/producers"
 FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
 async def api(settings_env: Callable[..., dict[str, str]]) -> AsyncIterator[ApiProcess]:
-    """One that has something to show: a run that trains, one that failed, a generation and one before it."""
+    """One that has something to show: runs, one of them failed, two generations, and a producer's fault."""
     async with ApiProcess(settings_env(partitions=1)) as opened:
         score = Score(mean=0.5, ci_low=0.4, ci_high=0.6, n=9)
         failing = Check(name="gain over live", verdict="fail", reason="it ranks worse", delta=-0.03,
@@ -68,6 +69,11 @@ async def api(settings_env: Callable[..., dict[str, str]]) -> AsyncIterator[ApiP
             *((release_key(one.generation), one.to_json()) for one in releases),
             (b"main", pointer.to_json()),
         )
+        sent = {"timestamp": datetime.now(UTC).timestamp(), "client_id": "c", "application": "shop"}
+        stale = sent | {"action_name": "click", "object_id": "p1", "query_id": "gone"}
+        search = sent | {"query_id": "q1", "user_query": "mug"}
+        await opened.send("searches", (b"c", json.dumps(search).encode()))
+        await opened.send("interactions", (b"c", json.dumps(stale).encode()))
         opened.start()
         await opened.shows(lambda shown: shown.get("as_of"))
         yield opened
@@ -138,6 +144,10 @@ async def test_an_action_is_asked_once_with_who_and_why_and_its_end_is_shown(api
     assert (command.action, command.actor, command.reason, command.expected_generation, command.force) == (
         "rollback", "ann", "odd answers", 2, False,
     )  # fmt: skip
+    kept = (await api.call("GET", "/console/releases")).body.decode()
+    assert re.search(r"rollback</td>.*>ann</td>.*>odd answers</td>.*refused", kept), (
+        "who, why, what came of it"
+    )
 
     asked = await posted(
         api, "/console/act/train", actor="ann", command_id="t1", dry_run="yes", base="pristine"

@@ -1,0 +1,35 @@
+"""The address of the overview."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.console.console_frame import Console
+from api.console.overview import alarms, kind_of, last_run, searchers, stages
+from api.console.page_table import PageTable
+
+OVERVIEW = "/console"
+
+
+def overview_routes(router: APIRouter, console: Console) -> None:
+    """Add the page."""
+
+    @router.get(OVERVIEW)
+    async def console_overview(request: Request) -> Response:
+        console.gauges.watched()
+        state, now = console.state, datetime.now(UTC)
+        steps = stages(state, console.gauges, now)
+        return console.tabled(
+            request,
+            PageTable("loop", [asdict(step) for step in steps]),
+            "overview.html",
+            section=OVERVIEW,
+            stages=steps,
+            alarms=alarms(state, console.gauges, now),
+            pointer=state.releases.pointer,
+            kind=kind_of(state),
+            run=last_run(state),
+            searchers=searchers(state, now),
+        )
