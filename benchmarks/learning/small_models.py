@@ -5,6 +5,7 @@ sentence-transformers folders. Their weights are random, from a seed.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 import transformers
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize, Transformer
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 Kind = Literal["clip", "siglip"]
 _SPECIAL = ["[PAD]", "[UNK]", "[BOS]", "[EOS]"]
@@ -53,14 +54,28 @@ def _tokenizer(texts: Iterable[str], size: Size) -> Any:
     words = Tokenizer(models.WordPiece(unk_token=_SPECIAL[1]))
     words.normalizer = normalizers.BertNormalizer(lowercase=True)
     words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    words.train_from_iterator(
-        texts, trainers.WordPieceTrainer(vocab_size=size.words, special_tokens=_SPECIAL, show_progress=False)
-    )
+    vocabulary = _vocabulary(texts, words, size.words)
+    words.model = models.WordPiece(vocabulary, unk_token=_SPECIAL[1])
     words.post_processor = processors.TemplateProcessing(
         single="[BOS] $A [EOS]", special_tokens=[("[BOS]", 2), ("[EOS]", 3)]
     )
     names = dict(zip(("pad_token", "unk_token", "bos_token", "eos_token"), _SPECIAL, strict=True))
     return transformers.PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=size.tokens, **names)
+
+
+def _vocabulary(texts: Iterable[str], words: Tokenizer, most: int) -> dict[str, int]:
+    """Return the numbers of the most frequent words, and of every character, so that any word is read.
+
+    Ties by alphabet: the library's trainer of vocabularies gives another one in each process.
+    """
+    found: Counter[str] = Counter()
+    for text in texts:
+        spelt = words.normalizer.normalize_str(text)
+        found.update(word for word, _ in words.pre_tokenizer.pre_tokenize_str(spelt))
+    characters = sorted({character for word in found for character in word})
+    pieces = [*_SPECIAL, *characters, *(f"##{character}" for character in characters)]
+    frequent = sorted(found, key=lambda word: (-found[word], word))
+    return {piece: n for n, piece in enumerate(list(dict.fromkeys([*pieces, *frequent]))[:most])}
 
 
 def _towers(tokenizer: Any, size: Size) -> dict[str, dict[str, int]]:
