@@ -1,4 +1,4 @@
-"""Folders in the store by the digest of what they hold: models, memories, rankers, vectors.
+"""Folders in the store by the digest of what they hold: models, memories, snapshots, reports and others.
 
 A record names one as ``store:models/SHA256``, which is no path of any machine; each process asks for it under
 its own address. ``contents.json`` in it says which files there are, with their sizes and sha256. A folder is
@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.releases import Candidate, Ranking, Release
 
-Kind = Literal["models", "memories", "rankers", "vectors"]
+Kind = Literal["models", "memories", "rankers", "vectors", "snapshots", "reports"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+KINDS_OF_RUNS: Final[tuple[Kind, ...]] = ("snapshots", "reports")  # they tell of shoppers
 KIND_OF: Final[Mapping[str, Kind]] = {"memory": "memories", "ranker": "rankers"}  # of a ranking's parts
 SCHEME = "store:"
 CONTENTS = "contents.json"
@@ -116,6 +117,11 @@ def name_of(kind: Kind, digest: str) -> str:
 def is_stored(name: str) -> bool:
     """Say whether a name is one of the store, and not a path."""
     return _NAME.fullmatch(name) is not None
+
+
+def is_of(kind: Kind, name: str) -> bool:
+    """Say whether a name is that of a folder of the kind, and of no file in it."""
+    return is_stored(name) and key_of(name) == (f"{kind}/{name[-64:]}", "")
 
 
 def key_of(name: str) -> tuple[str, str]:

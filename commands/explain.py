@@ -12,9 +12,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from artefacts.folders import StoredFolderError
 from broker.dead_letters import reason_of
 from broker.group_lag import open_lag_reader
 from broker.records import Record
+from commands.support.kept_evidence import evidence_folder
 from commands.support.meter import metered
 from commands.support.retelling import Told
 from commands.support.serving_evidence import show_decision, show_moment
@@ -32,7 +34,7 @@ from schemas.stream_groups import intake_group
 from schemas.training import Decision
 from stream.shopper import Fence, Rules
 from trainer.evaluation.what_works import in_words
-from trainer.gate.rederivation import rederive
+from trainer.gate.rederivation import Rederived, rederive
 
 _PROBLEMS = TypeAdapter(list[Problem])
 
@@ -66,11 +68,7 @@ def explain(identifier: str | None, *, at: str | None, data_dir: Path | None, as
 
 
 def _show_decisions(settings: Settings, found: list[Decision], *, as_json: bool) -> None:
-    again = {
-        d.decision_id: rederive(d, settings.data_dir / "runs" / (d.run_id or ""))
-        for d in found
-        if d.decision_id == d.run_id
-    }
+    again = {d.decision_id: _rederived(d, settings) for d in found if d.decision_id == d.run_id}
     facts = {
         name: {
             "agrees": r.agrees,
@@ -104,6 +102,13 @@ def _show_decisions(settings: Settings, found: list[Decision], *, as_json: bool)
             out.print(text, highlight=False, soft_wrap=True)
     if any(r.differences for r in again.values()):
         raise SystemExit(1)
+
+
+def _rederived(decision: Decision, settings: Settings) -> Rederived:
+    try:
+        return rederive(decision, evidence_folder(decision, settings))
+    except StoredFolderError as error:
+        return Rederived(refused=str(error))
 
 
 async def explain_event(

@@ -149,6 +149,7 @@ def later(*, waited: bool = True) -> dict[str, str]:
             f"by the refresh that {'was asked for' if waited else 'follows when its pairs have changed'}; "
             "those of older runs with their folders"
         ),
+        "snapshots and reports in the store": "by that refresh; copies in a cache with `--files-only` there",
         "models": "never trained anew for it; the next one from the pretrained model knows nothing of it",
     }
 

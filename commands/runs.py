@@ -4,13 +4,13 @@ import asyncio
 from datetime import datetime
 from pathlib import Path
 
+from commands.support.kept_evidence import report_page
 from commands.support.serving_evidence import asked_moment, part_gains_as_json, show_part_gains
 from commands.support.session import find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_decisions, read_runs
 from operations.moments import runs_at
 from schemas.settings import Settings
 from schemas.training import Score, TrainingRun
-from trainer.run.folder import REPORT
 
 
 def runs(run_id: str | None, *, at: str | None, data_dir: Path | None, as_json: bool) -> None:
@@ -25,14 +25,15 @@ def runs(run_id: str | None, *, at: str | None, data_dir: Path | None, as_json: 
         found = [r for r in found if r.run_id == run_id]
         if not found:
             stop(f"no run {run_id!r}; `searchloop runs` lists them")
-    pages = {r.run_id: settings.data_dir.absolute() / "runs" / r.run_id / REPORT for r in found}
+    # Of one run also from the store; of all of them only what is on this machine is looked at
+    page = report_page(found[0], settings) if run_id is not None else None
     gains = {} if run_id is None else asyncio.run(_part_gains(settings, run_id))
     if as_json:
         own = {} if run_id is None else part_gains_as_json(gains)
         show_json(
             [
                 r.model_dump(mode="json")
-                | {"report": str(pages[r.run_id]) if pages[r.run_id].is_file() else None}
+                | ({} if run_id is None else {"page": str(page) if page else None})
                 | own
                 for r in found
             ]
@@ -52,8 +53,8 @@ def runs(run_id: str | None, *, at: str | None, data_dir: Path | None, as_json: 
     ]
     table("training runs", ["run", "kind", "state", "verdict", "pairs", "generation", "detail"], rows)
     show_part_gains(gains)
-    if run_id is not None and pages[run_id].is_file():
-        out.print(f"report: {pages[run_id]}", highlight=False, soft_wrap=True)
+    if page is not None:
+        out.print(f"report: {page}", highlight=False, soft_wrap=True)
 
 
 async def _part_gains(settings: Settings, run_id: str) -> dict[str, dict[str, Score]]:

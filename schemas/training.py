@@ -87,7 +87,7 @@ class TrainingRun(Fact):
 
     A dry run that passes ends as ``skipped`` with its verdict; ``passed`` candidates go on to ``deploying``
     and end as ``deployed`` once the indexer has published ``generation``. A refresh is a run of its own
-    ``kind``, told of where somebody asked for it.
+    ``kind``, told of where somebody asked for it. ``snapshot`` and ``report`` are those of its decision.
     """
 
     run_id: str
@@ -106,6 +106,8 @@ class TrainingRun(Fact):
     verdict: Literal["pass", "fail", "inconclusive"] | None = None
     generation: int | None = None
     duration_s: float | None = None
+    snapshot: str | None = None
+    report: str | None = None
     error: RunError | None = None
 
 
@@ -147,9 +149,11 @@ class Decision(Fact):
     ``part_gains`` maps each part of the candidate's score, and ``training``, to segment (all, repeated,
     unseen) to what nDCG@10 loses without it.
     ``evidence`` maps the files of the run that it rests on to their sha256, ``limits`` are the gate's
-    thresholds: with both it can be derived again. ``tries``: how many candidates, this one included, have
-    been judged against the same live generation. ``candidate_ranking`` is how the candidate was measured, and
-    would be served. ``kind`` is that of the candidate.
+    thresholds: with both it can be derived again. ``snapshot`` names the folder of the store with these files
+    (``store:snapshots/SHA256``), ``report`` that with the page for people; both may be gone. ``tries``: how
+    many candidates, this one included, have been judged against the same live generation.
+    ``candidate_ranking`` is how the candidate was measured, and would be served. ``kind`` is that of the
+    candidate.
     """
 
     decision_id: str
@@ -162,6 +166,8 @@ class Decision(Fact):
     part_gains: dict[str, dict[str, Score]] = {}
     examples: list[dict[str, str | list[str]]] = []
     snapshot_sha256: str | None = None
+    snapshot: str | None = None
+    report: str | None = None
     candidate_sha256: str | None = None
     candidate_ranking: Ranking = Ranking()
     evidence: dict[str, str] = {}

@@ -1,10 +1,15 @@
-"""Put what a candidate is made of into the store, from where every process fetches it."""
+"""Put what a candidate is made of, and what its verdict rests on, into the store: others fetch it there."""
 
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from artefacts.folders import KIND_OF, StoredFolders, name_of
+from artefacts.folders import KIND_OF, StoredFolders, key_of, name_of
 from schemas.releases import Ranking
 from schemas.training import Decision
+from trainer.run.folder import REPORT, RunFolder
 
 VECTORS = "vectors.npz"  # in a folder of their own, by the model that they are of
 
@@ -24,3 +29,38 @@ def keep_artefacts(ranking: Ranking, folder: Path, store: StoredFolders) -> None
 def vectors_name(model_sha256: str) -> str:
     """Return the name of the catalogue's vectors by a model."""
     return f"{name_of('vectors', model_sha256)}/{VECTORS}"
+
+
+def evidence_names(evidence: Mapping[str, str], page: bytes) -> dict[str, str]:
+    """Return the names, by field of the decision, of what a verdict rests on and of the page about it.
+
+    ``evidence``: the sha256 of each file.
+    """
+    files = "\n".join(f"{name} {digest}" for name, digest in sorted(evidence.items())).encode()
+    return {
+        "snapshot": name_of("snapshots", hashlib.sha256(files).hexdigest()),
+        "report": name_of("reports", hashlib.sha256(page).hexdigest()),
+    }
+
+
+def keep_evidence(run: RunFolder, decision: Decision, store: StoredFolders) -> None:
+    """Put the files that a decision names as its evidence, and its page; other files of the run stay there.
+
+    Models, vectors and what was trained on are not among them. May be repeated.
+    """
+    if decision.snapshot is None or decision.report is None:
+        return  # decided by an earlier version
+    chosen = run.fresh("evidence")
+    for name in decision.evidence:
+        (chosen / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(run.path / name, chosen / name)
+        except OSError:  # a file system without links
+            shutil.copyfile(run.path / name, chosen / name)
+    store.put("snapshots", _digest_of(decision.snapshot), chosen)
+    store.put("reports", _digest_of(decision.report), run.path / REPORT)
+    run.absent("evidence")
+
+
+def _digest_of(name: str) -> str:
+    return key_of(name)[0].split("/")[1]

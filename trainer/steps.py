@@ -35,7 +35,14 @@ from trainer.gate.case import PINS, Case
 from trainer.gate.decision import build_decision
 from trainer.gate.past import Past, look_back
 from trainer.gate.pinned import PinError, read_pins
-from trainer.keeping import VECTORS, is_good, keep_artefacts, vectors_name
+from trainer.keeping import (
+    VECTORS,
+    evidence_names,
+    is_good,
+    keep_artefacts,
+    keep_evidence,
+    vectors_name,
+)
 from trainer.learning.plan import Lineage, Training, lineage_of, plan
 from trainer.learning.training_data import TrainingData
 from trainer.learning.training_progress import TrainingError, TrainingStep
@@ -194,17 +201,19 @@ def decide(run: RunFolder, request: Request, manifest: Manifest) -> Decision:
         risen=risen,
     )
     write_durably(run.path / REPORT, page.encode())
-    return decision
+    return decision.model_copy(update=evidence_names(decision.evidence, page.encode()))
 
 
 def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decision: Decision) -> RunOutcome:
-    """Publish the decision and carry it out."""
+    """Keep what the decision rests on, publish it and carry it out."""
     artefact = evaluation.artefacts.get("candidate")
     vectors = run.path / "evaluation" / VECTORS
     sha256 = evaluation.fingerprints.get("candidate", "")
+    store = folders_of(request.settings)
+    run.report(RunState.EVALUATING, 0.96, "putting snapshot and report into the store")
+    keep_evidence(run, decision, store)
     if is_good(decision) and not request.dry_run:
         run.report(RunState.EVALUATING, 0.96, "putting the model into the store")
-        store = folders_of(request.settings)
         store.put("models", sha256, run.path / "model")
         keep_artefacts(decision.candidate_ranking, run.path, store)
         if vectors.is_file():

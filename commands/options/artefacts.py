@@ -10,12 +10,12 @@ DryRun = Annotated[bool, typer.Option(help="Say what would be removed, and remov
 
 
 def list_folders(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """List the models, vectors, memories and rankers in the store, and the generations that need them."""
+    """List the folders of the store, and the generations and runs that need them."""
 
 
 def gc(dry_run: DryRun = False, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Remove what no generation needs.
+    """Remove what no generation and no kept run needs.
 
-    The trainer does so by itself. What stands is kept, the models of the five newest generations before, and
-    what was put there within the last three hours.
+    The trainer does so by itself. What stands is kept, the models of the five newest generations before,
+    snapshots and reports of the ten newest runs, and what was put there within the last three hours.
     """

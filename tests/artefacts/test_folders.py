@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from artefacts import remote_folders
-from artefacts.collecting import EARLIER, collect, forget, needed
+from artefacts.collecting import EARLIER, KEPT_RUNS, collect, evidence_of, forget, needed
 from artefacts.folders import (
     AGE,
     CONTENTS,
@@ -32,6 +32,7 @@ from indexer.refresh_proof import gone
 from retrieval.model_folder import ModelError, resolve_model
 from schemas.releases import Candidate, DeploymentCommand, Ranking, Release, ReleaseState
 from schemas.settings import SettingsError
+from schemas.training import TrainingRun
 
 DIGEST, OTHER = "ab" * 32, "cd" * 32
 FILES = {"model.safetensors": b"weights" * 1000, "1_Pooling/config.json": b"{}", "empty.txt": b""}
@@ -99,7 +100,7 @@ def test_what_is_put_twice_is_there_once(store, tmp_path):
     assert read(store.local(name_of("models", DIGEST))) == FILES
 
 
-@pytest.mark.parametrize("name", ["models", "memories", "rankers", "vectors"])
+@pytest.mark.parametrize("name", KINDS)
 def test_what_nobody_put_is_told_by_name(store, name):
     with pytest.raises(StoredFolderError, match=f"{name}/{DIGEST[:8]}"):
         store.local(name_of(name, DIGEST))
@@ -269,14 +270,43 @@ def test_what_is_needed_or_new_stays(store, tmp_path):
         store.put("models", digest, a_folder(tmp_path / digest))
     now = datetime.now(UTC)
     releases = [a_release(1, ReleaseState.RELEASED)]
-    assert collect(store, releases, now=now) == []  # the other one may be about to be named
-    assert collect(store, [], now=now + AGE + SOON) == []  # nothing is known
-    assert collect(store, releases, now=now + AGE + SOON) == [name_of("models", OTHER)]
+    assert collect(store, releases, [], now=now) == []  # the other one may be about to be named
+    assert collect(store, [], [], now=now + AGE + SOON) == []  # nothing is known
+    assert collect(store, releases, [], now=now + AGE + SOON) == [name_of("models", OTHER)]
     assert read(store.local(name_of("models", DIGEST))) == FILES
     with pytest.raises(StoredFolderError):
         store.local(name_of("models", OTHER)) if not isinstance(store, RemoteFolders) else store._fetch(
             name_of("models", OTHER), f"models/{OTHER}", tmp_path / "again"
         )
+
+
+def a_run(number: int, **fields: object) -> TrainingRun:
+    named = {
+        "snapshot": name_of("snapshots", f"{number:064x}"),
+        "report": name_of("reports", f"{number:064x}"),
+    }
+    return TrainingRun.model_validate(
+        {"run_id": f"2026-{number:03d}", "state": "deployed", **named, **fields}
+    )
+
+
+def test_snapshots_and_reports_stay_for_the_newest_runs_and_for_what_stands() -> None:
+    runs = [a_run(n) for n in range(30)]
+    standing = a_release(1, ReleaseState.RETIRED, run_id="2026-003")
+    gone = a_release(2, ReleaseState.FAILED, run_id="2026-004")
+    kept = {
+        name_of(kind, f"{n:064x}")
+        for kind in ("snapshots", "reports")
+        for n in (3, *range(30 - KEPT_RUNS, 30))
+    }
+    assert needed([standing, gone], runs) == kept | {standing.model}
+
+
+def test_a_run_that_names_what_is_not_its_own_keeps_nothing() -> None:
+    model, path = name_of("models", OTHER), "/etc"
+    forged = a_run(1, snapshot=model, report=path)
+    assert evidence_of(forged) == set()
+    assert needed([a_release(1, ReleaseState.RELEASED)], [forged]) == {name_of("models", DIGEST)}
 
 
 def test_what_was_put_again_is_new(store, tmp_path):
@@ -315,13 +345,17 @@ def test_a_release_names_the_vectors_that_it_is_built_from():
     assert found == {name_of("models", DIGEST), name_of("vectors", DIGEST)}
 
 
-def test_when_somebody_is_forgotten_only_what_serves_keeps_its_memory(store, tmp_path):
+def test_when_somebody_is_forgotten_only_the_memory_of_what_serves_stays(store, tmp_path):
     for digest in (DIGEST, OTHER):
         store.put("memories", digest, a_folder(tmp_path / digest))
         store.put("rankers", digest, tmp_path / digest)
+    told = [
+        store.put("snapshots", DIGEST, tmp_path / DIGEST),
+        store.put("reports", DIGEST, tmp_path / DIGEST),
+    ]
     serves = Ranking(artefacts={"memory": (name_of("memories", DIGEST), DIGEST)})
     gone = forget(store, [serves], now=datetime.now(UTC) + SOON)
-    assert gone == [name_of("memories", OTHER)]
+    assert sorted(gone) == sorted([name_of("memories", OTHER), *told])
 
 
 def test_artefacts_of_a_ranking_are_named_by_their_digest():

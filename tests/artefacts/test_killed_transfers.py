@@ -267,7 +267,7 @@ def test_gc_keeps_what_serves_while_it_is_downloaded(address: str, relay: Relay,
 
     def collects() -> None:
         halfway.wait()
-        removed.extend(collect(store, [release], now=datetime.now(UTC) + AGE + LATER))
+        removed.extend(collect(store, [release], [], now=datetime.now(UTC) + AGE + LATER))
         collected.set()
 
     beside = threading.Thread(target=collects)

@@ -5,6 +5,7 @@ The test takes the indexer's part.
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -131,6 +132,17 @@ async def test_a_run_survives_kill_9_ends_once_and_is_deployed(trainer: TrainerP
     assert (pinned.verdict, pinned.n) == ("pass", 1)
     again = rederive(decisions[0], trainer.settings.data_dir / "runs" / last.run_id)
     assert (again.refused, again.differences, again.checks) == ("", [], len(decisions[0].checks))
+    # Another machine has the store, and not the folder
+    assert {last.snapshot, last.report} == {decisions[0].snapshot, decisions[0].report}
+    assert str(trainer.settings.data_dir) not in last.to_json().decode() + decisions[0].to_json().decode()
+    folder.rename(folder.with_name("lost"))
+    (told,) = await asyncio.to_thread(run_verb, trainer.settings, "explain", last.run_id)
+    assert (told["rederived"]["agrees"], told["rederived"]["refused"]) == (True, "")
+    (shown,) = await asyncio.to_thread(run_verb, trainer.settings, "runs", last.run_id)
+    assert await asyncio.to_thread(Path(shown["page"]).read_text) == page
+    assert await asyncio.to_thread(run_verb, trainer.settings, "artefacts", "gc") == {"removed": []}
+    listed = await asyncio.to_thread(run_verb, trainer.settings, "artefacts", "list")
+    assert {f["name"]: f["of_runs"] for f in listed["folders"]}[last.report] == [last.run_id]
     refused = await trainer.records(dead_letter_name(TRAINING_TRIGGERS.name))
     assert [r.value is not None and b'"bad"' in r.value for r in refused] == [True]
 

@@ -119,6 +119,9 @@ def _metrics(case: Case) -> list[str]:
 
 
 def _model(case: Case, decision: Decision) -> list[str]:
+    """Compare the model in the run's folder; in the store there is none, and models have their own place."""
+    if not (case.folder / "model").exists():
+        return []
     try:
         found = fingerprint(resolve_model(str(case.folder / "model")))
     except ModelError as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from artefacts.folders import KINDS_OF_RUNS
 from schemas.training import RunState
 from trainer.run.folder import REPORT, MarkerError, RunFolder, write_durably
 
@@ -47,9 +48,12 @@ class Rewritten:
 def forget_in_runs(data_dir: Path, clients: Collection[str], *, at: datetime) -> Rewritten:
     """Take the clients, by their hashes, out of every run below the directory.
 
-    May be repeated; killed in between it begins again.
+    What was fetched of other machines' runs is removed: the store has it while it may be kept. May be
+    repeated; killed in between it begins again.
     """
     done = Rewritten()
+    for kind in KINDS_OF_RUNS:
+        shutil.rmtree(data_dir / "cache" / kind, ignore_errors=True)
     for path in sorted((data_dir / "runs").glob("*/snapshot/clients.parquet")):
         run = RunFolder(path.parents[1])
         if run.outcome() is None:

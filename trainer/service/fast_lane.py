@@ -25,7 +25,7 @@ from broker.release_log import ReleaseLog
 from schemas.releases import LivePointer, Ranking
 from schemas.settings import TrainerSettings
 from schemas.topics import ERASURES, PAIRS, RELEASES
-from schemas.training import Decision, RunState, Trigger
+from schemas.training import Decision, RunState, TrainingRun, Trigger
 from trainer.data.snapshot import Manifest
 from trainer.run.folder import MarkerError, RunFolder, RunOutcome, refreshes_in, write_durably
 from trainer.run.request import Request
@@ -62,6 +62,7 @@ class FastLane:
         self._failures = Failures()
         self._began = float("-inf")
         self._took = 0.0
+        self._ended: int | None = None
         self._erased: dict[str, int] = {}
         self._erased_at: datetime | None = None
         self.current: str | None = None
@@ -77,6 +78,7 @@ class FastLane:
         ):
             while True:
                 await self._follow(releases)
+                await self._after_runs()
                 try:
                     request = await self._next(ends)
                     if request is not None:
@@ -209,7 +211,7 @@ class FastLane:
             with suppress(MarkerError):
                 if deployed and (decision := run.find("decision", Decision)) is not None:
                     serving.append(decision.candidate_ranking)
-            await asyncio.to_thread(self._tidy, serves, serving, forgets=forgets)
+            await asyncio.to_thread(self._tidy, serves, serving, self._worker.runs, forgets=forgets)
 
     def _fails(self, why: str, live: LivePointer | None = None) -> None:
         """Note a failure, which is told once for as long as it is the same."""
@@ -217,8 +219,15 @@ class FastLane:
         if before.why != self._failures.why:
             log.warning("refresh put off: it is tried again after longer and longer pauses", reason=why[:300])
 
-    def _tidy(self, serves: set[str | None], serving: Sequence[Ranking], *, forgets: bool) -> None:
-        """Let old folders go; where somebody is forgotten, the memory of all that do not serve."""
+    def _tidy(
+        self,
+        serves: set[str | None],
+        serving: Sequence[Ranking],
+        runs: Sequence[TrainingRun],
+        *,
+        forgets: bool,
+    ) -> None:
+        """Let old folders go; where somebody is forgotten, all that may tell of it and does not serve."""
         ended = [path.name for path in self._folder.iterdir() if (path / "outcome.json").exists()]
         for name in surplus(ended, self._releases.releases, keep=KEPT):
             if name not in serves:
@@ -226,10 +235,21 @@ class FastLane:
         for name in ended if forgets else ():
             if name not in serves:
                 shutil.rmtree(self._folder / name / "memory", ignore_errors=True)
+        self._collect(runs, serving if forgets else None)
+
+    async def _after_runs(self) -> None:
+        """Remove what nobody needs when a run has ended, also where refreshes are turned off."""
+        runs = self._worker.runs
+        ended = sum(run.state.terminal for run in runs)
+        if ended != self._ended:
+            self._ended = ended
+            await asyncio.to_thread(self._collect, runs)
+
+    def _collect(self, runs: Sequence[TrainingRun], forgets_all_but: Sequence[Ranking] | None = None) -> None:
         store, now = folders_of(self._settings), datetime.now(UTC)
         try:
-            gone = forget(store, serving, now=now) if forgets else []
-            gone += collect(store, self._releases.releases, now=now)
+            gone = forget(store, forgets_all_but, now=now) if forgets_all_but is not None else []
+            gone += collect(store, self._releases.releases, runs, now=now)
         except (StoredFolderError, OSError) as error:
             log.warning("nothing is removed from the store now", reason=str(error)[:300])
         else:

@@ -30,6 +30,11 @@ class History:
         self._keys.update(run.dedup_keys)
         return self
 
+    @property
+    def runs(self) -> list[TrainingRun]:
+        """The newest state of every run."""
+        return list(self._runs.values())
+
     def get(self, run_id: str) -> TrainingRun | None:
         """Return the newest state of a run."""
         return self._runs.get(run_id)

@@ -20,9 +20,9 @@ from broker.records import Outgoing, Record
 from schemas.rejections import Rejection
 from schemas.settings import TrainerSettings
 from schemas.topics import TRAINING_RUNS
-from schemas.training import RunError, RunState, TrainingRun
+from schemas.training import Decision, RunError, RunState, TrainingRun
 from trainer.data.snapshot import Manifest
-from trainer.run.folder import MarkerError, RunFolder, RunOutcome, RunProgress
+from trainer.run.folder import M, MarkerError, RunFolder, RunOutcome, RunProgress
 from trainer.run.request import Request
 from trainer.run.triggers import read_trigger
 from trainer.service.acceptance import Acceptance, Begun, Cancels, Joined, Refreshes, accept
@@ -56,6 +56,11 @@ class Worker:
         self.refreshes: deque[Request] = deque()
         self.current: str | None = None
         self._execution: asyncio.Task[RunOutcome] | None = None
+
+    @property
+    def runs(self) -> list[TrainingRun]:
+        """The newest state of every run."""
+        return self._history.runs
 
     async def recover(self) -> None:
         """Take up what an earlier process left.
@@ -169,7 +174,7 @@ class Worker:
                 state=progress.state,
                 progress=progress.progress,
                 detail=progress.detail,
-                **_counts(folder),
+                **_found(folder),
             )
 
         self._execution = asyncio.create_task(execute(folder, request.settings, tell))
@@ -185,7 +190,7 @@ class Worker:
         now = datetime.now(UTC)
         took = (now - began).total_seconds()
         outcome = _with_freshness(folder, outcome, now)
-        await self._end(run_id, outcome, duration_s=round(took, 1), **_counts(folder))
+        await self._end(run_id, outcome, duration_s=round(took, 1), **_found(folder))
         self.current = None
         RUNNING.set(0)
 
@@ -275,18 +280,21 @@ def _with_freshness(folder: RunFolder, outcome: RunOutcome, now: datetime) -> Ru
     return outcome.model_copy(update={"metrics": {**outcome.metrics, "event_to_effect_s": round(age, 3)}})
 
 
-def _counts(folder: RunFolder) -> dict[str, int]:
-    manifest = _manifest(folder)
-    return (
-        {"pairs": manifest.pairs, "queries": manifest.queries, "products": manifest.products}
-        if manifest
-        else {}
-    )
+def _found(folder: RunFolder) -> dict[str, object]:
+    """Return what the run has found so far: counts of its snapshot, and where its evidence is kept."""
+    manifest, decision = _manifest(folder), _read(folder, "decision", Decision)
+    counts = {name: getattr(manifest, name) for name in ("pairs", "queries", "products")} if manifest else {}
+    kept = {"snapshot": decision.snapshot, "report": decision.report} if decision else {}
+    return {**counts, **kept}
 
 
 def _manifest(folder: RunFolder) -> Manifest | None:
-    """Return the run's manifest where it can be read: what is shown of it is of no weight."""
+    return _read(folder, "snapshot", Manifest)
+
+
+def _read(folder: RunFolder, step: str, kind: type[M]) -> M | None:
+    """Return a marker where it can be read: what is shown of it is of no weight."""
     try:
-        return folder.find("snapshot", Manifest)
+        return folder.find(step, kind)
     except MarkerError:
         return None

@@ -101,3 +101,10 @@ def test_a_run_that_does_not_name_the_client_stays_as_it_is_and_one_that_is_not_
     assert (folder / REPORT).exists()
     assert forget_in_runs(tmp_path / "nothing here", {client}, at=AT).runs == []
     assert "forgotten" not in rederive(decision, folder).refused
+
+
+def test_copies_of_other_machines_runs_are_removed(tmp_path):
+    for kind in ("snapshots", "reports", "models"):
+        (tmp_path / "cache" / kind / "ab").mkdir(parents=True)
+    forget_in_runs(tmp_path, ["c"], at=AT)
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["models"]
