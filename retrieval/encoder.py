@@ -14,29 +14,24 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import structlog
-import torch
 
 from media.pictures import Pictures
 from retrieval.document import FIELDS, PICTURE, TEXT, fields_of, only
+from retrieval.embedding_model import EmbeddingModel, Layers
 from retrieval.field_weights import FieldWeights
-from retrieval.model_folder import ModelError, fingerprint, resolve_model
-from retrieval.plain_bert import PlainBert
+from retrieval.model_folder import MissingLibraryError, ModelError, fingerprint, resolve_model
 from retrieval.query_vectors import QueryVectors
 from schemas.text import normalise_query
-
-if TYPE_CHECKING:
-    from retrieval.library_model import LibraryModel
 
 log = structlog.get_logger(__name__)
 
 Vectors = npt.NDArray[np.float32]
 Square = npt.NDArray[np.uint8]
-Integers = npt.NDArray[np.int64]
 
 _PROOF = (
     "tv",
@@ -47,13 +42,6 @@ _PROOF = (
 _LEAST_COSINE = 0.9999
 _CANCELLED = 1e-3  # of what is left of opposite vectors rounding would decide
 _PICTURES = 16  # of a batch: 100 MB in the first layers of a ViT-B/16
-
-
-class Layers(Protocol):
-    """A BERT in another runtime: (n, tokens) ids, types and mask to (n, tokens, dim), padding zero."""
-
-    def __call__(self, ids: Integers, types: Integers, mask: Integers) -> Vectors:
-        """Return the last layer's vectors of the tokens."""
 
 
 class EncodingError(ArithmeticError):
@@ -69,11 +57,10 @@ def prompts_of(model: Any) -> tuple[str, str]:
 class Encoder:
     """A loaded model. Its calls may come from several threads; they run one after the other."""
 
-    def __init__(self, model: "PlainBert | LibraryModel", folder: Path, digest: str) -> None:
+    def __init__(self, model: EmbeddingModel, folder: Path, digest: str) -> None:
         self._model = model
         self._lock = threading.Lock()
         self._remembered: QueryVectors | None = None
-        self._small: tuple[Layers, int] | None = None
         self._query_prompt, self._document_prompt = prompts_of(model)
         self._weights = FieldWeights.read(folder)
         blind = {PICTURE} if model.picture_inputs is None else set()
@@ -92,18 +79,24 @@ class Encoder:
         threads: int | None = None,
         remembered: int = 0,
         pictures: Pictures | None = None,
+        read: Callable[[Path], EmbeddingModel] | None = None,
     ) -> Self:
-        """Load a model for inference. ``threads`` sets torch's threads for the entire process.
+        """Load a model for inference, by torch unless ``read`` reads its folder.
+
+        ``threads`` sets torch's threads for the entire process.
 
         The vectors of the last ``remembered`` different queries are held and given again, bit for bit.
         ``pictures``: where the pictures of documents are read, by whoever encodes documents.
         Raises ``ModelError`` when it is missing, unreadable, has no tokenizer, or says no dimension.
         """
-        if threads is not None:
-            torch.set_num_threads(threads)
         folder = resolve_model(str(model))
+        read = read or partial(_read_with_torch, device=device, threads=threads)
         try:
-            encoder = cls(_loaded(folder, device), folder, fingerprint(folder))
+            encoder = cls(read(folder), folder, fingerprint(folder))
+        except ModuleNotFoundError as error:
+            raise MissingLibraryError(
+                f"the model in {folder} cannot be loaded without {error.name}, which is not installed here"
+            ) from error
         except Exception as error:  # each library that reads a folder has faults of its own
             raise ModelError(f"the model in {folder} cannot be loaded: {error}") from error
         if encoder.dim <= 0:
@@ -124,8 +117,13 @@ class Encoder:
 
     @property
     def quick(self) -> bool:
-        """Whether ``quicken`` found layers that compute small batches."""
-        return self._small is not None
+        """Whether ONNX Runtime computes small batches: by itself, or since ``quicken`` found such layers."""
+        return self._model.small is not None or not self.by_torch
+
+    @property
+    def by_torch(self) -> bool:
+        """Whether it needs torch, for large batches at least."""
+        return self._model.by_torch
 
     def quicken(self, make: Callable[[Path, Any], Layers], tokens: int) -> str | None:
         """Let the layers that ``make`` gives for (folder, ``BertConfig``) compute batches of few tokens.
@@ -135,19 +133,20 @@ class Encoder:
         computes all then.
         """
         model = self._model
-        if model.config is None or model.device.type != "cpu":
-            return f"{model.kind} on {model.device.type}: only a BERT on a CPU has such layers"
+        if model.config is None or model.runs_on != "cpu":
+            return f"{model.kind} on {model.runs_on}: only a BERT on a CPU has such layers"
         try:
             wanted = self._golden()
-            self._small = make(self.folder, model.config), sys.maxsize
+            layers = make(self.folder, model.config)
+            model.small = layers, sys.maxsize
             cosines = (self._golden() * wanted).sum(axis=1)
-            self._small = self._small[0], tokens
+            model.small = layers, tokens
         except Exception as error:
             # Whatever a runtime raises for a model that it cannot run: torch can
-            self._small = None
+            model.small = None
             return f"{type(error).__name__}: {error}"[:300]
         if not cosines.min() >= _LEAST_COSINE:
-            self._small = None
+            model.small = None
             return f"vectors differ from torch's: the least cosine is {cosines.min():.6f}"
         return None
 
@@ -264,13 +263,14 @@ class Encoder:
         inputs = self._model.picture_inputs
         if inputs is None:
             raise ValueError(f"the model in {self.folder} reads texts only")
-        return inputs.side
+        side: int = inputs.side
+        return side
 
     def _looked_at(self, squares: Sequence[Square]) -> Vectors:
-        if not squares or isinstance(self._model, PlainBert):
+        if not squares:
             return np.zeros((0, self.dim), dtype=np.float32)
-        with self._lock, torch.inference_mode():
-            raw = self._model.picture_vectors(np.stack(squares)).float().cpu().numpy()
+        with self._lock:
+            raw = self._model.look(np.stack(squares))
         return self._unit(raw, len(squares))
 
     def _texts(self, texts: Sequence[str], batch_size: int) -> Vectors:
@@ -297,9 +297,8 @@ class Encoder:
     def _batch(self, prepared: Sequence[str]) -> Vectors:
         if not prepared:
             return np.zeros((0, self.dim), dtype=np.float32)
-        with self._lock, torch.inference_mode():
-            features = self._model.tokens(prepared)
-            raw = self._model.vectors(features, self._layers(features)).float().cpu().numpy()
+        with self._lock:
+            raw = self._model.encode(prepared)
         return self._unit(raw, len(prepared))
 
     def _unit(self, raw: Vectors, count: int) -> Vectors:
@@ -312,27 +311,8 @@ class Encoder:
         unit: Vectors = (raw / lengths).astype(np.float32)
         return unit
 
-    def _layers(self, features: dict[str, torch.Tensor]) -> Callable[..., torch.Tensor] | None:
-        """Return what computes the vectors of few tokens; None for the model itself."""
-        if self._small is not None and features["input_ids"].numel() <= self._small[1]:
-            return partial(_in_numpy, self._small[0])
-        return None
 
+def _read_with_torch(folder: Path, *, device: str, threads: int | None) -> EmbeddingModel:
+    from retrieval.reading_with_torch import read_with_torch  # noqa: PLC0415 (torch: 280 MB a process)
 
-def _loaded(folder: Path, device: str) -> "PlainBert | LibraryModel":
-    if plain := PlainBert.read(folder):
-        return plain.to(device)
-    from retrieval.library_model import LibraryModel  # noqa: PLC0415 (240 MB that most models do not need)
-
-    return LibraryModel(folder, device)
-
-
-def _in_numpy(
-    layers: Layers,
-    input_ids: torch.Tensor,
-    attention_mask: torch.Tensor,
-    token_type_ids: torch.Tensor | None = None,
-    **_: torch.Tensor,
-) -> torch.Tensor:
-    types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
-    return torch.from_numpy(layers(input_ids.numpy(), types.numpy(), attention_mask.numpy()))
+    return read_with_torch(folder, device=device, threads=threads)

@@ -44,12 +44,15 @@ class GoldenVectors:
         self._address = address
         self._store: ArtefactStore | None = None
 
-    def check(self, encoder: Encoder) -> None:
-        """Raise ``ModelError`` that names the first input whose vector differs from the one that was kept."""
+    def check(self, encoder: Encoder) -> bool:
+        """Say whether vectors of the model were kept, which are then those that it gives.
+
+        Raises ``ModelError`` that names the first input whose vector differs from the one that was kept.
+        """
         kept = self._kept(encoder)
         if kept is None:
             log.info("nobody kept golden vectors of this model yet", model=str(encoder.folder))
-            return
+            return False
         for name, vector in golden_of(encoder).items():
             cosine = float(vector @ kept[name]) if name in kept else 1.0
             if not cosine >= LEAST_COSINE:
@@ -57,6 +60,7 @@ class GoldenVectors:
                     f"the model in {encoder.folder} gives {name} another vector here than where it was first "
                     f"loaded: their cosine is {cosine:.6f}, and at least {LEAST_COSINE} is served"
                 )
+        return True
 
     def keep(self, encoder: Encoder) -> None:
         """Keep what the model says, unless that was done before: the first who has it says what it is."""

@@ -14,6 +14,7 @@ from sentence_transformers import SentenceTransformer
 from torch import nn
 
 from retrieval.fused import FusedBert
+from retrieval.torch_model import Features, TorchModel
 
 # transformers sets what is of the entire process while it reads a model
 _READING = threading.Lock()
@@ -82,7 +83,7 @@ def full_length(model: Any) -> int | None:
     raise ValueError("the vector of a text depends on the texts beside it")
 
 
-class LibraryModel:
+class LibraryModel(TorchModel):
     """The model of one folder, on one device. Calls are made one at a time."""
 
     def __init__(self, folder: Path, device: str) -> None:
@@ -106,44 +107,29 @@ class LibraryModel:
         is_bert = type(self._bert) is transformers.BertModel
         self.config: Any = getattr(self._bert, "config", None) if is_bert else None
         self.dim = int(self._model.get_embedding_dimension() or 0)
+        self.device = torch.device(self._model.device)
+        self.length = self._model.max_seq_length
         self.prompts = self._model.prompts or {}
         self.picture_inputs = PictureInputs.of(self._model[0])
         padded = self.picture_inputs is not None and full_length(self._model) is not None
         self._padding: bool | str = "max_length" if padded else True
+        self.form = self._form()
         if self.config is not None:
             self._fuse()
 
-    @property
-    def fused(self) -> bool:
-        """Whether it runs in fused layers: a BERT, whose vectors were the same both ways."""
-        return self._fused is not None
-
-    @property
-    def device(self) -> torch.device:
-        """Where it is."""
-        return torch.device(self._model.device)
-
-    @property
-    def form(self) -> list[tuple[str, Any]]:
-        """The kinds of its modules, and of a pooling what it does."""
+    def _form(self) -> list[tuple[str, Any]]:
         named = [(type(module).__name__, module) for module in self._model]
         form: list[tuple[str, Any]] = [
             (name, module.get_config_dict() if name == "Pooling" else None) for name, module in named
         ]
         return form if self.picture_inputs is None else [*form, ("pictures", str(self.picture_inputs))]
 
-    @property
-    def length(self) -> int | None:
-        """How many tokens of a text are read, at most."""
-        found: int | None = self._model.max_seq_length
-        return found
-
     def vocabulary(self) -> dict[str, int]:
         """Return all tokens with their numbers."""
         found: dict[str, int] = self._tokenizer.get_vocab()
         return found
 
-    def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+    def tokens(self, texts: Sequence[str]) -> Features:
         """Return what the model takes of texts, (n, tokens) each, padded to the longest."""
         tokens = self._tokenizer(
             list(texts),
@@ -154,12 +140,10 @@ class LibraryModel:
         )
         return {name: value.to(self.device) for name, value in tokens.items()}
 
-    def vectors(
-        self, features: dict[str, torch.Tensor], layers: Callable[..., torch.Tensor] | None = None
-    ) -> torch.Tensor:
-        """Return (n, dim) vectors of any length; ``layers``: see ``PlainBert.vectors``."""
+    def vectors(self, features: Features, layers: Callable[..., torch.Tensor] | None = None) -> torch.Tensor:
+        """Return (n, dim) vectors of any length; ``layers``: see ``TorchModel.vectors``."""
         layers = layers or self._fused
-        found: dict[str, torch.Tensor] = features
+        found = features
         if layers is None:
             found = self._model(features)
         else:
@@ -188,6 +172,7 @@ class LibraryModel:
         except Exception:
             # Whatever it is, it works as it is
             same = False
+        self.fused = same
         if same:
             self._bert.encoder.layer = nn.ModuleList()
         else:

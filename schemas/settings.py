@@ -698,8 +698,8 @@ class SearcherSettings(Settings):
         512,
         ge=0,
         le=65_536,
-        description="Batches of at most so many tokens, padding counted, are encoded by ONNX Runtime, larger "
-        "ones by torch. 0: all by torch.",
+        description="ONNX Runtime encodes so many tokens at a time, padding counted. Where it cannot encode "
+        "a model alone, torch is loaded, and encodes larger batches. 0: all by torch.",
     )
     remembered_queries: int = Field(
         10_000,

@@ -152,6 +152,7 @@ class Follower:
             "sequence": pointer.sequence,
             "model": release.model_id,
             "small_batches": "onnx" if release.encoder.quick else "torch",
+            "torch": release.encoder.by_torch,
         }
         self._health.ready = True
         self.ready.set()

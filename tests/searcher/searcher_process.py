@@ -4,7 +4,7 @@ Sets the live pointer, sends requests, collects answers.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -21,8 +21,8 @@ from tests.processes import SearchloopProcess
 class SearcherProcess(SearchloopProcess):
     """Open it as an async context to ask it. ``answers`` grows as they come, in the order of arrival."""
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
-        super().__init__("searcher", settings)
+    def __init__(self, settings: Mapping[str, str], *, command: Sequence[str] = ()) -> None:
+        super().__init__("searcher", settings, command=command)
         self.answers: list[tuple[SearchResponse, Record]] = []
         self._by_id: dict[str, list[tuple[SearchResponse, Record]]] = {}
         self.sequence = 0
