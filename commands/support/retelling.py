@@ -95,10 +95,22 @@ def _why(  # noqa: PLR0911 - one return per answer
         return "a rule had placed the product where it was shown, so it earns nothing"
     if any(line["query"] is not None for line in own):
         return "it belongs to a search and counts no second time, or was taken back"
+    named = {q for x in _held(after, event.event_id) for q in _named_by(x)}
+    if any(q in after.searches for q in named):
+        return (
+            "the search that it names is known, but did not show the product within its window before it, "
+            "and no other did; put all products that the shopper saw into query_response_hit_ids"
+        )
     return (
         "when it came, no search of this shopper was known that it names, or that showed the product "
         "within its window"
     )
+
+
+def _named_by(held: Touch | OrderLine) -> tuple[str, ...]:
+    if isinstance(held, Touch):
+        return (held.query_id,) if held.query_id else ()
+    return held.query_ids
 
 
 def _standing(state: Shopper, event_id: str) -> list[dict[str, object]]:

@@ -29,6 +29,11 @@ def told(*log, of):
 WHY = {
     "credited": ([MUGS, CLICK], 1),
     "when it came, no search": ([CLICK], 0),
+    "the search that it names is known, but did not show": (
+        [MUGS, act("click", "p2", at=MINUTE, query_id="q1")],
+        1,
+    ),
+    "the search that it names is known, but": ([MUGS, act("click", "p1", at=DAY, query_id="q1")], 1),
     "a rule had placed": ([search("q1", "mug", ["p1"], placed=["p1"]), CLICK], 1),
     "repeated": ([MUGS, CLICK, replace(CLICK, event_id="z", at_ms=CLICK.at_ms + 1)], 2),
     "late: its time": ([MUGS, act("click", "p2", at=30 * DAY), CLICK], 2),
