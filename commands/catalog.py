@@ -21,6 +21,7 @@ from commands.completeness.model_window import ModelWindow
 from commands.completeness.row_spool import RowSpool
 from commands.completeness.summing_up import summed_up
 from commands.completeness.topic_rows import rows_of_topic
+from commands.support.hints import not_lines
 from commands.support.lines import ensure_readable, numbered_lines
 from commands.support.meter import metered
 from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
@@ -111,6 +112,7 @@ def _judged(
         notes = [
             *report.notes,
             f"{lines.unread} lines hold no product and are not judged, the first: {lines.first}",
+            *([] if report.products else [not_lines(source)]),
         ]
         return report.model_copy(update={"notes": notes})
     return report

@@ -17,6 +17,7 @@ from pathlib import Path
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
+from commands.support.hints import after_refusals
 from commands.support.lines import ensure_readable, numbered_lines, read_lines
 from commands.support.meter import metered
 from commands.support.session import err, find_settings, out, own_settings, show_json, stop, table
@@ -168,7 +169,7 @@ def _show(tally: Tally, *, dry_run: bool) -> None:
         out.print(f"parts of imported lines that say nothing we use: {_details(tally.parts_skipped)}")
     if tally.derived_refused:
         out.print(f"derived records refused: {dict(tally.derived_refused)}")
-    for example in tally.examples:
+    for example in (*tally.examples, *after_refusals(tally.refused, StreamSettings.load(os.environ).max_event_age)):
         err.print(f"  {example}", highlight=False)
 
 

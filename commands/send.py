@@ -17,6 +17,7 @@ from pydantic import AliasChoices
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
+from commands.support.hints import after_refusals, meant_by, not_lines
 from commands.support.lines import ensure_readable, numbered_lines
 from commands.support.meter import metered
 from commands.support.session import err, find_settings, out, show_json, stop
@@ -26,7 +27,7 @@ from schemas.base import Message, parse_timestamp
 from schemas.decoding import load
 from schemas.events import Erasure, Interaction, Search
 from schemas.products import Product
-from schemas.rejections import Rejection
+from schemas.rejections import Reason, Rejection
 from schemas.settings import Settings, StreamSettings
 
 CONTRACTS: dict[str, type[Message]] = {
@@ -124,10 +125,17 @@ def send(sources: list[str], *, data_dir: Path | None, as_json: bool, send_inval
         for place, reason in first:
             err.print(f"  {place}: {reason}", highlight=False)
         for name, count in unknown.most_common(10):
+            topic, _, field = name.partition(".")
+            meant = meant_by(topic, field, CONTRACTS[topic])
             err.print(
-                f"  {name!r} is not a field of the contract: sent, but nobody reads it ({count} records)",
+                f"  {name!r} is not a field of the contract: nobody reads it ({count} records)"
+                + (f"; is it `{meant}`?" if meant else ""),
                 highlight=False,
             )
+        for hint in after_refusals(refused, StreamSettings.load(os.environ).max_event_age):
+            err.print(f"  {hint}", highlight=False)
+        if not sent and set(refused) == {Reason.JSON_DECODE.value}:
+            err.print(f"  {not_lines(files[0][1])}", highlight=False)
     if refused and not send_invalid:
         raise SystemExit(1)
 
@@ -150,6 +158,8 @@ async def _send(
                         problems = "; ".join(f"{p.loc} {p.message}" for p in verdict.problems)
                         first.append((f"{file} line {number}", f"{verdict.reason}: {problems}"))
                     if not send_invalid:
+                        if verdict.reason is Reason.SCHEMA and isinstance(line, bytes):
+                            unknown.update(f"{topic}.{name}" for name in unknown_fields(topic, line))
                         continue
                 if isinstance(line, Rejection):  # there is nothing that could be sent
                     continue

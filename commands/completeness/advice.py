@@ -17,7 +17,7 @@ _SAID: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "invalid": (
             "is refused",
-            "Intake refuses the whole product: send it as the contract says (docs/clients.md).",
+            "Intake refuses the whole product: send it as docs/getting-started.md says.",
         ),
         "too_long": (
             "is too long",

@@ -2,12 +2,12 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from commands.completeness.advice import said_of
 from commands.completeness.catalogue_tally import CatalogueTally
 from commands.completeness.findings import ExampleProduct, Finding, FindingExample, rounded_share
 from commands.completeness.raw_finding import RawFinding
+from commands.support.hints import meant_by
 from media.images import thumbnail
 from schemas.printable import printable
 from schemas.products import Product
@@ -53,8 +53,8 @@ def with_examples(tally: CatalogueTally, found: Sequence[RawFinding], n: int) ->
 def _what(one: RawFinding) -> str:
     field, _, name = one.field.partition(".")
     what, _ = said_of(field, one.kind)
-    meant = get_close_matches(name, Product.model_fields, 1) if one.kind == "unknown" else []
-    hint = f" (is it `{meant[0]}`?)" if meant else ""
+    meant = meant_by("products", name, Product) if one.kind == "unknown" else None
+    hint = f" (is it `{meant}`?)" if meant else ""
     return f"{field} {name!r}{what.removeprefix(field)}{hint}" if name else what
 
 
