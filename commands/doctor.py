@@ -114,10 +114,7 @@ def _device() -> Finding:
     return (
         "device",
         "ok",
-        (
-            f"CPU, {psutil.cpu_count()} cores: the top layers are trained, about a minute for some "
-            "thousand pairs"
-        ),
+        f"CPU, {psutil.cpu_count()} cores: the top layers are trained; below is how long that takes",
     )
 
 

@@ -169,7 +169,10 @@ def _show(tally: Tally, *, dry_run: bool) -> None:
         out.print(f"parts of imported lines that say nothing we use: {_details(tally.parts_skipped)}")
     if tally.derived_refused:
         out.print(f"derived records refused: {dict(tally.derived_refused)}")
-    for example in (*tally.examples, *after_refusals(tally.refused, StreamSettings.load(os.environ).max_event_age)):
+    for example in (
+        *tally.examples,
+        *after_refusals(tally.refused, StreamSettings.load(os.environ).max_event_age),
+    ):
         err.print(f"  {example}", highlight=False)
 
 

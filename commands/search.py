@@ -1,18 +1,24 @@
 """``search``: one query over Kafka, by text, picture or both, and the answer as a table."""
 
 import asyncio
+import time
 import uuid
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from broker.requesting import open_requester
 from commands.support.asking import ask
+from commands.support.pages import read_page
 from commands.support.picture_files import prepared_picture
-from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
+from commands.support.session import MISUSED, err, find_settings, out, show_json, stop, table
 from operations.conditions import ConditionError, condition
 from schemas.search import Filter, ScoredHit, SearchRequest, SearchResponse, Status
 from schemas.settings import Settings
+
+_FIRST_S = 300.0  # a large catalogue is encoded in minutes; then one asks, and is told that no answer came
 
 
 def search(
@@ -41,6 +47,7 @@ def search(
         image=None if image is None else prepared_picture(image), image_weight=image_weight,
     )  # fmt: skip
     settings = find_settings(data_dir)
+    await_first(partial(read_page, settings))
     try:
         response, took_ms = asyncio.run(_search(settings, request))
     except TimeoutError:
@@ -76,6 +83,27 @@ def search(
             out.print(f"{response.status}: {response.error.message}")
     if response.status not in {Status.OK, Status.PARTIAL}:
         raise SystemExit(1)
+
+
+def await_first(
+    page: Callable[[str, str], Mapping[str, object]], *, look_s: float = 0.3, products_within_s: float = 10.0
+) -> None:
+    """Wait while the searcher of this machine says that no generation was ever built.
+
+    Stops when the indexer knows no product after ``products_within_s``: then none will be.
+    """
+    begun = time.monotonic()
+    said = False
+    while page("searcher", "readyz").get("waiting") == "no release yet":
+        waited, indexer = time.monotonic() - begun, page("indexer", "readyz")
+        if not indexer.get("catalog") and waited > products_within_s:
+            stop("nothing serves yet, since there are no products: `searchloop send products FILE`")
+        if waited > _FIRST_S:
+            return
+        if not said:
+            err.print("waiting: the first generation is built from the products that are there")
+            said = True
+        time.sleep(look_s)
 
 
 def _conditions(where: list[str]) -> list[Filter]:

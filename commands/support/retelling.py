@@ -95,7 +95,11 @@ def _why(  # noqa: PLR0911 - one return per answer
         return "a rule had placed the product where it was shown, so it earns nothing"
     if any(line["query"] is not None for line in own):
         return "it belongs to a search and counts no second time, or was taken back"
-    named = {q for x in _held(after, event.event_id) for q in _named_by(x)}
+    return _uncredited(after, event.event_id)
+
+
+def _uncredited(after: Shopper, event_id: str) -> str:
+    named = {q for x in _held(after, event_id) for q in _named_by(x)}
     if any(q in after.searches for q in named):
         return (
             "the search that it names is known, but did not show the product within its window before it, "

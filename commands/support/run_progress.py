@@ -19,8 +19,13 @@ def ended(settings: Settings, trigger_id: str, *, quiet_s: float) -> TrainingRun
     with bar:
         task = bar.add_task("waiting for the trainer", total=None)
 
+        said: list[str] = []
+
         def follow(run: TrainingRun) -> None:
             bar.update(task, description=f"{run.run_id}: {run.state.value} {run.progress:.0%} {run.detail}")
+            if not err.is_terminal and run.state.value not in said:  # where no bar moves, a line per step
+                said.append(run.state.value)
+                err.print(f"{run.run_id}: {run.state.value} {run.detail}", highlight=False)
 
         try:
             return asyncio.run(wait_for_run(settings, trigger_id, quiet_s=quiet_s, on_change=follow))

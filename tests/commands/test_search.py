@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from commands.search import search
+from commands.search import await_first, search
 
 PLAIN: dict[str, Any] = {
     "k": 10, "client": None, "timeout_ms": 5000, "where": None, "facet": None, "group_by": None, "sort": None,
@@ -45,3 +45,27 @@ def test_something_must_be_asked_and_a_weight_is_a_share(
         search(query, data_dir=tmp_path, **PLAIN | options)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def pages(*searcher: dict[str, object], products: int):
+    """Return a reader of pages: the searcher's one after the other, the last one for ever."""
+    left = list(searcher)
+
+    def page(process: str, _: str) -> dict[str, object]:
+        return {"catalog": products} if process == "indexer" else left.pop(0) if left[1:] else left[0]
+
+    return page
+
+
+def test_a_first_search_waits_for_the_first_generation_and_says_so_once(capsys: pytest.CaptureFixture[str]):
+    waiting: dict[str, object] = {"ready": False, "waiting": "no release yet"}
+    await_first(pages(waiting, waiting, {"ready": True}, products=4), look_s=0)
+    assert capsys.readouterr().err.count("waiting") == 1
+    await_first(pages({"ready": False, "reason": "does not answer"}, products=0), look_s=0)
+    assert capsys.readouterr().err == ""
+
+
+def test_without_products_nothing_is_waited_for(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        await_first(pages({"waiting": "no release yet"}, products=0), look_s=0, products_within_s=0)
+    assert "searchloop send products FILE" in capsys.readouterr().err
