@@ -579,6 +579,27 @@ class TrainerSettings(GateSettings, Settings):
     max_minutes: int = Field(
         240, ge=1, description="A run that takes longer before its promotion is stopped and failed."
     )
+    job_template: str = Field(
+        "",
+        description="File with a Job of Kubernetes as JSON: each run is such a Job, on a volume that it "
+        "shares with this process. Empty: a run is a process of its own beside this one. "
+        "docs/kubernetes.md says more.",
+    )
+    job_api: str = Field(
+        "https://kubernetes.default.svc",
+        pattern=r"^https://\S+$",
+        description="Address of Kubernetes' API, with `job_template`.",
+    )
+    job_account: str = Field(
+        "/var/run/secrets/kubernetes.io/serviceaccount",
+        description="Folder with the files token, ca.crt and namespace of the service account that makes "
+        "the Jobs.",
+    )
+    job_start_timeout: Duration = Field(
+        timedelta(minutes=30),
+        description="How long a run may wait for what carries it out, as a Job of Kubernetes waits for a "
+        "node with a GPU; then it fails and says what it waited for.",
+    )
     pinned_queries: str = Field(
         "pinned_queries.jsonl",
         min_length=1,

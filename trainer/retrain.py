@@ -22,7 +22,7 @@ from trainer.data.snapshot import Manifest
 from trainer.evaluation.files import EvaluationFacts
 from trainer.gate.past import Past
 from trainer.learning.plan import Training
-from trainer.run.concluding import conclude
+from trainer.run.concluding import conclude, until_ended_elsewhere
 from trainer.run.folder import RunFolder, RunOutcome
 from trainer.run.generations import find_live
 from trainer.run.processes import begin_again, die_with_parent, lower_priority
@@ -88,7 +88,8 @@ def _requested(run: RunFolder) -> RunOutcome:
         raise FileNotFoundError(run.path / "request.json")
     request = request.connected(os.environ)
     use_store(folders_of(request.settings))
-    return retrain(run, request)
+    with until_ended_elsewhere(run):
+        return retrain(run, request)
 
 
 if __name__ == "__main__":

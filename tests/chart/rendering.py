@@ -4,10 +4,16 @@
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy" / "helm" / "searchloop"
@@ -15,6 +21,21 @@ EXAMPLES = sorted(path.stem for path in (CHART / "examples").glob("*.yaml"))
 KEPT = Path(__file__).parent / "rendered"
 # Of the server that helm is told to render for: the oldest that the chart admits.
 KUBERNETES = "1.27.0"
+
+
+Manifest = Mapping[str, Any]
+
+
+@cache
+def manifests(example: str) -> list[Manifest]:
+    """Return what is kept of an example."""
+    return [one for one in yaml.safe_load_all((KEPT / f"{example}.yaml").read_text()) if one]
+
+
+def job_template(example: str) -> Manifest | None:
+    """Return the Job of all runs that a trainer is given, if it makes Jobs."""
+    found = [one["data"]["job.json"] for one in manifests(example) if "job.json" in one.get("data", {})]
+    return json.loads(found[0]) if found else None
 
 
 def helm() -> str | None:

@@ -2,16 +2,21 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from schemas.rights import every_right
-from schemas.settings import PROCESS_SETTINGS, Settings
+from schemas.settings import PROCESS_SETTINGS, Settings, TrainerSettings
 from schemas.topics import TOPICS
 from stream.__main__ import HALVES, PICTURES
-from tests.chart.rendering import CHART, EXAMPLES, KEPT, ROOT
+from tests.chart.rendering import CHART, EXAMPLES, ROOT, Manifest, job_template
+from tests.chart.rendering import manifests as kept
+from trainer.run.folder import RunFolder
+from trainer.run.jobs import RIGHTS, job_of
+from trainer.service.service import RUN
 
 WORKLOADS = ("Deployment", "StatefulSet")
 # Not Kubernetes' own: what the operators of Prometheus and KEDA define, of which no schema is installed here.
@@ -21,12 +26,15 @@ OF_OTHERS = {
     "ScaledObject": "keda.sh/v1alpha1",
 }
 ANY_SECRET = "a-secret-of-twenty-characters"
-
-Manifest = Mapping[str, Any]
+PODS = (*WORKLOADS, "Job")
+A_RUN = RunFolder.of(Path("/data"), "20260131-120000-1a2b3c4d")
 
 
 def manifests(example: str) -> list[Manifest]:
-    return [one for one in yaml.safe_load_all((KEPT / f"{example}.yaml").read_text()) if one]
+    """Return what helm renders, and the Job that a trainer makes of it."""
+    template = job_template(example)
+    jobs = [job_of(template, A_RUN, RUN, TrainerSettings())] if template else []
+    return [*kept(example), *jobs]
 
 
 def workloads(example: str) -> list[Manifest]:
@@ -129,7 +137,7 @@ def port_of(workload: Manifest, name: str) -> int:
     return next(port["containerPort"] for port in container(workload)["ports"] if port["name"] == name)
 
 
-@pytest.mark.parametrize("workload", each(WORKLOADS))
+@pytest.mark.parametrize("workload", each(PODS))
 def test_a_pod_fits_the_restricted_level_of_pod_security_and_writes_to_volumes_alone(
     workload: Manifest,
 ) -> None:
@@ -141,8 +149,10 @@ def test_a_pod_fits_the_restricted_level_of_pod_security_and_writes_to_volumes_a
     assert of_container["readOnlyRootFilesystem"] is True
     assert of_container["capabilities"] == {"drop": ["ALL"]}
     assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers"} & pod(workload).keys()
-    assert pod(workload)["automountServiceAccountToken"] is False
-    admitted = {"emptyDir", "secret", "persistentVolumeClaim"}
+    # Nobody talks to Kubernetes but a trainer that makes Jobs
+    makes_jobs = "SEARCHLOOP_JOB_TEMPLATE" in variables(workload)
+    assert pod(workload)["automountServiceAccountToken"] is makes_jobs
+    admitted = {"emptyDir", "secret", "persistentVolumeClaim", *(["configMap"] if makes_jobs else [])}
     assert all(volume.keys() - {"name"} <= admitted for volume in pod(workload)["volumes"])
     writable = {one["mountPath"] for one in container(workload)["volumeMounts"] if not one.get("readOnly")}
     assert {"/data", "/tmp"} <= writable
@@ -156,7 +166,7 @@ def image_user() -> int:
     return int(found[1])
 
 
-@pytest.mark.parametrize("workload", each(WORKLOADS))
+@pytest.mark.parametrize("workload", each(PODS))
 def test_what_is_mounted_is_there_and_a_setting_that_names_a_file_finds_it(workload: Manifest) -> None:
     claims = workload["spec"].get("volumeClaimTemplates", [])
     volumes = {one["name"]: one for one in pod(workload)["volumes"]}
@@ -174,7 +184,7 @@ def test_what_is_mounted_is_there_and_a_setting_that_names_a_file_finds_it(workl
 
 @pytest.mark.parametrize("workload", each(WORKLOADS))
 def test_what_is_cached_of_the_store_fits_the_volume(workload: Manifest) -> None:
-    data = next((one["emptyDir"] for one in pod(workload)["volumes"] if one["name"] == "data"), None)
+    data = next((one.get("emptyDir") for one in pod(workload)["volumes"] if one["name"] == "data"), None)
     uses_store = {"indexer", "searcher"} & set(container(workload)["command"])
     if data is not None and uses_store:
         bound = int(variables(workload)["SEARCHLOOP_ARTEFACT_CACHE_BYTES"])
@@ -211,7 +221,9 @@ def test_no_other_process_has_a_name_for_good(workload: Manifest) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_what_selects_pods_selects_some(example: str) -> None:
-    labels = [one["spec"]["template"]["metadata"]["labels"] for one in workloads(example)]
+    labels = [
+        one["spec"]["template"]["metadata"]["labels"] for one in manifests(example) if one["kind"] in PODS
+    ]
     names = {one["metadata"]["name"] for one in workloads(example)}
     services = [one["metadata"]["labels"] for one in manifests(example) if one["kind"] == "Service"]
     for manifest in manifests(example):
@@ -248,7 +260,7 @@ def test_a_budget_lets_a_node_be_drained(example: str) -> None:
 def test_a_policy_admits_the_ports_that_the_settings_name(policy: Manifest) -> None:
     example = "company" if "9093" in str(policy) else "small"
     process = policy["metadata"]["name"].removeprefix("shop-searchloop-")
-    environment = variables(of_process(example, process))
+    environment = variables(of_process(example, "trainer" if process == "run" else process))
     reached = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
     brokers = {int(one.rpartition(":")[2]) for one in environment["SEARCHLOOP_KAFKA"].split(",")}
     assert brokers <= reached
@@ -277,6 +289,51 @@ def test_it_is_scaled_by_groups_and_topics_that_are_there_and_not_beyond_the_par
         if one["metadata"]["name"] == scaled["spec"]["scaleTargetRef"]["name"]
     )
     assert "replicas" not in target["spec"], "helm and KEDA would set it in turns"
+
+
+def test_a_run_as_a_job_is_what_the_trainer_fills_in_and_has_its_folder_and_settings() -> None:
+    trainer, (job,) = (
+        of_process("jobs", "trainer"),
+        (one for one in manifests("jobs") if one["kind"] == "Job"),
+    )
+    assert container(job)["command"][1:] == ["-m", RUN, str(A_RUN.path)]
+    assert container(job)["image"] == container(trainer)["image"]
+    own = {"SEARCHLOOP_JOB_TEMPLATE", "SEARCHLOOP_KAFKA_MEMBER"}
+    given = {name: text for name, text in variables(trainer).items() if name not in own}
+    assert given.items() <= variables(job).items()
+    shared = [one for one in pod(job)["volumes"] if "persistentVolumeClaim" in one]
+    assert all(one in pod(trainer)["volumes"] for one in shared)
+    assert {"name": "data", "persistentVolumeClaim": {"claimName": "runs"}} in shared
+    (mounted,) = (one for one in pod(trainer)["volumes"] if one["name"] == "job")
+    (held,) = (one for one in manifests("jobs") if one["kind"] == "ConfigMap")
+    assert mounted["configMap"]["name"] == held["metadata"]["name"]
+    assert variables(trainer)["SEARCHLOOP_JOB_TEMPLATE"] == "/job/job.json"
+    assert container(job)["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert "nvidia.com/gpu" not in container(trainer)["resources"]["limits"]
+    assert job["spec"]["activeDeadlineSeconds"] > 60 * TrainerSettings().max_minutes
+    assert (job["spec"]["backoffLimit"], pod(job)["restartPolicy"]) == (0, "Never")
+
+
+def test_the_trainer_that_makes_jobs_has_the_rights_that_it_asks_for_and_nobody_has_more() -> None:
+    (role,) = (one for one in manifests("jobs") if one["kind"] == "Role")
+    given = {
+        (verb, (group, kind))
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for kind in rule["resources"]
+    }
+    assert given == {(verb, (version.rpartition("/")[0], kind)) for verb, (version, kind) in RIGHTS}
+    (bound,) = (one for one in manifests("jobs") if one["kind"] == "RoleBinding")
+    assert bound["roleRef"]["name"] == role["metadata"]["name"]
+    assert [one["name"] for one in bound["subjects"]] == [
+        pod(of_process("jobs", "trainer"))["serviceAccountName"]
+    ]
+    others = [one for one in manifests("jobs") if one["kind"] in PODS]
+    accounts = [pod(one)["serviceAccountName"] for one in others]
+    assert accounts.count(bound["subjects"][0]["name"]) == 1
+    for example in set(EXAMPLES) - {"jobs"}:
+        assert not {"Role", "RoleBinding", "ConfigMap"} & {one["kind"] for one in manifests(example)}
 
 
 def test_the_rules_of_the_chart_are_those_of_deploy() -> None:

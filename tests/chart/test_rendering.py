@@ -49,6 +49,8 @@ LEAST = ("settings.kafka=k:9092", "settings.milvus=http://m:19530")
         ((*LEAST, "store.claim=a", "image.tag=latest"), "tag"),
         ((*LEAST, "store.claim=a", "trainer.image.tag=2"), "repository"),
         ((*LEAST, "store.claim=a", "files.kafka_ca.secret=authority"), "key"),
+        ((*LEAST, "store.claim=a", "trainer.jobs.enabled=true"), "trainer.jobs.claim"),
+        ((*LEAST, "store.claim=a", "trainer.jobs.settings.device=cuda"), "settings"),
     ],
 )
 def test_helm_refuses_values_that_cannot_be_meant(values: tuple[str, ...], said: str) -> None:

@@ -56,8 +56,9 @@ FIRST_DAY, LAST_DAY = (date(FIRST_YEAR, 1, 1) - _EPOCH).days, (date(LAST_YEAR, 1
 DAYS_AHEAD = 2
 LATELY = timedelta(days=7)  # by Kafka's time of the records; what is older holds up no verdict
 RAW = (SEARCHES.name, INTERACTIONS.name, PRODUCTS.name)
-# What says where a run came from, and nothing of what it does.
+# What says where a run came from and what carries it out, and nothing of what it does.
 _PLACES = {"kafka", "milvus", "data_dir", "http_host", "http_port", "log_level", "log_json"}
+_PLACES |= {"job_template", "job_api", "job_account", "job_start_timeout"}
 
 
 @dataclass(frozen=True)

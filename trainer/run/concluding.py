@@ -1,13 +1,16 @@
 """The end of a run's process: its outcome is on disk, or its fault is, and the worker tries again."""
 
+import os
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 
 from trainer.run.folder import MarkerError, RunEndedError, RunFolder, RunOutcome, failed
 from trainer.run.full_disk import is_full
+from trainer.run.processes import ORPHANED
 
 log = structlog.get_logger(__name__)
 
@@ -41,3 +44,24 @@ def conclude(run: RunFolder, work: Callable[[], RunOutcome]) -> int:
             (run.path / "fault.txt").write_text(f"{type(error).__name__}: {error}"[:1000])
         return 1
     return 0
+
+
+@contextmanager
+def until_ended_elsewhere(run: RunFolder, interval_s: float = 1.0) -> Iterator[None]:
+    """End this process soon after its run was ended by somebody else: cancelled, or too slow.
+
+    Who ends a run also stops its process, but may not reach it, as when it is a Job of another node.
+    """
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(interval_s):
+            if (run.path / "outcome.json").exists():
+                log.warning("the run was ended elsewhere")
+                os._exit(ORPHANED)
+
+    threading.Thread(target=watch, name="outcome-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()

@@ -17,17 +17,16 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def environment(parent: Mapping[str, str], threads: int) -> dict[str, str]:
-    """Return the variables of a child.
-
-    The parent's, the cap on threads for every library that reads one, no network for models.
-    """
-    capped = {
-        name: str(threads)
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
-    }
+    """Return the variables of a child: the parent's, ``few_threads``, and where our packages are."""
     path = os.pathsep.join(p for p in (str(_ROOT), parent.get("PYTHONPATH", "")) if p)
+    return {**parent, **few_threads(threads), "PYTHONPATH": path}
+
+
+def few_threads(threads: int) -> dict[str, str]:
+    """Return the cap on threads for every library that reads one, and no network for models."""
+    capped = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    return {**parent, **capped, **quiet, "PYTHONPATH": path}
+    return {**dict.fromkeys(capped, str(threads)), **quiet}
 
 
 def command(module: str, argument: Path) -> list[str]:

@@ -1,13 +1,12 @@
-"""Run one folder's process to its end.
+"""Carry one run to its end.
 
-Start it, follow its progress, stop it when it is too slow, start it again when it dies. Every change is told
-to ``tell``; the outcome is what the folder says. Knows no Kafka.
+Start what carries it out, follow its progress, stop it when it is too slow, start it again when it dies.
+Every change is told to ``tell``; the outcome is what the folder says. Knows no Kafka, and not where runs are
+carried out.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -15,12 +14,13 @@ import structlog
 from schemas.settings import TrainerSettings
 from schemas.training import RunState
 from trainer.run.folder import RunFolder, RunOutcome, RunProgress, failed, write_durably
-from trainer.run.processes import command, environment
+from trainer.run.launcher import Launcher, LaunchError, RunStatus
 
 log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 3  # without a step that was finished
 POLL_S = 0.25
+RETRY_S = 10.0
 QUIET_S = 1.0  # between two reports of one state
 
 
@@ -28,87 +28,121 @@ async def execute(
     run: RunFolder,
     settings: TrainerSettings,
     tell: Callable[[RunProgress], Awaitable[None]],
-    *,
-    module: str = "trainer.retrain",
+    launcher: Launcher,
 ) -> RunOutcome:
-    """Return the outcome of the run, which ``module`` carries out.
+    """Return the outcome of the run, which the launcher carries out.
 
-    A process that dies is started again; ``MAX_ATTEMPTS`` in a row without a finished step fail the run. When
-    this call is cancelled, the process is stopped and the run stays unfinished: it goes on at the next start.
+    What dies is started again; ``MAX_ATTEMPTS`` in a row without a finished step fail the run. What an
+    earlier trainer started and still goes on is taken up. When this call is cancelled, or fails, the run
+    stays unfinished unless its folder has an outcome: it goes on, or is taken up at the next start.
     """
+    died = ""
     while True:
         found = run.outcome()
         if found is not None:
+            await launcher.stop(run)
             return found
-        attempts = _begin(run)
-        if attempts > MAX_ATTEMPTS:
-            return _ended(
-                run,
-                failed(
-                    "process_died",
-                    f"the run's process died {MAX_ATTEMPTS} times: {_fault(run)}",
-                    retryable=True,
-                ).outcome,
-            )
-        process = await asyncio.create_subprocess_exec(
-            *command(module, run.path),
-            env=environment(os.environ, settings.torch_threads),
-            stdin=asyncio.subprocess.DEVNULL,
-        )
+        taken_up = (await launcher.look(run, within_s=0)).state in {"waiting", "running"}
+        attempts = len(_attempts(run)) if taken_up else _begin(run)
+        if not taken_up and attempts > MAX_ATTEMPTS:
+            why = f"the run's process died {MAX_ATTEMPTS} times: {_fault(run) or died or 'killed'}"
+            return _ended(run, failed("process_died", why, retryable=True).outcome)
         try:
-            in_time = await follow(run, process, timedelta(minutes=settings.max_minutes), tell)
-        except asyncio.CancelledError:
-            _forgive(run)
+            if not taken_up:
+                await _start(run, settings, tell, launcher)
+            status = await follow(run, launcher, settings, tell)
+        except LaunchError as error:
+            await _give_up(run, launcher)
+            return _ended(run, failed("not_started", str(error), retryable=True).outcome)
+        except BaseException:
+            if not launcher.outlives or run.outcome() is not None:
+                await _give_up(run, launcher)
             raise
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        if not in_time:
-            return _ended(
-                run, failed("timeout", f"the run took longer than {settings.max_minutes} minutes").outcome
-            )
-        if process.returncode:
-            log.warning(
-                "training process exited with an error",
-                code=process.returncode,
-                attempt=attempts,
-                run=run.path.name,
-            )
+        await launcher.stop(run)
+        if status.state == "running":
+            why = f"the run took longer than {settings.max_minutes} minutes"
+            return _ended(run, failed("timeout", why).outcome)
+        died = _say_death(run, status, attempts)
+
+
+def _say_death(run: RunFolder, status: RunStatus, attempt: int) -> str:
+    """Log an end that was none of the run's, and return why, as far as it is known."""
+    if status.code or status.state == "gone":
+        more = {"why": status.why} if status.why else {}
+        told = {"code": status.code, "attempt": attempt, "run": run.path.name, **more}
+        log.warning("training process exited with an error", **told)
+    return status.why
+
+
+async def _give_up(run: RunFolder, launcher: Launcher) -> None:
+    _forgive(run)
+    await launcher.stop(run)
+
+
+async def _start(
+    run: RunFolder,
+    settings: TrainerSettings,
+    tell: Callable[[RunProgress], Awaitable[None]],
+    launcher: Launcher,
+) -> None:
+    """Start it; what may pass is told and tried again. Raises ``LaunchError``."""
+    loop = asyncio.get_running_loop()
+    end, told = loop.time() + settings.job_start_timeout.total_seconds(), ""
+    while True:
+        try:
+            await launcher.start(run, settings)
+        except LaunchError as error:
+            if not error.passes or loop.time() > end:
+                raise
+            if str(error) != told:
+                told = str(error)
+                await tell(run.progress().model_copy(update={"detail": told[:500]}))
+            await asyncio.sleep(RETRY_S)
+        else:
+            return
 
 
 async def follow(
     run: RunFolder,
-    process: asyncio.subprocess.Process,
-    limit: timedelta,
+    launcher: Launcher,
+    settings: TrainerSettings,
     tell: Callable[[RunProgress], Awaitable[None]],
-) -> bool:
-    """Tell of a run's progress until its process ends.
+) -> RunStatus:
+    """Tell of a run's progress until nothing carries it out any more.
 
-    False when it has not been deploying at the limit, and goes on.
+    Returns how that ended; ``running`` when it has not been deploying after ``max_minutes``, and goes on.
+    Time in which it waits to begin is not counted; ``LaunchError`` when that takes longer than
+    ``job_start_timeout``.
     """
     loop = asyncio.get_running_loop()
-    began = told_at = loop.time()
+    began = told_at = ran_at = looked_at = loop.time()
     told: RunProgress | None = None
-    while process.returncode is None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), POLL_S)
-        now = run.progress()
+    while True:
+        status = await launcher.look(run, within_s=POLL_S)
+        now, at, waits = run.progress(), loop.time(), status.state == "waiting"
+        if waits:
+            began += at - looked_at
+            now = now.model_copy(update={"detail": status.why[:500], "at": told.at if told else now.at})
+            if at - ran_at > settings.job_start_timeout.total_seconds():
+                minutes = settings.job_start_timeout.total_seconds() / 60
+                raise LaunchError(
+                    f"the run did not begin in {minutes:.0f} minutes: {status.why}", passes=True
+                )
+        else:
+            ran_at = at
+        looked_at = at
         if (
-            now.state != RunState.QUEUED
+            (waits or now.state != RunState.QUEUED)
             and now != told
-            and (told is None or now.state != told.state or loop.time() - told_at >= QUIET_S)
+            and (told is None or now.state != told.state or at - told_at >= QUIET_S)
         ):
             await tell(now)
-            told, told_at = now, loop.time()
-        if (
-            process.returncode is None
-            and now.state != RunState.DEPLOYING
-            and loop.time() - began > limit.total_seconds()
-        ):
-            return False
-    return True
+            told, told_at = now, at
+        if status.state in {"ended", "gone"}:
+            return status
+        late = at - began > timedelta(minutes=settings.max_minutes).total_seconds()
+        if late and not waits and now.state != RunState.DEPLOYING:
+            return status
 
 
 def _begin(run: RunFolder) -> int:
@@ -139,4 +173,4 @@ def _ended(run: RunFolder, outcome: RunOutcome) -> RunOutcome:
 
 def _fault(run: RunFolder) -> str:
     path = run.path / "fault.txt"
-    return path.read_text() if path.is_file() else "killed"
+    return path.read_text() if path.is_file() else ""

@@ -28,6 +28,7 @@ from schemas.topics import ERASURES, PAIRS, RELEASES
 from schemas.training import Decision, RunState, TrainingRun, Trigger
 from trainer.data.snapshot import Manifest
 from trainer.run.folder import MarkerError, RunFolder, RunOutcome, refreshes_in, write_durably
+from trainer.run.launcher import Launcher
 from trainer.run.request import Request
 from trainer.run.triggers import is_run_id, run_id_of
 from trainer.service.execution import execute
@@ -53,8 +54,8 @@ TRIED = "tried.json"
 class FastLane:
     """The refreshes of one trainer. ``current`` is the one in progress."""
 
-    def __init__(self, settings: TrainerSettings, worker: Worker) -> None:
-        self._settings = settings
+    def __init__(self, settings: TrainerSettings, worker: Worker, launcher: Launcher) -> None:
+        self._settings, self._launcher = settings, launcher
         self._worker = worker
         self._folder = refreshes_in(settings.data_dir)
         self._releases = ReleaseLog(settings.deployment)
@@ -147,9 +148,7 @@ class FastLane:
         knows = self._tried.erased if (run.path / "decision.json").exists() else self._erased
         self._began = time.monotonic()
         limited = request.settings.model_copy(update={"max_minutes": LIMIT_MINUTES})
-        outcome = await execute(
-            run, limited, lambda p: self._worker.told(request.run_id, p), module="trainer.refresh"
-        )
+        outcome = await execute(run, limited, lambda p: self._worker.told(request.run_id, p), self._launcher)
         self._took = time.monotonic() - self._began
         await self._follow(releases)
         await self._learn(run, request, outcome, knows)

@@ -6,7 +6,9 @@ member of the group that holds the partition acts; another trainer stands by and
 """
 
 import asyncio
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import structlog
 
@@ -21,6 +23,10 @@ from schemas.rejections import Rejection
 from schemas.settings import TrainerSettings
 from schemas.topics import TRAINING_RUNS, TRAINING_TRIGGERS
 from schemas.training import TrainingRun, Trigger
+from trainer.run.jobs import KubernetesJobs
+from trainer.run.kubernetes_api import KubernetesApi
+from trainer.run.launcher import Launcher
+from trainer.run.local_processes import LocalProcesses
 from trainer.run.triggers import is_run_id
 from trainer.service.fast_lane import FastLane
 from trainer.service.history import History
@@ -29,6 +35,8 @@ from trainer.service.volume import watch_volume
 from trainer.service.worker import Worker
 
 log = structlog.get_logger(__name__)
+
+RUN, REFRESH = "trainer.retrain", "trainer.refresh"  # the modules of their processes
 
 
 class TriggersTakenError(RuntimeError):
@@ -39,6 +47,7 @@ async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Eve
     """Train on triggers until stopped. A run in progress is stopped with us and goes on at the next start."""
     if settings.cron:
         crontab(settings.cron)  # a line that is none is said before anything is begun
+    launcher = await _launcher(settings)
     async with (
         open_producer(settings, codec="gzip") as producer,
         open_group(
@@ -48,11 +57,27 @@ async def serve(settings: TrainerSettings, health: Health, stopping: asyncio.Eve
             keeps=True,
         ) as triggers,
     ):
-        await until_stopped(stopping, asyncio.create_task(_act(settings, health, triggers, producer)))
+        await until_stopped(
+            stopping, asyncio.create_task(_act(settings, health, triggers, producer, launcher))
+        )
+
+
+async def _launcher(settings: TrainerSettings) -> Launcher:
+    """Return what carries out runs. Raises ``SettingsError`` for Jobs that could not be made."""
+    if not settings.job_template:
+        return LocalProcesses(RUN, os.environ)
+    api = KubernetesApi(settings.job_api, Path(settings.job_account))
+    jobs = KubernetesJobs(RUN, Path(settings.job_template), api)
+    await jobs.check()
+    return jobs
 
 
 async def _act(
-    settings: TrainerSettings, health: Health, triggers: GroupConsumer, producer: Producer
+    settings: TrainerSettings,
+    health: Health,
+    triggers: GroupConsumer,
+    producer: Producer,
+    launcher: Launcher,
 ) -> None:
     first: list[Record] = []
     while not triggers.assigned():
@@ -64,9 +89,9 @@ async def _act(
     history = History(
         _runs((await read_compacted(settings, settings.topic(TRAINING_RUNS.name))).records.values())
     )
-    worker = Worker(settings, producer, history)
+    worker = Worker(settings, producer, history, launcher)
     await worker.recover()
-    lane = FastLane(settings, worker)
+    lane = FastLane(settings, worker, LocalProcesses(REFRESH, os.environ))
 
     async def write(trigger: Trigger) -> None:
         await producer.send(

@@ -23,6 +23,7 @@ from schemas.topics import TRAINING_RUNS
 from schemas.training import Decision, RunError, RunState, TrainingRun
 from trainer.data.snapshot import Manifest
 from trainer.run.folder import M, MarkerError, RunFolder, RunOutcome, RunProgress
+from trainer.run.launcher import Launcher
 from trainer.run.request import Request
 from trainer.run.triggers import read_trigger
 from trainer.service.acceptance import Acceptance, Begun, Cancels, Joined, Refreshes, accept
@@ -48,8 +49,11 @@ class Worker:
     Refreshes that somebody asked for are ``refreshes``: the fast lane carries them out.
     """
 
-    def __init__(self, settings: TrainerSettings, producer: Producer, history: History) -> None:
+    def __init__(
+        self, settings: TrainerSettings, producer: Producer, history: History, launcher: Launcher
+    ) -> None:
         self._settings, self._producer, self._history = settings, producer, history
+        self._launcher = launcher
         self._resumed: list[Request] = []  # begun by an earlier process
         self._changed = asyncio.Event()
         self.waiting: deque[Request] = deque()
@@ -177,7 +181,7 @@ class Worker:
                 **_found(folder),
             )
 
-        self._execution = asyncio.create_task(execute(folder, request.settings, tell))
+        self._execution = asyncio.create_task(execute(folder, request.settings, tell, self._launcher))
         try:
             outcome = await self._execution
         except asyncio.CancelledError:
@@ -203,7 +207,9 @@ class Worker:
         request = next((r for r in (*self.waiting, *self._resumed) if r.run_id == run_id), None)
         if request is not None:
             (self.waiting if request in self.waiting else self._resumed).remove(request)
-            self._folder(run_id).commit("outcome", cancelled)
+            folder = self._folder(run_id)
+            folder.commit("outcome", cancelled)
+            await self._launcher.stop(folder)  # what an earlier trainer began may go on
             await self._end(run_id, cancelled)
         elif request := next((r for r in self.refreshes if r.run_id == run_id), None):
             self.refreshes.remove(request)

@@ -4,7 +4,6 @@ It is not given up while its generation is built.
 """
 
 import asyncio
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.trainer.builders import a_pointer
 from trainer.promotion import command_for
 from trainer.run.folder import RunFolder, RunProgress
 from trainer.run.generations import RefusedError, await_release
+from trainer.run.launcher import RunStatus
 from trainer.service.execution import follow
 
 pytestmark = pytest.mark.broker
@@ -111,9 +111,27 @@ async def test_a_refusal_or_a_failed_build_ends_the_run_with_its_reason(settings
         await await_release(settings, command, other)
 
 
-@pytest.mark.parametrize(("state", "in_time"), [(RunState.TRAINING, False), (RunState.DEPLOYING, True)])
+class AProcess:
+    """A launcher of what ends by itself, or not, and is nowhere stopped."""
+
+    outlives = False
+
+    def __init__(self, lasts_s: float) -> None:
+        self._end = asyncio.get_running_loop().time() + lasts_s
+
+    async def start(self, run: RunFolder, settings: TrainerSettings) -> None: ...
+
+    async def look(self, run: RunFolder, *, within_s: float) -> RunStatus:
+        left_s = self._end - asyncio.get_running_loop().time()
+        await asyncio.sleep(max(0.0, min(left_s, within_s)))
+        return RunStatus("running" if left_s > within_s else "ended")
+
+    async def stop(self, run: RunFolder) -> None: ...
+
+
+@pytest.mark.parametrize(("state", "ends"), [(RunState.TRAINING, "running"), (RunState.DEPLOYING, "ended")])
 async def test_the_time_of_a_run_ends_where_its_promotion_begins(
-    state: RunState, in_time: bool, tmp_path: Path
+    state: RunState, ends: str, tmp_path: Path
 ) -> None:
     run, told = RunFolder(tmp_path), []
     run.report(state, 0.5, "")
@@ -121,15 +139,8 @@ async def test_the_time_of_a_run_ends_where_its_promotion_begins(
     async def tell(progress: RunProgress) -> None:
         told.append(progress.state)
 
-    lasts_s = 2 if in_time else 600  # longer than its time, and in no case ended before that is looked at
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", f"import time; time.sleep({lasts_s})"
-    )
-    try:
-        assert await follow(run, process, timedelta(seconds=1), tell) == in_time
-        assert (process.returncode is not None) == in_time
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    # Longer than its time, and in no case ended before that is looked at
+    going = AProcess(2 if ends == "ended" else 600)
+    limited = TrainerSettings().model_copy(update={"max_minutes": 1 / 60})
+    assert (await follow(run, going, limited, tell)).state == ends
     assert set(told) == {state}

@@ -1,17 +1,24 @@
-{{/* A pod, the same for every process: restricted, its root read-only, what it writes in /data and /tmp. */}}
+{{/* A pod, the same for every process and for a run: restricted, its root read-only, what it writes in /data and /tmp. */}}
 {{- define "searchloop.pod" -}}
 {{- $files := merge (dict) (default (dict) .values.files) .root.Values.files }}
-{{- $own := and (eq .process "trainer") .values.volume }}
+{{- $jobs := and .root.Values.trainer.jobs.enabled (has .process (list "trainer" "run")) }}
+{{- $starts := and $jobs (eq .process "trainer") }}
+{{- $own := and (eq .process "trainer") .values.volume (not $jobs) }}
 metadata:
   labels: {{- include "searchloop.labels" . | nindent 4 }}
   {{- with .values.podAnnotations }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "searchloop.serviceAccount" .root }}
-  automountServiceAccountToken: false
+  serviceAccountName: {{ ternary (include "searchloop.launcherAccount" .root) (include "searchloop.serviceAccount" .root) (not (not $starts)) }}
+  automountServiceAccountToken: {{ not (not $starts) }}
   enableServiceLinks: false
+  {{- if eq .kind "Job" }}
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1 # a run may be killed at any moment
+  {{- else }}
   terminationGracePeriodSeconds: 60
+  {{- end }}
   {{- with .root.Values.imagePullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -27,18 +34,23 @@ spec:
   {{ $name }}: {{- if kindIs "string" . }} {{ . }}{{ else }}{{ toYaml . | nindent 4 }}{{ end }}
   {{- end }}
   {{- end }}
+  {{- if ne .kind "Job" }}
   topologySpreadConstraints:
     - maxSkew: 1
       topologyKey: kubernetes.io/hostname
       whenUnsatisfiable: ScheduleAnyway
       labelSelector:
         matchLabels: {{- include "searchloop.selector" . | nindent 10 }}
+  {{- end }}
   containers:
     - name: {{ .process }}
       image: {{ include "searchloop.image" . }}
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+      {{- if ne .kind "Job" }}
       command: {{ toJson .command }}
+      {{- end }}
       env: {{- include "searchloop.environment" . | nindent 8 }}
+      {{- if ne .kind "Job" }}
       ports:
         - {name: pages, containerPort: 8080}
         {{- if eq .process "api" }}
@@ -49,6 +61,7 @@ spec:
       startupProbe: {httpGet: {path: /healthz, port: pages}, periodSeconds: 5, timeoutSeconds: 4, failureThreshold: 36}
       livenessProbe: {httpGet: {path: /healthz, port: pages}, periodSeconds: 20, timeoutSeconds: 10, failureThreshold: 6}
       readinessProbe: {httpGet: {path: /readyz, port: pages}, periodSeconds: 5, timeoutSeconds: 4, failureThreshold: 3}
+      {{- end }}
       {{- if eq .process "api" }}
       lifecycle: {preStop: {exec: {command: [sleep, "5"]}}} # until nobody sends requests here any more
       {{- end }}
@@ -60,6 +73,9 @@ spec:
       volumeMounts:
         - {name: data, mountPath: /data}
         - {name: tmp, mountPath: /tmp}
+        {{- if $starts }}
+        - {name: job, mountPath: /job, readOnly: true}
+        {{- end }}
         {{- if and .root.Values.store.claim (has "store" .talksTo) }}
         - {name: store, mountPath: /store}
         {{- end }}
@@ -67,12 +83,19 @@ spec:
         - {name: {{ $name | replace "_" "-" }}, mountPath: /secrets/{{ $name }}, readOnly: true}
         {{- end }}
   volumes:
-    {{- if not $own }}
+    {{- if $jobs }}
+    - name: data
+      persistentVolumeClaim: {claimName: {{ .root.Values.trainer.jobs.claim }}}
+    {{- else if not $own }}
     - name: data
       emptyDir: {sizeLimit: {{ .values.dataSize | default "1Gi" }}}
     {{- end }}
     - name: tmp
       emptyDir: {sizeLimit: 2Gi}
+    {{- if $starts }}
+    - name: job
+      configMap: {name: {{ include "searchloop.name" .root }}-job}
+    {{- end }}
     {{- if and .root.Values.store.claim (has "store" .talksTo) }}
     - name: store
       persistentVolumeClaim: {claimName: {{ .root.Values.store.claim }}}

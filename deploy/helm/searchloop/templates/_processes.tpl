@@ -33,6 +33,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- .Values.serviceAccount.name | default (ternary (include "searchloop.name" .) "default" .Values.serviceAccount.create) }}
 {{- end }}
 
+{{/* That of the trainer where it makes Jobs: the only one with a token. */}}
+{{- define "searchloop.launcherAccount" -}}
+{{- .Values.trainer.jobs.serviceAccount | default (printf "%s-trainer" (include "searchloop.name" .)) }}
+{{- end }}
+
 {{/* The image of a process: its own where it names one, else that for all. A digest is of one repository. */}}
 {{- define "searchloop.image" -}}
 {{- $own := default (dict) .values.image }}
@@ -46,6 +51,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if .root.Values.store.claim }}{{ $_ := set $settings "artefacts" "/store" }}{{ end }}
 {{- with .root.Values.store.address }}{{ $_ := set $settings "artefacts" . }}{{ end }}
 {{- if eq .process "api" }}{{ $_ := set $settings "api_host" "0.0.0.0" }}{{ $_ := set $settings "api_port" 8077 }}{{ end }}
+{{- if and .root.Values.trainer.jobs.enabled (eq .process "trainer") }}{{ $_ := set $settings "job_template" "/job/job.json" }}{{ end }}
 {{- range $said := list .root.Values.settings (default (dict) .values.settings) }}
 {{- range $name, $value := $said }}{{ $_ := set $settings $name $value }}{{ end }}
 {{- end }}
