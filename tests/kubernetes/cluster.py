@@ -11,6 +11,19 @@ import aiohttp
 
 NAMESPACE = "search"
 MERGE = "merge-patch+json"
+# What the controller of Jobs says of one.
+RUNNING = {"startTime": "2026-01-31T12:00:00Z", "active": 1, "ready": 1}
+COMPLETE = {
+    "startTime": "2026-01-31T12:00:00Z",
+    "completionTime": "2026-01-31T12:30:00Z",
+    "active": 0,
+    "ready": 0,
+    "succeeded": 1,
+    "conditions": [
+        {"type": "SuccessCriteriaMet", "status": "True", "reason": "CompletionsReached"},
+        {"type": "Complete", "status": "True", "reason": "CompletionsReached"},
+    ],
+}
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,8 @@
 """Runs as Jobs, on a small server that answers as Kubernetes' API does, and on its own where that is."""
 
 import asyncio
-import copy
 import json
 import shutil
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -15,10 +13,8 @@ import pytest
 from embedded.ports import free_port
 from schemas.settings import SettingsError, TrainerSettings
 from schemas.training import RunState
-from tests.chart.rendering import job_template, manifests
-from tests.kubernetes.cluster import Cluster, no_right
-from tests.kubernetes.conftest import needs_server
-from tests.kubernetes.small_server import small_cluster
+from tests.chart.rendering import job_template
+from tests.kubernetes.cluster import COMPLETE, RUNNING, Cluster, no_right
 from tests.waiting import until
 from trainer.run.folder import RunFolder, RunOutcome, RunProgress
 from trainer.run.jobs import KubernetesJobs
@@ -31,17 +27,6 @@ RUN = "20260131-120000-1a2b3c4d"
 NAME = f"shop-searchloop-run-{RUN}"
 DEPLOYED = RunOutcome(state=RunState.DEPLOYED, generation=2)
 SETTINGS = TrainerSettings(max_minutes=60)
-COMPLETE = {
-    "startTime": "2026-01-31T12:00:00Z",
-    "completionTime": "2026-01-31T12:30:00Z",
-    "active": 0,
-    "ready": 0,
-    "succeeded": 1,
-    "conditions": [
-        {"type": "SuccessCriteriaMet", "status": "True", "reason": "CompletionsReached"},
-        {"type": "Complete", "status": "True", "reason": "CompletionsReached"},
-    ],
-}
 FAILED = {
     "startTime": "2026-01-31T12:00:00Z",
     "active": 0,
@@ -53,19 +38,6 @@ FAILED = {
     ],
 }
 CONTAINER = {"name": "run", "image": "", "imageID": "", "ready": False, "restartCount": 0}
-RUNNING = {"startTime": "2026-01-31T12:00:00Z", "active": 1, "ready": 1}
-
-
-@pytest.fixture(params=["small", pytest.param("real", marks=[needs_server, pytest.mark.slow])])
-async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cluster]:
-    if request.param == "real":
-        found = request.getfixturevalue("real")
-        yield found
-        await found.clear()
-        return
-    role = next(one for one in manifests("jobs") if one["kind"] == "Role")
-    async with small_cluster(tmp_path / "small", copy.deepcopy(role)) as found:
-        yield found
 
 
 @pytest.fixture
