@@ -4,6 +4,7 @@ The files come from ``write_fixtures`` and are kept for ever.
 """
 
 import json
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ from schemas.topics import TOPICS
 from stream.aggregation import aggregate, canonical
 from stream.attribution import attribute
 from stream.shopper import Rules, shopper_from_bytes, supersedes
-from tests.contracts.examples import AT, MESSAGES
+from tests.contracts.examples import AT, AT_MS, MESSAGES
 
 FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = sorted(p.name for p in FIXTURES.iterdir())
@@ -86,7 +87,8 @@ def test_the_loss_of_a_field_of_a_value_and_of_a_type_is_noticed():
 
 
 def test_every_topic_and_every_kind_of_fact_has_a_fixture_of_the_newest_version():
-    kept = {f.stem for f in FILES if f.parent.name == VERSIONS[-1]}
+    newest = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["version"]
+    kept = {f.stem for f in FILES if f.parent.name == newest}
     assert {t.value.__name__ for t in TOPICS if t.value} <= kept
     assert {type(m).__name__ for m in MESSAGES} == kept
 
@@ -123,7 +125,7 @@ def test_a_pair_goes_on_where_an_earlier_version_left_it(version):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_producers_of_an_earlier_version_send_becomes_the_same_fact(version):
     for raw in stored(version, "raw"):
-        record = Record(raw["topic"], 0, raw["offset"], 0, b"k", json.dumps(raw["body"]).encode())
+        record = Record(raw["topic"], 0, raw["offset"], AT_MS, b"k", json.dumps(raw["body"]).encode())
         clean = VALIDATORS[raw["topic"]](record, AT, StreamSettings())
         assert lost(raw["clean"], said(type(clean).from_json(clean.to_json()))) == []
 

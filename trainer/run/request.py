@@ -20,11 +20,13 @@ class Request(BaseModel):
     ``settings`` hold the overrides already. Settings that another version knew are left out when it is read,
     and those that it did not know have their defaults: a run goes on after an upgrade, and after its undoing.
     How Kafka and Milvus are reached is not kept, see ``connected``.
-    ``refit`` False: a refresh that leaves coefficients and ranker as they serve.
+    ``refit`` False: a refresh that leaves coefficients and ranker as they serve. ``version`` rises when those
+    that know only earlier ones would do something else than is asked; they refuse it.
     """
 
     model_config = ConfigDict(frozen=True)
 
+    version: Literal[1] = 1
     run_id: str
     trigger_ids: list[str]
     settings: TrainerSettings
