@@ -4,7 +4,7 @@ The clock is an argument. As intake does, it knows no other record; unlike intak
 that a product exists is not asked here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -15,7 +15,7 @@ from broker.records import Outgoing, Record
 from inbound.envelope import agreed_id
 from inbound.importers.formats import CONVERTERS, outgoing
 from inbound.importers.outcome import Batch, Skipped
-from inbound.raw_records import fields_of, key_in
+from inbound.raw_records import fields_of, key_in, naming_fields_of
 from inbound.validation import Ignored, Tombstone
 from inbound.validators import VALIDATORS
 from schemas.decoding import load, refuse
@@ -45,17 +45,19 @@ class RecordJudge:
 
     def event(self, index: int, posted: Posted) -> Verdict:
         """Judge a search or an interaction, by its fields."""
-        fields = fields_of(posted.value)
-        if fields.get("action_name") not in (None, "") or not fields:
+        fields = naming_fields_of(posted.value)
+        if fields.get("action_name") not in (None, ""):
             return self._record(index, INTERACTIONS.name, posted, fields)
         if "user_query" in fields:
             return self._record(index, SEARCHES.name, posted, fields)
+        if not fields_of(posted.value):  # the validator says why it cannot be read
+            return self._record(index, INTERACTIONS.name, posted, {})
         neither = "an event has action_name (an interaction) or user_query (a search)"
         return refused(index, refuse(Reason.SCHEMA, message=neither))
 
     def product(self, index: int, posted: Posted) -> Verdict:
         """Judge a product, or its deletion."""
-        return self._record(index, PRODUCTS.name, posted, fields_of(posted.value))
+        return self._record(index, PRODUCTS.name, posted, naming_fields_of(posted.value))
 
     def deletion(self, product_id: str) -> Verdict:
         """Judge the deletion of a product by its id alone."""
@@ -87,7 +89,7 @@ class RecordJudge:
         written = tuple(record for one in made for record in one.records)
         return Verdict(RecordResult(index=index, status="accepted"), written)
 
-    def _record(self, index: int, topic: str, posted: Posted, fields: dict[str, object]) -> Verdict:
+    def _record(self, index: int, topic: str, posted: Posted, fields: Mapping[str, object]) -> Verdict:
         record = Outgoing(
             self._topic_name(topic), posted.value, key=key_in(topic, fields), headers=posted.headers
         )

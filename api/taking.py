@@ -61,10 +61,12 @@ class Taking:
         records = [record for verdict in verdicts for record in verdict.records]
         if write and records and (fault := await self.write(records, place)) is not None:
             return fault
-        counts = Counter(verdict.result.status for verdict in verdicts)
-        if write:
-            for verdict in verdicts:
-                RECORDS.labels(verdict.result.status, verdict.result.reason or "").inc()
+        ends = Counter((verdict.result.status, verdict.result.reason or "") for verdict in verdicts)
+        counts = Counter[str]()
+        for (status, reason), count in ends.items():
+            counts[status] += count
+            if write:
+                RECORDS.labels(status, reason).inc(count)
         return RecordsAnswer(
             accepted=counts["accepted"],
             refused=counts["refused"],

@@ -1,6 +1,7 @@
 """Writing: a record counts as written when the broker has acknowledged it on all replicas, not before."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -11,6 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from broker.connecting import client_options
 from broker.denials import start
+from broker.handing_on import Turns, fit_for_batches, send_batches, send_each
 from broker.records import TOPIC_BYTES, Outgoing
 from broker.signing import Signing
 from schemas.connections import KafkaConnection
@@ -23,8 +25,6 @@ Codec = Literal["zstd", "gzip"]
 MAX_REQUEST_BYTES = TOPIC_BYTES - 1024
 # Of small records so many bytes travel together, as one batch of a partition.
 BATCH_BYTES = 1 << 18
-# A record above this waits for the ones before it, and the ones behind wait for it.
-_ALONE_BYTES = 1 << 20
 
 
 class Producer:
@@ -43,6 +43,7 @@ class Producer:
         self._signing = signing
         self._inner = build()
         self._renewing = asyncio.Lock()
+        self._turns: Turns = defaultdict(asyncio.Lock)
 
     async def start(self) -> None:
         """Connect."""
@@ -104,34 +105,16 @@ class Producer:
     async def _write(self, records: list[Outgoing]) -> list[Outgoing]:
         """Write records and return those that are too large."""
         inner = self._inner
-        too_large: list[Outgoing] = []
-        waiting: list[tuple[Outgoing, asyncio.Future[object]]] = []
-        for r in records:
-            # Kafka takes a record with neither, aiokafka does not
-            key = b"" if r.key is None and r.value is None else r.key
-            try:
-                sent = await inner.send(
-                    r.topic,
-                    r.value,
-                    key=key,
-                    partition=r.partition,
-                    headers=list(r.headers),
-                    timestamp_ms=r.timestamp_ms,
-                )
-            except MessageSizeTooLargeError:
-                too_large.append(r)
-            else:
-                waiting.append((r, sent))
-                if len(r.value or b"") > _ALONE_BYTES:
-                    # The library puts a batch of each partition into one request, without a bound: a broker
-                    # closes the connection at its own (socket.request.max.bytes), and the request would be
-                    # sent again for ever.
-                    await asyncio.wait([sent])
+        if fit_for_batches(records):
+            waiting, too_large = await send_batches(inner, self._turns, records), list[Outgoing]()
+        else:
+            waiting, too_large = await send_each(inner, records)
         outcomes = await asyncio.gather(*(sent for _, sent in waiting), return_exceptions=True)
         refused = [
             r
-            for (r, _), outcome in zip(waiting, outcomes, strict=True)
+            for (inside, _), outcome in zip(waiting, outcomes, strict=True)
             if isinstance(outcome, MessageSizeTooLargeError)
+            for r in inside
         ]
         if refused:
             await self._renew(inner)

@@ -1,6 +1,7 @@
 """A Kafka record, in and out, as plain data, and the one partitioner."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
 
@@ -54,4 +55,15 @@ def partition_of(key: str, partitions: int) -> int:
 
     What every Java client and aiokafka compute.
     """
-    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)
+    return partition_of_key(key.encode(), partitions)
+
+
+def partition_of_key(key: bytes, partitions: int) -> int:
+    """Return the same of a key as it is written."""
+    return _hash_of(key) % partitions
+
+
+# A shopper's records come close together, and the hash is Python: a fifth of what writing a record costs.
+@lru_cache(maxsize=1 << 13)
+def _hash_of(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF

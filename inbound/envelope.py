@@ -21,7 +21,7 @@ from schemas.rejections import Reason, Rejection
 
 M = TypeVar("M", bound=Message)
 _STRUCTURED = b"application/cloudevents+json"
-_SPECVERSION = b'"specversion"'
+SPECVERSION = b'"specversion"'
 _GONE = ("deleted", "delete", "removed", "remove")
 
 
@@ -54,7 +54,7 @@ def decode(record: Record, kind: type[M], *, max_bytes: int) -> Decoded[M] | Rej
         message = read(value, kind, max_bytes=max_bytes)
         if not isinstance(message, Rejection):
             return Decoded(message, None)
-        if value is None or _SPECVERSION not in value:
+        if value is None or SPECVERSION not in value:
             return message
     opened = open_record(record, max_bytes=max_bytes)
     if isinstance(opened, Rejection):
@@ -83,7 +83,7 @@ def open_record(record: Record, *, max_bytes: int) -> Opened | Rejection:
     if isinstance(binary, Rejection):
         return binary
     certain = (record.header("content-type") or b"").lower().startswith(_STRUCTURED)
-    return _open_structured(value, binary, certain=certain) if certain or _SPECVERSION in value else binary
+    return _open_structured(value, binary, certain=certain) if certain or SPECVERSION in value else binary
 
 
 def agreed_id(event_id: str | None, envelope_id: str | None, record: Record) -> str | Rejection:

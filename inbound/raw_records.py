@@ -1,13 +1,44 @@
 """What a line of a file says of itself before it is judged: its fields and the key of its record."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
 
 from broker.records import Record
-from inbound.envelope import Opened, open_record
+from inbound.envelope import SPECVERSION, Opened, open_record
 from schemas.absent import NOBODY
+from schemas.base import DAMAGED
 from schemas.decoding import load
 from schemas.rejections import Rejection
+
+
+class _Naming(TypedDict, total=False):
+    action_name: Any
+    user_query: Any
+    client_id: Any
+    session_id: Any
+    user_id: Any
+    query_id: Any
+    product_id: Any
+
+
+_PRODUCT_ID = ("product_id",)
+_SHOPPER = ("client_id", "session_id", "user_id", "query_id")
+_NAMING = msgspec.json.Decoder(_Naming)
+
+
+def naming_fields_of(line: bytes) -> Mapping[str, Any]:
+    """Return of ``fields_of`` those that name its kind and its key, if not more, in an eighth of the time.
+
+    What stands beside them is passed over, not judged: the line may be none that can be read.
+    """
+    if SPECVERSION not in line:
+        try:
+            return _NAMING.decode(line)
+        except (msgspec.DecodeError, *DAMAGED):
+            pass
+    return fields_of(line)
 
 
 def fields_of(line: bytes) -> dict[str, Any]:
@@ -30,8 +61,8 @@ def key_of(topic: str, line: bytes) -> bytes | None:
 
 def key_in(topic: str, fields: Mapping[str, Any]) -> bytes | None:
     """Return the key of the record with these fields, as ``key_of`` does."""
-    names = ("product_id",) if topic == "products" else ("client_id", "session_id", "user_id", "query_id")
-    found = next(
-        (fields[n] for n in names if fields.get(n) not in (None, "") and str(fields[n]) not in NOBODY), None
-    )
-    return None if found is None else str(found).encode()
+    for name in _PRODUCT_ID if topic == "products" else _SHOPPER:
+        found = fields.get(name)
+        if found not in (None, "") and str(found) not in NOBODY:
+            return str(found).encode()
+    return None

@@ -46,7 +46,7 @@ class RecordResult(Fact):
     event_id: str | None = None
     product_id: str | None = None
     reason: str | None = None
-    errors: list[FieldError] = []
+    errors: list[FieldError] = Field(default_factory=list)  # of a default in place a copy is made each time
 
 
 class RecordsAnswer(Fact):
