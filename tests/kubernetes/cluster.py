@@ -78,6 +78,17 @@ class Cluster:
         }
         await self._done("POST", f"/api/v1/namespaces/{NAMESPACE}/events", told)
 
+    async def bound(self, what: str, most: str) -> None:
+        """Make a quota, as an administrator and the controller of quotas do."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/resourcequotas"
+        quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "bound"}}
+        await self._done("POST", path, {**quota, "spec": {"hard": {what: most}}})
+        status = {"hard": {what: most}, "used": {what: "0"}}
+        await self._done("PATCH", f"{path}/bound/status", {"status": status})
+
+    async def unbound(self) -> None:
+        await self._done("DELETE", f"/api/v1/namespaces/{NAMESPACE}/resourcequotas/bound")
+
     async def collect(self) -> int:
         """Let deleted Jobs go, as the collector does once their pods have ended; return how many."""
         deleted = [job for job in await self.jobs() if job["metadata"].get("deletionTimestamp")]

@@ -29,6 +29,10 @@ async def carry_out(job: dict[str, Any], settings: dict[str, str]) -> None:
     assert await process.wait() == 0
 
 
+async def others(cluster: Cluster, name: str) -> list[dict[str, Any]]:
+    return [job for job in await cluster.jobs() if job["metadata"]["name"] != name]
+
+
 async def test_a_run_goes_on_in_its_job_while_the_trainer_is_killed_and_it_ends_once(
     cluster: Cluster, settings_env: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
@@ -58,5 +62,15 @@ async def test_a_run_goes_on_in_its_job_while_the_trainer_is_killed_and_it_ends_
         assert len({run.run_id for run in runs}) == 1
         folder = trainer.settings.data_dir / "runs" / runs[-1].run_id
         assert len((folder / "attempts").read_text().split()) == 1, "the second trainer took it up"
+        assert [one["metadata"]["name"] for one in await cluster.jobs()] == [name]
+
+        await trainer.trigger("second")
+        await until(lambda: others(cluster, name), "the next run is a Job")
+        cancelled = (await trainer.runs())[-1].run_id
+        await trainer.trigger("stop", cancels=cancelled)
+        assert await until(cluster.collect, "its Job is deleted") == 1
+        await trainer.follow(
+            TRAINING_RUNS.name, lambda rs: any(b'"cancelled"' in (r.value or b"") for r in rs)
+        )
         assert [one["metadata"]["name"] for one in await cluster.jobs()] == [name]
         assert (cluster.account / "token").read_text() not in trainer.log()

@@ -15,9 +15,11 @@ from schemas.settings import SettingsError, TrainerSettings
 from schemas.training import RunState
 from tests.chart.rendering import job_template
 from tests.kubernetes.cluster import COMPLETE, RUNNING, Cluster, no_right
+from tests.kubernetes.conftest import needs_server
+from tests.kubernetes.real_server import path_of
 from tests.waiting import until
 from trainer.run.folder import RunFolder, RunOutcome, RunProgress
-from trainer.run.jobs import KubernetesJobs
+from trainer.run.jobs import KubernetesJobs, job_of
 from trainer.run.kubernetes_api import KubernetesApi
 from trainer.run.launcher import LaunchError, RunStatus
 from trainer.service import execution
@@ -218,6 +220,35 @@ async def test_a_run_whose_pod_a_quota_refuses_says_so_and_fails_after_its_time(
     assert outcome.detail.endswith('no pod can be made: pods "x" is forbidden: exceeded quota: gpus')
     assert outcome.error is not None
     assert (outcome.error.code, outcome.error.retryable) == ("not_started", True)
+
+
+@needs_server
+@pytest.mark.slow
+async def test_a_quota_that_is_used_up_is_waited_for(
+    real: Cluster, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "RETRY_S", 0.2)
+    jobs = KubernetesJobs("trainer.retrain", template_in(tmp_path), KubernetesApi(real.address, real.account))
+    job = job_of(job_template("jobs"), run, "trainer.retrain", SETTINGS)
+
+    async def holds() -> bool:
+        status, _, _ = await real.call("POST", f"{path_of(job)}?dryRun=All", job)
+        return status == 403
+
+    await real.bound("count/jobs.batch", "0")
+    try:
+        await until(holds, "the server has seen the quota")
+        told = await carried_out(run, jobs)
+        await until(lambda: told.details, "it is told what the run waits for")
+        assert "exceeded quota: bound" in told.details[0]
+        assert await real.jobs() == []
+    finally:
+        await real.unbound()
+    await until(real.jobs, "the Job was made after all")
+    told.work.cancel()
+    with suppress(asyncio.CancelledError):
+        await told.work
+    await real.clear()
 
 
 async def test_a_missing_right_is_one_sentence_at_the_start_and_where_it_is_needed(
