@@ -49,8 +49,11 @@ def flags(cache: Path | None) -> list[str]:
     except OSError:
         return []
     foreign = found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    # Checked by its checksums: unchecked, damage within it ends the JVM.
-    return [] if foreign or not found.st_size else [f"-XX:AOTCache={cache}", "-XX:+VerifySharedSpaces"]
+    if foreign or not found.st_size:
+        return []
+    # Checked by its checksums: unchecked, damage within it ends the JVM. What of it cannot be used is
+    # compiled as without it, which java would tell as warnings
+    return [f"-XX:AOTCache={cache}", "-XX:+VerifySharedSpaces", "-Xlog:aot*=error"]
 
 
 def ensure(cache: Path | None, write: Writer) -> None:

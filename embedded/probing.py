@@ -31,6 +31,17 @@ async def says_yes(page: str, data_dir: Path, name: str, session: aiohttp.Client
         return False
 
 
+async def address_of_api(data_dir: Path, session: aiohttp.ClientSession) -> str | None:
+    """Return where the API of a data directory answers, as its own page says; None while it does not."""
+    try:
+        port = json.loads((data_dir / "run" / "api.json").read_text())["port"]
+        async with session.get(f"http://{HOST}:{port}/readyz", timeout=_PATIENCE) as answer:
+            found = (await answer.json())["address"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, aiohttp.ClientError, TimeoutError):
+        return None
+    return found if isinstance(found, str) else None
+
+
 async def require_kafka(bootstrap: str) -> None:
     """Raise ``NotReadyError`` unless one of the comma separated brokers takes a connection."""
     addresses = [urlsplit(f"//{part.strip()}") for part in bootstrap.split(",")]

@@ -26,7 +26,7 @@ from embedded.kafka import EmbeddedKafka
 from embedded.launching import child_environ
 from embedded.log_lines import LineLog
 from embedded.milvus import EmbeddedMilvus
-from embedded.probing import require_kafka, require_milvus, says_yes
+from embedded.probing import address_of_api, require_kafka, require_milvus, says_yes
 from embedded.runtime import Runtime, claim, made_private
 from embedded.server import LocalServer
 from schemas.settings import PREFIX, PROCESS_SETTINGS, Settings
@@ -123,6 +123,14 @@ class Supervisor:
                         f"lines:\n{tails}"
                     )
                 await asyncio.sleep(0.1)
+
+    async def api(self) -> str:
+        """Wait for as long as it takes until the API answers; return its address."""
+        async with aiohttp.ClientSession() as session:
+            while True:
+                if (address := await address_of_api(self.data_dir, session)) is not None:
+                    return address
+                await asyncio.sleep(0.2)
 
     async def watch(self) -> None:
         """Wait for as long as there is anything to keep running.

@@ -49,7 +49,7 @@ async def up(
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, on_signal)
-    work = asyncio.create_task(_run(stack, up_within_s))
+    work = asyncio.create_task(_run(stack, processes, up_within_s))
     stop = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -64,7 +64,7 @@ async def up(
             loop.remove_signal_handler(number)
 
 
-async def _run(stack: Supervisor, within_s: float) -> int:
+async def _run(stack: Supervisor, processes: Sequence[str], within_s: float) -> int:
     begun = asyncio.get_running_loop().time()
     async with stack:
         try:
@@ -81,11 +81,14 @@ async def _run(stack: Supervisor, within_s: float) -> int:
             f"clients find Kafka at {stack.kafka} (bootstrap.servers); Milvus is at {stack.milvus}. "
             "--kafka-port takes another"
         )
-        announcing = asyncio.create_task(_announce(stack))
+        announcing = [asyncio.create_task(_announce(stack))]
+        if "api" in processes:
+            announcing.append(asyncio.create_task(_announce_console(stack)))
         try:
             await stack.watch()
         finally:
-            announcing.cancel()
+            for task in announcing:
+                task.cancel()
         return 1  # every process refused its settings
 
 
@@ -93,3 +96,9 @@ async def _announce(stack: Supervisor) -> None:
     with suppress(NotReadyError):  # a refusal is in the log already
         await stack.ready(math.inf)
         stack.say("every process is ready")
+
+
+async def _announce_console(stack: Supervisor) -> None:
+    stack.say(
+        f"open {await stack.api()}/console in a browser; products come next: `searchloop send products FILE`"
+    )

@@ -31,7 +31,9 @@ def say(line: str) -> None:
 class Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200 if self.path in {"/readyz", "/healthz"} else 404)
+        self.send_header("Content-Type", "application/json")
         self.end_headers()
+        self.wfile.write(json.dumps({"process": name, "address": "http://127.0.0.1:8077"}).encode())
 
     def log_message(self, *_: object) -> None:
         pass

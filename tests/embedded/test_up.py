@@ -44,11 +44,12 @@ async def test_after_a_signal_it_ends_in_order_with_nothing_left_and_the_next_st
 ) -> None:
     addresses = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        with start_up(tmp_path, {}, stream="plain") as process:
+        with start_up(tmp_path, {}, stream="plain", api="plain") as process:
             await process.says("searchloop is up", "stream   | stream says hello")
+            await process.says("open http://127.0.0.1:8077/console in a browser")
             runtime = running_on(tmp_path)
             await process.says(f"clients find Kafka at {runtime.kafka}")
-            assert set(runtime.processes) == {"kafka", "milvus", "stream"}
+            assert set(runtime.processes) == {"kafka", "milvus", "stream", "api"}
             addresses.append((runtime.kafka, runtime.milvus))
             if number is signal.SIGTERM:
                 await ensure_topics(Settings(kafka=runtime.kafka, partitions=3))
