@@ -22,6 +22,7 @@ from broker.producing import open_producer
 from broker.records import Outgoing
 from retrieval.document import document_text
 from retrieval.encoder import Encoder
+from retrieval.golden_vectors import GoldenVectors
 from retrieval.index import Row, VectorStore
 from schemas.products import CatalogProduct
 from schemas.releases import LivePointer, Ranking, Release, ReleaseState
@@ -136,7 +137,11 @@ async def publish(
     generation: int,
     ranking: Ranking | None = None,
 ) -> None:
-    """Let the searchers of a deployment serve a collection, by default by the cosine alone."""
+    """Let the searchers of a deployment serve a collection, by default by the cosine alone.
+
+    The model's golden vectors are kept before that, as an indexer does.
+    """
+    GoldenVectors(settings.artefact_address).keep(encoder)
     release = Release(
         generation=generation,
         model=str(encoder.folder),
