@@ -32,6 +32,7 @@ from schemas.topics import dead_letter_name
 
 SENT = 3  # a product and two events
 SETTLE_S = 120.0  # also for an answer that comes in time
+_AT_ONCE = 3
 _SEED = {"product_id": "seed", "title": "Storm shell jacket"}
 
 
@@ -63,14 +64,20 @@ def _own(event: CleanSearch | CleanInteraction) -> bool:
 
 
 async def try_client(
-    name: str, kit: Kit, code: str, folder: Path, settings: Settings, where: Mapping[str, str]
+    name: str,
+    kit: Kit,
+    prepared: asyncio.Task[None],
+    folder: Path,
+    settings: Settings,
+    where: Mapping[str, str],
 ) -> dict[str, Any]:
     """Run one client, and wait until what it sent has ended somewhere."""
     if missing := kit.missing():
         return {"skipped": f"{', '.join(missing)} is not on this machine"}
-    say(f"{name}: installing and running")
     try:
-        told = await asyncio.to_thread(kit.run, code, folder, **where)
+        await prepared
+        say(f"{name}: running")
+        told = await asyncio.to_thread(kit.run, folder, **where)
     except KitError as error:
         return {"error": str(error)}
     end = time.monotonic() + SETTLE_S
@@ -80,7 +87,7 @@ async def try_client(
         found = await audit(settings, kit.mark)
     answer = told
     while answer["status"] == "expired" and time.monotonic() < end:  # as the page says of a busy machine
-        answer = await asyncio.to_thread(kit.run, code, folder, **where)
+        answer = await asyncio.to_thread(kit.run, folder, **where)
     say(f"{name}: {found} {answer['status']}")
     return {
         "sent": told["sent"],
@@ -102,26 +109,47 @@ def held(row: dict[str, Any]) -> bool:
 
 
 async def run(names: list[str], folder: Path) -> dict[str, dict[str, Any]]:
-    """Start a stack with one product, and try the clients on it, one after the other."""
-    codes = snippets()
-    async with Supervisor(data_dir=folder / "stack", env=ONLY_ASKED, quiet=True) as stack:
-        settings = Settings.load(
-            {
-                "SEARCHLOOP_KAFKA": stack.kafka,
-                "SEARCHLOOP_MILVUS": stack.milvus,
-                "SEARCHLOOP_DATA_DIR": str(folder / "stack"),
-            }
-        )
-        await ensure_topics(settings)
-        async with open_producer(settings) as producer:
-            await producer.send(Outgoing(settings.topic("products"), json.dumps(_SEED).encode(), key=b"seed"))
-        await stack.ready(180)
-        api = await asyncio.to_thread(read_page, settings, "api", "readyz")
-        where = {"KAFKA": settings.kafka, "PREFIX": settings.topic_prefix, "API": str(api["address"])}
-        return {
-            name: await try_client(name, KITS[name], codes[name], folder / name, settings, where)
-            for name in names
+    """Start a stack with one product, and try the clients on it, one after the other.
+
+    Their libraries are installed meanwhile, a few at once: that is mostly waiting for registries.
+    """
+    codes, few = snippets(), asyncio.Semaphore(_AT_ONCE)
+
+    async def prepare(name: str) -> None:
+        if not KITS[name].missing():
+            async with few:
+                await asyncio.to_thread(KITS[name].prepare, codes[name], folder / name)
+
+    prepared = {name: asyncio.create_task(prepare(name)) for name in names}
+    try:
+        async with Supervisor(data_dir=folder / "stack", env=ONLY_ASKED, quiet=True) as stack:
+            return await _try_all(stack, folder, prepared)
+    finally:
+        for task in prepared.values():
+            task.cancel()  # where the stack did not start
+        await asyncio.gather(*prepared.values(), return_exceptions=True)
+
+
+async def _try_all(
+    stack: Supervisor, folder: Path, prepared: Mapping[str, asyncio.Task[None]]
+) -> dict[str, dict[str, Any]]:
+    settings = Settings.load(
+        {
+            "SEARCHLOOP_KAFKA": stack.kafka,
+            "SEARCHLOOP_MILVUS": stack.milvus,
+            "SEARCHLOOP_DATA_DIR": str(stack.data_dir),
         }
+    )
+    await ensure_topics(settings)
+    async with open_producer(settings) as producer:
+        await producer.send(Outgoing(settings.topic("products"), json.dumps(_SEED).encode(), key=b"seed"))
+    await stack.ready(600)
+    api = await asyncio.to_thread(read_page, settings, "api", "readyz")
+    where = {"KAFKA": settings.kafka, "PREFIX": settings.topic_prefix, "API": str(api["address"])}
+    return {
+        name: await try_client(name, KITS[name], task, folder / name, settings, where)
+        for name, task in prepared.items()
+    }
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import venv
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,14 +57,17 @@ class Kit:
         """Return the programs that are not there."""
         return [name for name in self.needs if shutil.which(name) is None]
 
-    def run(self, code: str, folder: Path, **where: str) -> dict[str, Any]:
-        """Install the library into ``folder``, run the snippet, and return the object of its last line.
-
-        ``where``: KAFKA, PREFIX and API, as the snippet reads them. Raises ``KitError``.
-        """
+    def prepare(self, code: str, folder: Path) -> None:
+        """Install the library into ``folder``, which is empty, beside the snippet. Raises ``KitError``."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / self.source).write_text(code, encoding="utf-8")
         self.install(folder)
+
+    def run(self, folder: Path, **where: str) -> dict[str, Any]:
+        """Run the snippet that was prepared in ``folder``, and return the object of its last line.
+
+        ``where``: KAFKA, PREFIX and API, as the snippet reads them. Raises ``KitError``.
+        """
         said = _call(self.command(folder), folder, RUN_S, **where)
         found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
         return found
@@ -93,21 +97,18 @@ def _call(command: list[str], folder: Path, timeout_s: int, **environ: str) -> s
 
 def _python(mark: str, *packages: str) -> Kit:
     def install(folder: Path) -> None:
-        if not (folder / "venv").exists():
-            venv.create(folder / "venv", with_pip=True)
-            _call(
-                [str(folder / "venv/bin/python"), "-m", "pip", "install", "-q", *packages], folder, INSTALL_S
-            )
+        venv.create(folder / "venv")
+        pip = [sys.executable, "-m", "pip", "--python", str(folder / "venv/bin/python")]
+        _call([*pip, "install", "-q", *packages], folder, INSTALL_S)
 
     return Kit(mark, (), "shop.py", install, lambda folder: [str(folder / "venv/bin/python"), "shop.py"])
 
 
 def _go(mark: str, *modules: str) -> Kit:
     def install(folder: Path) -> None:
-        if not (folder / "go.mod").exists():
-            _call(["go", "mod", "init", "shop"], folder, INSTALL_S)
-            _call(["go", "get", *modules], folder, INSTALL_S)
-            _call(["go", "mod", "tidy"], folder, INSTALL_S)
+        _call(["go", "mod", "init", "shop"], folder, INSTALL_S)
+        _call(["go", "get", *modules], folder, INSTALL_S)
+        _call(["go", "mod", "tidy"], folder, INSTALL_S)
         _call(["go", "build", "-o", "shop", "shop.go"], folder, INSTALL_S)
 
     return Kit(mark, ("go",), "shop.go", install, lambda folder: [str(folder / "shop")])
@@ -115,8 +116,7 @@ def _go(mark: str, *modules: str) -> Kit:
 
 def _node(mark: str, package: str) -> Kit:
     def install(folder: Path) -> None:
-        if not (folder / "node_modules").exists():
-            _call(["npm", "install", "--silent", "--no-save", "--prefix", ".", package], folder, INSTALL_S)
+        _call(["npm", "install", "--silent", "--no-save", "--prefix", ".", package], folder, INSTALL_S)
 
     return Kit(mark, ("node", "npm"), "shop.js", install, lambda _: ["node", "shop.js"])
 
@@ -126,9 +126,8 @@ def _nothing(_: Path) -> None:
 
 
 def _install_spring(folder: Path) -> None:
-    if not (folder / "lib").exists():
-        (folder / "pom.xml").write_text(_POM, encoding="utf-8")
-        _call(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"], folder, INSTALL_S)
+    (folder / "pom.xml").write_text(_POM, encoding="utf-8")
+    _call(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"], folder, INSTALL_S)
 
 
 KITS = {

@@ -16,8 +16,9 @@ def test_every_snippet_of_the_page_is_run_and_nothing_is_run_that_is_not_on_it()
 def test_a_client_that_ends_badly_says_why(tmp_path):
     kit = KITS["confluent-kafka"]
     broken = type(kit)(kit.mark, (), "shop.py", lambda _: None, lambda _: ["python3", "shop.py"])
+    broken.prepare("raise SystemExit('no such luck')", tmp_path)
     with pytest.raises(KitError, match="no such luck"):
-        broken.run("raise SystemExit('no such luck')", tmp_path, KAFKA="127.0.0.1:1")
+        broken.run(tmp_path, KAFKA="127.0.0.1:1")
 
 
 @pytest.mark.clients
