@@ -62,6 +62,7 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
             "/pictures/{preparation}/{begin}/{sha256}",
             "/runs",
             "/runs/{run_id}",
+            "/runs/{run_id}/report",
             "/releases",
             "/act/{action}",
             "/data",

@@ -14,6 +14,7 @@ from api.console.judge_pages import JudgeDesk, judge_pages
 from api.console.picture_routes import picture_routes
 from api.console.producer_pages import producer_pages
 from api.console.query_pages import query_pages
+from api.console.report_routes import report_routes, reports_of
 from api.console.search_page import ConsoleSearch
 from api.following import StateFollower, follow_letters
 from api.front_door import FrontDoor
@@ -112,6 +113,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 judgment_routes(operating, answers),
                 query_routes(recent, producers, answers),
                 console_routes(Console(operating, gauges, stopping), search, replaying),
+                report_routes(follower.state, reports_of(settings), Capacity(_PICTURES, 0)),
                 picture_routes(stored_pictures(settings.artefact_address), Capacity(_PICTURES, 0)),
                 judge_pages(JudgeDesk(operating, recent, search)),
                 query_pages(recent, follower),

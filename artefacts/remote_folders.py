@@ -16,6 +16,7 @@ import structlog
 from artefacts.folders import (
     CONTENTS,
     KINDS,
+    KINDS_OF_RUNS,
     PARTIAL,
     Contents,
     Kind,
@@ -82,6 +83,8 @@ class RemoteFolders(StoredFolders):
         """Return where a folder or a file of it lies in the cache; it is fetched if it is not there."""
         key, file = key_of(name)
         place = self._cache / key
+        if place.parent.name in KINDS_OF_RUNS and place.exists() and not self._holds(key):
+            shutil.rmtree(place, ignore_errors=True)  # as a shopper was forgotten, it is nowhere to be read
         if fault_of(place) is not None:
             self._fetch_patiently(name, key, place)
             self._evict(but=place)
@@ -181,6 +184,10 @@ class RemoteFolders(StoredFolders):
                     path.rename(away)
                 shutil.rmtree(away, ignore_errors=True)
                 log.info("evicted from the cache of the store", folder=path.name)
+
+    def _holds(self, key: str) -> bool:
+        with _asked(self._address):
+            return self._contents(key) is not None
 
     def _contents(self, key: str) -> Contents | None:
         try:

@@ -13,6 +13,7 @@ from schemas.base import ControlTime, Fact, Id, Message, OptionalId
 from schemas.bounds import EXACT_INTEGER, NAME_CHARS, PARAMS, REASON_CHARS
 from schemas.releases import Kind, Ranking
 
+REPORT = "report.html"  # the page of a run, in its folder and in that of the store
 ParamName = Annotated[str, Field(max_length=NAME_CHARS)]
 ParamText = Annotated[str, Field(max_length=REASON_CHARS)]
 ParamNumber = Annotated[int, Field(ge=-EXACT_INTEGER, le=EXACT_INTEGER)]

@@ -51,7 +51,7 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "trainer": frozenset({"schemas", "broker", "process", "artefacts", "media", "retrieval"}),
     "indexer": frozenset({"schemas", "broker", "process", "artefacts", "media", "retrieval"}),
     "searcher": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
-    "api": frozenset({"schemas", "broker", "process", "inbound", "operations", "media"}),
+    "api": frozenset({"schemas", "broker", "process", "artefacts", "media", "inbound", "operations"}),
     "embedded": frozenset({"schemas"}),
     "simulator": frozenset({"schemas"}),
     "commands": ALL - {"cli", "benchmarks"},

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from artefacts.folders import KIND_OF, StoredFolders, key_of, name_of
 from schemas.releases import Ranking
-from schemas.training import Decision
-from trainer.run.folder import REPORT, RunFolder
+from schemas.training import REPORT, Decision
+from trainer.run.folder import RunFolder
 
 VECTORS = "vectors.npz"  # in a folder of their own, by the model that they are of
 

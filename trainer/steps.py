@@ -19,7 +19,7 @@ from retrieval.field_weights import FieldWeights
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from schemas.releases import Candidate, LivePointer
 from schemas.settings import named
-from schemas.training import Decision, RunState
+from schemas.training import REPORT, Decision, RunState
 from trainer import promotion
 from trainer.data import judgments
 from trainer.data import snapshot as snapshots
@@ -46,7 +46,7 @@ from trainer.keeping import (
 from trainer.learning.plan import Lineage, Training, lineage_of, plan
 from trainer.learning.training_data import TrainingData
 from trainer.learning.training_progress import TrainingError, TrainingStep
-from trainer.run.folder import REPORT, RunFolder, RunOutcome, failed, write_durably
+from trainer.run.folder import RunFolder, RunOutcome, failed, write_durably
 from trainer.run.generations import read_history
 from trainer.run.processes import command, environment
 from trainer.run.request import Request

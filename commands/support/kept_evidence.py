@@ -5,8 +5,7 @@ from pathlib import Path
 from artefacts.folders import Kind, StoredFolderError, is_of
 from artefacts.located import local
 from schemas.settings import Settings
-from schemas.training import Decision, TrainingRun
-from trainer.run.folder import REPORT
+from schemas.training import REPORT, Decision, TrainingRun
 from trainer.run.triggers import is_run_id
 
 

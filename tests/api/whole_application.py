@@ -1,6 +1,7 @@
 """The application with all its routes, behind which there is nothing."""
 
 import asyncio
+from pathlib import Path
 from typing import cast
 
 from fastapi import FastAPI
@@ -14,6 +15,7 @@ from api.console.judge_pages import JudgeDesk, judge_pages
 from api.console.picture_routes import picture_routes
 from api.console.producer_pages import producer_pages
 from api.console.query_pages import query_pages
+from api.console.report_routes import report_routes
 from api.console.search_page import ConsoleSearch
 from api.following import StateFollower
 from api.judgment_routes import judgment_routes
@@ -51,6 +53,7 @@ def whole_application() -> FastAPI:
             letter_routes(replaying, answers),
             judgment_routes(operating, answers),
             query_routes(recent, producers, answers),
+            report_routes(answers.state, Path, Capacity(1, 0)),
             picture_routes(lambda _: None, Capacity(1, 0)),
             judge_pages(JudgeDesk(operating, recent, search)),
             query_pages(recent, answers.follower),

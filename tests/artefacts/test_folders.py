@@ -309,6 +309,18 @@ def test_a_run_that_names_what_is_not_its_own_keeps_nothing() -> None:
     assert needed([a_release(1, ReleaseState.RELEASED)], [forged]) == {name_of("models", DIGEST)}
 
 
+def test_a_cached_report_is_read_only_while_the_store_has_it(tmp_path: Path) -> None:
+    store = RemoteFolders(f"memory://{uuid4()}", tmp_path / "cache", 1 << 30)
+    report, model = (store.put(kind, DIGEST, a_folder(tmp_path / "run")) for kind in ("reports", "models"))
+    assert read(store.local(report)) == read(store.local(report)) == FILES
+    store.local(model)
+    forget(store, [], now=datetime.now(UTC) + SOON)
+    with pytest.raises(StoredFolderError, match="is not in the store"):
+        store.local(report)
+    assert list((tmp_path / "cache" / "reports").iterdir()) == []
+    assert read(store.local(model)) == FILES
+
+
 def test_what_was_put_again_is_new(store, tmp_path):
     run = a_folder(tmp_path / "run")
     store.put("models", DIGEST, run)

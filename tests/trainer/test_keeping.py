@@ -13,11 +13,11 @@ from artefacts.folders import StoredFolderError, StoredFolders
 from artefacts.located import open_folders, use_store
 from commands.support.kept_evidence import evidence_folder, report_page
 from schemas.settings import Settings
-from schemas.training import Decision, RunState, TrainingRun
+from schemas.training import REPORT, Decision, RunState, TrainingRun
 from tests.trainer.run_folders import a_run
 from trainer.gate.rederivation import rederive
 from trainer.keeping import evidence_names, keep_evidence
-from trainer.run.folder import REPORT, RunFolder
+from trainer.run.folder import RunFolder
 
 RUN = "20260301-120000-1a2b3c4d"
 PAGE = b"<p>zorvel</p>"

@@ -23,7 +23,7 @@ from schemas.topics import (
     TRAINING_TRIGGERS,
     dead_letter_name,
 )
-from schemas.training import Decision, RunState, TrainingRun
+from schemas.training import REPORT, Decision, RunState, TrainingRun
 from tests.processes import run_verb
 from tests.trainer.builders import a_pointer, a_shop, fill_topics
 from tests.trainer.trainer_process import TrainerProcess
@@ -31,7 +31,6 @@ from tests.waiting import DEADLINE_S
 from trainer.evaluation.files import Evaluation
 from trainer.gate.pinned import Pin, write_pins
 from trainer.gate.rederivation import rederive
-from trainer.run.folder import REPORT
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -19,7 +19,6 @@ from schemas.training import RunError, RunState
 from trainer.run.triggers import is_run_id
 
 M = TypeVar("M", bound=BaseModel)
-REPORT = "report.html"
 
 
 def refreshes_in(data_dir: Path) -> Path:

@@ -17,8 +17,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from artefacts.folders import KINDS_OF_RUNS
-from schemas.training import RunState
-from trainer.run.folder import REPORT, MarkerError, RunFolder, write_durably
+from schemas.training import REPORT, RunState
+from trainer.run.folder import MarkerError, RunFolder, write_durably
 
 MARKER = "forgotten"
 _OWN = ("judgments", "pinned")

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
+from schemas.training import REPORT
 from tests.trainer.run_folders import a_run
 from trainer.data.snapshot import Snapshot
 from trainer.evaluation.rank_changes import FILE, RankChange, frame_of
 from trainer.gate.case import Case
 from trainer.gate.rederivation import rederive
-from trainer.run.folder import REPORT, RunFolder, RunOutcome
+from trainer.run.folder import RunFolder, RunOutcome
 from trainer.run.redaction import Forgotten, forget_in_runs
 
 AT = datetime(2026, 4, 1, tzinfo=UTC)
