@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from process.running import MISUSED
 from schemas.topics import RELEASES, TRAINING_RUNS
 from schemas.training import RunState
 from tests.chart.rendering import job_template
-from tests.kubernetes.cluster import COMPLETE, RUNNING, Cluster
+from tests.kubernetes.cluster import COMPLETE, RUNNING, Cluster, no_right
 from tests.processes import ROOT, environ_with
 from tests.trainer.builders import a_pointer, a_shop, fill_topics
 from tests.trainer.trainer_process import TrainerProcess
@@ -73,4 +74,12 @@ async def test_a_run_goes_on_in_its_job_while_the_trainer_is_killed_and_it_ends_
             TRAINING_RUNS.name, lambda rs: any(b'"cancelled"' in (r.value or b"") for r in rs)
         )
         assert [one["metadata"]["name"] for one in await cluster.jobs()] == [name]
+
+        await asyncio.to_thread(trainer.stop)
+        async with no_right(cluster, "delete"):
+            trainer.start()
+            assert await asyncio.to_thread(trainer.wait) == MISUSED
+        assert (
+            "the service account of the trainer may not delete jobs in the namespace search" in trainer.log()
+        )
         assert (cluster.account / "token").read_text() not in trainer.log()

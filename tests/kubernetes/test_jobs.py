@@ -152,6 +152,21 @@ async def test_a_cancelled_run_has_no_job_any_more(
     assert (await looks(jobs, run)).state == "gone"
 
 
+async def test_a_run_that_ended_while_no_trainer_looked_keeps_its_job_unless_that_has_not_begun(
+    cluster: Cluster, jobs: KubernetesJobs, run: RunFolder
+) -> None:
+    await jobs.start(run, SETTINGS)
+    await cluster.job_is(NAME, RUNNING)
+    run.commit("outcome", DEPLOYED)
+    told = await carried_out(run, jobs)
+    assert await told.work == DEPLOYED
+    assert not any(one["metadata"].get("deletionTimestamp") for one in await cluster.jobs())
+    await cluster.job_is(NAME, {"active": 1, "ready": 0})
+    told = await carried_out(run, jobs)
+    await until(cluster.collect, "the Job that waits is deleted")
+    assert await told.work == DEPLOYED
+
+
 async def test_a_job_that_fails_is_made_again_and_after_three_the_run_says_why(
     cluster: Cluster, jobs: KubernetesJobs, run: RunFolder
 ) -> None:

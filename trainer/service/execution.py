@@ -38,11 +38,13 @@ async def execute(
     """
     died = ""
     while True:
+        status = await launcher.look(run, within_s=0)
         found = run.outcome()
         if found is not None:
-            await launcher.stop(run)
+            if status.state == "waiting":  # what runs sees the outcome and ends by itself, its log complete
+                await launcher.stop(run)
             return found
-        taken_up = (await launcher.look(run, within_s=0)).state in {"waiting", "running"}
+        taken_up = status.state in {"waiting", "running"}
         attempts = len(_attempts(run)) if taken_up else _begin(run)
         if not taken_up and attempts > MAX_ATTEMPTS:
             why = f"the run's process died {MAX_ATTEMPTS} times: {_fault(run) or died or 'killed'}"
