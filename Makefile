@@ -6,7 +6,7 @@ BENCH ?= replay_clicks search
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check audit lock docs bench generate clean
+.PHONY: help setup demo test check check-types check-rest audit lock docs bench generate clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -23,7 +23,10 @@ test: setup ## All tests, WORKERS=3 files at a time; ARGS='-m "not broker and no
 check: setup ## Format, lint, types, architecture, licences, generated files, pages: under a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory -j 2 check-types check-rest
+check-types: # the longest of them, on a core of its own
 	@$(BIN)/mypy
+check-rest:
 	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_kept_files.py tests/test_packaging.py tests/test_dependencies.py tests/test_licences.py tests/test_compose.py -m "not broker"
 	@$(BIN)/python -m schemas.publish --check
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
