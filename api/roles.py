@@ -68,6 +68,7 @@ ROLES: Mapping[tuple[str, str], Role | None] = {
             "/data",
             "/data/{topic}/{offset}",
             "/queries",
+            "/queries/pairs",
             "/producers",
             "/judge",
             "/judge/{name}.csv",

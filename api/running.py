@@ -11,6 +11,7 @@ from api.console.console_frame import Console
 from api.console.console_routes import console_routes
 from api.console.gauges import TopicGauges
 from api.console.judge_pages import JudgeDesk, judge_pages
+from api.console.pair_pages import pair_pages
 from api.console.picture_routes import picture_routes
 from api.console.producer_pages import producer_pages
 from api.console.query_pages import query_pages
@@ -28,6 +29,7 @@ from api.listening import address_of, is_loopback, listen, web_server
 from api.operate_routes import operate_routes
 from api.operating import Operating
 from api.operator_state import OperatorState
+from api.query_pairs import query_pairs
 from api.query_routes import query_routes
 from api.recent_producers import recent_producers
 from api.recent_queries import recent_queries
@@ -54,6 +56,8 @@ log = structlog.get_logger(__name__)
 _CHANGES = 32
 # Pictures read from the store at once: a browser asks for six.
 _PICTURES = 32
+# Partitions of pairs read at once.
+_PARTITIONS = 4
 _WITHOUT_A_KEY = (
     "the API would listen on {host}, beyond this machine, and there is no key: make one with "
     "`searchloop keys create`, or set SEARCHLOOP_API_OPEN=true where something before it checks callers"
@@ -117,6 +121,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 picture_routes(stored_pictures(settings.artefact_address), Capacity(_PICTURES, 0)),
                 judge_pages(JudgeDesk(operating, recent, search)),
                 query_pages(recent, follower),
+                pair_pages(query_pairs(settings), pictured, follower, Capacity(_PARTITIONS, 0)),
                 producer_pages(producers, follower),
             )
             door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all, spans=spans)

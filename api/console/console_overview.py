@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.console.console_frame import Console
-from api.console.overview import alarms, kind_of, last_run, searchers, stages
+from api.console.overview import alarms, freshest, kind_of, last_run, searchers, stages
 from api.console.page_table import PageTable
 
 OVERVIEW = "/console"
@@ -31,5 +31,6 @@ def overview_routes(router: APIRouter, console: Console) -> None:
             pointer=state.releases.pointer,
             kind=kind_of(state),
             run=last_run(state),
+            freshest=freshest(state),
             searchers=searchers(state, now),
         )

@@ -117,6 +117,13 @@ def last_run(state: OperatorState) -> TrainingRun | None:
     return max((run for run in state.runs if run.kind == "full"), key=lambda run: run.run_id, default=None)
 
 
+def freshest(state: OperatorState) -> tuple[TrainingRun, timedelta] | None:
+    """Return the newest run that was deployed, and how old its newest event was when it began to serve."""
+    told = [run for run in state.runs if "event_to_effect_s" in run.metrics]
+    run = max(told, key=lambda run: run.run_id, default=None)
+    return None if run is None else (run, timedelta(seconds=run.metrics["event_to_effect_s"]))
+
+
 def searchers(state: OperatorState, now: datetime) -> list[SearcherReport]:
     """Return the last report of every searcher that is heard of."""
     return [report for report in state.searchers if now - report.at < _SILENT]

@@ -12,6 +12,7 @@ from api.console.console_frame import Console
 from api.console.console_routes import console_routes
 from api.console.gauges import TopicGauges
 from api.console.judge_pages import JudgeDesk, judge_pages
+from api.console.pair_pages import pair_pages
 from api.console.picture_routes import picture_routes
 from api.console.producer_pages import producer_pages
 from api.console.query_pages import query_pages
@@ -25,6 +26,7 @@ from api.letter_routes import Replaying, letter_routes
 from api.operate_routes import operate_routes
 from api.operating import Operating
 from api.operator_state import OperatorState
+from api.query_pairs import query_pairs
 from api.query_routes import query_routes
 from api.recent_producers import recent_producers
 from api.recent_queries import recent_queries
@@ -42,7 +44,8 @@ def whole_application() -> FastAPI:
     nothing = cast("Taking", None)
     operating = Operating(ApiSettings(), nothing, answers.follower, Capacity(1, 1))
     recent, producers = recent_queries(ApiSettings()), recent_producers(ApiSettings())
-    search = ConsoleSearch(cast("Searching", None), KnownPictures(ApiSettings()))
+    pictured = KnownPictures(ApiSettings())
+    search = ConsoleSearch(cast("Searching", None), pictured)
     replaying = Replaying(Letters(""), nothing, Capacity(1, 1))
     return application(
         (
@@ -57,6 +60,7 @@ def whole_application() -> FastAPI:
             picture_routes(lambda _: None, Capacity(1, 0)),
             judge_pages(JudgeDesk(operating, recent, search)),
             query_pages(recent, answers.follower),
+            pair_pages(query_pairs(ApiSettings()), pictured, answers.follower, Capacity(1, 0)),
             producer_pages(producers, answers.follower),
             console_routes(
                 Console(operating, TopicGauges(ApiSettings()), asyncio.Event()), search, replaying

@@ -15,8 +15,10 @@ from media.preparation import picture_key
 from schemas.products import CatalogProduct
 from schemas.search import ScoredHit, SearchRequest, SearchResponse, Status, Timings
 from schemas.settings import ApiSettings
+from tests.accessibility import faults_of
 from tests.api.api_process import ApiProcess, answering
 from tests.api.test_operator_state import record
+from tests.browser import open_browser
 from tests.media.hostile_pictures import encoded
 
 ORIGINAL = encoded(Image.new("RGB", (400, 300), "teal"), "PNG")
@@ -105,6 +107,14 @@ async def test_hits_are_shown_with_their_pictures_which_a_browser_may_keep(api: 
         assert await shown("/console/judge?set=house&q=mug") == addresses[:2]
         page = (await api.call("GET", "/console/search?q=mug&alone=yes")).body.decode()
         assert 'alt="Mug &lt;1&gt;" width="64" height="64" loading="lazy"' in page
+
+        async with open_browser() as browser:
+            opened = await browser.new_page()
+            for path in ("search?q=mug", "judge?set=house&q=mug"):
+                await opened.goto(f"{await api.address()}/console/{path}")
+                assert await faults_of(opened) == []
+                sizes = "Array.from(document.images, one => [one.offsetWidth, one.offsetHeight])"
+                assert set(map(tuple, await opened.evaluate(sizes))) == {(64, 64)}, "also of one that is lost"
 
     found = await api.call("GET", addresses[0])
     assert found.code == 200

@@ -10,7 +10,7 @@ from api.console.consequences import consequence
 from api.console.console_pages import page
 from api.console.figures import Measured, chart, shares, whisker
 from api.console.gauges import TopicGauges
-from api.console.overview import alarms, stages
+from api.console.overview import alarms, freshest, stages
 from api.console.page_table import as_csv
 from api.console.posted_files import fields_with_files
 from api.console.run_pace import pace
@@ -141,6 +141,18 @@ def test_the_pace_of_a_run_is_that_of_its_reports_since_it_began():
     assert pace(told[1], ended) is None
     state.take(record("training-runs", ended.to_json(), b"r"))
     assert state.seen_first.get("r") is None
+
+
+def test_from_event_to_effect_it_took_as_long_as_the_newest_deployed_run_says():
+    def a_run(run_id: str, **metrics: float) -> TrainingRun:
+        return TrainingRun(run_id=run_id, state=RunState.DEPLOYED, metrics=metrics)
+
+    runs = a_run("r2", event_to_effect_s=90.5), a_run("r1", event_to_effect_s=5.0), a_run("r3", ndcg=1.0)
+    state = after(*(record("training-runs", one.to_json(), one.run_id.encode()) for one in runs))
+    found = freshest(state)
+    assert found is not None
+    assert (found[0].run_id, found[1]) == ("r2", timedelta(seconds=90.5))
+    assert freshest(after()) is None
 
 
 @pytest.mark.parametrize(

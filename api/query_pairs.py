@@ -1,0 +1,70 @@
+"""What was learnt for one query, read from its partition of ``pairs`` when somebody asks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from api.bodies import HttpFault
+from api.kept_reading import READ_S
+from broker.errors import BrokerError, MissingTopicError
+from broker.reading import open_reader
+from schemas.pairs import Pair, pair_key
+from schemas.settings import Settings
+from schemas.topics import PAIRS
+
+PairReading = Callable[[str], Awaitable[list[Pair] | HttpFault]]
+# After so many records requests get their turn.
+_TURN = 200
+_FETCH_BYTES = 1 << 20
+_READ = msgspec.json.Decoder(Pair)
+
+
+def query_pairs(settings: Settings) -> PairReading:
+    """Return what reads the pairs of a query, the greatest credit first; empty ones are left out.
+
+    The query is normalised. One partition is read to its end: on a large shop that may take longer than a
+    person waits, and is then given up.
+    """
+
+    async def read(query: str) -> list[Pair] | HttpFault:
+        try:
+            async with asyncio.timeout(READ_S):
+                return await _pairs_of(settings, query)
+        except (BrokerError, MissingTopicError, TimeoutError) as error:
+            told = f"the pairs cannot be read ({type(error).__name__}); `searchloop pairs` takes its time"
+            return HttpFault(503, "unavailable", told, 1000)
+
+    return read
+
+
+def credit_of(pair: Pair) -> float:
+    """Return all credit of a pair, in whole credits."""
+    return sum(credit for actions in pair.days.values() for credit, _, _ in actions.values()) / 1000
+
+
+async def _pairs_of(settings: Settings, query: str) -> list[Pair]:
+    begin, found = f"{query}\t".encode(), dict[bytes, Pair]()
+    topic = settings.topic(PAIRS.name)
+    async with open_reader(settings, [topic], key=query, fetch_bytes=_FETCH_BYTES) as reader:
+        count = 0
+        async for record in reader.until(await reader.end_offsets()):
+            count += 1
+            if count % _TURN == 0:
+                await asyncio.sleep(0)
+            if record.key is not None and record.key.startswith(begin):
+                pair = _readable(record.key, record.value)
+                if pair is None:
+                    found.pop(record.key, None)
+                else:
+                    found[record.key] = pair
+    return sorted(found.values(), key=lambda pair: (-credit_of(pair), pair.product_id))
+
+
+def _readable(key: bytes, value: bytes | None) -> Pair | None:
+    """Return the pair of a record; None where it is deleted, empty, of another key or none of ours."""
+    try:
+        pair = _READ.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return pair if pair.days and pair_key(pair.query, pair.product_id) == key else None
