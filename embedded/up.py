@@ -44,6 +44,8 @@ async def up(
     def on_signal() -> None:
         if stopping.is_set():
             stack.hurry()
+        else:
+            stack.say("stopping, one after the other; a second signal kills what is left")
         stopping.set()
 
     loop = asyncio.get_running_loop()
@@ -99,6 +101,4 @@ async def _announce(stack: Supervisor) -> None:
 
 
 async def _announce_console(stack: Supervisor) -> None:
-    stack.say(
-        f"open {await stack.api()}/console in a browser; products come next: `searchloop send products FILE`"
-    )
+    stack.say(f"open {await stack.api()}/console in a browser")

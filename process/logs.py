@@ -27,10 +27,16 @@ _QUIET = (
     "uvicorn",
 )
 _QUIET_S = 10.0
+# What aiokafka calls errors and asks again by itself: topics and groups that were made a moment ago, or that
+# another broker leads by now.
+_ASKED_AGAIN = ("NotLeaderForPartitionError", "GroupCoordinatorNotAvailableError", "LeaderNotAvailableError")
 
 
 class _Repeats(logging.Filter):
-    """Lets a library say the same at most once in ten seconds: a broker that is away is news once."""
+    """Lets a library say the same at most once in ten seconds: a broker that is away is news once.
+
+    What aiokafka asks again by itself is a warning.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,6 +46,8 @@ class _Repeats(logging.Filter):
         """Say whether the record is shown."""
         if not record.name.startswith(_QUIET):
             return True
+        if record.name.startswith("aiokafka") and any(name in record.getMessage() for name in _ASKED_AGAIN):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
         said = (record.name, str(record.msg)[:60])
         fresh = record.created - self._said.get(said, float("-inf")) >= _QUIET_S
         if fresh:
