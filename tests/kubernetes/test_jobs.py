@@ -227,9 +227,9 @@ async def test_a_run_whose_pod_a_quota_refuses_says_so_and_fails_after_its_time(
     cluster: Cluster, jobs: KubernetesJobs, run: RunFolder
 ) -> None:
     soon = SETTINGS.model_copy(update={"job_start_timeout": timedelta(seconds=1)})
+    await cluster.pod_was_refused(NAME, 'pods "x" is forbidden: exceeded quota: gpus')
     told = await carried_out(run, jobs, soon)
     await the_job(cluster)
-    await cluster.pod_was_refused(NAME, 'pods "x" is forbidden: exceeded quota: gpus')
     await until(cluster.collect, "the Job is deleted")
     outcome = await told.work
     assert outcome.detail.endswith('no pod can be made: pods "x" is forbidden: exceeded quota: gpus')
