@@ -30,6 +30,7 @@ from schemas.settings import Settings
 from schemas.training import RunState
 from tests.browser import installed, open_browser
 from tests.flows.console_visit import ConsoleVisit
+from tests.flows.drawn_products import allowing, drawn, picture_server
 from tests.flows.shop_records import JARGON, TARGET, VISITS, products, visits
 from tests.flows.turning import ask_for_run, counts_of, feed, pairs_equal, settings_of
 from tests.monitoring import ROOT, queries, read_query, shown_metrics
@@ -56,15 +57,16 @@ async def _hits(settings: Settings, query: str) -> tuple[int | None, list[str]]:
 async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
     """A word that no title holds finds its product after one turn, and not before.
 
-    Where there is a browser, somebody watches and at last rolls back in the console.
+    Where there is a browser, somebody judges, watches, compares, and changes what serves in the console.
     """
     async with (
-        Supervisor(data_dir=tmp_path, env=STILL, quiet=True) as stack,
+        picture_server() as pictures,
+        Supervisor(data_dir=tmp_path, env=STILL | allowing(pictures), quiet=True) as stack,
         open_browser() if installed() else nullcontext() as browser,
     ):
         settings = settings_of(stack, tmp_path)
         await ensure_topics(settings)
-        catalog, records = list(products()), list(visits(END, first=0, last=VISITS))
+        catalog, records = drawn(products(), pictures), list(visits(END, first=0, last=VISITS))
         await feed(settings, catalog)
         await stack.ready(180)
         generation, before = await _hits(settings, JARGON)
@@ -73,18 +75,20 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
         await feed(settings, records)
         right = counts_of(catalog + records)
         await until(lambda: pairs_equal(settings, right), "the pairs of one clean pass")
-        trigger = await ask_for_run(settings)
         page = await ConsoleVisit.begin(browser, settings) if browser else None
+        other = await ConsoleVisit.begin(browser, settings) if browser else None
+        if page:
+            await page.judges(JARGON)
+        trigger = await ask_for_run(settings)
         watching = asyncio.create_task(page.sees_the_run(trigger)) if page else None
+        if other:
+            await other.trains_and_cancels()
         run = await wait_for_run(settings, trigger, quiet_s=300)
         assert (run.state, run.generation) == (RunState.DEPLOYED, 2), run
         if watching:
             await watching
 
-        async def swapped() -> bool:
-            return (await _hits(settings, JARGON))[0] == 2
-
-        await until(swapped, "answers of generation 2")
+        await until(lambda: _serves(settings, 2), "answers of generation 2")
         assert TARGET in (await _hits(settings, JARGON))[1][:3]
 
         found = await fuzz(stack, settings, 200, seed=3)
@@ -104,12 +108,22 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
         asked = {name for _, expression in queries() for name in read_query(expression).metrics}
         assert asked - await asyncio.to_thread(shown_metrics, tmp_path) == {"up"}
 
-        if page:
+        if page and other:
             await page.compares(JARGON, TARGET)
             await page.sends_letters_again()
-            await page.rolls_back()
-            assert (await _hits(settings, JARGON))[0] == 1
-            assert page.faults == []
+            await page.looks_around()
+            back = "Generation 1 serves again in place of generation 2"
+            await page.changes_what_serves("Pin", "serves until it is unpinned")
+            await page.changes_what_serves("Unpin", "Promotions change what serves again")
+            await page.changes_what_serves("Pause promotions", "refused until they are resumed")
+            await page.changes_what_serves("Roll back", back)
+            await until(lambda: _serves(settings, 1), "answers of generation 1 again")
+            await page.changes_what_serves("Resume promotions", "carried out again")
+            await page.changes_what_serves(
+                "Serve", "Generation 2 serves in place of generation 1", force=True
+            )
+            await until(lambda: _serves(settings, 2), "answers of generation 2 again")
+            assert page.faults + other.faults == []
 
 
 async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_it(tmp_path: Path) -> None:
@@ -175,6 +189,10 @@ async def test_the_loop_completes_when_every_process_is_killed_in_the_middle_of_
         assert await pairs_equal(settings, right)
         assert (await _hits(settings, JARGON))[0] == run.generation
         assert all(stack.restarts(name) >= 1 for name in ("stream", "trainer", "indexer", "searcher"))
+
+
+async def _serves(settings: Settings, generation: int) -> bool:
+    return (await _hits(settings, JARGON))[0] == generation
 
 
 async def _answered(answers: list[object], least: int) -> bool:
