@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ from schemas.hidden import redacted
 log = structlog.get_logger(__name__)
 
 
-PAUSES_S = (1.0, 3.0)  # before a folder is asked for again
+PAUSES_S = (1.0, 3.0)  # before a store that did not answer is asked again
 JUST_BEGUN = timedelta(minutes=1)  # a folder of the cache that may not be locked yet
 
 
@@ -71,12 +71,15 @@ class RemoteFolders(StoredFolders):
         name = name_of(kind, digest)
         key = key_of(name)[0]
         contents = Contents.of(folder)
-        with _asked(self._address):
+
+        def send() -> None:
             for relative, path in files_of(folder):  # also what is there: it may be damaged
                 target = f"{self._root}/{key}/{relative}"
                 self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
                 self._files.put_file(str(path), target)
             self._files.pipe_file(f"{self._root}/{key}/{CONTENTS}", contents.to_json())
+
+        self._patiently(send)
         return name
 
     def local(self, name: str) -> Path:
@@ -86,7 +89,7 @@ class RemoteFolders(StoredFolders):
         if place.parent.name in KINDS_OF_RUNS and place.exists() and not self._holds(key):
             shutil.rmtree(place, ignore_errors=True)  # as a shopper was forgotten, it is nowhere to be read
         if fault_of(place) is not None:
-            self._fetch_patiently(name, key, place)
+            self._patiently(lambda: self._fetch(name, key, place))
             self._evict(but=place)
         with suppress(OSError):
             os.utime(place)
@@ -133,11 +136,11 @@ class RemoteFolders(StoredFolders):
                     if is_stored(name := name_of(kind, path.rstrip("/").rsplit("/", 1)[-1])):
                         yield name
 
-    def _fetch_patiently(self, name: str, key: str, place: Path) -> None:
+    def _patiently(self, work: Callable[[], None]) -> None:
         for pause_s in (*PAUSES_S, None):
             try:
                 with _asked(self._address):
-                    self._fetch(name, key, place)
+                    work()
             except StoreAwayError:
                 if pause_s is None:
                     raise

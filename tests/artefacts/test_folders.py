@@ -194,6 +194,24 @@ def test_a_store_that_does_not_answer_is_away_and_not_empty(tmp_path, monkeypatc
         resolve_model(name_of("models", DIGEST))
 
 
+def test_a_store_that_is_away_for_a_moment_loses_no_upload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_folders, "PAUSES_S", (0.01, 0.01))
+    store = RemoteFolders(f"memory://{uuid4()}", tmp_path / "cache", 1 << 30)
+    put_file, failing = store._files.put_file, [OSError("try again"), OSError("try again")]
+
+    def sometimes(*arguments: object) -> None:
+        if failing:
+            raise failing.pop()
+        put_file(*arguments)
+
+    monkeypatch.setattr(store._files, "put_file", sometimes)
+    name = store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    assert read(store.local(name)) == FILES
+    assert failing == []
+
+
 def test_what_the_store_lacks_is_gone(tmp_path):
     use_store(open_folders(str(tmp_path / "store"), tmp_path / "cache", 1 << 30))
     remembers = Ranking(artefacts={"memory": (name_of("memories", DIGEST), DIGEST)})
