@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import structlog
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
@@ -75,7 +76,11 @@ def find_settings(data_dir: Path | None = None) -> Settings:
 
 
 def _with_store(settings: Settings) -> Settings:
-    """Let names of the store be found. Raises ``SettingsError`` for a store that cannot be opened."""
+    """Let names of the store be found. Raises ``SettingsError`` for a store that cannot be opened.
+
+    What is logged while it is read goes where no result does.
+    """
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     use_store(folders_of(settings))
     return settings
 

@@ -3,12 +3,14 @@
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 from rich.text import Text
 
+from artefacts.located import local, open_folders
 from commands.instruments.demo_report import Report
-from commands.support.session import SafeConsole, out, show_json, stop, table
+from commands.support.session import SafeConsole, find_settings, out, show_json, stop, table
 from schemas.printable import printable
 
 
@@ -74,3 +76,20 @@ def test_on_a_terminal_only_our_own_colours_remain(attack: str) -> None:
     left = re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue())
     assert printable(left) == left
     assert "\x1b[1m" in file.getvalue()
+
+
+def test_what_is_fetched_from_the_store_is_told_beside_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "a").write_bytes(b"a")
+    store = open_folders(f"local://{tmp_path}/store/releases/searchloop./main", tmp_path / "c", 1 << 30)
+    name = store.put("reports", "ab" * 32, tmp_path / "run")
+    monkeypatch.setenv("SEARCHLOOP_ARTEFACTS", f"local://{tmp_path}/store")
+    monkeypatch.setenv("SEARCHLOOP_KAFKA", "127.0.0.1:1")
+    monkeypatch.setenv("SEARCHLOOP_MILVUS", "http://127.0.0.1:1")
+    find_settings(tmp_path)
+    local(name)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "fetched from the store" in said.err
