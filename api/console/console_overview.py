@@ -7,7 +7,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.console.console_frame import Console
-from api.console.overview import alarms, freshest, kind_of, last_run, searchers, stages
+from api.console.overview import (
+    alarms,
+    freshest,
+    kind_of,
+    last_run,
+    searchers,
+    serving_since,
+    stages,
+)
 from api.console.page_table import PageTable
 
 OVERVIEW = "/console"
@@ -30,6 +38,7 @@ def overview_routes(router: APIRouter, console: Console) -> None:
             alarms=alarms(state, console.gauges, now),
             pointer=state.releases.pointer,
             kind=kind_of(state),
+            since=serving_since(state),
             run=last_run(state),
             freshest=freshest(state),
             searchers=searchers(state, now),

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api.console.consequences import STANDING
 from api.console.console_frame import SHOWN_ROWS, Console
-from api.console.overview import kind_of
+from api.console.overview import kind_of, serving_since
 from api.console.page_table import PageTable
 from api.telling import command_told
 from operations.moments import history
@@ -34,6 +34,7 @@ def release_routes(router: APIRouter, console: Console) -> None:
             section=RELEASES,
             pointer=state.releases.pointer,
             kind=kind_of(state),
+            since=serving_since(state),
             periods=periods[:SHOWN_ROWS],
             more=len(periods) > SHOWN_ROWS,
             releases=releases[:SHOWN_ROWS],

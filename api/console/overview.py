@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from api.console.gauges import TopicGauges
 from api.operator_state import OperatorState
+from operations.moments import history
 from operations.release_words import kind_in_words
 from schemas.releases import SearcherReport
 from schemas.topics import (
@@ -42,6 +43,18 @@ class Alarm:
     text: str
     address: str
     bad: bool = False
+
+
+def serving_since(state: OperatorState) -> datetime | None:
+    """Return since when the live generation serves, a rollback counted; None where nothing does.
+
+    Its decision may not be read yet: then it is the last change of the pointer.
+    """
+    pointer = state.releases.pointer
+    if pointer is None:
+        return None
+    newest = next(iter(history(list(state.history)[::-1])[::-1]), None)
+    return newest.since if newest and newest.generation == pointer.live.generation else pointer.at
 
 
 def stages(state: OperatorState, gauges: TopicGauges, now: datetime) -> list[LoopStep]:

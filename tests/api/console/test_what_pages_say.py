@@ -10,7 +10,7 @@ from api.console.consequences import consequence
 from api.console.console_pages import page
 from api.console.figures import Measured, chart, shares, whisker
 from api.console.gauges import TopicGauges
-from api.console.overview import alarms, freshest, stages
+from api.console.overview import alarms, freshest, serving_since, stages
 from api.console.page_table import as_csv
 from api.console.posted_files import fields_with_files
 from api.console.run_pace import pace
@@ -55,6 +55,21 @@ def test_parts_lie_side_by_side_and_one_that_takes_away_has_no_width():
         ("dense", 0.0, 150.0), ("prior", 150.0, 0.0), ("words", 150.0, 50.0),
     ]  # fmt: skip
     assert [one.wide for one in shares({"dense": 0.0}, 0.0)] == [0.0]
+
+
+def test_a_generation_that_is_served_again_serves_since_the_rollback():
+    """And not since it was made; before its decision is read, since the pointer changed."""
+    made = NOW - timedelta(hours=2)
+    state = serving(a_release(generation=2), a_release(generation=1, at=made))
+    assert serving_since(state) == NOW
+    for number, (before, behind) in enumerate([(None, 1), (1, 2), (2, 1)]):
+        decision = Decision(
+            decision_id=f"d{number}", verdict="forced", generation_before=before, generation_after=behind,
+            at=made + timedelta(minutes=number),
+        )  # fmt: skip
+        state.take(record("decisions", decision.to_json(), decision.decision_id.encode()))
+    assert serving_since(state) == made + timedelta(minutes=2)
+    assert serving_since(OperatorState(SETTINGS)) is None
 
 
 def test_a_chart_needs_two_points():
