@@ -22,9 +22,11 @@ from commands.support.topic_state import read_releases
 from schemas.releases import Release
 from schemas.search import SearchRequest, Status
 from schemas.settings import Settings
+from schemas.topics import TOPICS
 from tests.flows.shop_records import JARGON, TARGET, VISITS, products, visits
 from tests.flows.turning import ask_for_run, feed
 from tests.processes import SearchloopProcess, run_verb
+from tests.topics import read_all
 from tests.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -76,6 +78,16 @@ def named(release: Release) -> list[str]:
     return [release.model, *(name for name, _ in release.ranking.artefacts.values())]
 
 
+async def topics_with(settings: Settings, text: str) -> set[str]:
+    """Return the topics that have a record with the text in it."""
+    records = await read_all(settings.kafka, *(settings.topic(topic.name) for topic in TOPICS))
+    return {r.topic for r in records if text.encode() in (r.key or b"") + (r.value or b"")}
+
+
+def page_of(run: dict[str, str]) -> str:
+    return Path(run["page"]).read_text()
+
+
 def forget_files_of(data_dir: Path) -> None:
     for path in data_dir.iterdir():
         if path.is_dir():
@@ -118,6 +130,13 @@ async def test_what_is_learnt_reaches_a_searcher_that_shares_no_disk(stack: Stac
     assert generation == live.generation
     assert hits[0] == TARGET
     assert (tmp_path / "searcher" / "cache" / live.model.removeprefix("store:")).is_dir()
+
+    assert await topics_with(settings, str(tmp_path)) == set()
+    told = run_verb(settings, "explain", release.run_id or "")[0]
+    assert (told["rederived"]["agrees"], told["rederived"]["refused"]) == (True, "")
+    (run,) = run_verb(settings, "runs", release.run_id or "")
+    assert is_stored(run["report"])
+    assert page_of(run).startswith("<!doctype html>")
 
     removed = run_verb(settings, "artefacts", "gc")
     assert removed["removed"] == []
