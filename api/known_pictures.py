@@ -13,6 +13,7 @@ from broker.errors import BrokerError, MissingTopicError
 from broker.reading import open_reader
 from broker.records import Record
 from media.preparation import is_picture_key
+from schemas.base import DAMAGED
 from schemas.settings import Settings
 from schemas.topics import CATALOG
 
@@ -93,6 +94,6 @@ def _key_in(value: bytes) -> str | None:
         return None
     try:
         key = _READ.decode(value).image_key
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, *DAMAGED):
         return None
     return key if key is not None and is_picture_key(key) else None

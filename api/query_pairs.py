@@ -9,6 +9,7 @@ from api.bodies import HttpFault
 from api.kept_reading import READ_S
 from broker.errors import BrokerError, MissingTopicError
 from broker.reading import open_reader
+from schemas.base import DAMAGED
 from schemas.pairs import Pair, pair_key
 from schemas.settings import Settings
 from schemas.topics import PAIRS
@@ -18,6 +19,7 @@ PairReading = Callable[[str], Awaitable[list[Pair] | HttpFault]]
 _TURN = 200
 _FETCH_BYTES = 1 << 20
 _READ = msgspec.json.Decoder(Pair)
+_GREATEST = 1 << 63
 
 
 def query_pairs(settings: Settings) -> PairReading:
@@ -62,9 +64,15 @@ async def _pairs_of(settings: Settings, query: str) -> list[Pair]:
 
 
 def _readable(key: bytes, value: bytes | None) -> Pair | None:
-    """Return the pair of a record; None where it is deleted, empty, of another key or none of ours."""
+    """Return the pair of a record; None where it is deleted, empty, of another key or none of ours.
+
+    JSON has numbers that no ``float`` holds: no count is one.
+    """
     try:
         pair = _READ.decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, *DAMAGED):
         return None
-    return pair if pair.days and pair_key(pair.query, pair.product_id) == key else None
+    counts = (n for actions in pair.days.values() for own in actions.values() for n in own)
+    if not pair.days or any(abs(n) > _GREATEST for n in counts):
+        return None
+    return pair if pair_key(pair.query, pair.product_id) == key else None

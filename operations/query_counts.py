@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from schemas.bounds import FIRST_EPOCH, LAST_EPOCH
 from schemas.events import Action, CleanEvent, CleanInteraction, CleanSearch
 from schemas.operator_http import QueriesFound, QueryCount
 
@@ -88,4 +89,4 @@ def _falling(queries: Iterable[QueryCount]) -> Iterator[QueryCount]:
 
 
 def _moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
+    return datetime.fromtimestamp(max(FIRST_EPOCH, min(LAST_EPOCH, at_ms * 10**6)) / 10**9, UTC)

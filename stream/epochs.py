@@ -15,6 +15,7 @@ import structlog
 
 from broker.claiming import Claims
 from broker.records import Outgoing
+from schemas.base import DAMAGED
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +74,7 @@ class Epochs:
             return
         try:
             self._held[partition] = msgspec.json.decode(value, type=_Epoch)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, *DAMAGED) as error:
             log.warning("an epoch cannot be read and is skipped", partition=partition, reason=str(error))
 
     async def settle(self, places: Iterable[tuple[str, int]], claims: Claims) -> None:

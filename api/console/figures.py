@@ -103,9 +103,10 @@ def chart(series: Mapping[str, Sequence[Measured]]) -> Chart | None:
     if count < 2:
         return None
     low, high = min(one.low for one in every) - 0.01, max(one.high for one in every) + 0.01
+    reach = high - low or 1.0  # of two values of 1e300 nothing is left
 
     def y(value: float) -> float:
-        return round(_TOP + (high - value) / (high - low) * (_CHART_TALL - _TOP - _BOTTOM), 1)
+        return round(_TOP + (high - value) / reach * (_CHART_TALL - _TOP - _BOTTOM), 1)
 
     def dot(place: int, one: Measured) -> ChartDot:
         x = round(_LEFT + place * (_CHART_WIDE - _LEFT - _RIGHT) / (count - 1), 1)

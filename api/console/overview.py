@@ -23,6 +23,8 @@ from schemas.training import RunState, TrainingRun
 # Reports come every few seconds; a searcher that is silent for longer has ended without a word.
 _SILENT = timedelta(seconds=60)
 _BEHIND = 10_000
+# An age that no shop has, and every ``timedelta`` holds.
+_OLDEST_S = 1000 * 365 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,10 @@ def last_run(state: OperatorState) -> TrainingRun | None:
 
 def freshest(state: OperatorState) -> tuple[TrainingRun, timedelta] | None:
     """Return the newest run that was deployed, and how old its newest event was when it began to serve."""
-    told = [run for run in state.runs if "event_to_effect_s" in run.metrics]
-    run = max(told, key=lambda run: run.run_id, default=None)
-    return None if run is None else (run, timedelta(seconds=run.metrics["event_to_effect_s"]))
+    ages = ((run, run.metrics.get("event_to_effect_s")) for run in state.runs)
+    told = [(run, age) for run, age in ages if age is not None and abs(age) <= _OLDEST_S]
+    run, age = max(told, key=lambda one: one[0].run_id, default=(None, 0.0))
+    return None if run is None else (run, timedelta(seconds=age))
 
 
 def searchers(state: OperatorState, now: datetime) -> list[SearcherReport]:

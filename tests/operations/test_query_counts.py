@@ -65,6 +65,15 @@ def test_the_order_of_events_changes_nothing_and_a_further_page_is_no_search():
     assert (nothing.searches, nothing.since, nothing.queries) == (0, None, [])
 
 
+def test_a_time_that_is_none_hides_no_search():
+    found = counted(*EVENTS, search("mug", "q5", 10**18), search("mug", "q6", -(10**18)))
+    assert found.searches == 6
+    assert (found.since, found.until) == (
+        datetime(1900, 1, 1, tzinfo=UTC),
+        datetime(9998, 12, 31, 23, 59, 59, tzinfo=UTC),
+    )
+
+
 def row(query: str, *, earlier: int, later: int, unanswered: int = 0, clicked: int = 1) -> QueryCount:
     return QueryCount(
         query=query, searches=earlier + later, unanswered=unanswered, clicked=clicked, earlier=earlier,

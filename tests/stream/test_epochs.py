@@ -110,3 +110,10 @@ async def test_nothing_is_written_for_partitions_that_are_settled():
     await settled(epochs, claims, (0, 1))
     assert [r.partition for r in claims.records] == [0, 1]
     assert all(isinstance(r, Outgoing) for r in claims.records)
+
+
+@pytest.mark.parametrize("value", [b"{", b'"\xff"', b'{"deep": ' + b"[" * 5000], ids=["cut", "bytes", "deep"])
+async def test_an_epoch_that_cannot_be_read_is_skipped(value):
+    epochs = Epochs(broker_that_says([UUID(int=1)]), CHANGELOG)
+    epochs.restore(CHANGELOG, 0, value)
+    assert len(await settled(epochs)) == 2

@@ -49,7 +49,11 @@ async def test_the_products_of_a_query_are_shown_with_what_each_earned(
     ]  # fmt: skip
     async with ApiProcess(settings_env(partitions=1)) as api:
         keyed = [(pair_key(pair.query, pair.product_id), pair.to_json()) for pair in pairs]
-        foreign = (pair_key(QUERY, "x"), pairs[4].to_json()), (pair_key(QUERY, "y"), b"{")
+        huge = a_pair("huge", click).to_json().replace(b"1500", b"9" * 400)
+        foreign = [
+            (pair_key(QUERY, "x"), pairs[4].to_json()), (pair_key(QUERY, "y"), b"{"),
+            (pair_key(QUERY, "deep"), b'{"deep": ' + b"[" * 5000), (pair_key(QUERY, "huge"), huge),
+        ]  # fmt: skip
         await api.send("pairs", *keyed, *foreign, (pair_key(QUERY, "gone"), None))
         api.start()
         await api.shows(lambda page: page.get("as_of"))
@@ -58,7 +62,7 @@ async def test_the_products_of_a_query_are_shown_with_what_each_earned(
         assert "Learnt for mug &amp; &#39;cup&#39; 5" in text
         assert text.index(">p2<") < text.index(">p1<"), "the greatest credit first"
         assert "click 1.5, purchase 3.0" in text
-        assert not any(f">{name}<" in text for name in ("gone", "empty", "other", "x", "y"))
+        assert not any(f">{name}<" in text for name in ("gone", "empty", "other", "x", "y", "deep", "huge"))
         rows = (await api.call("GET", f"{asked}&as=json")).json
         assert [(row["product_id"], row["day"], row["credit"], row["revenue"]) for row in rows] == [
             ("p2", "2024-10-05", 3.0, 19.0), ("p2", "2024-10-04", 1.5, 0.0), ("p1", "2024-10-04", 1.5, 0.0),

@@ -37,7 +37,7 @@ async def test_products_with_a_prepared_picture_are_known_and_no_others(monkeypa
     known = KnownPictures(ApiSettings())
 
     async def are() -> set[str]:
-        return set(await known.of(["a", "b", "c", "d", "e"]))
+        return set(await known.of(["a", "b", "c", "d", "e", "f"]))
 
     for product_id, value in (
         ("a", a_product("a", image_key=KEY)),
@@ -45,6 +45,7 @@ async def test_products_with_a_prepared_picture_are_known_and_no_others(monkeypa
         ("c", a_product("c", image_key="pictures/../../secret")),
         ("d", b'{"image_key": 5}'),
         ("e", b'{"image_key": "\xff'),
+        ("f", b'{"image_key": null, "deep": ' + b"[" * 5000),
     ):
         known.take(record("catalog", value, product_id.encode()))
     assert await known.of(["a"]) == {"a": KEY}

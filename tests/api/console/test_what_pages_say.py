@@ -170,6 +170,21 @@ def test_from_event_to_effect_it_took_as_long_as_the_newest_deployed_run_says():
     assert freshest(after()) is None
 
 
+def test_no_number_of_a_record_breaks_a_page():
+    run = TrainingRun(
+        run_id="r1", state=RunState.TRAINING, progress=1e308, metrics={"event_to_effect_s": 1e300}
+    )
+    assert freshest(after(record("training-runs", run.to_json(), b"r1"))) is None
+    drawn = chart({"candidate": [Measured(name, 1e300, 1e300, 1e300) for name in ("old", "new")]})
+    assert drawn is not None
+    facts: dict[str, object] = {
+        "run": run, "pace": None, "asked_by": [], "decision": None, "runs": [run], "more": False,
+        "trigger": None, "chart": drawn, "segment": "all", "segments": ["all"],
+    }  # fmt: skip
+    for template in ("run.html", "runs.html"):
+        assert page(template, section="/console/runs", as_of=NOW, **facts).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("action", "target", "refused"),
     [
