@@ -1,5 +1,6 @@
 """Steps that the flows share: feed, count, ask for a run."""
 
+import asyncio
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from schemas.settings import Settings, StreamSettings
 from schemas.training import Trigger
 from tests.flows.reference import Raw, expected_pairs
 
+_PAUSE_S = 0.15  # for some fourteen hours of events
+
 
 def settings_of(stack: Supervisor, folder: Path) -> Settings:
     return Settings.load(
@@ -29,9 +32,11 @@ def settings_of(stack: Supervisor, folder: Path) -> Settings:
 async def feed(settings: Settings, records: Iterable[Raw]) -> None:
     async with open_producer(settings, linger_ms=5) as producer:
         outgoing = [Outgoing(settings.topic(r.topic_name), r.value, key=r.key) for r in records]
-        # As a shop would: one after the other, not a month at once
+        # As a shop would, one after the other and not a month at once: what comes a week after its shopper's
+        # newest event counts no more, so intake must not fall behind on one topic by a week of another
         for start in range(0, len(outgoing), 100):
             await producer.send_all(outgoing[start : start + 100])
+            await asyncio.sleep(_PAUSE_S)
 
 
 def counted(pair: Pair) -> tuple[object, object]:
