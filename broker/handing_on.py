@@ -6,11 +6,12 @@ more CPU than all else about a small record. Of a batch there is one acknowledge
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import MessageSizeTooLargeError, ProducerClosed
 
 from broker.records import Outgoing, bytes_of, partition_of_key
 
@@ -23,8 +24,32 @@ _ALONE_BYTES = 1 << 20
 
 # Records that were handed on, with what says when all of them are acknowledged.
 Sent = tuple[list[Outgoing], asyncio.Future[object]]
-# Whose turn it is to hand a batch on, by topic and partition.
-Turns = defaultdict[tuple[str, int], asyncio.Lock]
+
+
+class Turns:
+    """Whose turn it is to hand a batch of a topic and partition on; nobody's, once they are closed.
+
+    Of a batch that a stopped producer is given nobody would ever hear.
+    """
+
+    def __init__(self) -> None:
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._closed = False
+
+    @asynccontextmanager
+    async def of(self, place: tuple[str, int]) -> AsyncIterator[None]:
+        """Wait for the turn and hold it for the length of the block. Raises ``ProducerClosed``."""
+        async with self._turns[place]:
+            if self._closed:
+                raise ProducerClosed
+            yield
+
+    async def close(self) -> None:
+        """Let no more turns begin, and wait for the end of those that have."""
+        self._closed = True
+        for turn in list(self._turns.values()):
+            async with turn:
+                pass
 
 
 async def send_each(
@@ -78,7 +103,7 @@ async def send_batches(inner: AIOKafkaProducer, turns: Turns, records: Sequence[
     sent: list[Sent] = []
     for place, builder, inside in _batches(inner, counts, records):
         builder.close()  # so that it does not linger, and no record of another call comes in
-        async with turns[place]:
+        async with turns.of(place):
             sent.append((inside, await inner.send_batch(builder, place[0], partition=place[1])))
     return sent
 

@@ -1,7 +1,6 @@
 """Writing: a record counts as written when the broker has acknowledged it on all replicas, not before."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -43,7 +42,7 @@ class Producer:
         self._signing = signing
         self._inner = build()
         self._renewing = asyncio.Lock()
-        self._turns: Turns = defaultdict(asyncio.Lock)
+        self._turns = Turns()
 
     async def start(self) -> None:
         """Connect."""
@@ -51,6 +50,7 @@ class Producer:
 
     async def stop(self) -> None:
         """Write what waits, and disconnect."""
+        await self._turns.close()
         await self._inner.stop()
 
     async def send(self, record: Outgoing, *, instead: Callable[[Outgoing], Outgoing] | None = None) -> None:
@@ -104,9 +104,9 @@ class Producer:
 
     async def _write(self, records: list[Outgoing]) -> list[Outgoing]:
         """Write records and return those that are too large."""
-        inner = self._inner
+        inner, turns = self._inner, self._turns
         if fit_for_batches(records):
-            waiting, too_large = await send_batches(inner, self._turns, records), list[Outgoing]()
+            waiting, too_large = await send_batches(inner, turns, records), list[Outgoing]()
         else:
             waiting, too_large = await send_each(inner, records)
         outcomes = await asyncio.gather(*(sent for _, sent in waiting), return_exceptions=True)
@@ -134,7 +134,8 @@ class Producer:
             if self._inner is inner:
                 fresh = self._build()
                 await fresh.start()
-                self._inner = fresh
+                turns, self._inner, self._turns = self._turns, fresh, Turns()
+                await turns.close()
                 await inner.stop()
 
 

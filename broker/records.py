@@ -60,10 +60,15 @@ def partition_of(key: str, partitions: int) -> int:
 
 def partition_of_key(key: bytes, partitions: int) -> int:
     """Return the same of a key as it is written."""
-    return _hash_of(key) % partitions
+    hashed = _hash_of if len(key) <= _SHORT_KEY else _hash_of.__wrapped__
+    return int(hashed(key)) % partitions
 
 
 # A shopper's records come close together, and the hash is Python: a fifth of what writing a record costs.
+# Keys that strangers chose may have any length, and what is remembered must stay small.
+_SHORT_KEY = 256
+
+
 @lru_cache(maxsize=1 << 13)
 def _hash_of(key: bytes) -> int:
     return int(murmur2(key)) & 0x7FFFFFFF

@@ -96,7 +96,9 @@ def await_first(
     said = False
     while page("searcher", "readyz").get("waiting") == "no release yet":
         waited, indexer = time.monotonic() - begun, page("indexer", "readyz")
-        if not indexer.get("catalog") and waited > products_within_s:
+        if (
+            indexer.get("catalog") == 0 and waited > products_within_s
+        ):  # None: it reads still, or is elsewhere
             stop("nothing serves yet, since there are no products: `searchloop send products FILE`")
         if waited > _FIRST_S:
             return

@@ -135,7 +135,8 @@ def forms(field: str, text: str) -> frozenset[str]:
 def as_written(filters: Sequence[Filter], spellings: Callable[[str, str], Collection[str]]) -> list[Filter]:
     """Return the filters on columns of the index with each text in every spelling that the index may hold.
 
-    ``spellings`` says those of a field's form; a text of which it knows none stays. Raises ``FilterError``.
+    ``spellings`` says those of a field's form, as far as it holds them; the text as it is asked is always
+    among them. Raises ``FilterError``.
     """
     found: list[Filter] = []
     for f, one in zip(filters, parsed(filters), strict=True):
@@ -145,7 +146,7 @@ def as_written(filters: Sequence[Filter], spellings: Callable[[str, str], Collec
         texts: list[Value] = [
             spelt
             for form, text in zip(one.values, one.written, strict=True)
-            for spelt in spellings(f.field, form) or (text,)
+            for spelt in dict.fromkeys((*spellings(f.field, form), text))
         ]
         if one.negated:
             found += [Filter.model_construct(field=f.field, op="ne", value=text) for text in texts]

@@ -51,7 +51,13 @@ def _without_torch(model: str, settings: SearcherSettings, golden: GoldenVectors
         raise ModelError("SEARCHLOOP_ONNX_TOKENS is 0")
     read = partial(OnnxModel.read, threads=settings.torch_threads, tokens=settings.onnx_tokens)
     encoder = Encoder.load(model, remembered=settings.remembered_queries, read=read)
-    if not golden.check(encoder):
+    try:
+        proven = golden.check(encoder)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a runtime raises at its first call for a model that it cannot run
+        raise ModelError(f"{type(error).__name__}: {error}"[:300]) from error
+    if not proven:
         raise ModelError(
             "no golden vectors to prove it by can be read; an indexer that loads the model keeps them"
         )

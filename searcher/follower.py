@@ -203,6 +203,7 @@ class Follower:
     async def _serve_on(self, pointer: LivePointer, error: Exception) -> None:
         """Say why the live generation does not serve; before anything serves, let the previous one."""
         LOAD_FAILURES.inc()
+        self._health.detail.pop("waiting", None)  # there is a release
         self.problem = f"generation {pointer.live.generation}: {error}"[:500]
         self.refused = pointer.live.generation if isinstance(error, ShadowError) else None
         self._health.detail["load_error"] = self.problem

@@ -103,6 +103,7 @@ class OpenReleases:
             remembered=self._settings.remembered_queries,
             rows=rows or rows_of(release, self._store, self._settings.remembered_rows),
         )
-        searched = self._settings.warm_queries
-        loaded.warm(self._recent.sample(self._settings.remembered_queries or searched), searched)
+        if searched := self._settings.warm_queries:
+            lately = self._recent.sample(max(searched, self._settings.remembered_queries))
+            loaded.warm(lately, searched)
         return loaded

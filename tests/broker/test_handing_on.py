@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import MessageSizeTooLargeError, ProducerClosed
+from aiokafka.partitioner import murmur2
 
-from broker.handing_on import LEAST_RECORDS, SMALL_BYTES, fit_for_batches
+from broker.handing_on import LEAST_RECORDS, SMALL_BYTES, Turns, fit_for_batches
 from broker.producing import BATCH_BYTES, Codec, open_producer
-from broker.records import Outgoing, partition_of
+from broker.records import Outgoing, _hash_of, partition_of, partition_of_key
 from schemas.connections import KafkaConnection
 from tests.broker.foreign_topics import make_topic
 from tests.topics import read_all
@@ -100,3 +101,38 @@ def test_few_records_and_such_as_fit_no_batch_go_alone(odd: Outgoing) -> None:
     assert fit_for_batches(good)
     assert not fit_for_batches(good[1:])
     assert not fit_for_batches([*good, odd])
+
+
+async def test_after_the_last_turn_nothing_is_given_to_a_producer_that_stops():
+    """Of a batch that it is given then nobody would hear: whoever waits for a turn is told."""
+    turns, go = Turns(), asyncio.Event()
+
+    async def one() -> None:
+        async with turns.of(("t", 0)):
+            await go.wait()
+
+    first = asyncio.create_task(one())
+    await asyncio.sleep(0)
+    second = asyncio.create_task(one())
+    closing = asyncio.create_task(turns.close())
+    await asyncio.sleep(0)
+    assert not closing.done(), "it waits for the turn that has begun"
+    go.set()
+    await asyncio.gather(first, closing)
+    with pytest.raises(ProducerClosed):
+        await second
+    with pytest.raises(ProducerClosed):
+        async with turns.of(("t", 1)):
+            pass
+
+
+def test_the_hash_of_a_long_key_is_not_remembered():
+    """Strangers choose keys, of up to 64 KiB."""
+    short, long = b"a key of this test", b"k" * 60_000
+    for key in (short, long):
+        assert partition_of_key(key, 12) == (murmur2(key) & 0x7FFFFFFF) % 12
+    before = _hash_of.cache_info()
+    partition_of_key(long, 12)
+    partition_of_key(short, 12)
+    after = _hash_of.cache_info()
+    assert (after.hits - before.hits, after.misses - before.misses) == (1, 0)

@@ -47,7 +47,7 @@ def test_something_must_be_asked_and_a_weight_is_a_share(
     assert said in capsys.readouterr().err
 
 
-def pages(*searcher: dict[str, object], products: int):
+def pages(*searcher: dict[str, object], products: int | None):
     """Return a reader of pages: the searcher's one after the other, the last one for ever."""
     left = list(searcher)
 
@@ -69,3 +69,10 @@ def test_without_products_nothing_is_waited_for(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         await_first(pages({"waiting": "no release yet"}, products=0), look_s=0, products_within_s=0)
     assert "searchloop send products FILE" in capsys.readouterr().err
+
+
+def test_an_indexer_that_does_not_say_how_many_there_are_may_have_some(capsys: pytest.CaptureFixture[str]):
+    """It still reads them, begins anew, or runs on another machine."""
+    waiting: dict[str, object] = {"waiting": "no release yet"}
+    await_first(pages(waiting, waiting, {"ready": True}, products=None), look_s=0, products_within_s=0)
+    assert "no products" not in capsys.readouterr().err

@@ -47,4 +47,24 @@ def test_a_model_that_onnx_runtime_cannot_run_is_served_by_torch_and_the_log_say
     served = serving_encoder(str(tmp_path), SearcherSettings())
     assert not served.quick
     assert np.isfinite(served.encode_queries(["tv"])).all()
-    assert "torch encodes all batches" in capsys.readouterr().out
+    assert "torch encodes all batches" in "".join(capsys.readouterr())
+
+
+def test_what_a_runtime_raises_at_its_first_call_is_a_reason_for_torch(monkeypatch: pytest.MonkeyPatch):
+    """And no end of the searcher, which would end so again at each start."""
+    from retrieval.encoder import Encoder
+    from retrieval.golden_vectors import GoldenVectors
+    from searcher.encoding import serving_encoder
+
+    asked = []
+
+    def check(_: GoldenVectors, encoder: Encoder) -> bool:
+        asked.append(encoder)
+        if len(asked) == 1:
+            raise RuntimeError("Non-zero status code returned while running Gemm node")
+        return True
+
+    monkeypatch.setattr(GoldenVectors, "check", check)
+    served = serving_encoder(BUNDLED_MODEL, SearcherSettings())
+    assert len(asked) == 2
+    assert served is asked[1]

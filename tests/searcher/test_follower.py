@@ -143,6 +143,18 @@ async def test_what_served_before_a_promotion_stays_open_behind_its_refreshes(
         await until(lambda: not hasattr(rivals[0], "encoder"), "what no pointer names is not closed")
 
 
+async def test_a_first_release_that_cannot_be_loaded_is_not_waited_for(
+    settings_env: Callable[..., dict[str, str]], releases: list[Release], tmp_path: Path
+):
+    """A page that says "no release yet" beside a load error lets a search wait for nothing."""
+    async with following(settings_env()) as it:
+        health = it.follower._health
+        await until(lambda: "waiting" in health.detail, "nothing says that there is no release yet")
+        await it.publish(releases[0].model_copy(update={"model": str(tmp_path / "nowhere")}))
+        await until(lambda: "load_error" in health.detail, "no load error is told")
+        assert "waiting" not in health.detail
+
+
 async def test_no_pointer_waits_while_something_is_opened_that_does_not_serve(
     settings_env: Callable[..., dict[str, str]], releases: list[Release]
 ):
