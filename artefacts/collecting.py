@@ -12,10 +12,10 @@ from artefacts.folders import AGE, KINDS, KINDS_OF_RUNS, Kind, StoredFolders, fo
 from schemas.releases import Ranking, Release, ReleaseState
 from schemas.training import TrainingRun
 
+_MEMORIES: tuple[Kind, ...] = ("memories",)
 STANDING = frozenset(
     {ReleaseState.BUILDING, ReleaseState.VERIFIED, ReleaseState.RELEASED, ReleaseState.RETIRED}
 )
-_OF_SHOPPERS: tuple[Kind, ...] = ("memories", *KINDS_OF_RUNS)
 EARLIER = 5  # full generations without a collection whose folders stay
 KEPT_RUNS = 10  # the newest whose snapshots and reports stay, beside those of what stands
 
@@ -52,9 +52,14 @@ def collect(
 
 
 def forget(store: StoredFolders, serving: Iterable[Ranking], *, now: datetime) -> list[str]:
-    """Remove snapshots, reports, and every memory but those that serve: somebody is to be forgotten.
+    """Remove every memory but those that serve: somebody is to be forgotten.
 
     What is in the store is never changed, so nobody can be taken out of it.
     """
     kept = set().union(*(folders_in(one) for one in serving))
-    return store.remove(kept, kinds=_OF_SHOPPERS, before=now)
+    return store.remove(kept, kinds=_MEMORIES, before=now)
+
+
+def forget_runs(store: StoredFolders, *, now: datetime) -> list[str]:
+    """Remove all snapshots and reports: somebody is to be forgotten."""
+    return store.remove((), kinds=KINDS_OF_RUNS, before=now)

@@ -102,7 +102,10 @@ class StoredFolders(ABC):
 
     @abstractmethod
     def remove(self, kept: Collection[str], *, kinds: Collection[Kind], before: datetime) -> list[str]:
-        """Remove folders of these kinds that are not ``kept``, put before a moment; return their names."""
+        """Remove folders of these kinds that are not ``kept``, put before a moment; return their names.
+
+        What was begun and is not whole may be somebody's who still puts it: it stays for ``AGE``.
+        """
 
 
 def name_of(kind: Kind, digest: str) -> str:

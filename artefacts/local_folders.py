@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from artefacts.folders import (
+    AGE,
     CONTENTS,
     KINDS,
     PARTIAL,
@@ -66,9 +67,10 @@ class LocalFolders(StoredFolders):
 
     def remove(self, kept: Collection[str], *, kinds: Collection[Kind], before: datetime) -> list[str]:
         """Remove folders, and what killed writers left; see ``StoredFolders``."""
+        abandoned = min(before, datetime.now(UTC) - AGE)
         for left in self._root.glob(f"*/*{PARTIAL}"):
             with suppress(FileNotFoundError):
-                if _at(left) < before:
+                if _at(left) < abandoned:
                     shutil.rmtree(left, ignore_errors=True)
         gone = unnamed(self.found(), kept, kinds=kinds, before=before)
         for name in gone:
@@ -94,6 +96,8 @@ class LocalFolders(StoredFolders):
         _settle(partial / CONTENTS)
 
     def _move(self, partial: Path, final: Path) -> None:
+        if fault := fault_of(partial):
+            raise StoredFolderError(f"{partial} cannot be put: {fault}")
         for _ in range(2):
             try:
                 partial.rename(final)

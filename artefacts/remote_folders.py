@@ -14,6 +14,7 @@ import fsspec
 import structlog
 
 from artefacts.folders import (
+    AGE,
     CONTENTS,
     KINDS,
     KINDS_OF_RUNS,
@@ -78,6 +79,9 @@ class RemoteFolders(StoredFolders):
                 self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
                 self._files.put_file(str(path), target)
             self._files.pipe_file(f"{self._root}/{key}/{CONTENTS}", contents.to_json())
+            if gone := sorted(set(contents.files) - self._there(key)):  # removed meanwhile, by who forgets
+                self._files.rm_file(f"{self._root}/{key}/{CONTENTS}")
+                raise StoreAwayError(f"{gone[0]} of {name} was removed while it was put")
 
         self._patiently(send)
         return name
@@ -114,12 +118,20 @@ class RemoteFolders(StoredFolders):
         gone = unnamed(found, kept, kinds=kinds, before=before)
         with _asked(self._address):
             for name in gone:
-                with suppress(FileNotFoundError):
-                    self._files.rm_file(f"{self._root}/{key_of(name)[0]}/{CONTENTS}")
-            for name in [*gone, *self._unfinished(found, kinds, before)]:
+                self._uncover(name)
+            for name in [*gone, *self._unfinished(found, kinds, min(before, datetime.now(UTC) - AGE))]:
                 with suppress(FileNotFoundError):
                     self._files.rm(f"{self._root}/{key_of(name)[0]}", recursive=True)
+                self._uncover(name)  # who put it again meanwhile has lost files of it
         return gone
+
+    def _uncover(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._files.rm_file(f"{self._root}/{key_of(name)[0]}/{CONTENTS}")
+
+    def _there(self, key: str) -> set[str]:
+        self._files.invalidate_cache()  # of listings: others remove as well
+        return {path.split(f"{key}/", 1)[1] for path in self._files.find(f"{self._root}/{key}")}
 
     def _unfinished(self, found: Collection[str], kinds: Collection[Kind], before: datetime) -> Iterator[str]:
         """Yield the folders without ``contents.json`` to which nothing was added since ``before``."""

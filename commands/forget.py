@@ -149,7 +149,10 @@ def later(*, waited: bool = True) -> dict[str, str]:
             f"by the refresh that {'was asked for' if waited else 'follows when its pairs have changed'}; "
             "those of older runs with their folders"
         ),
-        "snapshots and reports in the store": "by that refresh; copies in a cache with `--files-only` there",
+        "snapshots and reports in the store": (
+            "when the trainer sees the request, and for ten minutes more; runs that had read the shopper put "
+            "none; copies in a cache with `--files-only` there"
+        ),
         "models": "never trained anew for it; the next one from the pretrained model knows nothing of it",
     }
 

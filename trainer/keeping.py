@@ -3,14 +3,21 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
-from artefacts.folders import KIND_OF, StoredFolders, key_of, name_of
+from artefacts.folders import KIND_OF, KINDS_OF_RUNS, StoreAwayError, StoredFolders, key_of, name_of
 from schemas.releases import Ranking
 from schemas.training import REPORT, Decision
 from trainer.run.folder import RunFolder
 
+T = TypeVar("T")
+AWAY_S = 600.0  # for so long a store that does not answer is asked again, besides its own tries
+AGAIN_S = 5.0
+FORGETS = "snapshot and report are not kept: somebody has asked for a shopper to be forgotten"
 VECTORS = "vectors.npz"  # in a folder of their own, by the model that they are of
 
 
@@ -43,13 +50,48 @@ def evidence_names(evidence: Mapping[str, str], page: bytes) -> dict[str, str]:
     }
 
 
-def keep_evidence(run: RunFolder, decision: Decision, store: StoredFolders) -> None:
+def keep_evidence(
+    run: RunFolder, decision: Decision, store: StoredFolders, forgets: Callable[[], bool]
+) -> Decision:
     """Put the files that a decision names as its evidence, and its page; other files of the run stay there.
 
-    Models, vectors and what was trained on are not among them. May be repeated.
+    Models, vectors and what was trained on are not among them. ``forgets``: whether they may name a shopper
+    who is to be forgotten; then neither is there afterwards, and the decision that is returned names none.
+    The same where the store stays away. May be repeated.
     """
     if decision.snapshot is None or decision.report is None:
-        return  # decided by an earlier version
+        return decision  # decided by an earlier version, or without it before
+    named = {decision.snapshot, decision.report}
+    try:
+        if not forgets():
+            while_away(run, lambda: _put(run, decision, store))
+            if not forgets():
+                return decision
+        now = datetime.now(UTC)
+        while_away(run, lambda: store.remove({*store.found()} - named, kinds=KINDS_OF_RUNS, before=now))
+        why = FORGETS
+    except StoreAwayError as error:
+        why = f"snapshot and report are not kept: {error}"
+    return decision.model_copy(update={"snapshot": None, "report": None, "reasons": [*decision.reasons, why]})
+
+
+def while_away(run: RunFolder, work: Callable[[], T]) -> T:
+    """Do it, again and again while the store does not answer, which the run's progress then says.
+
+    Raises ``StoreAwayError`` when it stays away.
+    """
+    began, before = time.monotonic(), run.progress()
+    while True:
+        try:
+            return work()
+        except StoreAwayError as error:
+            if time.monotonic() - began >= AWAY_S:
+                raise
+            run.report(before.state, before.progress, f"waiting: {error}")
+            time.sleep(AGAIN_S)
+
+
+def _put(run: RunFolder, decision: Decision, store: StoredFolders) -> None:
     chosen = run.fresh("evidence")
     for name in decision.evidence:
         (chosen / name).parent.mkdir(parents=True, exist_ok=True)
@@ -57,8 +99,8 @@ def keep_evidence(run: RunFolder, decision: Decision, store: StoredFolders) -> N
             os.link(run.path / name, chosen / name)
         except OSError:  # a file system without links
             shutil.copyfile(run.path / name, chosen / name)
-    store.put("snapshots", _digest_of(decision.snapshot), chosen)
-    store.put("reports", _digest_of(decision.report), run.path / REPORT)
+    store.put("snapshots", _digest_of(decision.snapshot or ""), chosen)
+    store.put("reports", _digest_of(decision.report or ""), run.path / REPORT)
     run.absent("evidence")
 
 

@@ -62,6 +62,7 @@ def retrain(run: RunFolder, request: Request) -> RunOutcome:
     decision = run.once("decision", Decision, lambda: steps.decide(run, request, manifest))
 
     run.report(RunState.EVALUATING, 0.95, f"the verdict is {decision.verdict}")
+    decision = steps.keep(run, request, manifest, decision)
     return steps.promote(run, request, evaluation, decision)
 
 

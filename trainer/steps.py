@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from artefacts.folders import name_of
+from artefacts.folders import StoreAwayError, name_of
 from artefacts.located import cache_of, folders_address, folders_of
 from media.pictures import stored_pictures
 from process.lazy_import import lazy_import
@@ -42,6 +42,7 @@ from trainer.keeping import (
     keep_artefacts,
     keep_evidence,
     vectors_name,
+    while_away,
 )
 from trainer.learning.plan import Lineage, Training, lineage_of, plan
 from trainer.learning.training_data import TrainingData
@@ -73,14 +74,18 @@ def split(run: RunFolder, request: Request, live: LivePointer) -> Prepared:
     """Divide the snapshot into ``split/``."""
     earlier = list(earlier_runs(run.path.parent, but=run.path)) if request.settings.settled_days else []
     return prepare(
-        request, Snapshot.read(run.path / "snapshot"), _folder(live.live.model), run.fresh("split"), earlier
+        request,
+        Snapshot.read(run.path / "snapshot"),
+        _folder(run, live.live.model),
+        run.fresh("split"),
+        earlier,
     )
 
 
 def train(run: RunFolder, request: Request, live: LivePointer, prepared: Prepared) -> Training:
     """Fine-tune into ``model/``."""
     settings = request.settings
-    start = _folder(live.live.model if prepared.start == "live" else settings.base_model)
+    start = _folder(run, live.live.model if prepared.start == "live" else settings.base_model)
     parent = lineage_of(start)
     told = pl.read_parquet(run.path / "snapshot" / "catalog.parquet", columns=["product_id", "text"])
     fields = FieldWeights.read(start).read_fields | {PICTURE, *named(settings.tried_fields)}
@@ -204,20 +209,32 @@ def decide(run: RunFolder, request: Request, manifest: Manifest) -> Decision:
     return decision.model_copy(update=evidence_names(decision.evidence, page.encode()))
 
 
+def keep(run: RunFolder, request: Request, manifest: Manifest, decision: Decision) -> Decision:
+    """Put what the decision rests on into the store; return the decision that names what is there."""
+    run.report(RunState.EVALUATING, 0.96, "putting snapshot and report into the store")
+    kept = keep_evidence(
+        run,
+        decision,
+        folders_of(request.settings),
+        lambda: snapshots.may_name_forgotten(request.settings, manifest),
+    )
+    if kept != decision:
+        run.commit("decision", kept)
+    return kept
+
+
 def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decision: Decision) -> RunOutcome:
-    """Keep what the decision rests on, publish it and carry it out."""
+    """Keep what is to be served, publish the decision and carry it out."""
     artefact = evaluation.artefacts.get("candidate")
     vectors = run.path / "evaluation" / VECTORS
     sha256 = evaluation.fingerprints.get("candidate", "")
     store = folders_of(request.settings)
-    run.report(RunState.EVALUATING, 0.96, "putting snapshot and report into the store")
-    keep_evidence(run, decision, store)
     if is_good(decision) and not request.dry_run:
         run.report(RunState.EVALUATING, 0.96, "putting the model into the store")
-        store.put("models", sha256, run.path / "model")
-        keep_artefacts(decision.candidate_ranking, run.path, store)
+        while_away(run, lambda: store.put("models", sha256, run.path / "model"))
+        while_away(run, lambda: keep_artefacts(decision.candidate_ranking, run.path, store))
         if vectors.is_file():
-            store.put("vectors", sha256, vectors)
+            while_away(run, lambda: store.put("vectors", sha256, vectors))
     candidate = Candidate(
         model=name_of("models", sha256),
         model_sha256=sha256,
@@ -250,8 +267,17 @@ def _pinned_texts(path: Path) -> list[str]:
         return []  # the gate says what is wrong with the file
 
 
-def _folder(model: str) -> Path:
+def _folder(run: RunFolder, model: str) -> Path:
+    try:
+        return while_away(run, lambda: _resolved(model))
+    except ModelError as error:
+        raise failed("model_missing", str(error)) from error
+
+
+def _resolved(model: str) -> Path:
     try:
         return resolve_model(model)
     except ModelError as error:
-        raise failed("model_missing", str(error)) from error
+        if isinstance(error.__cause__, StoreAwayError):
+            raise error.__cause__ from error
+        raise

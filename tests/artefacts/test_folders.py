@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from artefacts import remote_folders
-from artefacts.collecting import EARLIER, KEPT_RUNS, collect, evidence_of, forget, needed
+from artefacts import local_folders, remote_folders
+from artefacts.collecting import EARLIER, KEPT_RUNS, collect, evidence_of, forget, forget_runs, needed
 from artefacts.folders import (
     AGE,
     CONTENTS,
@@ -26,6 +26,7 @@ from artefacts.folders import (
     names_of,
     stored_ranking,
 )
+from artefacts.local_folders import LocalFolders
 from artefacts.located import local, open_folders, use_store
 from artefacts.remote_folders import RemoteFolders
 from indexer.refresh_proof import gone
@@ -248,7 +249,7 @@ def test_the_cache_evicts_what_was_not_used_for_the_longest(tmp_path):
 
 
 @pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1, 0.2])
-def test_a_killed_writer_leaves_a_whole_folder_or_none(tmp_path, after):
+def test_a_killed_writer_leaves_a_whole_folder_or_none(tmp_path, monkeypatch, after):
     source = a_folder(tmp_path / "run", {f"f{n}.safetensors": bytes(200_000) for n in range(60)})
     script = textwrap.dedent(
         f"""
@@ -279,6 +280,7 @@ def test_a_killed_writer_leaves_a_whole_folder_or_none(tmp_path, after):
         found = store.local(name)
     assert len(read(found)) == 60
     later = datetime.now(UTC) + SOON
+    monkeypatch.setattr(local_folders, "AGE", -SOON)
     assert store.remove([name], kinds=KINDS, before=later) == []
     assert [p.name for p in (tmp_path / "store" / "models").iterdir()] == [DIGEST]  # no leftovers
 
@@ -332,7 +334,7 @@ def test_a_cached_report_is_read_only_while_the_store_has_it(tmp_path: Path) -> 
     report, model = (store.put(kind, DIGEST, a_folder(tmp_path / "run")) for kind in ("reports", "models"))
     assert read(store.local(report)) == read(store.local(report)) == FILES
     store.local(model)
-    forget(store, [], now=datetime.now(UTC) + SOON)
+    forget_runs(store, now=datetime.now(UTC) + SOON)
     with pytest.raises(StoredFolderError, match="is not in the store"):
         store.local(report)
     assert list((tmp_path / "cache" / "reports").iterdir()) == []
@@ -384,8 +386,95 @@ def test_when_somebody_is_forgotten_only_the_memory_of_what_serves_stays(store, 
         store.put("reports", DIGEST, tmp_path / DIGEST),
     ]
     serves = Ranking(artefacts={"memory": (name_of("memories", DIGEST), DIGEST)})
-    gone = forget(store, [serves], now=datetime.now(UTC) + SOON)
-    assert sorted(gone) == sorted([name_of("memories", OTHER), *told])
+    later = datetime.now(UTC) + SOON
+    assert forget(store, [serves], now=later) == [name_of("memories", OTHER)]
+    assert sorted(forget_runs(store, now=later)) == sorted(told)
+
+
+def test_what_is_just_being_put_on_this_machine_stays_when_somebody_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, fill = LocalFolders(tmp_path / "store"), LocalFolders._fill
+
+    def filled(self: LocalFolders, partial: Path, folder: Path) -> None:
+        fill(self, partial, folder)
+        forget(store, [], now=datetime.now(UTC) + SOON)
+
+    monkeypatch.setattr(LocalFolders, "_fill", filled)
+    name = store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    assert read(store.local(name)) == FILES
+
+
+def test_what_is_just_being_put_elsewhere_stays_when_somebody_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RemoteFolders(f"memory://{uuid4()}", tmp_path / "cache", 1 << 30)
+    put_file, puts = store._files.put_file, list[str]()
+
+    def putting(source: str, target: str) -> None:
+        put_file(source, target)
+        puts.append(target)
+        forget_runs(store, now=datetime.now(UTC) + SOON)
+
+    monkeypatch.setattr(store._files, "put_file", putting)
+    name = store.put("snapshots", DIGEST, a_folder(tmp_path / "run"))
+    assert len(puts) == len(FILES)
+    assert read(store.local(name)) == FILES
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_put_that_lost_files_meanwhile_puts_them_again_or_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    monkeypatch.setattr(remote_folders, "PAUSES_S", (0.01,))
+    store = RemoteFolders(f"memory://{uuid4()}", tmp_path / "cache", 1 << 30)
+    pipe_file, left = store._files.pipe_file, [times]
+
+    def piping(target: str, data: bytes) -> None:
+        if left[0]:
+            left[0] -= 1
+            store._files.rm_file(target.replace(CONTENTS, "model.safetensors"))
+        pipe_file(target, data)
+
+    monkeypatch.setattr(store._files, "pipe_file", piping)
+    if times == 1:
+        assert read(store.local(store.put("models", DIGEST, a_folder(tmp_path / "run")))) == FILES
+    else:
+        with pytest.raises(StoredFolderError, match=r"model\.safetensors .* was removed while"):
+            store.put("models", DIGEST, a_folder(tmp_path / "run"))
+        assert store.found() == {}
+
+
+def test_who_puts_again_what_is_being_removed_does_not_make_half_of_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RemoteFolders(f"memory://{uuid4()}", tmp_path / "cache", 1 << 30)
+    name = store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    rm, contents = store._files.rm, f"{store._root}/models/{DIGEST}/{CONTENTS}"
+    said = store._files.cat_file(contents)
+
+    def removing(path: str, **how: bool) -> None:
+        rm(path, **how)
+        store._files.pipe_file(contents, said)
+
+    monkeypatch.setattr(store._files, "rm", removing)
+    assert store.remove((), kinds=KINDS, before=datetime.now(UTC) + SOON) == [name]
+    assert store.found() == {}
+
+
+def test_a_put_on_this_machine_that_lost_files_meanwhile_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, fill = LocalFolders(tmp_path / "store"), LocalFolders._fill
+
+    def filled(self: LocalFolders, partial: Path, folder: Path) -> None:
+        fill(self, partial, folder)
+        (partial / "model.safetensors").unlink()
+
+    monkeypatch.setattr(LocalFolders, "_fill", filled)
+    with pytest.raises(StoredFolderError, match=r"model\.safetensors is missing"):
+        store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    assert store.found() == {}
 
 
 def test_artefacts_of_a_ranking_are_named_by_their_digest():

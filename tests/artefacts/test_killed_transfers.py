@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from artefacts import remote_folders
 from artefacts.collecting import collect
 from artefacts.folders import (
     AGE,
@@ -167,7 +168,7 @@ def test_a_download_of_a_model_killed_after_any_share_of_its_bytes(
 
 
 def test_an_upload_killed_after_any_share_of_its_bytes_is_whole_or_absent(
-    address: str, relay: Relay, tmp_path: Path
+    address: str, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env, run = env_of(relay.port), str(a_folder(tmp_path / "run", MODEL))
     relay.begin(None)
@@ -181,9 +182,13 @@ def test_an_upload_killed_after_any_share_of_its_bytes_is_whole_or_absent(
         with pytest.raises(StoredFolderError, match="is not in the store"):
             store.local(name_of("models", DIGEST))
         # Beside an upload that may go on nothing is removed; later it is, also where nobody puts it again
-        assert store.remove((), kinds=KINDS, before=datetime.now(UTC) - AGE) == []
+        left = files_at(store)
+        assert store.remove((), kinds=KINDS, before=datetime.now(UTC) + LATER) == []
+        assert files_at(store) == left
+        monkeypatch.setattr(remote_folders, "AGE", -LATER)
         assert store.remove((), kinds=KINDS, before=datetime.now(UTC) + LATER) == []
         assert files_at(store) == []
+        monkeypatch.undo()
         name = store.put("models", DIGEST, tmp_path / "run")
         assert read(store.local(name)) == MODEL
 

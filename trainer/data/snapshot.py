@@ -8,7 +8,7 @@ models read (``retrieval.document``), its top category, and what names it beside
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from broker.by_time import written_since
 from broker.guarding import judged
-from broker.reading import Compacted, read_compacted
+from broker.reading import Compacted, open_reader, read_compacted
 from broker.records import Record
 from retrieval.document import description_of, document_of
 from retrieval.identifiers import identifiers_of
@@ -31,7 +31,7 @@ from schemas.products import CatalogProduct
 from schemas.rejections import Rejection
 from schemas.releases import LivePointer
 from schemas.settings import TrainerSettings
-from schemas.topics import CATALOG, INTERACTIONS, PAIRS, PRODUCTS, SEARCHES, dead_letter_name
+from schemas.topics import CATALOG, ERASURES, INTERACTIONS, PAIRS, PRODUCTS, SEARCHES, dead_letter_name
 
 F = TypeVar("F")
 PAIR_SCHEMA = pl.Schema(
@@ -55,6 +55,7 @@ FIRST_DAY, LAST_DAY = (date(FIRST_YEAR, 1, 1) - _EPOCH).days, (date(LAST_YEAR, 1
 # An event may be dated ahead of the clock by minutes, and clocks differ; no honest row is of a later day
 DAYS_AHEAD = 2
 LATELY = timedelta(days=7)  # by Kafka's time of the records; what is older holds up no verdict
+FORGETTING_S = 600.0  # for so long after a request to forget, pairs may still be losing the shopper
 RAW = (SEARCHES.name, INTERACTIONS.name, PRODUCTS.name)
 # What says where a run came from and what carries it out, and nothing of what it does.
 _PLACES = {"kafka", "milvus", "data_dir", "http_host", "http_port", "log_level", "log_json"}
@@ -90,7 +91,8 @@ class Manifest(BaseModel):
     ``offsets`` are next offsets per topic and partition; ``live`` is what served then. ``received`` and
     ``refused`` count what came to the raw topics and their dead letters in the last ``LATELY`` before the
     snapshot. ``newest_at`` is when the newest of the pairs was written. ``unreadable`` counts records that
-    are no fact or lie under another's key, and rows of days that cannot be.
+    are no fact or lie under another's key, and rows of days that cannot be. ``followed``: per partition, the
+    first of the requests to forget that the pairs may not follow yet.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -108,6 +110,7 @@ class Manifest(BaseModel):
     received: int | None = None
     refused: int | None = None
     newest_at: datetime | None = None
+    followed: dict[int, int] | None = None
 
 
 def last_day(now: datetime) -> int:
@@ -182,9 +185,30 @@ def settings_digest(settings: TrainerSettings) -> str:
 
 def take(settings: TrainerSettings, folder: Path, live: LivePointer) -> Manifest:
     """Read both topics to the ends they have now and write them into ``folder``, which must be empty."""
+    followed = asyncio.run(_followed(settings, datetime.now(UTC)))
     pairs, catalog, received, refused = asyncio.run(_read(settings))
     manifest = keep(pairs, catalog, folder, settings=settings, live=live, now=datetime.now(UTC))
-    return manifest.model_copy(update={"received": received, "refused": refused})
+    return manifest.model_copy(update={"received": received, "refused": refused, "followed": followed})
+
+
+def may_name_forgotten(settings: TrainerSettings, manifest: Manifest) -> bool:
+    """Say whether the snapshot may hold a shopper whom somebody has asked to forget by now.
+
+    One of an earlier version may.
+    """
+    return manifest.followed is None or asyncio.run(_asked_since(settings, manifest.followed))
+
+
+async def _followed(settings: TrainerSettings, now: datetime) -> dict[int, int]:
+    since = now - timedelta(seconds=FORGETTING_S)
+    found = await written_since(settings, [settings.topic(ERASURES.name)], since)
+    return {partition: offsets.start for (_, partition), offsets in found.items()}
+
+
+async def _asked_since(settings: TrainerSettings, followed: Mapping[int, int]) -> bool:
+    async with open_reader(settings, [settings.topic(ERASURES.name)], start="end") as reader:
+        ends = await reader.end_offsets()
+    return any(end != followed.get(partition, 0) for (_, partition), end in ends.items())
 
 
 def keep(

@@ -48,8 +48,8 @@ class Rewritten:
 def forget_in_runs(data_dir: Path, clients: Collection[str], *, at: datetime) -> Rewritten:
     """Take the clients, by their hashes, out of every run below the directory.
 
-    What was fetched of other machines' runs is removed: the store has it while it may be kept. May be
-    repeated; killed in between it begins again.
+    What was fetched of other machines' runs is removed; the trainer removes it from the store, and a run that
+    still goes on puts nothing there. May be repeated; killed in between it begins again.
     """
     done = Rewritten()
     for kind in KINDS_OF_RUNS:

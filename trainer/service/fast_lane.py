@@ -17,7 +17,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
-from artefacts.collecting import collect, forget
+from artefacts.collecting import collect, forget, forget_runs
 from artefacts.folders import StoredFolderError
 from artefacts.located import folders_of
 from broker.reading import Reader, open_reader
@@ -26,13 +26,22 @@ from schemas.releases import LivePointer, Ranking
 from schemas.settings import TrainerSettings
 from schemas.topics import ERASURES, PAIRS, RELEASES
 from schemas.training import Decision, RunState, TrainingRun, Trigger
-from trainer.data.snapshot import Manifest
+from trainer.data.snapshot import FORGETTING_S, Manifest
 from trainer.run.folder import MarkerError, RunFolder, RunOutcome, refreshes_in, write_durably
 from trainer.run.launcher import Launcher
 from trainer.run.request import Request
 from trainer.run.triggers import is_run_id, run_id_of
 from trainer.service.execution import execute
-from trainer.service.refresh_due import FORGETTING_S, Failures, Forgetting, Tried, due, refits, surplus
+from trainer.service.refresh_due import (
+    FORGETTING_EVERY_S,
+    Failures,
+    Forgetting,
+    Tried,
+    clears,
+    due,
+    refits,
+    surplus,
+)
 from trainer.service.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -65,7 +74,7 @@ class FastLane:
         self._took = 0.0
         self._ended: int | None = None
         self._erased: dict[str, int] = {}
-        self._erased_at: datetime | None = None
+        self._clears_from = float("-inf")
         self.current: str | None = None
 
     async def work(self) -> None:
@@ -97,6 +106,7 @@ class FastLane:
     async def _next(self, reader: Reader) -> Request | None:
         """Return what is to be done: what was begun, what is asked for, or what is due."""
         pairs = await self._look(reader)
+        await self._clear()
         if begun := self._begun():
             return begun
         if self._worker.refreshes:
@@ -133,14 +143,33 @@ class FastLane:
         pairs = {f"{p}": end for (t, p), end in found.items() if t == self._settings.topic(PAIRS.name)}
         erased = {f"{p}": end for (t, p), end in found.items() if t != self._settings.topic(PAIRS.name)}
         if self._tried.erased is None:
-            await self._note(self._tried.model_copy(update={"erased": erased}))
-        elif erased != (self._erased or self._tried.erased):
-            self._erased_at = datetime.now(UTC)
+            await self._note(self._tried.model_copy(update={"erased": erased, "seen": erased}))
+        elif erased != (self._tried.seen or self._tried.erased):
+            asked = {"seen": erased, "erased_at": datetime.now(UTC), "cleared_at": None}
+            await self._note(self._tried.model_copy(update=asked))
+            self._clears_from = float("-inf")
         self._erased = erased
         return pairs
 
+    async def _clear(self) -> None:
+        """Remove snapshots and reports after somebody asked to be forgotten; see ``clears``."""
+        now = datetime.now(UTC)
+        if time.monotonic() < self._clears_from or not clears(self._tried, now=now):
+            return
+        self._clears_from = time.monotonic() + FORGETTING_EVERY_S  # also where the store does not answer
+        try:
+            gone = await asyncio.to_thread(forget_runs, folders_of(self._settings), now=now)
+        except (StoredFolderError, OSError) as error:
+            log.warning(
+                "snapshots and reports of a forgotten shopper are still there", reason=str(error)[:300]
+            )
+            return
+        await self._note(self._tried.model_copy(update={"cleared_at": now}))
+        if gone:
+            log.info("snapshots and reports removed, somebody is to be forgotten", folders=len(gone))
+
     def _forgot_lately(self) -> bool:
-        at = self._erased_at or self._tried.erased_at
+        at = self._tried.erased_at
         return at is not None and (datetime.now(UTC) - at).total_seconds() < FORGETTING_S
 
     async def _carry_out(self, request: Request, releases: Reader) -> None:
@@ -192,17 +221,10 @@ class FastLane:
             ends = {f"{p}": end for p, end in manifest.offsets[PAIRS.name].items()}
             generation = outcome.generation if deployed else live.live.generation
             forgets |= knows != self._tried.erased
-            at = self._erased_at or self._tried.erased_at
-            refitted_at = request.at if request.refit else self._tried.refitted_at
-            await self._note(
-                Tried(
-                    ends=ends,
-                    generation=generation,
-                    erased=knows,
-                    erased_at=at,
-                    refitted_at=refitted_at,
-                )
-            )
+            told: dict[str, object] = {"ends": ends, "generation": generation, "erased": knows}
+            if request.refit:
+                told["refitted_at"] = request.at
+            await self._note(self._tried.model_copy(update=told))
         if live and not self._failures.count:
             serves = {run.path.name if deployed else live.live.run_id}
             serves |= {self._releases.pointer.live.run_id} if self._releases.pointer else set()

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from retrieval.ranking import weighed
 from schemas.releases import LivePointer, Release, ReleaseState
+from trainer.data.snapshot import FORGETTING_S
 
-FORGETTING_S = 600.0  # for so long after a request to forget, pairs may still be losing the shopper
-FORGETTING_EVERY_S = 120.0  # meanwhile, where refreshes are turned off
+FORGETTING_EVERY_S = 120.0  # while pairs may be losing a shopper: refreshes that are turned off, the store
 LONGEST_PAUSE_S = 3600.0
 Ends = Mapping[str, int]
 _STANDING = frozenset(
@@ -28,7 +28,8 @@ class Tried(BaseModel):
     """What the last refresh with a verdict knew: the file ``tried.json``, so that a restart knows it too.
 
     ``ends``: where ``pairs`` ended. ``generation``: what served after it. ``erased``: where the requests to
-    forget ended when it began, or when the first trainer looked; ``erased_at``: when the newest was seen.
+    forget ended when it began, or when the first trainer looked; ``seen``: where they ended when the newest
+    was seen, ``erased_at``: when; ``cleared_at``: when snapshots and reports were removed after it.
     ``refitted_at``: when the last one began that fitted coefficients and a ranker, taken or not.
     """
 
@@ -37,7 +38,9 @@ class Tried(BaseModel):
     ends: dict[str, int] = {}
     generation: int | None = None
     erased: dict[str, int] | None = None
+    seen: dict[str, int] | None = None
     erased_at: datetime | None = None
+    cleared_at: datetime | None = None
     refitted_at: datetime | None = None
 
 
@@ -68,6 +71,18 @@ class Forgetting:
 
     asked: bool = False
     lately: bool = False
+
+
+def clears(tried: Tried, *, now: datetime) -> bool:
+    """Say whether snapshots and reports must go from the store, whatever becomes of refreshes.
+
+    At once, and some times until ``FORGETTING_S`` later: what was put meanwhile may tell of the shopper.
+    """
+    if tried.erased_at is None or tried.cleared_at is None:
+        return tried.erased_at is not None
+    last = tried.erased_at + timedelta(seconds=FORGETTING_S)
+    again = tried.cleared_at + timedelta(seconds=FORGETTING_EVERY_S)
+    return tried.cleared_at < last and now >= min(again, last)
 
 
 def held(pointer: LivePointer) -> str | None:

@@ -3,15 +3,21 @@
 Facts under their own keys, of days and times that have been.
 """
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from broker.reading import Compacted
 from broker.records import Record
+from schemas.events import Erasure
 from schemas.pairs import Pair, pair_key
 from schemas.settings import TrainerSettings
-from tests.trainer.builders import WORTH, a_pair, a_pointer, a_product
-from trainer.data.snapshot import Manifest, Snapshot, keep
+from schemas.topics import ERASURES
+from tests.trainer.builders import WORTH, a_pair, a_pointer, a_product, a_shop, fill_topics, write
+from trainer.data import snapshot as snapshots
+from trainer.data.snapshot import Manifest, Snapshot, keep, may_name_forgotten, take
 from trainer.data.splits import split
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -62,3 +68,29 @@ def test_a_fact_under_the_key_of_another_counts_once(tmp_path):
     manifest, snapshot = kept(tmp_path, dict.fromkeys(keys, TEA), {**PRODUCTS, b"p2": PRODUCTS[b"p1"]})
     assert (snapshot.pairs["credit"].sum(), snapshot.catalog.height) == (1000 * sum(DAYS.values()), 1)
     assert (manifest.pairs, manifest.unreadable) == (1, 3)
+
+
+@pytest.mark.broker
+async def test_a_snapshot_may_name_whom_somebody_asked_to_forget_after_it_or_shortly_before(
+    kafka: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TrainerSettings(kafka=kafka, topic_prefix=topic_prefix, partitions=2)
+    await fill_topics(settings, a_shop())
+
+    async def taken(name: str) -> Manifest:
+        (tmp_path / name).mkdir()
+        manifest = await asyncio.to_thread(take, settings, tmp_path / name, a_pointer(1, "base"))
+        return Manifest.model_validate_json(manifest.model_dump_json())
+
+    async def may(manifest: Manifest) -> bool:
+        return await asyncio.to_thread(may_name_forgotten, settings, manifest)
+
+    before = await taken("before")
+    assert not await may(before)
+    assert await may(before.model_copy(update={"followed": None})), "of an earlier version"
+    erasure = Erasure(event_id="e1", timestamp=NOW, client_id="ann")
+    await write(settings, ERASURES.name, (b"x", erasure.to_json()))
+    assert await may(before)
+    assert await may(await taken("soon after")), "its pairs may still name her"
+    monkeypatch.setattr(snapshots, "FORGETTING_S", 0.0)
+    assert not await may(await taken("long after"))

@@ -1,11 +1,22 @@
 """When a refresh begins by itself, when it must not, and which folders may go."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
 
 import pytest
 
+from artefacts.folders import StoreAwayError
+from artefacts.local_folders import LocalFolders
+from artefacts.located import folders_of
+from broker.reading import Reader
 from schemas.releases import LivePointer, Ranking, Release, ReleaseState, RolledBack
-from trainer.service.refresh_due import Failures, Forgetting, Tried, due, held, refits, surplus
+from schemas.settings import TrainerSettings
+from schemas.topics import ERASURES, PAIRS
+from trainer.data.snapshot import FORGETTING_S
+from trainer.service.fast_lane import FastLane
+from trainer.service.refresh_due import Failures, Forgetting, Tried, clears, due, held, refits, surplus
+from trainer.service.worker import Worker
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ENDS = {"0": 5, "1": 7}
@@ -132,3 +143,70 @@ def test_folders_go_but_for_what_stands_and_the_newest() -> None:
     stands = release(3, of=2, run_id=folders[0])
     gone = release(4, of=2, run_id=folders[1], state=ReleaseState.DROPPED)
     assert surplus(folders, [stands, gone], keep=5) == [folders[3], folders[2], folders[1]]
+
+
+def test_snapshots_go_at_once_and_until_what_was_put_meanwhile_is_gone_and_then_stay() -> None:
+    asked, last = Tried(erased_at=NOW), NOW + timedelta(seconds=FORGETTING_S)
+    assert not clears(Tried(), now=NOW)
+    assert clears(asked, now=NOW)
+    assert clears(asked, now=NOW - timedelta(days=1)), "the clock was set back"
+    done, at = [], NOW
+    while at < NOW + timedelta(days=1):
+        if clears(asked, now=at):
+            done.append(at)
+            asked = Tried.model_validate_json(asked.model_copy(update={"cleared_at": at}).model_dump_json())
+        at += timedelta(seconds=50)
+    assert done[0] == NOW
+    assert last <= done[-1] < last + timedelta(seconds=50)
+    late = Tried(erased_at=NOW, cleared_at=NOW)
+    assert clears(late, now=NOW + timedelta(days=9)), "the trainer was down meanwhile"
+
+
+class Ends:
+    """Where the topics end: one pair, and as many requests to forget as were made."""
+
+    def __init__(self, settings: TrainerSettings) -> None:
+        self._settings, self.requests = settings, 0
+
+    async def end_offsets(self) -> dict[tuple[str, int], int]:
+        topic = self._settings.topic
+        return {(topic(PAIRS.name), 0): 1, (topic(ERASURES.name), 0): self.requests}
+
+
+def a_lane(settings: TrainerSettings) -> FastLane:
+    lane = FastLane(settings, cast("Worker", None), launcher=None)  # type: ignore[arg-type]
+    lane._folder.mkdir(parents=True, exist_ok=True)
+    lane._tried = lane._read_tried()
+    return lane
+
+
+async def test_snapshots_and_reports_go_once_somebody_asks_whatever_becomes_of_a_refresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where what serves is pinned: no refresh begins, or each is refused. Also after kill -9."""
+    settings = TrainerSettings(data_dir=tmp_path)
+    store, ends = folders_of(settings), Ends(settings)
+    reader = cast("Reader", ends)
+    (tmp_path / "report.html").write_text("zorvel")
+    lane = a_lane(settings)
+    for _ in range(2):
+        kept = {store.put(kind, "ab" * 32, tmp_path / "report.html") for kind in ("models", "reports")}
+        await lane._look(reader)
+        await lane._clear()
+        assert set(store.found()) == kept
+        ends.requests += 1
+        await lane._look(reader)
+        lane = a_lane(settings)
+        await lane._look(reader)
+        with monkeypatch.context() as away:
+            away.setattr(LocalFolders, "remove", stays_away)
+            await lane._clear()
+        assert set(store.found()) == kept
+        lane = a_lane(settings)
+        await lane._look(reader)
+        await lane._clear()
+        assert set(store.found()) == kept - {f"store:reports/{'ab' * 32}"}
+
+
+def stays_away(*_: object, **__: object) -> list[str]:
+    raise StoreAwayError("the store does not answer")
