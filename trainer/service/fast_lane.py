@@ -39,6 +39,7 @@ from trainer.service.refresh_due import (
     Tried,
     clears,
     due,
+    may_serve,
     refits,
     surplus,
 )
@@ -228,7 +229,7 @@ class FastLane:
         if live and not self._failures.count:
             serves = {run.path.name if deployed else live.live.run_id}
             serves |= {self._releases.pointer.live.run_id} if self._releases.pointer else set()
-            serving = [self._releases.pointer.live.ranking] if self._releases.pointer else [live.live.ranking]
+            serving = may_serve(self._releases.pointer or live, self._releases.releases)
             with suppress(MarkerError):
                 if deployed and (decision := run.find("decision", Decision)) is not None:
                     serving.append(decision.candidate_ranking)

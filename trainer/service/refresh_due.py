@@ -13,12 +13,13 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from retrieval.ranking import weighed
-from schemas.releases import LivePointer, Release, ReleaseState
+from schemas.releases import LivePointer, Ranking, Release, ReleaseState
 from trainer.data.snapshot import FORGETTING_S
 
 FORGETTING_EVERY_S = 120.0  # while pairs may be losing a shopper: refreshes that are turned off, the store
 LONGEST_PAUSE_S = 3600.0
 Ends = Mapping[str, int]
+_BEGUN = frozenset({ReleaseState.BUILDING, ReleaseState.VERIFIED})
 _STANDING = frozenset(
     {ReleaseState.BUILDING, ReleaseState.VERIFIED, ReleaseState.RELEASED, ReleaseState.RETIRED}
 )
@@ -147,6 +148,11 @@ def refits(pointer: LivePointer | None, tried: Tried, *, now: datetime, every: t
     if pointer is None or not weighed(pointer.live.ranking) or tried.refitted_at is None:
         return True
     return not timedelta(0) <= now - tried.refitted_at < every
+
+
+def may_serve(pointer: LivePointer, releases: Iterable[Release]) -> list[Ranking]:
+    """Return the rankings whose memories stay when somebody is forgotten: what serves, or is being built."""
+    return [pointer.live.ranking, *(r.ranking for r in releases if r.state in _BEGUN)]
 
 
 def surplus(folders: Iterable[str], releases: Iterable[Release], *, keep: int) -> list[str]:

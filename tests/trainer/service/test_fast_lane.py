@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from artefacts.collecting import forget
 from artefacts.folders import StoreAwayError
 from artefacts.local_folders import LocalFolders
 from artefacts.located import folders_of
@@ -15,7 +16,17 @@ from schemas.settings import TrainerSettings
 from schemas.topics import ERASURES, PAIRS
 from trainer.data.snapshot import FORGETTING_S
 from trainer.service.fast_lane import FastLane
-from trainer.service.refresh_due import Failures, Forgetting, Tried, clears, due, held, refits, surplus
+from trainer.service.refresh_due import (
+    Failures,
+    Forgetting,
+    Tried,
+    clears,
+    due,
+    held,
+    may_serve,
+    refits,
+    surplus,
+)
 from trainer.service.worker import Worker
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -210,3 +221,16 @@ async def test_snapshots_and_reports_go_once_somebody_asks_whatever_becomes_of_a
 
 def stays_away(*_: object, **__: object) -> list[str]:
     raise StoreAwayError("the store does not answer")
+
+
+def test_a_generation_that_is_being_built_keeps_its_memory_when_somebody_is_forgotten(tmp_path: Path) -> None:
+    store = LocalFolders(tmp_path / "store")
+    (tmp_path / "words").write_text("zorvel")
+    states = (ReleaseState.RELEASED, ReleaseState.BUILDING, ReleaseState.VERIFIED, ReleaseState.DROPPED)
+    known = []
+    for number, state in enumerate(states, start=1):
+        digest = f"{number:064x}"
+        memory = Ranking(artefacts={"memory": (store.put("memories", digest, tmp_path / "words"), digest)})
+        known.append(release(number, ranking=memory, state=state))
+    gone = forget(store, may_serve(pointer(known[0]), known), now=datetime.now(UTC) + timedelta(minutes=1))
+    assert gone == [known[3].ranking.artefacts["memory"][0]]
