@@ -309,7 +309,15 @@ async def test_an_api_that_is_away_holds_a_start_up_and_ends_no_run(
     await gone.check()  # it is not known yet
     with pytest.raises(LaunchError, match=r"^Kubernetes' API at https://127\.0\.0\.1:\d+ does not answer: "):
         await gone.start(run, SETTINGS)
-    assert await looks(gone, run) == RunStatus("running")
+    seen = await looks(gone, run)
+    assert (seen.state, seen.why[:20]) == ("unseen", "Kubernetes' API at h")
+    soon = SETTINGS.model_copy(update={"job_start_timeout": timedelta(seconds=1)})
+    told = await carried_out(run, gone, soon)
+    outcome = await told.work
+    assert outcome.error is not None
+    assert outcome.error.code == "not_started"
+    assert told.details == [outcome.detail], "what it waits for"
+    (run.path / "outcome.json").unlink()
     run.commit("outcome", DEPLOYED)
     assert await looks(gone, run) == RunStatus("ended")
     await gone.stop(run)

@@ -87,7 +87,7 @@ class KubernetesJobs:
         raise LaunchError(f"the Job {name} of an earlier attempt is still being removed", passes=True)
 
     async def look(self, run: RunFolder, *, within_s: float) -> RunStatus:
-        """Return how the Job is. While the API does not say, the run goes on until its folder says else."""
+        """Return how the Job is. While the API does not say, it is unseen until its folder says else."""
         await asyncio.sleep(max(within_s, LOOK_S) if within_s else 0)
         try:
             return await self._seen(run, self._name(run))
@@ -95,7 +95,7 @@ class KubernetesJobs:
             if str(error) != self._fault:
                 self._fault = str(error)
                 log.warning("how the run is cannot be seen now", reason=self._fault, run=run.path.name)
-            return RunStatus("running" if run.outcome() is None else "ended")
+            return RunStatus("unseen", why=str(error)) if run.outcome() is None else RunStatus("ended")
 
     async def _seen(self, run: RunFolder, name: str) -> RunStatus:
         job = await self._api.get(JOBS, name)

@@ -98,7 +98,8 @@ class KubernetesApi:
                 found = await answer.json(content_type=None)
                 return answer.status, found if isinstance(found, dict) else {}
         except (aiohttp.ClientError, OSError, ValueError) as error:  # OSError: time-outs and TLS, too
-            said = redacted(str(error)) or type(error).__name__
+            # Not aiohttp's own words: they hold the address of the TLS context, another one at every call
+            said = redacted(str(getattr(error, "os_error", error))) or type(error).__name__
             why = f"Kubernetes' API at {self._address} does not answer: {said}"
             raise LaunchError(why[:500], passes=True) from None
 

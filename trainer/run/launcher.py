@@ -15,10 +15,11 @@ class RunStatus:
     """How it is with what carries out a run.
 
     ``waiting``: it was accepted, and nothing runs yet. ``gone``: nothing carries it out, and how that ended
-    is not known. ``code``: of the process, once it has ended. ``why``: for people, empty when all is well.
+    is not known. ``unseen``: whether it runs cannot be told now. ``code``: of the process, once it has ended.
+    ``why``: for people, empty when all is well.
     """
 
-    state: Literal["waiting", "running", "ended", "gone"]
+    state: Literal["waiting", "running", "ended", "gone", "unseen"]
     code: int = 0
     why: str = ""
 

@@ -34,7 +34,9 @@ class LocalProcesses:
         if process is None:
             return RunStatus("gone")
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), within_s)
+            # ``wait_for`` of Python 3.11 may swallow that we are stopped
+            async with asyncio.timeout(within_s):
+                await process.wait()
         if process.returncode is None:
             return RunStatus("running")
         return RunStatus("ended", process.returncode)

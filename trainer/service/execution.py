@@ -44,27 +44,26 @@ async def execute(
             if status.state == "waiting":  # what runs sees the outcome and ends by itself, its log complete
                 await launcher.stop(run)
             return found
-        taken_up = status.state in {"waiting", "running"}
-        attempts = len(_attempts(run)) if taken_up else _begin(run)
-        if not taken_up and attempts > MAX_ATTEMPTS:
+        begun = status.state in {"waiting", "running"} or (status.state == "unseen" and bool(_attempts(run)))
+        if not begun and _attempts(run).count(_finished(run)) >= MAX_ATTEMPTS:
             why = f"the run's process died {MAX_ATTEMPTS} times: {_fault(run) or died or 'killed'}"
             return _ended(run, failed("process_died", why, retryable=True).outcome)
         try:
-            if not taken_up:
+            if not begun:
                 await _start(run, settings, tell, launcher)
+                begun = True
             status = await follow(run, launcher, settings, tell)
         except LaunchError as error:
-            await _give_up(run, launcher)
+            await launcher.stop(run)
             return _ended(run, failed("not_started", str(error), retryable=True).outcome)
-        except BaseException:
-            if not launcher.outlives or run.outcome() is not None:
-                await _give_up(run, launcher)
+        except BaseException as error:
+            await _leave(run, launcher, ours=begun and isinstance(error, asyncio.CancelledError))
             raise
         await launcher.stop(run)
-        if status.state == "running":
+        if status.state in {"running", "unseen"}:
             why = f"the run took longer than {settings.max_minutes} minutes"
             return _ended(run, failed("timeout", why).outcome)
-        died = _say_death(run, status, attempts)
+        died = _say_death(run, status, len(_attempts(run)))
 
 
 def _say_death(run: RunFolder, status: RunStatus, attempt: int) -> str:
@@ -76,8 +75,12 @@ def _say_death(run: RunFolder, status: RunStatus, attempt: int) -> str:
     return status.why
 
 
-async def _give_up(run: RunFolder, launcher: Launcher) -> None:
-    _forgive(run)
+async def _leave(run: RunFolder, launcher: Launcher, *, ours: bool) -> None:
+    """Stop what does not outlive us, or is over. ``ours``: it is our own stop that ends the attempt."""
+    if launcher.outlives and run.outcome() is None:
+        return
+    if ours:
+        _forgive(run)
     await launcher.stop(run)
 
 
@@ -87,14 +90,19 @@ async def _start(
     tell: Callable[[RunProgress], Awaitable[None]],
     launcher: Launcher,
 ) -> None:
-    """Start it; what may pass is told and tried again. Raises ``LaunchError``."""
+    """Start it; what may pass is told and tried again. Raises ``LaunchError``.
+
+    The attempt counts unless the launcher says that nothing began, or we were stopped before it did.
+    """
     loop = asyncio.get_running_loop()
     end, told = loop.time() + settings.job_start_timeout.total_seconds(), ""
     while True:
+        _begin(run)
         try:
             await launcher.start(run, settings)
-        except LaunchError as error:
-            if not error.passes or loop.time() > end:
+        except (LaunchError, asyncio.CancelledError) as error:
+            _forgive(run)
+            if not isinstance(error, LaunchError) or not error.passes or loop.time() > end:
                 raise
             if str(error) != told:
                 told = str(error)
@@ -112,7 +120,7 @@ async def follow(
 ) -> RunStatus:
     """Tell of a run's progress until nothing carries it out any more.
 
-    Returns how that ended; ``running`` when it has not been deploying after ``max_minutes``, and goes on.
+    Returns how that ended; ``running`` or ``unseen`` when it has not been deploying after ``max_minutes``.
     Time in which it waits to begin is not counted; ``LaunchError`` when that takes longer than
     ``job_start_timeout``.
     """
@@ -147,30 +155,36 @@ async def follow(
             return status
 
 
-def _begin(run: RunFolder) -> int:
+def _begin(run: RunFolder) -> None:
     """Count an attempt from this step on, durably before it starts.
 
     A run that takes the machine down must not do so for ever.
     """
-    finished = sum(path.name != "progress.json" for path in run.path.glob("*.json"))
-    attempts = [*_attempts(run), finished]
+    attempts = [*_attempts(run), _finished(run)]
     write_durably(run.path / "attempts", " ".join(map(str, attempts)).encode())
-    return attempts.count(finished)
+
+
+def _finished(run: RunFolder) -> int:
+    return sum(path.name != "progress.json" for path in run.path.glob("*.json"))
 
 
 def _attempts(run: RunFolder) -> list[int]:
+    """Return of each attempt how many steps were finished before it."""
     path = run.path / "attempts"
     return [int(word) for word in path.read_text().split()] if path.is_file() else []
 
 
 def _forgive(run: RunFolder) -> None:
-    """Take back the last attempt: it was our own stop that ended it."""
+    """Take back the last attempt: it did not begin, or it was our own stop that ended it."""
     write_durably(run.path / "attempts", " ".join(map(str, _attempts(run)[:-1])).encode())
 
 
 def _ended(run: RunFolder, outcome: RunOutcome) -> RunOutcome:
-    run.commit("outcome", outcome)
-    return outcome
+    """Return how the run ended: by itself, where it did while it was being stopped."""
+    found = run.outcome()
+    if found is None:
+        run.commit("outcome", outcome)
+    return found or outcome
 
 
 def _fault(run: RunFolder) -> str:

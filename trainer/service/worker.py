@@ -161,6 +161,8 @@ class Worker:
         while True:
             if self._resumed or self.waiting:
                 await self._carry_out(self._resumed.pop(0) if self._resumed else self.waiting.popleft())
+                if _stopped():  # it ended while we were being stopped: told, and nothing more is begun
+                    raise asyncio.CancelledError
             else:
                 self._changed.clear()
                 await self._changed.wait()
@@ -204,23 +206,24 @@ class Worker:
         One that is being deployed, or has ended, is left as it is.
         """
         cancelled = RunOutcome(state=RunState.CANCELLED, detail=f"cancelled by {by}")
+        run = self._history.get(run_id)
+        assert run is not None
+        folder = self._folder_of(run)
+        if folder.outcome() is not None or folder.progress().state == RunState.DEPLOYING:
+            log.info("no run to cancel", run_id=run_id)
+            return
         request = next((r for r in (*self.waiting, *self._resumed) if r.run_id == run_id), None)
         if request is not None:
             (self.waiting if request in self.waiting else self._resumed).remove(request)
-            folder = self._folder(run_id)
             folder.commit("outcome", cancelled)
             await self._launcher.stop(folder)  # what an earlier trainer began may go on
             await self._end(run_id, cancelled)
         elif request := next((r for r in self.refreshes if r.run_id == run_id), None):
             self.refreshes.remove(request)
-            RunFolder.of_refresh(self._settings.data_dir, run_id).commit("outcome", cancelled)
+            folder.commit("outcome", cancelled)
             await self._end(run_id, cancelled)
-        elif (
-            run_id == self.current
-            and self._execution is not None
-            and self._folder(run_id).progress().state != RunState.DEPLOYING
-        ):
-            self._folder(run_id).commit("outcome", cancelled)
+        elif run_id == self.current and self._execution is not None:
+            folder.commit("outcome", cancelled)
             self._execution.cancel()
         else:
             log.info("no run to cancel", run_id=run_id)
@@ -267,6 +270,11 @@ class Worker:
 
     def _folder(self, run_id: str) -> RunFolder:
         return RunFolder.of(self._settings.data_dir, run_id)
+
+
+def _stopped() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _words(rejection: Rejection) -> str:
