@@ -10,7 +10,7 @@ from api.kept_reading import READ_S
 from broker.errors import BrokerError, MissingTopicError
 from broker.reading import open_reader
 from schemas.base import DAMAGED
-from schemas.pairs import Pair, pair_key
+from schemas.pairs import Pair, credit_of, pair_key
 from schemas.settings import Settings
 from schemas.topics import PAIRS
 
@@ -38,11 +38,6 @@ def query_pairs(settings: Settings) -> PairReading:
             return HttpFault(503, "unavailable", told, 1000)
 
     return read
-
-
-def credit_of(pair: Pair) -> float:
-    """Return all credit of a pair, in whole credits."""
-    return sum(credit for actions in pair.days.values() for credit, _, _ in actions.values()) / 1000
 
 
 async def _pairs_of(settings: Settings, query: str) -> list[Pair]:

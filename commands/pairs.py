@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import to_builtins
@@ -16,10 +16,10 @@ from msgspec.structs import asdict
 
 from commands.support.session import find_settings, out, show_json, stop, table
 from commands.support.topic_state import read_pairs
-from schemas.pairs import Pair
+from schemas.pairs import Pair, credit_of, day_text
 from schemas.settings import SettingsError, TrainerSettings
 from schemas.text import normalise_query
-from trainer.data.snapshot import FIRST_DAY, LAST_DAY, frames, last_day
+from trainer.data.snapshot import frames, last_day
 from trainer.data.splits import held_out
 from trainer.data.weights import Weighting, weigh
 
@@ -41,7 +41,7 @@ def pairs(query: str, *, days: bool, whole: bool, data_dir: Path | None, as_json
         stop(str(error), code=2)
     every = asyncio.run(read_pairs(settings, near=None if whole else wanted))
     weights = weights_of(every, trainer)
-    found = sorted((p for p in every if p.query == wanted), key=lambda p: (-_credit(p), p.product_id))
+    found = sorted((p for p in every if p.query == wanted), key=lambda p: (-credit_of(p), p.product_id))
     never = held_out(wanted, trainer.heldout_share)
     if as_json:
         show_json(
@@ -94,7 +94,7 @@ def day_rows(pair: Pair) -> list[tuple[str, str, str, float, int, float]]:
     Credit and revenue in whole units.
     """
     return [
-        (pair.product_id, _date(day), action.value, credit / 1000, units, revenue / 100)
+        (pair.product_id, day_text(day), action.value, credit / 1000, units, revenue / 100)
         for day in sorted(pair.days, reverse=True)
         for action, (credit, units, revenue) in sorted(pair.days[day].items())
     ]
@@ -107,21 +107,9 @@ def _row(pair: Pair, weights: dict[tuple[str, str], Weighed]) -> Sequence[object
             sums[action.value] += credit
     by_action = ", ".join(f"{a} {c / 1000:g}" for a, c in sorted(sums.items()))
     decayed, weight = weights.get((pair.query, pair.product_id), (None, "left out"))
-    return pair.product_id, _credit(pair), by_action, len(pair.clients), len(pair.days), decayed, weight
+    return pair.product_id, credit_of(pair), by_action, len(pair.clients), len(pair.days), decayed, weight
 
 
 def _weight_facts(pair: Pair, weights: dict[tuple[str, str], Weighed]) -> dict[str, float | None]:
     decayed, weight = weights.get((pair.query, pair.product_id), (None, None))
     return {"decayed_credit": decayed, "weight": weight}
-
-
-def _credit(pair: Pair) -> float:
-    return (
-        sum(credit for actions in pair.days.values() for credit, _units, _revenue in actions.values()) / 1000
-    )
-
-
-def _date(day: int) -> str:
-    if not FIRST_DAY <= day <= LAST_DAY:
-        return f"day {day}"
-    return (datetime.fromtimestamp(0, UTC) + timedelta(days=day)).date().isoformat()

@@ -13,8 +13,9 @@ import transformers
 from sentence_transformers import SentenceTransformer
 from torch import nn
 
+from retrieval.embedding_model import Vectors
 from retrieval.fused import FusedBert
-from retrieval.torch_model import Features, TorchModel
+from retrieval.torch_model import Features, TorchModel, array_of
 
 # transformers sets what is of the entire process while it reads a model
 _READING = threading.Lock()
@@ -152,12 +153,13 @@ class LibraryModel(TorchModel):
                 found = module(found)
         return found["sentence_embedding"]
 
-    def picture_vectors(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
-        """Return (n, dim) vectors of any length of pictures (n, side, side, 3), where it takes any."""
-        assert self.picture_inputs is not None
+    @torch.inference_mode()
+    def look(self, pixels: npt.NDArray[np.uint8]) -> Vectors:
+        """Return (n, dim): see ``EmbeddingModel.look``."""
+        if self.picture_inputs is None:
+            return super().look(pixels)
         inputs = self.picture_inputs.inputs(pixels).to(self.device)
-        found: torch.Tensor = self._model({"pixel_values": inputs, "modality": "image"})["sentence_embedding"]
-        return found
+        return array_of(self._model({"pixel_values": inputs, "modality": "image"})["sentence_embedding"])
 
     def _fuse(self) -> None:
         """Let torch's fused layers take over where they give the same vectors.

@@ -4,8 +4,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from retrieval.embedding_model import EmbeddingModel, Layers, Vectors
@@ -32,10 +30,6 @@ class TorchModel(EmbeddingModel):
     def vectors(self, features: Features, layers: Callable[..., torch.Tensor] | None = None) -> torch.Tensor:
         """Return (n, dim) vectors of any length; ``layers`` compute those of the tokens instead."""
 
-    def picture_vectors(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
-        """Return (n, dim) vectors of any length of pictures (n, side, side, 3), where it takes any."""
-        raise NotImplementedError(f"{self.kind} reads texts only, not {len(pixels)} pictures")
-
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return (n, dim): see ``EmbeddingModel.encode``."""
@@ -43,15 +37,11 @@ class TorchModel(EmbeddingModel):
         layers = None
         if self.small is not None and features["input_ids"].numel() <= self.small[1]:
             layers = partial(_in_numpy, self.small[0])
-        return _array(self.vectors(features, layers))
-
-    @torch.inference_mode()
-    def look(self, pixels: npt.NDArray[np.uint8]) -> Vectors:
-        """Return (n, dim): see ``EmbeddingModel.look``."""
-        return _array(self.picture_vectors(pixels))
+        return array_of(self.vectors(features, layers))
 
 
-def _array(rows: torch.Tensor) -> Vectors:
+def array_of(rows: torch.Tensor) -> Vectors:
+    """Return rows as 32-bit floats of numpy."""
     found: Vectors = rows.float().cpu().numpy()
     return found
 

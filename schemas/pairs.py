@@ -3,6 +3,7 @@
 Integers only. The stream counts, the trainer weighs: decay, metric and caps are chosen at training time.
 """
 
+from datetime import date, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from typing import ClassVar
@@ -73,6 +74,24 @@ class Pair(StreamFact, frozen=True):
     clients: dict[str, int] = {}
     fence: dict[int, Position] = {}
     revision: int = 0
+
+
+EPOCH_DAY = date(1970, 1, 1)
+LAST_CALENDAR_DAY = (date.max - EPOCH_DAY).days
+
+
+def credit_of(pair: Pair) -> float:
+    """Return the whole credit of a pair, of all days and actions."""
+    return sum(credit for actions in pair.days.values() for credit, _, _ in actions.values()) / 1000
+
+
+def day_text(day: int) -> str:
+    """Return a day since 1970 as ISO writes it; one that no calendar has by its number.
+
+    >>> day_text(20787), day_text(-1)
+    ('2026-11-30', 'day -1')
+    """
+    return (EPOCH_DAY + timedelta(days=day)).isoformat() if 0 <= day <= LAST_CALENDAR_DAY else f"day {day}"
 
 
 MAX_CLIENTS = 64

@@ -3,16 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 from schemas.events import Action
-from schemas.pairs import Pair
+from schemas.pairs import LAST_CALENDAR_DAY, Pair, day_text
 
 WIDE, TALL = 640.0, 140.0
 # A gap between two bars, as a share of a bar's place.
 _GAP = 0.15
-_FIRST = date(1970, 1, 1)
-_LAST_DAY = (date.max - _FIRST).days
 
 
 @dataclass(frozen=True)
@@ -42,11 +39,6 @@ class DayBars:
     tall: float = TALL
 
 
-def day_of(number: int) -> str:
-    """Return a day since 1970 as ISO writes it; one that no calendar has by its number."""
-    return (_FIRST + timedelta(days=number)).isoformat() if 0 <= number <= _LAST_DAY else f"day {number}"
-
-
 def day_bars(pairs: Iterable[Pair]) -> DayBars | None:
     """Return what the pairs earned by day, all together; None where nothing has a day of the calendar.
 
@@ -60,7 +52,7 @@ def day_bars(pairs: Iterable[Pair]) -> DayBars | None:
     kept = sorted(
         (day, action, credit)
         for (day, action), credit in earned.items()
-        if credit > 0 and 0 <= day <= _LAST_DAY
+        if credit > 0 and 0 <= day <= LAST_CALENDAR_DAY
     )
     if not kept:
         return None
@@ -74,9 +66,9 @@ def day_bars(pairs: Iterable[Pair]) -> DayBars | None:
         reached[day] += credit
         parts.append(
             DayPart(
-                day=day_of(day), action=action.value, credit=credit / 1000, place=names.index(action.value),
+                day=day_text(day), action=action.value, credit=credit / 1000, place=names.index(action.value),
                 x=round((day - first + _GAP / 2) * step, 1), y=round(TALL * (1 - reached[day] / greatest), 1),
                 wide=round(step * (1 - _GAP), 1), tall=round(TALL * credit / greatest, 1),
             )
         )  # fmt: skip
-    return DayBars(parts, names, day_of(first), day_of(last), greatest / 1000)
+    return DayBars(parts, names, day_text(first), day_text(last), greatest / 1000)

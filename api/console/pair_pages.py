@@ -9,13 +9,13 @@ from starlette.responses import Response
 
 from api.bodies import BUSY, Capacity, HttpFault
 from api.console.console_pages import page
-from api.console.day_bars import day_bars, day_of
+from api.console.day_bars import day_bars
 from api.console.page_table import Cells, PageTable, file_links
 from api.console.query_pages import QUERIES
 from api.following import StateFollower
 from api.known_pictures import KnownPictures
-from api.query_pairs import PairReading, credit_of
-from schemas.pairs import Pair
+from api.query_pairs import PairReading
+from schemas.pairs import Pair, credit_of, day_text
 from schemas.text import normalise_query
 
 _SHOWN = 50
@@ -75,14 +75,14 @@ def shown(pair: Pair) -> PairShown:
         for action, (credit, _, _) in actions.items():
             sums[action.value] += credit
     by_action = [(action, credit / 1000) for action, credit in sorted(sums.items())]
-    return PairShown(pair, credit_of(pair), by_action, day_of(min(pair.days)), day_of(max(pair.days)))
+    return PairShown(pair, credit_of(pair), by_action, day_text(min(pair.days)), day_text(max(pair.days)))
 
 
 def pair_rows(pair: Pair) -> list[Cells]:
     """Return each day and action of a pair as cells, the newest day first; credit and revenue are whole."""
     return [
         {
-            "query": pair.query, "product_id": pair.product_id, "day": day_of(day), "action": action.value,
+            "query": pair.query, "product_id": pair.product_id, "day": day_text(day), "action": action.value,
             "credit": credit / 1000, "units": units, "revenue": revenue / 100,
         }
         for day in sorted(pair.days, reverse=True)

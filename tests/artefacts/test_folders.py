@@ -34,9 +34,9 @@ from retrieval.model_folder import ModelError, resolve_model
 from schemas.releases import Candidate, DeploymentCommand, Ranking, Release, ReleaseState
 from schemas.settings import SettingsError
 from schemas.training import TrainingRun
+from tests.artefacts.folders_on_disk import FILES, a_folder, read
 
 DIGEST, OTHER = "ab" * 32, "cd" * 32
-FILES = {"model.safetensors": b"weights" * 1000, "1_Pooling/config.json": b"{}", "empty.txt": b""}
 SOON = timedelta(minutes=1)
 
 
@@ -44,19 +44,6 @@ SOON = timedelta(minutes=1)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> StoredFolders:
     address = str(tmp_path / "store") if request.param == "folder" else f"memory://{uuid4()}"
     return open_folders(address, tmp_path / "cache", 1 << 30)
-
-
-def a_folder(place: Path, files: dict[str, bytes] = FILES) -> Path:
-    for name, data in files.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_bytes(data)
-    return place
-
-
-def read(folder: Path) -> dict[str, bytes]:
-    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    found.pop(CONTENTS)
-    return found
 
 
 def a_release(number: int, state: ReleaseState, digest: str = DIGEST, **fields: object) -> Release:

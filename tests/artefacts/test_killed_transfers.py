@@ -30,6 +30,7 @@ from artefacts.located import open_folders
 from artefacts.store import ArtefactStore
 from embedded.ports import HOST
 from schemas.releases import Release, ReleaseState
+from tests.artefacts.folders_on_disk import a_folder, read
 from tests.artefacts.object_storage import BUCKET, PROGRAM, SECRET, USER, ObjectStorage
 from tests.artefacts.transfers import Relay, ended, fetch, get_picture, put, put_picture, relay_to
 
@@ -85,19 +86,6 @@ def env_of(port: int) -> Env:
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-
-
-def a_folder(place: Path, files: dict[str, bytes]) -> Path:
-    for name, data in files.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_bytes(data)
-    return place
-
-
-def read(folder: Path) -> dict[str, bytes]:
-    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    found.pop(CONTENTS)
-    return found
 
 
 def left_in(cache: Path) -> list[Path]:
