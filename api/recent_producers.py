@@ -5,7 +5,7 @@ from datetime import timedelta
 from api.kept_reading import KeptReading
 from inbound.producer_reading import read_producers
 from schemas.producers import ProducersFound
-from schemas.settings import ApiSettings, StreamSettings
+from schemas.settings import ApiSettings
 
 # What is read of each topic while a person waits; `doctor events` reads more.
 RECORDS_READ = 5000
@@ -14,10 +14,9 @@ RecentProducers = KeptReading[ProducersFound]
 
 
 def recent_producers(settings: ApiSettings) -> RecentProducers:
-    """Return the producers of the newest events. The windows of attribution are the default ones."""
-    rules = StreamSettings.model_validate(settings.model_dump(include=set(StreamSettings.model_fields)))
+    """Return the producers of the newest events."""
 
     async def read() -> ProducersFound:
-        return await read_producers(rules, most=RECORDS_READ, days=DAYS)
+        return await read_producers(settings, most=RECORDS_READ, days=DAYS)
 
     return KeptReading(read, "the newest events")

@@ -9,6 +9,7 @@ from api.application import application
 from api.bodies import Capacity
 from api.console.console_frame import Console
 from api.console.console_routes import console_routes
+from api.console.fate_pages import fate_pages
 from api.console.gauges import TopicGauges
 from api.console.judge_pages import JudgeDesk, judge_pages
 from api.console.pair_pages import pair_pages
@@ -17,6 +18,7 @@ from api.console.producer_pages import producer_pages
 from api.console.query_pages import query_pages
 from api.console.report_routes import report_routes, reports_of
 from api.console.search_page import ConsoleSearch
+from api.event_fates import EventFates
 from api.following import StateFollower, follow_letters
 from api.front_door import FrontDoor
 from api.judgment_routes import judgment_routes
@@ -29,6 +31,7 @@ from api.listening import address_of, is_loopback, listen, web_server
 from api.operate_routes import operate_routes
 from api.operating import Operating
 from api.operator_state import OperatorState
+from api.pair_credits import pair_credits
 from api.query_pairs import query_pairs
 from api.query_routes import query_routes
 from api.recent_producers import recent_producers
@@ -122,7 +125,8 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 judge_pages(JudgeDesk(operating, recent, search)),
                 query_pages(recent, follower),
                 pair_pages(query_pairs(settings), pictured, follower, Capacity(_PARTITIONS, 0)),
-                producer_pages(producers, follower),
+                producer_pages(producers, follower, settings.topic_prefix),
+                fate_pages(EventFates(settings), pair_credits(settings), follower, Capacity(_PARTITIONS, 0)),
             )
             door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all, spans=spans)
             server = web_server(door, certificate.context if certificate else None)

@@ -1,6 +1,6 @@
 """Credit purchases to searches, by us and by three usual joins, against the truth of the simulated shop.
 
-Its query ids are stale, missing or late, as shops' are. Offline: intake's rules and ``stream.attribution`` as
+Its query ids are stale, missing or late, as shops' are. Offline: intake's rules and ``credit.attribution`` as
 pure functions, over what arrives in order of arrival. One prediction a purchase line: the normalised query
 that is credited, or none. Precision is the share of a system's credited lines whose query is the true one; a
 line that no search earned makes any credit wrong. Recall is the share of the decidable lines credited to
@@ -22,17 +22,17 @@ from typing import Any
 from benchmarks.exactness.usual_joins import JOINS
 from benchmarks.harness.report import finish, say
 from broker.records import Record
+from credit.attribution import attribute
+from credit.crediting import SESSION, TOUCHED, VERIFIED
+from credit.shopper import Rules, Shopper
 from inbound.validation import Tombstone, validate_interaction, validate_product, validate_search
 from schemas.events import Action, CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
 from schemas.settings import StreamSettings
 from simulator.shop import Shop
 from simulator.shop_records import LineTruth, RawRecord
-from stream.attribution import attribute
-from stream.crediting import SESSION, TOUCHED, VERIFIED
 from stream.known import KnownProducts
 from stream.locating import locate_interaction, locate_search
-from stream.shopper import Rules, Shopper
 from stream.versions import Held
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)

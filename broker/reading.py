@@ -85,6 +85,17 @@ class Reader:
         for place, offset in places.items():
             self._inner.seek(TopicPartition(*place), offset)
 
+    async def seek_to_time(self, at_ms: int) -> None:
+        """Go on at the first record at or after a time, of each partition; at the end where there is none.
+
+        By the times of records, which are those of their producers.
+        """
+        found = await self._inner.offsets_for_times(dict.fromkeys(self._partitions, at_ms))
+        ends = await self._inner.end_offsets(self._partitions)
+        for tp in self._partitions:
+            place = found.get(tp)
+            self._inner.seek(tp, ends[tp] if place is None else place.offset)
+
     async def poll(self, *, timeout_ms: int = 200, max_records: int = 2000) -> list[Record]:
         """Return what has arrived, at the latest after the timeout.
 

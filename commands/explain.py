@@ -6,37 +6,22 @@ none.
 
 import asyncio
 import os
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from artefacts.folders import StoredFolderError
-from broker.dead_letters import reason_of
-from broker.group_lag import open_lag_reader
-from broker.records import Record
 from commands.support.kept_evidence import evidence_folder
 from commands.support.meter import metered
-from commands.support.retelling import Told
 from commands.support.serving_evidence import show_decision, show_moment
-from commands.support.session import find_settings, out, show_json, stop, table
-from commands.support.topic_state import read_decisions, readable
-from commands.support.tracing import OnRead, Trace, origin, trace_event
-from inbound.validation import Ignored
-from inbound.validators import EVENT_VALIDATORS
-from schemas.bounds import FIRST_EPOCH, LAST_EPOCH
-from schemas.events import CleanInteraction
-from schemas.pairs import client_of
-from schemas.rejections import Problem, Rejection
+from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
+from commands.support.topic_state import read_decisions
+from operations.fate_words import in_a_sentence, line_in_words
+from operations.fates import read_fate
+from schemas.event_fate import EventFate, EventTold
+from schemas.pairs import day_text
 from schemas.settings import Settings, SettingsError, StreamSettings
-from schemas.stream_groups import intake_group
 from schemas.training import Decision
-from stream.shopper import Fence, Rules
 from trainer.evaluation.what_works import in_words
 from trainer.gate.rederivation import Rederived, rederive
-
-_PROBLEMS = TypeAdapter(list[Problem])
 
 
 def explain(identifier: str | None, *, at: str | None, data_dir: Path | None, as_json: bool) -> None:
@@ -55,15 +40,14 @@ def explain(identifier: str | None, *, at: str | None, data_dir: Path | None, as
     if found:
         _show_decisions(settings, found, as_json=as_json)
         return
-    with metered("no such run; looking for an event", "records") as meter:
-        facts = asyncio.run(explain_event(settings, identifier, meter.advance))
-    looked = ", ".join(f"{name} {count}" for name, count in facts["read"].items())
-    if not facts["raw"] and not facts["dead_letters"] and not facts["events"]:
+    fate = _fate(settings, identifier)
+    looked = ", ".join(f"{name} {count}" for name, count in fate.read.items())
+    if not fate.found:
         stop(f"neither a run, a decision nor an event is called {identifier!r}; records read: {looked}")
     if as_json:
-        show_json(facts)
+        show_json(fate.model_dump(mode="json"))
         return
-    _show(facts)
+    _show_fate(fate)
     out.print(f"records read: {looked}", highlight=False)
 
 
@@ -111,143 +95,45 @@ def _rederived(decision: Decision, settings: Settings) -> Rederived:
         return Rederived(refused=str(error))
 
 
-async def explain_event(
-    settings: Settings, event_id: str, on_read: OnRead = lambda _: None
-) -> dict[str, Any]:
-    """Return what became of an event.
-
-    ``raw``, ``dead_letters``, ``events`` with their contributions, and the records ``read``.
-    """
+def _fate(settings: Settings, event_id: str) -> EventFate:
     try:
-        rules = StreamSettings.load(os.environ)
+        rules = StreamSettings.load(dict(os.environ) | settings.environ())
     except SettingsError as error:
-        stop(str(error), code=2)
-    trace = await trace_event(settings, event_id, Rules.of(rules), on_read)
-    async with open_lag_reader(settings) as lags:
-        taken_in = await lags.committed(intake_group(settings, "events"))
-    return {
-        "event_id": event_id,
-        "raw": [
-            _raw_facts(r, settings, rules, trace, taken_in.get((r.topic, r.partition), 0)) for r in trace.raw
-        ],
-        "dead_letters": [_letter_facts(letter) for letter in trace.letters],
-        "events": [
-            _event_facts(source, position, event, trace, rules.client_salt)
-            for source, position, event in trace.events
-        ],
-        "read": trace.read,
-    }
+        stop(str(error), code=MISUSED)
+    with metered("no such run; looking for an event", "records") as meter:
+        return asyncio.run(read_fate(rules, event_id, on_read=meter.advance))
 
 
-def _raw_facts(
-    record: Record, settings: Settings, rules: StreamSettings, trace: Trace, taken_in: int
-) -> dict[str, Any]:
-    name = record.topic.removeprefix(settings.topic_prefix)
-    outcome, why = _outcome(record, name, rules, trace, taken_in)
-    return {
-        "topic": name,
-        "partition": record.partition,
-        "offset": record.offset,
-        "received_at": _moment(record.timestamp_ms).isoformat(timespec="milliseconds"),
-        "outcome": outcome,
-        "why": why,
-    }
-
-
-def _letter_facts(letter: Record) -> dict[str, Any]:
-    was = origin(letter)
-    problems = [
-        problem.model_dump()
-        for problem in readable(_PROBLEMS.validate_json, letter.header("dlq.errors")) or []
-    ]
-    return {
-        "topic": was.topic,
-        "partition": was.partition,
-        "offset": was.offset,
-        "reason": reason_of(letter),
-        "problems": problems,
-    }
-
-
-def _moment(at_ms: int) -> datetime:
-    """Return the time that a record claims, within what a datetime holds."""
-    return datetime.fromtimestamp(max(FIRST_EPOCH, min(LAST_EPOCH, at_ms * 10**6)) / 10**9, UTC)
-
-
-def _outcome(
-    record: Record, name: str, rules: StreamSettings, trace: Trace, taken_in: int
-) -> tuple[str, str]:
-    """Return what became of a raw record and why.
-
-    A reason that no topic tells any more is found by the rules of intake.
-    """
-    for letter in trace.letters:
-        was = origin(letter)
-        if (was.topic, was.partition, was.offset) == (record.topic, record.partition, record.offset):
-            return "refused", reason_of(letter)
-    if record.offset >= taken_in:
-        return "waiting", "intake has not come to it"
-    judged = EVENT_VALIDATORS[name](record, _moment(record.timestamp_ms), rules)
-    if isinstance(judged, Ignored):
-        return "ignored", judged.why
-    if isinstance(judged, Rejection):
-        return "refused", judged.reason.value
-    return "accepted", "" if trace.events else "its event is no longer kept"
-
-
-def _event_facts(source: int, position: Fence, event: Told, trace: Trace, salt: str) -> dict[str, Any]:
-    story = trace.stories[source, position]
-    found = trace.contributions.get((source, position), {})
-    return {
-        "position": [source, *position],
-        "kind": event.action.value if isinstance(event, CleanInteraction) else event.kind,
-        "occurred_at": _moment(event.at_ms).isoformat(timespec="milliseconds"),
-        "client": client_of(event.shopper, salt),
-        "why": story.why,
-        "contributions": [
-            {
-                "query": c.query,
-                "product_id": c.product_id,
-                "action": c.action.value,
-                "day": c.day,
-                "credit": c.credit,
-                "units": c.units,
-            }
-            for _, c in sorted(found.items())
-        ],
-        "waiting": len(story.contributions) - len(found) if len(story.contributions) > len(found) else 0,
-        "now": story.now,
-    }
-
-
-def _show(facts: dict[str, Any]) -> None:
+def _show_fate(fate: EventFate) -> None:
+    out.print(in_a_sentence(fate), highlight=False, soft_wrap=True)
     columns = ["topic", "partition", "offset", "received_at", "outcome", "why"]
-    table("records", columns, [[r[c] for c in columns] for r in facts["raw"]])
-    for letter in facts["dead_letters"]:
-        problems = "; ".join(f"{p['loc']} {p['message']}" for p in letter["problems"])
+    table("records", columns, [[getattr(one, name) for name in columns] for one in fate.raw])
+    for letter in fate.dead_letters:
+        problems = "; ".join(f"{p.loc} {p.message}" for p in letter.problems)
         out.print(
-            (
-                f"dead letter of {letter['topic']}-{letter['partition']} at {letter['offset']}: "
-                f"{letter['reason']}: {problems}"
-            ),
+            f"dead letter {letter.letter_offset} of {letter.topic}: of partition {letter.partition} at "
+            f"{letter.offset}: {letter.reason}: {problems}",
             highlight=False,
         )
-    for event in facts["events"]:
-        place = "-".join(map(str, event["position"]))
+    for event in fate.events:
+        _show_event(event)
+
+
+def _show_event(event: EventTold) -> None:
+    place = "-".join(map(str, event.position))
+    at = event.occurred_at.isoformat(timespec="milliseconds")
+    out.print(
+        f"event {place}: {event.kind} at {at} of client {event.client}: {event.why}",
+        highlight=False,
+    )
+    for one in event.contributions:
         out.print(
-            (
-                f"event {place}: {event['kind']} at {event['occurred_at']} of client {event['client']}: "
-                f"{event['why']}"
-            ),
+            f"  written: {one.credit / 1000:+g} {one.action.value} to {one.query!r}, "
+            f"product {one.product_id}, on {day_text(one.day)}",
             highlight=False,
         )
-        for c in event["contributions"]:
-            out.print(
-                f"  {c['credit'] / 1000:+g} {c['action']} to {c['query']!r}, product {c['product_id']}",
-                highlight=False,
-            )
-        for line in event["now"]:
-            out.print(
-                f"  now: {line['credit'] / 1000:g} of product {line['product_id']} to {line['query']!r}",
-                highlight=False,
-            )
+    for line in event.now:
+        out.print(f"  now: {line_in_words(line)}", highlight=False, soft_wrap=True)
+    for line in event.led_to:
+        told = f"  belongs to it: event {line.event_id}: {line_in_words(line)}"
+        out.print(told, highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from broker.last_records import last_records
 from inbound.producer_tally import JoinWindows, ProducerTally
 from schemas.producers import ProducersFound
-from schemas.settings import StreamSettings
+from schemas.settings import AttributionRules
 
 # After so many records others get their turn.
 _TURN = 50
@@ -21,7 +21,7 @@ class _Read:
 
 
 async def read_producers(
-    rules: StreamSettings, *, most: int, days: timedelta, on_read: Callable[[], object] = lambda: None
+    rules: AttributionRules, *, most: int, days: timedelta, on_read: Callable[[], object] = lambda: None
 ) -> ProducersFound:
     """Read at most about ``most`` records of each topic, of the newest ``days`` by Kafka's time of them.
 
@@ -39,7 +39,7 @@ async def read_producers(
 
 async def _into(
     tally: ProducerTally,
-    rules: StreamSettings,
+    rules: AttributionRules,
     topic: str,
     most: int,
     since_ms: float,

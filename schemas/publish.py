@@ -21,7 +21,7 @@ from schemas.base import StreamFact
 from schemas.events import CleanInteraction, CleanSearch, Forget, Tick
 from schemas.pairs import ClientErasure, Contribution, Pair
 from schemas.releases import LivePointer, Release
-from schemas.settings import PREFIX, PROCESS_SETTINGS, IntakeRules, Settings
+from schemas.settings import PREFIX, PROCESS_SETTINGS, AttributionRules, Settings
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, RELEASES, TOPICS, Topic
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -117,10 +117,10 @@ def configuration() -> str:
     parts = [
         _INTRODUCTION,
         _table("Every process", Settings, skip=frozenset()),
-        _table("`stream` and `api`", IntakeRules, skip=frozenset(Settings.model_fields)),
+        _table("`stream` and `api`", AttributionRules, skip=frozenset(Settings.model_fields)),
     ]
     parts += [
-        _table(f"`{process}`", kind, skip=frozenset(IntakeRules.model_fields))
+        _table(f"`{process}`", kind, skip=frozenset(AttributionRules.model_fields))
         for process, kind in PROCESS_SETTINGS.items()
     ]
     return "\n".join(parts)

@@ -215,7 +215,37 @@ class IntakeRules(Settings):
     )
 
 
-class StreamSettings(IntakeRules):
+class AttributionRules(IntakeRules):
+    """By what an engagement is credited to a search: attribute, and whoever tells it again.
+
+    All must have the same.
+    """
+
+    click_window: Duration = Field(
+        timedelta(hours=1), description="A click belongs to a search of at most this age."
+    )
+    purchase_window: Duration = Field(
+        timedelta(days=7),
+        description="A purchase belongs to a touch of at most this age; also how far back from its newest "
+        "event a shopper is remembered, "
+        "and how long a refund counts.",
+    )
+    session_gap: Duration = Field(
+        timedelta(minutes=30),
+        description="A purchase without touch belongs to a search of the session of at most this age.",
+    )
+    max_searches: int = Field(50, ge=1, description="Searches remembered per shopper.")
+    max_touches: int = Field(200, ge=1, description="Touches and order lines remembered per shopper, each.")
+    max_touches_per_minute: int = Field(
+        60,
+        ge=1,
+        description="Touches of one shopper in one minute beyond which none of that minute counts: a burst "
+        "is a robot. "
+        "Keep it well below max_touches.",
+    )
+
+
+class StreamSettings(AttributionRules):
     """Intake, attribute and aggregate."""
 
     client_salt: str = Field(
@@ -254,28 +284,6 @@ class StreamSettings(IntakeRules):
         "`10.1.0.0/16`. Empty: public machines only.",
     )
     picture_fetches: int = Field(8, ge=1, le=256, description="Pictures that are fetched at the same time.")
-    click_window: Duration = Field(
-        timedelta(hours=1), description="A click belongs to a search of at most this age."
-    )
-    purchase_window: Duration = Field(
-        timedelta(days=7),
-        description="A purchase belongs to a touch of at most this age; also how far back from its newest "
-        "event a shopper is remembered, "
-        "and how long a refund counts.",
-    )
-    session_gap: Duration = Field(
-        timedelta(minutes=30),
-        description="A purchase without touch belongs to a search of the session of at most this age.",
-    )
-    max_searches: int = Field(50, ge=1, description="Searches remembered per shopper.")
-    max_touches: int = Field(200, ge=1, description="Touches and order lines remembered per shopper, each.")
-    max_touches_per_minute: int = Field(
-        60,
-        ge=1,
-        description="Touches of one shopper in one minute beyond which none of that minute counts: a burst "
-        "is a robot. "
-        "Keep it well below max_touches.",
-    )
     pending_window: Duration = Field(
         timedelta(days=1),
         description="For this long an event that was refused for its unknown product is joined again when "
@@ -772,7 +780,7 @@ class SearcherSettings(Settings):
     )
 
 
-class ApiSettings(IntakeRules):
+class ApiSettings(AttributionRules):
     """The HTTP API."""
 
     api_host: str = Field(

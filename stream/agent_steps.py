@@ -10,20 +10,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from broker.producing import Producer
+from credit.attribution import absorb
+from credit.erasure import erase_client, forget
+from credit.places import offset_of
+from credit.shopper import DAY_MS, Fence, Rules, Shopper, fence_of, newest_of, shopper_from_bytes
 from schemas.events import Action, CleanInteraction, Forget, Tick
 from schemas.pairs import SINGLE_DAYS, ClientErasure, Pair, pair_key
 from schemas.settings import StreamSettings
 from schemas.topics import CONTRIBUTIONS, EVENTS
 from stream import metrics
 from stream.aggregation import aggregate, canonical, fold_days, has_days_to_fold
-from stream.attribution import absorb
 from stream.contiguity import Contiguity
 from stream.dropping import Committed, Dropping
-from stream.epochs import Epochs, offset_of
-from stream.erasure import erase_client, forget
+from stream.epochs import Epochs
 from stream.facts import contribution_of, event_of, facts_of
 from stream.packing import pack_by_key
-from stream.shopper import DAY_MS, Fence, Rules, Shopper, fence_of, newest_of, shopper_from_bytes
 from stream.sweeping import Sweep, SweptTable
 
 S = TypeVar("S")

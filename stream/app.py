@@ -24,11 +24,12 @@ from broker.group_lag import LagReader, open_lag_reader
 from broker.producing import Producer, open_producer
 from broker.safe_decoding import SKIPPED_PLACES, install
 from broker.topic_identity import topic_id
+from credit import shopper
 from process.running import CRASHED, say_crash
 from schemas.settings import StreamSettings
 from schemas.stream_groups import learn_group
 from schemas.topics import CONTRIBUTIONS, EVENTS, PAIRS, SHOPPERS, Topic
-from stream import aggregation, shopper
+from stream import aggregation
 from stream.agent_steps import AggregateStep, AttributeStep
 from stream.contiguity import Contiguity
 from stream.dropping import Committed, Place

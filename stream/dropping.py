@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
+from credit.places import offset_of
 from schemas.pairs import Pair
-from stream.epochs import offset_of
 
 Place = tuple[str, int]
 # Of the group of both agents: the next offset by topic and partition; empty when the broker cannot tell now.

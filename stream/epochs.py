@@ -15,14 +15,13 @@ import structlog
 
 from broker.claiming import Claims
 from broker.records import Outgoing
+from credit.places import SPAN
 from schemas.base import DAMAGED
 
 log = structlog.get_logger(__name__)
 
 # Ids hold no control characters, so it is nobody's key.
 EPOCH_KEY = b"\x00epoch"
-# Offsets of one epoch: more than a partition ever holds.
-SPAN = 1 << 48
 _MOST = 1 << 14  # places stay within 64 bits, which is all that a stored state can hold
 
 
@@ -31,24 +30,6 @@ class _Epoch(msgspec.Struct, frozen=True):
 
     epoch: Annotated[int, msgspec.Meta(ge=0, lt=_MOST)]
     topic_id: UUID
-
-
-def offset_of(place: int) -> int:
-    """Return the offset of a place; -1, which is before all, stays.
-
-    >>> offset_of(2 * SPAN + 7), offset_of(7), offset_of(-1)
-    (7, 7, -1)
-    """
-    return place if place < 0 else place % SPAN
-
-
-def epoch_of(place: int) -> int:
-    """Return the epoch of a place.
-
-    >>> epoch_of(2 * SPAN + 7), epoch_of(7), epoch_of(-1)
-    (2, 0, 0)
-    """
-    return max(place, 0) // SPAN
 
 
 class Epochs:

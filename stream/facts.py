@@ -10,13 +10,13 @@ from typing import Any
 import structlog
 from msgspec import DecodeError
 
+from credit.shopper import DAY_MS, Rules
 from schemas.batches import unpack
 from schemas.bounds import LINE_MINOR, QUANTITY
 from schemas.events import CleanEvent, CleanInteraction, read_clean_event
 from schemas.pairs import ClientErasure, Contribution
 from stream import metrics
 from stream.contiguity import Contiguity
-from stream.shopper import DAY_MS, Rules
 
 log = structlog.get_logger(__name__)
 

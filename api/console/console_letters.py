@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.bodies import BUSY, HttpFault, read_body, wrong_type
 from api.console.console_frame import SHOWN_ROWS, Console
 from api.console.form_asking import FORM_TYPES, fields_of_form
-from api.console.letter_pages import errors_of, pretty
+from api.console.letter_pages import errors_of, event_of, pretty
 from api.console.page_table import PageTable
 from api.letter_routes import Replaying
 from api.refusals import refusal
@@ -55,7 +55,12 @@ def console_letter_routes(router: APIRouter, console: Console, replaying: Replay
             return console.shown("missing.html", section=LETTERS, status=404, what=what, back=LETTERS)
         told = letters.told(letter, whole=True)
         return console.shown(
-            "letter.html", section=LETTERS, letter=told, errors=errors_of(told), pretty=pretty(told)
+            "letter.html",
+            section=LETTERS,
+            letter=told,
+            errors=errors_of(told),
+            pretty=pretty(told),
+            event=event_of(letter),
         )
 
     @router.post("/console/data")

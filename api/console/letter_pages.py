@@ -4,6 +4,9 @@ import json
 
 from pydantic import TypeAdapter, ValidationError
 
+from broker.dead_letters import is_cut
+from broker.records import Record
+from operations.event_names import RAW, event_id_of, origin
 from schemas.operator_http import LetterTold
 from schemas.rejections import Problem
 
@@ -16,6 +19,13 @@ def errors_of(letter: LetterTold) -> list[Problem]:
         return _PROBLEMS.validate_json(letter.errors)
     except ValidationError:
         return []
+
+
+def event_of(letter: Record) -> str | None:
+    """Return what the event of a letter is called; None where it is a product's, or cut."""
+    was = origin(letter)
+    known = was.topic.endswith(RAW) and not is_cut(letter)
+    return event_id_of(was) if known else None
 
 
 def pretty(letter: LetterTold) -> str:

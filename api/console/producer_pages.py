@@ -8,14 +8,18 @@ from api.console.console_pages import page
 from api.console.page_table import PageTable, file_links
 from api.following import StateFollower
 from api.recent_producers import RECORDS_READ, RecentProducers
+from schemas.topics import dead_letter_name
 
 PRODUCERS = "/console/producers"
 _SHOWN = 100
 
 
-def producer_pages(recent: RecentProducers, follower: StateFollower) -> APIRouter:
-    """Return the route of the page."""
+def producer_pages(recent: RecentProducers, follower: StateFollower, prefix: str) -> APIRouter:
+    """Return the route of the page. ``prefix``: that of topics."""
     router = APIRouter()
+
+    def bare(topic: str) -> str:
+        return topic.removeprefix(prefix).removesuffix(dead_letter_name(""))
 
     @router.get(PRODUCERS)
     async def console_producers(request: Request) -> Response:
@@ -33,6 +37,7 @@ def producer_pages(recent: RecentProducers, follower: StateFollower) -> APIRoute
             found=found,
             most=RECORDS_READ,
             shown=_SHOWN,
+            bare=bare,
         )
 
     return router

@@ -10,6 +10,7 @@ from api.application import application
 from api.bodies import Capacity
 from api.console.console_frame import Console
 from api.console.console_routes import console_routes
+from api.console.fate_pages import fate_pages
 from api.console.gauges import TopicGauges
 from api.console.judge_pages import JudgeDesk, judge_pages
 from api.console.pair_pages import pair_pages
@@ -18,6 +19,7 @@ from api.console.producer_pages import producer_pages
 from api.console.query_pages import query_pages
 from api.console.report_routes import report_routes
 from api.console.search_page import ConsoleSearch
+from api.event_fates import EventFates
 from api.following import StateFollower
 from api.judgment_routes import judgment_routes
 from api.kept_letters import Letters
@@ -26,6 +28,7 @@ from api.letter_routes import Replaying, letter_routes
 from api.operate_routes import operate_routes
 from api.operating import Operating
 from api.operator_state import OperatorState
+from api.pair_credits import pair_credits
 from api.query_pairs import query_pairs
 from api.query_routes import query_routes
 from api.recent_producers import recent_producers
@@ -61,7 +64,13 @@ def whole_application() -> FastAPI:
             judge_pages(JudgeDesk(operating, recent, search)),
             query_pages(recent, answers.follower),
             pair_pages(query_pairs(ApiSettings()), pictured, answers.follower, Capacity(1, 0)),
-            producer_pages(producers, answers.follower),
+            producer_pages(producers, answers.follower, ""),
+            fate_pages(
+                EventFates(ApiSettings()),
+                pair_credits(ApiSettings()),
+                answers.follower,
+                Capacity(1, 0),
+            ),
             console_routes(
                 Console(operating, TopicGauges(ApiSettings()), asyncio.Event()), search, replaying
             ),

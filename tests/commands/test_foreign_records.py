@@ -4,9 +4,9 @@ import pytest
 
 from broker.reading import Compacted
 from broker.records import Record
-from commands.explain import _letter_facts, _moment
 from commands.support.command_effect import _refusal
 from commands.support.topic_state import own, readable
+from operations.fate_told import letter_seen, moment_of
 from schemas.events import read_clean_event
 from schemas.pairs import Contribution, Pair, pair_key
 from schemas.training import Decision, TrainingRun
@@ -36,10 +36,10 @@ def test_a_foreign_decision_that_holds_a_commands_id_is_no_refusal():
 @pytest.mark.parametrize("errors", [None, b"[{", b"[1]", b"{}", b'[{"loc": 1}]', b"\xff"])
 def test_a_letter_whose_problems_cannot_be_read_is_told_without_them(errors):
     letter = Record("searches.dlq", 0, 3, 0, None, b"{", (("dlq.errors", errors), ("dlq.reason", b"schema")))
-    facts = _letter_facts(letter)
-    assert (facts["topic"], facts["reason"], facts["problems"]) == ("searches", "schema", [])
+    seen = letter_seen(letter)
+    assert (seen.topic, seen.reason, seen.problems) == ("searches", "schema", [])
 
 
 @pytest.mark.parametrize(("at_ms", "year"), [(1 << 62, 9998), (-(1 << 62), 1900), (1_800_000_000_000, 2027)])
 def test_a_time_that_no_calendar_has_is_told_as_one_it_has(at_ms, year):
-    assert _moment(at_ms).year == year
+    assert moment_of(at_ms).year == year

@@ -186,10 +186,13 @@ async def test_a_shopper_is_forgotten_through_a_kill_and_its_events_can_be_expla
     assert [(c["query"], c["product_id"], c["credit"]) for c in good["contributions"]] == [
         ("zebra", "p1", 1000)
     ]
-    assert (good["why"], good["now"]) == (
-        "credited",
-        [{"product_id": "p1", "query": "zebra", "credit": 1000}],
-    )
+    assert good["why"] == "credited"
+    [line] = good["now"]
+    assert (line["product_id"], line["query"], line["credit"], line["method"], line["delay_s"]) == (
+        "p1", "zebra", 1000, "named", 9.0,
+    )  # fmt: skip
+    [seen] = verbs["seen"]["events"]
+    assert [one["event_id"] for one in seen["led_to"]] == ["good"]
     assert verbs["good"]["read"]["interactions"] > 100
     assert verbs["again"]["events"][0]["why"].startswith("repeated")
     assert verbs["orphan"]["events"][0]["why"].startswith("when it came, no search")

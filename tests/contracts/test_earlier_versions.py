@@ -12,8 +12,10 @@ import pytest
 
 from broker.dead_letters import reason_of
 from broker.records import Record
-from commands.support.tracing import origin
+from credit.attribution import attribute
+from credit.shopper import Rules, shopper_from_bytes, supersedes
 from inbound.validators import VALIDATORS
+from operations.event_names import origin
 from schemas import events, judged_queries, pairs, products, rejections, releases, rules, search, training
 from schemas.base import Message, StreamFact
 from schemas.batches import unpack
@@ -21,8 +23,6 @@ from schemas.events import read_clean_event
 from schemas.settings import StreamSettings
 from schemas.topics import TOPICS
 from stream.aggregation import aggregate, canonical
-from stream.attribution import attribute
-from stream.shopper import Rules, shopper_from_bytes, supersedes
 from tests.contracts.examples import AT, AT_MS, MESSAGES
 
 FIXTURES = Path(__file__).parent / "fixtures"

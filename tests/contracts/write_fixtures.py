@@ -12,6 +12,9 @@ from pathlib import Path
 
 from broker.dead_letters import dead_letter
 from broker.records import Record
+from credit.attribution import attribute
+from credit.erasure import forget
+from credit.shopper import Rules, Shopper
 from inbound.validators import VALIDATORS
 from schemas.base import Message, StreamFact
 from schemas.batches import pack
@@ -19,9 +22,6 @@ from schemas.events import Action, CleanInteraction, CleanSearch, Forget, Line
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
 from stream.aggregation import aggregate, canonical
-from stream.attribution import attribute
-from stream.erasure import forget
-from stream.shopper import Rules, Shopper
 from tests.contracts.examples import AT, AT_MS, CONTRIBUTION, MESSAGES, PAIR, RAW
 
 HERE = Path(__file__).parent

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from broker.records import Record
+from credit.attribution import attribute
+from credit.shopper import Rules, Shopper
 from inbound.validation import validate_interaction, validate_product, validate_search
 from schemas.events import CleanInteraction, CleanSearch
 from schemas.pairs import Pair, pair_key
 from schemas.products import CatalogProduct
 from schemas.settings import StreamSettings
 from stream.aggregation import aggregate
-from stream.attribution import attribute
-from stream.shopper import Rules, Shopper
 
 
 @dataclass(frozen=True)

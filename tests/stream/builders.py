@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime
 
 from broker.records import Record
+from credit.attribution import attribute
+from credit.shopper import Rules, Shopper
 from schemas.events import Action, CleanInteraction, CleanSearch, Line
 from schemas.pairs import Contribution, Pair, pair_key
 from schemas.settings import StreamSettings
 from stream.aggregation import aggregate
-from stream.attribution import attribute
-from stream.shopper import Rules, Shopper
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 T0 = int(NOW.timestamp() * 1000)

@@ -6,12 +6,12 @@ import random
 from msgspec.structs import replace
 
 from broker.records import Outgoing, Record
+from credit.attribution import attribute
+from credit.shopper import Rules, Shopper
 from inbound.validation import validate_interaction, validate_search
 from schemas.events import CleanInteraction, CleanSearch
 from schemas.settings import StreamSettings
 from stream.aggregation import canonical
-from stream.attribution import attribute
-from stream.shopper import Rules, Shopper
 from tests.stream.builders import MINUTE, fold
 
 QUERIES = ["Red mug", "desk LAMP", "tea", "chair", "blue cup"]

@@ -12,16 +12,16 @@ from msgspec import DecodeError
 from msgspec.structs import replace
 
 from broker.records import partition_of
+from credit.attribution import attribute
+from credit.erasure import AFTER_ALL
+from credit.shopper import Rules, Shopper
 from schemas.batches import unpack
 from schemas.bounds import LINE_MINOR, QUANTITY
 from schemas.events import Action, Forget
 from schemas.pairs import ClientErasure, Contribution, Pair, client_of, pair_key
 from schemas.settings import StreamSettings
 from stream.agent_steps import AggregateStep, AttributeStep
-from stream.attribution import attribute
 from stream.contiguity import Contiguity
-from stream.erasure import AFTER_ALL
-from stream.shopper import Rules, Shopper
 from stream.sweeping import LOOKED_AT_ONCE
 from tests.stream.builders import DAY, HOUR, T0, act, contribution, search
 from tests.stream.tables import (

@@ -6,9 +6,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from credit.attribution import attribute
+from credit.shopper import Shopper, shopper_from_bytes, supersedes
 from schemas.events import Tick
-from stream.attribution import attribute
-from stream.shopper import Shopper, shopper_from_bytes, supersedes
 from tests.stream.builders import DAY, HOUR, MINUTE, RULES, T0, act, credited, net, run, search
 
 MUGS = search("q1", "mug", ["p1", "p2"])

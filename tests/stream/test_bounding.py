@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
+from credit.bounding import MAX_SHOWN, cut_shown
+from credit.shopper import Shopper, shopper_from_bytes
 from schemas.bounds import SEEN_BYTES, SHOPPER_BYTES, SHOWN_BYTES
 from schemas.events import Forget
 from stream.agent_steps import AttributeStep
-from stream.bounding import MAX_SHOWN, cut_shown
 from stream.contiguity import Contiguity
-from stream.shopper import Shopper, shopper_from_bytes
 from tests.stream.builders import MINUTE, RULES, T0, act, run, search
 from tests.stream.tables import SETTINGS, Log, Table, all_of_it, first_epoch, record
 

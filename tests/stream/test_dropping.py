@@ -3,10 +3,10 @@
 Nothing that may come again counts for that.
 """
 
+from credit.erasure import ClientErasure, erase_client
 from schemas.pairs import Pair, pair_key
 from schemas.settings import StreamSettings
 from stream.dropping import Dropping, is_nobodys
-from stream.erasure import ClientErasure, erase_client
 from tests.stream.builders import contribution, fold
 from tests.stream.tables import Table, record
 

@@ -5,7 +5,8 @@ from uuid import UUID
 import pytest
 
 from broker.records import Outgoing
-from stream.epochs import EPOCH_KEY, SPAN, Epochs, epoch_of, offset_of
+from credit.places import SPAN, epoch_of, offset_of
+from stream.epochs import EPOCH_KEY, Epochs
 
 CHANGELOG = "t.shoppers"
 

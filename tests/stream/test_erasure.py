@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from credit.attribution import attribute
+from credit.erasure import erase_client, forget
+from credit.shopper import Rules, Shopper, shopper_from_bytes
 from schemas.events import Action, Forget
 from schemas.pairs import MAX_CLIENTS, ClientErasure, Pair, client_of, pair_key
 from stream.aggregation import aggregate, canonical
-from stream.attribution import attribute
-from stream.erasure import erase_client, forget
-from stream.shopper import Rules, Shopper, shopper_from_bytes
 from tests.stream.builders import DAY, MINUTE, RULES, T0, act, contribution, fold, search
 
 ANN = client_of("ann")

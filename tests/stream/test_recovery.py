@@ -9,15 +9,16 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from broker.claiming import open_claims
+from credit import shopper
+from credit.shopper import fence_of, newest_of, shopper_from_bytes
 from schemas.connections import KafkaConnection
 from schemas.events import Action
 from schemas.pairs import Pair
-from stream import aggregation, shopper
+from stream import aggregation
 from stream.aggregation import canonical, fold_days
 from stream.contiguity import Contiguity
 from stream.metrics import UNREADABLE
 from stream.recovery import FAUST_VERSION, WRITTEN_FOR, FencedTable, SafeRecovery, SafeTableManager
-from stream.shopper import fence_of, newest_of, shopper_from_bytes
 from tests.stream.builders import act, run, search
 
 

@@ -7,14 +7,16 @@ from msgspec.structs import replace
 
 from broker.dead_letters import ORIGIN
 from broker.records import Record
-from commands.support.retelling import Retelling
-from commands.support.tracing import names_event, origin
 from inbound.envelope import agreed_id
+from operations.event_names import names_event, origin
+from operations.retelling import Retelling
+from schemas.event_fate import Method
 from schemas.events import Forget
 from tests.stream.builders import DAY, MINUTE, RULES, T0, act, search
 
 MUGS = search("q1", "mug", ["p1"])
 CLICK = act("click", "p1", at=MINUTE, query_id="q1")
+CART = act("add_to_cart", "p1", at=1, query_id="q1")
 FORGET = Forget(event_id="f", shopper="ann", at_ms=T0 + DAY)
 
 
@@ -35,7 +37,14 @@ WHY = {
     ),
     "the search that it names is known, but": ([MUGS, act("click", "p1", at=DAY, query_id="q1")], 1),
     "a rule had placed": ([search("q1", "mug", ["p1"], placed=["p1"]), CLICK], 1),
-    "repeated": ([MUGS, CLICK, replace(CLICK, event_id="z", at_ms=CLICK.at_ms + 1)], 2),
+    "a robot's: the shopper has more than 60": (
+        [MUGS, *(act("click", f"p{n}", at=MINUTE + n) for n in range(2, 62)), CLICK],
+        61,
+    ),
+    "repeated: the same engagement had been counted before, as event click-p1": (
+        [MUGS, CLICK, replace(CLICK, event_id="z", at_ms=CLICK.at_ms + 1)],
+        2,
+    ),
     "late: its time": ([MUGS, act("click", "p2", at=30 * DAY), CLICK], 2),
     "late: the shopper has asked": ([FORGET, CLICK], 1),
     "an impression": ([act("impression", "p1")], 0),
@@ -59,8 +68,37 @@ def test_an_event_says_why_it_earned_what_it_earned(why):
 def test_what_a_later_search_credited_is_told_as_what_it_is_now():
     story = told(CLICK, MUGS, of=0)
     assert story.contributions == []
-    assert story.now == [{"product_id": "p1", "query": "mug", "credit": 1000}]
+    assert [(one.product_id, one.query, one.credit) for one in story.now] == [("p1", "mug", 1000)]
     assert [c.credit for c in told(CLICK, MUGS, of=1).contributions] == [1000]
+
+
+METHODS = {
+    Method.NAMED: ([MUGS, CLICK], 60.0),
+    Method.SHOWN: ([MUGS, act("click", "p1", at=MINUTE)], 60.0),
+    Method.TEXT: ([act("click", "p1", at=MINUTE, query_id="gone", query="mug")], None),
+    Method.NONE: ([act("click", "p1", at=MINUTE)], None),
+    Method.PLACED: ([search("q1", "mug", ["p1"], placed=["p1"]), CLICK], 60.0),
+    Method.CART: ([MUGS, CART, act("purchase", "p1", at=DAY)], 86400.0),
+    Method.TOUCHED: ([MUGS, CLICK, act("purchase", "p1", at=DAY)], 86400.0),
+    Method.SESSION: ([MUGS, act("purchase", "p1", at=5 * MINUTE)], 300.0),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_line_says_by_which_rule_it_belongs_to_which_search_and_how_long_after_it(method):
+    log, delay_s = METHODS[method]
+    [line] = told(*log, of=len(log) - 1).now
+    knows_a_search = method not in {Method.TEXT, Method.NONE}
+    assert (line.method, line.delay_s, line.search) == (method, delay_s, "q1" if knows_a_search else None)
+    assert (line.credit > 0) == (method not in {Method.PLACED, Method.NONE})
+
+
+def test_a_search_knows_what_belongs_to_it_also_through_a_cart():
+    log = [MUGS, CART, act("purchase", "p1", at=DAY), act("click", "p3")]
+    story = told(*log, of=0)
+    assert [(one.action.value, one.day is not None) for one in story.led_to] == [
+        ("add_to_cart", True), ("purchase", True),
+    ]  # fmt: skip
 
 
 def record(body, headers=()):

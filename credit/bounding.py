@@ -7,8 +7,8 @@ Decided anew after every event, from the facts alone, so neither a replay nor th
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from credit.shopper import LATENESS_MS, Rules, Shopper, stored_bytes
 from schemas.bounds import SEEN_BYTES
-from stream.shopper import LATENESS_MS, Rules, Shopper, stored_bytes
 
 # Of one query_id, so many shown products are remembered: those with the smallest ids, so that order does not
 # matter.

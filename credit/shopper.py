@@ -1,11 +1,11 @@
 """What attribution remembers of one shopper, and its bytes.
 
 Facts only, keyed so that inserting one twice changes nothing, plus what each has earned so far. See
-``stream.bounding`` for how much.
+``credit.bounding`` for how much.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, NamedTuple, Self
 
@@ -14,13 +14,15 @@ import msgspec
 from schemas.base import DAMAGED
 from schemas.bounds import QUANTITY, SHOPPER_BYTES
 from schemas.events import Action
-from schemas.settings import StreamSettings
+from schemas.settings import AttributionRules, StreamSettings
 
 # (place of the ``events`` record, see ``stream.epochs``; index of the event in it)
 Fence = tuple[int, int]
 START: Fence = (-1, -1)
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
+# Between the parts of the key of a touch or an order line: no id holds it.
+SEPARATOR = "\x1f"
 # How much later than newer events of the same shopper an event may come and still change everything it
 # should.
 LATENESS_MS = 60 * MINUTE_MS
@@ -45,7 +47,16 @@ class Rules:
 
     @classmethod
     def of(cls, settings: StreamSettings) -> Self:
-        """Take the rules from the settings."""
+        """Take the rules from the settings of the stream."""
+        rules = cls.without_salt(settings)
+        return replace(rules, salt=settings.client_salt, salts_before=settings.salts_before)
+
+    @classmethod
+    def without_salt(cls, settings: AttributionRules) -> Self:
+        """Take what decides from the settings.
+
+        The clients of contributions are then named by other hashes than those of the stream.
+        """
         return cls(
             settings.click_window // _MS,
             settings.purchase_window // _MS,
@@ -55,8 +66,6 @@ class Rules:
             settings.max_touches_per_minute,
             settings.max_event_age // _MS,
             settings.max_future // _MS,
-            salt=settings.client_salt,
-            salts_before=settings.salts_before,
         )
 
     @property

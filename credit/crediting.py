@@ -8,8 +8,9 @@ it.
 
 from collections.abc import Iterable, Mapping
 
+from credit.shopper import MINUTE_MS, SEPARATOR, Credit, OrderLine, Rules, SeenSearch, Touch
+from schemas.event_fate import Method
 from schemas.events import Action
-from stream.shopper import MINUTE_MS, Credit, OrderLine, Rules, SeenSearch, Touch
 
 _CART, _LOOKED = Action.ADD_TO_CART, frozenset({Action.CLICK, Action.VIEW})
 VERIFIED = 1000
@@ -55,6 +56,30 @@ def credit_purchase(
         or _latest_showing(line.product, line.at_ms, searches, rules.session_ms, line.session, SESSION)
         or _unverified(line.query_ids, line.query, searches)
     )
+
+
+def method_of(credit: Credit | None) -> Method:
+    """Return the rule that made a credit; a cart and a click stand behind different rates."""
+    if credit is None:
+        return Method.NONE
+    if not credit.rate:
+        return Method.PLACED
+    if not credit.via:
+        return Method.TEXT
+    if SEPARATOR in credit.via:
+        return Method.CART if credit.rate == VERIFIED else Method.TOUCHED
+    return {VERIFIED: Method.NAMED, SESSION: Method.SESSION}.get(credit.rate, Method.SHOWN)
+
+
+def search_of(credit: Credit | None, touches: Mapping[str, Touch]) -> str | None:
+    """Return the query id of the search behind a credit, through its touch where one led to it.
+
+    None where the text alone is known, or the touch is no longer remembered.
+    """
+    if credit is not None and SEPARATOR in credit.via:
+        touch = touches.get(credit.via)
+        credit = touch.credit if touch else None
+    return credit.via or None if credit is not None else None
 
 
 def _named(

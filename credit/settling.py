@@ -4,9 +4,9 @@ All of a shopper's facts about a product at once: a removal takes back a cart, a
 before it, refunds fall on the lines of their order. What one line is credited with, ``crediting`` decides.
 """
 
+from credit.crediting import credit_purchase, credit_touch
+from credit.shopper import DAY_MS, MINUTE_MS, Credit, Earned, OrderLine, Rules, Shopper, Touch
 from schemas.events import Action
-from stream.crediting import credit_purchase, credit_touch
-from stream.shopper import DAY_MS, MINUTE_MS, Credit, Earned, OrderLine, Rules, Shopper, Touch
 
 # Reading a member from its enum costs as much as a third of a credit.
 _CART, _REMOVE, _PURCHASE = Action.ADD_TO_CART, Action.REMOVE_FROM_CART, Action.PURCHASE

@@ -3,20 +3,29 @@
 Arrival order does not matter: each event is inserted into the remembered facts, the lines it can affect are
 decided anew, and only the difference to what they had earned is contributed. So a late search, a refund
 before its purchase and any disorder end in the same sums. There is no clock and there are no timers. See
-``stream.settling`` for the deciding and ``stream.crediting`` for the rules.
+``credit.settling`` for the deciding and ``credit.crediting`` for the rules.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+from credit.bounding import cut_shown, forget_old, forget_too_much
+from credit.places import epoch_of, offset_of
+from credit.settling import Change, settle_product
+from credit.shopper import (
+    MINUTE_MS,
+    SEPARATOR,
+    Fence,
+    OrderLine,
+    Refund,
+    Rules,
+    SeenSearch,
+    Shopper,
+    Touch,
+)
 from schemas.events import Action, CleanInteraction, CleanSearch, Line, Tick
 from schemas.pairs import Contribution, client_of
-from stream.bounding import cut_shown, forget_old, forget_too_much
-from stream.epochs import epoch_of, offset_of
-from stream.settling import Change, settle_product
-from stream.shopper import MINUTE_MS, Fence, OrderLine, Refund, Rules, SeenSearch, Shopper, Touch
 
-_SEPARATOR = "\x1f"  # no id holds it
 # Reading a member from its enum costs as much as a third of a credit.
 _IMPRESSION, _REMOVE, _PURCHASE, _REFUND = (
     Action.IMPRESSION, Action.REMOVE_FROM_CART, Action.PURCHASE, Action.REFUND
@@ -57,11 +66,11 @@ def absorb(
     if at_ms > state.newest_ms:
         state.newest_ms = at_ms
         forget_old(state, rules)
-    crowded_before = _crowded(state, rules)
+    crowded_before = crowded_minutes(state, rules)
     products = (
         _insert_search(state, event) if isinstance(event, CleanSearch) else _insert_interaction(state, event)
     )
-    crowded = _crowded(state, rules)
+    crowded = crowded_minutes(state, rules)
     if turned := crowded ^ crowded_before:
         products |= {touch.product for touch in state.touches.values() if touch.at_ms // MINUTE_MS in turned}
     changes: list[Change] = []
@@ -94,6 +103,17 @@ def contributions_of(
         )
         for n, (product, action, earned) in enumerate(changes)
     ]
+
+
+def crowded_minutes(state: Shopper, rules: Rules) -> set[int]:
+    """Return the minutes of event time with more touches than a person makes.
+
+    None of them earns, nor leads to a purchase.
+    """
+    if len(state.touches) <= rules.max_touches_per_minute:
+        return set()
+    counts = Counter(touch.at_ms // MINUTE_MS for touch in state.touches.values())
+    return {minute for minute, count in counts.items() if count > rules.max_touches_per_minute}
 
 
 def _insert_search(state: Shopper, event: CleanSearch) -> set[str]:
@@ -140,7 +160,7 @@ def _insert_interaction(state: Shopper, event: CleanInteraction) -> set[str]:
             number = numbers[line.product_id] = numbers.get(line.product_id, -1) + 1
             _insert_order_line(state, event, line, number)
         elif action is _REFUND:
-            key = f"{event.event_id}{_SEPARATOR}{index}"
+            key = f"{event.event_id}{SEPARATOR}{index}"
             refund = state.refunds.setdefault(
                 key, Refund(line.product_id, event.order_id or "", line.units, event.at_ms)
             )
@@ -152,7 +172,7 @@ def _insert_interaction(state: Shopper, event: CleanInteraction) -> set[str]:
 
 def _insert_order_line(state: Shopper, event: CleanInteraction, line: Line, number: int) -> None:
     order_id = event.order_id or event.event_id
-    key = _SEPARATOR.join((order_id, line.product_id, str(number)))
+    key = SEPARATOR.join((order_id, line.product_id, str(number)))
     named = tuple(dict.fromkeys(q for q in (line.query_id, event.query_id) if q))
     new = OrderLine(
         line.product_id,
@@ -177,7 +197,7 @@ def _insert_order_line(state: Shopper, event: CleanInteraction, line: Line, numb
 def _insert_touch(state: Shopper, event: CleanInteraction, line: Line, index: int) -> None:
     query_id = line.query_id or event.query_id
     mergeable = query_id is not None and event.action is not _REMOVE
-    key = _SEPARATOR.join(
+    key = SEPARATOR.join(
         ("q", query_id or "", line.product_id, event.action)
         if mergeable
         else ("e", event.event_id, str(index))
@@ -200,14 +220,3 @@ def _insert_touch(state: Shopper, event: CleanInteraction, line: Line, index: in
         )
     state.touches[key] = new
     state.charge(key, new)
-
-
-def _crowded(state: Shopper, rules: Rules) -> set[int]:
-    """Return the minutes of event time with more touches than a person makes.
-
-    None of them earns, nor leads to a purchase.
-    """
-    if len(state.touches) <= rules.max_touches_per_minute:
-        return set()
-    counts = Counter(touch.at_ms // MINUTE_MS for touch in state.touches.values())
-    return {minute for minute, count in counts.items() if count > rules.max_touches_per_minute}

@@ -5,11 +5,11 @@ earned before that, a pair knows as a sum per client alone: that much is taken o
 hash goes.
 """
 
+from credit.attribution import contributions_of
+from credit.settling import Change
+from credit.shopper import DAY_MS, START, Fence, Rules, Shopper
 from schemas.events import Action, Forget
 from schemas.pairs import ClientErasure, Contribution, Counts, Pair, client_of
-from stream.attribution import contributions_of
-from stream.settling import Change
-from stream.shopper import DAY_MS, START, Fence, Rules, Shopper
 
 # The number of an erasure within its event: beyond that of any reversal, and the same when a replay finds
 # less to take back.
