@@ -13,6 +13,7 @@ from uuid import uuid4
 import fsspec
 import structlog
 
+from artefacts.bounded import read_at_most, size_of
 from artefacts.folders import (
     AGE,
     CONTENTS,
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 PAUSES_S = (1.0, 3.0)  # before a store that did not answer is asked again
+CONTENTS_BYTES = 1 << 20  # of the list of a folder's files, at most: one of a snapshot has some ten
 JUST_BEGUN = timedelta(minutes=1)  # a folder of the cache that may not be locked yet
 
 
@@ -168,11 +170,15 @@ class RemoteFolders(StoredFolders):
             for relative, file in contents.files.items():
                 target = partial / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
+                source = f"{self._root}/{key}/{relative}"
                 try:
-                    self._files.get_file(f"{self._root}/{key}/{relative}", str(target))
+                    # Its size first: what stands in its place may be larger than the disk
+                    fits = size_of(self._files, source) in {file.bytes, None}
+                    if fits:
+                        self._files.get_file(source, str(target))
                 except FileNotFoundError as error:
                     raise StoredFolderError(f"{relative} of {name} is not in the store") from error
-                if sha256_of(target) != file.sha256:
+                if not fits or sha256_of(target) != file.sha256:
                     raise StoredFolderError(f"{relative} of {name} in the store is not what was put there")
             (partial / CONTENTS).write_bytes(contents.to_json())
             if place.exists() and fault_of(place) is not None:  # damaged here
@@ -206,7 +212,7 @@ class RemoteFolders(StoredFolders):
 
     def _contents(self, key: str) -> Contents | None:
         try:
-            raw = self._files.cat_file(f"{self._root}/{key}/{CONTENTS}")
+            raw = read_at_most(self._files, f"{self._root}/{key}/{CONTENTS}", CONTENTS_BYTES)
         except FileNotFoundError:
             return None
         return Contents.parsed(raw, key)

@@ -12,8 +12,11 @@ from uuid import uuid4
 
 import fsspec
 
+from artefacts.bounded import read_at_most
+
 _KEY = re.compile(r"(?=.{1,200}\Z)[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 _DIGEST_BYTES = hashlib.sha256().digest_size
+_MOST_BYTES = 64 << 20  # of an object: a hundred times a prepared picture
 _UNFINISHED = ".unfinished"  # no key begins so
 _ABANDONED = timedelta(hours=1)
 
@@ -34,9 +37,12 @@ class ArtefactStore:
         """Keep an object under its key: all of it or nothing, also when the process is killed.
 
         Its sha256 stands behind it, where readers of pictures and archives do not look. What a killed writer
-        leaves lies in a folder of its own, and is removed by a later one.
+        leaves lies in a folder of its own, and is removed by a later one. Raises ``ValueError`` for one that
+        is too large.
         """
         path = self._path(key)
+        if len(data) > _MOST_BYTES:
+            raise ValueError(f"an object has at most {_MOST_BYTES} bytes, {key} has {len(data)}")
         self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         first = self._unfinished() if self._renames else path
         self._files.pipe_file(first, data + hashlib.sha256(data).digest())
@@ -44,9 +50,12 @@ class ArtefactStore:
             self._files.mv(first, path)
 
     def get(self, key: str) -> bytes | None:
-        """Return the object, or None: there is none, or it is not what was put."""
+        """Return the object, or None: there is none, or it is not what was put.
+
+        No more of it is read than any object has.
+        """
         try:
-            found = self._files.cat_file(self._path(key))
+            found = read_at_most(self._files, self._path(key), _MOST_BYTES + _DIGEST_BYTES)
         except FileNotFoundError:
             return None
         data, digest = found[:-_DIGEST_BYTES], found[-_DIGEST_BYTES:]

@@ -18,6 +18,17 @@ _PORTS = (
 )
 
 
+def environ_of(port: int) -> dict[str, str]:
+    """Return the variables by which a client is let in, through a port that leads to the server."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
+        "AWS_ACCESS_KEY_ID": USER,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
 class ObjectStorage(LocalServer):
     """The server. Its bucket is made by the first who writes to it."""
 
@@ -38,6 +49,11 @@ class ObjectStorage(LocalServer):
         """What a client connects to."""
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables by which a client of the cloud's library is let in."""
+        return environ_of(self.port)
+
     def prepare(self) -> None:
         """Choose ports, and write who may come in."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -55,7 +71,8 @@ class ObjectStorage(LocalServer):
         return [
             str(PROGRAM),
             *("server", "-s3", "-filer", f"-dir={self.data_dir}", f"-s3.config={self.data_dir}/s3.json"),
-            *(f"-ip={HOST}", f"-ip.bind={HOST}", "-volume.max=8", "-master.volumeSizeLimitMB=64"),
+            # Who writes first takes seven volumes, be it its own log: of eight, one would be left for a model
+            *(f"-ip={HOST}", f"-ip.bind={HOST}", "-volume.max=64", "-master.volumeSizeLimitMB=64"),
             *("-volume.preStopSeconds=0", "-volume.minFreeSpace=100MiB"),
             *(f"-{name}={port}" for name, port in self._ports.items()),
         ]

@@ -167,6 +167,31 @@ def test_a_corrupt_object_elsewhere_is_refused_and_a_cached_copy_serves_on(tmp_p
         assert list((tmp_path / "cache").rglob("*.part")) == []
 
 
+@pytest.mark.parametrize("grown", ["model.safetensors", CONTENTS])
+def test_of_an_object_that_has_grown_no_more_is_read_than_was_put(tmp_path, monkeypatch, grown):
+    store = RemoteFolders(f"memory://{uuid4()}", tmp_path / "cache", 1 << 30)
+    name = store.put("models", DIGEST, a_folder(tmp_path / "run"))
+    path = f"{store._root}/models/{DIGEST}/{grown}"
+    store._files.pipe_file(path, store._files.cat_file(path) + b"x" * (2 << 20))
+    read: dict[str, int] = {}
+    cat_file, get_file = store._files.cat_file, store._files.get_file
+
+    def cat(path, **limits):
+        found = cat_file(path, **limits)
+        read[path] = len(found)
+        return found
+
+    def get(path, target):
+        get_file(path, target)
+        read[path] = Path(target).stat().st_size
+
+    monkeypatch.setattr(store._files, "cat_file", cat)
+    monkeypatch.setattr(store._files, "get_file", get)
+    with pytest.raises(StoredFolderError, match=r"is not what was put|is damaged"):
+        store.local(name)
+    assert read.get(path, 0) <= 1 << 20
+
+
 def test_a_store_that_does_not_answer_is_away_and_not_empty(tmp_path, monkeypatch):
     monkeypatch.setattr(remote_folders, "PAUSES_S", (0.01,))
     store = open_folders("http://ann:s3cret@127.0.0.1:9/store", tmp_path / "cache", 1 << 30)

@@ -28,10 +28,9 @@ from artefacts.folders import (
 )
 from artefacts.located import open_folders
 from artefacts.store import ArtefactStore
-from embedded.ports import HOST
 from schemas.releases import Release, ReleaseState
 from tests.artefacts.folders_on_disk import a_folder, read
-from tests.artefacts.object_storage import BUCKET, PROGRAM, SECRET, USER, ObjectStorage
+from tests.artefacts.object_storage import BUCKET, PROGRAM, ObjectStorage, environ_of
 from tests.artefacts.transfers import Relay, ended, fetch, get_picture, put, put_picture, relay_to
 
 pytestmark = [
@@ -60,10 +59,9 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStorage]
 @pytest.fixture
 def env(storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> Env:
     """Whom the clients of this process and of its children ask."""
-    said = env_of(storage.port)
-    for name, value in said.items():
+    for name, value in storage.environ.items():
         monkeypatch.setenv(name, value)
-    return said
+    return storage.environ
 
 
 @pytest.fixture
@@ -76,16 +74,6 @@ def address(env: Env) -> str:
 def relay(storage: ObjectStorage) -> Iterator[Relay]:
     with relay_to(storage.port) as relay:
         yield relay
-
-
-def env_of(port: int) -> Env:
-    return {
-        "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
-        "AWS_ACCESS_KEY_ID": USER,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
 
 
 def left_in(cache: Path) -> list[Path]:
@@ -139,7 +127,7 @@ def test_downloads_killed_again_and_again_leave_nothing_behind(
 def test_a_download_of_a_model_killed_after_any_share_of_its_bytes(
     address: str, relay: Relay, tmp_path: Path
 ) -> None:
-    env = env_of(relay.port)
+    env = environ_of(relay.port)
     name = open_folders(address, tmp_path / "c", 1 << 30).put(
         "models", DIGEST, a_folder(tmp_path / "run", MODEL)
     )
@@ -158,7 +146,7 @@ def test_a_download_of_a_model_killed_after_any_share_of_its_bytes(
 def test_an_upload_killed_after_any_share_of_its_bytes_is_whole_or_absent(
     address: str, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    env, run = env_of(relay.port), str(a_folder(tmp_path / "run", MODEL))
+    env, run = environ_of(relay.port), str(a_folder(tmp_path / "run", MODEL))
     relay.begin(None)
     assert ended(put, f"{address}/all", str(tmp_path / "c"), "models", DIGEST, run, env=env) == 0
     whole = relay.count
@@ -187,7 +175,7 @@ def files_at(store: StoredFolders) -> list[str]:
 
 
 def test_a_picture_killed_on_its_way_is_whole_or_absent(address: str, relay: Relay) -> None:
-    env, picture, key = env_of(relay.port), os.urandom(100_000), "pictures/1/ab/abcdef"
+    env, picture, key = environ_of(relay.port), os.urandom(100_000), "pictures/1/ab/abcdef"
     relay.begin(None)
     assert ended(put_picture, address, key, picture, env=env) == 0
     sent = relay.count
@@ -223,6 +211,17 @@ def test_a_corrupt_object_is_refused_in_one_sentence(damage: str, address: str, 
         store.local(name)
     assert str(refused.value) == f"model.safetensors of {name} in the store is not what was put there"
     assert list((tmp_path / "cache" / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_corrupt_picture_is_a_miss_and_can_be_put_again(damage: str, address: str) -> None:
+    store, key = ArtefactStore(address), "pictures/1/ab/abcdef"
+    store.put(key, b"a picture of a thing")
+    path = f"{store._root}/{key}"
+    store._files.pipe_file(path, DAMAGES[damage](store._files.cat_file(path)))
+    assert store.get(key) is None
+    store.put(key, b"a picture of a thing")
+    assert store.get(key) == b"a picture of a thing"
 
 
 @pytest.mark.parametrize("contents", [b"", b"{", b'{"files": {"../x": {"bytes": 1, "sha256": ""}}}'])
@@ -266,7 +265,7 @@ def test_gc_keeps_what_serves_while_it_is_downloaded(address: str, relay: Relay,
     beside = threading.Thread(target=collects)
     beside.start()
     cache = tmp_path / "cache"
-    assert ended(fetch, address, str(cache), serving, env=env_of(relay.port)) == 0
+    assert ended(fetch, address, str(cache), serving, env=environ_of(relay.port)) == 0
     beside.join()
     assert removed == [nobodys]
     assert {sha256(data).digest() for data in read(cache / "models" / DIGEST).values()} == {

@@ -50,6 +50,23 @@ def test_a_damaged_object_is_a_miss_and_can_be_put_again(tmp_path: Path, damage:
     assert store.has(KEY)
 
 
+def test_no_more_is_read_of_an_object_than_any_has(
+    store: ArtefactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(KEY, b"x" * 100)
+    assert store.get(KEY) == b"x" * 100
+    read: list[int] = []
+    files, cat_file = store._files, store._files.cat_file
+    monkeypatch.setattr("artefacts.store._MOST_BYTES", 99)
+    monkeypatch.setattr(
+        files, "cat_file", lambda *a, **k: (found := cat_file(*a, **k), read.append(len(found)))[0]
+    )
+    assert store.get(KEY) is None
+    assert read == [99 + 32]
+    with pytest.raises(ValueError, match="at most 99 bytes"):
+        store.put(KEY, b"x" * 100)
+
+
 @pytest.mark.parametrize(
     "key",
     [

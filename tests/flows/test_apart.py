@@ -1,6 +1,8 @@
 """Four processes with four data directories share Kafka, Milvus and the store, and nothing else.
 
-``SEARCHLOOP_TEST_STORE``: the address of another store, such as an empty bucket.
+The store is a bucket of a real server of the S3 API, which is started for the test; where its package is not
+installed, a folder that is reached as a bucket is. ``SEARCHLOOP_TEST_STORE``: the address of another, such as
+an empty bucket of yours.
 """
 
 import os
@@ -23,6 +25,7 @@ from schemas.releases import Release
 from schemas.search import SearchRequest, Status
 from schemas.settings import Settings
 from schemas.topics import TOPICS
+from tests.artefacts.object_storage import BUCKET, PROGRAM, ObjectStorage
 from tests.flows.shop_records import JARGON, TARGET, VISITS, products, visits
 from tests.flows.turning import ask_for_run, feed
 from tests.processes import SearchloopProcess, run_verb
@@ -36,7 +39,21 @@ Stack = dict[str, SearchloopProcess]
 
 
 @pytest.fixture
-def stack(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterator[Stack]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of an empty store."""
+    if said := os.environ.get("SEARCHLOOP_TEST_STORE"):
+        yield said
+    elif not PROGRAM.is_file():
+        yield f"local://{tmp_path}/store"  # by fsspec, through a cache
+    else:
+        with ObjectStorage(tmp_path / "weed") as server:
+            for name, value in server.environ.items():
+                monkeypatch.setenv(name, value)
+            yield f"s3://{BUCKET}/apart"
+
+
+@pytest.fixture
+def stack(settings_env: Callable[..., dict[str, str]], store: str, tmp_path: Path) -> Iterator[Stack]:
     with ExitStack() as held:
         yield {
             name: held.enter_context(
@@ -44,8 +61,7 @@ def stack(settings_env: Callable[..., dict[str, str]], tmp_path: Path) -> Iterat
                     name,
                     settings_env(
                         data_dir=tmp_path / name,
-                        # Reached as a bucket is: by fsspec, through a cache
-                        artefacts=os.environ.get("SEARCHLOOP_TEST_STORE") or f"local://{tmp_path}/store",
+                        artefacts=store,
                         refresh_every="PT5S",
                         max_latency_ratio=1000,
                         http_port=0,
@@ -86,6 +102,12 @@ async def topics_with(settings: Settings, text: str) -> set[str]:
 
 def page_of(run: dict[str, str]) -> str:
     return Path(run["page"]).read_text()
+
+
+def files_with(tmp_path: Path, text: str) -> list[Path]:
+    """Return the files of the four data directories that have the text in them."""
+    files = (path for name in NAMES for path in (tmp_path / name).rglob("*") if path.is_file())
+    return [path for path in files if text.encode() in path.read_bytes()]
 
 
 def forget_files_of(data_dir: Path) -> None:
@@ -141,3 +163,7 @@ async def test_what_is_learnt_reaches_a_searcher_that_shares_no_disk(stack: Stac
     removed = run_verb(settings, "artefacts", "gc")
     assert removed["removed"] == []
     assert (await answered(settings))[1] == hits
+
+    if secret := os.environ.get("AWS_SECRET_ACCESS_KEY"):
+        assert files_with(tmp_path, secret) == []
+        assert await topics_with(settings, secret) == set()
