@@ -19,7 +19,7 @@ from media.pictures import StorageError, stored_pictures
 from retrieval.document import document_hash
 from retrieval.encoder import Encoder, Vectors
 from retrieval.golden_vectors import GoldenVectors
-from retrieval.model_folder import ModelError
+from retrieval.model_folder import ModelError, fingerprint, resolve_model
 
 log = structlog.get_logger(__name__)
 
@@ -76,11 +76,7 @@ class Models:
         """
         if sha256 in self._loaded:
             return self._loaded[sha256]
-        encoder = await self._lane(_load, model, self._threads, self._artefacts)
-        if sha256 not in {None, encoder.fingerprint}:
-            raise ModelError(
-                f"model {model} is not the one that the release names by its fingerprint {str(sha256)[:12]}"
-            )
+        encoder = await self._lane(_load, model, sha256, self._threads, self._artefacts)
         self._loaded[encoder.fingerprint] = encoder
         self._remembered.setdefault(encoder.fingerprint, Remembered())
         return encoder
@@ -134,9 +130,13 @@ class Models:
         }
 
 
-def _load(model: str, threads: int, artefacts: str) -> Encoder:
+def _load(model: str, sha256: str | None, threads: int, artefacts: str) -> Encoder:
     golden = GoldenVectors(artefacts)
     try:
+        if sha256 is not None and fingerprint(resolve_model(model)) != sha256:  # nothing of another is loaded
+            raise ModelError(  # noqa: TRY301 (of the same kind as what is raised below)
+                f"model {model} is not the one that the release names by its fingerprint {sha256[:12]}"
+            )
         encoder = Encoder.load(model, threads=threads, pictures=stored_pictures(artefacts))
         golden.check(encoder)
         golden.keep(encoder)

