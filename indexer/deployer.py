@@ -203,14 +203,12 @@ class Deployer:
                     await self.ledger.overrule(foreign)
                 await asyncio.sleep(REST_S)
 
-    async def order_first(self, sha256: str, dim: int) -> None:
-        """Order generation 1 of the base model, unless something is live or being built."""
+    async def order_first(self, pretrained: Candidate) -> None:
+        """Order generation 1, unless something is live or being built."""
         async with self._one:
             state = self.ledger.state
             if state.pointer is None and state.building is None:
-                await self._order(
-                    None, Candidate(model=self._settings.base_model, model_sha256=sha256, dim=dim)
-                )
+                await self._order(None, pretrained)
 
     async def _order(self, command: DeploymentCommand | None, candidate: Candidate) -> None:
         state = self.ledger.state

