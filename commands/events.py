@@ -14,8 +14,7 @@ from inbound.producer_reading import read_producers
 from schemas.producers import ProducerDay
 from schemas.settings import SettingsError, StreamSettings
 
-_COLUMNS = ("producer", "day", "events", "join rate", "stale ids", "no query id", "no position",
-            "unknown products", "refused", "delay s", "ahead")  # fmt: skip
+_COLUMNS = ("producer", "day", "events", "join rate", "delay s", "faults")
 
 
 def events(*, days: int, most: int, data_dir: Path | None, as_json: bool) -> None:
@@ -49,11 +48,19 @@ def _row(one: ProducerDay) -> tuple[object, ...]:
         one.day.isoformat(),
         one.searches + one.interactions,
         "" if one.join_rate is None else f"{one.join_rate:.0%}",
-        one.stale,
-        one.unnamed,
-        f"{one.without_position} of {one.clicks}" if one.clicks else "",
-        one.unknown_products,
-        sum(one.refused.values()),
         "" if one.delay_median_s is None else f"{one.delay_median_s:.1f}",
-        one.ahead,
+        faults_in_words(one),
     )
+
+
+def faults_in_words(one: ProducerDay) -> str:
+    """Return what is wrong with a producer's day, and how often; nothing where nothing is."""
+    unknown = f" ({one.unknown_products} for unknown products)" if one.unknown_products else ""
+    named = {
+        "stale ids": one.stale,
+        "without a query id": one.unnamed,
+        f"of {one.clicks} clicks without position": one.without_position,
+        f"refused{unknown}": sum(one.refused.values()),
+        "ahead of their records": one.ahead,
+    }
+    return ", ".join(f"{count} {what}" for what, count in named.items() if count)

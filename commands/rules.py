@@ -7,7 +7,7 @@ second. What is printed as done is acknowledged by the broker.
 import asyncio
 import getpass
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from broker.producing import open_producer
-from broker.reading import read_compacted
-from broker.records import Outgoing
+from broker.reading import open_reader, read_compacted
+from broker.records import Outgoing, partition_of
 from broker.topics import ensure_topics
 from commands.support.session import find_settings, out, show_json, stop, table
 from operations.conditions import ConditionError, condition
@@ -27,6 +27,7 @@ from schemas.rules import MerchandisingRule
 from schemas.search import RuleAction
 from schemas.settings import Settings
 from schemas.text import normalise_query
+from schemas.topics import CATALOG
 from schemas.topics import RULES as TOPIC
 
 
@@ -198,8 +199,10 @@ def _write(
     asyncio.run(
         _send(settings, Outgoing(settings.topic(TOPIC.name), rule.to_json(), key=rule.rule_id.encode()))
     )
+    unknown = asyncio.run(_unknown(settings, rule.product_ids)) if rule.product_ids else []
     if as_json:
-        show_json(rule.model_dump(mode="json") | {"replaced": replaced})
+        told = {"replaced": replaced, "unknown_products": unknown}
+        show_json(rule.model_dump(mode="json") | told)
         return
     holds = state(rule, datetime.now(UTC))
     words = "every query" if rule.query is None else repr(normalise_query(rule.query))
@@ -208,6 +211,25 @@ def _write(
         f"{words}; {holds}",
         highlight=False,
     )
+    if unknown:
+        out.print(
+            f"warning: the catalogue has no {', '.join(unknown)}, for which the rule does nothing",
+            highlight=False,
+        )
+
+
+async def _unknown(settings: Settings, product_ids: Sequence[str]) -> list[str]:
+    """Return those that the catalogue has not now; of each only the partition where it would lie is read."""
+    topic, wanted = settings.topic(CATALOG.name), {one.encode(): one for one in product_ids}
+    there: set[bytes] = set()
+    async with open_reader(settings, [topic]) as reader:
+        parts = len(await reader.positions())
+    only = {(topic, partition_of(one, parts)) for one in product_ids}
+    async with open_reader(settings, [topic], only=only) as reader:
+        async for record in reader.until(await reader.end_offsets()):
+            if record.key in wanted and record.key is not None:
+                (there.discard if record.value is None else there.add)(record.key)
+    return [one for key, one in wanted.items() if key not in there]
 
 
 async def _send(settings: Settings, record: Outgoing) -> None:

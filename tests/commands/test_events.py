@@ -18,6 +18,12 @@ from tests.processes import run_cli, run_verb
 pytestmark = pytest.mark.broker
 
 
+def _cells(table: str, place: int) -> str:
+    """Return a column of the only row of a table, whose lines are those of one cell."""
+    rows = [line.split("│") for line in table.splitlines() if line.startswith("│")]
+    return " ".join(row[place] for row in rows)
+
+
 async def test_producers_are_told_with_a_sample_of_each_fault(settings_env: Callable[..., dict[str, str]]):
     now = datetime.now(UTC)
 
@@ -46,7 +52,11 @@ async def test_producers_are_told_with_a_sample_of_each_fault(settings_env: Call
         assert (one["producer"], one["joined"], one["stale"], one["join_rate"]) == ("shop", 1, 1, 0.5)
         assert (one["clicks"], one["without_position"], one["unknown_products"]) == (2, 2, 1)
         assert "<gone>" in one["samples"]["stale"]["value"]
-        told = run_cli("doctor", "events", **api.settings.environ())
+        told = run_cli("doctor", "events", **api.settings.environ(), COLUMNS="100")
+        row = next(line for line in told.stdout.splitlines() if "shop" in line)
+        assert [cell.strip() for cell in row.split("│")[1:5]] == ["shop", now.date().isoformat(), "3", "50%"]
+        words = "1 stale ids, 2 of 2 clicks without position, 1 refused (1 for unknown products)"
+        assert words.split() == [word for word in _cells(told.stdout, 6).split() if word]
         assert (told.returncode, "50%" in told.stdout, "no search has the query id" in told.stdout) == (
             0,
             True,

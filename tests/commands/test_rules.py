@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from broker.topics import ensure_topics
+from schemas.products import CatalogProduct
 from schemas.rules import MerchandisingRule
 from schemas.settings import Settings
-from schemas.topics import RULES
+from schemas.topics import CATALOG, RULES
 from tests.commands.in_process import given
 from tests.topics import read_all, write
 
@@ -50,8 +51,17 @@ def test_rules_are_written_listed_replaced_and_removed(settings_env: Callable[..
         assert done.code == code, done
         return done.stdout if code == 0 else done.stderr
 
+    product = CatalogProduct(product_id="p1", title="Mug", version=1)
+    asyncio.run(ensure_topics(settings))
+    asyncio.run(write(settings, CATALOG.name, (b"p1", product.to_json()), (b"p2", b"{}"), (b"p2", None)))
     said = told("pin", "p2", "p1", "--query", "Red  MUG", "--id", "top", "--until", "2099-01-01")
-    assert said == "rule top is written: pin p2, p1 for 'red mug'; holds until 2099-01-01 00:00\n"
+    assert said == (
+        "rule top is written: pin p2, p1 for 'red mug'; holds until 2099-01-01 00:00\n"
+        "warning: the catalogue has no p2, for which the rule does nothing\n"
+    )
+    assert "warning" not in told("bury", "p1", *FOR, "--id", "known")
+    assert json.loads(told("pin", "p3", "p1", *FOR, "--id", "known", "--json"))["unknown_products"] == ["p3"]
+    told("remove", "known")
     hidden = json.loads(
         told("hide", "--where", "brand == Acme", "--every-query", "--reason", "recall", "--json")
     )
