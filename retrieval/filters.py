@@ -6,9 +6,10 @@ every spelling that the shop has. Ids are taken as they are. A category is a pat
 condition on it holds for the category itself and for all below it. A product without a price meets no
 condition on the price.
 
-Attributes and ``group_id`` are no columns of the index: ``traits`` says what they are compared by, and who
-meets such a condition is asked of the catalogue. ``ne`` is the opposite of ``eq``: it holds for products that
-lack the attribute, too. A range holds where one number of the attribute lies in it.
+``traits`` says what attributes and ``group_id`` are compared by, and who meets such a condition is asked of
+the catalogue; a collection that holds the attribute (``trait_columns``) can be asked, too. ``ne`` is the
+opposite of ``eq``: it holds for products that lack the attribute, too. A range holds where one number of the
+attribute lies in it.
 """
 
 import math
@@ -19,6 +20,7 @@ from functools import lru_cache
 from typing import Any
 
 from retrieval.rows import MAX_BYTES, PATH_SEPARATOR, cut
+from retrieval.trait_columns import NO_NUMBER, NOTHING, TAGS, Held, reaching, tag_number
 from retrieval.traits import NO_TRAITS, Traits, Value, number, same_field, spelling, tag, term
 from schemas.search import ATTRIBUTES, GROUP, Filter
 from schemas.text import clean_text
@@ -57,12 +59,12 @@ class Condition:
 
     @property
     def of_trait(self) -> bool:
-        """Whether the index has no column of it, and the catalogue is asked."""
+        """Whether the catalogue is asked who meets it."""
         return is_trait(self.field)
 
 
 def is_trait(field: str) -> bool:
-    """Say whether a field is a trait of the catalogue, of which the index has no column."""
+    """Say whether a field is a trait of the catalogue, of which the index may have no column."""
     return field == GROUP or field.startswith(ATTRIBUTES)
 
 
@@ -71,19 +73,31 @@ def of_traits(filters: Iterable[Filter]) -> list[Filter]:
     return [f for f in filters if is_trait(f.field)]
 
 
+def in_index(one: Filter, held: Held) -> bool:
+    """Say whether a collection that holds these attributes can be asked for a condition.
+
+    Raises ``FilterError`` for a range of no number.
+    """
+    if not is_trait(one.field):
+        return True
+    return tag(same_field(one.field)) in held and (one.op not in _RANGES or abs(_number(one)) < NO_NUMBER)
+
+
 def check(filters: Sequence[Filter]) -> None:
     """Raise ``FilterError`` for a condition that could not be asked."""
     expression([f for f in filters if not is_trait(f.field)])
     parsed(of_traits(filters))
 
 
-def expression(filters: Sequence[Filter]) -> str:
-    """Return the conditions joined by AND, or ``""`` for none. Raises ``FilterError``, also for a trait.
+def expression(filters: Sequence[Filter], held: Held = NOTHING) -> str:
+    """Return the conditions joined by AND, or ``""`` for none.
+
+    ``held``: what the collection holds of attributes. Raises ``FilterError``, also for any other trait.
 
     >>> expression([Filter(field="brand", value="Sony"), Filter(field="price", op="lt", value=99.5)])
     '(brand == "Sony") and (price >= 0.0 and price < 99.5)'
     """
-    return " and ".join(f"({_expression(one)})" for one in parsed(filters))
+    return " and ".join(f"({_expression(one, held)})" for one in parsed(filters))
 
 
 def parsed(filters: Sequence[Filter]) -> list[Condition]:
@@ -248,9 +262,9 @@ def _stored(field: str, value: str) -> str:
     return cleaned
 
 
-def _expression(one: Condition) -> str:
+def _expression(one: Condition, held: Held) -> str:
     if one.of_trait:
-        raise FilterError(f"the index has no column of {one.field[:80]!r}")
+        return _in_columns(one, held)
     if one.field == "price":
         if one.negated:
             return "price < 0.0"
@@ -261,6 +275,15 @@ def _expression(one: Condition) -> str:
         found = f"{one.field} == {literal(one.written[0])}"
     else:
         found = f"{one.field} in [{', '.join(literal(value) for value in one.written)}]"
+    return f"not ({found})" if one.negated else found
+
+
+def _in_columns(one: Condition, held: Held) -> str:
+    if (field := tag(one.field)) not in held:
+        raise FilterError(f"the index has no column of {one.field[:80]!r}")
+    if one.op:
+        return f"{reaching(field, one.op)} {_OPERATORS[one.op]} {one.number!r}"
+    found = f"array_contains_any({TAGS}, [{', '.join(str(tag_number(value)) for value in one.values)}])"
     return f"not ({found})" if one.negated else found
 
 

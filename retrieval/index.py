@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -27,6 +28,16 @@ from retrieval.milvus_tls import why_no_tls
 from retrieval.naming import collection_name, collection_prefix, is_generation_name
 from retrieval.profile import Backend, backend_of, profile_of
 from retrieval.rows import MAX_BYTES, SHOWN, IndexHit, Row, check_vectors, from_entity, to_entities, to_found
+from retrieval.trait_columns import (
+    MOST_TAGS,
+    NOTHING,
+    TAGS,
+    Held,
+    held_in,
+    held_of,
+    indexes_of,
+    number_columns,
+)
 from schemas.connections import MilvusConnection
 from schemas.hidden import redacted
 from schemas.search import Filter
@@ -48,13 +59,22 @@ _STRONG: dict[str, Any] = {"consistency_level": "Strong"}
 _GRPC = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls": False}
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The dimension of a collection's vectors, and the attributes of which it has columns."""
+
+    dim: int
+    held: Held = NOTHING
+
+
 class VectorStore:
     """A connection. May be shared by threads; each collection has one writer at a time, wherever it runs."""
 
     def __init__(self, connection: MilvusConnection, *, deadline_s: float = 60.0) -> None:
         """Connect, and wait up to the deadline for a server that is still starting.
 
-        Raises ``StoreError``, at once when the server does not take us for who we say.
+        Raises ``StoreError``, at once when the server does not take us for who we say, and for attributes
+        that Lite shall hold.
         """
         # It logs a traceback for every error that it also raises
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
@@ -67,7 +87,14 @@ class VectorStore:
         self.version = version
         self.backend: Backend = backend_of(version)
         self._profile = profile_of(self.backend, connection)
-        self._dims: dict[str, int] = {}
+        self._attributes = held_of(connection.indexed_attributes)
+        self._layouts: dict[str, Layout] = {}
+        if self._attributes and self.backend == "lite":
+            self.close()
+            raise StoreError(
+                "SEARCHLOOP_MILVUS_ATTRIBUTES is for a Milvus server: Lite has no index for such columns, "
+                "and takes a second for a condition on one"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +114,10 @@ class VectorStore:
         return False
 
     def create(self, name: str, dim: int) -> None:
-        """Create an empty collection without index. Raises ``StoreError`` when it exists."""
+        """Create an empty collection without index, with columns of the attributes that the settings name.
+
+        Raises ``StoreError`` when it exists.
+        """
         if self.exists(name):
             raise StoreError(f"collection {name!r} exists already; a generation's collection is never reused")
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -97,13 +127,16 @@ class VectorStore:
             schema.add_field(field, DataType.INT64)
         for field in SHOWN:
             schema.add_field(field, DataType.VARCHAR, max_length=MAX_BYTES[field])
-        schema.add_field("price", DataType.DOUBLE)
+        for field in ("price", *number_columns(self._attributes)):
+            schema.add_field(field, DataType.DOUBLE)
+        if self._attributes:
+            schema.add_field(TAGS, DataType.ARRAY, element_type=DataType.INT64, max_capacity=MOST_TAGS)
         self._do(
             lambda: self._client.create_collection(
                 name, schema=schema, consistency_level="Bounded", timeout=self._write_s
             )
         )
-        self._dims[name] = dim
+        self._layouts[name] = Layout(dim, self._attributes)
 
     def upsert(self, name: str, rows: Sequence[Row]) -> None:
         """Write whole rows, each in place of what has its id.
@@ -111,7 +144,8 @@ class VectorStore:
         Raises ``rows.RowError`` before anything is written. All that reads sees them at once, but ``search``
         on a server within a second: it does not wait for the newest writes.
         """
-        entities = to_entities(rows, self.dim(name))
+        layout = self._layout(name)
+        entities = to_entities(rows, layout.dim, layout.held)
         if entities:
             self._do(lambda: self._client.upsert(name, entities, timeout=self._write_s))
 
@@ -132,15 +166,19 @@ class VectorStore:
         self._do(lambda: self._client.flush(name, timeout=self._write_s))
 
     def build_index(self, name: str) -> None:
-        """Build the vector index, after the rows were written and flushed; harmless when there is one.
+        """Build the indexes that lack, after the rows were written and flushed; harmless when none does.
 
-        Returns when it is built.
+        Of the vectors, and of attributes as far as the server has any for them. Returns when they are built.
         """
-        if self._do(lambda: self._client.list_indexes(name)):
-            return  # Lite refuses a second one, and indexes later rows by the first
-        params = MilvusClient.prepare_index_params()
-        params.add_index(VECTOR, index_type=self._profile.index, metric_type="IP", params=self._profile.build)
-        self._do(lambda: self._client.create_index(name, params, timeout=self._write_s))
+        of_vectors = {"index_type": self._profile.index, "metric_type": "IP", "params": self._profile.build}
+        of_attributes = indexes_of(self.held(name), self.version)
+        wanted = {VECTOR: of_vectors} | {one: {"index_type": kind} for one, kind in of_attributes.items()}
+        for field, how in wanted.items():
+            # Lite refuses a second one, and indexes later rows by the first
+            if not self._do(partial(self._client.list_indexes, name, field_name=field)):
+                params = MilvusClient.prepare_index_params()
+                params.add_index(field, **how)
+                self._do(partial(self._client.create_index, name, params, timeout=self._write_s))
 
     def load(self, name: str) -> None:
         """Make a collection searchable; harmless when it is.
@@ -272,14 +310,15 @@ class VectorStore:
         filters: Sequence[Filter],
         only: Sequence[str] | None,
     ) -> Callable[..., Any]:
-        check_vectors(vectors, self.dim(name))
-        condition = " and ".join(filter(None, (expression(filters), "" if only is None else among(only))))
+        layout = self._layout(name)
+        check_vectors(vectors, layout.dim)
+        conditions = expression(filters, layout.held), "" if only is None else among(only)
         params = {key: max(value, k) if key == "ef" else value for key, value in self._profile.search.items()}
         return partial(
             self._client.search,
             name,
             list(vectors),
-            filter=condition,
+            filter=" and ".join(filter(None, conditions)),
             limit=k,
             output_fields=_FIELDS,
             anns_field=VECTOR,
@@ -288,12 +327,18 @@ class VectorStore:
 
     def dim(self, name: str) -> int:
         """Return the dimension of a collection's vectors."""
-        if name not in self._dims:
+        return self._layout(name).dim
+
+    def held(self, name: str) -> Held:
+        """Return the attributes of which a collection has columns."""
+        return self._layout(name).held
+
+    def _layout(self, name: str) -> Layout:
+        if name not in self._layouts:
             described = self._do(lambda: self._client.describe_collection(name, timeout=30.0))
-            self._dims[name] = next(
-                int(f["params"]["dim"]) for f in described["fields"] if f["name"] == VECTOR
-            )
-        return self._dims[name]
+            fields = {f["name"]: f for f in described["fields"]}
+            self._layouts[name] = Layout(int(fields[VECTOR]["params"]["dim"]), held_in(fields))
+        return self._layouts[name]
 
     def exists(self, name: str) -> bool:
         """Say whether a collection of that name exists (an alias counts as its collection)."""
@@ -322,7 +367,7 @@ class VectorStore:
                 f"collection {name!r} is the target of alias {', '.join(aliases)}, it is not dropped"
             )
         self._do(lambda: self._client.drop_collection(name, timeout=60.0))
-        self._dims.pop(name, None)
+        self._layouts.pop(name, None)
 
     def set_alias(self, alias: str, name: str) -> None:
         """Point an alias at a collection. For operators: nothing in searchloop searches through an alias."""
@@ -351,7 +396,10 @@ class VectorStore:
             return call()
         except (MilvusException, RpcError) as error:
             if error.code not in NOT_LOADED:
-                raise _translated(error) from error
+                translated = _translated(error)
+                if translated.missing or translated.refused:
+                    self._layouts.pop(name, None)  # it may have been built again, with other columns
+                raise translated from error
         self.load(name)
         return self._do(call)
 

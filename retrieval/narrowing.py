@@ -1,6 +1,6 @@
-"""The nearest products under conditions on traits, of which the index has no column. Blocks.
+"""The nearest products under conditions, also on traits of which the index has no column. Blocks.
 
-The catalogue says who meets them and the index ranks. Few products are named to the index. Where many meet
+The catalogue says who meets those and the index ranks. Few products are named to the index. Where many meet
 them, or nearly all, the nearest are asked for, as many as probably hold enough, and then more; all that meet
 are named only where even those do not.
 """
@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.catalog_traits import CatalogTraits
-from retrieval.filters import is_trait, of_traits
+from retrieval.filters import in_index
 from retrieval.index import IndexHit, StoreError, VectorStore
+from retrieval.trait_columns import Held
 from schemas.search import Filter
 
 NAMED = 4000  # products that are named at most, unless nothing else finds them
@@ -31,13 +32,17 @@ def read(traits: CatalogTraits | None) -> CatalogTraits:
     return traits
 
 
-def stored(traits: CatalogTraits | None, filters: Sequence[Filter]) -> list[Filter]:
-    """Return the filters of which the index has columns, with their texts as the catalogue writes them.
+def stored(traits: CatalogTraits | None, filters: Sequence[Filter], held: Held) -> list[Filter]:
+    """Return the filters that the index can be asked, with their texts as the catalogue writes them.
 
-    While it is not read they stay as they were asked.
+    While it is not read they stay as they were asked. ``held``: what the collection holds of attributes.
     """
-    own = [f for f in filters if not is_trait(f.field)]
+    own = [f for f in filters if in_index(f, held)]
     return traits.as_written(own) if own and traits is not None and traits.complete else own
+
+
+def _beside(filters: Sequence[Filter], held: Held) -> list[Filter]:
+    return [f for f in filters if not in_index(f, held)]
 
 
 def begin_nearest(
@@ -50,14 +55,15 @@ def begin_nearest(
     *,
     timeout_s: float,
 ) -> Callable[[], list[list[IndexHit]]]:
-    """Begin ``nearest``, and return what waits for its end; under conditions on traits it has ended by then.
+    """Begin ``nearest``, and return what waits for its end; if the catalogue is asked it has ended by then.
 
     Raises as ``nearest``, at once or in the end.
     """
-    if of_traits(filters):
+    held = store.held(collection)
+    if _beside(filters, held):
         found = nearest(store, collection, traits, vectors, k, filters, timeout_s=timeout_s)
         return lambda: found
-    own = stored(traits, filters)
+    own = stored(traits, filters, held)
     return store.begin_search(collection, vectors, k, filters=own, timeout_s=timeout_s)
 
 
@@ -76,15 +82,15 @@ def nearest(
     ``traits``: those of the catalogue. Raises ``FilterError``, and ``StoreError`` also while the catalogue is
     not read.
     """
-    on_traits = of_traits(filters)
-    columns = stored(traits, filters)
+    held = store.held(collection)
+    columns, beside = stored(traits, filters, held), _beside(filters, held)
     end = time.monotonic() + timeout_s
 
     def search(asked: int, only: Sequence[str] | None = None) -> list[list[IndexHit]]:
         left_s = max(0.05, end - time.monotonic())
         return store.search(collection, vectors, asked, filters=columns, only=only, timeout_s=left_s)
 
-    if not on_traits:
+    if not beside:
         return search(k)
     traits = read(traits)
     meeting = traits.count(filters)
@@ -95,7 +101,7 @@ def nearest(
         return search(k, traits.meeting(filters))
     while asked <= MOST:
         found = search(asked)
-        there = traits.among({h.product_id for hits in found for h in hits}, on_traits)
+        there = traits.among({h.product_id for hits in found for h in hits}, beside)
         kept = [[h for h in hits if h.product_id in there][:k] for hits in found]
         if all(len(own) == k or len(hits) < asked for own, hits in zip(kept, found, strict=True)):
             return kept

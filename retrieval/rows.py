@@ -12,6 +12,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from retrieval.trait_columns import NOTHING, Held, columns_of
+from retrieval.traits import NO_TRAITS, Traits
 from schemas.bounds import ID_BYTES, VERSION
 from schemas.products import CatalogProduct
 
@@ -30,7 +32,8 @@ class RowError(ValueError):
 class Row:
     """One product in one generation.
 
-    ``vector`` is (dim,) float32 of length 1; ``category`` the path joined by `` > ``.
+    ``vector`` is (dim,) float32 of length 1; ``category`` the path joined by `` > ``. ``traits`` are written
+    as far as a collection holds them, and do not come back.
     """
 
     product_id: str
@@ -42,6 +45,7 @@ class Row:
     price: float | None = None
     availability: str = ""
     version: int = 0
+    traits: Traits = NO_TRAITS
 
     @classmethod
     def of(cls, product: CatalogProduct, vector: npt.NDArray[np.float32], generation: int) -> Self:
@@ -56,6 +60,7 @@ class Row:
             price=product.price,
             availability=product.availability or "",
             version=product.version,
+            traits=Traits.of(product),
         )
 
 
@@ -99,8 +104,8 @@ def misfit(row: "Row | CatalogProduct") -> str | None:
     return None
 
 
-def to_entities(rows: Sequence[Row], dim: int) -> list[dict[str, Any]]:
-    """Return the rows as Milvus takes them.
+def to_entities(rows: Sequence[Row], dim: int, held: Held = NOTHING) -> list[dict[str, Any]]:
+    """Return the rows as a collection takes them that holds these attributes.
 
     Texts are cut at their byte limit, an absent price is stored as -1. Raises ``RowError`` for a bad vector,
     an id that is too long (an id is never cut), one with a control character (no condition could name it), an
@@ -129,6 +134,7 @@ def to_entities(rows: Sequence[Row], dim: int) -> list[dict[str, Any]]:
                 "availability": cut(r.availability, MAX_BYTES["availability"]),
                 "version": r.version,
             }
+            | columns_of(r.traits, held)
         )
     return entities
 

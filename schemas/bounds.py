@@ -80,6 +80,8 @@ FILTER_VALUES = 400
 FACETS = 10
 FACET_VALUES = 50
 FACETED = 200
+# Of each a collection has two columns, beside one of all and nine others; a server of Milvus takes 64.
+INDEXED_ATTRIBUTES = 20
 # A request, and what an operator or a program asks for: seven megabytes of filters kept all others waiting
 # for four seconds.
 REQUEST_BYTES = 65_536

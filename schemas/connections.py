@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from schemas.bounds import INDEXED_ATTRIBUTES
 from schemas.hidden import hide
 
 _KAFKA_ADDRESS = re.compile(r"\s*(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\s*")
@@ -179,6 +180,12 @@ class MilvusConnection(BaseModel):
     milvus_search_params: str = Field(
         "", description='With `milvus_index`: what it is searched with, in JSON: `{"ef": 256}`.'
     )
+    milvus_attributes: str = Field(
+        "",
+        description="Attributes of products, separated by commas, at most 20, of which new generations have "
+        "columns with an index on a Milvus server: conditions on them are answered there, those on others by "
+        "the searcher. Empty: none. Milvus Lite refuses it.",
+    )
     milvus_replicas: int = Field(
         1, ge=1, le=64, description="Copies of a loaded collection, on as many query nodes of a cluster."
     )
@@ -204,6 +211,21 @@ class MilvusConnection(BaseModel):
             raise ValueError("a JSON object is expected")
         return text
 
+    @field_validator("milvus_attributes")
+    @classmethod
+    def _is_few_names(cls, text: str) -> str:
+        names = _names(text)
+        if len(names) > INDEXED_ATTRIBUTES:
+            raise ValueError(f"{len(names)} attributes, at most {INDEXED_ATTRIBUTES}")
+        if not all(names):
+            raise ValueError("an attribute's name is empty")
+        return text
+
+    @property
+    def indexed_attributes(self) -> list[str]:
+        """The attributes of which new generations have columns."""
+        return _names(self.milvus_attributes)
+
     @model_validator(mode="after")
     def _has_an_index(self) -> Self:
         if (self.milvus_index_params or self.milvus_search_params) and not self.milvus_index:
@@ -215,6 +237,10 @@ class MilvusConnection(BaseModel):
         found = secret_of(self.milvus_token, self.milvus_token_file)
         hide_token(found)
         return found
+
+
+def _names(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",")] if text.strip() else []
 
 
 def _json(text: str) -> object:

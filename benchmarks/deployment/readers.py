@@ -207,7 +207,7 @@ class Contrast:
             probe = int(self._rng.integers(len(PROBES)))
             self.tally.requests += 1
             try:
-                self._store._dims.pop(self._alias, None)  # noqa: SLF001 (a name whose dimension changes is our contrast's, not the store's)
+                self._store._layouts.pop(self._alias, None)  # noqa: SLF001 (a name whose dimension changes is our contrast's, not the store's)
                 (hits,) = self._store.search(self._alias, encoder.encode_queries([PROBES[probe]]), 10)
                 self.tally.mixed += (
                     not hits or hits[0].product_id != f"probe{probe:03d}" or hits[0].score < FULL_COSINE

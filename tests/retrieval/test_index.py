@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from retrieval.index import IndexHit, Row, StoreError, VectorStore, collection_name
+from retrieval.index import IndexHit, Layout, Row, StoreError, VectorStore, collection_name
 from retrieval.profile import PROFILES, backend_of
 from retrieval.rows import MAX_BYTES, RowError
 from schemas.connections import MilvusConnection
@@ -294,7 +294,7 @@ def test_a_collection_is_never_created_twice(store: VectorStore, filled: Filled)
 
 
 def test_a_missing_collection_is_said_to_be_missing(store: VectorStore) -> None:
-    store._dims["nobody_g000001"] = DIM  # as if it had just gone
+    store._layouts["nobody_g000001"] = Layout(DIM)  # as if it had just gone
     for call in (
         lambda: store.search("nobody_g000001", unit(1), 3),
         store.begin_search("nobody_g000001", unit(1), 3),

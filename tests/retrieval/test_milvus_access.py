@@ -152,6 +152,8 @@ def test_the_index_is_that_of_the_settings_or_of_the_backend() -> None:
         ("milvus_index", {"milvus_search_params": "{}"}),
         ("milvus_index", {"milvus_index": "hnsw; drop"}),
         ("milvus_replicas", {"milvus_replicas": 0}),
+        ("milvus_attributes", {"milvus_attributes": "colour,,size"}),
+        ("milvus_attributes", {"milvus_attributes": ",".join(f"a{n}" for n in range(21))}),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(setting: str, given: dict[str, object]) -> None:
