@@ -7,6 +7,7 @@ import structlog
 
 from api.application import application
 from api.bodies import Capacity
+from api.console.arrival_rates import ArrivalRates
 from api.console.console_frame import Console
 from api.console.console_routes import console_routes
 from api.console.fate_pages import fate_pages
@@ -106,7 +107,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
             names = named(settings.api_names.lower())
             answers = StateAnswers(follower)
             operating = Operating(settings, taking, follower, Capacity(_CHANGES, API_HELD_BYTES))
-            gauges = TopicGauges(settings)
+            gauges, arrivals = TopicGauges(settings), ArrivalRates(settings)
             replaying = Replaying(letters, taking, Capacity(_CHANGES, API_HELD_BYTES))
             recent, producers = recent_queries(settings), recent_producers(settings)
             pictured = KnownPictures(settings)
@@ -119,7 +120,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 letter_routes(replaying, answers),
                 judgment_routes(operating, answers),
                 query_routes(recent, producers, answers),
-                console_routes(Console(operating, gauges, stopping), search, replaying),
+                console_routes(Console(operating, gauges, arrivals, stopping), search, replaying),
                 report_routes(follower.state, reports_of(settings), Capacity(_PICTURES, 0)),
                 picture_routes(stored_pictures(settings.artefact_address), Capacity(_PICTURES, 0)),
                 judge_pages(JudgeDesk(operating, recent, search)),
@@ -137,6 +138,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 asyncio.create_task(writing.run()),
                 asyncio.create_task(requester.pump()),
                 asyncio.create_task(gauges.run()),
+                asyncio.create_task(arrivals.run()),
                 asyncio.create_task(pictured.run()),
                 asyncio.create_task(follow_letters(settings, letters)),
                 asyncio.create_task(follower.follow(state_reader, health)),

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from api.bodies import BUSY, Capacity, HttpFault, Place
+from api.console.arrival_rates import ArrivalRates
 from api.console.console_pages import page, static_file
 from api.console.gauges import EVERY_S, TopicGauges
 from api.console.page_table import PageTable, file_links
@@ -28,12 +29,14 @@ class Console:
         self,
         operating: Operating,
         gauges: TopicGauges,
+        arrivals: ArrivalRates,
         stopping: asyncio.Event,
     ) -> None:
         self.operating = operating
         self.follower: StateFollower = operating.follower
         self.state = operating.state
         self.gauges = gauges
+        self.arrivals = arrivals
         self._stopping = stopping
         self._listening = Capacity(_LISTENERS, 0)
 
@@ -65,6 +68,11 @@ class Console:
         files = file_links(request) if own.rows and request.method == "GET" else ()
         return self.shown(template, section=section, status=status, files=files, **shown)
 
+    def watched(self) -> None:
+        """Say that somebody looks, so that rates are measured for some seconds more."""
+        self.gauges.watched()
+        self.arrivals.watched()
+
     def listen(self) -> Place | None:
         """Return a place to listen from; None where as many listen as may."""
         return self._listening.enter()
@@ -78,7 +86,7 @@ class Console:
     async def _events(self) -> AsyncIterator[str]:
         end = asyncio.get_running_loop().time() + _LISTEN_S
         while not self._stopping.is_set() and asyncio.get_running_loop().time() < end:
-            self.gauges.watched()
+            self.watched()
             yield "event: changed\ndata: \n\n"
             await self.follower.next_move(within_s=EVERY_S)
 

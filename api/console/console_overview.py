@@ -26,7 +26,7 @@ def overview_routes(router: APIRouter, console: Console) -> None:
 
     @router.get(OVERVIEW)
     async def console_overview(request: Request) -> Response:
-        console.gauges.watched()
+        console.watched()
         state, now = console.state, datetime.now(UTC)
         steps = stages(state, console.gauges, now)
         return console.tabled(
@@ -42,4 +42,6 @@ def overview_routes(router: APIRouter, console: Console) -> None:
             run=last_run(state),
             freshest=freshest(state),
             searchers=searchers(state, now),
+            credited=console.arrivals.per_s("credit"),
+            refused=console.arrivals.per_s("refused"),
         )

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from api.application import application
 from api.bodies import Capacity
+from api.console.arrival_rates import ArrivalRates
 from api.console.console_frame import Console
 from api.console.console_routes import console_routes
 from api.console.fate_pages import fate_pages
@@ -72,7 +73,14 @@ def whole_application() -> FastAPI:
                 Capacity(1, 0),
             ),
             console_routes(
-                Console(operating, TopicGauges(ApiSettings()), asyncio.Event()), search, replaying
+                Console(
+                    operating,
+                    TopicGauges(ApiSettings()),
+                    ArrivalRates(ApiSettings()),
+                    asyncio.Event(),
+                ),
+                search,
+                replaying,
             ),
         )
     )

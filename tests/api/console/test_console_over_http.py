@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 
 from broker.pointer_chain import digest
+from broker.producing import open_producer
+from broker.records import Outgoing
 from schemas.releases import (
     DeploymentCommand,
     LivePointer,
@@ -293,3 +295,28 @@ async def test_the_overview_measures_what_comes_and_how_far_the_stream_is_behind
         return bool(rate and behind and float(rate[1]) > 0 and int(behind[1]) >= 3)
 
     await api.until(shown, "a rate above 0, and records behind")
+
+
+async def test_the_overview_tells_by_which_rule_credit_is_earned_and_for_what_records_are_refused(
+    api: ApiProcess,
+):
+    """One record holds as many credits as it has lines; what cannot be read is none."""
+    credit = {"query": "mug", "product_id": "p1", "action": "click", "day": 1, "client": "a", "source": 0}
+    lines = [
+        json.dumps(credit | {"contribution_id": str(n), "credit": n, "position": [n % 7, 0, 0]})
+        for n in (1000, 1000, 300, -300)
+    ]
+    batch = "\n".join([*lines, "{", '{"credit": 1' + "0" * 400 + "}"]).encode()
+    letter = Outgoing(api.settings.topic("interactions.dlq"), b"{}", headers=(("dlq.reason", b"too_old"),))
+
+    async def shown() -> bool:
+        await api.send("contributions", (None, batch))
+        async with open_producer(api.settings, linger_ms=0) as producer:
+            await producer.send(letter)
+        text = (await api.call("GET", "/console")).body.decode()
+        told = re.findall(r"<dt>([\d.]+)</dt><dd>(?:<a [^>]*>)?([^<]+)", text)
+        rates = {name: float(rate) for rate, name in told}
+        named = next((rate for name, rate in rates.items() if "names the search" in name), 0.0)
+        return rates.get("too old", 0.0) > 0 and named > rates.get("taken back", named) > 0
+
+    await api.until(shown, "rates by rule and by reason")
