@@ -12,7 +12,7 @@ from api.description import description
 from api.docs_page import docs_page
 from api.page_script import script_routes
 from api.refusals import JSON, refusal
-from api.roles import NotAllowedError, admit
+from api.roles import ROLES, NotAllowedError, admit
 
 _NOTHING_OUTSIDE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
@@ -49,11 +49,13 @@ def application(routers: Iterable[APIRouter]) -> FastAPI:
     return app
 
 
-async def _no_route(_: Request, error: Exception) -> Response:
+async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     words = {404: "there is nothing under this path", 405: "this path does not take that method"}
     response = refusal(HttpFault(status, f"http_{status}", words.get(status, "the request is refused")))
-    response.headers.update(getattr(error, "headers", None) or {})
+    if status == 405:  # the library names the methods of one route, of those that share a path
+        path = request.scope["route"].path_format
+        response.headers["Allow"] = ", ".join(sorted(method for method, own in ROLES if own == path))
     return response
 
 

@@ -13,11 +13,12 @@ from api.posted import Posted
 from broker.guarding import judged
 from broker.records import Outgoing, Record
 from inbound.envelope import agreed_id
-from inbound.importers.formats import CONVERTERS, outgoing
+from inbound.importers.formats import CONVERTERS, outgoing, records_within
 from inbound.importers.outcome import Batch, Skipped
 from inbound.raw_records import fields_of, key_in, naming_fields_of
 from inbound.validation import Ignored, Tombstone
 from inbound.validators import VALIDATORS
+from schemas.bounds import POSTED_RECORDS
 from schemas.decoding import load, refuse
 from schemas.http import FieldError, RecordResult
 from schemas.products import CatalogProduct
@@ -38,10 +39,11 @@ class Verdict:
 
 
 class RecordJudge:
-    """The rules, the names of the topics and the clock of one request."""
+    """The rules, the names of the topics and the clock of one request, and what its batches held so far."""
 
     def __init__(self, rules: IntakeRules, topic_name: Callable[[str], str], now: datetime) -> None:
         self._rules, self._topic_name, self._now = rules, topic_name, now
+        self._within = 0
 
     def event(self, index: int, posted: Posted) -> Verdict:
         """Judge a search or an interaction, by its fields."""
@@ -71,9 +73,13 @@ class RecordJudge:
         fields = load(posted.value)
         if isinstance(fields, Rejection):
             return refused(index, fields)
+        name = (f"{UBI}-events" if "action_name" in fields else f"{UBI}-queries") if form == UBI else form
+        self._within += records_within(name, fields)
+        if self._within > POSTED_RECORDS:
+            most = f"at most {POSTED_RECORDS} records in one request, those in batches counted"
+            return refused(index, refuse(Reason.TOO_LARGE, message=most))
         if form == "algolia":
             fields = _timed(fields, self._now)
-        name = (f"{UBI}-events" if "action_name" in fields else f"{UBI}-queries") if form == UBI else form
         found = judged(lambda _: CONVERTERS[name](fields), Record(name, 0, index, 0, None, posted.value))
         if isinstance(found, Rejection):
             return refused(index, found)

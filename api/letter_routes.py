@@ -54,7 +54,7 @@ def letter_routes(replaying: Replaying, answers: StateAnswers) -> APIRouter:
             others={"counts": to_json(letters.counts())},
         )
 
-    @router.get("/v1/dead-letters/{topic}/{offset:int}")
+    @router.get("/v1/dead-letters/{topic}/{offset:number}")
     async def dead_letter_alone(topic: str, offset: int) -> Response:
         missing = f"no letter {offset} of {topic!r} is kept here; topics: {', '.join(TOPICS)}"
         return answers.one(

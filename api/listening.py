@@ -1,5 +1,6 @@
 """The socket of the API, and the web server on it."""
 
+import asyncio
 import errno
 import socket
 import ssl
@@ -9,10 +10,13 @@ from ipaddress import ip_address
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from schemas.settings import ApiSettings, SettingsError
 
 _DRAIN_S = 10
+# So long a connection waits for the head of a request, the first as well as the next.
+_IDLE_S = 30
 
 
 def listen(settings: ApiSettings) -> socket.socket:
@@ -59,7 +63,27 @@ class WebServer(uvicorn.Server):
         yield
 
 
-def web_server(app: ASGIApp, tls: ssl.SSLContext | None) -> WebServer:
+class _Connection(H11Protocol):
+    """One that ends when no request comes: the library waits for ever for the first, and while bytes drip."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._wait_until(self.loop.time() + self.timeout_keep_alive)
+
+    def data_received(self, data: bytes) -> None:
+        """Wait on where the bytes complete no head, and no longer than without them."""
+        waiting = self.timeout_keep_alive_task
+        super().data_received(data)
+        answered = self.cycle is None or self.cycle.response_complete
+        if waiting and answered and not self.timeout_keep_alive_task:
+            self._wait_until(waiting.when())
+
+    def _wait_until(self, when: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_at(when, self.timeout_keep_alive_handler)
+
+
+def web_server(app: ASGIApp, tls: ssl.SSLContext | None, *, idle_s: int = _IDLE_S) -> WebServer:
     """Return a server for an application, to be run on a socket by ``serve(sockets=[...])``.
 
     ``tls`` None: it speaks HTTP in the clear.
@@ -67,14 +91,15 @@ def web_server(app: ASGIApp, tls: ssl.SSLContext | None) -> WebServer:
     return WebServer(
         uvicorn.Config(
             app,
-            http="h11",
+            http=_Connection,
             ws="none",
             lifespan="off",
             interface="asgi3",
             log_config=None,
+            log_level="error",  # what anybody may send in any number is no warning
             access_log=False,
             server_header=False,
-            timeout_keep_alive=30,
+            timeout_keep_alive=idle_s,
             timeout_graceful_shutdown=_DRAIN_S,
             ssl_context_factory=None if tls is None else lambda *_: tls,
         )

@@ -60,7 +60,7 @@ def operate_routes(operating: Operating, answers: StateAnswers) -> APIRouter:
 
 
 def _releases(router: APIRouter, desk: "_Desk") -> None:
-    @router.post("/v1/releases/{generation:int}:promote")
+    @router.post("/v1/releases/{generation:number}:promote")
     async def promote(request: Request, generation: int) -> Response:
         async def do(wish: PromoteWish, place: Place) -> Done:
             return await desk.command(wish, "promote", place, generation)

@@ -4,8 +4,10 @@ One object, a JSON array, lines, or CloudEvents in any of their three forms; the
 came. Whether they say anything sensible is judged elsewhere.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import unquote
 
 import msgspec
@@ -21,6 +23,8 @@ POSTED_TYPES = JSON_TYPES | LINES | {_EVENT, _EVENTS}
 # What a browser sends without asking for leave: JSON all the same.
 BEACON_TYPES = frozenset({"text/plain"})
 _STRUCTURED: Headers = (("content-type", _EVENT.encode()),)
+# A line from its first character on; blank ones are none.
+_LINE = re.compile(rb"\S[^\n]*")
 _BROKEN = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
@@ -37,8 +41,8 @@ def records_in(body: bytes, media_type: str, headers: Mapping[str, str]) -> list
     if media_type == _EVENT:
         return [Posted(body, _STRUCTURED)]
     if media_type in LINES:
-        found = [line for line in map(bytes.strip, body.split(b"\n", POSTED_RECORDS * 2)) if line]
-        return _bounded([Posted(line) for line in found])
+        found = islice(_LINE.finditer(body), POSTED_RECORDS + 1)
+        return _bounded([Posted(line[0].rstrip()) for line in found])
     if media_type != _EVENTS and (binary := _binary(headers)):
         return [Posted(body, binary)]
     text = body.removeprefix(BOM).strip()
@@ -48,7 +52,8 @@ def records_in(body: bytes, media_type: str, headers: Mapping[str, str]) -> list
         parts = msgspec.json.decode(text, type=list[msgspec.Raw])
     except _BROKEN as error:
         return HttpFault(400, "json_decode", f"the array is not JSON: {str(error)[:200]}")
-    return _bounded([Posted(bytes(part), _STRUCTURED if media_type == _EVENTS else ()) for part in parts])
+    own = _STRUCTURED if media_type == _EVENTS else ()
+    return _bounded([Posted(bytes(part), own) for part in parts[: POSTED_RECORDS + 1]])
 
 
 def _bounded(found: list[Posted]) -> list[Posted] | HttpFault:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.bodies import BUSY, HttpFault, content_type, read_body, wrong_type
+from api.caller import Caller
 from api.judging import FORMATS, RecordJudge, Verdict
 from api.posted import BEACON_TYPES, POSTED_TYPES, Posted, records_in
 from api.refusals import JSON, refusal
@@ -82,7 +83,15 @@ async def _take(
         if isinstance(found, HttpFault):
             return refusal(found)
         caller.charge(len(found) - 1)
-        return _response(await taking.take(found, judge, place, write=write), done)
+        answer = await taking.take(found, partial(_charged, judge, caller), place, write=write)
+        return _response(answer, done)
+
+
+def _charged(judge: Judging, caller: Caller, index: int, posted: Posted) -> Verdict:
+    """Judge a record; those of a batch, which is one record of the body, are charged as others are."""
+    verdict = judge(index, posted)
+    caller.charge(max(0, len(verdict.records) - 1))
+    return verdict
 
 
 def _types(request: Request) -> frozenset[str]:

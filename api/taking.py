@@ -1,6 +1,7 @@
 """Take records in: judged one by one, written together, and told of once the broker has them."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -17,8 +18,8 @@ from schemas.settings import ApiSettings
 
 # How long a request waits for the broker. What it then has, nobody knows.
 WRITE_S = 10.0
-# After so many records others get their turn.
-_TURN = 100
+# After so long others get their turn: a record of long texts takes some of it alone.
+_TURN_S = 0.01
 
 
 class Taking:
@@ -48,10 +49,12 @@ class Taking:
         The place is kept until the broker has them, or never will.
         """
         verdicts: list[Verdict] = []
+        began = time.perf_counter()
         for index, posted in enumerate(found):
             verdicts.append(judge(index, posted))
-            if index % _TURN == _TURN - 1:
+            if time.perf_counter() - began > _TURN_S:
                 await asyncio.sleep(0)
+                began = time.perf_counter()
         return await self.conclude(verdicts, place, write=write)
 
     async def conclude(

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.bodies import BUSY, JSON_TYPES, Capacity, HttpFault, Place, read_body, wrong_type
 from api.refusals import refusal
+from api.roles import caller_of
 from api.wishes import wish_of
 from schemas.bounds import REQUEST_BYTES
 
@@ -29,7 +30,9 @@ async def carried_out(
     if place is None:
         return refusal(BUSY)
     with place:
-        body = wrong_type(request, JSON_TYPES) or await read_body(request, place, most=most)
+        body = wrong_type(request, JSON_TYPES) or await read_body(
+            request, place, most=caller_of(request).most(most)
+        )
         wish = body if isinstance(body, HttpFault) else wish_of(body, kind)
         done = wish if isinstance(wish, HttpFault) else await do(wish, place)
     return refusal(done) if isinstance(done, HttpFault) else done

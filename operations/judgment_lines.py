@@ -7,15 +7,15 @@ begins with ``query,`` makes it CSV, with the columns that it names.
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from pydantic import ValidationError
 
-from schemas.decoding import BOM
+from schemas.decoding import BOM, refuse
 from schemas.judged_queries import Judgment
-from schemas.rejections import Rejection
+from schemas.rejections import Reason, Rejection
 
 COLUMNS = ("query", "product_id", "relevance")
 _CSV_BEGINS = b"query,"
@@ -94,8 +94,15 @@ def _as_json(lines: Iterable[_Line]) -> Iterator[_Line]:
         if isinstance(line, Rejection) or not line.strip():
             yield line
         else:
-            cells = next(csv.reader([line.decode(errors="replace")]))
-            yield json.dumps(dict(zip(columns, cells, strict=False))).encode()
+            yield _row(columns, line)
+
+
+def _row(columns: Sequence[str], line: bytes) -> _Line:
+    try:
+        cells = next(csv.reader([line.decode(errors="replace")]))
+    except csv.Error as error:  # a cell of 131,073 characters
+        return refuse(Reason.SCHEMA, message=f"not CSV: {error}")
+    return json.dumps(dict(zip(columns, cells, strict=False))).encode()
 
 
 def _read(line: _Line) -> Judgment | str | None:

@@ -1,5 +1,6 @@
 """What will happen when an operator says yes, in sentences: told before it is asked. Pure."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -136,7 +137,7 @@ def _cancel(state: OperatorState, run_id: str) -> Consequence:
     elif run.state.terminal:
         refused = f"Run {run_id} has ended: {run.state.value}."
     told = "The run ends, and what it has learned is not used. One that is being deployed is not cancelled."
-    route, verb = f"/v1/runs/{run_id}:cancel", f"searchloop train --cancel {run_id}"
+    route, verb = f"/v1/runs/{run_id}:cancel", f"searchloop train --cancel {shlex.quote(run_id)}"
     return Consequence(f"Cancel run {run_id}", [told], route, verb, {}, refused)
 
 

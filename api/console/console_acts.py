@@ -3,14 +3,13 @@
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from api.bodies import BUSY, HttpFault, read_body, wrong_type
+from api.bodies import BUSY, HttpFault
 from api.console.consequences import consequence
 from api.console.console_frame import Console
 from api.console.console_releases import RELEASES
 from api.console.console_runs import RUNS
-from api.console.form_asking import FORM_TYPES, ask, fields_of_form
+from api.console.form_asking import ask, posted_form
 from api.refusals import refusal
-from schemas.bounds import REQUEST_BYTES
 
 
 def act_routes(router: APIRouter, console: Console) -> None:
@@ -46,10 +45,9 @@ def act_routes(router: APIRouter, console: Console) -> None:
         if place is None:
             return confirm(action, None, {}, BUSY)
         with place:
-            body = wrong_type(request, FORM_TYPES) or await read_body(request, place, most=REQUEST_BYTES)
-            if isinstance(body, HttpFault):
-                return refusal(body)
-            form = fields_of_form(body)
+            form = await posted_form(request, place)
+            if isinstance(form, HttpFault):
+                return refusal(form)
             target = form.get("target")
             about = consequence(action, console.state, target)
             if about is None:

@@ -5,15 +5,14 @@ import json
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.bodies import BUSY, HttpFault, read_body, wrong_type
+from api.bodies import BUSY, HttpFault
 from api.console.console_frame import SHOWN_ROWS, Console
-from api.console.form_asking import FORM_TYPES, fields_of_form
+from api.console.form_asking import posted_form
 from api.console.letter_pages import errors_of, event_of, pretty
 from api.console.page_table import PageTable
 from api.letter_routes import Replaying
 from api.refusals import refusal
 from api.wishes import wish_of
-from schemas.bounds import REQUEST_BYTES
 from schemas.operator_http import ReplayAnswer, ReplayWish
 
 LETTERS = "/console/data"
@@ -47,7 +46,7 @@ def console_letter_routes(router: APIRouter, console: Console, replaying: Replay
     async def console_letters(request: Request) -> Response:
         return listed(request)
 
-    @router.get("/console/data/{topic}/{offset:int}")
+    @router.get("/console/data/{topic}/{offset:number}")
     async def console_letter(topic: str, offset: int) -> Response:
         letter = letters.get(topic, offset)
         if letter is None:
@@ -69,11 +68,10 @@ def console_letter_routes(router: APIRouter, console: Console, replaying: Replay
         if place is None:
             return refusal(BUSY)
         with place:
-            body = wrong_type(request, FORM_TYPES) or await read_body(request, place, most=REQUEST_BYTES)
-            if isinstance(body, HttpFault):
-                return refusal(body)
-            fields = {name: value for name, value in fields_of_form(body).items() if value}
-            wish = wish_of(json.dumps(fields).encode(), ReplayWish)
+            form = await posted_form(request, place)
+            if isinstance(form, HttpFault):
+                return refusal(form)
+            wish = wish_of(json.dumps(form).encode(), ReplayWish)
             done = wish if isinstance(wish, HttpFault) else await replaying.replay(wish, place)
         fault = done if isinstance(done, HttpFault) else None
         return listed(request, None if isinstance(done, HttpFault) else done, fault)

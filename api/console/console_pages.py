@@ -1,6 +1,7 @@
 """A page of the console: a template with what it shows. No page loads anything from elsewhere."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -92,5 +93,6 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"json_text": partial(json.dumps, ensure_ascii=False)}
+# ``shell``: a word of a command line that is copied, whatever stands in it
+_TEMPLATES.filters |= {"json_text": partial(json.dumps, ensure_ascii=False), "shell": shlex.quote}
 _TEMPLATES.filters |= {"ago": ago, "lasting": lasting, "moment": moment_shown, "number": number_shown}

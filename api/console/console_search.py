@@ -7,9 +7,10 @@ from api.bodies import BUSY, HttpFault, read_body, wrong_type
 from api.console.console_frame import Console
 from api.console.page_table import PageTable
 from api.console.posted_files import MULTIPART, fields_with_files
-from api.console.search_page import ConsoleSearch, SearchTold
+from api.console.search_page import ConsoleSearch, SearchTold, command_line
 from api.console.side_by_side import DEPTH, as_rows
 from api.refusals import refusal
+from api.roles import caller_of
 from schemas.bounds import IMAGE_BYTES, REQUEST_BYTES
 
 SEARCH = "/console/search"
@@ -28,6 +29,8 @@ def console_search_routes(router: APIRouter, console: Console, search: ConsoleSe
             asked=asked,
             told=told,
             depth=DEPTH,
+            command=command_line(asked, pictured=request.method == "POST"),
+            command_beside=command_line(asked, pictured=request.method == "POST", ranking="previous"),
             pointer=console.state.releases.pointer,
         )
 
@@ -42,7 +45,9 @@ def console_search_routes(router: APIRouter, console: Console, search: ConsoleSe
         if place is None:
             return refusal(BUSY)
         with place:
-            body = wrong_type(request, {MULTIPART}) or await read_body(request, place, most=PICTURE_FORM)
+            body = wrong_type(request, {MULTIPART}) or await read_body(
+                request, place, most=caller_of(request).most(PICTURE_FORM)
+            )
             if isinstance(body, HttpFault):
                 return refusal(body)
             form = fields_with_files(request.headers["content-type"], body)

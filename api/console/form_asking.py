@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote
 
 from pydantic import ValidationError
+from starlette.requests import Request
 
-from api.bodies import HttpFault, Place
+from api.bodies import HttpFault, Place, read_body, wrong_type
 from api.console.consequences import Consequence
 from api.operating import Operating
+from api.roles import caller_of
 from api.wishes import cancel_of, command_of, trigger_of, unfit
+from schemas.bounds import REQUEST_BYTES
 from schemas.operator_http import (
     CancelWish,
     CommandTold,
@@ -22,6 +25,8 @@ from schemas.operator_http import (
 from schemas.releases import DeploymentAction
 
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded"})
+# More than the page of a judged query has.
+_MOST_FIELDS = 50
 # So long a page waits for the indexer before it shows that the answer is still to come.
 _WAIT_S = 10.0
 _MARKS: Mapping[str, DeploymentAction] = {name: name for name in ("pin", "unpin", "pause", "resume", "abort")}
@@ -34,9 +39,19 @@ class SeenAt:
     address: str
 
 
-def fields_of_form(body: bytes) -> dict[str, str]:
+async def posted_form(
+    request: Request, place: Place, *, most: int = REQUEST_BYTES
+) -> dict[str, str] | HttpFault:
     """Return the fields of a posted form; of a name that comes twice the last."""
-    return dict(parse_qsl(body.decode(errors="replace"), max_num_fields=50))
+    body = wrong_type(request, FORM_TYPES) or await read_body(
+        request, place, most=caller_of(request).most(most)
+    )
+    if isinstance(body, HttpFault):
+        return body
+    try:
+        return dict(parse_qsl(body.decode(errors="replace"), max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        return HttpFault(400, "invalid_request", f"a form has at most {_MOST_FIELDS} fields")
 
 
 async def ask(

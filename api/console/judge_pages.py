@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from api.bodies import BUSY, HttpFault, Place, read_body, wrong_type
+from api.bodies import BUSY, HttpFault, Place
 from api.console.console_pages import page
-from api.console.form_asking import FORM_TYPES, fields_of_form
+from api.console.form_asking import posted_form
 from api.console.judging_forms import (
     SHOWN_HITS,
     JudgedHit,
@@ -128,10 +128,9 @@ async def _posted(request: Request, desk: JudgeDesk, *, rated: bool) -> Response
     if place is None:
         return refusal(BUSY)
     with place:
-        body = wrong_type(request, FORM_TYPES) or await read_body(request, place, most=JUDGED_BYTES)
-        if isinstance(body, HttpFault):
-            return refusal(body)
-        form = fields_of_form(body)
+        form = await posted_form(request, place, most=JUDGED_BYTES)
+        if isinstance(form, HttpFault):
+            return refusal(form)
         return await desk.save(form, rated_wish(form) if rated else imported_wish(form), place)
 
 

@@ -29,8 +29,12 @@ def event_of(letter: Record) -> str | None:
 
 
 def pretty(letter: LetterTold) -> str:
-    """Return the record with its fields under each other where it is JSON, else as it is."""
+    """Return the record with its fields under each other where it is JSON, else as it is.
+
+    Half a surrogate pair, which no page can hold, stays the escape that it came as.
+    """
     try:
-        return json.dumps(json.loads(letter.value), indent=1, ensure_ascii=False)
+        text = json.dumps(json.loads(letter.value), indent=1, ensure_ascii=False)
     except (ValueError, RecursionError):
         return letter.value
+    return text.encode(errors="backslashreplace").decode()

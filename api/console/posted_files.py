@@ -7,6 +7,8 @@ MULTIPART = "multipart/form-data"
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})"?')
 _NAME = re.compile(rb'content-disposition:[^\r\n]*[; ]name="([^"\r\n]*)"', re.IGNORECASE)
 _MOST = 20
+# Of what stands before a part's content so much is read.
+_HEAD_BYTES = 1000
 
 
 def fields_with_files(content_type: str, body: bytes) -> Mapping[str, bytes]:
@@ -23,6 +25,6 @@ def fields_with_files(content_type: str, body: bytes) -> Mapping[str, bytes]:
     found: dict[str, bytes] = {}
     for part in (b"\r\n" + body).split(line, _MOST)[1:-1]:
         head, _, content = part.partition(b"\r\n\r\n")
-        if name := _NAME.search(head):
+        if name := _NAME.search(head[:_HEAD_BYTES]):
             found[name[1].decode(errors="replace")] = content
     return found

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import shlex
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,17 @@ class ConsoleSearch:
         started = time.perf_counter()
         said = await self._searching.answer(request)
         return SearchResponse.from_json(said.body), (time.perf_counter() - started) * 1000
+
+
+def command_line(asked: Mapping[str, str], *, pictured: bool, ranking: str = LIVE) -> str:
+    """Return how the same search is asked on a command line; the picture's file has no name here."""
+    words = ["searchloop", "search", "--explain"]
+    words += ["--ranking", ranking] if ranking != LIVE else []
+    words += ["--image", "FILE"] if pictured else []
+    for line in filter(str.strip, asked.get("where", "").splitlines()):
+        words += ["--where", line]
+    words += ["--sort", asked["sort"]] if asked.get("sort") else []
+    return shlex.join([*words, "--", asked.get("q", "")])
 
 
 def _request(fields: Mapping[str, object], ranking: RankingAsked) -> SearchRequest | HttpFault:

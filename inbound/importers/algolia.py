@@ -23,6 +23,8 @@ from schemas.bounds import SHOWN_IDS
 from schemas.events import Action
 from schemas.rejections import Rejection
 
+# Where a line holds the records that it is a batch of.
+BATCHES = ("events",), ("results",)
 _ACTIONS = {
     ("view", None): Action.IMPRESSION,
     ("click", None): Action.CLICK,
@@ -38,7 +40,7 @@ def convert(record: Body, *, position_base: int = 1) -> Records | Batch | Skippe
     over the event's. A conversion that is neither cart nor purchase says nothing we use, and an event about
     filters has no product. A request body is its events.
     """
-    sent = unwrapped(record, ("events",), ("results",))
+    sent = unwrapped(record, *BATCHES)
     if sent is not None and record.get("eventType") is None:
         return together(sent, lambda part: _convert(part, position_base))
     return _convert(record, position_base)

@@ -20,6 +20,11 @@ from schemas.bounds import ID_CHARS, SHOWN_IDS
 from schemas.events import Action
 from schemas.rejections import Rejection
 
+BATCHES = (
+    ("userEvents",),
+    ("userEventInlineSource", "userEvents"),
+    ("inputConfig", "userEventInlineSource", "userEvents"),
+)
 _ACTIONS = {
     "detail-page-view": Action.VIEW,
     "add-to-cart": Action.ADD_TO_CART,
@@ -34,12 +39,7 @@ def convert(record: Body) -> Records | Batch | Skipped | Rejection:
     A search for a category alone has no words and is skipped. The body of an import request is its
     ``userEvents``.
     """
-    sent = unwrapped(
-        record,
-        ("userEvents",),
-        ("userEventInlineSource", "userEvents"),
-        ("inputConfig", "userEventInlineSource", "userEvents"),
-    )
+    sent = unwrapped(record, *BATCHES)
     return together(sent, _convert) if sent is not None else _convert(record)
 
 

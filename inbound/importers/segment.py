@@ -21,6 +21,7 @@ from schemas.bounds import SHOWN_IDS
 from schemas.events import Action
 from schemas.rejections import Rejection
 
+BATCHES = (("batch",),)
 _ACTIONS = {
     "Product List Viewed": Action.IMPRESSION,
     "Product Clicked": Action.CLICK,
@@ -41,7 +42,7 @@ def convert(
     ``product_field`` names the catalogue's id in it (``sku``, say). A refund that lists no products gives
     everything back, but does not say what that was: skipped. A body of the batch API is its calls.
     """
-    batch = unwrapped(record, ("batch",))
+    batch = unwrapped(record, *BATCHES)
     if batch is not None:
         shared = {name: value for name, value in record.items() if name not in {"batch", "messageId"}}
         return together(batch, lambda call: _convert(shared | call, position_base, product_field))

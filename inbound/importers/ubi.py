@@ -24,6 +24,7 @@ from schemas.bounds import SHOWN_IDS
 from schemas.events import Action
 from schemas.rejections import Rejection
 
+BATCHES = (("hits", "hits"),)
 ACTIONS = {**{a.value: a for a in Action}, "click_through": Action.CLICK, "watch": Action.VIEW}
 # What a query record has and no event does.
 _OF_QUERIES = {
@@ -114,7 +115,7 @@ def _each(record: Body, convert: Callable[[Body], Part]) -> Records | Batch | Sk
         and next(iter(record)) in {"index", "create", "delete"}
     ):
         return Skipped(Why.UNUSED_ACTION, "an instruction to an index")
-    found = unwrapped(record, ("hits", "hits"))
+    found = unwrapped(record, *BATCHES)
     if found is not None:
         return together(found, lambda part: convert(section(part, "_source")))
     source = record.get("_source")

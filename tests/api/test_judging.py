@@ -127,6 +127,19 @@ def test_a_foreign_record_becomes_what_its_importer_says_or_nothing(form: str):
     assert JUDGE.foreign(form, 0, Posted(b"[1]")).result.reason == "not_object"
 
 
+def test_a_request_holds_a_thousand_records_also_in_batches():
+    """A body of one batch held a hundred thousand events, which kept all others waiting for many seconds."""
+    track = {"type": "track", "event": "Product Clicked", "anonymousId": "a", "messageId": "m",
+             "timestamp": "2026-03-10T11:00:00Z", "properties": {"product_id": "p1"}}  # fmt: skip
+    judge = RecordJudge(ApiSettings(), str, NOW)
+    batch = Posted(json.dumps({"batch": [track] * 500}).encode())
+    one = Posted(json.dumps(track).encode())
+    said = [judge.foreign("segment", n, posted) for n, posted in enumerate([batch, batch, one, batch])]
+    assert [(v.result.status, v.result.reason, len(v.records)) for v in said] == [
+        *[("accepted", None, 500)] * 2, *[("refused", "too_large", 0)] * 2,
+    ]  # fmt: skip
+
+
 def test_the_rules_are_those_of_the_settings():
     rules = ApiSettings(assume_utc=True, max_event_age=timedelta(days=400))
     judge = RecordJudge(rules, str, NOW)

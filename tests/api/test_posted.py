@@ -1,6 +1,7 @@
 """A body as records: what every form holds, and that the bytes of each stay as they came."""
 
 import json
+import time
 
 import pytest
 
@@ -20,6 +21,7 @@ STRUCTURED = (("content-type", b"application/cloudevents+json"),)
         ("application/json", b"[1, NaN]" , None),
         ("application/json", b'["a", null]', [Posted(b'"a"'), Posted(b"null")]),
         ("application/x-ndjson", ONE + b"\r\n\n" + TWO, [Posted(ONE), Posted(TWO)]),
+        ("application/x-ndjson", b"\n" * 5000 + ONE + b" \r\n\n\n" * 1000 + TWO, [Posted(ONE), Posted(TWO)]),
         ("application/jsonl", b"no json\n" + TWO, [Posted(b"no json"), Posted(TWO)]),
         ("application/cloudevents+json", ONE, [Posted(ONE, STRUCTURED)]),
         ("application/cloudevents-batch+json", b"[" + ONE + b"]", [Posted(ONE, STRUCTURED)]),
@@ -43,6 +45,14 @@ def test_a_cloud_event_in_binary_form_has_the_headers_that_kafka_gives_it() -> N
             ),
         )
     ]
+
+
+def test_of_too_many_records_no_more_are_made_than_are_taken() -> None:
+    """Those of five megabytes, two million numbers, kept all others waiting for eight seconds."""
+    began = time.perf_counter()
+    found = records_in(b"[" + b"1," * 1_000_000 + b"1]", "application/json", {})
+    assert isinstance(found, HttpFault)
+    assert time.perf_counter() - began < 2
 
 
 @pytest.mark.parametrize(

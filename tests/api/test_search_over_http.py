@@ -224,7 +224,7 @@ async def test_hostile_requests_are_refused_with_the_reason_and_the_next_one_is_
     ):  # fmt: skip
         assert (await api.call("GET", path)).code == code, path
     wrong = await api.call("DELETE", "/v1/search")
-    assert (wrong.code, wrong.headers["Allow"], wrong.json["error"]["code"]) == (405, "POST", "http_405")
+    assert (wrong.code, wrong.headers["Allow"], wrong.json["error"]["code"]) == (405, "GET, POST", "http_405")
     assert "Traceback" not in api.log()
     metrics = await api.page("metrics")
     assert 'searchloop_api_responses_total{code="415",route="search"}' in metrics

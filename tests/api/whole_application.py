@@ -46,11 +46,11 @@ from schemas.settings import ApiSettings
 def whole_application() -> FastAPI:
     answers = StateAnswers(StateFollower(OperatorState(ApiSettings())))
     nothing = cast("Taking", None)
-    operating = Operating(ApiSettings(), nothing, answers.follower, Capacity(1, 1))
+    operating = Operating(ApiSettings(), nothing, answers.follower, Capacity(1, 1000))
     recent, producers = recent_queries(ApiSettings()), recent_producers(ApiSettings())
     pictured = KnownPictures(ApiSettings())
     search = ConsoleSearch(cast("Searching", None), pictured)
-    replaying = Replaying(Letters(""), nothing, Capacity(1, 1))
+    replaying = Replaying(Letters(""), nothing, Capacity(1, 1000))
     return application(
         (
             search_routes(cast("Searching", None)),

@@ -68,6 +68,13 @@ def test_what_is_written_is_read_again():
     assert as_csv({}) == "query,product_id,relevance\n"
 
 
+def test_a_line_that_is_no_csv_is_a_problem_and_the_next_one_is_read():
+    lines = [b"query,product_id,relevance", b"mug,p1," + b"9" * 200_000, b"mug,p2,1"]
+    found, problems = read_judgments(lines)
+    assert found == {"mug": {"p2": 1.0}}
+    assert [(p.line, p.reason.startswith("not CSV: ")) for p in problems] == [(2, True)]
+
+
 def test_csv_is_known_by_its_head_and_takes_its_columns_in_any_order():
     head = "\ufeffQuery, relevance,by,product_id"
     found, problems = read_judgments([head.encode(), b"", b"red mug,2,ann,p1", b"mug,4e9,ann,p2", b"mug"])

@@ -1,23 +1,31 @@
 """What the pages of the console are made of: figures, the order of checks, what an action will do."""
 
 import csv
+import html
 import json
+import re
+import shlex
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from api.console import console_pages
 from api.console.consequences import consequence
 from api.console.console_pages import page
 from api.console.figures import Measured, chart, shares, whisker
 from api.console.gauges import TopicGauges
+from api.console.letter_pages import errors_of, pretty
 from api.console.overview import alarms, freshest, serving_since, stages
 from api.console.page_table import as_csv
 from api.console.posted_files import fields_with_files
 from api.console.run_pace import pace
 from api.console.run_pages import by_segment, gate_rows, measured, moved, over_generations, segments_of
+from api.console.search_page import command_line
 from api.console.side_by_side import side_by_side
 from api.operator_state import OperatorState
-from schemas.operator_http import EvaluationTold
+from schemas.operator_http import EvaluationTold, LetterTold
 from schemas.releases import LivePointer, Release, ReleaseState, SearcherReport, release_key
 from schemas.search import ScoredHit, SearchResponse, Status, Timings
 from schemas.settings import ApiSettings
@@ -317,6 +325,57 @@ def test_what_stands_elsewhere_and_what_moved_is_told_beside_what_serves():
 )
 def test_a_file_comes_as_it_was_sent(kind: str, body: bytes, found: dict[str, bytes]):
     assert fields_with_files(kind, body) == found
+
+
+def test_a_form_that_names_nothing_costs_no_more_than_its_bytes():
+    """One of ten megabytes, which a pattern looked for from each of its words to its end, took hours."""
+    began = time.perf_counter()
+    body = b"--b\r\n" + b"content-disposition:" * 40_000 + b"\r\n--b--"
+    assert fields_with_files("multipart/form-data; boundary=b", body) == {}
+    assert time.perf_counter() - began < 5
+
+
+def test_half_a_surrogate_pair_is_shown_as_it_came():
+    """A letter that was refused for one, and any page of it, could not be shown."""
+    value = '{"user_query": "\\ud800"}'
+    letter = LetterTold(
+        topic="searches", offset=1, reason="undecodable_text", errors="[]", key="", value=value, cut=False,
+        replays=0,
+    )  # fmt: skip
+    shown = page(
+        "letter.html", section="/console/data", as_of=None, letter=letter, errors=errors_of(letter),
+        pretty=pretty(letter), event=None,
+    )  # fmt: skip
+    assert b"\\ud800" in bytes(shown.body)
+
+
+def test_what_is_copied_into_a_shell_is_one_word_of_it_whatever_it_holds():
+    """A page's address is anybody's: its query was a part of the command line that the page tells to run."""
+    hostile = "$(touch /tmp/x) `id` ' \" -q"
+    asked = {"q": hostile, "where": f"brand == {hostile}\n\n", "sort": "newest"}
+    assert shlex.split(command_line(asked, pictured=True, ranking="previous")) == [
+        "searchloop", "search", "--explain", "--ranking", "previous", "--image", "FILE",
+        "--where", f"brand == {hostile}", "--sort", "newest", "--", hostile,
+    ]  # fmt: skip
+    about = consequence("cancel", OperatorState(SETTINGS), hostile)
+    assert about is not None
+    assert shlex.split(about.verb) == ["searchloop", "train", "--cancel", hostile]
+    shown = page(
+        "pairs.html", section="/console/queries", as_of=None, fault=None, query=hostile, rows=[], more=0,
+        bars=None, pictures={},
+    )  # fmt: skip
+    copied = re.search(r"data-copy><code>(searchloop pairs.*?)</code>", bytes(shown.body).decode(), re.DOTALL)
+    assert copied is not None
+    assert shlex.split(html.unescape(copied[1])) == ["searchloop", "pairs", hostile, "--days"]
+
+
+def test_no_template_quotes_a_word_for_the_shell_as_json():
+    """Between the double quotes of JSON a shell still carries out what stands in ``$()``."""
+    templates = list(Path(console_pages.__file__).with_name("templates").glob("*.html"))
+    assert templates
+    for template in templates:
+        copied = template.read_text().partition("{% block copies %}")[2]
+        assert not re.search(r"json_text(?!\|shell)", copied), template.name
 
 
 def test_a_table_as_a_file_holds_no_formula_and_every_cell():
