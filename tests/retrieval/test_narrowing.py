@@ -1,9 +1,11 @@
 """Conditions on attributes, with columns in the index and without: found is who an exact search finds."""
 
+import itertools
 import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -68,7 +70,7 @@ def catalogue_of(traits: Mapping[str, Traits]) -> CatalogTraits:
     words = WordIndex("english")
     words.change(
         WordDocument(r.product_id, r.title, r.brand, r.category, r.availability, r.price, r.version, (), own)
-        for r, own in zip(ROWS, traits.values(), strict=True)
+        for r, own in zip(ROWS[: len(traits)], traits.values(), strict=True)
     )
     return CatalogTraits(words)
 
@@ -260,6 +262,32 @@ def test_a_collection_has_the_columns_it_was_made_with_and_is_written_by_whoever
         one: "STL_SORT" if one != TAGS else None for one in kinds
     }
     columned.build_index(name)
+
+
+def test_a_searcher_follows_a_collection_that_was_built_again_with_other_columns(milvus_server: str) -> None:
+    """As an indexer does it whose Milvus lost everything, after the setting was changed."""
+    name, asked = collection_name(f"t{uuid.uuid4().hex[:8]}", 1), CASES["a quarter"]
+    rows = [replace(row, traits=TRAITS[row.product_id]) for row in ROWS[:20]]
+    traits, query = catalogue_of(dict(itertools.islice(TRAITS.items(), 20))), unit(1, seed=5)
+    with (
+        VectorStore(MilvusConnection(milvus=milvus_server)) as searcher,
+        VectorStore(MilvusConnection(milvus=milvus_server, milvus_attributes="colour")) as before,
+        VectorStore(MilvusConnection(milvus=milvus_server)) as after,
+    ):
+        answers = []
+        for indexer in (before, after):
+            fill(indexer, name, rows)
+            with suppress(StoreError):  # once, where it thinks that the column is there
+                narrowing.nearest(searcher, name, traits, query, 20, asked, timeout_s=60.0)
+            (found,) = narrowing.nearest(searcher, name, traits, query, 20, asked, timeout_s=60.0)
+            answers.append({h.product_id for h in found})
+            assert bool(searcher.held(name)) == (indexer is before)
+            indexer.drop(name)
+        assert (
+            answers[0]
+            == answers[1]
+            == {r.product_id for r in rows if r.traits.attributes.get("colour") == COLOURS[3]}
+        )
 
 
 def test_lite_refuses_columns_of_attributes_in_one_sentence(milvus: str) -> None:
