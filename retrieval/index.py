@@ -312,13 +312,15 @@ class VectorStore:
     ) -> Callable[..., Any]:
         layout = self._layout(name)
         check_vectors(vectors, layout.dim)
-        conditions = expression(filters, layout.held), "" if only is None else among(only)
-        params = {key: max(value, k) if key == "ef" else value for key, value in self._profile.search.items()}
+        parts = expression(filters, layout.held), "" if only is None else among(only)
+        condition = " and ".join(filter(None, parts))
+        given = self._profile.narrowed if condition else self._profile.search
+        params = {key: max(value, k) if key == "ef" else value for key, value in given.items()}
         return partial(
             self._client.search,
             name,
             list(vectors),
-            filter=" and ".join(filter(None, conditions)),
+            filter=condition,
             limit=k,
             output_fields=_FIELDS,
             anns_field=VECTOR,

@@ -14,7 +14,7 @@ Backend = Literal["lite", "server"]
 
 @dataclass(frozen=True)
 class Profile:
-    """How a backend builds and searches.
+    """How a backend builds and searches; ``narrowed``: under conditions, where a graph finds less of them.
 
     Lite reads build parameters only from a nested key, else it drops them.
     """
@@ -22,11 +22,13 @@ class Profile:
     index: str
     build: dict[str, Any]
     search: dict[str, Any]
+    narrowed: dict[str, Any]
 
 
 PROFILES: dict[Backend, Profile] = {
-    "lite": Profile("IVF_FLAT", {"params": {"nlist": 128}}, {"nprobe": 128}),  # every list is probed: exact
-    "server": Profile("HNSW", {"M": 32, "efConstruction": 256}, {"ef": 256}),
+    # Every list is probed: exact
+    "lite": Profile("IVF_FLAT", {"params": {"nlist": 128}}, {"nprobe": 128}, {"nprobe": 128}),
+    "server": Profile("HNSW", {"M": 32, "efConstruction": 256}, {"ef": 256}, {"ef": 1024}),
 }
 
 
@@ -36,7 +38,7 @@ def profile_of(backend: Backend, connection: MilvusConnection) -> Profile:
         return PROFILES[backend]
     build = json.loads(connection.milvus_index_params or "{}")
     search = json.loads(connection.milvus_search_params or "{}")
-    return Profile(connection.milvus_index, {"params": build} if backend == "lite" else build, search)
+    return Profile(connection.milvus_index, {"params": build} if backend == "lite" else build, search, search)
 
 
 def backend_of(version: str) -> Backend:

@@ -172,7 +172,7 @@ class MilvusConnection(BaseModel):
         "",
         pattern=r"^[A-Z0-9_]{0,40}$",
         description="Type of the vector index of new generations, as DISKANN. Empty: HNSW on a server (M "
-        "32, efConstruction 256, ef 256), IVF_FLAT on Lite.",
+        "32, efConstruction 256, ef 256, under conditions 1024), IVF_FLAT on Lite.",
     )
     milvus_index_params: str = Field(
         "", description='With `milvus_index`: what it is built with, in JSON: `{"M": 32}`.'

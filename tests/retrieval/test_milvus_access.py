@@ -141,7 +141,8 @@ def test_the_index_is_that_of_the_settings_or_of_the_backend() -> None:
     own = MilvusConnection(
         milvus_index="HNSW", milvus_index_params='{"M": 8}', milvus_search_params='{"ef": 99}'
     )
-    assert (profile_of("server", own).build, profile_of("server", own).search) == ({"M": 8}, {"ef": 99})
+    found = profile_of("server", own)
+    assert (found.build, found.search, found.narrowed) == ({"M": 8}, {"ef": 99}, {"ef": 99})
     assert profile_of("lite", own).build == {"params": {"M": 8}}
 
 
