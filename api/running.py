@@ -7,7 +7,9 @@ import structlog
 
 from api.application import application
 from api.bodies import Capacity
+from api.catalogue_judging import CatalogueJudging
 from api.console.arrival_rates import ArrivalRates
+from api.console.catalogue_pages import catalogue_pages
 from api.console.console_frame import Console
 from api.console.console_routes import console_routes
 from api.console.fate_pages import fate_pages
@@ -110,7 +112,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
             gauges, arrivals = TopicGauges(settings), ArrivalRates(settings)
             replaying = Replaying(letters, taking, Capacity(_CHANGES, API_HELD_BYTES))
             recent, producers = recent_queries(settings), recent_producers(settings)
-            pictured = KnownPictures(settings)
+            pictured, catalogue = KnownPictures(settings), CatalogueJudging()
             search = ConsoleSearch(searching, pictured)
             routers = (
                 search_routes(searching),
@@ -127,6 +129,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 query_pages(recent, follower),
                 pair_pages(query_pairs(settings), pictured, follower, Capacity(_PARTITIONS, 0)),
                 producer_pages(producers, follower, settings.topic_prefix),
+                catalogue_pages(catalogue, follower),
                 fate_pages(EventFates(settings), pair_credits(settings), follower, Capacity(_PARTITIONS, 0)),
             )
             door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all, spans=spans)
@@ -140,6 +143,7 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 asyncio.create_task(gauges.run()),
                 asyncio.create_task(arrivals.run()),
                 asyncio.create_task(pictured.run()),
+                asyncio.create_task(catalogue.run()),
                 asyncio.create_task(follow_letters(settings, letters)),
                 asyncio.create_task(follower.follow(state_reader, health)),
                 asyncio.create_task(_follow_keys(key_reader, keys, health)),

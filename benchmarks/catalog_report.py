@@ -26,8 +26,8 @@ from benchmarks.harness.report import data_folder, finish, read_jsonl, say
 from broker.producing import open_producer
 from broker.records import Outgoing
 from broker.topics import ensure_topics
-from commands.completeness.findings import CatalogueReport
-from commands.completeness.local_pictures import LocalPictures
+from completeness.findings import CatalogueReport
+from completeness.local_pictures import LocalPictures
 from embedded.kafka import EmbeddedKafka
 from media.preparation import picture_key
 from schemas.products import CatalogProduct

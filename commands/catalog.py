@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from commands.completeness.catalogue_row import CatalogueRow, Deleted, Unread
-from commands.completeness.catalogue_tally import CatalogueTally
-from commands.completeness.completeness_page import render
-from commands.completeness.file_rows import rows_of_lines
-from commands.completeness.findings import CatalogueReport, Finding
-from commands.completeness.local_pictures import LocalPictures
-from commands.completeness.model_window import ModelWindow
-from commands.completeness.row_spool import RowSpool
-from commands.completeness.summing_up import summed_up
-from commands.completeness.topic_rows import rows_of_topic
 from commands.support.hints import not_lines
 from commands.support.lines import ensure_readable, numbered_lines
 from commands.support.meter import metered
 from commands.support.session import MISUSED, find_settings, out, show_json, stop, table
+from completeness.catalogue_row import CatalogueRow, Deleted, Unread
+from completeness.catalogue_tally import CatalogueTally
+from completeness.completeness_page import render
+from completeness.file_rows import rows_of_lines
+from completeness.findings import CatalogueReport, Finding
+from completeness.local_pictures import LocalPictures
+from completeness.model_window import ModelWindow
+from completeness.row_spool import RowSpool
+from completeness.summing_up import summed_up
+from completeness.topic_rows import rows_of_topic
 from media.pictures import StorageError, stored_pictures
 from retrieval.model_folder import ModelError, resolve_model
 from schemas.printable import printable_json

@@ -17,10 +17,11 @@ from pydantic import AliasChoices
 from broker.producing import open_producer
 from broker.records import Outgoing, Record
 from broker.topics import ensure_topics
-from commands.support.hints import after_refusals, meant_by, not_lines
+from commands.support.hints import after_refusals, not_lines
 from commands.support.lines import ensure_readable, numbered_lines
 from commands.support.meter import metered
 from commands.support.session import err, find_settings, out, show_json, stop
+from inbound.field_names import meant_by
 from inbound.raw_records import fields_of, key_of
 from inbound.validators import VALIDATORS
 from schemas.base import Message, parse_timestamp

@@ -27,6 +27,7 @@ ALL = frozenset(
         "artefacts",
         "media",
         "retrieval",
+        "completeness",
         "credit",
         "inbound",
         "operations",
@@ -46,6 +47,7 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "artefacts": frozenset({"schemas"}),
     "media": frozenset({"schemas", "artefacts"}),
     "retrieval": frozenset({"schemas", "artefacts", "media"}),
+    "completeness": frozenset({"schemas", "broker", "artefacts", "media", "retrieval", "inbound"}),
     "credit": frozenset({"schemas"}),
     "inbound": frozenset({"schemas", "broker"}),
     "operations": frozenset({"schemas", "broker", "retrieval", "credit", "inbound"}),
@@ -53,7 +55,9 @@ MAY_SEE: Mapping[str, frozenset[str]] = {
     "trainer": frozenset({"schemas", "broker", "process", "artefacts", "media", "retrieval"}),
     "indexer": frozenset({"schemas", "broker", "process", "artefacts", "media", "retrieval"}),
     "searcher": frozenset({"schemas", "broker", "process", "media", "retrieval"}),
-    "api": frozenset({"schemas", "broker", "process", "artefacts", "media", "inbound", "operations"}),
+    "api": frozenset(
+        {"schemas", "broker", "process", "artefacts", "media", "inbound", "operations", "completeness"}
+    ),
     "embedded": frozenset({"schemas"}),
     "simulator": frozenset({"schemas"}),
     "commands": ALL - {"cli", "benchmarks"},
@@ -72,7 +76,6 @@ ROOMS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "service": frozenset({"run", "data"}),
     },
     "commands": {
-        "completeness": frozenset({"support"}),
         "options": frozenset(),
         "support": frozenset(),
         "instruments": frozenset({"support"}),
@@ -139,6 +142,7 @@ LATE = frozenset(
     {
         "cli.py",
         "artefacts/located.py",
+        "completeness/model_window.py",
         "media/pictures.py",
         "process/collector.py",
         "retrieval/encoder.py",
@@ -276,7 +280,9 @@ def cycles(root: Path) -> list[str]:
 def heavy_starts(root: Path) -> list[str]:
     files, edges = tree(root), graph(root)
     found = []
-    light = re.compile(r"inbound/|operations/|stream/|api/|trainer/__main__\.py|commands/\w+\.py")
+    light = re.compile(
+        r"completeness/|credit/|inbound/|operations/|stream/|api/|trainer/__main__\.py|commands/\w+\.py"
+    )
     for start in (p for p in files if light.match(p) and p not in LOADING):
         for path in {start, *reachable(start, edges)}:
             found += [

@@ -3,7 +3,7 @@
 What cannot be read is skipped: one bad record must not hide the others from an operator.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -69,23 +69,6 @@ async def read_catalog(settings: Settings) -> list[CatalogProduct]:
     state = await read_compacted(settings, settings.topic("catalog"))
     products = own(CatalogProduct.from_json, lambda p: p.product_id.encode(), state)
     return sorted(products, key=lambda p: p.product_id)
-
-
-async def each_product(settings: Settings) -> AsyncIterator[CatalogProduct]:
-    """Yield every product of the clean catalogue, in no order; one partition's records are held at a time."""
-    topic = settings.topic("catalog")
-    async with open_reader(settings, [topic]) as reader:
-        ends = await reader.end_offsets()
-    for place, end in sorted(ends.items()):
-        state = Compacted()
-        async with open_reader(settings, [topic], only=[place]) as reader:
-            async for record in reader.until({place: end}):
-                state.apply(record)
-        while state.records:
-            key, record = state.records.popitem()
-            product = readable(CatalogProduct.from_json, record.value)
-            if product is not None and product.product_id.encode() == key:
-                yield product
 
 
 def readable(parse: Callable[[bytes], T], raw: bytes | None) -> T | None:

@@ -8,7 +8,9 @@ from fastapi import FastAPI
 
 from api.application import application
 from api.bodies import Capacity
+from api.catalogue_judging import CatalogueJudging
 from api.console.arrival_rates import ArrivalRates
+from api.console.catalogue_pages import catalogue_pages
 from api.console.console_frame import Console
 from api.console.console_routes import console_routes
 from api.console.fate_pages import fate_pages
@@ -66,6 +68,7 @@ def whole_application() -> FastAPI:
             query_pages(recent, answers.follower),
             pair_pages(query_pairs(ApiSettings()), pictured, answers.follower, Capacity(1, 0)),
             producer_pages(producers, answers.follower, ""),
+            catalogue_pages(CatalogueJudging(), answers.follower),
             fate_pages(
                 EventFates(ApiSettings()),
                 pair_credits(ApiSettings()),

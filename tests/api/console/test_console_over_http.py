@@ -39,6 +39,7 @@ PAGES = (
     "/console/releases", "/console/act/rollback", "/console/act/promote?target=1", "/console/act/train",
     f"/console/act/cancel?target={RUN}", "/console/act/abort", "/console/data", "/console/queries",
     "/console/queries/pairs", "/console/data/event", "/console/queries/pairs/events",
+    "/console/data/catalogue",
     "/console/producers", "/console/judge", "/console/judge?set=house",
 )  # fmt: skip
 TABLED = "/console", "/console/runs", f"/console/runs/{ENDED}", "/console/releases", "/console/producers"

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from commands.send import CONTRACTS
-from commands.support.hints import _MEANT, after_refusals, meant_by, not_lines
+from commands.support.hints import after_refusals, not_lines
+from inbound.field_names import _MEANT, meant_by
 
 
 @pytest.mark.parametrize(

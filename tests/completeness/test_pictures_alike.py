@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageDraw
 
-from commands.completeness.pictures_alike import alike_pictures, differences, print_of
+from completeness.pictures_alike import alike_pictures, differences, print_of
 from media.images import prepare
 from tests.media.hostile_pictures import encoded, photo
 

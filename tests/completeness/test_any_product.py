@@ -7,14 +7,14 @@ from pathlib import Path
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from commands.completeness.catalogue_row import CatalogueRow
-from commands.completeness.catalogue_tally import CatalogueTally
-from commands.completeness.completeness_page import render
-from commands.completeness.file_rows import rows_of_lines
-from commands.completeness.findings import CatalogueReport
-from commands.completeness.local_pictures import LocalPictures
-from commands.completeness.row_spool import RowSpool
-from commands.completeness.summing_up import summed_up
+from completeness.catalogue_row import CatalogueRow
+from completeness.catalogue_tally import CatalogueTally
+from completeness.completeness_page import render
+from completeness.file_rows import rows_of_lines
+from completeness.findings import CatalogueReport
+from completeness.local_pictures import LocalPictures
+from completeness.row_spool import RowSpool
+from completeness.summing_up import summed_up
 from schemas.products import Product
 from schemas.settings import IntakeRules
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from commands.completeness.catalogue_row import CatalogueRow
-from commands.completeness.model_window import ModelWindow
-from commands.completeness.pictures_alike import Print, print_of
-from commands.completeness.product_faults import FIELDS, ProductFault, faults_of
-from commands.completeness.row_spool import RowSpool, SpooledRow
-from commands.completeness.titles_alike import TitleSketcher, TitleSketches, same_form
+from completeness.catalogue_row import CatalogueRow
+from completeness.model_window import ModelWindow
+from completeness.pictures_alike import Print, print_of
+from completeness.product_faults import FIELDS, ProductFault, faults_of
+from completeness.row_spool import RowSpool, SpooledRow
+from completeness.titles_alike import TitleSketcher, TitleSketches, same_form
 from retrieval.document import document_text
 from retrieval.traits import number
 from schemas.products import Attribute, CatalogProduct

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from broker.records import Record
-from commands.completeness.catalogue_row import CatalogueRow, Deleted, FieldRefusal, Unread
+from completeness.catalogue_row import CatalogueRow, Deleted, FieldRefusal, Unread
 from inbound.raw_records import fields_of, key_in
 from inbound.validation import Tombstone
 from inbound.validators import VALIDATORS

@@ -3,11 +3,11 @@
 from base64 import b64encode
 from collections.abc import Sequence
 
-from commands.completeness.advice import said_of
-from commands.completeness.catalogue_tally import CatalogueTally
-from commands.completeness.findings import ExampleProduct, Finding, FindingExample, rounded_share
-from commands.completeness.raw_finding import RawFinding
-from commands.support.hints import meant_by
+from completeness.advice import said_of
+from completeness.catalogue_tally import CatalogueTally
+from completeness.findings import ExampleProduct, Finding, FindingExample, rounded_share
+from completeness.raw_finding import RawFinding
+from inbound.field_names import meant_by
 from media.images import thumbnail
 from schemas.printable import printable
 from schemas.products import Product

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from commands.completeness.price_ranges import LEAST, odd_prices
+from completeness.price_ranges import LEAST, odd_prices
 
 
 def odd(prices: list[float], groups: list[int] | None = None) -> list[int]:

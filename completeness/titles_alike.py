@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from commands.completeness.joined_groups import JoinedGroups
+from completeness.joined_groups import JoinedGroups
 from schemas.text import normalise_query
 
 BANDS, ROWS = 8, 5

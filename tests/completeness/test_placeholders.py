@@ -2,7 +2,7 @@
 
 import pytest
 
-from commands.completeness.placeholders import is_made_up_price, names_no_picture, says_nothing
+from completeness.placeholders import is_made_up_price, names_no_picture, says_nothing
 
 
 @pytest.mark.parametrize(

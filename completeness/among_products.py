@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from commands.completeness.catalogue_tally import EXAMPLES, CatalogueTally
-from commands.completeness.pictures_alike import alike_pictures
-from commands.completeness.price_ranges import odd_prices
-from commands.completeness.raw_finding import RawFinding
-from commands.completeness.titles_alike import TitleSketches, alike_titles, same_form
+from completeness.catalogue_tally import EXAMPLES, CatalogueTally
+from completeness.pictures_alike import alike_pictures
+from completeness.price_ranges import odd_prices
+from completeness.raw_finding import RawFinding
+from completeness.titles_alike import TitleSketches, alike_titles, same_form
 
 REPEATED = 5  # products that share a description: fewer may well be one series
 _SHOWN_OF_A_GROUP = 4

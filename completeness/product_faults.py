@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from commands.completeness.catalogue_row import CatalogueRow
-from commands.completeness.placeholders import is_made_up_price, names_no_picture, says_nothing
+from completeness.catalogue_row import CatalogueRow
+from completeness.placeholders import is_made_up_price, names_no_picture, says_nothing
 from retrieval.document import DESCRIPTION_CHARS_READ, MAX_VALUE_CHARS
 from schemas.products import CatalogProduct
 

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from commands.completeness.titles_alike import (
+from completeness.titles_alike import (
     ALIKE,
     TitleSketcher,
     TitleSketches,
@@ -138,7 +138,7 @@ def test_empty_short_and_long_titles_are_no_trouble(titles: list[str]) -> None:
 
 
 def test_an_endless_series_takes_bounded_work(monkeypatch) -> None:
-    monkeypatch.setattr("commands.completeness.titles_alike._MOST_PAIRS", 1000)
+    monkeypatch.setattr("completeness.titles_alike._MOST_PAIRS", 1000)
     titles = [f"Collector's plate with a painted rose, number {n:06}" for n in range(3000)]
     sketcher, forms, sketched = compared(titles)
     done = []

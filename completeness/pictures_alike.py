@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from commands.completeness.joined_groups import JoinedGroups
+from completeness.joined_groups import JoinedGroups
 from media.images import pixels
 
 SIDE = 144

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from retrieval.plain_folder import read_plain_folder
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 class ModelWindow:
     """Counts tokens. ``length``: of a text in tokens, at most, with those that begin and end it."""
 
-    def __init__(self, tokenizer: Tokenizer, length: int) -> None:
+    def __init__(self, tokenizer: "Tokenizer", length: int) -> None:
         self._tokenizer, self.length = tokenizer, length
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -20,8 +22,11 @@ class ModelWindow:
     def read(cls, folder: Path) -> "ModelWindow | None":
         """Return that of a plain BERT; None for any other kind, whose limit only its library knows.
 
-        Raises ``OSError`` and ``ValueError`` for a folder that cannot be read.
+        Raises ``ImportError`` where no tokenizers are installed, as for the API alone, ``OSError`` and
+        ``ValueError`` for a folder that cannot be read.
         """
+        from tokenizers import Tokenizer  # noqa: PLC0415 (the API's extra has none)
+
         plain = read_plain_folder(folder)
         return None if plain is None else cls(Tokenizer.from_file(str(plain.tokenizer)), plain.length)
 

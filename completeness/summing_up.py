@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from commands.completeness.among_products import compared
-from commands.completeness.catalogue_tally import AttributeCounts, CatalogueTally
-from commands.completeness.finding_examples import shortened, with_examples
-from commands.completeness.findings import (
+from completeness.among_products import compared
+from completeness.catalogue_tally import AttributeCounts, CatalogueTally
+from completeness.finding_examples import shortened, with_examples
+from completeness.findings import (
     AttributeCompleteness,
     CatalogueReport,
     FieldCompleteness,
     rounded_share,
 )
-from commands.completeness.product_faults import FIELDS
-from commands.completeness.raw_finding import RawFinding
+from completeness.product_faults import FIELDS
+from completeness.raw_finding import RawFinding
 
 _ATTRIBUTES = 40
 _ATTRIBUTE_FINDINGS = 10

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from commands.completeness.findings import CatalogueReport, FieldCompleteness
+from completeness.findings import CatalogueReport, FieldCompleteness
 
-_PARTS = (
+PARTS = (
     ("complete", "complete"),
     ("other", "with another finding"),
     ("placeholder", "placeholder"),
@@ -22,17 +22,18 @@ _PARTS = (
 
 def render(report: CatalogueReport) -> str:
     """Return the page."""
-    return _PAGE.render(report=report, parts=_PARTS, bars={f.field: _bar(f) for f in report.fields})
+    return _PAGE.render(report=report, parts=PARTS, bars={f.field: _bar(f) for f in report.fields})
 
 
 def _bar(field: FieldCompleteness) -> list[tuple[str, str, int, float]]:
     """Return the parts of a field's bar that are there: name, words, products, and percent of the width."""
-    counts = [(name, words, int(getattr(field, name))) for name, words in _PARTS]
+    counts = [(name, words, int(getattr(field, name))) for name, words in PARTS]
     total = max(1, sum(count for _, _, count in counts))
     return [(name, words, count, round(100 * count / total, 3)) for name, words, count in counts if count]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Return a share as a person reads it."""
     return f"{share:.2%}" if 0 < share < 0.1 else f"{share:.1%}"
 
 
@@ -45,7 +46,7 @@ def _page() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["percent"] = _percent
+    environment.filters["percent"] = percent
     environment.filters["grouped"] = lambda number: f"{number:,}"
     return environment.get_template("completeness_page.html")
 
