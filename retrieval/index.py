@@ -41,6 +41,7 @@ from retrieval.trait_columns import (
 from schemas.connections import MilvusConnection
 from schemas.hidden import redacted
 from schemas.search import Filter
+from schemas.settings import SettingsError
 
 __all__ = ["IndexHit", "Row", "StoreError", "VectorStore", "collection_name", "collection_prefix"]
 
@@ -73,8 +74,8 @@ class VectorStore:
     def __init__(self, connection: MilvusConnection, *, deadline_s: float = 60.0) -> None:
         """Connect, and wait up to the deadline for a server that is still starting.
 
-        Raises ``StoreError``, at once when the server does not take us for who we say, and for attributes
-        that Lite shall hold.
+        Raises ``StoreError``, at once when the server does not take us for who we say; ``SettingsError`` for
+        attributes that Lite shall hold.
         """
         # It logs a traceback for every error that it also raises
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
@@ -91,7 +92,7 @@ class VectorStore:
         self._layouts: dict[str, Layout] = {}
         if self._attributes and self.backend == "lite":
             self.close()
-            raise StoreError(
+            raise SettingsError(
                 "SEARCHLOOP_MILVUS_ATTRIBUTES is for a Milvus server: Lite has no index for such columns, "
                 "and takes a second for a condition on one"
             )

@@ -23,6 +23,7 @@ from retrieval.word_schema import WordDocument
 from retrieval.words import WordIndex
 from schemas.connections import MilvusConnection
 from schemas.search import Filter
+from schemas.settings import SettingsError
 from tests.retrieval.small_index import catalogue, fill, unit
 
 pytestmark = pytest.mark.broker
@@ -291,5 +292,5 @@ def test_a_searcher_follows_a_collection_that_was_built_again_with_other_columns
 
 
 def test_lite_refuses_columns_of_attributes_in_one_sentence(milvus: str) -> None:
-    with pytest.raises(StoreError, match="SEARCHLOOP_MILVUS_ATTRIBUTES is for a Milvus server"):
+    with pytest.raises(SettingsError, match="SEARCHLOOP_MILVUS_ATTRIBUTES is for a Milvus server"):
         VectorStore(MilvusConnection(milvus=milvus, milvus_attributes="colour"))
