@@ -4,6 +4,7 @@ They are found by the address that a product names, whole or by its last part, a
 folder.
 """
 
+import os
 import tarfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,7 @@ from media.preparation import PICTURE_BYTES
 from schemas.rejections import Rejection
 
 _LONGEST = 1000  # characters of a path
+_LONGEST_PART = 255  # bytes of one name in it
 
 
 class LocalPictures:
@@ -28,8 +30,7 @@ class LocalPictures:
 
     def __call__(self, address: str) -> bytes | Rejection | None:
         """Return it. Raises ``OSError`` for a file that is there and cannot be read."""
-        path = unquote(urlsplit(address).path) if "://" in address else address
-        data = self._data(path.lstrip("/"))
+        data = self._data(_path_of(address).lstrip("/"))
         return None if data is None else prepare(data)
 
     def _data(self, path: str) -> bytes | None:
@@ -38,16 +39,28 @@ class LocalPictures:
             file = self._archive.extractfile(member) if member else None
             return file.read(PICTURE_BYTES + 1) if file else None
         assert self._folder is not None
-        for name in (path, _last(path)):
-            found = (
-                (self._folder / name).resolve()
-                if name and "\0" not in name and len(name) < _LONGEST
-                else None
-            )
-            if found is not None and found.is_relative_to(self._folder) and found.is_file():
+        for name in filter(_names_a_file, (path, _last(path))):
+            found = (self._folder / name).resolve()
+            if found.is_relative_to(self._folder) and found.is_file():
                 with found.open("rb") as opened:
                     return opened.read(PICTURE_BYTES + 1)
         return None
+
+
+def _path_of(address: str) -> str:
+    try:
+        return unquote(urlsplit(address).path) if "://" in address else address
+    except ValueError:  # no address, so no file
+        return ""
+
+
+def _names_a_file(path: str) -> bool:
+    """Say whether a file system takes the path: it raises for any other."""
+    try:
+        parts = [os.fsencode(part) for part in path.split("/")]
+    except UnicodeEncodeError:
+        return False
+    return bool(path) and "\0" not in path and len(path) < _LONGEST and max(map(len, parts)) <= _LONGEST_PART
 
 
 def _last(path: str) -> str:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import tarfile
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -331,6 +333,28 @@ def test_pictures_beside_a_file_are_looked_at(tmp_path: Path) -> None:
     few = judged(products(tmp_path, *rows), "--pictures", str(tmp_path / "pictures"), "--most-pictures", "2")
     assert few["report"]["pictures_looked_at"] == 2
     assert any("the first 2 were looked at" in note for note in few["report"]["notes"])
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_an_address_that_names_no_file_is_a_picture_that_is_not_there(tmp_path: Path, archive: bool) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(encoded(photo(), "JPEG"))
+    os.mkfifo(folder / "pipe.jpg")
+    with tarfile.open(tmp_path / "pictures.tar", "w") as packed:
+        packed.add(folder, ".")
+    addresses = [
+        "http://[", "http://[::1", "https://cdn.example/" + "a" * 300, "https://cdn.example/" + "\u00e9" * 200,
+        "https://cdn.example/" + "a/" * 800, "https://cdn.example/%00.jpg", "https://cdn.example/%ff.jpg",
+        "https://cdn.example/\ud800.jpg", "https://cdn.example/pipe.jpg", "https://cdn.example/..", "://", "//",
+        "https://cdn.example/%2e%2e/%2e%2e/etc/passwd", "/etc/passwd", "file:///etc/passwd",
+        "data:image/png;base64,AAAA", "javascript:alert(1)",
+    ]  # fmt: skip
+    rows = [whole(n, image={"uri": address}) for n, address in enumerate([*addresses, "a.jpg"])]
+    place = tmp_path / "pictures.tar" if archive else folder
+    report = judged(products(tmp_path, *rows), "--pictures", str(place))
+    half_a_pair = 1  # of a surrogate: refused with its product
+    assert counts(report) == {"image.not_found": len(addresses) - half_a_pair}
 
 
 def catalog_product(name: str, **fields: object) -> CatalogProduct:
