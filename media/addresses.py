@@ -15,14 +15,10 @@ from media.preparation import PICTURE_BYTES
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Networks that stand for others, or for a use of their own, and that Python calls public.
 _NEVER: tuple[_Network, ...] = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "192.88.99.0/24", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16", "3fff::/20",
-            "5f00::/16", "::/96", "fec0::/10",
-        ),
-    )
-)  # fmt: skip
+    map(ipaddress.ip_network, ("192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20"))
+)
+# Whatever else begins otherwise stands for an IPv4 machine, or is nobody's (RFC 4291, section 2.4).
+_PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
 _PRINTABLE = re.compile(r"[^\s\x00-\x20\x7f\\]+")
 
 
@@ -81,6 +77,8 @@ def may_contact(ip: str, networks: Sequence[str]) -> bool:
         address = address.ipv4_mapped
     if any(address in ipaddress.ip_network(network) for network in networks):
         return True
+    if isinstance(address, ipaddress.IPv6Address) and address not in _PUBLIC_IPV6:
+        return False
     return address.is_global and not address.is_multicast and not any(address in n for n in _NEVER)
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import socket
+from collections.abc import Sequence
 
 import pytest
 from aiohttp import web
@@ -45,6 +46,25 @@ class Names(AbstractResolver):
         return [
             ResolveResult(hostname=host, host=machine, port=port, family=socket.AF_INET, proto=0, flags=0)
         ]
+
+    async def close(self) -> None:
+        return
+
+
+class Machines(AbstractResolver):
+    """A name server that says all of these of any name."""
+
+    def __init__(self, machines: Sequence[str]) -> None:
+        self.machines = machines
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host, host=machine, port=port,
+                family=socket.AF_INET6 if ":" in machine else socket.AF_INET, proto=0, flags=0,
+            )
+            for machine in self.machines
+        ]  # fmt: skip
 
     async def close(self) -> None:
         return
@@ -127,6 +147,24 @@ async def test_a_name_of_a_private_machine_is_not_contacted() -> None:
         assert await fetched(f"http://{host}/", rules, resolver=Names("127.0.0.1")) == refused
         assert await fetched(f"http://{server.at}/", rules) == refused
     assert not server.seen
+
+
+@pytest.mark.parametrize(
+    "machines",
+    [
+        ["0.0.0.0"], ["::1"], ["::ffff:127.0.0.1"], ["::ffff:0.0.0.0"], ["::"], ["::1", "127.0.0.1"],
+        ["2001:db8::1", "127.0.0.1"],
+    ],
+)  # fmt: skip
+async def test_whatever_numbers_a_name_has_a_private_machine_sees_no_request(machines: list[str]) -> None:
+    """To Linux most of them are this machine."""
+    async with shop(picture, "0.0.0.0") as server, shop(picture, "::1", server.port) as newer:
+        host = f"cdn.shop.example:{server.port}"
+        found = await fetched(
+            f"http://{host}/", server.rules(hosts=(host,), networks=()), resolver=Machines(machines)
+        )
+        assert found == "image_fetch: a private machine that no setting allows"
+    assert (server.seen, newer.seen) == ([], [])
 
 
 async def test_a_name_that_changes_its_machine_after_the_check_gains_nothing() -> None:
