@@ -53,12 +53,12 @@ class GoldenVectors:
         if kept is None:
             log.info("nobody kept golden vectors of this model yet", model=str(encoder.folder))
             return False
-        for name, vector in golden_of(encoder).items():
-            cosine = float(vector @ kept[name]) if name in kept else 1.0
-            if not cosine >= LEAST_COSINE:
+        found = golden_of(encoder)
+        for name in found | kept:
+            if (how := _difference(found.get(name), kept.get(name))) is not None:
                 raise ModelError(
                     f"the model in {encoder.folder} gives {name} another vector here than where it was first "
-                    f"loaded: their cosine is {cosine:.6f}, and at least {LEAST_COSINE} is served"
+                    f"loaded: {how}"
                 )
         return True
 
@@ -81,7 +81,7 @@ class GoldenVectors:
                 return None
             with np.load(BytesIO(data), allow_pickle=False) as file:
                 names, vectors = file["names"].tolist(), np.asarray(file["vectors"], dtype=np.float32)
-            return dict(zip(names, vectors.reshape(len(names), encoder.dim), strict=True))
+            return dict(zip(names, vectors, strict=True))
         except Exception as error:  # each storage has faults of its own, and damaged bytes, too
             log.warning("golden vectors cannot be read", reason=f"{type(error).__name__}: {error}"[:300])
             return None
@@ -107,6 +107,18 @@ def golden_of(encoder: Encoder) -> dict[str, Rows]:
     if encoder.read_of(DOCUMENT) != TEXTS[0]:
         out["document with fields"] = encoder.encode_documents([DOCUMENT])[0]
     return out
+
+
+def _difference(found: Rows | None, kept: Rows | None) -> str | None:
+    """Return in words how the unit vector of an input (dim,) differs from the kept one; None: it does not."""
+    if found is None or kept is None:
+        return f"there is one {'there' if found is None else 'here'} alone"
+    if found.shape != kept.shape:
+        return f"it has {found.size} numbers here and {kept.size} there"
+    cosine = float(found @ kept)
+    if not cosine >= LEAST_COSINE:  # also where it is no number
+        return f"their cosine is {cosine:.6f}, and at least {LEAST_COSINE} is served"
+    return None
 
 
 @cache

@@ -37,6 +37,10 @@ def changed(encoder: Any, address: Path, name: str) -> None:
     """Keep another vector for one input, as a machine with another library would have."""
     vectors = kept(encoder, address)
     vectors[name] = np.roll(vectors[name], 1)
+    put(encoder, address, vectors)
+
+
+def put(encoder: Any, address: Path, vectors: dict[str, np.ndarray]) -> None:
     file = BytesIO()
     np.savez(file, names=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
     ArtefactStore(str(address)).put(f"golden/1/{encoder.fingerprint}", file.getvalue())
@@ -76,6 +80,37 @@ async def test_a_process_that_differs_refuses_the_model_and_names_the_input(
         serving_encoder(str(seeing), SearcherSettings(artefacts=str(tmp_path), torch_threads=1))
     with Lane("encoding") as lane, pytest.raises(ModelError, match=f"gives {name} another vector here"):
         await Models(lane, 1, str(tmp_path)).load(str(seeing))
+
+
+@pytest.mark.parametrize(
+    ("other", "differs"),
+    [
+        ("fewer inputs", "gives picture 1 another vector here .*: there is one here alone"),
+        ("more inputs", "gives picture 9 another vector here .*: there is one there alone"),
+        ("another width", "gives query 'tv' another vector here .*: it has 32 numbers here and 64 there"),
+        ("no numbers", "gives query 'tv' another vector here .*: their cosine is nan"),
+    ],
+)
+def test_an_input_without_its_counterpart_is_a_difference_and_no_missing_proof(
+    seeing: Path, tmp_path: Path, other: str, differs: str
+) -> None:
+    from retrieval.encoder import Encoder
+    from retrieval.golden_vectors import GoldenVectors
+
+    encoder, golden = Encoder.load(seeing), GoldenVectors(str(tmp_path))
+    golden.keep(encoder)
+    vectors = kept(encoder, tmp_path)
+    if other == "fewer inputs":
+        del vectors["picture 1"]
+    elif other == "more inputs":
+        vectors["picture 9"] = vectors["picture 1"]
+    elif other == "another width":
+        vectors = {name: np.tile(vector, 2) for name, vector in vectors.items()}
+    else:
+        vectors["query 'tv'"] = vectors["query 'tv'"] * np.nan
+    put(encoder, tmp_path, vectors)
+    with pytest.raises(ModelError, match=differs):
+        golden.check(encoder)
 
 
 async def test_the_indexer_keeps_what_nobody_kept_and_the_first_word_stands(
