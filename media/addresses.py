@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from yarl import URL
 
@@ -26,8 +27,8 @@ _PRINTABLE = re.compile(r"[^\s\x00-\x20\x7f\\]+")
 class FetchRules:
     """What may be fetched.
 
-    ``hosts`` are ``cdn.shop.example``, ``*.shop.example`` (every name below it, not itself), either with
-    ``:8080`` for another port than the scheme's. ``networks`` are those of private machines that may be
+    ``hosts`` are ``cdn.shop.example``, ``*.shop.example`` (every name below it, not itself), ``[fd00::1]``,
+    each with ``:8080`` for another port than the scheme's. ``networks`` are those of private machines that may be
     contacted all the same, ``10.1.0.0/16``. Limits hold for one picture with all its redirects.
     """
 
@@ -57,9 +58,8 @@ def refusal_of(address: str, rules: FetchRules) -> str | None:
         return f"a scheme other than {' and '.join(rules.schemes)}"
     if "@" in url.raw_authority:
         return "an address with a user or a password"
-    name = host.lower().removesuffix(".")
-    named = name if url.port == url.with_port(None).port else f"{name}:{url.port}"
-    if not any(_covers(rule.lower(), named) for rule in rules.hosts):
+    name, usual = host.lower().removesuffix("."), url.with_port(None).port
+    if not any(_covers(rule, name, url.port, usual) for rule in rules.hosts):
         return "a host that no setting allows"
     return None
 
@@ -82,5 +82,19 @@ def may_contact(ip: str, networks: Sequence[str]) -> bool:
     return address.is_global and not address.is_multicast and not any(address in n for n in _NEVER)
 
 
-def _covers(rule: str, named: str) -> bool:
-    return named.endswith(rule[1:]) and named != rule[1:] if rule.startswith("*.") else named == rule
+def _covers(rule: str, name: str, port: int | None, usual: int | None) -> bool:
+    """Say whether a rule is one for a host and port; ``usual`` is the port of a rule that names none."""
+    allowed, own = _read(rule.removeprefix("*."))
+    if port != (own or usual):
+        return False
+    return name.endswith(below := f".{allowed}") and name != below if rule.startswith("*.") else name == allowed
+
+
+@lru_cache
+def _read(host: str) -> tuple[str, int | None]:
+    """Return the name and the port of a rule's host, as the parser of addresses reads them."""
+    try:
+        url = URL(f"//{host}")
+        return (url.raw_host or "").lower().removesuffix("."), url.explicit_port
+    except ValueError:  # no host, so that of no address
+        return host, None

@@ -31,6 +31,8 @@ FOREIGN = frozenset({"SEARCHLOOP_BENCH_DATA", "SEARCHLOOP_KAFKA_JARS"})
 _SERVICE_LINK = re.compile(
     r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$"
 )
+# A host of pictures, what lies below one, or an address of IPv6 in brackets; each with a port or without.
+_HOST = re.compile(r"((\*\.)?[^\s/:@?#%*\[\]\\]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _LINK_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
@@ -300,6 +302,16 @@ class StreamSettings(AttributionRules):
     broker_session_timeout_s: float = Field(
         12.0, ge=1, description="After this silence Kafka gives a worker's partitions to another."
     )
+
+    @field_validator("picture_hosts")
+    @classmethod
+    def _are_hosts(cls, text: str) -> str:
+        for host in named(text):
+            if not _HOST.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} is no host: cdn.shop.example, *.shop.example or cdn.shop.example:8443 is expected"
+                )
+        return text
 
     @field_validator("picture_networks")
     @classmethod

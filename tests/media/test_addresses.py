@@ -45,6 +45,26 @@ def test_what_no_rule_allows_is_refused_in_words_that_name_nothing(address: str)
     assert "example" not in why
 
 
+@pytest.mark.parametrize(
+    ("rule", "address"),
+    [
+        ("cdn.m\u00fcnchen.example", "https://cdn.xn--mnchen-3ya.example/a"),
+        ("cdn.xn--mnchen-3ya.example", "https://cdn.M\u00dcNCHEN.example/a"),
+        ("*.m\u00fcnchen.example", "https://a.xn--mnchen-3ya.example/"),
+        ("CDN.Shop.example.", "https://cdn.shop.example/"),
+        ("cdn.shop.example", "https://\uff43\uff44\uff4e.shop.example/"),
+        ("cdn.shop.example:443", "https://cdn.shop.example/"),
+        ("[FD00::1]", "https://[fd00::1]/"),
+        ("[fd00::1]:8443", "https://[fd00:0::1]:8443/"),
+    ],
+)
+def test_a_host_of_the_settings_is_read_as_that_of_an_address_is(rule: str, address: str) -> None:
+    assert refusal_of(address, FetchRules(hosts=(rule,))) is None
+    for other in ("https://cdn.sh\u043ep.example/", "https://munchen.example/", "https://shop.example/",
+                  "https://cdn.shop.example:444/", "https://[fd00::2]/", "https://[fd00::1]:444/"):  # fmt: skip
+        assert refusal_of(other, FetchRules(hosts=(rule,))) == "a host that no setting allows"
+
+
 def test_nothing_is_allowed_until_a_host_is() -> None:
     assert (
         refusal_of("https://cdn.shop.example/", FetchRules(most_bytes=1)) == "a host that no setting allows"

@@ -132,6 +132,19 @@ def test_settings_say_what_may_be_fetched() -> None:
     )
     with pytest.raises(ValueError, match="picture_networks"):
         StreamSettings(picture_networks="10.0.0.1/8")
+    StreamSettings(picture_hosts="cdn.münchen.example, *.b.example:8443, [fd00::1]:80, 10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://a.example", "a.example/pictures", "a.example:port", "*", "a.*.example", "fd00::1", "u@a.example",
+        "a b",
+    ],
+)  # fmt: skip
+def test_a_host_that_no_address_can_have_is_refused_at_the_start(host: str) -> None:
+    with pytest.raises(ValueError, match=r"picture_hosts\n.* is no host: cdn\.shop\.example"):
+        StreamSettings(picture_hosts=host)
 
 
 def test_a_text_only_shop_loads_nothing_for_pictures() -> None:
