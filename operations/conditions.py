@@ -10,6 +10,7 @@ from schemas.search import ATTRIBUTES, Filter
 _SIGNS = {
     "==": "eq", "!=": "ne", "<=": "lte", ">=": "gte", "<": "lt", ">": "gt", "in": "in", "exists": "exists",
 }  # fmt: skip
+_EXACT = 2**53
 _FORM = re.compile(r"\s*(attributes\..+?|\w+)\s*(==|!=|<=|>=|<|>|\bin\b|\bexists\b)\s*(.*\S)\s*", re.DOTALL)
 
 
@@ -51,8 +52,9 @@ def condition(text: str) -> Filter:
 def shown(one: Filter) -> str:
     """Return the text of a condition, from which ``condition`` makes it again."""
     sign = next(sign for sign, op in _SIGNS.items() if op == one.op)
-    value = f"{one.value:g}" if isinstance(one.value, float) else json.dumps(one.value, ensure_ascii=False)
-    return f"{one.field} {sign} {value}"
+    whole = isinstance(one.value, float) and one.value.is_integer() and abs(one.value) < _EXACT
+    value = int(one.value) if whole else one.value  # type: ignore[arg-type]
+    return f"{one.field} {sign} {json.dumps(value, ensure_ascii=False)}"
 
 
 def _value(said: str) -> object:

@@ -190,7 +190,7 @@ def _number(f: Filter) -> float:
     if f.op == "in" or isinstance(f.value, list | bool):
         raise FilterError(f"{_name(f)} {f.op} takes one number")
     try:
-        found = float(f.value)
+        found = float(str(f.value).replace("_", "no digit"))  # "1_000" is a number to Python alone
     except ValueError as error:
         raise FilterError(f"{_name(f)} is compared with {str(f.value)[:40]!r}, which is no number") from error
     if not math.isfinite(found):

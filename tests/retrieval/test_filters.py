@@ -50,6 +50,7 @@ def test_a_price_may_be_given_as_text_and_an_id_as_number():
         ("price", "cheap", "eq"),
         ("price", ["1"], "in"),
         ("price", "inf", "lt"),
+        ("price", "1_000", "lt"),
         ("brand", "Sony", "lt"),
         ("brand", ["a"], "eq"),
         ("brand", "a", "in"),

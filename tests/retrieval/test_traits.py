@@ -123,6 +123,7 @@ def test_a_value_of_ten_thousand_characters_is_found_by_its_whole_self():
         ("attributes.size", "large", "lt"),
         ("attributes.size", "NaN", "lt"),
         ("attributes.size", "1e400", "gte"),
+        ("attributes.size", "1_000", "gte"),
         ("attributes.size", ["1"], "lt"),
         ("attributes.size", True, "lt"),
         ("attributes.size", ["1"], "eq"),
