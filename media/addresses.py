@@ -28,8 +28,8 @@ class FetchRules:
     """What may be fetched.
 
     ``hosts`` are ``cdn.shop.example``, ``*.shop.example`` (every name below it, not itself), ``[fd00::1]``,
-    each with ``:8080`` for another port than the scheme's. ``networks`` are those of private machines that may be
-    contacted all the same, ``10.1.0.0/16``. Limits hold for one picture with all its redirects.
+    each with ``:8080`` for another port than the scheme's. ``networks`` are those of private machines that
+    may be contacted all the same, ``10.1.0.0/16``. Limits hold for one picture with all its redirects.
     """
 
     hosts: tuple[str, ...] = ()
@@ -87,7 +87,9 @@ def _covers(rule: str, name: str, port: int | None, usual: int | None) -> bool:
     allowed, own = _read(rule.removeprefix("*."))
     if port != (own or usual):
         return False
-    return name.endswith(below := f".{allowed}") and name != below if rule.startswith("*.") else name == allowed
+    if not rule.startswith("*."):
+        return name == allowed
+    return name.endswith(below := f".{allowed}") and name != below
 
 
 @lru_cache

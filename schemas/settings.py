@@ -309,7 +309,8 @@ class StreamSettings(AttributionRules):
         for host in named(text):
             if not _HOST.fullmatch(host):
                 raise ValueError(
-                    f"{host!r} is no host: cdn.shop.example, *.shop.example or cdn.shop.example:8443 is expected"
+                    f"{host!r} is no host: cdn.shop.example, *.shop.example or cdn.shop.example:8443 is "
+                    "expected"
                 )
         return text
 

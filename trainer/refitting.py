@@ -16,6 +16,7 @@ from artefacts.folders import StoredFolderError, is_stored, stored_ranking
 from artefacts.located import local
 from media.pictures import stored_pictures
 from retrieval.encoder import Encoder, Vectors
+from retrieval.golden_vectors import GoldenVectors
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of, with_ranker
 from retrieval.model_folder import resolve_model
@@ -145,13 +146,18 @@ class RefitBench:
 
     @classmethod
     def of(cls, vectors: Path, settings: TrainerSettings, live: Release, snapshot: Snapshot) -> Self:
-        """Load the live model; encode what of the catalogue is not known."""
+        """Load the live model; encode what of the catalogue is not known.
+
+        Raises ``ModelError`` as ``Encoder.load`` does, and where its golden vectors are others here: a memory
+        of such vectors would be searched by those of another machine.
+        """
         catalog = EvaluationCatalog.of(snapshot.catalog)
         encoder = Encoder.load(
             resolve_model(live.model),
             threads=settings.torch_threads,
             pictures=stored_pictures(settings.artefact_address),
         )
+        GoldenVectors(settings.artefact_address).check(encoder)
         known = KnownVectors.read(encoder, vectors, _of_catalogue(live))
         words = words_of_catalog(catalog, live.ranking.language or settings.language)
         return cls(settings, live, snapshot, catalog, known, known.documents(catalog.documents), words)

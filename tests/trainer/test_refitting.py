@@ -96,6 +96,23 @@ def test_a_ranker_that_proves_itself_serves_with_the_coefficients_it_was_fitted_
         assert Path(ranking.artefacts[name][0]) == tmp_path / "refresh" / name
 
 
+def test_a_trainer_by_which_the_live_model_says_something_else_refreshes_nothing(tmp_path):
+    from retrieval.encoder import Encoder
+    from retrieval.model_folder import ModelError, resolve_model
+    from tests.retrieval.kept_vectors import keep_another
+    from trainer.refitting import RefitBench
+
+    model, settings = resolve_model(MODEL), SETTINGS.model_copy(update={"artefacts": str(tmp_path / "store")})
+    encoder = Encoder.load(model)
+    keep_another(encoder, tmp_path / "store", "query 'tv'")
+    live = Release(
+        generation=1, model=str(model), model_sha256=encoder.fingerprint, dim=384, ranking=Ranking(),
+        collection="c1", state=ReleaseState.RELEASED,
+    )  # fmt: skip
+    with pytest.raises(ModelError, match="gives query 'tv' another vector here"):
+        RefitBench.of(tmp_path / "vectors.npz", settings, live, a_shop(1))
+
+
 def test_what_proves_nothing_leaves_live_s_coefficients_and_a_copy_of_its_ranker(tmp_path, served):
     ranking, checks, _ = proposed(a_shop(6), tmp_path, served)
     assert [check.name for check in checks] == ["ranking_kept"]

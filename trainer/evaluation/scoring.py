@@ -88,10 +88,10 @@ def evaluate(
     None: no memory. The candidate's memory and ranker are kept in the
     folders ``memory`` and ``ranker``. ``refreshed``: systems whose release remembers the test; they rank by
     their own coefficients and a memory of the same pairs as the candidate. ``artefacts``: the store of the
-    catalogue's pictures, in which golden vectors of the candidate are kept. ``clients`` (query, product_id,
+    catalogue's pictures, which has golden vectors, too. ``clients`` (query, product_id,
     client, credit) say which queries are rare. ``judged``: further qrels by name, scored on their own.
-    Products that the catalogue lacks do not count. A model that cannot be loaded or gives no finite vectors
-    has no rows and is named in ``facts.problems``.
+    Products that the catalogue lacks do not count. A model that cannot be loaded, gives other vectors than
+    where it was first loaded, or none that are finite, has no rows and is named in ``facts.problems``.
     """
     named, there = {"": qrels, **(judged or {})}, pl.col("product_id").is_in(catalog.ids)
     tests = {
@@ -213,7 +213,10 @@ class _Contest:
 
     def _load(self, folder: Path) -> Encoder:
         pictures = stored_pictures(self.store) if self.store else None
-        return Encoder.load(folder, threads=self.threads, pictures=pictures)
+        encoder = Encoder.load(folder, threads=self.threads, pictures=pictures)
+        if self.store:
+            GoldenVectors(self.store).check(encoder)
+        return encoder
 
     def _rank_by(self, system: str, model: "_Encoded") -> None:
         self.artefacts[system] = model.artefact

