@@ -5,15 +5,17 @@ from base64 import b64decode
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
-_IN_ADDRESS = ("key", "X-Algolia-API-Key")
+# As Algolia's clients name it: in a header, or in an address in letters of any size.
+ALGOLIA_KEY = "x-algolia-api-key"
+_IN_ADDRESS = ("key", ALGOLIA_KEY)
 
 
 def key_shown(headers: Mapping[str, str]) -> str | None:
     """Return the key in the headers; None where there is none.
 
     ``Authorization: Bearer KEY``, or Basic with the key as password, which browsers ask a person for, or as
-    the user without one, as Segment's clients show it; else ``X-API-Key``. Another scheme is somebody else's,
-    and shows no key.
+    the user without one, as Segment's clients show it; else ``X-API-Key``, or the header of Algolia's.
+    Another scheme is somebody else's, and shows no key.
 
     >>> key_shown({"authorization": "Bearer sl_1"}), key_shown({"x-api-key": "sl_2"}), key_shown({})
     ('sl_1', 'sl_2', None)
@@ -25,7 +27,7 @@ def key_shown(headers: Mapping[str, str]) -> str | None:
         case "basic":
             return _of_basic(rest.strip())
         case _:
-            return headers.get("x-api-key")
+            return headers.get("x-api-key", headers.get(ALGOLIA_KEY))
 
 
 def key_in_address(query: bytes) -> str | None:
@@ -38,7 +40,7 @@ def key_in_address(query: bytes) -> str | None:
     """
     if b"key=" not in query.lower():
         return None
-    said = parse_qs(query.decode("latin-1"))
+    said = {name.lower(): values for name, values in parse_qs(query.decode("latin-1")).items()}
     return next((said[name][0] for name in _IN_ADDRESS if name in said), None)
 
 

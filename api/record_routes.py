@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.bodies import BUSY, HttpFault, content_type, read_body, wrong_type
 from api.caller import Caller
+from api.credentials import ALGOLIA_KEY
 from api.judging import FORMATS, RecordJudge, Verdict
 from api.posted import BEACON_TYPES, POSTED_TYPES, Posted, records_in
 from api.refusals import JSON, refusal
@@ -98,9 +99,11 @@ def _types(request: Request) -> frozenset[str]:
     """Return the media types that are taken.
 
     Text from pages alone, of which the front door has looked at the origin: it is what ``sendBeacon`` sends.
+    And from Algolia's clients on a server, which call all that they send so, and show a key as no page can.
     None from whoever sends a CloudEvent in headers: an SDK names none unless told to, and no page can.
     """
-    taken = POSTED_TYPES | BEACON_TYPES if "origin" in request.headers else POSTED_TYPES
+    as_text = "origin" in request.headers or ALGOLIA_KEY in request.headers
+    taken = POSTED_TYPES | BEACON_TYPES if as_text else POSTED_TYPES
     return taken | {""} if "ce-specversion" in request.headers else taken
 
 

@@ -86,6 +86,8 @@ def test_no_two_keys_are_alike_and_what_is_kept_does_not_hold_the_secret():
         ({"authorization": "Negotiate x"}, None),
         ({"authorization": "Negotiate x", "x-api-key": "k"}, "k"),
         ({"authorization": "Bearer"}, ""),
+        ({"x-algolia-api-key": "k"}, "k"),
+        ({"x-algolia-api-key": "other", "x-api-key": "k"}, "k"),
     ],
 )
 def test_a_key_is_shown_in_three_ways(headers: dict[str, str], key: str | None):
@@ -96,7 +98,7 @@ def test_a_key_is_shown_in_three_ways(headers: dict[str, str], key: str | None):
     ("query", "key"),
     [(b"", None), (b"key=k", "k"), (b"format=ubi&key=k", "k"), (b"monkey=k", None), (b"key=", None),
      (b"key=k&key=l", "k"), (b"key=%FF", "\ufffd"), (b"\xff&key=k", "k"), (b";key=k", None),
-     (b"X-Algolia-Agent=a&X-Algolia-API-Key=k", "k")],
+     (b"X-Algolia-Agent=a&X-Algolia-API-Key=k", "k"), (b"x-algolia-api-key=k", "k")],
 )  # fmt: skip
 def test_a_key_may_stand_in_the_address(query: bytes, key: str | None):
     assert key_in_address(query) == key

@@ -110,7 +110,9 @@ async def test_what_is_accepted_is_on_the_raw_topics_as_it_came_and_what_is_refu
     assert (foreign.code, foreign.json["accepted"]) == (202, 1), foreign.body
     own = await api.call("POST", "/1/events?X-Algolia-API-Key=none", algolia)
     assert (own.code, own.json["accepted"]) == (200, 1), own.body
-    assert (await api.call("POST", "/1/events", {"events": [7]})).code == 400
+    server = {"x_algolia_api_key": "none", "content_type": "text/plain"}  # as Algolia's client for servers
+    assert (await api.call("POST", "/1/events", {"events": [7]}, **server)).code == 400
+    assert (await api.call("POST", "/1/events", {"events": [7]}, content_type="text/plain")).code == 415
     assert (
         await api.call(
             "POST",

@@ -38,8 +38,21 @@ function offerCopies() {
   }
 }
 
+// A page that nobody sees does not listen: a browser has six connections for all its pages of one address.
+let live = null;
+
+function listen() {
+  if (document.hidden) {
+    live?.close();
+    live = null;
+  } else if (!live) {
+    live = new EventSource("/console/live"); // its first word comes at once, so the page is fetched again
+    live.addEventListener("changed", renew);
+  }
+}
+
 offerCopies();
 if (document.querySelector("[data-live]:not(#fresh)")) {
-  new EventSource("/console/live").addEventListener("changed", renew);
-  document.addEventListener("visibilitychange", renew);
+  listen();
+  document.addEventListener("visibilitychange", listen);
 }

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -42,6 +43,8 @@ PAGES = (
     "/console/data/catalogue",
     "/console/producers", "/console/judge", "/console/judge?set=house",
 )  # fmt: skip
+SEEN = """Object.defineProperty(document, 'hidden', { configurable: true, value: HIDDEN });
+document.dispatchEvent(new Event('visibilitychange'))"""
 TABLED = "/console", "/console/runs", f"/console/runs/{ENDED}", "/console/releases", "/console/producers"
 FORM = "application/x-www-form-urlencoded"
 
@@ -238,6 +241,12 @@ async def test_in_a_browser_progress_is_seen_live_and_a_rollback_is_asked_by_key
         await api.send("training-runs", (RUN.encode(), ended.to_json()))
         await page.wait_for_selector("text=killed")
 
+        await api.until(partial(listeners, api, 1), "the page listens")
+        await page.evaluate(SEEN.replace("HIDDEN", "true"))
+        await api.until(partial(listeners, api, 0), "a page that nobody sees listens no more")
+        await page.evaluate(SEEN.replace("HIDDEN", "false"))
+        await api.until(partial(listeners, api, 1), "it listens again")
+
         await page.goto(f"{address}/console/releases")
         await by_keyboard(page, "a", "Roll back")
         await page.wait_for_selector("text=Generation 1 serves again in place of generation 2")
@@ -258,6 +267,10 @@ async def test_in_a_browser_progress_is_seen_live_and_a_rollback_is_asked_by_key
         await api.send("releases", (b"main", back.to_json()))
         await page.wait_for_selector("[role=status] >> text=done")
     assert faults == []
+
+
+async def listeners(api: ApiProcess, count: int) -> bool:
+    return f"searchloop_api_in_flight {count}.0\n" in await api.page("metrics")
 
 
 async def by_keyboard(page: "Page", tag: str, name: str) -> None:
