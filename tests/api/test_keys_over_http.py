@@ -72,9 +72,10 @@ async def test_a_page_writes_events_by_a_key_in_the_address_within_its_limits(
     settings_env: Callable[..., dict[str, str]],
 ):
     shop = "https://shop.example"
-    key, body_key = new_key(), new_key()
+    key, body_key, batch_key = new_key(), new_key(), new_key()
     async with ApiProcess(settings_env(partitions=2)) as api:
         await give(api, key, roles=[Role.EVENTS], origins=[shop], records_per_s=1 / 1000)
+        await give(api, batch_key, roles=[Role.EVENTS], records_per_s=1 / 1000)
         await give(api, body_key, roles=[Role.EVENTS, Role.SEARCH], origins=[shop], body_bytes=1000)
         api.start()
 
@@ -103,6 +104,18 @@ async def test_a_page_writes_events_by_a_key_in_the_address_within_its_limits(
 
         written = await api.records("interactions")
         assert ids_of(written) == {"one", "two", "three", "five"}
+
+        track = {"event": "Product Clicked", "anonymousId": "a", "properties": {"product_id": "p1"}}
+        calls = [
+            track | {"type": "track", "messageId": f"m{n}", "timestamp": click("")["timestamp"]}
+            for n in range(3)
+        ]
+        batched = {"authorization": f"Bearer {batch_key}"}
+        said = await api.call("POST", "/v1/events?format=segment", {"batch": calls}, **batched)
+        assert (said.code, said.json["accepted"]) == (202, 1), "one record, and three events in it"
+        late = await api.call("POST", "/v1/events", [click("six")], **batched)
+        assert late.code == 429
+        assert 2900 <= int(late.headers["Retry-After"]) <= 3000, "each of them counts"
         assert key not in api.log() + await api.page("metrics")
 
 
