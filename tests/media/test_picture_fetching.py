@@ -240,11 +240,24 @@ async def busy(_: web.Request) -> web.Response:
     return web.Response(status=503)
 
 
-@pytest.mark.parametrize("answer", [b"", b"\0\0\0\0", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf",
-                                    b"HTTP/1.1 302 Found\r\nLocation: http://a b/\r\n\r\n",
-                                    b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 100_000 + b"\r\n",
-                                    b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 1_000_000 + b"\r\n\r\n",
-])  # fmt: skip
+OK, MOVED = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\nLocation: "
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"", b"\0\0\0\0", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" * 500,
+        b"HTTP/1.1 101 Other\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 206 Part\r\nContent-Length: 3\r\n\r\nabc",
+        OK + b"Content-Length: 50\r\n\r\nhalf", OK + b"Content-Length: 3\r\n\r\nabcdefgh",
+        OK + b"Content-Length: -5\r\n\r\nabc", OK + b"Content-Length: " + b"9" * 30 + b"\r\n\r\nabc",
+        OK + b"X-A: b\r\n" * 100_000 + b"\r\n", OK + b"X-A: " + b"b" * 1_000_000 + b"\r\n\r\n",
+        CHUNKED + b"zz\r\nabc", CHUNKED + b"f" * 18 + b"\r\nabc",
+        MOVED + b"http://a b/\r\n\r\n", MOVED + b"http://\xff\xfe/\r\n\r\n",
+        MOVED + b"http://127.0.0.1:99999/\r\n\r\n", MOVED + b"data:image/png;base64,AAAA\r\n\r\n",
+    ],
+)  # fmt: skip
 async def test_a_server_that_speaks_nonsense_is_a_failed_picture(answer: bytes) -> None:
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

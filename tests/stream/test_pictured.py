@@ -77,6 +77,19 @@ def test_the_shop_s_next_record_follows_an_outcome() -> None:
     assert (following.version, following.image_key, following.image_of) == (7, KEY, None)
 
 
+async def test_a_picture_that_failed_is_looked_at_again_with_the_shop_s_next_record_and_only_then() -> None:
+    failed = await outcome(product(5), Reason.IMAGE_FETCH)
+    assert failed is not None
+    applied = with_outcome(failed, held(product(5)))
+    assert applied is not None
+    assert (applied.title, applied.image_problem) == ("Mug", Reason.IMAGE_FETCH)
+    assert to_look_at([record_of(applied)]) == []
+    following = numbered(carried(product(6, price=3.0), held(applied)), held(applied))
+    assert following is not None
+    assert following.image_problem is None
+    assert to_look_at([record_of(following)]) == [following]
+
+
 def record_of(p: CatalogProduct | None, key: bytes = b"p", offset: int = 0):
     return record(p.to_json() if p else None, topic="catalog", key=key, offset=offset)
 

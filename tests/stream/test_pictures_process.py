@@ -22,10 +22,16 @@ FILES = {
     "/other.png": encoded(photo((64, 64)), "PNG"),
     "/page.jpg": b"<html>",
     "/half.jpg": encoded(photo(), "JPEG")[:1500],
+    "/slow.jpg": encoded(photo((40, 30)), "JPEG"),
 }
 
 
+MENDED = asyncio.Event()
+
+
 async def serve(request: web.Request) -> web.Response:
+    if request.path == "/slow.jpg":
+        await MENDED.wait()
     return web.Response(body=FILES[request.path]) if request.path in FILES else web.Response(status=404)
 
 
@@ -110,4 +116,19 @@ async def test_products_get_their_pictures_and_texts_wait_for_none(
         records = await stream.follow(
             "catalog", lambda found: (p := newest(found, "last")) and p.image_key == good.image_key
         )
-    assert len(records) == before + 2
+        assert len(records) == before + 2
+        # A server that keeps its picture holds up no text, and of its product no change.
+        await stream.send("products", sent("slow", f"{at}/slow.jpg"))
+        await stream.follow("catalog", lambda found: newest(found, "slow"))
+        changed = sent("text", None, price=5.0), sent("slow", f"{at}/slow.jpg", price=5.0)
+        await stream.send("products", *changed)
+        records = await stream.follow(
+            "catalog", lambda found: {newest(found, name).price for name in ("text", "slow")} == {5.0}
+        )
+        MENDED.set()
+        told = [CatalogProduct.from_json(r.value) for r in records if r.key == b"slow"]
+        assert [(p.price, p.image_of, p.image_problem) for p in told] == [
+            (None, None, None),
+            (5.0, None, None),
+        ]
+        await stream.follow("catalog", lambda found: newest(found, "slow").image_key)
