@@ -38,21 +38,26 @@ BUSY = HttpFault(429, "busy", "the API works on as much as it takes at once: try
 
 
 class Capacity:
-    """What may be worked on at once: so many requests, and so many bytes of their bodies together."""
+    """What may be worked on at once: so many requests, and so many bytes of their bodies together.
+
+    Half of both is kept from ``public`` ones, by keys that lie in pages: they may wait for as long as they
+    like, and whoever takes such a key from its page may make any number of them.
+    """
 
     def __init__(self, requests: int, held_bytes: int) -> None:
         self._requests, self._bytes = requests, held_bytes
+        self._kept_requests, self._kept_bytes = requests // 2, held_bytes // 2
 
-    def enter(self) -> "Place | None":
+    def enter(self, *, public: bool = False) -> "Place | None":
         """Return a place, which must be left again; None when there is none."""
-        if self._requests < 1:
+        if self._requests - (self._kept_requests if public else 0) < 1:
             return None
         self._requests -= 1
-        return Place(self)
+        return Place(self, public=public)
 
-    def take(self, size: int) -> bool:
+    def take(self, size: int, *, public: bool = False) -> bool:
         """Take so many bytes, if there are as many."""
-        if size > self._bytes:
+        if size > self._bytes - (self._kept_bytes if public else 0):
             return False
         self._bytes -= size
         return True
@@ -66,13 +71,13 @@ class Capacity:
 class Place:
     """One request's part of a capacity. As a context manager it is left at the end of the block."""
 
-    def __init__(self, capacity: Capacity | None) -> None:
-        self._capacity = capacity
+    def __init__(self, capacity: Capacity | None, *, public: bool = False) -> None:
+        self._capacity, self._public = capacity, public
         self._bytes = 0
 
     def take(self, size: int) -> bool:
         """Take room for so many more bytes, if there is any."""
-        if self._capacity is None or not self._capacity.take(size):
+        if self._capacity is None or not self._capacity.take(size, public=self._public):
             return False
         self._bytes += size
         return True
@@ -85,7 +90,7 @@ class Place:
 
     def handed_on(self) -> "Place":
         """Return a place in this one's stead; leaving this one has no effect any more."""
-        heir = Place(self._capacity)
+        heir = Place(self._capacity, public=self._public)
         heir._bytes, self._capacity = self._bytes, None
         return heir
 

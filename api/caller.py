@@ -19,6 +19,11 @@ class Caller:
         """Say whether a route that needs the role is for this caller."""
         return role is None or self.anything or (self.key is not None and role in self.key.roles)
 
+    @property
+    def public(self) -> bool:
+        """Whether the key lies in pages for all to see."""
+        return self.key is not None and bool(self.key.origins)
+
     def may_come_from(self, origin: str) -> bool:
         """Say whether a page of another origin may ask with this key."""
         return self.key is not None and origin in self.key.origins

@@ -67,14 +67,14 @@ async def _take(
     write: bool,
     done: int = 202,
 ) -> Response:
-    place = taking.capacity.enter()
+    caller = caller_of(request)
+    place = taking.capacity.enter(public=caller.public)
     if place is None:
         return refusal(BUSY)
     with place:
         judge = judge_of(request, taking.judge())
         if isinstance(judge, HttpFault):
             return refusal(judge)
-        caller = caller_of(request)
         body = wrong_type(request, _types(request)) or await read_body(
             request, place, most=caller.most(POSTED_BYTES)
         )

@@ -26,24 +26,30 @@ def search_routes(searching: Searching) -> APIRouter:
         # Beside its request nothing of a body is held while that waits: pictures are large
         return _response(
             await searching.answer(
-                await _read(request, searching, LARGEST_REQUEST, request_of_body), trace_of(request)
+                await _read(request, searching, LARGEST_REQUEST, request_of_body),
+                trace_of(request),
+                public=caller_of(request).public,
             )
         )
 
     @router.get("/v1/search")
     async def search_by_address(request: Request) -> Response:
         asked = request_of_query(request.query_params.multi_items())
-        return _response(await searching.answer(asked, trace_of(request)))
+        public = caller_of(request).public
+        return _response(await searching.answer(asked, trace_of(request), public=public))
 
     @router.post("/v1/search:batch")
     async def search_batch(request: Request) -> Response:
         asked = await _read(request, searching, LARGEST_BATCH, batch_of)
         if isinstance(asked, HttpFault):
             return refusal(asked)
-        caller_of(request).charge(len(asked) - 1)
+        caller = caller_of(request)
+        caller.charge(len(asked) - 1)
         asked.reverse()
         trace = trace_of(request)
-        answers = await asyncio.gather(*[searching.answer(asked.pop(), trace) for _ in range(len(asked))])
+        answers = await asyncio.gather(
+            *[searching.answer(asked.pop(), trace, public=caller.public) for _ in range(len(asked))]
+        )
         return Response(b'{"responses":[%b]}' % b",".join(answer.body for answer in answers), media_type=JSON)
 
     return router
@@ -59,13 +65,12 @@ async def _read(
     request: Request, searching: Searching, most: int, form: Callable[[bytes], T | HttpFault]
 ) -> T | HttpFault:
     """Return what a body says, or what is wrong with it."""
-    place = searching.capacity.enter()
+    caller = caller_of(request)
+    place = searching.capacity.enter(public=caller.public)
     if place is None:
         return BUSY
     with place:
-        body = wrong_type(request, JSON_TYPES) or await read_body(
-            request, place, most=caller_of(request).most(most)
-        )
+        body = wrong_type(request, JSON_TYPES) or await read_body(request, place, most=caller.most(most))
         return body if isinstance(body, HttpFault) else form(body)
 
 

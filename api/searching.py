@@ -49,14 +49,16 @@ class Searching:
         self._broker_fault = broker_fault
         self._serves = serves
 
-    async def answer(self, asked: SearchRequest | HttpFault, trace: str | None = None) -> HttpAnswer:
+    async def answer(
+        self, asked: SearchRequest | HttpFault, trace: str | None = None, *, public: bool = False
+    ) -> HttpAnswer:
         """Return the answer to a request, or to what is wrong with it. Takes a place of its own.
 
-        ``trace`` is the ``traceparent`` by which it is followed.
+        ``trace`` is the ``traceparent`` by which it is followed; ``public``: asked by a key of pages.
         """
         if isinstance(asked, HttpFault):
             return _told(None, asked)
-        place = self.capacity.enter()
+        place = self.capacity.enter(public=public)
         if place is None:
             return _told(asked, BUSY)
         with place:

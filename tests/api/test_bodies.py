@@ -22,6 +22,20 @@ def test_a_room_is_as_large_again_when_a_place_is_left_also_twice():
     assert capacity.enter() is None
 
 
+def test_half_of_a_room_is_kept_from_those_of_pages():
+    capacity = Capacity(3, 100)
+    first, second = capacity.enter(public=True), capacity.enter(public=True)
+    assert first is not None
+    assert second is not None
+    assert capacity.enter(public=True) is None
+    assert not first.take(51)
+    assert first.take(50)
+    assert not second.handed_on().take(1)
+    other = capacity.enter()
+    assert other is not None
+    assert other.take(50)
+
+
 @pytest.mark.parametrize("size", [0, 1, 99, 100])
 def test_a_gzip_of_several_members_is_unpacked_up_to_the_bound(size: int):
     packed = gzip.compress(b"a" * size) + gzip.compress(b"")

@@ -18,7 +18,9 @@ from api.searching import HttpAnswer, Searching
 from broker.records import Headers, Record
 from broker.requesting import Requester
 from schemas.bounds import IMAGE_BYTES, REQUEST_BYTES, SEARCH_BATCH_BYTES, SEARCH_BATCH_IMAGES
+from schemas.keys import Role, new_key
 from schemas.search import SearchRequest, SearchResponse, Status
+from tests.api.test_keyring import kept, ring
 from tests.waiting import until
 
 PICTURE = b64encode(bytes(IMAGE_BYTES)).decode()
@@ -75,9 +77,11 @@ class CountedSearching(Searching):
 
     begun = 0
 
-    async def answer(self, asked: SearchRequest | HttpFault, trace: str | None = None) -> HttpAnswer:
+    async def answer(
+        self, asked: SearchRequest | HttpFault, trace: str | None = None, *, public: bool = False
+    ) -> HttpAnswer:
         self.begun += 1
-        return await super().answer(asked, trace)
+        return await super().answer(asked, trace, public=public)
 
 
 @pytest.mark.parametrize("batched", [False, True], ids=["one by one", "in batches"])
@@ -99,3 +103,26 @@ async def test_pictures_that_wait_for_their_answers_are_bounded_together(batched
         codes = [one["error"]["code"] if "error" in one else one["status"] for one in answers]
         assert (codes.count("ok"), codes.count("busy")) == (16, 14), "four copies of 512 KiB are 2 MiB"
         assert (await client.post("/v1/search", json=one)).json()["status"] == "ok", "all is given back"
+
+
+async def test_searches_of_pages_that_wait_leave_room_for_others():
+    """Of a deployment that nobody answers for they wait ten minutes, and whoever sees the page has a key."""
+    requester = Answering()
+    searching = CountedSearching(
+        cast("Requester", requester), "requests", Capacity(4, 1000), broker_fault=lambda: None,
+        serves=lambda: True,
+    )  # fmt: skip
+    in_pages, own = new_key(), new_key()
+    shop, roles = "https://shop.example", [Role.SEARCH]
+    keys = ring(kept(in_pages, roles=roles, origins=[shop]), kept(own, roles=roles))
+    app = FrontDoor(application([search_routes(searching)]), (), keys, open_to_all=False)
+    path = "/v1/search?q=mug&deployment=none&timeout_ms=600000"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        page = {"x-api-key": in_pages, "origin": shop}
+        calls = [asyncio.create_task(client.get(path, headers=page)) for _ in range(5)]
+        await until(lambda: searching.begun == 5, "all have come")
+        calls.append(asyncio.create_task(client.get(path, headers={"x-api-key": own})))
+        await until(lambda: searching.begun == 6, "the other one has, too")
+        requester.answer.set()
+        codes = [call.status_code for call in await asyncio.gather(*calls)]
+    assert (sorted(codes[:5]), codes[5]) == ([200, 200, 429, 429, 429], 200)
