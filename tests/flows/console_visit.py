@@ -2,6 +2,7 @@
 
 import re
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 from commands.support.pages import read_page
 from schemas.settings import Settings
@@ -130,6 +131,23 @@ class ConsoleVisit:
         again = re.search(r"(\d+) of (\d+) sent again", told)
         assert again, told
         assert int(again[1]) > 0
+
+    async def follows_credit_to_its_event(self, query: str, product_id: str) -> None:
+        """From what was learnt for a query to an event behind it, and what became of that."""
+        page = self._page
+        await self._goes_to(f"/console/queries/pairs?q={quote(query)}")
+        await page.click(f"a[aria-label='Events behind {product_id}']")
+        await page.click("table a[href*='record='] >> nth=0")
+        await page.wait_for_selector("[role=status] >> text=accepted")
+        await page.wait_for_selector(f"a:text-is('{query}')")
+
+    async def judges_the_catalogue(self) -> None:
+        """Have it judged, and read the report."""
+        page = self._page
+        await self._goes_to("/console/data/catalogue")
+        await page.click("button:has-text('Judge the catalogue')")
+        await page.click("a:text-is('show it')")
+        await page.wait_for_selector("h2:has-text('Fields, the worst first')")
 
     async def changes_what_serves(self, action: str, will_happen: str, *, force: bool = False) -> None:
         """Press a button of *Releases*, read what will happen, say who and why, and see it done."""

@@ -112,6 +112,8 @@ async def test_what_shoppers_do_becomes_what_is_served(tmp_path: Path) -> None:
             await page.compares(JARGON, TARGET)
             await page.sends_letters_again()
             await page.looks_around()
+            await page.follows_credit_to_its_event(JARGON, TARGET)
+            await page.judges_the_catalogue()
             back = "Generation 1 serves again in place of generation 2"
             await page.changes_what_serves("Pin", "serves until it is unpinned")
             await page.changes_what_serves("Unpin", "Promotions change what serves again")
