@@ -34,6 +34,8 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 MORE = ONLY_ASKED | {"SEARCHLOOP_MAX_STEPS": "60", "SEARCHLOOP_MAX_LATENCY_RATIO": "1000"}
+TOKEN = "planted-token-of-milvus"
+SIGNING = "planted-key-by-which-decisions-are-signed"
 
 
 @pytest.fixture
@@ -62,11 +64,24 @@ def _texts(folder: Path) -> list[str]:
     return [path.read_bytes().decode(errors="replace") for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.fixture
+def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Beside no file of a process, all of which are looked into."""
+    key = tmp_path_factory.mktemp("secrets") / "signing.key"
+    key.write_text(SIGNING)
+    return key
+
+
 async def test_the_loop_turns_with_a_user_for_each_process_and_no_secret_is_anywhere(
-    allowed: Connect, milvus: str, secure_kafka: ThreeBrokers, passwords: dict[str, str], tmp_path: Path
+    allowed: Connect,
+    milvus: str,
+    secure_kafka: ThreeBrokers,
+    passwords: dict[str, str],
+    signing_key: Path,
+    tmp_path: Path,
 ) -> None:
     def settings_of(name: str) -> Settings:
-        return allowed(name, milvus=milvus)
+        return allowed(name, milvus=milvus, milvus_token=f"root:{TOKEN}", signing_key_file=str(signing_key))
 
     shop, operator, client = map(settings_of, ("producers", "operators", "clients"))
     with ExitStack() as stack:
@@ -115,7 +130,7 @@ async def test_the_loop_turns_with_a_user_for_each_process_and_no_secret_is_anyw
     topics = [operator.topic(topic.name) for topic in WITH_DEAD_LETTERS]
     written = [f"{r.key!r} {r.value!r} {r.headers!r}" for r in await read_all(secure_kafka.address, *topics)]
     assert len(written) > 100
-    for secret in passwords.values():
+    for secret in (*passwords.values(), TOKEN, SIGNING):
         assert not [text for text in (*pages, *files, *written) if secret in text]
     for name, process in running.items():
         assert "lacks" not in process.log(), name
