@@ -24,7 +24,10 @@ def set_of(state: OperatorState, name: str) -> list[RatedQuery]:
 
 def sets_of(state: OperatorState) -> list[JudgmentSet]:
     """Return how much each set holds, by name."""
-    return [judgment_set(name, set_of(state, name)) for name in sorted({name for name, _ in state.judged})]
+    found: dict[str, list[RatedQuery]] = {}
+    for (name, _), one in state.judged.items():
+        found.setdefault(name, []).append(one)
+    return [judgment_set(name, found[name]) for name in sorted(found)]
 
 
 def judgment_set(name: str, judged: Sequence[RatedQuery]) -> JudgmentSet:
