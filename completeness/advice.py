@@ -103,6 +103,10 @@ _SAID: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Name the file as `image.uri` does, by its last part at least.",
         ),
         "image.placeholder": ("is one that stands for no picture", "Leave the field out until there is one."),
+        "image.too_long": (
+            "has an address that is too long",
+            "The product is taken without its picture: send a shorter address, and none of `data:`.",
+        ),
         "image.same": (
             "is that of another product",
             "Send the product's own, or give variants one `group_id`.",

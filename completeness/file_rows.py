@@ -14,7 +14,7 @@ from completeness.catalogue_row import CatalogueRow, Deleted, FieldRefusal, Unre
 from inbound.raw_records import fields_of, key_in
 from inbound.validation import Tombstone
 from inbound.validators import VALIDATORS
-from schemas.bounds import BRAND_CHARS, CATEGORIES, DESCRIPTION_CHARS, PRICE, TITLE_CHARS
+from schemas.bounds import ADDRESS_CHARS, BRAND_CHARS, CATEGORIES, DESCRIPTION_CHARS, PRICE, TITLE_CHARS
 from schemas.products import CatalogProduct, Product, ProductImage
 from schemas.rejections import Reason, Rejection
 from schemas.settings import IntakeRules
@@ -101,7 +101,7 @@ def _whole(judged: Rejection) -> str | None:
 def _address(sent: Mapping[str, object]) -> str:
     image = sent.get("image")
     address = image.get("uri") if isinstance(image, dict) else image
-    return address[:2048] if isinstance(address, str) else ""
+    return address[: ADDRESS_CHARS + 1] if isinstance(address, str) else ""
 
 
 def _as_far_as_it_can_be_read(number: int, sent: Mapping[str, Any]) -> CatalogProduct:

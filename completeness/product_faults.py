@@ -6,6 +6,7 @@ from typing import NamedTuple
 from completeness.catalogue_row import CatalogueRow
 from completeness.placeholders import is_made_up_price, names_no_picture, says_nothing
 from retrieval.document import DESCRIPTION_CHARS_READ, MAX_VALUE_CHARS
+from schemas.bounds import ADDRESS_CHARS
 from schemas.products import CatalogProduct
 
 # In the order in which a report lists them.
@@ -115,6 +116,8 @@ def _of_picture(row: CatalogueRow, refused: set[str]) -> Iterator[ProductFault]:
         yield ProductFault("image", "absent", "")
     elif names_no_picture(address):
         yield ProductFault("image", "placeholder", address)
+    if len(row.picture) > ADDRESS_CHARS:
+        yield ProductFault("image", "too_long", f"{address} (more than {ADDRESS_CHARS} characters)")
     if row.picture_problem:
         yield ProductFault("image", row.picture_problem, address)
 

@@ -18,6 +18,7 @@ EVENT_ID_CHARS = 100
 # A pair's key is the query, a tab and a product id, and casefolding may triple a text: about 13 kB at most.
 QUERY_CHARS = 1024
 TITLE_CHARS = 2000
+ADDRESS_CHARS = 2048  # of a picture
 DESCRIPTION_CHARS = 20_000
 BRAND_CHARS = 256
 NAME_CHARS = 100

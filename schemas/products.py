@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from schemas.absent import NOBODY
 from schemas.base import Fact, Id, Message, OptionalId, SchemaVersion, Timestamp, refuse_bool
 from schemas.bounds import (
+    ADDRESS_CHARS,
     BRAND_CHARS,
     CATEGORIES,
     DESCRIPTION_CHARS,
@@ -20,14 +21,32 @@ from schemas.bounds import (
 )
 from schemas.rejections import Reason
 
+_BEGINNING = 100
 Attribute = str | int | float | bool | list[str]
+
+
+def _kept_address(value: object) -> object:
+    """Keep of an address that is too long its beginning, which no more is one: the picture fails alone."""
+    return f"{value[:_BEGINNING]} ..." if isinstance(value, str) and len(value) > ADDRESS_CHARS else value
+
+
+def _kept_digest(value: object) -> object:
+    return (value.strip().lower() or None) if isinstance(value, str) else value
 
 
 class ProductImage(Message):
     """A picture by address. The bytes are fetched and prepared by ``media``, never by a model."""
 
-    uri: Annotated[str, Field(max_length=2048)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    uri: Annotated[str, Field(max_length=ADDRESS_CHARS), BeforeValidator(_kept_address)]
+    sha256: Annotated[
+        Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None, BeforeValidator(_kept_digest)
+    ] = None
+
+
+def _without_address(value: object) -> object:
+    """Take a picture whose address is null or blank for none."""
+    blank = isinstance(value, dict) and "uri" in value and (value["uri"] is None or value["uri"] == "")
+    return None if blank else value
 
 
 class Product(Message):
@@ -48,7 +67,7 @@ class Product(Message):
     attributes: dict[str, Attribute] = {}
     variant_ids: Annotated[list[Id], Field(max_length=VARIANTS)] = []
     group_id: OptionalId = None
-    image: ProductImage | None = None
+    image: Annotated[ProductImage | None, BeforeValidator(_without_address)] = None
     version: Annotated[int, Field(ge=0, le=VERSION), BeforeValidator(refuse_bool)] | None = None
     updated_at: Timestamp | None = None
     deleted: bool = False

@@ -124,6 +124,8 @@ def test_nothing_is_found_in_a_complete_catalogue(tmp_path: Path) -> None:
         ({"image": None}, "image.absent"),
         ({"image": {"uri": "https://cdn.example/no-image.png"}}, "image.placeholder"),
         ({"image": "p.jpg"}, "image.invalid"),
+        ({"image": {"uri": "data:image/png;base64," + "A" * 5000}}, "image.too_long"),
+        ({"image": {"uri": None}}, "image.absent"),
         ({"price_cents": 1200}, "field.unknown"),
     ],
 )  # fmt: skip

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from inbound.validation import Ignored, Tombstone, validate_interaction, validate_product, validate_search
+from media.addresses import FetchRules, refusal_of
 from schemas.bounds import ATTRIBUTES_BYTES, HEADER_BYTES, ITEM_BYTES, LINE_MINOR, SHOWN_BYTES
 from schemas.events import Action, CleanInteraction, CleanSearch
 from schemas.products import CatalogProduct
@@ -389,3 +390,32 @@ def test_a_header_of_an_envelope_is_bounded():
     bare = {k: v for k, v in CLICK.items() if k != "event_id"}
     assert isinstance(on_interaction(bare, headers=[("ce_id", b"x" * HEADER_BYTES)]), CleanInteraction)
     assert reason(on_interaction(bare, headers=[("ce_id", b"x" * (HEADER_BYTES + 1))])) == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("image", "uri"),
+    [
+        (None, None),
+        ({"uri": None}, None),
+        ({"uri": ""}, None),
+        ({"uri": "https://cdn.example/" + "a" * 3000}, "https://cdn.example/" + "a" * 80 + " ..."),
+        ({"uri": "data:image/png;base64," + "A" * 90_000}, "data:image/png;base64," + "A" * 78 + " ..."),
+        ({"uri": "file:///etc/passwd", "sha256": "AB" * 32}, "file:///etc/passwd"),
+        ({"uri": "https://cdn.example/a b.jpg", "sha256": " "}, "https://cdn.example/a b.jpg"),
+    ],
+)
+def test_whatever_its_picture_s_address_holds_a_product_is_taken(image: object, uri: str | None):
+    found = on_product(PRODUCT | {"image": image})
+    assert isinstance(found, CatalogProduct)
+    assert (found.title, found.image and found.image.uri) == ("Red mug", uri)
+    assert CatalogProduct.from_json(found.to_json()) == found
+    if uri is not None:
+        hosts = FetchRules(hosts=("cdn.example",))
+        assert refusal_of(uri, hosts) in {"no address of a host", "a scheme other than https"}
+
+
+def test_a_picture_of_another_form_than_the_contract_s_is_refused_by_its_field():
+    for image in ("https://cdn.example/a.jpg", [], {}, {"url": "a"}, {"uri": 5}, {"uri": "a", "sha256": "b"}):
+        found = on_product(PRODUCT | {"image": image})
+        assert reason(found) == "schema"
+        assert found.problems[0].loc.startswith("image")
