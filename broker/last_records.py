@@ -21,14 +21,16 @@ async def last_records(
     """Yield the newest records in blocks, the newest block first, each twice as long as the one before.
 
     Within a block those of a partition come in their order; of all partitions there are as many. Ends behind
-    the block with which ``enough`` holds or ``most`` records are reached, else with the oldest. ``key``: of
-    each topic that partition alone in which records of this key lie. Raises ``LookupError`` when a topic does
-    not exist.
+    the block with which ``enough`` holds, with ``most`` records (less than one more of each partition), or
+    with the oldest. ``key``: of each topic that partition alone in which records of this key lie. Raises
+    ``LookupError`` when a topic does not exist.
     """
     async with open_reader(connection, topics, key=key, fetch_bytes=_FETCH_BYTES) as reader:
         oldest, ends = await reader.positions(), await reader.end_offsets()
         length, read = max(1, _FIRST_BLOCK // len(ends)), 0
         while read < most and not enough():
+            left = sum(end > oldest[place] for place, end in ends.items())
+            length = min(length, max(1, (most - read) // max(1, left)))
             begins = {place: max(oldest[place], end - length) for place, end in ends.items()}
             if begins == ends:
                 return

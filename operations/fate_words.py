@@ -73,7 +73,7 @@ def _told(event: EventTold) -> str:
         counts = Counter(_words(line.action.value) for line in event.led_to)
         what = ", ".join(f"{n} x {name}" for name, n in sorted(counts.items()))
         return f"A search for {event.query!r}, accepted; to it belong: {what}."
-    name = f"{_words(event.kind)}, accepted"
+    name = f"{_words(event.kind).capitalize()}, accepted"
     earned = [line for line in event.now if line.day is not None]
     if not earned:
         return f"{name}; it counts nothing: {event.why}."

@@ -24,9 +24,9 @@ async def test_the_newest_blocks_are_read_and_no_more_than_is_wanted(kafka: str,
         return found
 
     first = [*range(1744, 2000)]
-    assert await read(100) == first
+    assert await read(100) == [*range(1900, 2000)]
     assert await read(10_000, enough=1) == first
-    assert await read(300) == [*first, *range(1232, 1744)]
+    assert await read(300) == [*first, *range(1700, 1744)]
     assert sorted(await read(10_000)) == [*range(2000)]
 
 
