@@ -46,17 +46,32 @@ async def test_a_user_is_let_in_by_a_password(allowed: Connect, mechanism: str) 
     assert found.records[b"k"].value == b"an answer"
 
 
-async def test_a_user_is_let_in_by_a_token_of_a_file(allowed: Connect, tmp_path: Path) -> None:
+def a_token(user: str) -> str:
+    """Return one that nobody has signed; the broker of these tests believes it."""
+
     def part(said: dict[str, object]) -> str:
         return base64.urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip("=")
 
-    token = tmp_path / "token"
     now = int(time.time())
-    token.write_text(
-        f"{part({'alg': 'none'})}.{part({'sub': 'clients', 'iat': now - 60, 'exp': now + 3600})}."
-    )
-    settings = allowed("clients", kafka_mechanism="OAUTHBEARER", kafka_token_file=str(token))
-    assert (await read_compacted(settings, settings.topic("search-responses"))).records == {}
+    return f"{part({'alg': 'none'})}.{part({'sub': user, 'iat': now - 60, 'exp': now + 3600})}."
+
+
+async def test_a_user_is_let_in_by_a_token_of_a_file_or_of_a_package(
+    allowed: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text(a_token("clients"))
+    package = tmp_path / "site"
+    for name, text in {
+        "shop_tokens.py": f"async def token():\n    return {a_token('clients')!r}\n",
+        "shop_tokens-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: shop-tokens\nVersion: 1\n",
+        "shop_tokens-1.dist-info/entry_points.txt": "[searchloop.kafka_tokens]\nshop = shop_tokens:token\n",
+    }.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    monkeypatch.syspath_prepend(package)
+    for source in ({"kafka_token_file": str(tmp_path / "token")}, {"kafka_token_provider": "shop"}):
+        settings = allowed("clients", kafka_mechanism="OAUTHBEARER", **source)
+        assert (await read_compacted(settings, settings.topic("search-responses"))).records == {}
 
 
 def with_certificate(of: Authority, name: str, kafka: str) -> dict[str, str]:
