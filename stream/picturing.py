@@ -31,8 +31,9 @@ log = structlog.get_logger(__name__)
 
 # Storage that does not answer and a decoder that does not start are no picture's fault, and end nothing else.
 _PAUSE_S = 10.0
-# Looked at between two commits: what a crash repeats, and what one slow host keeps waiting.
+# Looked at between two commits, at most: what a crash repeats, and what one slow host keeps waiting.
 _TOGETHER = 64
+_IN_TURN = 8
 
 
 def fetch_rules(settings: StreamSettings) -> FetchRules:
@@ -42,6 +43,14 @@ def fetch_rules(settings: StreamSettings) -> FetchRules:
         schemes=named(settings.picture_schemes),
         networks=named(settings.picture_networks),
     )
+
+
+def together(at_once: int) -> int:
+    """Return how many are looked at between two commits.
+
+    So few that the group keeps us though each of them takes all of its time.
+    """
+    return min(_TOGETHER, _IN_TURN * at_once)
 
 
 async def look_after_pictures(settings: StreamSettings, ready: Callable[[bool], None]) -> None:
@@ -56,7 +65,7 @@ async def look_after_pictures(settings: StreamSettings, ready: Callable[[bool], 
         decoder = await stack.enter_async_context(DecoderProcess())
         kept = PictureKeeper(fetcher, decoder, ArtefactStore(s.artefact_address), at_once=s.picture_fetches)
         while True:
-            records = await group.batch(timeout_ms=500, max_records=_TOGETHER)
+            records = await group.batch(timeout_ms=500, max_records=together(s.picture_fetches))
             ready(group.joined())
             if not records:
                 await group.commit_read()

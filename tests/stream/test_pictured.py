@@ -5,11 +5,12 @@ import sys
 
 import pytest
 
+from media.addresses import FetchRules
 from schemas.products import CatalogProduct, ProductImage
 from schemas.rejections import Reason, Rejection
 from schemas.settings import StreamSettings
 from stream.pictured import carried, held_picture, with_outcome
-from stream.picturing import fetch_rules, to_look_at, told
+from stream.picturing import fetch_rules, to_look_at, together, told
 from stream.versions import Held, numbered
 from tests.stream.builders import record
 
@@ -158,6 +159,12 @@ def test_settings_say_what_may_be_fetched() -> None:
 def test_a_host_that_no_address_can_have_is_refused_at_the_start(host: str) -> None:
     with pytest.raises(ValueError, match=r"picture_hosts\n.* is no host: cdn\.shop\.example"):
         StreamSettings(picture_hosts=host)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 8, 256])
+def test_a_dead_host_ends_no_membership(at_once: int) -> None:
+    """Who is away from its group for ten minutes is taken for gone, and begins the same pictures again."""
+    assert together(at_once) / min(at_once, together(at_once)) * FetchRules().seconds <= 200
 
 
 def test_a_text_only_shop_loads_nothing_for_pictures() -> None:
