@@ -8,7 +8,9 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from broker.errors import BrokerError, MissingTopicError
 from completeness.catalogue_tally import CatalogueTally
@@ -24,12 +26,13 @@ from schemas.settings import Settings, SettingsError, TrainerSettings
 # Most of the time goes into pictures; `doctor catalog` looks at more.
 PICTURES_LOOKED_AT = 2000
 _NICENESS = 10
+_ENDED_FIRST = Path("/proc/self/oom_score_adj")
 _EVERY = 512
 
 
 def main() -> None:
     """Judge, and say so."""
-    os.nice(_NICENESS)
+    give_way()
     try:
         settings, model = Settings.load(os.environ), TrainerSettings.load(os.environ).base_model
         report = asyncio.run(judged(settings, window_of(model)))
@@ -37,6 +40,13 @@ def main() -> None:
         _say(fault=f"{type(error).__name__}: {error}")
     else:
         _say(report=report.model_dump(mode="json"))
+
+
+def give_way() -> None:
+    """Yield the processor; where memory is short Linux ends this process, and not the API beside it."""
+    os.nice(_NICENESS)
+    with suppress(OSError):
+        _ENDED_FIRST.write_text("1000")
 
 
 async def judged(settings: Settings, window: ModelWindow | None) -> CatalogueReport:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
@@ -100,3 +101,20 @@ async def test_a_child_that_ends_without_a_report_is_told_and_another_may_be_ask
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others have no such file")
+async def test_where_memory_is_short_the_child_is_ended_and_not_the_api():
+    program = """
+import json, os
+from completeness.__main__ import give_way
+give_way()
+print(json.dumps({"fault": open("/proc/self/oom_score_adj").read() + str(os.nice(0))}))
+"""
+    judging = CatalogueJudging(("-c", program))
+    running = asyncio.create_task(judging.run())
+    judging.begin()
+    await until(lambda: asyncio.sleep(0, not judging.judging), "the end of the child")
+    running.cancel()
+    assert judging.fault.split()[0] == "1000"
+    assert int(judging.fault.split()[1]) >= 10
