@@ -52,7 +52,7 @@ def duration(seconds: float) -> str:
     """Return how long an engagement came after its search, in one unit.
 
     >>> [duration(s) for s in (4.2, 300, 7200, 200_000, -3)]
-    ['4.2 s after it', '5 min after it', '2 h after it', '2.3 days after it', '3 s before it, by its clock']
+    ['4.2 s after it', '5 min after it', '2 h after it', '2.31 days after it', '3 s before it, by its clock']
     """
     for unit, length in ((" days", 86_400), (" h", 3600), (" min", 60)):
         if abs(seconds) >= 2 * length:
