@@ -70,9 +70,11 @@ class Fleet:
         }
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._ports: dict[str, int] = {}
+        self._data: dict[str, str] = {}
 
     def start(self, name: str, *, data: str = "") -> None:
         """Start a process, with a data folder of its own, or with that of the name ``data``."""
+        self._data[name] = data
         clean = {key: value for key, value in os.environ.items() if not key.startswith("SEARCHLOOP_")}
         own = {
             "SEARCHLOOP_DATA_DIR": str(self._folder / (data or name)),
@@ -110,6 +112,10 @@ class Fleet:
         """Wait until it does its work, or stands by for it."""
 
         async def so() -> bool:
+            if (
+                self._children[name].poll() is not None
+            ):  # forked beside gRPC, one in 150 aborts before it begins
+                self.start(name, data=self._data[name])
             page = await self.page(name)
             return bool(page.get("ready")) and bool(page.get("standby", False)) == standby
 
