@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from artefacts.folders import is_stored
+from retrieval.document import COMPOSITION
 from schemas.releases import Candidate, Kind, Ranking
 from schemas.settings import named
 from schemas.training import Decision
@@ -93,3 +94,13 @@ def misplaced(candidate: Candidate, *, base_model: str, folders: Sequence[Path])
                 "directory, or one of model_folders"
             )
     return None
+
+
+def composed_otherwise(candidate: Candidate) -> str | None:
+    """Return why its documents are not those that we would index, or None: then it was measured on others."""
+    if candidate.composition == COMPOSITION:
+        return None
+    return (
+        f"it was measured on documents of composition {candidate.composition}, and the indexer composes them "
+        f"by {COMPOSITION}: bring trainer and indexer to one version, and train again"
+    )

@@ -34,7 +34,7 @@ from indexer.metrics import (
 )
 from indexer.models import Models
 from indexer.rows_there import versions_there
-from retrieval.document import document_of
+from retrieval.document import COMPOSITION, document_of
 from retrieval.encoder import EncodingError
 from retrieval.index import Row, VectorStore
 from retrieval.naming import stamp_of
@@ -197,6 +197,14 @@ class CatalogSync:
                 out_of_step(self.catalog.products, await versions_there(self._store, self._lane, release))
             )
             log.info("collection opened", collection=name, out_of_step=len(target.dirty))
+            if release.composition != COMPOSITION:
+                log.warning(
+                    "documents of this generation were composed otherwise than those of products that change "
+                    "now: train anew",
+                    generation=release.generation,
+                    composition=release.composition,
+                    now=COMPOSITION,
+                )
         else:
             log.warning(
                 "collection is missing and is built again",

@@ -79,6 +79,7 @@ def refreshing(
         model=live.model,
         model_sha256=live.model_sha256,
         dim=live.dim,
+        composition=live.composition,
         ranking=candidate.ranking,
         collection=live.collection,
         catalog_offsets=live.catalog_offsets,

@@ -13,7 +13,7 @@ import structlog
 from broker.guarding import unforeseen
 from broker.reading import Reader
 from indexer import changes
-from indexer.approval import Approvals, misplaced, model_folders
+from indexer.approval import Approvals, composed_otherwise, misplaced, model_folders
 from indexer.catalog_sync import CatalogSync
 from indexer.deployment import (
     Abort,
@@ -158,7 +158,7 @@ class Deployer:
             lies = misplaced(candidate, base_model=self._settings.base_model, folders=folders)
         except (OSError, ValueError) as error:  # a path that is none, such as one with a null character
             lies = f"the path of the candidate cannot be followed: {error}"
-        return approvals.objection(candidate) or lies
+        return approvals.objection(candidate) or lies or composed_otherwise(candidate)
 
     async def _accept(self, command: DeploymentCommand, accepted: Accept) -> None:
         state = self.ledger.state
@@ -218,6 +218,7 @@ class Deployer:
             model_sha256=candidate.model_sha256,
             ranking=candidate.ranking,
             dim=candidate.dim,
+            composition=candidate.composition,
             collection=collection_name(self._prefix, state.next_generation),
             parent=stamp_of(state.pointer.live) if state.pointer else None,
             run_id=candidate.run_id,

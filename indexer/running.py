@@ -31,6 +31,7 @@ from indexer.models import Models
 from indexer.watching import Watch
 from process.health import Health
 from process.running import until_stopped
+from retrieval.document import COMPOSITION
 from retrieval.index import VectorStore
 from schemas.hidden import redacted
 from schemas.releases import Candidate
@@ -159,7 +160,8 @@ async def _first(settings: IndexerSettings, sync: CatalogSync, models: Models, d
     name = await asyncio.to_thread(
         released_name, settings.base_model, digest, folders, settings.data_dir.absolute()
     )
-    await deployer.order_first(Candidate(model=name, model_sha256=digest, dim=encoder.dim))
+    pretrained = Candidate(model=name, model_sha256=digest, dim=encoder.dim, composition=COMPOSITION)
+    await deployer.order_first(pretrained)
     await _until(lambda: deployer.ledger.state.building is None)
     if deployer.ledger.state.pointer is None:
         raise RuntimeError(

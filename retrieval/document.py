@@ -12,6 +12,7 @@ from collections.abc import Collection
 
 from schemas.products import Attribute, CatalogProduct
 
+COMPOSITION = 1  # rises with every change of what the document of a product is
 MAX_ATTRIBUTES = 8
 MAX_VALUE_CHARS = 40
 DESCRIPTION_CHARS_READ = 1000

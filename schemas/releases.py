@@ -43,7 +43,8 @@ Kind = Literal["full", "refresh"]
 class Candidate(Fact):
     """A saved model that is proposed for release, or as a ``refresh`` another ranking of the live one.
 
-    ``model`` is a folder; ``vectors`` an optional file of catalogue vectors; ``ranking`` how it was measured.
+    ``model`` is a folder; ``vectors`` an optional file of catalogue vectors; ``ranking`` how it was measured,
+    on documents that were composed by version ``composition`` (``retrieval.document``).
     """
 
     kind: Kind = "full"
@@ -51,6 +52,7 @@ class Candidate(Fact):
     model_sha256: Annotated[str, Field(max_length=NAME_CHARS)]
     dim: Generation
     vectors: Annotated[str, Field(max_length=PATH_CHARS)] | None = None
+    composition: Counted = 1
     ranking: Ranking = Ranking()
     run_id: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
     decision_id: Annotated[str, Field(max_length=NAME_CHARS)] | None = None
@@ -119,7 +121,8 @@ class Release(Fact):
     build was begun.
 
     ``catalog_offsets`` maps partitions of ``catalog`` to the next offset to apply after the build.
-    ``id_set_sha256`` is that of the sorted product ids joined by newlines.
+    ``id_set_sha256`` is that of the sorted product ids joined by newlines. ``composition``: by which version
+    the documents were composed whose vectors it holds.
     """
 
     generation: Counted
@@ -127,6 +130,7 @@ class Release(Fact):
     model: str
     model_sha256: str
     dim: int
+    composition: Counted = 1
     ranking: Ranking = Ranking()
     collection: str
     catalog_offsets: dict[int, int] = {}

@@ -14,6 +14,7 @@ import structlog
 
 from artefacts.located import folders_of, use_store
 from process.logs import configure_logs
+from retrieval.document import COMPOSITION
 from schemas.releases import Candidate, LivePointer
 from schemas.training import Decision, RunState
 from trainer import promotion
@@ -49,6 +50,7 @@ def refresh(run: RunFolder, request: Request) -> RunOutcome:
         model=live.live.model,
         model_sha256=live.live.model_sha256,
         dim=live.live.dim,
+        composition=COMPOSITION,
         ranking=decision.candidate_ranking,
         run_id=request.run_id,
         decision_id=decision.decision_id,

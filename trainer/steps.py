@@ -14,7 +14,7 @@ from artefacts.folders import StoreAwayError, name_of
 from artefacts.located import cache_of, folders_address, folders_of
 from media.pictures import stored_pictures
 from process.lazy_import import lazy_import
-from retrieval.document import PICTURE, only
+from retrieval.document import COMPOSITION, PICTURE, only
 from retrieval.field_weights import FieldWeights
 from retrieval.model_folder import ModelError, fingerprint, resolve_model
 from schemas.releases import Candidate, LivePointer
@@ -240,6 +240,7 @@ def promote(run: RunFolder, request: Request, evaluation: EvaluationFacts, decis
         model_sha256=sha256,
         dim=artefact.dim if artefact else 0,
         vectors=vectors_name(sha256) if vectors.is_file() else None,
+        composition=COMPOSITION,
         ranking=decision.candidate_ranking,
         run_id=request.run_id,
         decision_id=decision.decision_id,

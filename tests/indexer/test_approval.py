@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from indexer.approval import REMEMBERED, Approvals, misplaced, model_folders
+from indexer.approval import REMEMBERED, Approvals, composed_otherwise, misplaced, model_folders
 from indexer.commands import claimed
+from retrieval.document import COMPOSITION
 from schemas.bounds import NAME_CHARS
 from schemas.releases import Candidate, Ranking
 from schemas.training import Decision
@@ -130,6 +131,13 @@ def test_models_lie_in_the_runs_or_in_a_folder_of_the_settings(tmp_path: Path) -
     ):
         assert "does not lie" in (why(bad) or ""), bad
     assert "does not lie" in (why(inside, "/etc/shadow") or "")
+
+
+def test_what_was_measured_on_documents_of_another_composition_is_not_built() -> None:
+    assert composed_otherwise(candidate(composition=COMPOSITION)) is None
+    said = composed_otherwise(candidate(composition=COMPOSITION + 1)) or ""
+    assert f"composition {COMPOSITION + 1}" in said
+    assert f"by {COMPOSITION}:" in said
 
 
 def test_who_a_command_says_it_is_from_is_marked_as_claimed() -> None:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from broker.records import Record
 from indexer.catalog_sync import CHUNK, CatalogSync
 from indexer.lanes import Lane
+from retrieval.document import COMPOSITION
 from retrieval.index import Row
 from schemas.products import CatalogProduct
 from tests.releases import a_release
@@ -30,6 +32,16 @@ class MemoryStore:
     def delete(self, name: str, ids: Sequence[str]) -> None:
         for product_id in ids:
             self.rows.setdefault(name, {}).pop(product_id, None)
+
+    def exists(self, _: str) -> bool:
+        return True
+
+    def load(self, _: str) -> None: ...
+
+    def flush(self, _: str) -> None: ...
+
+    def ids(self, name: str) -> list[str]:
+        return list(self.rows.get(name, {}))
 
 
 class BusyModels:
@@ -122,3 +134,12 @@ async def test_without_further_changes_nothing_is_left_to_catch_up(world: World)
     await world.sync.catch_up(world.release, world.lane)
     assert world.sync.behind(world.release) == 0
     assert len(world.held) == 2 * CHUNK + 1
+
+
+@pytest.mark.parametrize(("composition", "warned"), [(COMPOSITION, 0), (COMPOSITION + 1, 1)])
+async def test_a_collection_of_documents_composed_otherwise_is_told_of(
+    world: World, composition: int, warned: int
+):
+    with capture_logs() as said:
+        await world.sync.ensure(a_release(1, composition=composition))
+    assert sum("composed otherwise" in one["event"] for one in said) == warned

@@ -1,6 +1,7 @@
 """The text that a model reads of a product."""
 
 from retrieval.document import (
+    COMPOSITION,
     FIELD_CHARS,
     FIELDS,
     MAX_ATTRIBUTES,
@@ -82,3 +83,16 @@ def test_long_fields_are_cut_and_line_ends_in_them_are_no_fields():
     assert len(document_of(own).splitlines()) == len(FIELDS)
     found = fields_of(document_of(own))
     assert len(found["description"]) == len(found["attributes"]) == FIELD_CHARS
+
+
+def test_another_composition_is_another_version():
+    """Whoever changes this digest raises ``COMPOSITION``: releases of the old one hold other documents."""
+    rich = product(
+        "Red shoe",
+        brand="Acme",
+        category_path=["Shoes", "Running"],
+        description="<b>Light</b> and\nsoft",
+        attributes={"colour": "red", "size": 42, "light": True, "soles": ["rubber", "cork"]},
+        image_key="pictures/1/ab/ab",
+    )
+    assert (COMPOSITION, document_hash(document_of(rich))[:12]) == (1, "1709be6fd3cf")
