@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from artefacts.located import folders_of, use_store
 from benchmarks.deployment.changing_catalogue import Churn
 from benchmarks.deployment.readers import Asked, Contrast, Readers
 from benchmarks.deployment.rotated_models import BASE_DIM, rotated_model
@@ -119,6 +120,7 @@ async def measure(backend: str, args: argparse.Namespace) -> dict[str, Any]:
 async def _measure(
     backend: str, args: argparse.Namespace, settings: SearcherSettings, stack: Supervisor, started: float
 ) -> dict[str, Any]:
+    use_store(folders_of(settings))  # the searcher of this process finds the base model there
     live: Live[LoadedRelease] = Live()
     found, stopping, changed = SwapFindings(), asyncio.Event(), asyncio.Event()
     wrong_before = _foreign_hits()
