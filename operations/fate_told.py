@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter
 
 from broker.dead_letters import reason_of
+from broker.guarding import judged
 from broker.records import Record
 from inbound.validation import Ignored
 from inbound.validators import EVENT_VALIDATORS
@@ -100,11 +101,11 @@ def _outcome(
             return "refused", reason_of(letter)
     if waits:
         return "waiting", "intake has not come to it"
-    judged = EVENT_VALIDATORS[name](record, moment_of(record.timestamp_ms), settings)
-    if isinstance(judged, Ignored):
-        return "ignored", judged.why
-    if isinstance(judged, Rejection):
-        return "refused", judged.reason.value
+    found = judged(lambda one: EVENT_VALIDATORS[name](one, moment_of(one.timestamp_ms), settings), record)
+    if isinstance(found, Ignored):
+        return "ignored", found.why
+    if isinstance(found, Rejection):
+        return "refused", found.reason.value
     return "accepted", "" if trace.events else "its event is no longer kept"
 
 
