@@ -56,7 +56,7 @@ class Trace:
     """Where an event was seen.
 
     At most ``MAX_KEPT`` of each kind; ``read`` counts the records looked at, by topic; ``limits`` says what
-    was not looked at.
+    was not looked at, ``cut`` names the topics in which a search ended before all was read.
     """
 
     raw: list[Record] = field(default_factory=list)
@@ -66,6 +66,7 @@ class Trace:
     contributions: dict[tuple[int, Fence], dict[Position, Contribution]] = field(default_factory=dict)
     read: dict[str, int] = field(default_factory=dict)
     limits: list[str] = field(default_factory=list)
+    cut: set[str] = field(default_factory=set)
 
 
 async def trace_event(
@@ -204,6 +205,7 @@ class _Tracing:
                 if most is not None and since_ms is not None and (count >= most or enough()):
                     break
         if most is not None and count >= most and not enough():
+            self.trace.cut.update(names)
             which = "newest" if since_ms is None else "first"
             self.trace.limits.append(
                 f"of {', '.join(names)} only the {which} {count:,} records"

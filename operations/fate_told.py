@@ -23,6 +23,7 @@ from schemas.events import CleanInteraction, CleanSearch
 from schemas.pairs import client_of
 from schemas.rejections import Problem, Rejection
 from schemas.settings import IntakeRules
+from schemas.topics import EVENTS
 
 _PROBLEMS = TypeAdapter(list[Problem])
 
@@ -106,7 +107,9 @@ def _outcome(
         return "ignored", found.why
     if isinstance(found, Rejection):
         return "refused", found.reason.value
-    return "accepted", "" if trace.events else "its event is no longer kept"
+    unread = EVENTS.name in trace.cut
+    gone = f"its event is {'not among what was read' if unread else 'no longer kept'}"
+    return "accepted", "" if trace.events else gone
 
 
 def _event(seen: SeenEvent, trace: Trace, salt: str | None) -> EventTold:

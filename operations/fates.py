@@ -21,8 +21,9 @@ async def read_fate(
     Settings of the stream also name its client, by their salt. Raises ``BrokerError``, ``MissingTopicError``.
     """
     rules = Rules.without_salt(settings)
-    trace = await trace_event(settings, event_id, rules, bound=bound, on_read=on_read)
+    # First, so that of what counts as taken in the topics already hold what came of it.
     async with open_lag_reader(settings) as lags:
         taken_in = await lags.committed(intake_group(settings, "events"))
+    trace = await trace_event(settings, event_id, rules, bound=bound, on_read=on_read)
     salt = settings.client_salt if isinstance(settings, StreamSettings) else None
     return fate_told(event_id, trace, settings, taken_in, salt=salt)
