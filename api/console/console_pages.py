@@ -86,6 +86,28 @@ def number_shown(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def shell_word(word: str) -> str:
+    r"""Return a word of a command line to be copied, for bash; no character in it is unprintable.
+
+    Such a character stands as its bytes in octal; NUL, which no word can hold, is left out.
+
+    >>> print(shell_word("red shoes"), shell_word("it's\x03\n"))
+    'red shoes' $'it\'s\003\012'
+    """
+    word = word.replace("\0", "")
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(_in_dollar_quotes(one) for one in word) + "'"
+
+
+def _in_dollar_quotes(character: str) -> str:
+    if character in "\\'":
+        return "\\" + character
+    if character.isprintable():
+        return character
+    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogatepass"))
+
+
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_HERE / "templates"),
     autoescape=True,
@@ -94,5 +116,5 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 # ``shell``: a word of a command line that is copied, whatever stands in it
-_TEMPLATES.filters |= {"json_text": partial(json.dumps, ensure_ascii=False), "shell": shlex.quote}
+_TEMPLATES.filters |= {"json_text": partial(json.dumps, ensure_ascii=False), "shell": shell_word}
 _TEMPLATES.filters |= {"ago": ago, "lasting": lasting, "moment": moment_shown, "number": number_shown}

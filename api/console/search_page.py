@@ -2,13 +2,13 @@
 
 import asyncio
 import base64
-import shlex
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from api.bodies import HttpFault
+from api.console.console_pages import shell_word
 from api.console.side_by_side import DEPTH, NAMES, SHOWN, AnswerShown, side_by_side
 from api.known_pictures import KnownPictures
 from api.search_forms import request_of
@@ -83,7 +83,7 @@ def command_line(asked: Mapping[str, str], *, pictured: bool, ranking: str = LIV
     for line in filter(str.strip, asked.get("where", "").splitlines()):
         words += ["--where", line]
     words += ["--sort", asked["sort"]] if asked.get("sort") else []
-    return shlex.join([*words, "--", asked.get("q", "")])
+    return " ".join(map(shell_word, [*words, "--", asked.get("q", "")]))
 
 
 def _request(fields: Mapping[str, object], ranking: RankingAsked) -> SearchRequest | HttpFault:

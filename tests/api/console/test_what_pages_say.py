@@ -366,7 +366,7 @@ def test_what_is_copied_into_a_shell_is_one_word_of_it_whatever_it_holds():
     )  # fmt: skip
     copied = re.search(r"data-copy><code>(searchloop pairs.*?)</code>", bytes(shown.body).decode(), re.DOTALL)
     assert copied is not None
-    assert shlex.split(html.unescape(copied[1])) == ["searchloop", "pairs", hostile, "--days"]
+    assert shlex.split(html.unescape(copied[1])) == ["searchloop", "pairs", "--days", "--", hostile]
 
 
 def test_no_template_quotes_a_word_for_the_shell_as_json():
