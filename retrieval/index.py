@@ -23,7 +23,7 @@ from pymilvus import DataType, MilvusClient, MilvusException
 from pymilvus.client.types import LoadState
 
 from retrieval.faults import NOT_LOADED, StoreError, meaning
-from retrieval.filters import among, expression, literal
+from retrieval.filters import among, expression, in_index, literal
 from retrieval.milvus_tls import why_no_tls
 from retrieval.naming import collection_name, collection_prefix, is_generation_name
 from retrieval.profile import Backend, backend_of, profile_of
@@ -268,7 +268,8 @@ class VectorStore:
         """Return per vector at most k hits by falling score, a tie by the smaller id, each product once.
 
         An empty list for none. ``vectors`` are (n, dim) unit rows. ``only``: of these products, where they
-        meet the filters; None: of all. Raises ``FilterError``, ``RowError``, and ``StoreError``.
+        meet the filters; None: of all. Raises ``FilterError``, ``RowError``, and ``StoreError``, also for a
+        condition on what the collection has no column of.
         """
         if not len(vectors):
             return []
@@ -313,6 +314,9 @@ class VectorStore:
     ) -> Callable[..., Any]:
         layout = self._layout(name)
         check_vectors(vectors, layout.dim)
+        if lacking := sorted({f.field for f in filters if not in_index(f, layout.held)}):
+            # It was built again since the conditions were chosen by its columns
+            raise StoreError(f"collection {name!r} has no column of {', '.join(lacking)}", retryable=True)
         parts = expression(filters, layout.held), "" if only is None else among(only)
         condition = " and ".join(filter(None, parts))
         given = self._profile.narrowed if condition else self._profile.search

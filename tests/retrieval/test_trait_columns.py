@@ -1,9 +1,14 @@
 """What of a product lies in columns of its attributes."""
 
 import sys
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
+import numpy as np
 import pytest
+from pymilvus import MilvusException
 
+from retrieval import index, narrowing
 from retrieval.filters import FilterError, expression, in_index
 from retrieval.trait_columns import (
     MOST_TAGS,
@@ -16,6 +21,7 @@ from retrieval.trait_columns import (
     tag_number,
 )
 from retrieval.traits import Traits, tag
+from schemas.connections import MilvusConnection
 from schemas.search import Filter
 
 HELD = held_of(["Size"])
@@ -76,3 +82,35 @@ def test_nothing_that_is_asked_reaches_the_expression_but_as_a_number() -> None:
         f"(array_contains_any(tags, [{one}, {two}])) and ({MOST} >= -4.5) and ({LEAST} < 1e+22) and "
         f"(not (array_contains_any(tags, [{there}])))"
     )
+
+
+class BuiltAgain:
+    """A client whose collection lost its columns after it was described; it refuses to search by them."""
+
+    def __init__(self) -> None:
+        self.described = 0
+
+    def describe_collection(self, *_: object, **__: object) -> dict[str, Any]:
+        self.described += 1
+        columns = (LEAST, MOST, TAGS) if self.described == 1 else ()
+        return {"fields": [{"name": "vector", "params": {"dim": 4}}, *({"name": c} for c in columns)]}
+
+    def search(self, *_: object, _async: bool = False, **__: object) -> SimpleNamespace:
+        return SimpleNamespace(result=self._refuse) if _async else self._refuse()
+
+    @staticmethod
+    def _refuse() -> NoReturn:
+        raise MilvusException(code=1100, message="field tags not exist")
+
+
+def test_of_two_searches_begun_before_a_collection_was_built_again_both_fail_as_the_index(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(index, "_connect", lambda *_: (BuiltAgain(), "v2.6.16"))
+    store = index.VectorStore(MilvusConnection(milvus="http://nowhere:19530"))
+    asked, query = [Filter(field="attributes.size", value=9)], np.eye(1, 4, dtype=np.float32)
+    begun = [narrowing.begin_nearest(store, "c", None, query, 5, asked, timeout_s=1.0) for _ in range(2)]
+    for ended in begun:
+        with pytest.raises(index.StoreError) as caught:
+            ended()
+        assert caught.value.retryable
