@@ -6,7 +6,6 @@ or names one, starts without torch.
 
 import hashlib
 import json
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -22,12 +21,12 @@ _NAMES = frozenset(
     {
         _MODULES, "config.json", "config_sentence_transformers.json", "sentence_bert_config.json",
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "vocab.txt", "vocab.json", "merges.txt", "preprocessor_config.json", "processor_config.json",
+        f"{WEIGHTS}.index.json", "vocab.txt", "vocab.json", "merges.txt", "preprocessor_config.json", "processor_config.json",
         FIELD_WEIGHTS,
     }
 )  # fmt: skip
 _SUFFIXES = frozenset({".safetensors", ".model"})
-# Of sentence-transformers; they read safetensors, and a pickle where there are none
+# Of sentence-transformers; each reads ``WEIGHTS``, and a pickle where there is none, whatever else is there
 _CLASSES = frozenset(
     {
         "Transformer", "CLIPModel", "Pooling", "WeightedLayerPooling", "Dense", "LayerNorm", "Dropout",
@@ -100,9 +99,9 @@ def _check_module(folder: Path, kind: str, place: Path) -> None:
         raise ModelError(f"{folder} has a module that lies elsewhere: {str(place)[:200]!r}")
     files = [path.name for path in sorted(place.iterdir())] if place.is_dir() else []
     pickled = [name for name in files if Path(name).suffix in _PICKLED]
-    if pickled and not any(name.endswith(".safetensors") for name in files):
+    if pickled and WEIGHTS not in files:
         raise ModelError(
-            f"{place / pickled[0]} is a pickle, which could run code: weights are read from safetensors alone"
+            f"{place / pickled[0]} is a pickle, which could run code: weights are read from {WEIGHTS} alone"
         )
 
 
@@ -120,7 +119,7 @@ def fingerprint(folder: Path) -> str:
     nothing.
     """
     total = hashlib.sha256()
-    for path in _relevant(folder):
+    for path in files_of_model(folder):
         content = hashlib.sha256()
         with path.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
@@ -131,6 +130,7 @@ def fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _relevant(folder: Path) -> Iterator[Path]:
+def files_of_model(folder: Path) -> list[Path]:
+    """Return all files that decide the vectors, sorted by their path in the folder."""
     files = (p for p in folder.rglob("*") if p.is_file() and (p.name in _NAMES or p.suffix in _SUFFIXES))
-    yield from sorted(files, key=lambda p: p.relative_to(folder).as_posix())
+    return sorted(files, key=lambda p: p.relative_to(folder).as_posix())

@@ -30,6 +30,24 @@ def test_weights_in_a_pickle_are_refused_by_name(folder: Path, tmp_path: Path, n
     assert not (tmp_path / "mark").exists()
 
 
+@pytest.mark.parametrize("name", ["other.safetensors", "model.safetensors.index.json"])
+def test_a_pickle_beside_weights_that_nobody_reads_is_refused(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    with_pickle(folder, tmp_path / "mark")
+    (folder / "2_Dense" / name).write_bytes(b"weights")
+    with pytest.raises(ModelError, match="is a pickle, which could run code"):
+        resolve_model(str(folder))
+    (folder / "2_Dense" / "model.safetensors").write_bytes(b"weights")
+    assert resolve_model(str(folder)) == folder
+
+
+def test_which_file_holds_which_weight_is_in_the_fingerprint(folder: Path) -> None:
+    before = fingerprint(folder)
+    (folder / "model.safetensors.index.json").write_text("{}")
+    assert fingerprint(folder) != before
+
+
 def test_a_pickle_beside_safetensors_is_read_by_nobody(folder: Path) -> None:
     (folder / "training_args.bin").write_bytes(pickle.dumps(1))
     assert resolve_model(str(folder)) == folder
