@@ -157,9 +157,7 @@ async def _first(settings: IndexerSettings, sync: CatalogSync, models: Models, d
     await _until(lambda: bool(sync.catalog.products) and loop.time() - sync.changed_at >= settle_s)
     encoder = await models.load(settings.base_model)
     digest, folders = encoder.fingerprint, folders_of(settings)
-    name = await asyncio.to_thread(
-        released_name, settings.base_model, digest, folders, settings.data_dir.absolute()
-    )
+    name = await released_name(settings.base_model, digest, folders, settings.data_dir.absolute())
     pretrained = Candidate(model=name, model_sha256=digest, dim=encoder.dim, composition=COMPOSITION)
     await deployer.order_first(pretrained)
     await _until(lambda: deployer.ledger.state.building is None)
