@@ -85,6 +85,10 @@ class Reader:
         for place, offset in places.items():
             self._inner.seek(TopicPartition(*place), offset)
 
+    def pause(self, place: tuple[str, int]) -> None:
+        """Read no more of a topic's partition."""
+        self._inner.pause(TopicPartition(*place))
+
     async def seek_to_time(self, at_ms: int) -> None:
         """Go on at the first record at or after a time, of each partition; at the end where there is none.
 

@@ -5,12 +5,12 @@ bounded.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from broker.last_records import last_records
-from broker.reading import Reader, open_reader
+from broker.reading import open_reader
 from broker.records import Record
 from credit.shopper import Fence, Rules
 from operations.event_names import RAW, EventPlace, names_event, origin, place_of
@@ -34,7 +34,8 @@ _CLOCKS_MS = 60_000
 class ReadBound:
     """How much is read: ``most`` records of each kind of topic, None for all.
 
-    The newest of them, or with ``since_ms`` the first since then (epoch ms, by the times of records).
+    The newest of them, or with ``since_ms`` the first since then (epoch ms, by the times of records), of each
+    partition as many.
     """
 
     most: int | None = None
@@ -116,6 +117,7 @@ class _Tracing:
         self._rules = rules
         self._bound = bound
         self._on_read = on_read
+        self._whole = True
         self.trace = Trace()
 
     async def look_for_records(self, event_id: str) -> None:
@@ -192,26 +194,44 @@ class _Tracing:
         topics, count = [self._settings.topic(name) for name in names], 0
         for name in names:
             self.trace.read.setdefault(name, 0)
+        newest = most is not None and since_ms is None
         if most is not None and since_ms is None:
             records = last_records(self._settings, topics, most=most, enough=enough)
         else:
-            records = _forward(self._settings, topics, since_ms)
+            records = self._forward(topics, since_ms, enough)
+        self._whole = True
         async for record in records:
             self._count(record)
             count += 1
             yield record
             if count % _TURN == 0:
                 await asyncio.sleep(0)
-                if most is not None and since_ms is not None and (count >= most or enough()):
-                    break
-        if most is not None and count >= most and not enough():
+        whole = not newest or most is None or count < most
+        if not (whole and self._whole) and not enough():
             self.trace.cut.update(names)
-            which = "newest" if since_ms is None else "first"
-            self.trace.limits.append(
-                f"of {', '.join(names)} only the {which} {count:,} records"
-                + ("" if since_ms is None else " since then")
-                + " were read"
-            )
+            which = f"newest {count:,} records" if newest else f"first {count:,} records since then"
+            self.trace.limits.append(f"of {', '.join(names)} only the {which} were read")
+
+    async def _forward(
+        self, topics: list[str], since_ms: int | None, enough: Callable[[], bool]
+    ) -> AsyncIterator[Record]:
+        """Yield the records since a time; within a bound, of each partition that has any as many."""
+        most = self._bound.most
+        async with open_reader(self._settings, topics) as reader:
+            if since_ms is not None:
+                await reader.seek_to_time(max(0, since_ms))
+            ends, count = await reader.end_offsets(), 0
+            upto = ends if most is None else _shared(await reader.positions(), ends, most)
+            async for record in reader.until(upto):
+                place = (record.topic, record.partition)
+                if record.offset >= upto[place] - 1 and most is not None:
+                    reader.pause(place)  # else it would go on while others have not come to their share
+                if record.offset < upto[place]:
+                    count += 1
+                    yield record
+                if most is not None and count % _TURN == 0 and enough():
+                    return
+            self._whole = upto == ends
 
     async def _log(self, source: int, place: int) -> AsyncIterator[Record]:
         """Yield the partition of a shopper, within the bound: as much before an event as after it."""
@@ -242,17 +262,11 @@ class _Tracing:
         self._on_read(1)
 
 
-async def _forward(settings: Settings, topics: list[str], since_ms: int | None) -> AsyncIterator[Record]:
-    async with open_reader(settings, topics) as reader:
-        if since_ms is not None:
-            await reader.seek_to_time(max(0, since_ms))
-        async for record in _to_the_end(reader):
-            yield record
-
-
-async def _to_the_end(reader: Reader) -> AsyncIterator[Record]:
-    async for record in reader.until(await reader.end_offsets()):
-        yield record
+def _shared(
+    begins: Mapping[tuple[str, int], int], ends: Mapping[tuple[str, int], int], most: int
+) -> dict[tuple[str, int], int]:
+    share = max(1, most // max(1, sum(end > begins[place] for place, end in ends.items())))
+    return {place: min(end, begins[place] + share) for place, end in ends.items()}
 
 
 def _events_in(record: Record) -> list[tuple[Fence, Told]]:

@@ -23,7 +23,7 @@ from schemas.events import CleanInteraction, CleanSearch
 from schemas.pairs import client_of
 from schemas.rejections import Problem, Rejection
 from schemas.settings import IntakeRules
-from schemas.topics import EVENTS
+from schemas.topics import CONTRIBUTIONS, EVENTS
 
 _PROBLEMS = TypeAdapter(list[Problem])
 
@@ -136,6 +136,7 @@ def _event(seen: SeenEvent, trace: Trace, salt: str | None) -> EventTold:
             for _, one in sorted(found.items())
         ],
         waiting=max(0, len(story.contributions) - len(found)),
+        cut=CONTRIBUTIONS.name in trace.cut,
         now=story.now,
         led_to=story.led_to,
     )

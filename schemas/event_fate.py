@@ -76,7 +76,8 @@ class EventTold(Fact):
     """A clean event. ``position``: partition of ``events``, place and index in the record.
 
     ``why`` it earned what it earned when it came. ``now``: its lines; ``led_to``: of a search, the lines of
-    others that belong to it. ``waiting`` contributions are not written yet.
+    others that belong to it. ``waiting`` contributions are not written yet, or with
+    ``cut`` not among what was read.
     """
 
     position: tuple[int, int, int]
@@ -88,6 +89,7 @@ class EventTold(Fact):
     why: str
     contributions: list[CreditWritten]
     waiting: int
+    cut: bool = False
     now: list[LineTold]
     led_to: list[LineTold] = []
 

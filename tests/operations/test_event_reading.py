@@ -69,3 +69,40 @@ async def test_no_more_is_read_than_may_be_and_what_was_not_is_said(
     assert max(first.read["interactions"], first.read["contributions"], first.read["events"] // 3) < 600
     assert len(first.limits) == 1, first.limits
     assert "what it did long before or after is not known here" in first.limits[0]
+
+
+async def test_the_first_records_since_a_time_are_those_of_every_partition(
+    settings_env: Callable[..., dict[str, str]],
+):
+    settings = StreamSettings.load(settings_env(partitions=4))
+    products = ["p1", "p2", "p3", "p4"]
+    log = [search("q1", "mug", products)]
+    log.append(act("purchase", products, at=MINUTE, query_id="q1", event_id="wanted"))
+    _, contributions = run(log, RULES)
+    assert len(contributions) == 4
+    await ensure_topics(settings)
+    async with open_producer(settings) as producer:
+        await producer.send_all(
+            Outgoing(settings.topic("events"), one.to_json(), partition=0, timestamp_ms=T0) for one in log
+        )
+        for number, one in enumerate(contributions):
+            raw = {"event_id": f"raw-{number}", "client_id": "ann", "timestamp": T0 / 1000}
+            for topic, value in (
+                ("interactions", json.dumps(raw).encode()),
+                ("contributions", one.to_json()),
+            ):
+                full = settings.topic(topic)
+                await producer.send_all(
+                    Outgoing(full, value if n == 0 else b"{}", partition=number, timestamp_ms=T0 + n)
+                    for n in range(OTHERS)
+                )
+
+    bound = ReadBound(most=1000, since_ms=T0 - 1)
+    for number in range(4):
+        found = await trace_event(settings, f"raw-{number}", Rules.of(settings), bound=bound)
+        assert len(found.raw) == 1, number
+        assert found.read["interactions"] <= 1000
+    found = await trace_event(settings, "wanted", Rules.of(settings), bound=bound)
+    [told] = fate_told("wanted", found, settings, {}, salt=None).events
+    assert (len(told.contributions), told.waiting) == (4, 0)
+    assert found.cut == {"interactions", "searches", "erasures"}
