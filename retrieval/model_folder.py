@@ -21,8 +21,8 @@ _NAMES = frozenset(
     {
         _MODULES, "config.json", "config_sentence_transformers.json", "sentence_bert_config.json",
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        f"{WEIGHTS}.index.json", "vocab.txt", "vocab.json", "merges.txt", "preprocessor_config.json", "processor_config.json",
-        FIELD_WEIGHTS,
+        f"{WEIGHTS}.index.json", "vocab.txt", "vocab.json", "merges.txt", "preprocessor_config.json",
+        "processor_config.json", FIELD_WEIGHTS,
     }
 )  # fmt: skip
 _SUFFIXES = frozenset({".safetensors", ".model"})

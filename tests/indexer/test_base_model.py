@@ -25,6 +25,10 @@ class ComingBack(LocalFolders):
         return super().put(kind, digest, folder)
 
 
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 async def test_what_every_process_has_keeps_its_name(tmp_path: Path) -> None:
     folders = LocalFolders(tmp_path / "store")
     for name in (BUNDLED_MODEL, name_of("models", DIGEST)):
@@ -51,7 +55,7 @@ async def test_a_folder_is_put_into_the_store_without_what_is_no_part_of_it(tmp_
     assert name == name_of("models", DIGEST)
     kept = {path.relative_to(folders.local(name)).as_posix() for path in folders.local(name).rglob("*.*")}
     assert kept == {"model.safetensors", "1_Pooling/config.json", "modules.json", "contents.json"}
-    assert {path.name for path in tmp_path.iterdir()} == {"clip", "store"}
+    assert names_in(tmp_path) == {"clip", "store"}
 
 
 async def test_a_store_that_is_away_for_a_moment_is_waited_for(
