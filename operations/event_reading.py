@@ -5,6 +5,7 @@ bounded.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ MAX_KEPT = 20
 OnRead = Callable[[int], None]
 # After so many records others get their turn.
 _TURN = 200
+_TURN_S = 0.01
 # What the stream makes of an event is written no earlier than this before the event itself, by any clock.
 _CLOCKS_MS = 60_000
 
@@ -149,12 +151,15 @@ class _Tracing:
         events = self.trace.events
         for source, shopper in sorted({(one.source, one.event.shopper) for one in events}):
             wanted = frozenset(one.position for one in events if one.source == source)
-            told = Retelling(wanted, source, self._rules)
+            told, turned = Retelling(wanted, source, self._rules), time.monotonic()
             async for record in self._log(source, min(wanted)[0]):
                 if shopper.encode() in (record.value or b""):
                     for position, event in _events_in(record):
                         if event.shopper == shopper:
                             told.take(position, event)
+                            if time.monotonic() - turned > _TURN_S:  # others wait for this thread
+                                await asyncio.sleep(0)
+                                turned = time.monotonic()
             stories = told.stories()
             beyond = Story("it lies beyond what was read of its shopper")
             for one in events:
