@@ -77,13 +77,15 @@ class CatalogueJudging:
                 child.kill()
             await child.wait()
 
-    def _take(self, said: dict[str, object]) -> bool:
-        """Take what the child says; return whether that is the end."""
+    def _take(self, said: object) -> bool:
+        """Take what the child says; return whether that is the end. Raises ``ValueError`` at an odd line."""
+        if not isinstance(said, dict):
+            raise ValueError("a line of the child is no object")  # noqa: TRY004 (as where it is no JSON)
         if "products" in said:
             self.products = int(str(said["products"]))
             return False
         if "fault" in said:
             self.fault = str(said["fault"])
         else:
-            self.report = CatalogueReport.model_validate(said["report"])
+            self.report = CatalogueReport.model_validate(said.get("report"))
         return True

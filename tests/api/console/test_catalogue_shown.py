@@ -83,6 +83,8 @@ async def test_the_catalogue_is_judged_and_shown_as_the_verb_tells_it(
         ("print('{')", "said nothing that can be read"),
         (f"print({json.dumps(json.dumps({'fault': 'the topic is away'}))})", "the topic is away"),
         ("print('{\"report\": {}}')", "said nothing that can be read"),
+        ("print(5)", "said nothing that can be read"),
+        ("print('{}')", "said nothing that can be read"),
     ],
 )
 async def test_a_child_that_ends_without_a_report_is_told_and_another_may_be_asked_for(
