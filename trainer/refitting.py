@@ -19,7 +19,7 @@ from retrieval.encoder import Encoder, Vectors
 from retrieval.golden_vectors import GoldenVectors
 from retrieval.mapped_arrays import ArtefactError
 from retrieval.memory_parts import sources_of, with_ranker
-from retrieval.model_folder import resolve_model
+from retrieval.model_folder import ModelError, resolve_model
 from retrieval.query_memory import remembered_queries, write_memory
 from retrieval.ranker import copy_ranker
 from retrieval.ranking import MEMORY, PARTS, RANKER, Source, trimmed
@@ -46,7 +46,7 @@ from trainer.gate.pinned import PinError, pins_missing, read_pins
 from trainer.gate.refresh_checks import kept, ranking_kept, refit_checks, refresh_checks
 from trainer.gate.verdict import overall, scores
 from trainer.keeping import VECTORS, vectors_name
-from trainer.run.folder import RunEndedError, RunFolder, RunOutcome
+from trainer.run.folder import RunEndedError, RunFolder, RunOutcome, failed
 from trainer.run.request import Request
 
 SCRATCH = ("snapshot", "left_out", "then")
@@ -68,7 +68,8 @@ def refit_and_judge(run: RunFolder, request: Request, live: LivePointer) -> Deci
     """Fit where that is asked, measure, write what would be served, and decide.
 
     It is written into ``memory/`` and ``ranker/``. A candidate that would change nothing has live's very
-    ranking. Raises ``RunEndedError`` (skipped) where there is nothing to remember.
+    ranking. Raises ``RunEndedError``: skipped where there is nothing to remember, failed where the live model
+    cannot be loaded or gives other vectors here.
     """
     run.report(RunState.SNAPSHOTTING, 0.05, "reading pairs and catalogue")
     manifest = snapshots.take(request.settings, run.fresh("snapshot"), live)
@@ -76,7 +77,10 @@ def refit_and_judge(run: RunFolder, request: Request, live: LivePointer) -> Deci
     snapshot = Snapshot.read(run.path / "snapshot")
     learnt = _learnt(request.settings, snapshot)
     run.report(RunState.EVALUATING, 0.2, f"{learnt.everything.height} pairs to remember")
-    bench = RefitBench.of(run.path.parent / VECTORS, request.settings, live.live, snapshot)
+    try:
+        bench = RefitBench.of(run.path.parent / VECTORS, request.settings, live.live, snapshot)
+    except ModelError as error:
+        raise failed("model_differs", str(error)) from error
 
     tested = tested_by(learnt, snapshot.clients)
     ranking, checks, refitted = bench.proposed(run, learnt, tested, refit=request.refit)
