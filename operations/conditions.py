@@ -5,6 +5,7 @@ import re
 
 from pydantic import ValidationError
 
+from schemas.numerals import number_of
 from schemas.search import ATTRIBUTES, Filter
 
 _SIGNS = {
@@ -66,6 +67,6 @@ def _value(said: str) -> object:
 
 def _number(said: str, text: str) -> float:
     try:
-        return float(said)
+        return number_of(said)
     except ValueError as error:
         raise ConditionError(f"{text!r}: it is compared with a number") from error

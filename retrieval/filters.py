@@ -22,6 +22,7 @@ from typing import Any
 from retrieval.rows import MAX_BYTES, PATH_SEPARATOR, cut
 from retrieval.trait_columns import NO_NUMBER, NOTHING, TAGS, Held, reaching, tag_number
 from retrieval.traits import NO_TRAITS, Traits, Value, number, same_field, spelling, tag, term
+from schemas.numerals import number_of
 from schemas.search import ATTRIBUTES, GROUP, Filter
 from schemas.text import clean_text
 
@@ -190,7 +191,7 @@ def _number(f: Filter) -> float:
     if f.op == "in" or isinstance(f.value, list | bool):
         raise FilterError(f"{_name(f)} {f.op} takes one number")
     try:
-        found = float(str(f.value).replace("_", "no digit"))  # "1_000" is a number to Python alone
+        found = number_of(str(f.value))
     except ValueError as error:
         raise FilterError(f"{_name(f)} is compared with {str(f.value)[:40]!r}, which is no number") from error
     if not math.isfinite(found):

@@ -45,7 +45,8 @@ class ProductImage(Message):
 
 def _without_address(value: object) -> object:
     """Take a picture whose address is null or blank for none."""
-    blank = isinstance(value, dict) and "uri" in value and (value["uri"] is None or value["uri"] == "")
+    uri = value.get("uri", ...) if isinstance(value, dict) else ...
+    blank = uri is None or (isinstance(uri, str) and not uri.strip())
     return None if blank else value
 
 

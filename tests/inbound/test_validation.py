@@ -398,6 +398,7 @@ def test_a_header_of_an_envelope_is_bounded():
         (None, None),
         ({"uri": None}, None),
         ({"uri": ""}, None),
+        ({"uri": " \t "}, None),
         ({"uri": "https://cdn.example/" + "a" * 3000}, "https://cdn.example/" + "a" * 80 + " ..."),
         ({"uri": "data:image/png;base64," + "A" * 90_000}, "data:image/png;base64," + "A" * 78 + " ..."),
         ({"uri": "file:///etc/passwd", "sha256": "AB" * 32}, "file:///etc/passwd"),

@@ -48,6 +48,7 @@ def test_a_condition_is_field_operation_and_value(text: str):
         "title == x",
         "brand ==",
         "price < cheap",
+        "price < 1_000",
         "price < nan",
         "a" * 99,
         "attributes. == x",
