@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from broker.errors import BrokerError
 from broker.producing import open_producer
 from broker.reading import open_reader, read_compacted
 from broker.records import Outgoing, partition_of
@@ -199,9 +200,8 @@ def _write(
     asyncio.run(
         _send(settings, Outgoing(settings.topic(TOPIC.name), rule.to_json(), key=rule.rule_id.encode()))
     )
-    unknown = asyncio.run(_unknown(settings, rule.product_ids)) if rule.product_ids else []
     if as_json:
-        told = {"replaced": replaced, "unknown_products": unknown}
+        told = {"replaced": replaced, "unknown_products": _unknown(settings, rule.product_ids)}
         show_json(rule.model_dump(mode="json") | told)
         return
     holds = state(rule, datetime.now(UTC))
@@ -211,14 +211,25 @@ def _write(
         f"{words}; {holds}",
         highlight=False,
     )
-    if unknown:
+    unknown = _unknown(settings, rule.product_ids)
+    if unknown is None:
+        out.print("warning: whether the catalogue has its products is not known", highlight=False)
+    elif unknown:
         out.print(
             f"warning: the catalogue has no {', '.join(unknown)}, for which the rule does nothing",
             highlight=False,
         )
 
 
-async def _unknown(settings: Settings, product_ids: Sequence[str]) -> list[str]:
+def _unknown(settings: Settings, product_ids: Sequence[str]) -> list[str] | None:
+    """Return those that the catalogue has not now; None where the broker does not say: the rule stands."""
+    try:
+        return asyncio.run(_not_in_catalogue(settings, product_ids)) if product_ids else []
+    except (BrokerError, OSError, TimeoutError):
+        return None
+
+
+async def _not_in_catalogue(settings: Settings, product_ids: Sequence[str]) -> list[str]:
     """Return those that the catalogue has not now; of each only the partition where it would lie is read."""
     topic, wanted = settings.topic(CATALOG.name), {one.encode(): one for one in product_ids}
     there: set[bytes] = set()
