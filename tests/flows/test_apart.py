@@ -10,7 +10,7 @@ import shutil
 import signal
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -106,8 +106,12 @@ def page_of(run: dict[str, str]) -> str:
 
 def files_with(tmp_path: Path, text: str) -> list[Path]:
     """Return the files of the four data directories that have the text in them."""
-    files = (path for name in NAMES for path in (tmp_path / name).rglob("*") if path.is_file())
-    return [path for path in files if text.encode() in path.read_bytes()]
+    found = []
+    for path in (path for name in NAMES for path in (tmp_path / name).rglob("*")):
+        with suppress(FileNotFoundError):  # a running process takes its own files away
+            if path.is_file() and text.encode() in path.read_bytes():
+                found += [path]
+    return found
 
 
 def forget_files_of(data_dir: Path) -> None:
