@@ -24,9 +24,10 @@ log = structlog.get_logger(__name__)
 
 _LOOKS = 6
 _LOOKED_AT_S = 20.0
-# So many records are read at a look; of more they are a sample.
+# So many records of a topic are read at a look; of more they are a sample.
 _MOST = 200
 _TURN = 20
+_LOOK_S = 10.0
 _FETCH_BYTES = 1 << 18
 _SHOWN = 12
 _CREDITS: Mapping[int, str] = {
@@ -47,10 +48,10 @@ _READ = msgspec.json.Decoder(_Credit)
 
 @dataclass(frozen=True)
 class ArrivalLook:
-    """What has arrived until a look, by kind: ``credit`` and a rule or ``refused`` and a reason."""
+    """What has arrived until a look, by rule or reason."""
 
     at_s: float
-    arrived: Mapping[tuple[str, str], float]
+    arrived: Mapping[str, float]
 
 
 class ArrivalRates:
@@ -60,8 +61,11 @@ class ArrivalRates:
         self._settings = settings
         self._credits = settings.topic(CONTRIBUTIONS.name)
         letters = [settings.topic(dead_letter_name(one.name)) for one in RAW if one.dead_letters]
-        self._topics = [self._credits, *letters]
-        self._looks: deque[ArrivalLook] = deque(maxlen=_LOOKS)
+        self._topics: Mapping[str, list[str]] = {"credit": [self._credits], "refused": letters}
+        # Each topic is looked at for itself: one with many records hides no other.
+        self._looks = {
+            topic: deque[ArrivalLook](maxlen=_LOOKS) for own in self._topics.values() for topic in own
+        }
         self._until_s = 0.0
         self._wanted = asyncio.Event()
 
@@ -75,71 +79,74 @@ class ArrivalRates:
 
         ``what``: ``credit`` or ``refused``. The most frequent come first.
         """
-        if len(self._looks) < 2:
-            return None
-        first, *rest = self._looks
-        seconds, sums = rest[-1].at_s - first.at_s, defaultdict[str, float](float)
-        for look in rest:
-            for (kind, name), count in look.arrived.items():
-                if kind == what:
-                    sums[name] += count / seconds
+        sums = defaultdict[str, float](float)
+        for looks in (self._looks[topic] for topic in self._topics[what]):
+            if len(looks) < 2:
+                return None
+            first, *rest = looks
+            for look in rest:
+                for name, count in look.arrived.items():
+                    sums[name] += count / (rest[-1].at_s - first.at_s)
         return dict(sorted(sums.items(), key=lambda item: -item[1])[:_SHOWN])
 
     async def run(self) -> None:
         """Measure while somebody looks, until cancelled. A broker that is away is asked again."""
+        async with asyncio.TaskGroup() as tasks:
+            for topic in self._looks:
+                tasks.create_task(self._measure(topic))
+
+    async def _measure(self, topic: str) -> None:
         while True:
             await self._wanted.wait()
             try:
-                await self._watch()
-            except (BrokerError, MissingTopicError) as error:
-                log.warning("what arrives is not measured", reason=str(error))
+                await self._watch(topic)
+            except (BrokerError, MissingTopicError, TimeoutError) as error:
+                log.warning("what arrives is not measured", topic=topic, reason=str(error))
+                self._looks[topic].clear()
                 await asyncio.sleep(EVERY_S)
-            self._looks.clear()
+            self._looks[topic].clear()
             if time.monotonic() >= self._until_s:
                 self._wanted.clear()
 
-    async def _watch(self) -> None:
-        async with open_reader(self._settings, self._topics, start="end", fetch_bytes=_FETCH_BYTES) as reader:
+    async def _watch(self, topic: str) -> None:
+        """Look again and again.
+
+        Raises ``TimeoutError`` where the broker does not give what it says is there.
+        """
+        async with open_reader(self._settings, [topic], start="end", fetch_bytes=_FETCH_BYTES) as reader:
             places = await reader.positions()
             while time.monotonic() < self._until_s:
-                ends = await reader.end_offsets()
-                arrived = await self._arrived(reader, places, ends)
-                self._looks.append(ArrivalLook(time.monotonic(), arrived))
+                async with asyncio.timeout(_LOOK_S):
+                    ends = await reader.end_offsets()
+                    arrived = await self._arrived(reader, sum(ends.values()) - sum(places.values()), ends)
+                self._looks[topic].append(ArrivalLook(time.monotonic(), arrived))
                 reader.seek(ends)
                 places = ends
                 await asyncio.sleep(EVERY_S)
 
     async def _arrived(
-        self, reader: Reader, places: Mapping[tuple[str, int], int], ends: Mapping[tuple[str, int], int]
-    ) -> Mapping[tuple[str, str], float]:
-        """Return what lies between two places of each partition, by a sample where it is much."""
-        found, read, count = dict[str, Counter[tuple[str, str]]](), Counter[str](), 0
+        self, reader: Reader, written: int, ends: Mapping[tuple[str, int], int]
+    ) -> Mapping[str, float]:
+        """Return what lies before the ends, of which ``written`` records are new; by a sample of many."""
+        found, read = Counter[str](), 0
         async for record in _within(reader, ends):
-            read[record.topic] += 1
-            found.setdefault(record.topic, Counter()).update(self.kinds(record))
-            count += 1
-            if count % _TURN == 0:
+            found.update(self.kinds(record))
+            read += 1
+            if read % _TURN == 0:
                 await asyncio.sleep(0)
-        written = Counter[str]()
-        for (topic, partition), end in ends.items():
-            written[topic] += end - places[topic, partition]
-        return {
-            kind: n * max(1.0, written[topic] / read[topic])
-            for topic, own in found.items()
-            for kind, n in own.items()
-        }
+        return {name: n * max(1.0, written / read) for name, n in found.items()}
 
-    def kinds(self, record: Record) -> Iterator[tuple[str, str]]:
-        """Yield what is in a record."""
+    def kinds(self, record: Record) -> Iterator[str]:
+        """Yield the rules or the reason of what is in a record."""
         if record.topic != self._credits:
-            yield "refused", reason_of(record)
+            yield reason_of(record)
             return
         for _, raw in unpack(record.value or b""):
             try:
                 one = _READ.decode(raw)
             except (msgspec.DecodeError, *DAMAGED):
                 continue
-            yield "credit", TAKEN_BACK if one.credit < 0 else _CREDITS.get(one.credit, CHANGED)
+            yield TAKEN_BACK if one.credit < 0 else _CREDITS.get(one.credit, CHANGED)
 
 
 async def _within(reader: Reader, ends: Mapping[tuple[str, int], int]) -> AsyncIterator[Record]:
