@@ -5,9 +5,8 @@ How it looks stands in ``completeness_page.html``.
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from completeness.findings import CatalogueReport, FieldCompleteness
+from pages.templates import templates
 
 PARTS = (
     ("complete", "complete"),
@@ -37,18 +36,11 @@ def percent(share: float) -> str:
     return f"{share:.2%}" if 0 < share < 0.1 else f"{share:.1%}"
 
 
-def _page() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["percent"] = percent
-    environment.filters["grouped"] = lambda number: f"{number:,}"
-    return environment.get_template("completeness_page.html")
+def grouped(number: int) -> str:
+    """Return a number with its thousands apart."""
+    return f"{number:,}"
 
 
-_PAGE = _page()
+_PAGE = templates(Path(__file__).parent, percent=percent, grouped=grouped).get_template(
+    "completeness_page.html"
+)

@@ -7,11 +7,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 
+from pages.templates import LOOK, templates
+
 _HERE = Path(__file__).parent
-STATIC = {"console.css": "text/css", "console.js": "text/javascript", "judge.js": "text/javascript"}
+STATIC = {
+    LOOK.name: (LOOK, "text/css"),
+    "console.css": (_HERE / "static" / "console.css", "text/css"),
+    "console.js": (_HERE / "static" / "console.js", "text/javascript"),
+    "judge.js": (_HERE / "static" / "judge.js", "text/javascript"),
+}
 # A form's page must say where it comes from, or it is taken for another site's.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -53,7 +59,8 @@ def static_file(name: str) -> Response | None:
     """Return a file that every page uses, None where there is none of this name."""
     if name not in STATIC:
         return None
-    return Response((_HERE / "static" / name).read_bytes(), media_type=STATIC[name])
+    path, kind = STATIC[name]
+    return Response(path.read_bytes(), media_type=kind)
 
 
 def ago(at: datetime, now: datetime) -> str:
@@ -108,13 +115,12 @@ def _in_dollar_quotes(character: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(_HERE / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
+_TEMPLATES = templates(
+    _HERE / "templates",
+    json_text=partial(json.dumps, ensure_ascii=False),
+    shell=shell_word,  # a word of a command line that is copied, whatever stands in it
+    ago=ago,
+    lasting=lasting,
+    moment=moment_shown,
+    number=number_shown,
 )
-# ``shell``: a word of a command line that is copied, whatever stands in it
-_TEMPLATES.filters |= {"json_text": partial(json.dumps, ensure_ascii=False), "shell": shell_word}
-_TEMPLATES.filters |= {"ago": ago, "lasting": lasting, "moment": moment_shown, "number": number_shown}

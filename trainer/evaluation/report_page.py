@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from pages.templates import templates
 from retrieval.ranking import weighed
 from schemas.releases import Ranking
 from schemas.training import Decision
@@ -219,16 +219,4 @@ def _cell_class(text: str) -> str:
     return text if text in {"pass", "fail", "inconclusive"} else ""
 
 
-def _page() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["cell_class"] = _cell_class
-    return environment.get_template("report_page.html")
-
-
-_PAGE = _page()
+_PAGE = templates(Path(__file__).parent, cell_class=_cell_class).get_template("report_page.html")
