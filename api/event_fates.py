@@ -1,12 +1,10 @@
 """What became of an event, read from the topics when somebody asks, within bounds."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from api.bodies import BUSY, Capacity, HttpFault
-from api.kept_reading import READ_S
-from broker.errors import BrokerError, MissingTopicError
+from api.bodies import Capacity, HttpFault
+from api.kept_reading import read_by_few
 from operations.event_names import event_id_of, event_place, raw_place
 from operations.event_reading import ReadBound, event_at, record_at
 from operations.fates import read_fate
@@ -56,15 +54,4 @@ class EventFates:
         return await read_fate(self._settings, seen.event.event_id, bound=bound)
 
     async def _within(self, read: Callable[[], Awaitable[EventFate | None]]) -> EventFate | HttpFault | None:
-        place = self._reading.enter()
-        if place is None:
-            return BUSY
-        with place:
-            try:
-                async with asyncio.timeout(READ_S):
-                    return await read()
-            except (BrokerError, MissingTopicError, TimeoutError) as error:
-                told = (
-                    f"the topics cannot be read ({type(error).__name__}); `searchloop explain` takes its time"
-                )
-                return HttpFault(503, "unavailable", told, 1000)
+        return await read_by_few(self._reading, read, "the topics", instead="searchloop explain")

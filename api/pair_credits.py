@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from api.bodies import HttpFault
-from api.kept_reading import READ_S
-from broker.errors import BrokerError, MissingTopicError
+from api.bodies import Capacity, HttpFault
+from api.kept_reading import read_by_few
 from broker.last_records import last_records
 from operations.event_names import place_of
 from schemas.base import DAMAGED
@@ -42,18 +41,14 @@ class PairCredit:
 CreditReading = Callable[[str, str], Awaitable[list[PairCredit] | HttpFault]]
 
 
-def pair_credits(settings: Settings) -> CreditReading:
+def pair_credits(settings: Settings, places: Capacity) -> CreditReading:
     """Return what reads the credits of a query and a product, the newest first; at most 500.
 
-    A replay writes a credit again: it is told once.
+    A replay writes a credit again: it is told once. ``places``: how many partitions are read at once.
     """
 
     async def read(query: str, product_id: str) -> list[PairCredit] | HttpFault:
-        try:
-            async with asyncio.timeout(READ_S):
-                return await _credits_of(settings, query, product_id)
-        except (BrokerError, MissingTopicError, TimeoutError) as error:
-            return HttpFault(503, "unavailable", f"the credits cannot be read ({type(error).__name__})", 1000)
+        return await read_by_few(places, lambda: _credits_of(settings, query, product_id), "the credits")
 
     return read
 

@@ -5,9 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from api.bodies import HttpFault
-from api.kept_reading import READ_S
-from broker.errors import BrokerError, MissingTopicError
+from api.bodies import Capacity, HttpFault
+from api.kept_reading import read_by_few
 from broker.reading import open_reader
 from schemas.base import DAMAGED
 from schemas.pairs import Pair, credit_of, pair_key
@@ -22,20 +21,17 @@ _READ = msgspec.json.Decoder(Pair)
 _GREATEST = 1 << 63
 
 
-def query_pairs(settings: Settings) -> PairReading:
+def query_pairs(settings: Settings, places: Capacity) -> PairReading:
     """Return what reads the pairs of a query, the greatest credit first; empty ones are left out.
 
     The query is normalised. One partition is read to its end: on a large shop that may take longer than a
-    person waits, and is then given up.
+    person waits, and is then given up. ``places``: how many are read at once.
     """
 
     async def read(query: str) -> list[Pair] | HttpFault:
-        try:
-            async with asyncio.timeout(READ_S):
-                return await _pairs_of(settings, query)
-        except (BrokerError, MissingTopicError, TimeoutError) as error:
-            told = f"the pairs cannot be read ({type(error).__name__}); `searchloop pairs` takes its time"
-            return HttpFault(503, "unavailable", told, 1000)
+        return await read_by_few(
+            places, lambda: _pairs_of(settings, query), "the pairs", instead="searchloop pairs"
+        )
 
     return read
 

@@ -127,10 +127,10 @@ async def work(settings: ApiSettings, health: Health, stopping: asyncio.Event) -
                 picture_routes(stored_pictures(settings.artefact_address), Capacity(_PICTURES, 0)),
                 judge_pages(JudgeDesk(operating, recent, search)),
                 query_pages(recent, follower),
-                pair_pages(query_pairs(settings), pictured, follower, Capacity(_PARTITIONS, 0)),
+                pair_pages(query_pairs(settings, Capacity(_PARTITIONS, 0)), pictured, follower),
                 producer_pages(producers, follower, settings.topic_prefix),
                 catalogue_pages(catalogue, follower),
-                fate_pages(EventFates(settings), pair_credits(settings), follower, Capacity(_PARTITIONS, 0)),
+                fate_pages(EventFates(settings), pair_credits(settings, Capacity(_PARTITIONS, 0)), follower),
             )
             door = FrontDoor(application(routers), names, keys, open_to_all=open_to_all, spans=spans)
             server = web_server(door, certificate.context if certificate else None)

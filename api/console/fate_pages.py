@@ -5,7 +5,7 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.bodies import BUSY, Capacity, HttpFault
+from api.bodies import HttpFault
 from api.console.console_letters import LETTERS
 from api.console.console_pages import page
 from api.console.page_table import Cells, PageTable, file_links
@@ -24,10 +24,8 @@ from schemas.text import normalise_query
 FATE = f"{LETTERS}/event"
 
 
-def fate_pages(
-    fates: EventFates, read: CreditReading, follower: StateFollower, reading: Capacity
-) -> APIRouter:
-    """Return the routes. ``reading``: how many partitions are read at once."""
+def fate_pages(fates: EventFates, read: CreditReading, follower: StateFollower) -> APIRouter:
+    """Return the routes."""
     router = APIRouter()
 
     @router.get(FATE)
@@ -58,12 +56,7 @@ def fate_pages(
     async def console_pair_events(request: Request) -> Response:
         query = normalise_query(request.query_params.get("q", ""))
         product_id = request.query_params.get("product", "")
-        place = reading.enter()
-        if place is None:
-            found: list[PairCredit] | HttpFault = BUSY
-        else:
-            with place:
-                found = await read(query, product_id) if query and product_id else []
+        found: list[PairCredit] | HttpFault = await read(query, product_id) if query and product_id else []
         fault, rows = (found, list[PairCredit]()) if isinstance(found, HttpFault) else (None, found)
         own = PageTable("credits", [asdict(one) | {"day": day_text(one.day)} for one in rows])
         return own.asked(request) or page(

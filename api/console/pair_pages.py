@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.bodies import BUSY, Capacity, HttpFault
+from api.bodies import HttpFault
 from api.console.console_pages import page
 from api.console.day_bars import day_bars
 from api.console.page_table import Cells, PageTable, file_links
@@ -32,23 +32,14 @@ class PairShown:
     last: str
 
 
-def pair_pages(
-    read: PairReading, pictured: KnownPictures, follower: StateFollower, reading: Capacity
-) -> APIRouter:
-    """Return the route of the page. ``reading``: how many partitions are read at once."""
+def pair_pages(read: PairReading, pictured: KnownPictures, follower: StateFollower) -> APIRouter:
+    """Return the route of the page."""
     router = APIRouter()
 
     @router.get(f"{QUERIES}/pairs")
     async def console_pairs(request: Request) -> Response:
         query = normalise_query(request.query_params.get("q", ""))
-        pairs: list[Pair] | HttpFault = []
-        if query:
-            place = reading.enter()
-            if place is None:
-                pairs = BUSY
-            else:
-                with place:
-                    pairs = await read(query)
+        pairs: list[Pair] | HttpFault = await read(query) if query else []
         fault, found = (pairs, list[Pair]()) if isinstance(pairs, HttpFault) else (None, pairs)
         own = PageTable("pairs", [row for pair in found for row in pair_rows(pair)])
         return own.asked(request) or page(

@@ -66,14 +66,13 @@ def whole_application() -> FastAPI:
             picture_routes(lambda _: None, Capacity(1, 0)),
             judge_pages(JudgeDesk(operating, recent, search)),
             query_pages(recent, answers.follower),
-            pair_pages(query_pairs(ApiSettings()), pictured, answers.follower, Capacity(1, 0)),
+            pair_pages(query_pairs(ApiSettings(), Capacity(1, 0)), pictured, answers.follower),
             producer_pages(producers, answers.follower, ""),
             catalogue_pages(CatalogueJudging(), answers.follower),
             fate_pages(
                 EventFates(ApiSettings()),
-                pair_credits(ApiSettings()),
+                pair_credits(ApiSettings(), Capacity(1, 0)),
                 answers.follower,
-                Capacity(1, 0),
             ),
             console_routes(
                 Console(
