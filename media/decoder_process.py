@@ -58,21 +58,13 @@ class DecoderProcess:
                 raise
 
     async def _started(self) -> Process:
-        begun = asyncio.ensure_future(
-            asyncio.create_subprocess_exec(
-                sys.executable,
-                *self._command,
-                stdin=PIPE,
-                stdout=PIPE,
-                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
-            )
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *self._command,
+            stdin=PIPE,
+            stdout=PIPE,
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
         )
-        try:
-            child = await asyncio.shield(begun)
-        except asyncio.CancelledError:  # else it would be started, and nobody would end it
-            self._child = await begun
-            await self._end()
-            raise
         self._child = child
         assert child.stdout is not None
         try:

@@ -2,7 +2,6 @@ import asyncio
 import os
 import sys
 
-import psutil
 import pytest
 
 from media.decoder_process import DecoderProcess, DecoderStartError
@@ -81,15 +80,3 @@ async def test_the_child_ends_with_its_input() -> None:
     )
     said, _ = await asyncio.wait_for(child.communicate(b""), 60)
     assert (said, child.returncode) == (b"!", 0)
-
-
-async def test_a_child_that_nobody_waits_for_any_more_is_ended() -> None:
-    async with DecoderProcess() as decoder:
-        asked = asyncio.create_task(decoder.prepare(b""))
-        await asyncio.sleep(0)  # it is being started
-        await asyncio.sleep(0)
-        asked.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asked
-    left = [child for child in psutil.Process().children() if "media" in " ".join(child.cmdline())]
-    assert not left
