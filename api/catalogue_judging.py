@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import PIPE
 
 import structlog
 from pydantic import ValidationError
@@ -60,7 +60,7 @@ class CatalogueJudging:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             *self._command,
-            stdin=DEVNULL,
+            stdin=PIPE,  # nothing is written: it ends with this process
             stdout=PIPE,
             limit=_REPORT_BYTES,
             env={**os.environ, **own},
@@ -73,6 +73,8 @@ class CatalogueJudging:
             if not told:
                 self.fault = f"its process ended with status {await child.wait()}"
         finally:
+            if child.stdin is not None:
+                child.stdin.close()
             if child.returncode is None:
                 child.kill()
             await child.wait()

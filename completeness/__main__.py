@@ -1,13 +1,16 @@
 """``python -m completeness``: the running shop's catalogue judged in a process of its own, for the console.
 
 Says on stdout, a JSON object a line, how many ``products`` it has read, and at the end the ``report``, or why
-there is none (``fault``). It yields to whatever else wants the processor.
+there is none (``fault``). It yields to whatever else wants the processor, takes no more than ``MOST_BYTES``
+of memory, and ends with its input: with whoever has started it, however that ended.
 """
 
 import asyncio
 import json
 import os
+import resource
 import sys
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +28,8 @@ from schemas.settings import Settings, SettingsError, TrainerSettings
 
 # Most of the time goes into pictures; `doctor catalog` looks at more.
 PICTURES_LOOKED_AT = 2000
+# A container that is over its limit is ended whole, and the API with it
+MOST_BYTES = 700 << 20
 _NICENESS = 10
 _ENDED_FIRST = Path("/proc/self/oom_score_adj")
 _EVERY = 512
@@ -32,19 +37,31 @@ _EVERY = 512
 
 def main() -> None:
     """Judge, and say so."""
+    threading.Thread(target=end_with_input, daemon=True).start()
     give_way()
     try:
         settings, model = Settings.load(os.environ), TrainerSettings.load(os.environ).base_model
         report = asyncio.run(judged(settings, window_of(model)))
     except (BrokerError, MissingTopicError, StorageError, SettingsError, OSError) as error:
         _say(fault=f"{type(error).__name__}: {error}")
+    except MemoryError:
+        _say(
+            fault=f"it takes more than {MOST_BYTES >> 20} MB; `searchloop doctor catalog` takes what it needs"
+        )
     else:
         _say(report=report.model_dump(mode="json"))
 
 
+def end_with_input() -> None:
+    """Wait for the end of the input, and end this process."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
 def give_way() -> None:
-    """Yield the processor; where memory is short Linux ends this process, and not the API beside it."""
+    """Yield the processor, and memory: outside containers Linux ends this process first."""
     os.nice(_NICENESS)
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
     with suppress(OSError):
         _ENDED_FIRST.write_text("1000")
 

@@ -120,3 +120,27 @@ print(json.dumps({"fault": open("/proc/self/oom_score_adj").read() + str(os.nice
     running.cancel()
     assert judging.fault.split()[0] == "1000"
     assert int(judging.fault.split()[1]) >= 10
+
+
+async def test_a_child_ends_with_whoever_has_started_it():
+    program = "import completeness.__main__ as own, time; own.judged = lambda *_: time.sleep(600); own.main()"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=asyncio.subprocess.PIPE)
+    assert child.stdin is not None
+    child.stdin.close()
+    assert await asyncio.wait_for(child.wait(), 60) == 1
+
+
+async def test_a_child_that_wants_too_much_memory_is_told():
+    program = """
+import completeness.__main__ as own
+def judged(*_):
+    bytearray(2 * own.MOST_BYTES)
+own.judged = judged
+own.main()
+"""
+    judging = CatalogueJudging(("-c", program))
+    running = asyncio.create_task(judging.run())
+    judging.begin()
+    await until(lambda: asyncio.sleep(0, not judging.judging), "the end of the child")
+    running.cancel()
+    assert "searchloop doctor catalog" in judging.fault
