@@ -78,15 +78,13 @@ class Follower:
 
     async def follow(self, stopping: asyncio.Event) -> None:
         """Follow until ``stopping`` is set. Raises ``KafkaError`` when the broker is gone for good."""
-        if self._settings.base_model not in BUNDLED:
-            self._base_sha256 = await asyncio.to_thread(_fingerprint, self._settings.base_model)
         releases, over = ReleaseLog(self._settings.deployment), threading.Event()
         topic = self._settings.topic(RELEASES.name)
         async with (
             asyncio.TaskGroup() as tasks,
             open_reader(self._settings, [topic], fetch_wait_ms=100) as reader,
         ):
-            keeping = tasks.create_task(self._keep_on())
+            beside = [tasks.create_task(self._keep_on()), tasks.create_task(self._know_base())]
             try:
                 await self._to_the_end(reader, releases)
                 while not stopping.is_set():
@@ -98,7 +96,13 @@ class Follower:
                     take_pointers(releases, await reader.poll(timeout_ms=100))
             finally:
                 over.set()
-                keeping.cancel()
+                for task in beside:
+                    task.cancel()
+
+    async def _know_base(self) -> None:
+        """Tell the pretrained model by its weights as well, where an indexer has given it another name."""
+        if self._settings.base_model not in BUNDLED:
+            self._base_sha256 = await asyncio.to_thread(_fingerprint, self._settings.base_model)
 
     def rivals(self) -> tuple[LoadedRelease, LoadedRelease] | None:
         """Return what serves and what served before its promotion, as long as both are open."""

@@ -136,6 +136,7 @@ async def test_what_served_before_a_promotion_stays_open_behind_its_refreshes(
         rivals = it.follower.rivals()
         assert rivals is not None
         assert [release.generation for release in rivals] == [3, 1]
+        await until(lambda: it.follower.held("base") is not None, "the pretrained model is not known")
         base = it.follower.held("base")
         assert base is not None
         assert base.generation == 1
