@@ -230,9 +230,16 @@ def _ended(fault: SearchError | None) -> Status:
 
 
 def _unknown(release: LoadedRelease, request: SearchRequest) -> SearchError | None:
-    """Return what is said of attributes that no product has: they may be misspelt. Raises ``StoreError``."""
+    """Return what is said of attributes that no product has: they may be misspelt.
+
+    Nothing while the catalogue, which knows them, is being read: whoever needs it then raises.
+    """
     asked = {f.field for f in of_traits(request.filters)} | traits_read(request)
-    if not asked or not (names := release.unknown(asked)):
+    try:
+        names = release.unknown(asked) if asked else []
+    except StoreError:
+        return None
+    if not names:
         return None
     message = f"no product of the catalogue has {', '.join(names)}"[:500]
     return SearchError(code="unknown_attribute", message=message)
