@@ -129,6 +129,7 @@ async def test_in_a_browser_twenty_answers_are_judged_by_keyboard(api: ApiProces
         await opened.wait_for_selector("text=10 of 10 rated")
         await keyboard.press("Enter")
         await opened.wait_for_selector("h1 >> text=cup")
+        await opened.wait_for_selector("text=0 of 10 rated")  # the page listens to keys
         for key in "0123012301":
             await keyboard.press(key)
         await opened.wait_for_selector("text=10 of 10 rated")
