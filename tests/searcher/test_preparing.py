@@ -107,6 +107,7 @@ async def test_pictures_that_come_are_prepared_and_then_wait_for_their_turn(desk
             ready.clear()
             await ready.wait()
     running.cancel()
+    await asyncio.gather(running, return_exceptions=True)  # its child has ended then
     assert [(one.response.request_id, refusal(one.response)) for one in written] == [
         ("bad", (Status.REJECTED, "image_format"))
     ]

@@ -118,6 +118,7 @@ print(json.dumps({"fault": open("/proc/self/oom_score_adj").read() + str(os.nice
     judging.begin()
     await until(lambda: asyncio.sleep(0, not judging.judging), "the end of the child")
     running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     assert judging.fault.split()[0] == "1000"
     assert int(judging.fault.split()[1]) >= 10
 
@@ -143,4 +144,5 @@ own.main()
     judging.begin()
     await until(lambda: asyncio.sleep(0, not judging.judging), "the end of the child")
     running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     assert "searchloop doctor catalog" in judging.fault
