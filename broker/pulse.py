@@ -49,9 +49,11 @@ async def watch_brokers(connection: KafkaConnection, pulse: Pulse) -> None:
     while True:
         inner = AIOKafkaConsumer(**consumer_options(connection, "pulse", within=timedelta(seconds=ASK_S)))
         try:
-            await asyncio.wait_for(inner.start(), SILENT_S)
+            async with asyncio.timeout(SILENT_S):
+                await inner.start()
             while True:
-                await asyncio.wait_for(inner.topics(), ASK_S)
+                async with asyncio.timeout(ASK_S):
+                    await inner.topics()
                 pulse.beat()
                 await asyncio.sleep(ASK_S)
         except (KafkaError, OSError, TimeoutError):

@@ -92,7 +92,8 @@ class Child:
             )
             self._changed()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._stopping.wait()
             self.restarts += 1
 
     def kill(self) -> None:

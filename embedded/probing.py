@@ -69,7 +69,8 @@ async def require_milvus(uri: str) -> None:
 
 async def _listens(host: str | None, port: int) -> bool:
     with suppress(OSError, TimeoutError):
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 5.0)
+        async with asyncio.timeout(5.0):
+            _, writer = await asyncio.open_connection(host, port)
         writer.close()
         return True
     return False

@@ -40,7 +40,8 @@ async def report(
         changed.clear()
         await producer.send(_record(topic, state()))
         with suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), EVERY_S)
+            async with asyncio.timeout(EVERY_S):
+                await changed.wait()
     await producer.send(
         _record(topic, state().model_copy(update={"generation": None, "ready": False, "problem": None}))
     )

@@ -45,7 +45,8 @@ async def take_turns(
                 counts.turn(stamp_of(both[0].release), took)
         rest_s = EVERY_S if both and counts.turns_of(stamp_of(both[0].release)) < TURNS else SELDOM_S
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), rest_s if both else EVERY_S)
+            async with asyncio.timeout(rest_s if both else EVERY_S):
+                await stopping.wait()
 
 
 def in_turns(rivals: Rivals, request: SearchRequest, number: int) -> tuple[float, float] | None:

@@ -230,6 +230,7 @@ async def _running(
         # Half started faust cannot be stopped, and its threads would keep the process from ending.
         await asyncio.wait({starting}, timeout=STOP_TIMEOUT_S)
         try:
-            await asyncio.wait_for(app.stop(), STOP_TIMEOUT_S)
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await app.stop()
         except TimeoutError as error:
             die(error, settings)

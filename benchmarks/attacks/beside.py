@@ -43,7 +43,8 @@ async def honest_searches(stand: RunningStack, *, pause_s: float = 0.5) -> Async
             else:
                 seen.worst = status
             with suppress(TimeoutError):
-                await asyncio.wait_for(ending.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await ending.wait()
 
     task = asyncio.create_task(ask_on())
     try:

@@ -185,7 +185,8 @@ class Round:
 
     async def _problem(self, command_id: str) -> str | None:
         try:
-            state = await asyncio.wait_for(read(self._settings), 20)
+            async with asyncio.timeout(20):
+                state = await read(self._settings)
             if (problem := unsettled(state, command_id)) is not None:
                 return problem
             with await asyncio.to_thread(

@@ -172,7 +172,8 @@ class Stages:
                     for topic, b in (("searches", search), ("interactions", click))
                 )
                 await asyncio.sleep(0.05)
-            await asyncio.wait_for(watching, 60)
+            async with asyncio.timeout(60):
+                await watching
         ms = np.array(list(took.values())) * 1000
         return {"p50": round(float(np.percentile(ms, 50)), 1), "p99": round(float(np.percentile(ms, 99)), 1)}
 
@@ -198,7 +199,8 @@ class Stages:
             stdout=asyncio.subprocess.PIPE,
             cwd=settings.data_dir,
         )
-        out, _ = await asyncio.wait_for(child.communicate(), _DEADLINE_S)
+        async with asyncio.timeout(_DEADLINE_S):
+            out, _ = await child.communicate()
         if child.returncode:
             raise RuntimeError(f"{script} ended with status {child.returncode}")
         found = json.loads(out.splitlines()[-1])

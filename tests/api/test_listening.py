@@ -55,12 +55,14 @@ async def test_a_connection_on_which_no_request_comes_ends(dripped: bytes):
                 while not reader.at_eof():
                     writer.write(b"x" if dripped else b"")
                     with suppress(TimeoutError):
-                        assert await asyncio.wait_for(reader.read(100), 0.1) == b""
+                        async with asyncio.timeout(0.1):
+                            assert await reader.read(100) == b""
 
 
 async def test_a_request_may_take_as_long_as_it_takes_and_another_may_follow():
     async with connected() as (reader, writer):
         for _ in range(2):
             writer.write(HEAD + b"\r\n")
-            said = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), DEADLINE_S)
+            async with asyncio.timeout(DEADLINE_S):
+                said = await reader.readuntil(b"\r\n\r\n")
             assert said.startswith(b"HTTP/1.1 204")

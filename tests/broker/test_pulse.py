@@ -74,7 +74,8 @@ async def test_a_broker_that_takes_connections_and_says_nothing_is_a_fault_and_n
     watching = asyncio.create_task(watch_brokers(KafkaConnection(kafka=f"127.0.0.1:{port}"), pulse))
     try:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(watching), 5)
+            async with asyncio.timeout(5):
+                await asyncio.shield(watching)
         now[0] = 60.0
         assert pulse.fault()
     finally:

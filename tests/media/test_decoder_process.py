@@ -78,5 +78,6 @@ async def test_the_child_ends_with_its_input() -> None:
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "media.decoder", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await asyncio.wait_for(child.communicate(b""), 60)
+    async with asyncio.timeout(60):
+        said, _ = await child.communicate(b"")
     assert (said, child.returncode) == (b"!", 0)

@@ -128,7 +128,8 @@ async def test_a_child_ends_with_whoever_has_started_it():
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=asyncio.subprocess.PIPE)
     assert child.stdin is not None
     child.stdin.close()
-    assert await asyncio.wait_for(child.wait(), 60) == 1
+    async with asyncio.timeout(60):
+        assert await child.wait() == 1
 
 
 async def test_a_child_that_wants_too_much_memory_is_told():
