@@ -47,11 +47,12 @@ COPY --from=build /app /app
 WORKDIR /app
 # By number: Kubernetes cannot tell by a name that it is not root (runAsNonRoot).
 USER 10001
-# As the one-machine mode starts its children: nothing is fetched at run time, and threads are what
-# SEARCHLOOP_TORCH_THREADS says.
+# As the one-machine mode starts its children: nothing is fetched at run time, threads are what
+# SEARCHLOOP_TORCH_THREADS says, and weights lie in huge pages.
 # All that a process writes lies in /data and /tmp, so that the root may be read-only.
 ENV PATH=/opt/searchloop/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    SEARCHLOOP_DATA_DIR=/data HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1
+    SEARCHLOOP_DATA_DIR=/data HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 \
+    GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=67108864
 VOLUME /data
 # Whoever starts a container asks its pages: compose by its healthcheck, Kubernetes by its probes.
 HEALTHCHECK NONE

@@ -15,8 +15,11 @@ from typing import IO
 
 _PR_SET_PDEATHSIG = 1
 # Threads and downloads of the libraries inside a child; many busy children share few cores, and nothing may
-# fetch at run time.
+# fetch at run time. Weights lie in huge pages where the kernel gives them: to encode is to wait for memory.
+# For that malloc has to take what is below 32 MB out of its heap from the start, as it would by and by.
 HYGIENE = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:"
+    f"glibc.malloc.mmap_threshold={32 << 20}:glibc.malloc.trim_threshold={64 << 20}",
     "OMP_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",

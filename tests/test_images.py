@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from embedded.launching import HYGIENE
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -111,13 +113,8 @@ def test_the_step_before_the_libraries_lays_out_every_package(tmp_path: Path) ->
 
 def test_it_gets_what_the_one_machine_mode_gives_its_children() -> None:
     environment = " ".join(rest for word, rest in LAST if word == "ENV").split()
-    assert {
-        "HF_HUB_OFFLINE=1",
-        "TOKENIZERS_PARALLELISM=false",
-        "OMP_NUM_THREADS=1",
-        "PYTHONUNBUFFERED=1",
-        "PYTHONDONTWRITEBYTECODE=1",
-    } <= set(environment)
+    given = {f"{name}={text}" for name, text in HYGIENE.items()}
+    assert given | {"PYTHONDONTWRITEBYTECODE=1"} <= set(environment)
 
 
 def test_it_is_labelled_and_leaves_its_health_to_who_starts_it() -> None:
